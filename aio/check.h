@@ -1,0 +1,19 @@
+// CHECK stops the program when a condition that protects memory or data does not hold, in every
+// build; DCHECK does so for our own invariants, in builds without NDEBUG. Both say where and what.
+// Any thread.
+#pragma once
+
+namespace uaio {
+
+[[noreturn]] void check_failed(const char* file, int line, const char* what) noexcept;
+
+}  // namespace uaio
+
+#define CHECK(condition, what) \
+    (static_cast<bool>(condition) ? void() : ::uaio::check_failed(__FILE__, __LINE__, what))
+
+#ifdef NDEBUG
+#define DCHECK(condition) static_cast<void>(sizeof(condition))
+#else
+#define DCHECK(condition) CHECK(condition, #condition)
+#endif

@@ -1,0 +1,80 @@
+// The user's side of an Aio. It lies here and not in aio/ because every verb of it asks the engine.
+#include <uaio/aio.h>
+
+#include <algorithm>
+#include <new>
+
+#include "aio/check.h"
+#include "engine/core.h"
+
+namespace uaio {
+
+Aio::~Aio() {
+    EngineCore& core = EngineCore::of(*this);
+    // Idle in its own callback is the ordinary end of an Aio that deletes itself.
+    const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
+    if (!in_own_callback && busy()) {
+        core.request_cancel(*this, Errc::closed);
+        const std::error_code ended = wait();
+        CHECK(ended != Errc::resource_deadlock_would_occur || !busy(),
+              "an Aio was destroyed in a callback while its operation was running; stop() it and "
+              "destroy it when it has ended");
+    }
+    core.forget(*this);
+    if (destroy_) destroy_(callback_);
+    if (capacity_ > kInlineIov) delete[] cursor_.base();
+}
+
+std::error_code Aio::set_iov(std::span<const iovec> entries) noexcept {
+    if (phase_.load(std::memory_order_relaxed) != Phase::idle) {
+        EngineCore::of(*this).misuse("set_iov on a busy Aio; it was ignored");
+        return Errc::invalid_argument;
+    }
+    if (entries.size() > IovCursor::kMaxEntries) return Errc::invalid_argument;
+    iovec* buffer = capacity_ > kInlineIov ? cursor_.base() : inline_iov_;
+    if (entries.size() > capacity_) {
+        iovec* const larger = new (std::nothrow) iovec[entries.size()];
+        if (!larger) return Errc::not_enough_memory;
+        if (capacity_ > kInlineIov) delete[] buffer;
+        buffer = larger;
+        capacity_ = static_cast<std::uint16_t>(entries.size());
+    }
+    std::copy(entries.begin(), entries.end(), buffer);
+    cursor_.assign(buffer, entries.size());
+    return {};
+}
+
+std::error_code Aio::set_iov(const void* data, std::size_t size) noexcept {
+    const iovec entry{const_cast<void*>(data), size};
+    return set_iov({&entry, 1});
+}
+
+void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept { timeout_ = timeout; }
+
+void Aio::set_deadline(Clock::time_point deadline) noexcept {
+    if (phase_.load(std::memory_order_relaxed) != Phase::idle) {
+        return EngineCore::of(*this).misuse("set_deadline on a busy Aio; it was ignored");
+    }
+    timer_.deadline_ns = std::max<std::int64_t>(deadline.time_since_epoch().count(), 0);
+    deadline_set_ = true;
+}
+
+void Aio::cancel() noexcept { EngineCore::of(*this).request_cancel(*this, Errc::canceled); }
+
+void Aio::abort(std::error_code reason) noexcept {
+    EngineCore& core = EngineCore::of(*this);
+    if (!reason) return core.misuse("abort without an error; it was ignored");
+    core.request_cancel(*this, reason);
+}
+
+void Aio::stop() noexcept { EngineCore::of(*this).stop_aio(*this); }
+
+bool Aio::busy() const noexcept { return EngineCore::of(*this).busy(*this); }
+
+std::error_code Aio::wait() noexcept { return EngineCore::of(*this).wait(*this); }
+
+bool Aio::wait_until(Clock::time_point deadline) noexcept {
+    return EngineCore::of(*this).wait_until(*this, deadline);
+}
+
+}  // namespace uaio

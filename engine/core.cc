@@ -1,0 +1,227 @@
+#include "engine/core.h"
+
+#include <liburing.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "aio/check.h"
+
+namespace uaio {
+
+EngineCore::EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kernel,
+                       const EngineOptions& options)
+    : ring_(kernel.ring()),
+      kernel_(&kernel),
+      face_(face),
+      owned_kernel_(std::move(owned)),
+      options_(options) {
+    ready_.reserve(std::size_t{ring_.cq_mask} + 1);
+    cancels_.reserve(64);
+    tail_ = published_ = head_ = *ring_.sq_tail;
+}
+
+EngineCore::~EngineCore() {
+    std::error_code error;
+    if (bind_here(error)) {
+        drain();
+    } else {
+        log(LogLevel::error,
+            "an engine was destroyed on another thread than the one that ran it; what was in "
+            "flight is lost");
+    }
+    while (residents_) {
+        Resident& resident = *residents_;
+        remove_resident(resident);
+        resident.orphan();
+    }
+}
+
+// Ends everything: streams and listeners close, kernel operations of other providers are cancelled,
+// and callbacks run until nothing is left or the time is up.
+void EngineCore::drain() noexcept {
+    deliver_mail();
+    for (Resident* resident = residents_; resident;) {
+        Resident* const next = resident->next_resident_;
+        resident->evict();
+        resident = next;
+    }
+    draining_ = true;
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_cancel64(&sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
+    const std::int64_t until =
+        now_ns() + std::chrono::nanoseconds(options_.drain_timeout).count();
+    while (failure_ == 0) {
+        if (quiet() || now_ns() >= until) break;
+        turn(until, false);
+    }
+    if (counters_.begun.value() != counters_.operations.value()) {
+        log(LogLevel::error,
+            "an engine was destroyed while operations were in flight; their callbacks will not run");
+    }
+    notify_waiters();
+}
+
+bool EngineCore::quiet() const noexcept {
+    for (const Resident* resident = residents_; resident; resident = resident->next_resident_) {
+        if (!resident->quiet()) return false;
+    }
+    return counters_.begun.value() == counters_.operations.value() && mailbox_.empty() &&
+           tail_ == *ring_.sq_head;
+}
+
+void EngineCore::add_resident(Resident& resident) noexcept {
+    resident.next_resident_ = residents_;
+    resident.previous_resident_ = &residents_;
+    if (residents_) residents_->previous_resident_ = &resident.next_resident_;
+    residents_ = &resident;
+}
+
+void EngineCore::remove_resident(Resident& resident) noexcept {
+    if (!resident.previous_resident_) return;
+    *resident.previous_resident_ = resident.next_resident_;
+    if (resident.next_resident_) {
+        resident.next_resident_->previous_resident_ = resident.previous_resident_;
+    }
+    resident.previous_resident_ = nullptr;
+}
+
+// --- Threads ---
+
+bool EngineCore::bind_here(std::error_code& error) noexcept {
+    const std::lock_guard lock(bind_mutex_);
+    if (bound_.load(std::memory_order_relaxed)) return pthread_equal(thread_, pthread_self());
+    error = kernel_->bind();
+    if (error) return false;
+    thread_ = pthread_self();
+    bound_.store(true, std::memory_order_release);
+    arm_wake();
+    return true;
+}
+
+void EngineCore::bind_or_throw() {
+    std::error_code error;
+    if (on_thread() ? in_turn_ : !bind_here(error)) {
+        if (!error) error = Errc::resource_deadlock_would_occur;
+        throw std::system_error(
+            error, "uaio: an engine is run by one thread, the first that ran it, and not inside "
+                   "its own callbacks");
+    }
+}
+
+void EngineCore::post(MailboxEntry& entry) noexcept {
+    if (mailbox_.push(entry) && sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+}
+
+void EngineCore::wake() noexcept {
+    counters_.wakes.fetch_add(1, std::memory_order_relaxed);
+    if (foreign_loop_.is_open()) foreign_loop_.signal();
+    kernel_->wake();
+}
+
+void EngineCore::stop() noexcept {
+    stop_.store(true, std::memory_order_release);
+    if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+}
+
+// --- Waiting ---
+
+bool EngineCore::busy(const Aio& aio) const noexcept {
+    // Phase and callback are two words; if the generation moved between them, the Aio was submitted
+    // again meanwhile, and was busy.
+    const std::uint32_t generation = aio.generation_.load(std::memory_order_acquire);
+    if (aio.phase_.load(std::memory_order_acquire) != Aio::Phase::idle) return true;
+    if (in_callback_.load(std::memory_order_acquire) == &aio) return true;
+    return aio.phase_.load(std::memory_order_acquire) != Aio::Phase::idle ||
+           aio.generation_.load(std::memory_order_acquire) != generation;
+}
+
+// True if the caller's thread is the engine's, or becomes it because no other ran the engine yet.
+bool EngineCore::runs_here() noexcept {
+    std::error_code error;
+    return on_thread() || bind_here(error);
+}
+
+std::error_code EngineCore::wait(Aio& aio) noexcept {
+    if (!busy(aio)) return aio.result_;
+    if (runs_here()) {
+        if (in_turn_) return Errc::resource_deadlock_would_occur;
+        while (busy(aio)) {
+            turn(TimerNode::kNoDeadline, true);
+            if (failure_ != 0) return error_from_result(failure_);
+        }
+        return aio.result_;
+    }
+    std::unique_lock lock(wait_mutex_);
+    waiters_.fetch_add(1, std::memory_order_acq_rel);
+    wait_condition_.wait(lock, [&] { return !busy(aio); });
+    waiters_.fetch_sub(1, std::memory_order_acq_rel);
+    return aio.result_;
+}
+
+bool EngineCore::wait_until(Aio& aio, Clock::time_point deadline) noexcept {
+    if (!busy(aio)) return true;
+    if (runs_here()) {
+        if (in_turn_) return false;
+        const std::int64_t until = deadline.time_since_epoch().count();
+        while (busy(aio)) {
+            if (failure_ != 0 || now_ns() >= until) return false;
+            turn(until, true);
+        }
+        return true;
+    }
+    std::unique_lock lock(wait_mutex_);
+    waiters_.fetch_add(1, std::memory_order_acq_rel);
+    const bool done = wait_condition_.wait_until(lock, deadline, [&] { return !busy(aio); });
+    waiters_.fetch_sub(1, std::memory_order_acq_rel);
+    return done;
+}
+
+// --- Reports ---
+
+void EngineCore::misuse(const char* what) noexcept {
+    counters_.misuse.fetch_add(1, std::memory_order_relaxed);
+    log(LogLevel::warning, what);
+#ifndef NDEBUG
+    // A program under development stops where it is wrong; its users are told and go on.
+    check_failed(__FILE__, __LINE__, what);
+#endif
+}
+
+void EngineCore::log(LogLevel level, std::string_view text) const noexcept {
+    if (options_.log) options_.log(level, text);
+}
+
+EngineStatistics EngineCore::statistics() const noexcept {
+    EngineStatistics result;
+    result.turns = counters_.turns.value();
+    result.enters = counters_.enters.value();
+    result.submissions = counters_.submissions.value();
+    result.completions = counters_.completions.value();
+    result.operations = counters_.operations.value();
+    result.short_writes = counters_.short_writes.value();
+    result.gathered_writes = counters_.gathered_writes.value();
+    result.cancels = counters_.cancels.value();
+    result.timeouts = counters_.timeouts.value();
+    result.posts = counters_.posts.value();
+    result.full_rings = counters_.full_rings.value();
+    result.zero_copy_sends = counters_.zero_copy_sends.value();
+    result.zero_copy_copied = counters_.zero_copy_copied.value();
+    result.wakes = counters_.wakes.load(std::memory_order_relaxed);
+    result.misuse = counters_.misuse.load(std::memory_order_relaxed);
+    result.in_flight = counters_.begun.value() - result.operations;
+    return result;
+}
+
+int EngineCore::loop_fd() noexcept {
+    const std::lock_guard lock(bind_mutex_);
+    if (!foreign_loop_.is_open()) {
+        if (!foreign_loop_.open(*kernel_)) return -1;
+        sleeping_.store(true, std::memory_order_release);
+        foreign_loop_.signal();  // whatever is due already is found by a first run_once(0)
+    }
+    return foreign_loop_.fd();
+}
+
+}  // namespace uaio

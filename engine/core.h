@@ -1,0 +1,212 @@
+// What an Engine consists of: the rings, the timers, the mailbox and the dispatch of completions.
+// The public classes are thin covers of this one. Members are for the engine's thread; those that
+// any thread may call stand apart and say so.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <pthread.h>
+
+#include <uaio/engine.h>
+#include <uaio/provider.h>
+
+#include "engine/foreign_loop.h"
+#include "engine/kernel/kernel.h"
+#include "engine/mailbox.h"
+#include "engine/statistics.h"
+#include "engine/timer_queue.h"
+
+namespace uaio {
+
+// Something that holds descriptors or Aios on an engine and has to let go when the engine ends: a
+// socket, a listener. It is registered as long as it exists.
+class Resident {
+public:
+    // Ends every operation it holds with Errc::closed and starts closing its descriptors.
+    virtual void evict() noexcept = 0;
+    // True when the kernel has nothing of it any more, and no Aio of it is still to come back.
+    virtual bool quiet() const noexcept = 0;
+    // The engine is gone: only the memory is left, to be freed by whoever holds the object.
+    virtual void orphan() noexcept = 0;
+
+protected:
+    ~Resident() = default;
+
+private:
+    friend class EngineCore;
+    Resident* next_resident_ = nullptr;
+    Resident** previous_resident_ = nullptr;
+};
+
+class EngineCore {
+public:
+    // `owned` is `kernel`, or nothing where the kernel outlives the engine.
+    EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kernel,
+               const EngineOptions& options);
+    ~EngineCore();
+
+    static EngineCore& of(const Engine& engine) noexcept;
+    static EngineCore& of(const Aio& aio) noexcept { return of(*aio.engine_); }
+
+    // --- The loop (loop.cc) ---
+    void run();
+    std::size_t run_once(std::chrono::nanoseconds max_wait);
+
+    // --- Operations, see provider.h (operation.cc) ---
+    io_uring_sqe& begin(Aio& aio, Handler handler) noexcept;
+    void park(Aio& aio, Canceler canceler) noexcept;
+    void finish(Aio& aio, std::error_code error) noexcept;
+    void cancel_here(Aio& aio, std::error_code reason) noexcept;
+    // Ends the Aio's kernel operation early without a reason of its own: the handler decides.
+    void interrupt(Aio& aio) noexcept;
+    static void set_error(Aio& aio, std::error_code error) noexcept { aio.result_ = error; }
+    static void advance(Aio& aio, std::size_t bytes) noexcept {
+        aio.count_ += bytes;
+        aio.cursor_.advance(bytes);
+    }
+    static IovCursor& cursor(Aio& aio) noexcept { return aio.cursor_; }
+    static std::error_code cancel_reason(const Aio& aio) noexcept { return aio.reason_; }
+    static bool stopped(const Aio& aio) noexcept {
+        return aio.stopped_.load(std::memory_order_relaxed);
+    }
+    static bool expired(const Aio& aio) noexcept {
+        return aio.timer_.deadline_ns != TimerNode::kNoDeadline && !aio.timer_.previous;
+    }
+    static void* owner(const Aio& aio) noexcept { return aio.owner_; }
+    static void* argument(const Aio& aio) noexcept {
+        void* argument = nullptr;
+        std::memcpy(&argument, aio.scratch_, sizeof argument);
+        return argument;
+    }
+    static std::span<std::byte, 32> scratch(Aio& aio) noexcept {
+        return std::span<std::byte, 32>(aio.scratch_);
+    }
+    // Zero-copy sends of this Aio whose notification is still to come.
+    static std::uint16_t& notifications(Aio& aio) noexcept { return aio.notifications_; }
+
+    void add_resident(Resident& resident) noexcept;
+    void remove_resident(Resident& resident) noexcept;
+
+    Kernel& kernel() noexcept { return *kernel_; }
+    const Features& features() const noexcept { return kernel_->features(); }
+    Counters& counters() noexcept { return counters_; }
+    Engine& face() noexcept { return face_; }
+
+    // --- Any thread ---
+    bool submit(Engine& target, Aio& aio, Starter starter, void* owner, void* argument) noexcept;
+    void request_cancel(Aio& aio, std::error_code reason) noexcept;
+    void stop_aio(Aio& aio) noexcept;
+    void forget(Aio& aio) noexcept;  // before its memory goes: drops cancels still on their way
+    void post(MailboxEntry& entry) noexcept;
+    void stop() noexcept;
+    bool busy(const Aio& aio) const noexcept;
+    std::error_code wait(Aio& aio) noexcept;
+    bool wait_until(Aio& aio, Clock::time_point deadline) noexcept;
+    void misuse(const char* what) noexcept;
+    void log(LogLevel level, std::string_view text) const noexcept;
+    EngineStatistics statistics() const noexcept;
+    int loop_fd() noexcept;
+    bool on_thread() const noexcept {
+        return bound_.load(std::memory_order_acquire) && pthread_equal(thread_, pthread_self());
+    }
+
+private:
+    // The low six bits of user_data; the rest is the address of an Aio, which is 64-byte aligned,
+    // and, in the upper 16 bits, which Linux leaves free in user addresses, its generation.
+    enum class Tag : std::uint64_t { aio, withdrawn, wake, ignored };
+
+    struct Completion {  // a CQE
+        std::uint64_t user_data;
+        int result;
+        unsigned flags;
+    };
+
+    struct CancelRequest {
+        Aio* aio;
+        std::uint32_t generation;
+        std::error_code reason;
+    };
+
+    static std::uint64_t user_data_of(const Aio& aio) noexcept;
+    static Aio* aio_of(TimerNode& node) noexcept {
+        return reinterpret_cast<Aio*>(reinterpret_cast<std::byte*>(&node) - offsetof(Aio, timer_));
+    }
+    static void deliver_operation(MailboxEntry& entry) noexcept;
+    static void start_on_wrong_engine(Aio& aio) noexcept;
+
+    bool bind_here(std::error_code& error) noexcept;
+    void bind_or_throw();
+    bool runs_here() noexcept;
+    std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
+    void start(Aio& aio, Starter starter) noexcept;
+    void deliver_mail() noexcept;
+    void deliver_cancels() noexcept;
+    void expire_timers() noexcept;
+    void enter(unsigned wait, std::int64_t deadline_ns) noexcept;
+    bool may_sleep() noexcept;
+    void leave_turn() noexcept;
+    bool quiet() const noexcept;
+    void wake() noexcept;
+    void throw_if_failed();
+    void accept(Aio& aio, void* owner, void* argument) noexcept;
+    void collect() noexcept;
+    std::size_t dispatch_completions() noexcept;
+    bool dispatch(const Completion& completion) noexcept;
+    std::size_t dispatch_finished() noexcept;
+    void call_back(Aio& aio) noexcept;
+    void notify_waiters() noexcept;
+    void arm_wake() noexcept;
+    void drain() noexcept;
+
+    io_uring_sqe& next_sqe() noexcept;
+    void make_room() noexcept;
+    bool unconsumed(unsigned position) const noexcept;
+    bool work_waits() const noexcept;
+    void disarm(Aio& aio) noexcept;
+    std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
+
+    // What every operation touches.
+    RingView ring_;
+    unsigned tail_ = 0;       // of the submission ring, published before every enter
+    unsigned published_ = 0;  // the tail that the kernel may see
+    unsigned head_ = 0;       // of the submission ring, as last read: the kernel's is not behind
+    Kernel* kernel_;
+    AioQueue finished_;  // ended without a completion; their callbacks are due
+    std::atomic<const Aio*> in_callback_{nullptr};
+    Counters counters_;
+    std::vector<Completion> ready_;  // completions taken out of the ring, not yet dispatched
+    std::size_t ready_next_ = 0;
+    TimerQueue timers_;
+    int failure_ = 0;  // the negative errno that ended the ring
+
+    // What other threads touch.
+    alignas(64) Mailbox mailbox_;
+    std::atomic<bool> sleeping_{false};
+    std::atomic<bool> stop_{false};
+    std::atomic<unsigned> waiters_{0};
+    std::atomic<unsigned> cancels_pending_{0};
+    std::mutex cancel_mutex_;
+    std::vector<CancelRequest> cancels_;  // by cancel_mutex_
+    std::mutex wait_mutex_;
+    std::condition_variable wait_condition_;
+    std::mutex bind_mutex_;
+    std::atomic<bool> bound_{false};
+    pthread_t thread_{};  // the engine's, once bound_
+
+    // What only set-up and tear-down touch.
+    Engine& face_;
+    std::unique_ptr<Kernel> owned_kernel_;
+    EngineOptions options_;
+    bool in_turn_ = false;
+    bool draining_ = false;
+    std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to
+    Resident* residents_ = nullptr;
+    ForeignLoop foreign_loop_;
+};
+
+}  // namespace uaio

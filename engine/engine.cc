@@ -1,0 +1,118 @@
+#include <uaio/engine.h>
+
+#include <cstdlib>
+#include <future>
+#include <string>
+
+#include <sched.h>
+
+#include "engine/core.h"
+#include "engine/kernel/linux.h"
+#include "engine/kernel/poll.h"
+#include "engine/kernel/sim.h"
+
+namespace uaio {
+namespace {
+
+KernelKind wanted_kernel(KernelKind asked) {
+    const char* variable = std::getenv("UAIO_KERNEL");
+    if (asked != KernelKind::automatic || !variable || *variable == '\0') return asked;
+    const std::string_view name = variable;
+    if (name == "linux") return KernelKind::linux;
+    if (name == "poll") return KernelKind::poll;
+    throw std::system_error(make_error_code(Errc::invalid_argument),
+                            "uaio: UAIO_KERNEL is '" + std::string(name) +
+                                "'; it may be linux or poll");
+}
+
+std::unique_ptr<Kernel> make_kernel(const EngineOptions& options) {
+    switch (wanted_kernel(options.kernel)) {
+        case KernelKind::linux: return std::make_unique<LinuxKernel>(options);
+        case KernelKind::poll: return std::make_unique<PollKernel>(options, "it was asked for");
+        case KernelKind::automatic: break;
+    }
+    try {
+        return std::make_unique<LinuxKernel>(options);
+    } catch (const std::system_error& refused) {
+        return std::make_unique<PollKernel>(options, refused.what());
+    }
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options) {
+    std::unique_ptr<Kernel> kernel = make_kernel(options);
+    Kernel& made = *kernel;
+    core_ = std::make_unique<EngineCore>(*this, std::move(kernel), made, options);
+}
+
+Engine::Engine(SimKernel& kernel, const EngineOptions& options)
+    : core_(std::make_unique<EngineCore>(*this, nullptr, kernel_of(kernel), options)) {}
+
+Engine::~Engine() = default;
+
+struct EngineAccess {
+    static EngineCore& core(const Engine& engine) noexcept { return *engine.core_; }
+};
+
+EngineCore& EngineCore::of(const Engine& engine) noexcept { return EngineAccess::core(engine); }
+
+void Engine::run() { core_->run(); }
+std::size_t Engine::run_once(std::chrono::nanoseconds max_wait) { return core_->run_once(max_wait); }
+void Engine::stop() noexcept { core_->stop(); }
+int Engine::fd() const noexcept { return core_->loop_fd(); }
+Clock::time_point Engine::now() const noexcept { return core_->kernel().now(); }
+KernelKind Engine::kernel() const noexcept { return core_->kernel().kind(); }
+std::string_view Engine::kernel_reason() const noexcept { return core_->kernel().reason(); }
+EngineStatistics Engine::statistics() const noexcept { return core_->statistics(); }
+bool Engine::on_engine_thread() const noexcept { return core_->on_thread(); }
+
+void Engine::post_task(std::unique_ptr<Task> task) noexcept {
+    Task& posted = *task.release();
+    posted.deliver = [](MailboxEntry& entry) noexcept {
+        const std::unique_ptr<Task> owned(static_cast<Task*>(&entry));
+        owned->run();
+    };
+    core_->post(posted);
+}
+
+EngineThread::EngineThread(const EngineOptions& options) {
+    std::promise<Engine*> started;
+    std::future<Engine*> engine = started.get_future();
+    thread_ = std::thread([&options, &started] {
+        std::unique_ptr<Engine> own;
+        try {
+            own = std::make_unique<Engine>(options);
+            own->run_once(std::chrono::nanoseconds::zero());  // binds it to this thread
+        } catch (...) {
+            started.set_exception(std::current_exception());
+            return;
+        }
+        started.set_value(own.get());
+        own->run();
+    });
+    try {
+        engine_ = engine.get();
+    } catch (...) {
+        thread_.join();
+        throw;
+    }
+}
+
+EngineThread::~EngineThread() {
+    engine_->stop();
+    thread_.join();
+}
+
+EngineGroup::EngineGroup(unsigned engines, const EngineOptions& options) {
+    if (engines == 0) {
+        cpu_set_t usable;
+        engines = sched_getaffinity(0, sizeof usable, &usable) == 0
+                      ? static_cast<unsigned>(CPU_COUNT(&usable))
+                      : 1;
+    }
+    threads_.reserve(engines);
+    while (threads_.size() < engines) threads_.push_back(std::make_unique<EngineThread>(options));
+}
+
+}  // namespace uaio

@@ -1,0 +1,77 @@
+#include "engine/foreign_loop.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+namespace uaio {
+namespace {
+
+bool watch(int epoll, int fd) noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void close_if_open(int& fd) noexcept {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+}
+
+}  // namespace
+
+ForeignLoop::~ForeignLoop() {
+    close_if_open(event_);
+    close_if_open(timer_);
+    int epoll = epoll_.load();
+    close_if_open(epoll);
+}
+
+bool ForeignLoop::open(Kernel& kernel) noexcept {
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    const bool made = epoll >= 0 && event_ >= 0 && timer_ >= 0 && watch(epoll, event_) &&
+                      watch(epoll, timer_);
+    if (made && !kernel.notify(event_)) {
+        const int own = kernel.poll_fd();
+        if (own < 0 || watch(epoll, own)) {
+            epoll_.store(epoll, std::memory_order_release);
+            return true;
+        }
+    }
+    close_if_open(event_);
+    close_if_open(timer_);
+    close_if_open(epoll);
+    return false;
+}
+
+void ForeignLoop::signal() noexcept {
+    const std::uint64_t one = 1;
+    // The only failure is a counter that is full, and a full counter is readable.
+    [[maybe_unused]] const ssize_t written = ::write(event_, &one, sizeof one);
+}
+
+void ForeignLoop::consume() noexcept {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t taken = ::read(event_, &count, sizeof count);
+    if (armed_ns_ == TimerNode::kNoDeadline) return;
+    if (::read(timer_, &count, sizeof count) > 0) armed_ns_ = TimerNode::kNoDeadline;
+}
+
+void ForeignLoop::set_deadline(std::int64_t deadline_ns) noexcept {
+    if (deadline_ns == armed_ns_) return;
+    armed_ns_ = deadline_ns;
+    itimerspec spec{};
+    if (deadline_ns != TimerNode::kNoDeadline) {
+        // Zero would disarm it; a deadline that is over has to fire.
+        const std::int64_t at = deadline_ns > 0 ? deadline_ns : 1;
+        spec.it_value.tv_sec = at / 1'000'000'000;
+        spec.it_value.tv_nsec = at % 1'000'000'000;
+    }
+    timerfd_settime(timer_, TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+}  // namespace uaio

@@ -1,0 +1,40 @@
+// The descriptor behind Engine::fd(): an epoll set that becomes readable when a completion is
+// posted, when the engine's next deadline passes, or when another thread asks. Engine's thread,
+// but signal(), which any thread may call once the set is open.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/kernel/kernel.h"
+
+namespace uaio {
+
+class ForeignLoop {
+public:
+    ForeignLoop() = default;
+    ~ForeignLoop();
+    ForeignLoop(const ForeignLoop&) = delete;
+    ForeignLoop& operator=(const ForeignLoop&) = delete;
+
+    // Makes the set and asks `kernel` to announce completions. False when descriptors run out.
+    bool open(Kernel& kernel) noexcept;
+    bool is_open() const noexcept { return epoll_.load(std::memory_order_acquire) >= 0; }
+    int fd() const noexcept { return epoll_.load(std::memory_order_acquire); }
+
+    // Makes the set readable until the next consume().
+    void signal() noexcept;
+    // At the start of a turn: what was announced is about to be looked at.
+    void consume() noexcept;
+    // At the end of a turn: when the set has to become readable by itself, in nanoseconds of
+    // CLOCK_MONOTONIC, or TimerNode::kNoDeadline.
+    void set_deadline(std::int64_t deadline_ns) noexcept;
+
+private:
+    std::atomic<int> epoll_{-1};
+    int event_ = -1;
+    int timer_ = -1;
+    std::int64_t armed_ns_ = TimerNode::kNoDeadline;
+};
+
+}  // namespace uaio

@@ -1,0 +1,66 @@
+#include "engine/kernel/kernel.h"
+
+#include <cerrno>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace uaio {
+namespace {
+
+int value_or_errno(int value) noexcept { return value < 0 ? -errno : value; }
+
+}  // namespace
+
+int Kernel::socket(int domain, int type, int protocol) noexcept {
+    return value_or_errno(::socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+int Kernel::bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept {
+    return value_or_errno(::bind(fd, address, size));
+}
+
+int Kernel::listen(int fd, int backlog) noexcept { return value_or_errno(::listen(fd, backlog)); }
+
+int Kernel::set_option(int fd, int level, int name, const void* value, socklen_t size) noexcept {
+    return value_or_errno(::setsockopt(fd, level, name, value, size));
+}
+
+int Kernel::get_option(int fd, int level, int name, void* value, socklen_t* size) noexcept {
+    return value_or_errno(::getsockopt(fd, level, name, value, size));
+}
+
+int Kernel::local_address(int fd, sockaddr* address, socklen_t* size) noexcept {
+    return value_or_errno(::getsockname(fd, address, size));
+}
+
+int Kernel::peer_address(int fd, sockaddr* address, socklen_t* size) noexcept {
+    return value_or_errno(::getpeername(fd, address, size));
+}
+
+int Kernel::shutdown(int fd, int how) noexcept { return value_or_errno(::shutdown(fd, how)); }
+
+std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
+    // tcp(7): with MSG_TRUNC the bytes are dropped inside the kernel, not copied.
+    const ssize_t dropped = ::recv(fd, nullptr, limit, MSG_TRUNC | MSG_DONTWAIT);
+    return dropped < 0 ? -errno : dropped;
+}
+
+int Kernel::close(int fd) noexcept { return value_or_errno(::close(fd)); }
+
+int Kernel::unlink(const char* path) noexcept { return value_or_errno(::unlink(path)); }
+
+// The file outlives the server that made it; one that refuses connections belongs to nobody.
+void Kernel::remove_stale_socket(const char* path, const sockaddr* address,
+                                 socklen_t size) noexcept {
+    struct stat status {};
+    if (::stat(path, &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) return;
+    const bool stale = ::connect(probe, address, size) != 0 && errno == ECONNREFUSED;
+    ::close(probe);
+    if (stale) ::unlink(path);
+}
+
+}  // namespace uaio

@@ -1,0 +1,114 @@
+// The seam between the engine and what carries its operations out. Everything above fills SQEs and
+// reads CQEs in a RingView; a Kernel owns that memory and moves entries through it. Three stand
+// behind it: LinuxKernel (io_uring), PollKernel (epoll and system calls) and SimKernel (memory,
+// virtual time and a seed), so the engine and every transport run unchanged on each.
+//
+// All members are called on the engine's thread, except now() and wake(), which any thread may call.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+#include <uaio/engine.h>
+
+struct io_uring_sqe;
+struct io_uring_cqe;
+
+namespace uaio {
+
+// The two rings as the kernel ABI lays them out (io_uring_setup(2)): the engine writes SQEs and
+// publishes `*sq_tail`, the kernel moves `*sq_head`; the kernel publishes `*cq_tail`, the engine
+// moves `*cq_head`. Slot i of the submission ring is always sqes[i & sq_mask].
+struct RingView {
+    io_uring_sqe* sqes = nullptr;
+    unsigned* sq_head = nullptr;
+    unsigned* sq_tail = nullptr;
+    unsigned sq_mask = 0;
+    io_uring_cqe* cqes = nullptr;
+    unsigned* cq_head = nullptr;
+    unsigned* cq_tail = nullptr;
+    unsigned cq_mask = 0;
+};
+
+// What this kernel can do, found by one probe when it is made (engine/kernel/features.h).
+struct Features {
+    bool send_zero_copy = false;     // IORING_OP_SEND_ZC, 6.0
+    bool sendmsg_zero_copy = false;  // IORING_OP_SENDMSG_ZC, 6.1
+    // MSG_WAITALL on a send keeps the partial count when it is cancelled: 6.1, told by SENDMSG_ZC.
+    bool send_waitall = false;
+    bool report_zero_copy_usage = false;  // IORING_SEND_ZC_REPORT_USAGE, 6.2
+    bool sq_polled = false;               // a kernel thread reads the submission ring (SQPOLL)
+};
+
+class Kernel {
+public:
+    Kernel(const Kernel&) = delete;
+    Kernel& operator=(const Kernel&) = delete;
+    virtual ~Kernel() = default;
+
+    const RingView& ring() const noexcept { return ring_; }
+    const Features& features() const noexcept { return features_; }
+    KernelKind kind() const noexcept { return kind_; }
+    // Why this kernel was chosen, or what had to be given up, in one sentence.
+    const std::string& reason() const noexcept { return reason_; }
+
+    // Binds the kernel to the calling thread, once, before the first enter(): an io_uring made with
+    // IORING_SETUP_R_DISABLED is enabled here, so that this thread is its single issuer.
+    virtual std::error_code bind() noexcept = 0;
+
+    // Takes the published SQEs, then waits until at least `wait` completions are in the ring, until
+    // `deadline`, or until wake(); with `wait` 0 it only submits and collects what is done.
+    // Returns 0, or a negative errno: -EINTR and -ETIME (deadline) are ordinary; -EBUSY and -EAGAIN
+    // ask the caller to take completions out of the ring and come again; anything else is the end
+    // of this ring. Entries that were not taken stay published, so coming again is always right.
+    virtual int enter(unsigned wait, Clock::time_point deadline) noexcept = 0;
+
+    virtual Clock::time_point now() noexcept = 0;
+
+    // Any thread: makes a waiting or the next waiting enter() return soon. The engine keeps a read of
+    // wake_fd() in the ring for that; a kernel without one (-1) needs no waking.
+    virtual void wake() noexcept = 0;
+    virtual int wake_fd() const noexcept = 0;
+
+    // For Engine::fd(), while nobody is inside enter(): asks that `event_fd` be written whenever a
+    // completion is posted; or, where completions happen only inside enter(), does nothing and
+    // offers in poll_fd() a descriptor that is readable when enter(0) would have work.
+    virtual std::error_code notify(int event_fd) noexcept = 0;
+    virtual int poll_fd() const noexcept { return -1; }
+
+    // True while a completion that the kernel holds back (a full completion ring) or deferred work
+    // waits for an enter(), although the completion ring looks empty.
+    virtual bool pending() const noexcept = 0;
+
+    // The calls of set-up and tear-down that do not go through the ring, with the results and the
+    // errors of their system calls, but as a negative errno. The defaults are the system calls.
+    virtual int socket(int domain, int type, int protocol) noexcept;
+    virtual int bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept;
+    virtual int listen(int fd, int backlog) noexcept;
+    virtual int set_option(int fd, int level, int name, const void* value, socklen_t size) noexcept;
+    virtual int get_option(int fd, int level, int name, void* value, socklen_t* size) noexcept;
+    virtual int local_address(int fd, sockaddr* address, socklen_t* size) noexcept;
+    virtual int peer_address(int fd, sockaddr* address, socklen_t* size) noexcept;
+    virtual int shutdown(int fd, int how) noexcept;
+    // Throws away up to `limit` received bytes without waiting; the number, 0 at the end of stream.
+    virtual std::int64_t discard_received(int fd, std::size_t limit) noexcept;
+    virtual int close(int fd) noexcept;
+    // Removes the file of a unix socket.
+    virtual int unlink(const char* path) noexcept;
+    // Removes the file of a unix socket on which nobody listens any more.
+    virtual void remove_stale_socket(const char* path, const sockaddr* address,
+                                     socklen_t size) noexcept;
+
+protected:
+    Kernel() = default;
+
+    RingView ring_;
+    Features features_;
+    KernelKind kind_ = KernelKind::linux;
+    std::string reason_;
+};
+
+}  // namespace uaio

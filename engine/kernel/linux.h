@@ -1,0 +1,38 @@
+// The real io_uring. Set up for one issuing thread with deferred completion work where the kernel
+// has it (6.1), with cooperative completion work below that (5.19), and refused with the likely
+// cause below that again. Threads: see Kernel.
+#pragma once
+
+#include <liburing.h>
+
+#include "engine/kernel/kernel.h"
+
+namespace uaio {
+
+class LinuxKernel final : public Kernel {
+public:
+    // Throws std::system_error that says why io_uring is not to be had and what to do.
+    explicit LinuxKernel(const EngineOptions& options);
+    ~LinuxKernel() override;
+
+    std::error_code bind() noexcept override;
+    int enter(unsigned wait, Clock::time_point deadline) noexcept override;
+    Clock::time_point now() noexcept override { return Clock::now(); }
+    void wake() noexcept override;
+    int wake_fd() const noexcept override { return wake_fd_; }
+    std::error_code notify(int event_fd) noexcept override;
+    bool pending() const noexcept override;
+
+private:
+    void make_ring(const EngineOptions& options);
+    void view_ring() noexcept;
+
+    io_uring uring_{};
+    int wake_fd_ = -1;
+    int enter_fd_ = -1;  // the ring, or its index among the thread's registered rings
+    unsigned enter_flags_ = 0;
+    bool disabled_ = false;        // made with IORING_SETUP_R_DISABLED, until bind()
+    bool absolute_timer_ = false;  // enter takes a point in time, not a duration
+};
+
+}  // namespace uaio

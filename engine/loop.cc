@@ -1,0 +1,226 @@
+// The loop: one turn delivers what other threads handed over, enters the kernel once, and runs the
+// callbacks of what is done. Completions are taken out of the ring and the ring is handed back
+// before the first callback runs, since a callback may submit, fill the ring and so enter again.
+#include <liburing.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "aio/check.h"
+#include "engine/core.h"
+
+namespace uaio {
+namespace {
+
+constexpr std::uint64_t kTagMask = alignof(Aio) - 1;
+constexpr std::uint64_t kAddressMask = ((std::uint64_t{1} << 48) - 1) & ~kTagMask;
+
+Clock::time_point time_point_of(std::int64_t ns) noexcept {
+    return Clock::time_point(std::chrono::nanoseconds(ns));
+}
+
+}  // namespace
+
+void EngineCore::run() {
+    bind_or_throw();
+    while (!stop_.load(std::memory_order_acquire)) {
+        turn(TimerNode::kNoDeadline, false);
+        throw_if_failed();
+    }
+}
+
+std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
+    bind_or_throw();
+    std::int64_t until = 0;
+    if (max_wait.count() > 0) {
+        const std::int64_t now = now_ns();
+        const std::int64_t room = TimerNode::kNoDeadline - now;
+        until = max_wait.count() < room ? now + max_wait.count() : TimerNode::kNoDeadline;
+    }
+    const std::size_t handled = turn(until, true);
+    throw_if_failed();
+    return handled;
+}
+
+void EngineCore::throw_if_failed() {
+    if (failure_ == 0) return;
+    throw std::system_error(-failure_, std::system_category(),
+                            "uaio: the kernel refused the ring of a running engine (was a seccomp "
+                            "filter installed, or the process forked?)");
+}
+
+// `until_ns` is how long to wait when there is nothing to do, 0 for not at all. With `return_early`
+// a turn that ran callbacks does not wait, and leaves nothing unsubmitted, since the next may be far.
+std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept {
+    in_turn_ = true;
+    counters_.turns.add();
+    if (foreign_loop_.is_open()) foreign_loop_.consume();
+    deliver_mail();
+    expire_timers();
+    std::size_t handled = dispatch_completions() + dispatch_finished();
+
+    const bool may_wait = until_ns > 0 && !(return_early && handled > 0);
+    if (may_wait && may_sleep()) {
+        enter(1, std::min(until_ns, timers_.next_ns()));
+        sleeping_.store(false, std::memory_order_relaxed);
+    } else {
+        enter(0, TimerNode::kNoDeadline);
+    }
+    handled += dispatch_completions();
+    handled += dispatch_finished();
+    if (return_early && tail_ != std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire)) {
+        enter(0, TimerNode::kNoDeadline);
+    }
+    if (handled > 0) notify_waiters();
+    leave_turn();
+    return handled;
+}
+
+void EngineCore::leave_turn() noexcept {
+    in_turn_ = false;
+    if (!foreign_loop_.is_open()) return;
+    // Nobody waits in the kernel now; from here on the set has to say when there is work.
+    foreign_loop_.set_deadline(timers_.next_ns());
+    sleeping_.exchange(true, std::memory_order_acq_rel);
+    if (work_waits()) foreign_loop_.signal();
+}
+
+bool EngineCore::work_waits() const noexcept {
+    return !finished_.empty() || ready_next_ < ready_.size() || !mailbox_.empty() ||
+           cancels_pending_.load(std::memory_order_acquire) != 0 ||
+           stop_.load(std::memory_order_acquire) || kernel_->pending();
+}
+
+// From here on other threads wake the engine; what they did before shows in the second look.
+bool EngineCore::may_sleep() noexcept {
+    sleeping_.exchange(true, std::memory_order_acq_rel);
+    if (!work_waits()) return true;
+    sleeping_.store(false, std::memory_order_relaxed);
+    return false;
+}
+
+void EngineCore::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
+    counters_.enters.add();
+    counters_.submissions.add(tail_ - published_);
+    published_ = tail_;
+    std::atomic_ref(*ring_.sq_tail).store(tail_, std::memory_order_release);
+    const int result = kernel_->enter(wait, time_point_of(deadline_ns));
+    switch (result) {
+        case 0:
+        case -EINTR:   // a signal; the loop comes again
+        case -ETIME:   // the deadline, which expire_timers() looks at
+        case -EBUSY:   // completions have to be taken out first, which happens now
+        case -EAGAIN:  // no memory for more requests just now; completions give some back
+            break;
+        default:
+            failure_ = result;
+            log(LogLevel::error, "the kernel refused the ring: " + strerror(error_from_result(result)));
+    }
+    collect();
+}
+
+void EngineCore::collect() noexcept {
+    unsigned head = *ring_.cq_head;
+    const unsigned tail = std::atomic_ref(*ring_.cq_tail).load(std::memory_order_acquire);
+    if (head == tail) return;
+    counters_.completions.add(tail - head);
+    for (; head != tail; ++head) {
+        const io_uring_cqe& cqe = ring_.cqes[head & ring_.cq_mask];
+        ready_.push_back({cqe.user_data, cqe.res, cqe.flags});
+    }
+    std::atomic_ref(*ring_.cq_head).store(tail, std::memory_order_release);
+}
+
+std::size_t EngineCore::dispatch_completions() noexcept {
+    std::size_t handled = 0;
+    while (ready_next_ < ready_.size()) {
+        const Completion completion = ready_[ready_next_++];  // a callback may move the list
+        if (ready_next_ < ready_.size()) {
+            __builtin_prefetch(
+                reinterpret_cast<void*>(ready_[ready_next_].user_data & kAddressMask), 1);
+        }
+        handled += dispatch(completion);
+    }
+    ready_.clear();
+    ready_next_ = 0;
+    return handled;
+}
+
+bool EngineCore::dispatch(const Completion& completion) noexcept {
+    const auto tag = static_cast<Tag>(completion.user_data & kTagMask);
+    if (tag == Tag::ignored) return false;
+    if (tag == Tag::wake) {
+        if (!draining_) arm_wake();
+        return false;
+    }
+    Aio& aio = *reinterpret_cast<Aio*>(completion.user_data & kAddressMask);
+    DCHECK((completion.user_data & ~kTagMask) == user_data_of(aio));
+    const int result = tag == Tag::withdrawn ? -ECANCELED : completion.result;
+    if (aio.handler_(aio, result, completion.flags) == Outcome::finished) {
+        disarm(aio);
+        call_back(aio);
+    }
+    return true;
+}
+
+// Those that were there when the step began: a callback that finishes the next operation at once
+// does not keep the loop from the kernel.
+std::size_t EngineCore::dispatch_finished() noexcept {
+    std::size_t handled = 0;
+    AioQueue batch = finished_;
+    finished_ = AioQueue();
+    while (Aio* aio = batch.pop()) {
+        call_back(*aio);
+        ++handled;
+    }
+    return handled;
+}
+
+void EngineCore::call_back(Aio& aio) noexcept {
+    DCHECK(!aio.timer_.previous);
+    counters_.operations.add();
+    aio.canceler_ = nullptr;
+    aio.cursor_.rewind();
+    in_callback_.store(&aio, std::memory_order_release);
+    // From this store on the Aio is its user's: it may be submitted again or destroyed.
+    aio.phase_.store(Aio::Phase::idle, std::memory_order_release);
+    if (const auto invoke = aio.invoke_) invoke(aio.callback_, aio);
+    in_callback_.store(nullptr, std::memory_order_release);
+}
+
+// A locked instruction once a turn, against the one of a thread that starts to wait: whichever comes
+// second sees what the other did before, so either the waiter sees an idle Aio or is notified.
+void EngineCore::notify_waiters() noexcept {
+    if (waiters_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
+    const std::lock_guard lock(wait_mutex_);
+    wait_condition_.notify_all();
+}
+
+void EngineCore::deliver_mail() noexcept {
+    MailboxEntry* entry = mailbox_.take();
+    while (entry) {
+        MailboxEntry* const next = entry->next;  // an Aio reuses the link at once
+        counters_.posts.add();
+        entry->deliver(*entry);
+        entry = next;
+    }
+    deliver_cancels();
+}
+
+void EngineCore::expire_timers() noexcept {
+    if (timers_.armed() == 0) return;
+    const std::int64_t now = now_ns();
+    while (TimerNode* node = timers_.expire(now)) {
+        cancel_here(*aio_of(*node), Errc::timed_out);
+    }
+}
+
+void EngineCore::arm_wake() noexcept {
+    const int fd = kernel_->wake_fd();
+    if (fd < 0) return;
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_read(&sqe, fd, &wake_value_, sizeof wake_value_, 0);
+    sqe.user_data = static_cast<std::uint64_t>(Tag::wake);
+}
+
+}  // namespace uaio

@@ -1,0 +1,44 @@
+// How other threads hand work to an engine: a stack that any thread pushes to and the engine's
+// thread takes whole, giving back the order of arrival. No lock, no allocation.
+#pragma once
+
+#include <atomic>
+
+#include <uaio/aio.h>
+
+namespace uaio {
+
+class Mailbox {
+public:
+    // Any thread. True if the mailbox was empty: then, and only then, its owner may be asleep
+    // without knowing of an entry.
+    bool push(MailboxEntry& entry) noexcept {
+        MailboxEntry* top = top_.load(std::memory_order_relaxed);
+        do {
+            entry.next = top;
+        } while (!top_.compare_exchange_weak(top, &entry, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed));
+        return top == nullptr;
+    }
+
+    bool empty() const noexcept { return top_.load(std::memory_order_acquire) == nullptr; }
+
+    // Owner's thread: everything pushed so far, the oldest first, linked by `next`.
+    MailboxEntry* take() noexcept {
+        if (empty()) return nullptr;  // spares the locked instruction of the usual case
+        MailboxEntry* newest = top_.exchange(nullptr, std::memory_order_acquire);
+        MailboxEntry* oldest = nullptr;
+        while (newest) {
+            MailboxEntry* next = newest->next;
+            newest->next = oldest;
+            oldest = newest;
+            newest = next;
+        }
+        return oldest;
+    }
+
+private:
+    std::atomic<MailboxEntry*> top_{nullptr};
+};
+
+}  // namespace uaio

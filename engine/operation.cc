@@ -1,0 +1,260 @@
+// The way down: from a verb to a submission entry, and what ends an operation before the kernel does.
+#include <liburing.h>
+
+#include <atomic>
+
+#include "aio/check.h"
+#include "engine/core.h"
+
+namespace uaio {
+namespace {
+
+
+}  // namespace
+
+std::uint64_t EngineCore::user_data_of(const Aio& aio) noexcept {
+    const std::uint64_t generation = aio.generation_.load(std::memory_order_relaxed);
+    return reinterpret_cast<std::uintptr_t>(&aio) | generation << 48;
+}
+
+// --- Accepting ---
+
+bool EngineCore::submit(Engine& target, Aio& aio, Starter starter, void* owner,
+                        void* argument) noexcept {
+    if (&target != aio.engine_) starter = &start_on_wrong_engine;
+    if (on_thread()) {
+        if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::idle) {
+            misuse("an operation was submitted on a busy Aio; it was ignored");
+            return false;
+        }
+        aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
+        accept(aio, owner, argument);
+        start(aio, starter);
+        if (!in_turn_ && foreign_loop_.is_open()) foreign_loop_.signal();
+        return true;
+    }
+    Aio::Phase idle = Aio::Phase::idle;
+    if (!aio.phase_.compare_exchange_strong(idle, Aio::Phase::posted, std::memory_order_acquire)) {
+        misuse("an operation was submitted on a busy Aio; it was ignored");
+        return false;
+    }
+    accept(aio, owner, argument);
+    aio.canceler_ = starter;  // free until the operation is parked, and of the same type
+    aio.mail_.deliver = &deliver_operation;
+    post(aio.mail_);
+    return true;
+}
+
+void EngineCore::accept(Aio& aio, void* owner, void* argument) noexcept {
+    const std::uint32_t generation = aio.generation_.load(std::memory_order_relaxed);
+    aio.generation_.store(generation + 1, std::memory_order_release);
+    aio.owner_ = owner;
+    std::memcpy(aio.scratch_, &argument, sizeof argument);
+    aio.count_ = 0;
+    if (aio.result_) aio.result_.clear();
+    if (aio.reason_) aio.reason_.clear();
+    if (aio.deadline_set_) {
+        aio.deadline_set_ = false;
+    } else if (aio.timeout_ == kNoTimeout) {
+        aio.timer_.deadline_ns = TimerNode::kNoDeadline;
+    } else if (aio.timeout_.count() <= 0) {
+        aio.timer_.deadline_ns = 0;  // over already
+    } else {
+        const std::int64_t now = now_ns();
+        const std::int64_t timeout = aio.timeout_.count();
+        aio.timer_.deadline_ns = timeout < TimerNode::kNoDeadline - now ? now + timeout
+                                                                        : TimerNode::kNoDeadline;
+    }
+}
+
+void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
+    Aio& aio = *AioQueue::of(&entry);
+    aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
+    const Starter starter = aio.canceler_;
+    aio.canceler_ = nullptr;
+    of(aio).start(aio, starter);
+}
+
+void EngineCore::start(Aio& aio, Starter starter) noexcept {
+    counters_.begun.add();
+    if (aio.timer_.deadline_ns != TimerNode::kNoDeadline) {
+        // An operation whose time is over before it starts is not armed; expired() sees that.
+        const std::int64_t now = now_ns();
+        if (aio.timer_.deadline_ns > now) timers_.arm(aio.timer_, now);
+    }
+    starter(aio);
+    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
+    if (stopped(aio)) {
+        cancel_here(aio, Errc::canceled);
+    } else if (expired(aio)) {
+        cancel_here(aio, Errc::timed_out);
+    }
+}
+
+void EngineCore::start_on_wrong_engine(Aio& aio) noexcept {
+    of(aio).finish(aio, Errc::invalid_argument);
+}
+
+// --- In the kernel, parked, or over ---
+
+io_uring_sqe& EngineCore::begin(Aio& aio, Handler handler) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
+    aio.handler_ = handler;
+    aio.canceler_ = nullptr;
+    io_uring_sqe& sqe = next_sqe();
+    aio.sq_position_ = tail_ - 1;
+    sqe.user_data = user_data_of(aio);
+    return sqe;
+}
+
+void EngineCore::park(Aio& aio, Canceler canceler) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
+    aio.canceler_ = canceler;
+}
+
+void EngineCore::finish(Aio& aio, std::error_code error) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
+    disarm(aio);
+    aio.canceler_ = nullptr;
+    aio.result_ = error;
+    aio.phase_.store(Aio::Phase::finished, std::memory_order_relaxed);
+    finished_.push(aio);
+}
+
+void EngineCore::disarm(Aio& aio) noexcept {
+    if (aio.timer_.previous) timers_.disarm(aio.timer_);
+}
+
+io_uring_sqe& EngineCore::next_sqe() noexcept {
+    if (tail_ - head_ > ring_.sq_mask) {
+        head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+        if (tail_ - head_ > ring_.sq_mask) make_room();
+    }
+    return ring_.sqes[tail_++ & ring_.sq_mask];
+}
+
+// The submission ring is full in mid-turn: the kernel gets it now. When it will not take more before
+// completions are taken out, those move to ready_ and are dispatched after the running callback.
+void EngineCore::make_room() noexcept {
+    counters_.full_rings.add();
+    while (tail_ - head_ > ring_.sq_mask) {
+        enter(0, TimerNode::kNoDeadline);
+        head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+        CHECK(failure_ == 0, "the kernel refused the ring in the middle of a submission");
+    }
+}
+
+// --- Cancelling ---
+
+bool EngineCore::unconsumed(unsigned position) const noexcept {
+    // A polling kernel thread may read whatever is published; otherwise only enter() takes entries.
+    const unsigned taken = features().sq_polled
+                               ? published_
+                               : std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+    return static_cast<int>(position - taken) >= 0;
+}
+
+void EngineCore::cancel_here(Aio& aio, std::error_code reason) noexcept {
+    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
+    aio.reason_ = reason;
+    counters_.cancels.add();
+    if (reason == make_error_code(Errc::timed_out)) counters_.timeouts.add();
+    if (const Canceler canceler = aio.canceler_) {
+        aio.canceler_ = nullptr;
+        return canceler(aio);
+    }
+    interrupt(aio);
+}
+
+void EngineCore::interrupt(Aio& aio) noexcept {
+    const std::uint64_t target = user_data_of(aio);
+    if (unconsumed(aio.sq_position_)) {
+        // A cancel that the kernel meets before its target finds nothing (io_uring_prep_cancel(3));
+        // but what it has not taken can simply be withdrawn, and then nothing was transferred.
+        io_uring_sqe& sqe = ring_.sqes[aio.sq_position_ & ring_.sq_mask];
+        if (sqe.user_data == target) {
+            io_uring_prep_nop(&sqe);
+            sqe.user_data = target | static_cast<std::uint64_t>(Tag::withdrawn);
+        }
+        return;
+    }
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_cancel64(&sqe, target, 0);
+    sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
+}
+
+void EngineCore::request_cancel(Aio& aio, std::error_code reason) noexcept {
+    if (on_thread()) {
+        cancel_here(aio, reason);
+        if (!in_turn_ && foreign_loop_.is_open()) foreign_loop_.signal();
+        return;
+    }
+    if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) return;
+    const std::uint32_t generation = aio.generation_.load(std::memory_order_acquire);
+    {
+        const std::lock_guard lock(cancel_mutex_);
+        cancels_.push_back({&aio, generation, reason});
+        cancels_pending_.store(static_cast<unsigned>(cancels_.size()), std::memory_order_release);
+    }
+    if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+}
+
+// The lock is held throughout, so that forget() on another thread knows that no request for its Aio
+// is being looked at. Nothing below calls back to the user.
+void EngineCore::deliver_cancels() noexcept {
+    if (cancels_pending_.load(std::memory_order_acquire) == 0) return;
+    const std::lock_guard lock(cancel_mutex_);
+    std::size_t kept = 0;
+    for (const CancelRequest& request : cancels_) {
+        Aio& aio = *request.aio;
+        if (aio.generation_.load(std::memory_order_relaxed) != request.generation) continue;
+        if (aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::posted) {
+            cancels_[kept++] = request;  // overtook its operation, which the mailbox still holds
+        } else {
+            cancel_here(aio, request.reason);
+        }
+    }
+    cancels_.resize(kept);
+    cancels_pending_.store(static_cast<unsigned>(kept), std::memory_order_release);
+}
+
+void EngineCore::forget(Aio& aio) noexcept {
+    if (cancels_pending_.load(std::memory_order_acquire) == 0) return;
+    const std::lock_guard lock(cancel_mutex_);
+    std::erase_if(cancels_, [&aio](const CancelRequest& request) { return request.aio == &aio; });
+    cancels_pending_.store(static_cast<unsigned>(cancels_.size()), std::memory_order_release);
+}
+
+void EngineCore::stop_aio(Aio& aio) noexcept {
+    aio.stopped_.store(true, std::memory_order_release);
+    request_cancel(aio, Errc::canceled);
+}
+
+// --- The public faces ---
+
+namespace provider {
+
+bool submit(Engine& engine, Aio& aio, Starter starter, void* owner, void* argument) noexcept {
+    return EngineCore::of(aio).submit(engine, aio, starter, owner, argument);
+}
+io_uring_sqe& begin(Aio& aio, Handler handler) noexcept {
+    return EngineCore::of(aio).begin(aio, handler);
+}
+void park(Aio& aio, Canceler canceler) noexcept { EngineCore::of(aio).park(aio, canceler); }
+void finish(Aio& aio, std::error_code error) noexcept { EngineCore::of(aio).finish(aio, error); }
+void set_error(Aio& aio, std::error_code error) noexcept { EngineCore::set_error(aio, error); }
+void advance(Aio& aio, std::size_t bytes) noexcept { EngineCore::advance(aio, bytes); }
+IovCursor& cursor(Aio& aio) noexcept { return EngineCore::cursor(aio); }
+std::error_code cancel_reason(const Aio& aio) noexcept { return EngineCore::cancel_reason(aio); }
+bool stopped(const Aio& aio) noexcept { return EngineCore::stopped(aio); }
+bool expired(const Aio& aio) noexcept { return EngineCore::expired(aio); }
+void cancel(Aio& aio, std::error_code reason) noexcept {
+    EngineCore::of(aio).cancel_here(aio, reason);
+}
+void* owner(const Aio& aio) noexcept { return EngineCore::owner(aio); }
+void* argument(const Aio& aio) noexcept { return EngineCore::argument(aio); }
+std::span<std::byte, 32> scratch(Aio& aio) noexcept { return EngineCore::scratch(aio); }
+
+}  // namespace provider
+
+}  // namespace uaio

@@ -1,0 +1,33 @@
+// The counters behind EngineStatistics: one thread adds, any thread reads, no locked instruction.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace uaio {
+
+class Counter {
+public:
+    // The engine's thread only.
+    void add(std::uint64_t amount = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    }
+    void subtract(std::uint64_t amount) noexcept { add(~amount + 1); }
+    // Any thread.
+    std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+struct Counters {
+    Counter turns, enters, submissions, completions, operations;
+    Counter short_writes, gathered_writes;
+    Counter cancels, timeouts, posts, full_rings;
+    Counter zero_copy_sends, zero_copy_copied, begun;
+    // These two are counted by whichever thread it happens on.
+    std::atomic<std::uint64_t> wakes{0};
+    std::atomic<std::uint64_t> misuse{0};
+};
+
+}  // namespace uaio

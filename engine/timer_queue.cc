@@ -1,0 +1,96 @@
+#include "engine/timer_queue.h"
+
+#include <bit>
+
+#include "aio/check.h"
+
+namespace uaio {
+
+void TimerQueue::link(TimerNode*& head, TimerNode& node) noexcept {
+    node.next = head;
+    node.previous = &head;
+    if (head) head->previous = &node.next;
+    head = &node;
+}
+
+void TimerQueue::arm(TimerNode& node, std::int64_t now_ns) noexcept {
+    DCHECK(node.previous == nullptr);
+    DCHECK(node.deadline_ns >= 0);
+    // With nothing armed nobody moved the wheel on; catching up is free then.
+    if (armed_ == 0) current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
+    ++armed_;
+    place(node);
+}
+
+void TimerQueue::disarm(TimerNode& node) noexcept {
+    DCHECK(node.previous != nullptr);
+    *node.previous = node.next;
+    if (node.next) node.next->previous = node.previous;
+    node.previous = nullptr;
+    --armed_;
+}
+
+void TimerQueue::place(TimerNode& node) noexcept {
+    // Rounded up, so that it never fires early.
+    const std::uint64_t deadline = static_cast<std::uint64_t>(node.deadline_ns);
+    const std::uint64_t tick = (deadline + ((1u << kTickShift) - 1)) >> kTickShift;
+    if (tick <= current_) {
+        link(due_, node);
+        return;
+    }
+    const int level = (63 - std::countl_zero(tick ^ current_)) / kLevelShift;
+    const int index = static_cast<int>(tick >> (level * kLevelShift)) & (kSlots - 1);
+    occupied_[level] |= std::uint64_t{1} << index;
+    link(slots_[level][index], node);
+}
+
+bool TimerQueue::first_slot(Slot& slot) noexcept {
+    for (int level = 0; level < kLevels; ++level) {
+        while (occupied_[level] != 0) {
+            const int index = std::countr_zero(occupied_[level]);
+            if (slots_[level][index]) {
+                const int shift = level * kLevelShift;
+                // The digits above this level are the current ones, those below are zero.
+                const std::uint64_t above =
+                    level + 1 < kLevels ? current_ >> (shift + kLevelShift) << (shift + kLevelShift)
+                                        : 0;
+                slot = {level, index, above | static_cast<std::uint64_t>(index) << shift};
+                return true;
+            }
+            occupied_[level] &= occupied_[level] - 1;
+        }
+    }
+    return false;
+}
+
+TimerNode* TimerQueue::expire(std::int64_t now_ns) noexcept {
+    const std::uint64_t now = static_cast<std::uint64_t>(now_ns) >> kTickShift;
+    Slot slot{};
+    while (!due_) {
+        if (armed_ == 0) return nullptr;
+        if (!first_slot(slot) || slot.tick > now) {
+            if (now > current_) current_ = now;
+            return nullptr;
+        }
+        current_ = slot.tick;
+        TimerNode* node = slots_[slot.level][slot.index];
+        slots_[slot.level][slot.index] = nullptr;
+        while (node) {
+            TimerNode* next = node->next;
+            place(*node);
+            node = next;
+        }
+    }
+    TimerNode* expired = due_;
+    disarm(*expired);
+    return expired;
+}
+
+std::int64_t TimerQueue::next_ns() noexcept {
+    if (due_) return static_cast<std::int64_t>(current_ << kTickShift);
+    Slot slot{};
+    if (armed_ == 0 || !first_slot(slot)) return TimerNode::kNoDeadline;
+    return static_cast<std::int64_t>(slot.tick << kTickShift);
+}
+
+}  // namespace uaio

@@ -1,0 +1,62 @@
+// The deadlines of an engine: a hierarchical wheel of intrusive lists. Arming and disarming are a
+// few stores, whatever the number armed, and never allocate. It has no clock: it is told the time.
+// Engine's thread only.
+//
+// Slots are 1.024 us wide on the lowest of nine levels and 64 times wider on each next one. A node
+// lies on the level of the highest 6-bit digit in which its tick differs from the current one, so
+// everything on a lower level is due before anything on a higher one; when time enters a slot of a
+// higher level, its nodes are spread over the lower ones.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <uaio/aio.h>
+
+namespace uaio {
+
+class TimerQueue {
+public:
+    // Arms `node` for node.deadline_ns, at least 0, in nanoseconds of the clock that `now_ns` is
+    // read from. REQUIRES: not armed. The node stays where it is until it expires or is disarmed.
+    void arm(TimerNode& node, std::int64_t now_ns) noexcept;
+
+    // REQUIRES: armed.
+    void disarm(TimerNode& node) noexcept;
+
+    // Takes out one node whose deadline is not after `now_ns`, nullptr if there is none. Never
+    // early, late by less than a slot of the lowest level.
+    TimerNode* expire(std::int64_t now_ns) noexcept;
+
+    // When expire() should be called next, TimerNode::kNoDeadline for never. May be earlier than the
+    // first deadline by a part of it, when nodes are to be spread over lower levels.
+    std::int64_t next_ns() noexcept;
+
+    std::size_t armed() const noexcept { return armed_; }
+
+private:
+    static constexpr int kTickShift = 10;
+    static constexpr int kLevelShift = 6;
+    static constexpr int kSlots = 1 << kLevelShift;
+    static constexpr int kLevels = 9;
+
+    struct Slot {
+        int level;
+        int index;
+        std::uint64_t tick;  // the first tick of the slot
+    };
+
+    void place(TimerNode& node) noexcept;
+    bool first_slot(Slot& slot) noexcept;
+
+    static void link(TimerNode*& head, TimerNode& node) noexcept;
+
+    std::uint64_t current_ = 0;  // ticks up to and with this one are over
+    std::size_t armed_ = 0;
+    TimerNode* due_ = nullptr;
+    // A bit is set for every slot with nodes; disarm leaves bits of empty slots behind.
+    std::uint64_t occupied_[kLevels] = {};
+    TimerNode* slots_[kLevels][kSlots] = {};
+};
+
+}  // namespace uaio

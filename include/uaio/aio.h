@@ -1,0 +1,181 @@
+// An Aio is one asynchronous operation, owned by its user and reused for ever: a vector to transfer,
+// a deadline, a cancel, a callback, and afterwards a result and an exact count. It is handed to a
+// verb (`stream.write_all(aio)`), which returns at once; the callback runs later, exactly once per
+// accepted operation, on the engine's thread. Members say which threads may call them; those without
+// a word belong to whoever owns the idle Aio. The semantics are those of nng's aio (nng_aio(5)) with
+// the promises of its manual kept; where they differ the member says so.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <uaio/config.h>
+#include <uaio/error.h>
+#include <uaio/iov_cursor.h>
+
+namespace uaio {
+
+class Aio;
+class Engine;
+
+// CLOCK_MONOTONIC. On a SimKernel, Engine::now() is virtual and only differences mean anything.
+using Clock = std::chrono::steady_clock;
+
+// The default of Aio::set_timeout: the operation may take for ever.
+inline constexpr std::chrono::nanoseconds kNoTimeout = std::chrono::nanoseconds::max();
+
+// An intrusive link through the mailbox of an engine; `deliver` runs on the engine's thread.
+struct MailboxEntry {
+    MailboxEntry* next = nullptr;
+    void (*deliver)(MailboxEntry&) noexcept = nullptr;
+};
+
+// An intrusive link in an engine's timers; armed exactly when `previous` is set.
+struct TimerNode {
+    TimerNode* next = nullptr;
+    TimerNode** previous = nullptr;
+    std::int64_t deadline_ns = kNoDeadline;  // of Clock, since its epoch
+
+    static constexpr std::int64_t kNoDeadline = INT64_MAX;
+};
+
+enum class Outcome : std::uint8_t { pending, finished };
+using Handler = Outcome (*)(Aio&, int result, unsigned flags) noexcept;  // see provider.h
+using Canceler = void (*)(Aio&) noexcept;                                // see provider.h
+
+// Neither copied nor moved: engine and kernel know its address while an operation runs.
+class alignas(64) Aio {
+public:
+    // An Aio of `engine`, which must outlive it. Without a callback the end is seen by wait() or
+    // co_await.
+    explicit Aio(Engine& engine) noexcept : engine_(&engine) {}
+
+    // As above, with `callback`, a void(Aio&) that runs on the engine's thread at the end of every
+    // operation, never inside the call that submitted or cancelled it. It is kept inside the Aio
+    // (at most four pointers, checked at compile time), must not throw, and may submit this Aio
+    // again or destroy it. When it starts, result and count are final, and the Aio and its bytes
+    // are the user's again.
+    template <class F>
+        requires std::is_invocable_v<F&, Aio&>
+    Aio(Engine& engine, F callback);
+
+    // The Aio should be idle, or inside its own callback. A busy one is first aborted with
+    // Errc::closed and waited for, as nng_aio_free does; inside another Aio's callback, where
+    // nobody could wait, that stops the program with a message: stop() it earlier instead.
+    ~Aio();
+
+    Aio(const Aio&) = delete;
+    Aio& operator=(const Aio&) = delete;
+
+    // Sets the vector of the next operations: copies the entries, borrows the bytes until the
+    // callback. At most 1024 entries (IOV_MAX); more is Errc::invalid_argument, and the old vector
+    // stays. Up to `inline_iov` entries (a build option, 8) are kept inside; more cost one
+    // allocation, which the Aio keeps for later vectors; if it fails the error is
+    // Errc::not_enough_memory and the old vector stays. Entries are checked by the verb. On a busy
+    // Aio nothing changes, and it counts as misuse (EngineStatistics::misuse).
+    std::error_code set_iov(std::span<const iovec> entries) noexcept;
+    // The same for one entry.
+    std::error_code set_iov(const void* data, std::size_t size) noexcept;
+
+    // Total time for each later operation, counted from its submission, waiting in a queue included.
+    // Persists. Zero or less: the operation completes with Errc::timed_out, nothing is transferred,
+    // and the connection is unharmed. Never changes the running operation.
+    void set_timeout(std::chrono::nanoseconds timeout) noexcept;
+    // A point in time for the next operation only, in place of the timeout.
+    void set_deadline(Clock::time_point deadline) noexcept;
+
+    // Asks for the running operation to end with Errc::canceled. Any thread. A request: what the
+    // kernel has done counts, so an operation that completes all the same reports success and its
+    // full count, and one cut short reports how far it got. Only the first request of an operation
+    // counts. Idle or completed: no effect. From another thread than the engine's it takes a lock
+    // and wakes the engine.
+    void cancel() noexcept;
+    // cancel() with a reason of the caller's own; a reason without an error is refused. Any thread.
+    void abort(std::error_code reason) noexcept;
+    // cancel(), then every later operation ends with Errc::canceled by its callback. Any thread.
+    void stop() noexcept;
+
+    // True while an operation or its callback runs. Any thread.
+    bool busy() const noexcept;
+
+    // Blocks until the operation and its callback are done; if the callback submits again, until the
+    // chain ends. Returns result(). On the engine's own thread it runs the engine meanwhile; inside
+    // a callback or a posted task it returns Errc::resource_deadlock_would_occur at once. Any other thread.
+    std::error_code wait() noexcept;
+    // The same until `deadline`, which is read against Engine::now(). False: still busy.
+    bool wait_until(Clock::time_point deadline) noexcept;
+
+    // How the last operation ended; no error while one is pending.
+    std::error_code result() const noexcept { return result_; }
+
+    // Bytes that the last operation transferred, exact after errors too: cancel, timeout, reset and
+    // close (nng's manual promises this and reports 0). Unspecified while one is pending.
+    std::size_t count() const noexcept { return count_; }
+
+    Engine& engine() const noexcept { return *engine_; }
+
+private:
+    friend class EngineCore;  // the provider's side, see provider.h
+    friend class AioQueue;
+
+    enum class Phase : std::uint32_t {
+        idle,      // the user's
+        posted,    // accepted on another thread, on its way through the mailbox
+        active,    // with a provider: queued, parked or in the kernel
+        finished,  // ended; its callback has yet to run
+    };
+
+    static constexpr std::size_t kCallbackSize = 4 * sizeof(void*);
+
+    // What submission and completion touch comes first: two cache lines.
+    Engine* engine_;
+    MailboxEntry mail_;    // in the mailbox while posted; `next` links a queue while active
+    Aio* previous_ = nullptr;
+    Handler handler_ = nullptr;
+    void* owner_ = nullptr;  // the provider's object that runs the operation
+    std::size_t count_ = 0;
+    std::atomic<Phase> phase_{Phase::idle};
+    std::atomic<std::uint32_t> generation_{0};  // of the operation: tells it from the one before
+    IovCursor cursor_;
+    std::error_code result_;
+    void (*invoke_)(void* callback, Aio&) noexcept = nullptr;
+    std::uint32_t sq_position_ = 0;  // of the last SQE, to know whether the kernel took it
+    std::uint16_t notifications_ = 0;  // zero-copy sends whose bytes the kernel still holds
+    std::uint16_t capacity_ = kInlineIov;  // entries that fit; more than kInlineIov: on the heap
+    // What only deadlines, cancels and layers touch.
+    Canceler canceler_ = nullptr;  // set exactly while parked; while posted, the starter
+    alignas(void*) std::byte callback_[kCallbackSize];
+    void (*destroy_)(void* callback) noexcept = nullptr;
+    std::error_code reason_;  // of the first cancel of this operation
+    std::chrono::nanoseconds timeout_ = kNoTimeout;
+    TimerNode timer_;
+    std::atomic<bool> stopped_{false};
+    bool deadline_set_ = false;  // by set_deadline(), for the next operation
+    alignas(8) std::byte scratch_[32];  // the provider's
+    iovec inline_iov_[kInlineIov];
+};
+
+static_assert(kInlineIov != 8 || sizeof(Aio) <= 384, "the hot lines of an Aio must stay few");
+
+template <class F>
+    requires std::is_invocable_v<F&, Aio&>
+Aio::Aio(Engine& engine, F callback) : Aio(engine) {
+    static_assert(sizeof(F) <= kCallbackSize && alignof(F) <= alignof(void*),
+                  "an Aio holds a callback of up to four pointers: capture less, or a reference");
+    ::new (static_cast<void*>(callback_)) F(std::move(callback));
+    invoke_ = [](void* stored, Aio& aio) noexcept { (*static_cast<F*>(stored))(aio); };
+    if constexpr (!std::is_trivially_destructible_v<F>) {
+        destroy_ = [](void* stored) noexcept { static_cast<F*>(stored)->~F(); };
+    }
+}
+
+}  // namespace uaio

@@ -1,0 +1,186 @@
+// An Engine drives Aios: it owns one io_uring and belongs to the thread that first runs it. The loop
+// makes one system call a turn, which submits everything and collects what is done. Members say when
+// any thread may call them; all others are for the engine's thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <uaio/aio.h>
+
+// gcc's gnu++ dialects predefine this word as 1, which would make KernelKind::linux a syntax error.
+#ifdef linux
+#undef linux
+#endif
+
+namespace uaio {
+
+class Engine;
+class EngineCore;
+class SimKernel;
+
+// What stands behind the ring. automatic: linux where the kernel allows it, else poll.
+enum class KernelKind {
+    automatic,
+    linux,  // io_uring
+    poll,   // epoll and system calls: for containers and kernels that refuse io_uring
+};
+
+// How serious a message to the log hook is.
+enum class LogLevel { info, warning, error };
+
+struct EngineOptions {
+    // Submission entries, rounded up to a power of two, 1 to 32768. If the memory lock limit
+    // (RLIMIT_MEMLOCK) does not allow that many, they are halved until it does, and
+    // Engine::kernel_reason() says so.
+    unsigned entries = 256;
+    // Completion entries, rounded up to a power of two and to at least 2 * entries. More completions
+    // than that are kept by the kernel, at a cost.
+    unsigned completions = 4096;
+    // Which kernel; the environment variable UAIO_KERNEL (linux or poll) decides an `automatic`.
+    KernelKind kernel = KernelKind::automatic;
+    // A kernel thread reads the submission ring (IORING_SETUP_SQPOLL) and sleeps after so many
+    // milliseconds without work; 0 is off, the default. It burns a core, and deferred completion
+    // work (IORING_SETUP_DEFER_TASKRUN) is not to be had with it.
+    unsigned submission_poll_ms = 0;
+    // How long the destructor waits for the kernel to give back what is in flight.
+    std::chrono::milliseconds drain_timeout{2000};
+    // Told about misuse and trouble, with a complete sentence. Any thread; must not throw.
+    std::function<void(LogLevel, std::string_view)> log;
+};
+
+// Counts since the engine was made. Written by the engine's thread alone, without locked
+// instructions; read from any thread a set of them may be a turn apart.
+struct EngineStatistics {
+    std::uint64_t turns = 0;
+    std::uint64_t enters = 0;              // system calls that submitted or waited
+    std::uint64_t submissions = 0;         // SQEs
+    std::uint64_t completions = 0;         // CQEs
+    std::uint64_t operations = 0;          // Aios whose callback became due
+    std::uint64_t short_writes = 0;        // writes whose rest was submitted again
+    std::uint64_t gathered_writes = 0;     // queued writes that left in a send with others
+    std::uint64_t cancels = 0;             // requests that reached an operation
+    std::uint64_t timeouts = 0;            // of those, by a deadline
+    std::uint64_t posts = 0;               // mailbox entries delivered
+    std::uint64_t wakes = 0;               // times another thread woke the sleeping engine
+    std::uint64_t full_rings = 0;          // submissions in mid-turn because the ring was full
+    std::uint64_t zero_copy_sends = 0;     // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
+    std::uint64_t zero_copy_copied = 0;    // of those, copied by the kernel after all
+    std::uint64_t misuse = 0;              // operations on busy Aios and the like, all ignored
+    std::uint64_t in_flight = 0;           // operations accepted and not yet called back, now
+};
+
+class Engine {
+public:
+    // Makes a ring, or, with KernelKind::automatic and io_uring refused, an epoll set. Throws
+    // std::system_error whose what() names the likely cause (sysctl, seccomp, memory lock limit,
+    // kernel version) and the remedy. May be called on another thread than the one that will run it.
+    explicit Engine(const EngineOptions& options = {});
+    // An engine on a simulated kernel, which must outlive it; for tests (<uaio/sim.h>).
+    explicit Engine(SimKernel& kernel, const EngineOptions& options = {});
+    // On the engine's thread, or when no thread ever ran it. Closes what its streams hold, ends all
+    // operations by their callbacks and waits up to drain_timeout for the kernel. Aios, and posts
+    // from other threads, must be over by then; streams may still be destroyed afterwards.
+    ~Engine();
+
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // Runs turns until stop(); at once if stopped already. Binds the engine to this thread; on any
+    // other thread than the one it is bound to, or inside a callback, it throws std::system_error
+    // (Errc::resource_deadlock_would_occur). Throws too if the ring itself fails.
+    void run();
+
+    // One turn: starts what was posted, cancels what is due, submits, waits up to `max_wait` if
+    // nothing is ready (zero polls; kNoTimeout waits for ever), runs callbacks, and submits what
+    // they asked for. Returns the completions handled. Binds and throws like run().
+    std::size_t run_once(std::chrono::nanoseconds max_wait);
+
+    // Lets run() return after the current turn, for good. Any thread.
+    void stop() noexcept;
+
+    // Runs `task`, a void(), on the engine's thread, in the order of one thread's posts and verbs.
+    // Any thread. Allocates; throws std::bad_alloc. Tasks still waiting when the engine is destroyed
+    // are run by the destructor.
+    template <class F>
+    void post(F task);
+
+    // For a foreign loop (epoll, libuv, asio): a descriptor that is readable when run_once(0) has
+    // work, deadlines included. Made at the first call, on the engine's thread or before it runs;
+    // it costs a notification per completion from then on. -1 on a SimKernel. The engine's own.
+    int fd() const noexcept;
+
+    // The time that deadlines are compared with: CLOCK_MONOTONIC, virtual on a SimKernel. Any
+    // thread.
+    Clock::time_point now() const noexcept;
+
+    // Which kernel carries the operations out, and why this one, in a sentence. Any thread.
+    KernelKind kernel() const noexcept;
+    std::string_view kernel_reason() const noexcept;
+
+    // Any thread.
+    EngineStatistics statistics() const noexcept;
+
+    // True on the thread that runs this engine. Any thread.
+    bool on_engine_thread() const noexcept;
+
+private:
+    friend struct EngineAccess;
+
+    struct Task : MailboxEntry {
+        virtual ~Task() = default;
+        virtual void run() = 0;
+    };
+    void post_task(std::unique_ptr<Task> task) noexcept;
+
+    std::unique_ptr<EngineCore> core_;
+};
+
+template <class F>
+void Engine::post(F task) {
+    struct Stored final : Task {
+        explicit Stored(F&& function) : function_(std::move(function)) {}
+        void run() override { function_(); }
+        F function_;
+    };
+    post_task(std::make_unique<Stored>(std::move(task)));
+}
+
+// An engine on a thread of its own.
+class EngineThread {
+public:
+    // Returns when the engine runs. Throws what Engine's constructor throws.
+    explicit EngineThread(const EngineOptions& options = {});
+    // Stops the engine, destroys it on its thread and joins. Not from its own callbacks.
+    ~EngineThread();
+
+    Engine& engine() noexcept { return *engine_; }
+
+private:
+    Engine* engine_ = nullptr;
+    std::thread thread_;
+};
+
+// Several engines, each on a thread of its own: one a core.
+class EngineGroup {
+public:
+    // `engines` of 0 means one for each processor this process may use. Throws like EngineThread.
+    explicit EngineGroup(unsigned engines = 0, const EngineOptions& options = {});
+
+    std::size_t size() const noexcept { return threads_.size(); }
+    Engine& engine(std::size_t index) noexcept { return threads_[index]->engine(); }
+
+private:
+    std::vector<std::unique_ptr<EngineThread>> threads_;
+};
+
+}  // namespace uaio

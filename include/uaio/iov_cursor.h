@@ -1,0 +1,51 @@
+// How far an operation got through its scatter/gather vector. The entries are the Aio's own copy;
+// the one that a short transfer split is trimmed in place, so that the kernel can be given the rest
+// of the vector without copying it, and put back when the cursor moves on or is rewound. Belongs to
+// whoever owns the operation at the moment: not thread-safe.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace uaio {
+
+class IovCursor {
+public:
+    // Most entries that one vector may have: IOV_MAX of Linux (limits.h, writev(2)).
+    static constexpr std::size_t kMaxEntries = 1024;
+
+    // Starts at the front of `size` entries, which must outlive the cursor. At most kMaxEntries.
+    void assign(iovec* entries, std::size_t size) noexcept {
+        entries_ = entries;
+        size_ = static_cast<std::uint16_t>(size);
+        index_ = 0;
+        split_ = 0;
+    }
+
+    // The entries from the current position on, the first one trimmed; what sendmsg(2) wants.
+    std::span<iovec> rest() const noexcept { return {entries_ + index_, entries_ + size_}; }
+
+    // Moves over `bytes`, at most what is left, and over zero-length entries behind them.
+    void advance(std::size_t bytes) noexcept;
+
+    // Back to the front, every entry as it was assigned: the same vector can be sent again.
+    void rewind() noexcept;
+
+    // Bytes from the current position to the end. Costs a pass over the entries left.
+    std::size_t remaining() const noexcept;
+
+    bool done() const noexcept { return index_ == size_; }
+    iovec* base() const noexcept { return entries_; }
+    std::size_t entries() const noexcept { return size_; }
+
+private:
+    iovec* entries_ = nullptr;
+    std::size_t split_ = 0;  // bytes of the current entry that are behind the cursor
+    std::uint16_t index_ = 0;
+    std::uint16_t size_ = 0;
+};
+
+}  // namespace uaio

@@ -1,0 +1,56 @@
+// Unix domain stream sockets (unix(7)); the namespace is not called unix since gcc predefines that
+// word. Zero-copy sending does not exist for them: the option falls back to copying.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <uaio/stream.h>
+
+namespace uaio {
+
+class ListeningSocket;
+
+namespace local {
+
+struct ListenOptions {
+    int backlog = 4096;       // listen(2); the system's net.core.somaxconn caps it
+    bool remove_stale = true;  // a socket file that nobody listens on any more is replaced
+    StreamOptions stream;     // of the accepted connections
+};
+
+struct ConnectOptions {
+    StreamOptions stream;
+};
+
+class Listener final : public Acceptor {
+public:
+    // Listens at once on the socket file `path`, at most 107 bytes; a first '@' stands for the
+    // abstract namespace. Throws std::system_error with a what() that says which call failed, and
+    // what to do. Any thread.
+    Listener(Engine& engine, std::string_view path, const ListenOptions& options = {});
+    // Closes it, and removes the socket file, as close() does.
+    ~Listener() override;
+
+    void accept(Aio& aio, StreamPtr& out) override;
+    void close() noexcept override;
+
+    const std::string& path() const noexcept { return path_; }
+
+private:
+    ListeningSocket* socket_;
+    std::string path_;
+};
+
+// Makes a Listener; for one engine, since a path has one listener.
+AcceptorFactory acceptor(std::string_view path, const ListenOptions& options = {});
+
+// Connects on the Aio's engine to the socket file `path` (a first '@': the abstract namespace) and
+// puts the stream into `out`, which must live until the callback. Errors beside those of the
+// contract: the errno of connect(2), such as ENOENT and ECONNREFUSED; ENAMETOOLONG;
+// not_enough_memory. Allocates. Any thread.
+void connect(std::string_view path, const ConnectOptions& options, Aio& aio,
+             StreamPtr& out) noexcept;
+
+}  // namespace local
+}  // namespace uaio

@@ -1,0 +1,99 @@
+// A Stream is a connected, reliable, ordered flow of bytes both ways: tcp, unix, TLS, a tunnel
+// through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and connectors are
+// where streams come from.
+//
+// The contract of every stream: verbs return at once and may be called from any thread; the Aio's
+// engine has to be the stream's. Operations of one direction run one at a time in submission order,
+// the directions independently of each other. Checks come in this order: stopped Aio
+// (Errc::canceled), closed stream (Errc::closed), vector (Errc::invalid_argument), time
+// (Errc::timed_out), then the queue. A vector with no entries, an entry with a length but no
+// address, or a total over SSIZE_MAX is Errc::invalid_argument, and nothing happens to the stream;
+// entries of length zero are skipped, and a vector of nothing else succeeds with count 0 when its
+// turn comes. An operation cancelled or expired in the queue leaves no trace.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <uaio/aio.h>
+
+namespace uaio {
+
+// Whether writes leave without a copy (IORING_OP_SEND_ZC, Linux 6.0; SENDMSG_ZC, 6.1). Their Aio
+// then completes when the kernel gives the bytes back, which may wait for the peer to have them; the
+// next write does not wait for that.
+enum class ZeroCopy {
+    off,
+    on,         // every write; where the kernel cannot, it copies
+    automatic,  // as off, until the library chooses by size and by what the kernel reports
+};
+
+class Stream {
+public:
+    // Closes it; operations still pending end with Errc::closed. Any thread.
+    virtual ~Stream() = default;
+
+    // Reads at least one byte, at most the vector's. Errc::end_of_stream with count 0 when the peer
+    // has finished sending. A read that fails, is cancelled or expires leaves the stream usable.
+    virtual void read(Aio& aio) = 0;
+    // Reads until the vector is full. Short of that, count() bytes are in the vector's front.
+    virtual void read_all(Aio& aio) = 0;
+    // Writes at least one byte, at most the vector's.
+    virtual void write(Aio& aio) = 0;
+    // Writes the whole vector: success if and only if every byte was accepted by what lies below.
+    // Ended by an error after some of its bytes went out, it takes the stream with it: everything
+    // pending and later, both ways, ends with Errc::closed, since what follows would be read as the
+    // middle of it. Ended with no byte out, the stream stays usable. The same holds for write().
+    virtual void write_all(Aio& aio) = 0;
+
+    // Ends all pending operations with Errc::closed, each with its exact count. What the kernel has
+    // taken still reaches the peer, then the end of the stream. Again: no effect. Any thread.
+    virtual void close() noexcept = 0;
+
+    // The descriptor below, to look at (getsockname(2), SO_INCQ), not to use; -1 once closed.
+    virtual int native_handle() const noexcept = 0;
+
+protected:
+    Stream() = default;
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+};
+
+using StreamPtr = std::unique_ptr<Stream>;
+
+// What a server listens on. Any thread.
+class Acceptor {
+public:
+    // Closes it; accepts still pending end with Errc::closed.
+    virtual ~Acceptor() = default;
+    // Waits for a connection and puts its stream, on this acceptor's engine, into `out`, which must
+    // live until the callback and is untouched after an error. Several may wait at once.
+    virtual void accept(Aio& aio, StreamPtr& out) = 0;
+    // Pending accepts end with Errc::closed; connections that nobody accepted are refused.
+    virtual void close() noexcept = 0;
+};
+
+// What a client asks for a stream. Any thread.
+class Connector {
+public:
+    virtual ~Connector() = default;
+    // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live until
+    // the callback and is untouched after an error.
+    virtual void connect(Aio& aio, StreamPtr& out) = 0;
+};
+
+// Makes an acceptor on an engine: one for each engine of a group.
+using AcceptorFactory = std::function<std::unique_ptr<Acceptor>(Engine&)>;
+
+// How a socket's stream behaves.
+struct StreamOptions {
+    bool no_delay = true;               // tcp(7) TCP_NODELAY: small writes leave at once
+    bool keep_alive = false;            // socket(7) SO_KEEPALIVE
+    ZeroCopy zero_copy = ZeroCopy::off;
+    int send_buffer = 0;                // bytes, SO_SNDBUF; 0: the system's own choice
+    int receive_buffer = 0;             // bytes, SO_RCVBUF; 0: the system's own choice
+    std::size_t queue_limit = 0;        // operations a direction; beyond it Errc::no_buffer_space;
+                                        // 0: no limit
+};
+
+}  // namespace uaio

@@ -1,0 +1,94 @@
+#include "transport/socket/connecting.h"
+
+#include <liburing.h>
+
+#include <cerrno>
+#include <memory>
+#include <new>
+
+#include "transport/socket/stream.h"
+
+namespace uaio {
+namespace {
+
+// A connect under way. Owns itself from the accepted submission to its end.
+class Connecting {
+public:
+    Connecting(const ConnectPlan& plan, StreamPtr& out) noexcept : plan_(plan), out_(out) {}
+
+    static void start(Aio& aio) noexcept {
+        std::unique_ptr<Connecting> self(of(aio));
+        EngineCore& core = EngineCore::of(aio);
+        if (EngineCore::stopped(aio)) return core.finish(aio, Errc::canceled);
+        if (EngineCore::expired(aio)) return core.finish(aio, Errc::timed_out);
+        if (self->plan_.refused) return core.finish(aio, self->plan_.refused);
+        if (const int result = self->prepare(core.kernel()); result < 0) {
+            if (self->fd_ >= 0) core.kernel().close(self->fd_);
+            return core.finish(aio, error_from_result(result));
+        }
+        self.release()->connect(aio);
+    }
+
+private:
+    static Connecting* of(const Aio& aio) noexcept {
+        return static_cast<Connecting*>(EngineCore::owner(aio));
+    }
+
+    int prepare(Kernel& kernel) noexcept {
+        const int family = plan_.peer.storage.ss_family;
+        fd_ = kernel.socket(family, SOCK_STREAM, 0);
+        if (fd_ < 0) return fd_;
+        if (const std::error_code error = apply_options(kernel, fd_, family, plan_.stream)) {
+            return -error.value();
+        }
+        if (plan_.local.size == 0) return 0;
+        return kernel.bind_socket(fd_, plan_.local.get(), plan_.local.size);
+    }
+
+    void connect(Aio& aio) noexcept {
+        io_uring_sqe& sqe = EngineCore::of(aio).begin(aio, &on_connected);
+        io_uring_prep_connect(&sqe, fd_, plan_.peer.get(), plan_.peer.size);
+    }
+
+    static Outcome on_connected(Aio& aio, int result, unsigned) noexcept {
+        std::unique_ptr<Connecting> self(of(aio));
+        EngineCore& core = EngineCore::of(aio);
+        const std::error_code asked = EngineCore::cancel_reason(aio);
+        if (!asked && (result == -EINTR || result == -EAGAIN)) {
+            self.release()->connect(aio);
+            return Outcome::pending;
+        }
+        // After an interrupted connect the kernel goes on, and says so when asked again.
+        if (result == 0 || result == -EISCONN) {
+            StreamPtr stream = SocketStream::make(core, self->fd_, self->plan_.stream);
+            if (stream) {
+                self->out_ = std::move(stream);
+            } else {
+                EngineCore::set_error(aio, Errc::not_enough_memory);
+            }
+            return Outcome::finished;
+        }
+        core.kernel().close(self->fd_);
+        EngineCore::set_error(aio, asked ? asked : error_from_result(result));
+        return Outcome::finished;
+    }
+
+    const ConnectPlan plan_;
+    StreamPtr& out_;
+    int fd_ = -1;
+};
+
+void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+
+}  // namespace
+
+void connect_socket(const ConnectPlan& plan, Aio& aio, StreamPtr& out) noexcept {
+    Connecting* const connecting = new (std::nothrow) Connecting(plan, out);
+    if (!connecting) {
+        provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    } else if (!provider::submit(aio.engine(), aio, &Connecting::start, connecting)) {
+        delete connecting;
+    }
+}
+
+}  // namespace uaio

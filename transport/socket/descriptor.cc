@@ -1,0 +1,93 @@
+#include "transport/socket/descriptor.h"
+
+#include <sys/socket.h>
+
+namespace uaio {
+namespace {
+
+// A socket closed with unread data resets the connection, and what was still on its way to the peer
+// is lost (RFC 2525 section 2.17). So what has arrived is thrown away first, up to this much.
+constexpr std::size_t kDiscardBytes = 1 << 20;
+constexpr int kDiscardRounds = 16;
+
+}  // namespace
+
+Descriptor::Descriptor(EngineCore& core, int fd) noexcept : core_(core), visible_fd_(fd), fd_(fd) {
+    if (core_.on_thread()) {
+        core_.add_resident(*this);
+        return;
+    }
+    post(registering_, [](MailboxEntry& entry) noexcept {
+        Descriptor& self = static_cast<Mail&>(entry).descriptor;
+        self.core_.add_resident(self);
+    });
+}
+
+Descriptor::~Descriptor() {
+    if (!engine_gone_.load(std::memory_order_relaxed)) core_.remove_resident(*this);
+}
+
+void Descriptor::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
+    mail.deliver = deliver;
+    core_.post(mail);
+}
+
+void Descriptor::close() noexcept {
+    if (engine_gone_.load(std::memory_order_acquire)) return;
+    if (core_.on_thread()) return close_here();
+    if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
+    post(closing_, [](MailboxEntry& entry) noexcept {
+        static_cast<Mail&>(entry).descriptor.close_here();
+    });
+}
+
+void Descriptor::release() noexcept {
+    if (engine_gone_.load(std::memory_order_acquire)) {
+        delete this;
+        return;
+    }
+    if (core_.on_thread()) return release_here();
+    post(releasing_, [](MailboxEntry& entry) noexcept {
+        static_cast<Mail&>(entry).descriptor.release_here();
+    });
+}
+
+void Descriptor::release_here() noexcept {
+    released_ = true;
+    if (state_ == State::open) {
+        close_here();
+    } else {
+        let_go();
+    }
+}
+
+void Descriptor::close_here() noexcept {
+    if (state_ != State::open) return;
+    state_ = State::closing;
+    visible_fd_.store(-1, std::memory_order_relaxed);
+    // Before the cancels: it ends what the kernel is doing on the socket by itself.
+    core_.kernel().shutdown(fd_, SHUT_RDWR);
+    end_operations();
+    let_go();
+}
+
+void Descriptor::let_go() noexcept {
+    if (state_ == State::closing && !in_kernel()) {
+        for (int round = 0; round < kDiscardRounds; ++round) {
+            if (core_.kernel().discard_received(fd_, kDiscardBytes) <= 0) break;
+        }
+        core_.kernel().close(fd_);
+        state_ = State::closed;
+    }
+    if (state_ == State::closed && released_ && !holds_aios()) delete this;
+}
+
+void Descriptor::orphan() noexcept {
+    if (state_ != State::closed) core_.kernel().close(fd_);
+    visible_fd_.store(-1, std::memory_order_relaxed);
+    state_ = State::closed;
+    engine_gone_.store(true, std::memory_order_release);
+    if (released_) delete this;
+}
+
+}  // namespace uaio

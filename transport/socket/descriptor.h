@@ -1,0 +1,80 @@
+// The engine's side of a socket whose user holds a handle. The handle may go at any time and on any
+// thread; the Descriptor stays until the kernel is done with its operations, closes the socket, and
+// frees itself. Closing is in the order that loses nothing: no new operations, shutdown(2), cancel,
+// wait for the last completions, close(2); closing under a pending receive would send no FIN and
+// swallow data. Members are for the engine's thread unless they say otherwise.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/core.h"
+
+namespace uaio {
+
+class Descriptor : public Resident {
+public:
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+
+    // Any thread. Asks for close_here().
+    void close() noexcept;
+    // Any thread, once, by the handle that goes: closes, and frees this when nothing is left.
+    void release() noexcept;
+    // Any thread.
+    int native_handle() const noexcept { return visible_fd_.load(std::memory_order_relaxed); }
+    Engine& engine() const noexcept { return core_.face(); }
+
+    // Ends what is pending with Errc::closed and closes the socket when the kernel let go of it.
+    void close_here() noexcept;
+    bool closed() const noexcept { return state_ != State::open; }
+    int fd() const noexcept { return fd_; }
+    EngineCore& core() noexcept { return core_; }
+
+    // Called whenever an operation has left the kernel: goes on with a close that waited for it. May
+    // free this.
+    void let_go() noexcept;
+
+    void evict() noexcept override { close_here(); }
+    bool quiet() const noexcept override { return state_ == State::closed && !holds_aios(); }
+    void orphan() noexcept override;
+
+protected:
+    Descriptor(EngineCore& core, int fd) noexcept;
+    virtual ~Descriptor();
+
+    // Asks every pending operation to end with Errc::closed.
+    virtual void end_operations() noexcept = 0;
+    // True while the kernel has an operation on the descriptor.
+    virtual bool in_kernel() const noexcept = 0;
+    // True while the kernel has an Aio of this object, be it only for a zero-copy notification.
+    virtual bool holds_aios() const noexcept = 0;
+
+private:
+    enum class State : std::uint8_t {
+        open,
+        closing,   // waits for the kernel
+        closed,    // the descriptor is closed; zero-copy notifications may still hold Aios
+    };
+
+    void release_here() noexcept;
+
+    EngineCore& core_;
+    struct Mail : MailboxEntry {
+        explicit Mail(Descriptor& target) noexcept : descriptor(target) {}
+        Descriptor& descriptor;
+    };
+    void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
+
+    Mail registering_{*this};
+    Mail closing_{*this};
+    Mail releasing_{*this};
+    std::atomic<int> visible_fd_;
+    std::atomic<bool> close_asked_{false};
+    std::atomic<bool> engine_gone_{false};
+    const int fd_;
+    State state_ = State::open;
+    bool released_ = false;
+};
+
+}  // namespace uaio

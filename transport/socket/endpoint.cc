@@ -1,0 +1,101 @@
+#include <uaio/endpoint.h>
+
+#include <arpa/inet.h>
+
+#include <charconv>
+#include <cstring>
+
+#include <uaio/error.h>
+
+namespace uaio {
+
+Endpoint::Endpoint() noexcept : address_{} {
+    std::memset(&address_, 0, sizeof address_);
+    address_.v4.sin_family = AF_INET;
+}
+
+Endpoint Endpoint::any(std::uint16_t port) noexcept {
+    Endpoint endpoint;
+    endpoint.address_.v4.sin_port = htons(port);
+    return endpoint;
+}
+
+Endpoint Endpoint::loopback(std::uint16_t port) noexcept {
+    Endpoint endpoint = any(port);
+    endpoint.address_.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return endpoint;
+}
+
+Endpoint Endpoint::any6(std::uint16_t port) noexcept {
+    Endpoint endpoint;
+    endpoint.address_.v6 = {};
+    endpoint.address_.v6.sin6_family = AF_INET6;
+    endpoint.address_.v6.sin6_port = htons(port);
+    return endpoint;
+}
+
+Endpoint Endpoint::loopback6(std::uint16_t port) noexcept {
+    Endpoint endpoint = any6(port);
+    endpoint.address_.v6.sin6_addr = in6addr_loopback;
+    return endpoint;
+}
+
+std::error_code Endpoint::parse(std::string_view text, Endpoint& out) noexcept {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) return Errc::invalid_argument;
+    std::string_view host = text.substr(0, colon);
+    const std::string_view digits = text.substr(colon + 1);
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (error != std::errc() || digits.empty() || end != digits.data() + digits.size()) {
+        return Errc::invalid_argument;
+    }
+    const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+    if (bracketed) host = host.substr(1, host.size() - 2);
+    char name[INET6_ADDRSTRLEN] = {};
+    if (host.size() >= sizeof name) return Errc::invalid_argument;
+    std::memcpy(name, host.data(), host.size());
+    Endpoint endpoint = bracketed ? any6(port) : any(port);
+    const bool read = bracketed ? inet_pton(AF_INET6, name, &endpoint.address_.v6.sin6_addr) == 1
+                                : inet_pton(AF_INET, name, &endpoint.address_.v4.sin_addr) == 1;
+    if (!read) return Errc::invalid_argument;
+    out = endpoint;
+    return {};
+}
+
+Endpoint Endpoint::from(const sockaddr* address, socklen_t size) noexcept {
+    Endpoint endpoint;
+    if (address->sa_family == AF_INET && size >= sizeof(sockaddr_in)) {
+        std::memcpy(&endpoint.address_.v4, address, sizeof(sockaddr_in));
+    } else if (address->sa_family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
+        std::memcpy(&endpoint.address_.v6, address, sizeof(sockaddr_in6));
+    }
+    return endpoint;
+}
+
+std::uint16_t Endpoint::port() const noexcept {
+    return ntohs(family() == AF_INET6 ? address_.v6.sin6_port : address_.v4.sin_port);
+}
+
+socklen_t Endpoint::size() const noexcept {
+    return family() == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+}
+
+std::string Endpoint::to_string() const {
+    char name[INET6_ADDRSTRLEN] = {};
+    if (family() == AF_INET6) {
+        inet_ntop(AF_INET6, &address_.v6.sin6_addr, name, sizeof name);
+        return "[" + std::string(name) + "]:" + std::to_string(port());
+    }
+    inet_ntop(AF_INET, &address_.v4.sin_addr, name, sizeof name);
+    return std::string(name) + ":" + std::to_string(port());
+}
+
+bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
+    if (a.family() != b.family() || a.port() != b.port()) return false;
+    return a.family() == AF_INET6
+               ? std::memcmp(&a.address_.v6.sin6_addr, &b.address_.v6.sin6_addr, 16) == 0
+               : a.address_.v4.sin_addr.s_addr == b.address_.v4.sin_addr.s_addr;
+}
+
+}  // namespace uaio

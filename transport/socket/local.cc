@@ -1,0 +1,74 @@
+#include <uaio/local.h>
+
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "transport/socket/connecting.h"
+#include "transport/socket/listening_socket.h"
+
+namespace uaio::local {
+namespace {
+
+bool is_abstract(std::string_view path) noexcept { return path.starts_with('@'); }
+
+// unix(7): a path is terminated, an abstract name starts with a zero byte and has a length instead.
+std::error_code address_of(std::string_view path, SocketAddress& address) noexcept {
+    auto& name = reinterpret_cast<sockaddr_un&>(address.storage);
+    name.sun_family = AF_UNIX;
+    if (path.empty()) return Errc::invalid_argument;
+    if (path.size() >= sizeof name.sun_path) return {ENAMETOOLONG, std::system_category()};
+    std::memcpy(name.sun_path, path.data(), path.size());
+    const bool abstract = is_abstract(path);
+    if (abstract) name.sun_path[0] = '\0';
+    address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() +
+                                          (abstract ? 0 : 1));
+    return {};
+}
+
+ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptions& options) {
+    SocketAddress address;
+    if (const std::error_code error = address_of(path, address)) {
+        throw std::system_error(error, "uaio: the socket path '" + path + "': " + strerror(error));
+    }
+    Kernel& kernel = EngineCore::of(engine).kernel();
+    if (options.remove_stale && !is_abstract(path)) {
+        kernel.remove_stale_socket(path.c_str(), address.get(), address.size);
+    }
+    return ListeningSocket::open(engine, address.get(), address.size,
+                                 {.backlog = options.backlog,
+                                  .stream = options.stream,
+                                  .file = is_abstract(path) ? std::string() : path},
+                                 "the socket path '" + path + "'");
+}
+
+}  // namespace
+
+Listener::Listener(Engine& engine, std::string_view path, const ListenOptions& options)
+    : path_(path) {
+    socket_ = open(engine, path_, options);
+}
+
+Listener::~Listener() { socket_->release(); }
+
+void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
+
+void Listener::close() noexcept { socket_->close(); }
+
+AcceptorFactory acceptor(std::string_view path, const ListenOptions& options) {
+    return [path = std::string(path), options](Engine& engine) -> std::unique_ptr<Acceptor> {
+        return std::make_unique<Listener>(engine, path, options);
+    };
+}
+
+void connect(std::string_view path, const ConnectOptions& options, Aio& aio,
+             StreamPtr& out) noexcept {
+    ConnectPlan plan;
+    plan.stream = options.stream;
+    plan.refused = address_of(path, plan.peer);
+    connect_socket(plan, aio, out);
+}
+
+}  // namespace uaio::local

@@ -1,0 +1,116 @@
+#include "transport/socket/read_queue.h"
+
+#include <liburing.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include "aio/check.h"
+#include "transport/socket/socket.h"
+
+namespace uaio {
+namespace {
+
+constexpr std::size_t kReceiveBytesMax = 0x7ffff000;  // MAX_RW_COUNT, see read(2)
+
+struct Note {
+    bool all;  // until the vector is full, not just some bytes
+};
+
+Note& note_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+}
+
+}  // namespace
+
+void ReadQueue::submit(Aio& aio, bool all) noexcept {
+    EngineCore& core = socket_.core();
+    if (limit_ != 0 && queued_ >= limit_) return core.finish(aio, Errc::no_buffer_space);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{all};
+    queue_.push(aio);
+    ++queued_;
+    core.park(aio, &on_cancel);
+    if (!receiving_) start_next();
+}
+
+void ReadQueue::close() noexcept {
+    for (Aio* aio = queue_.front(); aio;) {
+        Aio* const behind = AioQueue::next(*aio);
+        socket_.core().cancel_here(*aio, Errc::closed);
+        aio = behind;
+    }
+}
+
+void ReadQueue::leave(Aio& aio) noexcept {
+    queue_.remove(aio);
+    --queued_;
+}
+
+// Only what waits in the queue is asked here; the front is in the kernel.
+void ReadQueue::on_cancel(Aio& aio) noexcept {
+    ReadQueue& self = static_cast<Socket*>(EngineCore::owner(aio))->reads();
+    self.leave(aio);
+    self.socket_.core().finish(aio, EngineCore::cancel_reason(aio));
+}
+
+void ReadQueue::start_next() noexcept {
+    while (Aio* front = queue_.front()) {
+        EngineCore::cursor(*front).advance(0);  // over entries of length zero
+        if (!EngineCore::cursor(*front).done()) return receive(*front);
+        leave(*front);
+        socket_.core().finish(*front, {});
+    }
+}
+
+void ReadQueue::receive(Aio& front) noexcept {
+    EngineCore& core = socket_.core();
+    receiving_ = true;
+    io_uring_sqe& sqe = core.begin(front, &on_completion);
+    // As for sends: the kernel keeps the partial count of a cancelled WAITALL where SENDMSG_ZC is.
+    const int flags = note_of(front).all && core.features().send_waitall ? MSG_WAITALL : 0;
+    const std::span<iovec> entries = EngineCore::cursor(front).rest();
+    if (entries.size() == 1) {
+        const std::size_t size = std::min(entries[0].iov_len, kReceiveBytesMax);
+        io_uring_prep_recv(&sqe, socket_.fd(), entries[0].iov_base, size, flags);
+    } else {
+        message_.msg_iov = entries.data();
+        message_.msg_iovlen = entries.size();
+        io_uring_prep_recvmsg(&sqe, socket_.fd(), &message_, static_cast<unsigned>(flags));
+    }
+    // Spares the attempt that would find nothing (5.19).
+    if (drained_) sqe.ioprio = IORING_RECVSEND_POLL_FIRST;
+}
+
+Outcome ReadQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
+    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    const Outcome outcome = socket.reads().on_received(aio, result, flags);
+    socket.let_go();  // may free the socket
+    return outcome;
+}
+
+Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
+    DCHECK(&aio == queue_.front());
+    receiving_ = false;
+    const std::error_code asked = EngineCore::cancel_reason(aio);
+    bool ended = false;
+    if (result > 0) {
+        drained_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+        EngineCore::advance(aio, static_cast<std::size_t>(result));
+        ended = EngineCore::cursor(aio).done() || !note_of(aio).all;
+    }
+    if (!ended) {
+        std::error_code error = asked;
+        if (!error && result == 0) error = Errc::end_of_stream;
+        if (!error && result != -EINTR && result != -EAGAIN) error = error_from_result(result);
+        if (error) {
+            EngineCore::set_error(aio, error);
+            ended = true;
+        }
+    }
+    if (ended) leave(aio);
+    start_next();
+    return ended ? Outcome::finished : Outcome::pending;
+}
+
+}  // namespace uaio

@@ -1,0 +1,47 @@
+// The reads of one socket: a FIFO whose front has the only receive in flight, straight into the
+// caller's vector. Engine's thread only.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <uaio/stream.h>
+
+#include "engine/core.h"
+
+namespace uaio {
+
+class Socket;
+
+class ReadQueue {
+public:
+    ReadQueue(Socket& socket, const StreamOptions& options) noexcept
+        : socket_(socket), limit_(options.queue_limit) {}
+
+    // Starts or queues an operation that admit() let in. With `all`, it completes when the vector is
+    // full, else with the first bytes.
+    void submit(Aio& aio, bool all) noexcept;
+
+    // Asks everything in the queue to end with Errc::closed.
+    void close() noexcept;
+
+    bool in_kernel() const noexcept { return receiving_; }
+
+private:
+    static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+
+    Outcome on_received(Aio& aio, int result, unsigned flags) noexcept;
+    void start_next() noexcept;
+    void receive(Aio& front) noexcept;
+    void leave(Aio& aio) noexcept;
+
+    Socket& socket_;
+    AioQueue queue_;
+    std::size_t queued_ = 0;
+    const std::size_t limit_;
+    bool receiving_ = false;
+    bool drained_ = false;  // the last receive left nothing behind in the socket
+    msghdr message_{};
+};
+
+}  // namespace uaio

@@ -1,0 +1,50 @@
+#include "transport/socket/socket.h"
+
+#include "transport/admit.h"
+
+namespace uaio {
+namespace {
+
+Socket& socket_of(const Aio& aio) noexcept {
+    return *static_cast<Socket*>(EngineCore::owner(aio));
+}
+
+}  // namespace
+
+Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
+    : Descriptor(core, fd), writes_(*this, options), reads_(*this, options) {}
+
+void Socket::start_write(Aio& aio) noexcept {
+    Socket& socket = socket_of(aio);
+    const std::error_code refused = admit(aio, socket.closed());
+    if (refused) return socket.core().finish(aio, refused);
+    socket.writes().submit(aio, false);
+}
+
+void Socket::start_write_all(Aio& aio) noexcept {
+    Socket& socket = socket_of(aio);
+    const std::error_code refused = admit(aio, socket.closed());
+    if (refused) return socket.core().finish(aio, refused);
+    socket.writes().submit(aio, true);
+}
+
+void Socket::start_read(Aio& aio) noexcept {
+    Socket& socket = socket_of(aio);
+    const std::error_code refused = admit(aio, socket.closed());
+    if (refused) return socket.core().finish(aio, refused);
+    socket.reads().submit(aio, false);
+}
+
+void Socket::start_read_all(Aio& aio) noexcept {
+    Socket& socket = socket_of(aio);
+    const std::error_code refused = admit(aio, socket.closed());
+    if (refused) return socket.core().finish(aio, refused);
+    socket.reads().submit(aio, true);
+}
+
+void Socket::end_operations() noexcept {
+    writes_.close();
+    reads_.close();
+}
+
+}  // namespace uaio

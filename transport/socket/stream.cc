@@ -1,0 +1,53 @@
+#include "transport/socket/stream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <new>
+
+namespace uaio {
+
+StreamPtr SocketStream::make(EngineCore& core, int fd, const StreamOptions& options) noexcept {
+    Socket* const socket = new (std::nothrow) Socket(core, fd, options);
+    if (!socket) {
+        core.kernel().close(fd);
+        return nullptr;
+    }
+    StreamPtr stream(new (std::nothrow) SocketStream(*socket));
+    if (!stream) socket->release();
+    return stream;
+}
+
+void SocketStream::read(Aio& aio) {
+    provider::submit(socket_.engine(), aio, &Socket::start_read, &socket_);
+}
+
+void SocketStream::read_all(Aio& aio) {
+    provider::submit(socket_.engine(), aio, &Socket::start_read_all, &socket_);
+}
+
+void SocketStream::write(Aio& aio) {
+    provider::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
+}
+
+void SocketStream::write_all(Aio& aio) {
+    provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
+}
+
+std::error_code apply_options(Kernel& kernel, int fd, int family,
+                              const StreamOptions& options) noexcept {
+    int result = 0;
+    const auto set = [&](int level, int name, int value) {
+        if (result == 0) result = kernel.set_option(fd, level, name, &value, sizeof value);
+    };
+    if (family != AF_UNIX) {
+        set(IPPROTO_TCP, TCP_NODELAY, options.no_delay ? 1 : 0);
+        if (options.keep_alive) set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    if (options.send_buffer > 0) set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+    if (options.receive_buffer > 0) set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+    return error_from_result(result);
+}
+
+}  // namespace uaio

@@ -1,0 +1,34 @@
+// The user's handle of a connected socket. It may be destroyed at any time and on any thread; the
+// Socket behind it ends what is pending and then frees itself.
+#pragma once
+
+#include <uaio/stream.h>
+
+#include "transport/socket/socket.h"
+
+namespace uaio {
+
+class SocketStream final : public Stream {
+public:
+    // A stream on a new Socket that owns `fd`; nullptr without memory, and then `fd` is closed.
+    static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
+
+    explicit SocketStream(Socket& socket) noexcept : socket_(socket) {}
+    ~SocketStream() override { socket_.release(); }
+
+    void read(Aio& aio) override;
+    void read_all(Aio& aio) override;
+    void write(Aio& aio) override;
+    void write_all(Aio& aio) override;
+    void close() noexcept override { socket_.close(); }
+    int native_handle() const noexcept override { return socket_.native_handle(); }
+
+private:
+    Socket& socket_;
+};
+
+// Sets what the options ask for on a socket; no error, or that of the first option refused.
+std::error_code apply_options(Kernel& kernel, int fd, int family,
+                              const StreamOptions& options) noexcept;
+
+}  // namespace uaio

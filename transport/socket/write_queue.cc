@@ -1,0 +1,264 @@
+#include "transport/socket/write_queue.h"
+
+#include <liburing.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include "aio/check.h"
+#include "engine/kernel/features.h"
+#include "transport/socket/socket.h"
+
+namespace uaio {
+namespace {
+
+// What one send can report: MAX_RW_COUNT of the kernel (send(2) clamps to it, and so do we, since
+// the length in a submission entry has 32 bits).
+constexpr std::size_t kSendBytesMax = 0x7ffff000;
+
+// What the queue notes in an Aio of its own.
+struct Note {
+    bool all;            // the whole vector, not just some of it
+    bool ended = false;  // out of the queue; only a notification is still to come
+};
+
+Note& note_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+}
+
+bool complete(Aio& aio) noexcept {
+    return EngineCore::cursor(aio).done() || (!note_of(aio).all && aio.count() > 0);
+}
+
+}  // namespace
+
+WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
+    : socket_(socket),
+      limit_(options.queue_limit),
+      zero_copy_(options.zero_copy == ZeroCopy::on &&
+                 socket.core().features().sendmsg_zero_copy) {}
+
+void WriteQueue::submit(Aio& aio, bool all) noexcept {
+    EngineCore& core = socket_.core();
+    if (limit_ != 0 && queued_ >= limit_) return core.finish(aio, Errc::no_buffer_space);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.all = all};
+    queue_.push(aio);
+    ++queued_;
+    core.park(aio, &on_cancel);
+    if (sending_ == 0) start_next();
+}
+
+void WriteQueue::close() noexcept {
+    for (Aio* aio = queue_.front(); aio;) {
+        Aio* const behind = AioQueue::next(*aio);
+        socket_.core().cancel_here(*aio, Errc::closed);
+        aio = behind;
+    }
+}
+
+void WriteQueue::leave(Aio& aio) noexcept {
+    queue_.remove(aio);
+    --queued_;
+}
+
+// A queued Aio is asked to end. One that takes part in a gathered send cannot leave before the
+// kernel says how much went out, so the send is cut short; its front has no part in the reason.
+void WriteQueue::on_cancel(Aio& aio) noexcept {
+    WriteQueue& self = static_cast<Socket*>(EngineCore::owner(aio))->writes();
+    Aio* member = self.queue_.front();
+    for (unsigned i = 0; i < self.sending_; ++i, member = AioQueue::next(*member)) {
+        if (member != &aio) continue;
+        self.interrupted_ = true;
+        return self.socket_.core().interrupt(*self.queue_.front());
+    }
+    self.leave(aio);
+    self.socket_.core().finish(aio, EngineCore::cancel_reason(aio));
+}
+
+// --- Down: what leaves next ---
+
+void WriteQueue::start_next() noexcept {
+    DCHECK(sending_ == 0);
+    while (Aio* front = queue_.front()) {
+        EngineCore::cursor(*front).advance(0);  // over entries of length zero
+        if (!EngineCore::cursor(*front).done()) {
+            if (!send_gathered(*front)) send_front(*front);
+            return;
+        }
+        leave(*front);
+        socket_.core().finish(*front, {});
+    }
+}
+
+void WriteQueue::send_front(Aio& front) noexcept {
+    sending_ = 1;
+    // The kernel carries a whole write on by itself where it keeps the count when that is cancelled.
+    const bool wait_all = note_of(front).all && socket_.core().features().send_waitall;
+    send(front, EngineCore::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
+}
+
+// Several small writes in one send. Without MSG_WAITALL, so that the first are not kept from
+// completing by a last one for which there is no room.
+bool WriteQueue::send_gathered(Aio& front) noexcept {
+    if (zero_copy_ || !AioQueue::next(front)) return false;
+    std::size_t bytes = 0;
+    std::size_t entries = 0;
+    unsigned members = 0;
+    for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
+        const std::span<iovec> rest = EngineCore::cursor(*aio).rest();
+        bytes += EngineCore::cursor(*aio).remaining();
+        entries += rest.size();
+        if (bytes > kGatherBytes || entries > kGatherEntries) break;
+        ++members;
+    }
+    if (members < 2) return false;
+    if (!gathered_) gathered_.reset(new (std::nothrow) iovec[kGatherEntries]);
+    if (!gathered_) return false;
+    iovec* out = gathered_.get();
+    Aio* aio = &front;
+    for (unsigned i = 0; i < members; ++i, aio = AioQueue::next(*aio)) {
+        out = std::ranges::copy(EngineCore::cursor(*aio).rest(), out).out;
+    }
+    sending_ = members;
+    socket_.core().counters().gathered_writes.add(members);
+    send(front, {gathered_.get(), out}, 0);
+    return true;
+}
+
+void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept {
+    EngineCore& core = socket_.core();
+    io_uring_sqe& sqe = core.begin(front, &on_completion);
+    const int fd = socket_.fd();
+    flags |= MSG_NOSIGNAL;
+    const bool zero_copy = zero_copy_ && !copy_once_;
+    sent_zero_copy_ = zero_copy;
+    copy_once_ = false;
+    const unsigned usage = core.features().report_zero_copy_usage ? kSendZcReportUsage : 0;
+    if (zero_copy) core.counters().zero_copy_sends.add();
+    if (entries.size() == 1) {
+        const std::size_t size = std::min(entries[0].iov_len, kSendBytesMax);
+        if (zero_copy) {
+            io_uring_prep_send_zc(&sqe, fd, entries[0].iov_base, size, flags, usage);
+        } else {
+            io_uring_prep_send(&sqe, fd, entries[0].iov_base, size, flags);
+        }
+        return;
+    }
+    message_.msg_iov = entries.data();
+    message_.msg_iovlen = entries.size();
+    if (zero_copy) {
+        io_uring_prep_sendmsg_zc(&sqe, fd, &message_, static_cast<unsigned>(flags));
+        sqe.ioprio = static_cast<__u16>(usage);
+    } else {
+        io_uring_prep_sendmsg(&sqe, fd, &message_, static_cast<unsigned>(flags));
+    }
+}
+
+// --- Up: what went out ---
+
+Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
+    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    WriteQueue& self = socket.writes();
+    const Outcome outcome = (flags & IORING_CQE_F_NOTIF) ? self.on_notification(aio, result)
+                                                         : self.on_sent(aio, result, flags);
+    if (self.failed_) socket.close_here();
+    socket.let_go();  // may free the socket
+    return outcome;
+}
+
+Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
+    if (static_cast<unsigned>(result) & kNotifUsageZcCopied) {
+        socket_.core().counters().zero_copy_copied.add();
+    }
+    std::uint16_t& notifications = EngineCore::notifications(aio);
+    DCHECK(notifications > 0);
+    --notifications;
+    // Still in the queue: only the bytes of an earlier, short send came back.
+    if (notifications > 0 || !note_of(aio).ended) return Outcome::pending;
+    --held_;
+    return Outcome::finished;
+}
+
+Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
+    DCHECK(&carrier == queue_.front());
+    if (flags & IORING_CQE_F_MORE) ++EngineCore::notifications(carrier);
+    Outcome outcome = Outcome::pending;
+    std::error_code failure;
+    if (result > 0) {
+        deal_out(carrier, static_cast<std::size_t>(result), outcome);
+    } else if (!retry(result)) {
+        // No send of at least one byte reports 0; that would otherwise be tried for ever.
+        failure = error_from_result(result < 0 ? result : -EIO);
+    }
+    end_asked(carrier, failure, outcome);
+    sending_ = 0;
+    interrupted_ = false;
+    if (!failed_) start_next();
+    return outcome;
+}
+
+void WriteQueue::deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noexcept {
+    while (sending_ > 0) {
+        Aio& aio = *queue_.front();
+        const std::size_t share =
+            sending_ == 1 ? bytes : std::min(bytes, EngineCore::cursor(aio).remaining());
+        EngineCore::advance(aio, share);
+        bytes -= share;
+        if (!complete(aio)) {
+            if (share > 0) socket_.core().counters().short_writes.add();
+            break;
+        }
+        --sending_;
+        end(aio, carrier, {}, outcome);
+    }
+}
+
+// Those of the send that did not complete, and were asked to end meanwhile, or failed.
+void WriteQueue::end_asked(Aio& carrier, std::error_code failure, Outcome& outcome) noexcept {
+    Aio* aio = queue_.front();
+    for (; sending_ > 0; --sending_) {
+        Aio* const behind = AioQueue::next(*aio);
+        std::error_code error = EngineCore::cancel_reason(*aio);
+        if (!error && aio == &carrier) error = failure;
+        if (error) {
+            if (aio->count() > 0) failed_ = true;
+            end(*aio, carrier, error, outcome);
+        }
+        aio = behind;
+    }
+}
+
+void WriteQueue::end(Aio& aio, Aio& carrier, std::error_code error, Outcome& outcome) noexcept {
+    leave(aio);
+    if (&aio != &carrier) return socket_.core().finish(aio, error);
+    EngineCore::set_error(aio, error);
+    if (EngineCore::notifications(aio) == 0) {
+        outcome = Outcome::finished;
+        return;
+    }
+    note_of(aio).ended = true;
+    ++held_;
+}
+
+// True for a send that went wrong in a way that sending again mends.
+bool WriteQueue::retry(int result) noexcept {
+    switch (result) {
+        case -EINTR:   // a signal came before the first byte
+        case -EAGAIN: return true;
+        case -ECANCELED: return interrupted_;  // not for the front's sake
+        case -ENOMEM:
+            // No more pages may be pinned (RLIMIT_MEMLOCK), or an ordinary want of memory.
+            if (!sent_zero_copy_) return false;
+            copy_once_ = true;
+            return true;
+        case -EOPNOTSUPP:
+            // Not a tcp or udp socket, or one with a ULP such as kTLS on it.
+            if (!sent_zero_copy_) return false;
+            zero_copy_ = false;
+            return true;
+        default: return false;
+    }
+}
+
+}  // namespace uaio

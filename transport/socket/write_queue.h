@@ -1,0 +1,69 @@
+// The writes of one socket: a FIFO whose front has the only send in flight. A send carries the front
+// Aio alone, or, when small ones wait behind it, several in one gathered send of which each takes
+// its exact share. The Aio at the front carries the submission entry; its handler deals the bytes
+// out. Engine's thread only.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+
+#include <uaio/stream.h>
+
+#include "engine/core.h"
+
+struct io_uring_sqe;
+
+namespace uaio {
+
+class Socket;
+
+class WriteQueue {
+public:
+    WriteQueue(Socket& socket, const StreamOptions& options) noexcept;
+
+    // Starts or queues an operation that admit() let in. With `all`, it completes when the whole
+    // vector is written, else with the first bytes.
+    void submit(Aio& aio, bool all) noexcept;
+
+    // Asks everything in the queue to end with Errc::closed.
+    void close() noexcept;
+
+    bool in_kernel() const noexcept { return sending_ > 0; }
+    // Aios whose bytes are sent, but still in the hands of the kernel.
+    bool holds_aios() const noexcept { return held_ > 0; }
+
+private:
+    static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+
+    Outcome on_sent(Aio& carrier, int result, unsigned flags) noexcept;
+    Outcome on_notification(Aio& aio, int result) noexcept;
+    void end(Aio& aio, Aio& carrier, std::error_code error, Outcome& outcome) noexcept;
+    bool retry(int result) noexcept;
+    void deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noexcept;
+    void end_asked(Aio& carrier, std::error_code failure, Outcome& outcome) noexcept;
+
+    void start_next() noexcept;
+    void send_front(Aio& front) noexcept;
+    bool send_gathered(Aio& front) noexcept;
+    void send(Aio& front, std::span<iovec> entries, int flags) noexcept;
+    void leave(Aio& aio) noexcept;
+
+    Socket& socket_;
+    AioQueue queue_;
+    std::size_t queued_ = 0;
+    const std::size_t limit_;
+    unsigned sending_ = 0;  // Aios, from the front, that take part in the send in flight; 0: none
+    unsigned held_ = 0;     // Aios out of the queue that wait for a notification
+    bool zero_copy_;
+    bool sent_zero_copy_ = false;  // the send in flight
+    bool copy_once_ = false;       // the next send copies: the kernel may pin no more pages now
+    bool interrupted_ = false;     // the send in flight was cancelled for one behind its front
+    bool failed_ = false;          // a write failed half-way: the socket is to be closed
+    msghdr message_{};
+    std::unique_ptr<iovec[]> gathered_;  // made at the first gathered send
+};
+
+}  // namespace uaio
