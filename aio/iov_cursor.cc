@@ -20,24 +20,17 @@ void IovCursor::advance(std::size_t bytes) noexcept {
             return;
         }
         bytes -= entry.iov_len;
-        if (split_ != 0) {
-            entry.iov_base = bytes_of(entry) - split_;
-            entry.iov_len += split_;
-            split_ = 0;
-        }
+        if (split_ != 0) put_back();
         ++index_;
     }
     DCHECK(bytes == 0);
 }
 
-void IovCursor::rewind() noexcept {
-    if (split_ != 0) {
-        iovec& entry = entries_[index_];
-        entry.iov_base = bytes_of(entry) - split_;
-        entry.iov_len += split_;
-        split_ = 0;
-    }
-    index_ = 0;
+void IovCursor::put_back() noexcept {
+    iovec& entry = entries_[index_];
+    entry.iov_base = bytes_of(entry) - split_;
+    entry.iov_len += split_;
+    split_ = 0;
 }
 
 std::size_t IovCursor::remaining() const noexcept {

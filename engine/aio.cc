@@ -49,7 +49,10 @@ std::error_code Aio::set_iov(const void* data, std::size_t size) noexcept {
     return set_iov({&entry, 1});
 }
 
-void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept { timeout_ = timeout; }
+void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept {
+    timeout_ = timeout;
+    has_deadline_ = true;
+}
 
 void Aio::set_deadline(Clock::time_point deadline) noexcept {
     if (phase_.load(std::memory_order_relaxed) != Phase::idle) {
@@ -57,6 +60,7 @@ void Aio::set_deadline(Clock::time_point deadline) noexcept {
     }
     timer_.deadline_ns = std::max<std::int64_t>(deadline.time_since_epoch().count(), 0);
     deadline_set_ = true;
+    has_deadline_ = true;
 }
 
 void Aio::cancel() noexcept { EngineCore::of(*this).request_cancel(*this, Errc::canceled); }

@@ -16,9 +16,9 @@ EngineCore::EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kern
       face_(face),
       owned_kernel_(std::move(owned)),
       options_(options) {
-    ready_.reserve(std::size_t{ring_.cq_mask} + 1);
     cancels_.reserve(64);
     tail_ = published_ = head_ = *ring_.sq_tail;
+    cq_head_ = *ring_.cq_head;
 }
 
 EngineCore::~EngineCore() {
@@ -91,11 +91,10 @@ void EngineCore::remove_resident(Resident& resident) noexcept {
 
 bool EngineCore::bind_here(std::error_code& error) noexcept {
     const std::lock_guard lock(bind_mutex_);
-    if (bound_.load(std::memory_order_relaxed)) return pthread_equal(thread_, pthread_self());
+    if (thread_.load(std::memory_order_relaxed)) return on_thread();
     error = kernel_->bind();
     if (error) return false;
-    thread_ = pthread_self();
-    bound_.store(true, std::memory_order_release);
+    thread_.store(&thread_token, std::memory_order_release);
     arm_wake();
     return true;
 }

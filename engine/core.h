@@ -10,8 +10,6 @@
 #include <mutex>
 #include <vector>
 
-#include <pthread.h>
-
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 
@@ -43,6 +41,9 @@ private:
     Resident** previous_resident_ = nullptr;
 };
 
+// Its address names the thread: one instruction, where pthread_self(3) is a call.
+[[gnu::tls_model("initial-exec")]] inline constinit thread_local char thread_token = 0;
+
 class EngineCore {
 public:
     // `owned` is `kernel`, or nothing where the kernel outlives the engine.
@@ -50,7 +51,7 @@ public:
                const EngineOptions& options);
     ~EngineCore();
 
-    static EngineCore& of(const Engine& engine) noexcept;
+    static EngineCore& of(const Engine& engine) noexcept { return *engine.core_; }
     static EngineCore& of(const Aio& aio) noexcept { return of(*aio.engine_); }
 
     // --- The loop (loop.cc) ---
@@ -64,7 +65,10 @@ public:
     void cancel_here(Aio& aio, std::error_code reason) noexcept;
     // Ends the Aio's kernel operation early without a reason of its own: the handler decides.
     void interrupt(Aio& aio) noexcept;
-    static void set_error(Aio& aio, std::error_code error) noexcept { aio.result_ = error; }
+    static void set_error(Aio& aio, std::error_code error) noexcept {
+        aio.result_ = error;
+        aio.ended_early_ = true;
+    }
     static void advance(Aio& aio, std::size_t bytes) noexcept {
         aio.count_ += bytes;
         aio.cursor_.advance(bytes);
@@ -98,7 +102,8 @@ public:
     Engine& face() noexcept { return face_; }
 
     // --- Any thread ---
-    bool submit(Engine& target, Aio& aio, Starter starter, void* owner, void* argument) noexcept;
+    static bool submit(Engine& target, Aio& aio, Starter starter, void* owner,
+                       void* argument) noexcept;
     void request_cancel(Aio& aio, std::error_code reason) noexcept;
     void stop_aio(Aio& aio) noexcept;
     void forget(Aio& aio) noexcept;  // before its memory goes: drops cancels still on their way
@@ -112,7 +117,7 @@ public:
     EngineStatistics statistics() const noexcept;
     int loop_fd() noexcept;
     bool on_thread() const noexcept {
-        return bound_.load(std::memory_order_acquire) && pthread_equal(thread_, pthread_self());
+        return thread_.load(std::memory_order_relaxed) == &thread_token;
     }
 
 private:
@@ -132,7 +137,10 @@ private:
         std::error_code reason;
     };
 
-    static std::uint64_t user_data_of(const Aio& aio) noexcept;
+    static std::uint64_t user_data_of(const Aio& aio) noexcept {
+        const std::uint64_t generation = aio.generation_.load(std::memory_order_relaxed);
+        return reinterpret_cast<std::uintptr_t>(&aio) | generation << 48;
+    }
     static Aio* aio_of(TimerNode& node) noexcept {
         return reinterpret_cast<Aio*>(reinterpret_cast<std::byte*>(&node) - offsetof(Aio, timer_));
     }
@@ -154,20 +162,27 @@ private:
     void wake() noexcept;
     void throw_if_failed();
     void accept(Aio& aio, void* owner, void* argument) noexcept;
-    void collect() noexcept;
+    void accept_deadline(Aio& aio) noexcept;
+    void start_special(Aio& aio, Starter starter) noexcept;
+    void take_completions() noexcept;
+    void hand_back_completions() noexcept;
+    unsigned completion_tail() const noexcept;
     std::size_t dispatch_completions() noexcept;
-    bool dispatch(const Completion& completion) noexcept;
+    bool dispatch(Completion completion) noexcept;
+    bool dispatch_tagged(Completion completion) noexcept;
     std::size_t dispatch_finished() noexcept;
     void call_back(Aio& aio) noexcept;
     void notify_waiters() noexcept;
     void arm_wake() noexcept;
     void drain() noexcept;
 
-    io_uring_sqe& next_sqe() noexcept;
+    io_uring_sqe& next_sqe() noexcept;  // cannot fail; see make_room()
     void make_room() noexcept;
     bool unconsumed(unsigned position) const noexcept;
     bool work_waits() const noexcept;
-    void disarm(Aio& aio) noexcept;
+    void disarm(Aio& aio) noexcept {
+        if (aio.has_deadline_ && aio.timer_.previous) timers_.disarm(aio.timer_);
+    }
     std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
 
     // What every operation touches.
@@ -179,8 +194,11 @@ private:
     AioQueue finished_;  // ended without a completion; their callbacks are due
     std::atomic<const Aio*> in_callback_{nullptr};
     Counters counters_;
-    std::vector<Completion> ready_;  // completions taken out of the ring, not yet dispatched
-    std::size_t ready_next_ = 0;
+    unsigned cq_head_ = 0;  // of the completion ring: what is dispatched; the kernel learns it later
+    // Completions that had to be taken out of the ring in the middle of a callback, in order; the
+    // last ready_left_ are still to be dispatched, before those in the ring.
+    std::vector<Completion> ready_;
+    std::size_t ready_left_ = 0;
     TimerQueue timers_;
     int failure_ = 0;  // the negative errno that ended the ring
 
@@ -195,8 +213,7 @@ private:
     std::mutex wait_mutex_;
     std::condition_variable wait_condition_;
     std::mutex bind_mutex_;
-    std::atomic<bool> bound_{false};
-    pthread_t thread_{};  // the engine's, once bound_
+    std::atomic<const char*> thread_{nullptr};  // the engine's, by its token; nullptr: not bound yet
 
     // What only set-up and tear-down touch.
     Engine& face_;

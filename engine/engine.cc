@@ -51,12 +51,6 @@ Engine::Engine(SimKernel& kernel, const EngineOptions& options)
 
 Engine::~Engine() = default;
 
-struct EngineAccess {
-    static EngineCore& core(const Engine& engine) noexcept { return *engine.core_; }
-};
-
-EngineCore& EngineCore::of(const Engine& engine) noexcept { return EngineAccess::core(engine); }
-
 void Engine::run() { core_->run(); }
 std::size_t Engine::run_once(std::chrono::nanoseconds max_wait) { return core_->run_once(max_wait); }
 void Engine::stop() noexcept { core_->stop(); }

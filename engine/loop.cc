@@ -1,10 +1,13 @@
 // The loop: one turn delivers what other threads handed over, enters the kernel once, and runs the
-// callbacks of what is done. Completions are taken out of the ring and the ring is handed back
-// before the first callback runs, since a callback may submit, fill the ring and so enter again.
+// callbacks of what is done. Completions are dispatched where they lie, and the ring is handed back
+// once. A callback may submit, fill the submission ring and so enter the kernel again; that is
+// sound, since the kernel only appends, and if it wants the room first, what is left in the ring is
+// moved to a list that comes before it.
 #include <liburing.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 
 #include "aio/check.h"
 #include "engine/core.h"
@@ -86,7 +89,8 @@ void EngineCore::leave_turn() noexcept {
 }
 
 bool EngineCore::work_waits() const noexcept {
-    return !finished_.empty() || ready_next_ < ready_.size() || !mailbox_.empty() ||
+    return !finished_.empty() || ready_left_ > 0 || cq_head_ != completion_tail() ||
+           !mailbox_.empty() ||
            cancels_pending_.load(std::memory_order_acquire) != 0 ||
            stop_.load(std::memory_order_acquire) || kernel_->pending();
 }
@@ -116,51 +120,87 @@ void EngineCore::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
             failure_ = result;
             log(LogLevel::error, "the kernel refused the ring: " + strerror(error_from_result(result)));
     }
-    collect();
 }
 
-void EngineCore::collect() noexcept {
-    unsigned head = *ring_.cq_head;
-    const unsigned tail = std::atomic_ref(*ring_.cq_tail).load(std::memory_order_acquire);
-    if (head == tail) return;
-    counters_.completions.add(tail - head);
-    for (; head != tail; ++head) {
-        const io_uring_cqe& cqe = ring_.cqes[head & ring_.cq_mask];
+inline unsigned EngineCore::completion_tail() const noexcept {
+    return std::atomic_ref(*ring_.cq_tail).load(std::memory_order_acquire);
+}
+
+void EngineCore::hand_back_completions() noexcept {
+    std::atomic_ref(*ring_.cq_head).store(cq_head_, std::memory_order_release);
+}
+
+// Empties the ring in the middle of a callback.
+void EngineCore::take_completions() noexcept {
+    for (const unsigned tail = completion_tail(); cq_head_ != tail; ++cq_head_) {
+        const io_uring_cqe& cqe = ring_.cqes[cq_head_ & ring_.cq_mask];
         ready_.push_back({cqe.user_data, cqe.res, cqe.flags});
+        ++ready_left_;
     }
-    std::atomic_ref(*ring_.cq_head).store(tail, std::memory_order_release);
+    hand_back_completions();
 }
 
-std::size_t EngineCore::dispatch_completions() noexcept {
-    std::size_t handled = 0;
-    while (ready_next_ < ready_.size()) {
-        const Completion completion = ready_[ready_next_++];  // a callback may move the list
-        if (ready_next_ < ready_.size()) {
-            __builtin_prefetch(
-                reinterpret_cast<void*>(ready_[ready_next_].user_data & kAddressMask), 1);
-        }
-        handled += dispatch(completion);
-    }
-    ready_.clear();
-    ready_next_ = 0;
-    return handled;
+inline void EngineCore::call_back(Aio& aio) noexcept {
+    DCHECK(!aio.timer_.previous);
+    counters_.operations.add();
+    aio.cursor_.rewind();
+    in_callback_.store(&aio, std::memory_order_release);
+    // From this store on the Aio is its user's: it may be submitted again or destroyed.
+    aio.phase_.store(Aio::Phase::idle, std::memory_order_release);
+    if (const auto invoke = aio.invoke_) invoke(aio.callback_, aio);
+    in_callback_.store(nullptr, std::memory_order_release);
 }
 
-bool EngineCore::dispatch(const Completion& completion) noexcept {
-    const auto tag = static_cast<Tag>(completion.user_data & kTagMask);
-    if (tag == Tag::ignored) return false;
-    if (tag == Tag::wake) {
-        if (!draining_) arm_wake();
-        return false;
-    }
+inline bool EngineCore::dispatch(Completion completion) noexcept {
+    if (completion.user_data & kTagMask) [[unlikely]] return dispatch_tagged(completion);
     Aio& aio = *reinterpret_cast<Aio*>(completion.user_data & kAddressMask);
-    DCHECK((completion.user_data & ~kTagMask) == user_data_of(aio));
-    const int result = tag == Tag::withdrawn ? -ECANCELED : completion.result;
-    if (aio.handler_(aio, result, completion.flags) == Outcome::finished) {
+    DCHECK(completion.user_data == user_data_of(aio));
+    if (aio.handler_(aio, completion.result, completion.flags) == Outcome::finished) {
         disarm(aio);
         call_back(aio);
     }
     return true;
+}
+
+// Those that were there when the step began, and what a callback moved out of the ring.
+std::size_t EngineCore::dispatch_completions() noexcept {
+    const unsigned tail = completion_tail();
+    std::size_t taken = 0;
+    std::size_t handled = 0;
+    for (;; ++taken) {
+        if (ready_left_ > 0) [[unlikely]] {
+            handled += dispatch(ready_[ready_.size() - ready_left_--]);
+            continue;
+        }
+        const int left = static_cast<int>(tail - cq_head_);
+        if (left <= 0) break;
+        const io_uring_cqe& cqe = ring_.cqes[cq_head_++ & ring_.cq_mask];
+        if (left > 1) {
+            const io_uring_cqe& next = ring_.cqes[cq_head_ & ring_.cq_mask];
+            __builtin_prefetch(reinterpret_cast<void*>(next.user_data & kAddressMask), 1);
+        }
+        handled += dispatch({cqe.user_data, cqe.res, cqe.flags});
+    }
+    if (taken == 0) return 0;
+    counters_.completions.add(taken);
+    if (!ready_.empty()) ready_.clear();
+    hand_back_completions();
+    return handled;
+}
+
+bool EngineCore::dispatch_tagged(Completion completion) noexcept {
+    switch (static_cast<Tag>(completion.user_data & kTagMask)) {
+        case Tag::withdrawn:
+            completion.user_data &= ~kTagMask;
+            completion.result = -ECANCELED;
+            return dispatch(completion);
+        case Tag::wake:
+            if (!draining_) arm_wake();
+            return false;
+        case Tag::ignored:
+        case Tag::aio: break;
+    }
+    return false;
 }
 
 // Those that were there when the step began: a callback that finishes the next operation at once
@@ -174,18 +214,6 @@ std::size_t EngineCore::dispatch_finished() noexcept {
         ++handled;
     }
     return handled;
-}
-
-void EngineCore::call_back(Aio& aio) noexcept {
-    DCHECK(!aio.timer_.previous);
-    counters_.operations.add();
-    aio.canceler_ = nullptr;
-    aio.cursor_.rewind();
-    in_callback_.store(&aio, std::memory_order_release);
-    // From this store on the Aio is its user's: it may be submitted again or destroyed.
-    aio.phase_.store(Aio::Phase::idle, std::memory_order_release);
-    if (const auto invoke = aio.invoke_) invoke(aio.callback_, aio);
-    in_callback_.store(nullptr, std::memory_order_release);
 }
 
 // A locked instruction once a turn, against the one of a thread that starts to wait: whichever comes

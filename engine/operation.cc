@@ -2,6 +2,7 @@
 #include <liburing.h>
 
 #include <atomic>
+#include <cstring>
 
 #include "aio/check.h"
 #include "engine/core.h"
@@ -12,58 +13,64 @@ namespace {
 
 }  // namespace
 
-std::uint64_t EngineCore::user_data_of(const Aio& aio) noexcept {
-    const std::uint64_t generation = aio.generation_.load(std::memory_order_relaxed);
-    return reinterpret_cast<std::uintptr_t>(&aio) | generation << 48;
-}
-
 // --- Accepting ---
 
 bool EngineCore::submit(Engine& target, Aio& aio, Starter starter, void* owner,
                         void* argument) noexcept {
-    if (&target != aio.engine_) starter = &start_on_wrong_engine;
-    if (on_thread()) {
-        if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::idle) {
-            misuse("an operation was submitted on a busy Aio; it was ignored");
+    EngineCore& core = of(aio);
+    if (&target != aio.engine_) [[unlikely]] starter = &start_on_wrong_engine;
+    if (core.on_thread()) {
+        if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::idle) [[unlikely]] {
+            core.misuse("an operation was submitted on a busy Aio; it was ignored");
             return false;
         }
         aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
-        accept(aio, owner, argument);
-        start(aio, starter);
-        if (!in_turn_ && foreign_loop_.is_open()) foreign_loop_.signal();
+        core.accept(aio, owner, argument);
+        core.start(aio, starter);
+        if (!core.in_turn_ && core.foreign_loop_.is_open()) core.foreign_loop_.signal();
         return true;
     }
     Aio::Phase idle = Aio::Phase::idle;
     if (!aio.phase_.compare_exchange_strong(idle, Aio::Phase::posted, std::memory_order_acquire)) {
-        misuse("an operation was submitted on a busy Aio; it was ignored");
+        core.misuse("an operation was submitted on a busy Aio; it was ignored");
         return false;
     }
-    accept(aio, owner, argument);
+    core.accept(aio, owner, argument);
     aio.canceler_ = starter;  // free until the operation is parked, and of the same type
     aio.mail_.deliver = &deliver_operation;
-    post(aio.mail_);
+    core.post(aio.mail_);
     return true;
 }
 
-void EngineCore::accept(Aio& aio, void* owner, void* argument) noexcept {
+inline void EngineCore::accept(Aio& aio, void* owner, void* argument) noexcept {
     const std::uint32_t generation = aio.generation_.load(std::memory_order_relaxed);
     aio.generation_.store(generation + 1, std::memory_order_release);
     aio.owner_ = owner;
     std::memcpy(aio.scratch_, &argument, sizeof argument);
     aio.count_ = 0;
-    if (aio.result_) aio.result_.clear();
-    if (aio.reason_) aio.reason_.clear();
+    if (aio.ended_early_) {
+        aio.ended_early_ = false;
+        aio.result_.clear();
+        aio.reason_.clear();
+    }
+    if (aio.has_deadline_) accept_deadline(aio);
+}
+
+void EngineCore::accept_deadline(Aio& aio) noexcept {
     if (aio.deadline_set_) {
         aio.deadline_set_ = false;
-    } else if (aio.timeout_ == kNoTimeout) {
+        return;  // the next operation asks the timeout again
+    }
+    const std::int64_t timeout = aio.timeout_.count();
+    if (aio.timeout_ == kNoTimeout) {
+        aio.has_deadline_ = false;
         aio.timer_.deadline_ns = TimerNode::kNoDeadline;
-    } else if (aio.timeout_.count() <= 0) {
+    } else if (timeout <= 0) {
         aio.timer_.deadline_ns = 0;  // over already
     } else {
         const std::int64_t now = now_ns();
-        const std::int64_t timeout = aio.timeout_.count();
-        aio.timer_.deadline_ns = timeout < TimerNode::kNoDeadline - now ? now + timeout
-                                                                        : TimerNode::kNoDeadline;
+        aio.timer_.deadline_ns =
+            timeout < TimerNode::kNoDeadline - now ? now + timeout : TimerNode::kNoDeadline;
     }
 }
 
@@ -75,8 +82,13 @@ void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
     of(aio).start(aio, starter);
 }
 
-void EngineCore::start(Aio& aio, Starter starter) noexcept {
+inline void EngineCore::start(Aio& aio, Starter starter) noexcept {
     counters_.begun.add();
+    if (aio.has_deadline_ || stopped(aio)) [[unlikely]] return start_special(aio, starter);
+    starter(aio);
+}
+
+void EngineCore::start_special(Aio& aio, Starter starter) noexcept {
     if (aio.timer_.deadline_ns != TimerNode::kNoDeadline) {
         // An operation whose time is over before it starts is not armed; expired() sees that.
         const std::int64_t now = now_ns();
@@ -97,6 +109,11 @@ void EngineCore::start_on_wrong_engine(Aio& aio) noexcept {
 
 // --- In the kernel, parked, or over ---
 
+io_uring_sqe& EngineCore::next_sqe() noexcept {
+    if (tail_ - head_ > ring_.sq_mask) [[unlikely]] make_room();
+    return ring_.sqes[tail_++ & ring_.sq_mask];
+}
+
 io_uring_sqe& EngineCore::begin(Aio& aio, Handler handler) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
     aio.handler_ = handler;
@@ -116,31 +133,24 @@ void EngineCore::finish(Aio& aio, std::error_code error) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
     disarm(aio);
     aio.canceler_ = nullptr;
-    aio.result_ = error;
+    if (error) set_error(aio, error);
     aio.phase_.store(Aio::Phase::finished, std::memory_order_relaxed);
     finished_.push(aio);
 }
 
-void EngineCore::disarm(Aio& aio) noexcept {
-    if (aio.timer_.previous) timers_.disarm(aio.timer_);
-}
-
-io_uring_sqe& EngineCore::next_sqe() noexcept {
-    if (tail_ - head_ > ring_.sq_mask) {
-        head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
-        if (tail_ - head_ > ring_.sq_mask) make_room();
-    }
-    return ring_.sqes[tail_++ & ring_.sq_mask];
-}
-
-// The submission ring is full in mid-turn: the kernel gets it now. When it will not take more before
-// completions are taken out, those move to ready_ and are dispatched after the running callback.
+// head_ is only as new as its last reading, so that is taken first. If the submission ring is really
+// full, the kernel gets it now, in mid-turn; when it will not take more before completions are taken
+// out of the other ring, those move to ready_ and are dispatched after the running callback.
 void EngineCore::make_room() noexcept {
+    head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+    if (tail_ - head_ <= ring_.sq_mask) return;
     counters_.full_rings.add();
     while (tail_ - head_ > ring_.sq_mask) {
+        hand_back_completions();
         enter(0, TimerNode::kNoDeadline);
         head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
         CHECK(failure_ == 0, "the kernel refused the ring in the middle of a submission");
+        if (tail_ - head_ > ring_.sq_mask) take_completions();
     }
 }
 
@@ -157,6 +167,7 @@ bool EngineCore::unconsumed(unsigned position) const noexcept {
 void EngineCore::cancel_here(Aio& aio, std::error_code reason) noexcept {
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
     aio.reason_ = reason;
+    aio.ended_early_ = true;
     counters_.cancels.add();
     if (reason == make_error_code(Errc::timed_out)) counters_.timeouts.add();
     if (const Canceler canceler = aio.canceler_) {
@@ -235,7 +246,7 @@ void EngineCore::stop_aio(Aio& aio) noexcept {
 namespace provider {
 
 bool submit(Engine& engine, Aio& aio, Starter starter, void* owner, void* argument) noexcept {
-    return EngineCore::of(aio).submit(engine, aio, starter, owner, argument);
+    return EngineCore::submit(engine, aio, starter, owner, argument);
 }
 io_uring_sqe& begin(Aio& aio, Handler handler) noexcept {
     return EngineCore::of(aio).begin(aio, handler);

@@ -127,7 +127,7 @@ private:
     friend class EngineCore;  // the provider's side, see provider.h
     friend class AioQueue;
 
-    enum class Phase : std::uint32_t {
+    enum class Phase : std::uint8_t {
         idle,      // the user's
         posted,    // accepted on another thread, on its way through the mailbox
         active,    // with a provider: queued, parked or in the kernel
@@ -135,32 +135,35 @@ private:
     };
 
     static constexpr std::size_t kCallbackSize = 4 * sizeof(void*);
+    static constexpr std::size_t kScratchSize = 32;
 
-    // What submission and completion touch comes first: two cache lines.
+    // What submission and completion touch comes first.
     Engine* engine_;
-    MailboxEntry mail_;    // in the mailbox while posted; `next` links a queue while active
+    MailboxEntry mail_;  // in the mailbox while posted; `next` links a queue while active
     Aio* previous_ = nullptr;
     Handler handler_ = nullptr;
     void* owner_ = nullptr;  // the provider's object that runs the operation
     std::size_t count_ = 0;
     std::atomic<Phase> phase_{Phase::idle};
+    std::atomic<bool> stopped_{false};
+    bool has_deadline_ = false;  // there is a timeout, or a deadline for the next operation
+    bool ended_early_ = false;   // the last operation left a result or a reason to clear
     std::atomic<std::uint32_t> generation_{0};  // of the operation: tells it from the one before
     IovCursor cursor_;
     std::error_code result_;
     void (*invoke_)(void* callback, Aio&) noexcept = nullptr;
+    Canceler canceler_ = nullptr;    // set exactly while parked; while posted, the starter
     std::uint32_t sq_position_ = 0;  // of the last SQE, to know whether the kernel took it
-    std::uint16_t notifications_ = 0;  // zero-copy sends whose bytes the kernel still holds
+    std::uint16_t notifications_ = 0;      // zero-copy sends whose bytes the kernel still holds
     std::uint16_t capacity_ = kInlineIov;  // entries that fit; more than kInlineIov: on the heap
-    // What only deadlines, cancels and layers touch.
-    Canceler canceler_ = nullptr;  // set exactly while parked; while posted, the starter
     alignas(void*) std::byte callback_[kCallbackSize];
-    void (*destroy_)(void* callback) noexcept = nullptr;
+    alignas(void*) std::byte scratch_[kScratchSize];  // the provider's
+    // What only deadlines and cancels touch.
     std::error_code reason_;  // of the first cancel of this operation
     std::chrono::nanoseconds timeout_ = kNoTimeout;
     TimerNode timer_;
-    std::atomic<bool> stopped_{false};
+    void (*destroy_)(void* callback) noexcept = nullptr;
     bool deadline_set_ = false;  // by set_deadline(), for the next operation
-    alignas(8) std::byte scratch_[32];  // the provider's
     iovec inline_iov_[kInlineIov];
 };
 

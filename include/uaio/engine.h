@@ -134,7 +134,7 @@ public:
     bool on_engine_thread() const noexcept;
 
 private:
-    friend struct EngineAccess;
+    friend class EngineCore;
 
     struct Task : MailboxEntry {
         virtual ~Task() = default;

@@ -32,7 +32,10 @@ public:
     void advance(std::size_t bytes) noexcept;
 
     // Back to the front, every entry as it was assigned: the same vector can be sent again.
-    void rewind() noexcept;
+    void rewind() noexcept {
+        if (split_ != 0) put_back();
+        index_ = 0;
+    }
 
     // Bytes from the current position to the end. Costs a pass over the entries left.
     std::size_t remaining() const noexcept;
@@ -42,6 +45,9 @@ public:
     std::size_t entries() const noexcept { return size_; }
 
 private:
+    // Makes the entry that was split whole again.
+    void put_back() noexcept;
+
     iovec* entries_ = nullptr;
     std::size_t split_ = 0;  // bytes of the current entry that are behind the cursor
     std::uint16_t index_ = 0;

@@ -1,0 +1,84 @@
+#include "engine/kernel/memory_ring.h"
+
+#include <atomic>
+#include <bit>
+
+namespace uaio {
+namespace {
+
+unsigned load_acquire(unsigned& value) noexcept {
+    return std::atomic_ref<unsigned>(value).load(std::memory_order_acquire);
+}
+
+void store_release(unsigned& value, unsigned to) noexcept {
+    std::atomic_ref<unsigned>(value).store(to, std::memory_order_release);
+}
+
+}  // namespace
+
+MemoryRing::MemoryRing(unsigned sq_entries, unsigned cq_entries)
+    : sq_mask_(std::bit_ceil(sq_entries) - 1),
+      cq_mask_(std::bit_ceil(cq_entries) - 1),
+      sqes_(std::make_unique<io_uring_sqe[]>(sq_mask_ + 1)),
+      cqes_(std::make_unique<io_uring_cqe[]>(cq_mask_ + 1)) {}
+
+RingView MemoryRing::view() noexcept {
+    RingView view;
+    view.sqes = sqes_.get();
+    view.sq_head = &sq_head_;
+    view.sq_tail = &sq_tail_;
+    view.sq_mask = sq_mask_;
+    view.cqes = cqes_.get();
+    view.cq_head = &cq_head_;
+    view.cq_tail = &cq_tail_;
+    view.cq_mask = cq_mask_;
+    return view;
+}
+
+bool MemoryRing::take(io_uring_sqe& out) noexcept {
+    if (queued() == 0) return false;
+    // The head is ours alone, so reading it back needs no ordering.
+    const unsigned head = std::atomic_ref<unsigned>(sq_head_).load(std::memory_order_relaxed);
+    out = sqes_[head & sq_mask_];
+    // Released only after the copy: from here on the engine may fill the slot again.
+    store_release(sq_head_, head + 1);
+    return true;
+}
+
+unsigned MemoryRing::queued() const noexcept {
+    return load_acquire(sq_tail_) -
+           std::atomic_ref<unsigned>(sq_head_).load(std::memory_order_relaxed);
+}
+
+bool MemoryRing::post(std::uint64_t user_data, int res, unsigned flags) {
+    const Completion completion{user_data, res, flags};
+    if (overflowed() || full()) {
+        overflow_.push_back(completion);
+        return false;
+    }
+    publish(completion);
+    return true;
+}
+
+void MemoryRing::flush_overflow() noexcept {
+    while (overflowed() && !full()) {
+        publish(overflow_.front());
+        overflow_.pop_front();
+    }
+}
+
+unsigned MemoryRing::ready() const noexcept {
+    return std::atomic_ref<unsigned>(cq_tail_).load(std::memory_order_relaxed) -
+           load_acquire(cq_head_);
+}
+
+void MemoryRing::publish(const Completion& completion) noexcept {
+    const unsigned tail = std::atomic_ref<unsigned>(cq_tail_).load(std::memory_order_relaxed);
+    io_uring_cqe& slot = cqes_[tail & cq_mask_];
+    slot.user_data = completion.user_data;
+    slot.res = completion.res;
+    slot.flags = completion.flags;
+    store_release(cq_tail_, tail + 1);
+}
+
+}  // namespace uaio

@@ -1,0 +1,81 @@
+// SimKernel as the engine sees it: a Kernel whose ring, network and time are memory. It is the only
+// kernel that is deterministic, and the only one that does what a test asks for. For one thread, but
+// for now() and wake().
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include <uaio/sim.h>
+
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/memory_ring.h"
+#include "engine/kernel/sim_descriptors.h"
+#include "engine/kernel/sim_network.h"
+#include "engine/kernel/sim_operations.h"
+#include "engine/kernel/sim_peer.h"
+#include "engine/kernel/sim_world.h"
+
+namespace uaio {
+
+// The kernel that an engine is made on; it lives as long as `kernel`.
+Kernel& kernel_of(SimKernel& kernel) noexcept;
+
+class SimMachine final : public Kernel {
+public:
+    SimMachine(std::uint64_t seed, const Faults& faults);
+
+    std::error_code bind() noexcept override { return {}; }
+    int enter(unsigned wait, Clock::time_point deadline) noexcept override;
+    Clock::time_point now() noexcept override { return world_.events.now(); }
+    void wake() noexcept override { woken_.store(true, std::memory_order_release); }
+    int wake_fd() const noexcept override { return -1; }
+    std::error_code notify(int event_fd) noexcept override;
+    bool pending() const noexcept override;
+
+    int socket(int domain, int type, int protocol) noexcept override;
+    int bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept override;
+    int listen(int fd, int backlog) noexcept override;
+    int set_option(int fd, int level, int name, const void* value,
+                   socklen_t size) noexcept override;
+    int get_option(int fd, int level, int name, void* value, socklen_t* size) noexcept override;
+    int local_address(int fd, sockaddr* address, socklen_t* size) noexcept override;
+    int peer_address(int fd, sockaddr* address, socklen_t* size) noexcept override;
+    int shutdown(int fd, int how) noexcept override;
+    std::int64_t discard_received(int fd, std::size_t limit) noexcept override;
+    int close(int fd) noexcept override;
+
+    // Lets everything happen that is due until `time`, without an engine.
+    void advance_to(Clock::time_point time);
+
+    std::string describe() const;
+
+    SimWorld& world() noexcept { return world_; }
+    SimPeers& peers() noexcept { return peers_; }
+    SimDescriptors& descriptors() noexcept { return descriptors_; }
+    const SimOperations& operations() const noexcept { return operations_; }
+    bool has_listener(const SimAddress& target) noexcept { return network_.has_listener(target); }
+
+private:
+    using Action = SimEvents::Action;
+
+    int refuse(unsigned wait);
+    int turn(unsigned wait, Clock::time_point deadline, Action& action);
+    int collect(unsigned wait, Clock::time_point deadline, Action& action);
+    bool pauses(Action& action);
+    bool happens(Action& action);
+    bool enough(unsigned wait) const noexcept;
+    [[noreturn]] void deadlock() noexcept;
+
+    SimWorld world_;
+    SimNetwork network_;
+    SimDescriptors descriptors_;
+    MemoryRing memory_;
+    SimOperations operations_;
+    SimPeers peers_;
+    std::atomic<bool> woken_{false};
+    unsigned refusals_ = 0;  // in a row
+};
+
+}  // namespace uaio

@@ -1,0 +1,77 @@
+// Virtual time and what is going to happen in it. Events of one instant happen in the order in which
+// they were planned, unless one was planned to be overtaken. For the kernel's thread, but for now().
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include <uaio/aio.h>
+
+namespace uaio {
+
+class SimEvents {
+public:
+    using Action = std::function<void()>;
+
+    // What a step was; part of the fingerprint.
+    enum class Kind : std::uint8_t { submission, attempt, progress, delivery, completion, user };
+
+    Clock::time_point now() const noexcept {
+        return Clock::time_point(
+            std::chrono::nanoseconds(now_ns_.load(std::memory_order_relaxed)));
+    }
+    // Never backwards.
+    void move_to(Clock::time_point time) noexcept;
+
+    using Key = std::tuple<Clock::time_point, std::uint64_t, std::uint64_t>;
+
+    // Plans `action`; `rank` orders events of one instant before their age does.
+    Key plan(Clock::time_point time, Kind kind, Action action, std::uint64_t rank = 0);
+    Key plan_after(std::chrono::nanoseconds delay, Kind kind, Action action,
+                   std::uint64_t rank = 0) {
+        return plan(now() + delay, kind, std::move(action), rank);
+    }
+    void cancel(const Key& key) { events_.erase(key); }
+
+    bool empty() const noexcept { return events_.empty(); }
+    bool due() const noexcept { return !empty() && next() <= now(); }
+    // The time of the next event. REQUIRES: !empty().
+    Clock::time_point next() const noexcept { return std::get<0>(events_.begin()->first); }
+
+    // Makes the next event happen, one step. An action of the user is returned in place of being
+    // run, for a moment when the kernel is not in the middle of something. REQUIRES: due().
+    Action happen();
+
+    // A step that was not planned.
+    void step(Kind kind) noexcept;
+    std::uint64_t steps() const noexcept { return steps_; }
+
+    // Pauses once `step` steps are done, and then runs `action`.
+    void pause_at(std::uint64_t step, Action action);
+    // The action of a pause that has been reached, which may be empty.
+    std::optional<Action> paused();
+
+    void mix(std::uint64_t value) noexcept;
+    std::uint64_t fingerprint() const noexcept { return fingerprint_; }
+
+private:
+    struct Event {
+        Kind kind;
+        Action action;
+    };
+
+    // Far enough from zero that deadlines may lie before it.
+    std::atomic<std::int64_t> now_ns_{1'000'000'000'000'000};
+    std::map<Key, Event> events_;
+    std::multimap<std::uint64_t, Action> pauses_;
+    std::uint64_t planned_ = 0;
+    std::uint64_t steps_ = 0;
+    std::uint64_t fingerprint_ = 0xcbf29ce484222325u;
+};
+
+}  // namespace uaio

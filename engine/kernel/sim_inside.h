@@ -1,0 +1,26 @@
+// Marks, on this thread, that the simulated kernel is running and not the program above it. For the
+// kernel's thread.
+#pragma once
+
+namespace uaio {
+
+class SimMachine;
+
+class SimInside {
+public:
+    explicit SimInside(const SimMachine& machine) noexcept : outer_(current_) {
+        current_ = &machine;
+    }
+    ~SimInside() { current_ = outer_; }
+    SimInside(const SimInside&) = delete;
+    SimInside& operator=(const SimInside&) = delete;
+
+    // The kernel that runs, if one does.
+    static const SimMachine* current() noexcept { return current_; }
+
+private:
+    static thread_local const SimMachine* current_;
+    const SimMachine* outer_;
+};
+
+}  // namespace uaio
