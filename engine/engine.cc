@@ -73,7 +73,8 @@ void Engine::post_task(std::unique_ptr<Task> task) noexcept {
 EngineThread::EngineThread(const EngineOptions& options) {
     std::promise<Engine*> started;
     std::future<Engine*> engine = started.get_future();
-    thread_ = std::thread([&options, &started] {
+    // The engine stays until the destructor has asked for its end, and is out of stop() again.
+    thread_ = std::thread([&options, &started, released = released_.get_future()]() mutable {
         std::unique_ptr<Engine> own;
         try {
             own = std::make_unique<Engine>(options);
@@ -84,6 +85,7 @@ EngineThread::EngineThread(const EngineOptions& options) {
         }
         started.set_value(own.get());
         own->run();
+        released.wait();
     });
     try {
         engine_ = engine.get();
@@ -95,6 +97,7 @@ EngineThread::EngineThread(const EngineOptions& options) {
 
 EngineThread::~EngineThread() {
     engine_->stop();
+    released_.set_value();
     thread_.join();
 }
 

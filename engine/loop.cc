@@ -61,6 +61,7 @@ std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept 
     deliver_mail();
     expire_timers();
     std::size_t handled = dispatch_completions() + dispatch_finished();
+    if (handled > 0) notify_waiters();  // before the engine sleeps
 
     const bool may_wait = until_ns > 0 && !(return_early && handled > 0);
     if (may_wait && may_sleep()) {
@@ -69,12 +70,13 @@ std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept 
     } else {
         enter(0, TimerNode::kNoDeadline);
     }
+    const std::size_t before = handled;
     handled += dispatch_completions();
     handled += dispatch_finished();
     if (return_early && tail_ != std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire)) {
         enter(0, TimerNode::kNoDeadline);
     }
-    if (handled > 0) notify_waiters();
+    if (handled > before) notify_waiters();
     leave_turn();
     return handled;
 }

@@ -192,10 +192,10 @@ int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
     unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
     unsigned submit = *ring_.sq_tail - std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
     if (features_.sq_polled) {
-        // The fence orders the published tail before the look at the thread's flag
-        // (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        const unsigned sq_flags = std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_acquire);
+        // The published tail has to be seen before the thread's flag is looked at, or both sides
+        // may miss each other (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
+        std::atomic_ref(*ring_.sq_tail).fetch_add(0, std::memory_order_seq_cst);
+        const unsigned sq_flags = std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_seq_cst);
         if (sq_flags & IORING_SQ_NEED_WAKEUP) flags |= IORING_ENTER_SQ_WAKEUP;
         if (submit > ring_.sq_mask) flags |= IORING_ENTER_SQ_WAIT;
         submit = 0;

@@ -200,23 +200,22 @@ int PollKernel::collect(std::optional<nanoseconds> max_wait) noexcept {
 
 int PollKernel::wait_in_epoll(std::optional<nanoseconds> max_wait) noexcept {
     constexpr int kMaxEvents = static_cast<int>(kBatch);
-    int count = -1;
-    if (precise_) {
-        const timespec timeout = to_timespec(max_wait.value_or(nanoseconds(0)));
-        count = ::epoll_pwait2(epoll_.get(), events_.data(), kMaxEvents,
-                               max_wait ? &timeout : nullptr, nullptr);
+    if (precise_ && max_wait > nanoseconds(0)) {
+        const timespec timeout = to_timespec(*max_wait);
+        const int count =
+            ::epoll_pwait2(epoll_.get(), events_.data(), kMaxEvents, &timeout, nullptr);
+        if (count >= 0) return count;
         // Seccomp profiles answer system calls that are newer than themselves with EPERM.
-        if (count < 0 && (errno == ENOSYS || errno == EPERM)) precise_ = false;
+        if (errno != ENOSYS && errno != EPERM) return -errno;
+        precise_ = false;
     }
-    if (!precise_) {
-        int milliseconds = -1;
-        if (max_wait) {
-            // Rounded up: a wait that ends early would only have to begin again.
-            const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(*max_wait).count();
-            milliseconds = static_cast<int>(std::min<std::int64_t>(rounded, INT32_MAX));
-        }
-        count = ::epoll_wait(epoll_.get(), events_.data(), kMaxEvents, milliseconds);
+    int milliseconds = -1;
+    if (max_wait) {
+        // Rounded up: a wait that ends early would only have to begin again.
+        const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(*max_wait).count();
+        milliseconds = static_cast<int>(std::min<std::int64_t>(rounded, INT32_MAX));
     }
+    const int count = ::epoll_wait(epoll_.get(), events_.data(), kMaxEvents, milliseconds);
     return count < 0 ? -errno : count;
 }
 

@@ -241,33 +241,24 @@ int PollOperation::attempt_accept() noexcept {
 }
 
 int PollOperation::attempt_connect() noexcept {
-    if (state_ == State::connecting) return finish_connect();
     const int mode = ::fcntl(fd_, F_GETFL);
     if (mode < 0) return -errno;
     const bool blocking = !(mode & O_NONBLOCK);
     if (blocking && ::fcntl(fd_, F_SETFL, mode | O_NONBLOCK) < 0) return -errno;
+    // Called again, it tells how the handshake ended. SO_ERROR would do so too, but only connect(2)
+    // makes a refused socket fit for the next try.
     const int error = ::connect(fd_, address_, address_size_) < 0 ? errno : 0;
     // The mode counts during the call alone; the handshake goes on without it.
     if (blocking) ::fcntl(fd_, F_SETFL, mode);
-    if (error == EINPROGRESS) {
+    if (error == EINPROGRESS || (error == EALREADY && state_ == State::connecting)) {
         state_ = State::connecting;
         return -EAGAIN;
     }
+    if (error == EISCONN && state_ == State::connecting) return 0;
     if (error == EAGAIN) {
         // connect(2): on a unix socket the listener's queue is full, elsewhere it is an error.
         state_ = address_->sa_family == AF_UNIX ? State::refused_for_now : State::impatient;
     }
-    return -error;
-}
-
-int PollOperation::finish_connect() noexcept {
-    // Readiness that was reported may be from before the connect began.
-    const int ready = ready_events(fd_, POLLOUT);
-    if (ready < 0) return ready;
-    if (ready == 0) return -EAGAIN;
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return -errno;
     return -error;
 }
 

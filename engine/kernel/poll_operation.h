@@ -79,7 +79,6 @@ private:
     int attempt_receive() noexcept;
     int attempt_accept() noexcept;
     int attempt_connect() noexcept;
-    int finish_connect() noexcept;
     int attempt_read() noexcept;
     int read_once(int flags) noexcept;
     int attempt_poll() const noexcept;

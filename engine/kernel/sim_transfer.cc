@@ -175,7 +175,9 @@ SimOperations::Result SimOperations::try_receive(SimOperation& operation) {
     if (ends || operation.left() == 0 || !(operation.message_flags & MSG_WAITALL)) {
         return static_cast<int>(operation.done);
     }
-    return would_block(operation);
+    // An end that is there already will not wake anybody.
+    const bool over = socket.in.arrived() == 0 && network_.end_of_receiving(socket);
+    return over ? static_cast<int>(operation.done) : would_block(operation);
 }
 
 }  // namespace uaio

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <new>
 #include <string_view>
@@ -167,6 +168,7 @@ public:
 
 private:
     Engine* engine_ = nullptr;
+    std::promise<void> released_;
     std::thread thread_;
 };
 

@@ -1,0 +1,264 @@
+// co_await over Aios, in the coroutines of <uaio/task.h>: any verb with its buffers, a timeout and a
+// std::stop_token, and what Aio::result() and count() say as the value. On the thread of the task's
+// engine; the streams must be of that engine.
+//
+//   uaio::Task<> greet(uaio::StreamPtr stream) {
+//       auto [error, count] = co_await uaio::write_all(*stream, "hello\n", {.timeout = 5s});
+//       if (error) throw std::system_error(error);
+//   }
+//   uaio::spawn(engine, greet(std::move(stream)));
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <uaio/provider.h>
+#include <uaio/stream.h>
+#include <uaio/task.h>
+
+namespace uaio {
+
+// A stop token that outlives the co_await expression it is written in. Only borrowed, so that
+// AwaitOptions has nothing to destroy: gcc 12 destroys the members of an aggregate twice when it is
+// made inside a co_await expression.
+class StopTokenView {
+public:
+    StopTokenView() noexcept = default;
+    StopTokenView(const std::stop_token& token) noexcept : token_(&token) {}
+    std::stop_token token() const noexcept { return token_ ? *token_ : std::stop_token(); }
+
+private:
+    const std::stop_token* token_ = nullptr;
+};
+
+// What holds for one awaited operation.
+struct AwaitOptions {
+    std::chrono::nanoseconds timeout = kNoTimeout;   // as Aio::set_timeout()
+    std::optional<Clock::time_point> deadline = {};  // as Aio::set_deadline(), in place of it
+    StopTokenView stop = {};  // a stop request, from any thread, is a cancel() of the operation
+};
+static_assert(std::is_trivially_destructible_v<AwaitOptions>);
+
+// How a transfer ended, and how many bytes it moved: exact after errors too, as Aio::count().
+struct Transferred {
+    std::error_code error;
+    std::size_t count = 0;
+};
+
+template <class R>
+concept IovecRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+                     std::same_as<std::ranges::range_value_t<R>, iovec>;
+
+// Bytes, in any of their three spellings.
+template <class R>
+concept ByteRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+                    (std::same_as<std::ranges::range_value_t<R>, std::byte> ||
+                     std::same_as<std::ranges::range_value_t<R>, unsigned char> ||
+                     std::same_as<std::ranges::range_value_t<R>, char>);
+
+// A scatter/gather vector, whose entries are borrowed like the bytes they name until the operation
+// has ended, or one buffer.
+class AwaitBuffers {
+public:
+    std::span<const iovec> entries() const noexcept {
+        if (const iovec* const single = std::get_if<iovec>(&what_)) return {single, 1};
+        return *std::get_if<std::span<const iovec>>(&what_);
+    }
+
+protected:
+    explicit AwaitBuffers(std::span<const iovec> entries) noexcept : what_(entries) {}
+    AwaitBuffers(const void* data, std::size_t size) noexcept
+        : what_(iovec{const_cast<void*>(data), size}) {}
+
+private:
+    std::variant<std::span<const iovec>, iovec> what_;
+};
+
+// What can be written: iovec entries, a range of bytes such as std::string, or text up to its
+// terminating zero.
+class WriteBuffers : public AwaitBuffers {
+public:
+    template <IovecRange R>
+    WriteBuffers(const R& entries) noexcept : AwaitBuffers(std::span<const iovec>(entries)) {}
+    template <ByteRange R>
+        requires(!std::is_array_v<R>)
+    WriteBuffers(const R& bytes) noexcept
+        : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
+    WriteBuffers(const char* text) noexcept : WriteBuffers(std::string_view(text)) {}
+    WriteBuffers(const void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
+};
+
+// What can be read into: iovec entries, or a range of bytes that may be changed.
+class ReadBuffers : public AwaitBuffers {
+public:
+    template <IovecRange R>
+    ReadBuffers(const R& entries) noexcept : AwaitBuffers(std::span<const iovec>(entries)) {}
+    template <ByteRange R>
+        requires(!std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>)
+    ReadBuffers(R&& bytes) noexcept
+        : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
+    ReadBuffers(void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
+};
+
+// What the functions below return, to be awaited at once, in a Task: hands the task's Aio to `submit`;
+// the value of the co_await is {error, count}, or the error alone.
+template <class Submit, class Result>
+class [[nodiscard]] AwaitedVerb {
+public:
+    AwaitedVerb(Submit submit, const AwaitOptions& options,
+              const std::optional<AwaitBuffers>& buffers = {}) noexcept
+        : submit_(std::move(submit)), options_(options), buffers_(buffers) {}
+    AwaitedVerb(const AwaitedVerb&) = delete;
+    AwaitedVerb& operator=(const AwaitedVerb&) = delete;
+
+    bool await_ready() const noexcept { return false; }
+
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> waiting) {
+        TaskContext& context = waiting.promise().context();
+        aio_ = &context.aio();
+        if (buffers_) refused_ = aio_->set_iov(buffers_->entries());
+        if (refused_) return false;
+        if (options_.timeout != kNoTimeout) aio_->set_timeout(options_.timeout);
+        if (options_.deadline) aio_->set_deadline(*options_.deadline);
+        context.set_waiting(waiting);
+        submit_(*aio_);
+        // Behind the submission, since cancelling what does not run has no effect. After a request
+        // that came before, this withdraws what the kernel has not seen yet.
+        std::stop_token stop = options_.stop.token();
+        if (stop.stop_possible()) on_stop_.emplace(std::move(stop), Cancel{*aio_});
+        return true;
+    }
+
+    Result await_resume() noexcept {
+        on_stop_.reset();  // waits for a request under way: it must not meet the next operation
+        if (!refused_ && options_.timeout != kNoTimeout) aio_->set_timeout(kNoTimeout);
+        const std::error_code error = refused_ ? refused_ : aio_->result();
+        if constexpr (std::same_as<Result, Transferred>) {
+            return {error, refused_ ? 0 : aio_->count()};
+        } else {
+            return error;
+        }
+    }
+
+private:
+    struct Cancel {
+        Aio& aio;
+        void operator()() const noexcept { aio.cancel(); }
+    };
+
+    Submit submit_;
+    AwaitOptions options_;
+    std::optional<AwaitBuffers> buffers_;
+    Aio* aio_ = nullptr;
+    std::error_code refused_;  // the vector; nothing was submitted
+    std::optional<std::stop_callback<Cancel>> on_stop_;
+};
+
+// Anything with the verbs of a stream: Stream, http::Connection, or a class of your own.
+template <class S>
+concept ByteStream = requires(S& stream, Aio& aio) {
+    stream.read(aio);
+    stream.read_all(aio);
+    stream.write(aio);
+    stream.write_all(aio);
+};
+
+// Awaits any verb at all: `submit`, a void(Aio&), hands the Aio to it, once. Gives {error, count}.
+template <std::invocable<Aio&> Submit>
+auto operation(Submit submit, const AwaitOptions& options = {}) {
+    return AwaitedVerb<Submit, Transferred>(std::move(submit), options);
+}
+
+// The verbs of a stream; each gives {error, count}. More than 1024 entries, or more than inline_iov
+// and no memory, end at once with what Aio::set_iov() says.
+template <ByteStream S>
+auto write_all(S& stream, WriteBuffers buffers, const AwaitOptions& options = {}) {
+    const auto submit = [&stream](Aio& aio) { stream.write_all(aio); };
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+}
+
+template <ByteStream S>
+auto write(S& stream, WriteBuffers buffers, const AwaitOptions& options = {}) {
+    const auto submit = [&stream](Aio& aio) { stream.write(aio); };
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+}
+
+template <ByteStream S>
+auto read_all(S& stream, ReadBuffers buffers, const AwaitOptions& options = {}) {
+    const auto submit = [&stream](Aio& aio) { stream.read_all(aio); };
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+}
+
+template <ByteStream S>
+auto read(S& stream, ReadBuffers buffers, const AwaitOptions& options = {}) {
+    const auto submit = [&stream](Aio& aio) { stream.read(aio); };
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+}
+
+// Waits for a connection. Gives the error alone, and the stream in `out`.
+inline auto accept(Acceptor& acceptor, StreamPtr& out, const AwaitOptions& options = {}) {
+    const auto submit = [&acceptor, &out](Aio& aio) { acceptor.accept(aio, out); };
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+}
+
+// Makes a connection. Gives the error alone, and the stream in `out`.
+inline auto connect(Connector& connector, StreamPtr& out, const AwaitOptions& options = {}) {
+    const auto submit = [&connector, &out](Aio& aio) { connector.connect(aio, out); };
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+}
+
+// The same to an address. The type of `how` says over what:
+//   co_await uaio::connect(endpoint, uaio::tcp::ConnectOptions{}, stream);
+//   co_await uaio::connect("/run/some.socket", uaio::local::ConnectOptions{}, stream);
+template <class Address, class How>
+    requires requires(const Address& address, const How& how, Aio& aio, StreamPtr& out) {
+        connect(address, how, aio, out);
+    }
+auto connect(const Address& address, const How& how, StreamPtr& out, const AwaitOptions& options = {}) {
+    const auto submit = [&](Aio& aio) { connect(address, how, aio, out); };
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+}
+
+// Waits for that long, from now on. Gives an error only if a stop token ended it: Errc::canceled.
+inline auto delay(std::chrono::nanoseconds time, StopTokenView stop = {}) {
+    constexpr Canceler kEnd = [](Aio& aio) noexcept {
+        const std::error_code reason = provider::cancel_reason(aio);
+        provider::finish(aio, reason == Errc::timed_out ? std::error_code() : reason);
+    };
+    const auto submit = [](Aio& aio) {
+        constexpr Starter kStart = [](Aio& started) noexcept { provider::park(started, kEnd); };
+        provider::submit(aio.engine(), aio, kStart, nullptr);
+    };
+    const AwaitOptions options{.timeout = time, .stop = stop};
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+}
+
+// The engine that the awaiting task runs on; does not suspend it.
+class ThisEngine {
+public:
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
+        engine_ = &waiting.promise().context().engine();
+        return false;
+    }
+    Engine& await_resume() const noexcept { return *engine_; }
+
+private:
+    Engine* engine_ = nullptr;
+};
+inline ThisEngine this_engine() noexcept { return {}; }
+
+}  // namespace uaio

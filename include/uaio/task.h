@@ -1,0 +1,292 @@
+// A Task is a coroutine that starts when it is awaited or spawned. spawn() gives it an engine; from
+// then on it runs on that engine's thread alone, and so does every task it awaits. All of them share
+// one Aio, which is used again for each operation they await (<uaio/await.h>), so that awaiting one
+// allocates nothing. Any thread may spawn a task, and ask it to end through a std::stop_token.
+//
+// Arguments of a coroutine are copied into it, but what they refer to is the caller's business: give
+// a spawned task values, and let no lambda that is a coroutine capture anything, since the captures
+// go with the lambda.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <stop_token>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <uaio/engine.h>
+#include <uaio/provider.h>
+
+namespace uaio {
+
+template <class T = void>
+class Task;
+
+// What the coroutines of one spawned task have in common. Engine's thread.
+class TaskContext {
+public:
+    TaskContext(const TaskContext&) = delete;
+    TaskContext& operator=(const TaskContext&) = delete;
+
+    Engine& engine() const noexcept { return aio_.engine(); }
+    // For the operation that the task waits for; idle while one of its coroutines runs.
+    Aio& aio() noexcept { return aio_; }
+    // Whom the next callback of aio() resumes.
+    void set_waiting(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
+    // The outermost coroutine came to its end.
+    void end() noexcept {
+        waiting_ = nullptr;
+        schedule();
+    }
+
+protected:
+    explicit TaskContext(Engine& engine)
+        : aio_(engine, [this](Aio&) { waiting_ ? waiting_.resume() : finish(); }) {}
+    virtual ~TaskContext() = default;
+
+    // Has the callback of aio() run, from the loop and not from here. Any thread.
+    void schedule() noexcept {
+        const Starter finish_at_once = [](Aio& aio) noexcept { provider::finish(aio); };
+        provider::submit(aio_.engine(), aio_, finish_at_once, nullptr);
+    }
+
+private:
+    // Hands the result on and frees this.
+    virtual void finish() noexcept = 0;
+
+    std::coroutine_handle<> waiting_;
+    Aio aio_;
+};
+
+// How a task ended: with a value, or with an exception.
+template <class T>
+class TaskResult {
+public:
+    // The value, moved out, or throws what the task threw.
+    T get() {
+        if (error_) std::rethrow_exception(error_);
+        if constexpr (!std::is_void_v<T>) return std::move(*value_);
+    }
+    // What the task threw; nothing if it returned.
+    const std::exception_ptr& exception() const noexcept { return error_; }
+
+private:
+    template <class>
+    friend class TaskReturn;
+    template <class>
+    friend class TaskPromise;
+
+    std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>> value_;
+    std::exception_ptr error_;
+};
+
+// The part of a promise that depends on whether there is a value.
+template <class T>
+class TaskReturn {
+public:
+    template <class U = T>
+        requires std::convertible_to<U, T>
+    void return_value(U&& value) {
+        result_.value_.emplace(std::forward<U>(value));
+    }
+
+protected:
+    TaskResult<T> result_;
+};
+
+template <>
+class TaskReturn<void> {
+public:
+    void return_void() noexcept {}
+
+protected:
+    TaskResult<void> result_;
+};
+
+template <class T>
+class TaskPromise final : public TaskReturn<T> {
+public:
+    // On to whoever awaits the task.
+    struct Final {
+        bool await_ready() const noexcept { return false; }
+        std::coroutine_handle<> await_suspend(
+            std::coroutine_handle<TaskPromise> ended) const noexcept {
+            return ended.promise().end();
+        }
+        void await_resume() const noexcept {}
+    };
+
+    Task<T> get_return_object() noexcept;
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    Final final_suspend() const noexcept { return {}; }
+    void unhandled_exception() noexcept { this->result_.error_ = std::current_exception(); }
+
+    void attach(TaskContext& context) noexcept { context_ = &context; }
+
+    // Runs the task up to where it waits, called from `awaiting`, which goes on when the task ends.
+    // False if that happened already. A task that never waits thus returns to its caller like a
+    // function: transferring to and fro would grow the stack with every task of a loop where the
+    // compiler makes no tail calls, without optimization and under sanitizers.
+    bool run(std::coroutine_handle<> awaiting) {
+        awaiting_ = awaiting;
+        std::coroutine_handle<TaskPromise>::from_promise(*this).resume();
+        if (stage_ == Stage::ended) return false;
+        stage_ = Stage::waiting;
+        return true;
+    }
+
+    TaskContext& context() const noexcept { return *context_; }
+    TaskResult<T> take_result() { return std::move(this->result_); }
+
+private:
+    enum class Stage : unsigned char { running, waiting, ended };
+
+    std::coroutine_handle<> end() noexcept {
+        const bool waited = std::exchange(stage_, Stage::ended) == Stage::waiting;
+        if (awaiting_) return waited ? awaiting_ : std::noop_coroutine();
+        context_->end();  // it was spawned
+        return std::noop_coroutine();
+    }
+
+    TaskContext* context_ = nullptr;
+    std::coroutine_handle<> awaiting_;
+    Stage stage_ = Stage::running;  // running: and run() has not returned
+};
+
+// A coroutine that co_returns a T and has not started. `co_await std::move(task)` runs it to its end
+// and gives its value or throws its exception; a task that was never started is simply dropped.
+// Each costs the allocation of its frame. What a task awaits beside Tasks and the operations of
+// <uaio/await.h> has to resume it on its engine's thread (Engine::post()).
+template <class T>
+class [[nodiscard]] Task {
+public:
+    static_assert(!std::is_reference_v<T>, "a Task gives a value: return a pointer");
+    using promise_type = TaskPromise<T>;
+
+    Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+    Task& operator=(Task&& other) noexcept {
+        std::swap(coroutine_, other.coroutine_);
+        return *this;
+    }
+    ~Task() {
+        if (coroutine_) coroutine_.destroy();
+    }
+
+    class Awaiter {
+    public:
+        explicit Awaiter(std::coroutine_handle<promise_type> coroutine) noexcept
+            : coroutine_(coroutine) {}
+        bool await_ready() const noexcept { return false; }
+        template <class Promise>
+        bool await_suspend(std::coroutine_handle<Promise> awaiting) {
+            coroutine_.promise().attach(awaiting.promise().context());
+            return coroutine_.promise().run(awaiting);
+        }
+        T await_resume() { return coroutine_.promise().take_result().get(); }
+
+    private:
+        std::coroutine_handle<promise_type> coroutine_;
+    };
+
+    // REQUIRES: not awaited or spawned before.
+    Awaiter operator co_await() && noexcept { return Awaiter(coroutine_); }
+
+private:
+    friend promise_type;
+    template <class, class>
+    friend class SpawnedTask;
+
+    explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept
+        : coroutine_(coroutine) {}
+
+    std::coroutine_handle<promise_type> coroutine_;
+};
+
+template <class T>
+Task<T> TaskPromise<T>::get_return_object() noexcept {
+    return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+
+// ---- Starting tasks ----
+
+// A task that spawn() started; frees itself when it has ended.
+template <class T, class Done>
+class SpawnedTask final : public TaskContext {
+public:
+    SpawnedTask(Engine& engine, Task<T> task, Done done, std::stop_token stop)
+        : TaskContext(engine),
+          task_(std::move(task)),
+          done_(std::move(done)),
+          on_stop_(std::move(stop), Stop{this->aio()}) {}
+
+    void start() noexcept {
+        task_.coroutine_.promise().attach(*this);
+        set_waiting(task_.coroutine_);
+        schedule();
+    }
+
+private:
+    struct Stop {
+        Aio& aio;
+        void operator()() const noexcept { aio.stop(); }
+    };
+
+    // A request to stop may be under way on another thread: on_stop_'s destructor waits for it, and
+    // comes before that of the Aio.
+    void finish() noexcept override {
+        TaskResult<T> result = task_.coroutine_.promise().take_result();
+        Done done = std::move(done_);
+        delete this;
+        done(std::move(result));
+    }
+
+    Task<T> task_;
+    Done done_;
+    std::stop_callback<Stop> on_stop_;
+};
+
+// Starts `task` on `engine`, from its loop, never inside this call; the order is that of a verb.
+// When it has ended, with everything of it destroyed, `done`, a void(TaskResult<T>) that must not
+// throw, is called on the engine's thread. A stop request of `stop`, from any thread, ends the
+// operation that the task waits for with Errc::canceled, as Aio::stop() does, and each later one at
+// once; the task decides what to make of it. Allocates; throws std::bad_alloc. Any thread.
+template <class T, std::invocable<TaskResult<T>> Done>
+void spawn(Engine& engine, Task<T> task, Done done, std::stop_token stop = {}) {
+    auto* const spawned =
+        new SpawnedTask<T, Done>(engine, std::move(task), std::move(done), std::move(stop));
+    spawned->start();
+}
+
+// The same for a task that nobody waits for. Its value is dropped; if it throws, std::terminate().
+template <class T>
+void spawn(Engine& engine, Task<T> task, std::stop_token stop = {}) {
+    const auto drop = [](TaskResult<T> result) noexcept { static_cast<void>(result.get()); };
+    spawn(engine, std::move(task), drop, std::move(stop));
+}
+
+// Runs `task` on `engine` and blocks until it has ended; gives its value or throws its exception.
+// Any thread: the engine's own runs the engine meanwhile. Inside a callback, a task or a posted task
+// it throws std::system_error (Errc::resource_deadlock_would_occur) and the task does not run.
+template <class T>
+T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
+    // Throws where wait() could not wait, as long as nothing refers to this stack.
+    if (engine.on_engine_thread()) engine.run_once(std::chrono::nanoseconds::zero());
+    Aio ended(engine);
+    const Starter hold = [](Aio& aio) noexcept { provider::park(aio, [](Aio&) noexcept {}); };
+    provider::submit(engine, ended, hold, nullptr);
+    std::optional<TaskResult<T>> result;
+    const auto done = [&](TaskResult<T> ready) noexcept {
+        result.emplace(std::move(ready));
+        provider::finish(ended);
+    };
+    spawn(engine, std::move(task), done, std::move(stop));
+    const std::error_code failed = ended.wait();
+    if (!result) throw std::system_error(failed, "uaio: the engine of a task failed");
+    return result->get();
+}
+
+}  // namespace uaio
