@@ -150,9 +150,17 @@ int PollOperation::attempt_receive() noexcept {
 
 ssize_t PollOperation::send_once() noexcept {
     const int flags = static_cast<int>(flags_);
-    if (opcode_ == IORING_OP_SENDMSG) return ::sendmsg(fd_, &message_, flags);
-    if (address_) return ::sendto(fd_, data_, left_, flags, address_, address_size_);
-    return ::send(fd_, data_, left_, flags);
+    if (opcode_ == IORING_OP_SEND) {
+        if (address_) return ::sendto(fd_, data_, left_, flags, address_, address_size_);
+        return ::send(fd_, data_, left_, flags);
+    }
+    const ssize_t sent = ::sendmsg(fd_, &message_, flags);
+    if (sent > 0) {
+        // Descriptors go with the first part, once.
+        message_.msg_control = nullptr;
+        message_.msg_controllen = 0;
+    }
+    return sent;
 }
 
 ssize_t PollOperation::receive_once() noexcept {

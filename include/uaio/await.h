@@ -1,6 +1,6 @@
-// co_await over Aios, in the coroutines of <uaio/task.h>: any verb with its buffers, a timeout and a
-// std::stop_token, and what Aio::result() and count() say as the value. On the thread of the task's
-// engine; the streams must be of that engine.
+// co_await over Aios, in the coroutines of <uaio/task.h>: any verb with its buffers, a timeout and
+// a std::stop_token, and what Aio::result() and count() say as the value. On the thread of the
+// task's engine; the streams must be of that engine.
 //
 //   uaio::Task<> greet(uaio::StreamPtr stream) {
 //       auto [error, count] = co_await uaio::write_all(*stream, "hello\n", {.timeout = 5s});
@@ -8,6 +8,10 @@
 //   }
 //   uaio::spawn(engine, greet(std::move(stream)));
 #pragma once
+
+#include <uaio/provider.h>
+#include <uaio/stream.h>
+#include <uaio/task.h>
 
 #include <chrono>
 #include <concepts>
@@ -23,31 +27,16 @@
 #include <utility>
 #include <variant>
 
-#include <uaio/provider.h>
-#include <uaio/stream.h>
-#include <uaio/task.h>
-
 namespace uaio {
-
-// A stop token that outlives the co_await expression it is written in. Only borrowed, so that
-// AwaitOptions has nothing to destroy: gcc 12 destroys the members of an aggregate twice when it is
-// made inside a co_await expression.
-class StopTokenView {
-public:
-    StopTokenView() noexcept = default;
-    StopTokenView(const std::stop_token& token) noexcept : token_(&token) {}
-    std::stop_token token() const noexcept { return token_ ? *token_ : std::stop_token(); }
-
-private:
-    const std::stop_token* token_ = nullptr;
-};
 
 // What holds for one awaited operation.
 struct AwaitOptions {
     std::chrono::nanoseconds timeout = kNoTimeout;   // as Aio::set_timeout()
     std::optional<Clock::time_point> deadline = {};  // as Aio::set_deadline(), in place of it
-    StopTokenView stop = {};  // a stop request, from any thread, is a cancel() of the operation
 };
+
+// gcc 12 destroys the members of an aggregate twice that is made inside a co_await expression; so
+// there must be nothing to destroy, and stop tokens are arguments of their own.
 static_assert(std::is_trivially_destructible_v<AwaitOptions>);
 
 // How a transfer ended, and how many bytes it moved: exact after errors too, as Aio::count().
@@ -58,14 +47,14 @@ struct Transferred {
 
 template <class R>
 concept IovecRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
-                     std::same_as<std::ranges::range_value_t<R>, iovec>;
+    std::same_as<std::ranges::range_value_t<R>, iovec>;
 
 // Bytes, in any of their three spellings.
 template <class R>
 concept ByteRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
-                    (std::same_as<std::ranges::range_value_t<R>, std::byte> ||
-                     std::same_as<std::ranges::range_value_t<R>, unsigned char> ||
-                     std::same_as<std::ranges::range_value_t<R>, char>);
+    (std::same_as<std::ranges::range_value_t<R>, std::byte> ||
+     std::same_as<std::ranges::range_value_t<R>, unsigned char> ||
+     std::same_as<std::ranges::range_value_t<R>, char>);
 
 // A scatter/gather vector, whose entries are borrowed like the bytes they name until the operation
 // has ended, or one buffer.
@@ -92,9 +81,8 @@ public:
     template <IovecRange R>
     WriteBuffers(const R& entries) noexcept : AwaitBuffers(std::span<const iovec>(entries)) {}
     template <ByteRange R>
-        requires(!std::is_array_v<R>)
-    WriteBuffers(const R& bytes) noexcept
-        : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
+    requires(!std::is_array_v<R>) WriteBuffers(const R& bytes)
+    noexcept : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
     WriteBuffers(const char* text) noexcept : WriteBuffers(std::string_view(text)) {}
     WriteBuffers(const void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
 };
@@ -105,20 +93,23 @@ public:
     template <IovecRange R>
     ReadBuffers(const R& entries) noexcept : AwaitBuffers(std::span<const iovec>(entries)) {}
     template <ByteRange R>
-        requires(!std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>)
-    ReadBuffers(R&& bytes) noexcept
-        : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
+    requires(!std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>)
+        ReadBuffers(R&& bytes)
+    noexcept : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
     ReadBuffers(void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
 };
 
-// What the functions below return, to be awaited at once, in a Task: hands the task's Aio to `submit`;
-// the value of the co_await is {error, count}, or the error alone.
+// What the functions below return, to be awaited at once, in a Task: hands the task's Aio to
+// `submit`; the value of the co_await is {error, count}, or the error alone.
 template <class Submit, class Result>
 class [[nodiscard]] AwaitedVerb {
 public:
-    AwaitedVerb(Submit submit, const AwaitOptions& options,
-              const std::optional<AwaitBuffers>& buffers = {}) noexcept
-        : submit_(std::move(submit)), options_(options), buffers_(buffers) {}
+    AwaitedVerb(Submit submit, const AwaitOptions& options, std::stop_token stop,
+                const std::optional<AwaitBuffers>& buffers = {}) noexcept
+        : submit_(std::move(submit)),
+          options_(options),
+          stop_(std::move(stop)),
+          buffers_(buffers) {}
     AwaitedVerb(const AwaitedVerb&) = delete;
     AwaitedVerb& operator=(const AwaitedVerb&) = delete;
 
@@ -136,8 +127,7 @@ public:
         submit_(*aio_);
         // Behind the submission, since cancelling what does not run has no effect. After a request
         // that came before, this withdraws what the kernel has not seen yet.
-        std::stop_token stop = options_.stop.token();
-        if (stop.stop_possible()) on_stop_.emplace(std::move(stop), Cancel{*aio_});
+        if (stop_.stop_possible()) on_stop_.emplace(std::move(stop_), Cancel{*aio_});
         return true;
     }
 
@@ -160,6 +150,7 @@ private:
 
     Submit submit_;
     AwaitOptions options_;
+    std::stop_token stop_;
     std::optional<AwaitBuffers> buffers_;
     Aio* aio_ = nullptr;
     std::error_code refused_;  // the vector; nothing was submitted
@@ -175,64 +166,74 @@ concept ByteStream = requires(S& stream, Aio& aio) {
     stream.write_all(aio);
 };
 
+// In all of the following a request of `stop`, from any thread, is a cancel() of the operation,
+// also when it came first: then nothing is transferred.
+
 // Awaits any verb at all: `submit`, a void(Aio&), hands the Aio to it, once. Gives {error, count}.
 template <std::invocable<Aio&> Submit>
-auto operation(Submit submit, const AwaitOptions& options = {}) {
-    return AwaitedVerb<Submit, Transferred>(std::move(submit), options);
+auto operation(Submit submit, const AwaitOptions& options = {}, std::stop_token stop = {}) {
+    return AwaitedVerb<Submit, Transferred>(std::move(submit), options, std::move(stop));
 }
 
 // The verbs of a stream; each gives {error, count}. More than 1024 entries, or more than inline_iov
 // and no memory, end at once with what Aio::set_iov() says.
 template <ByteStream S>
-auto write_all(S& stream, WriteBuffers buffers, const AwaitOptions& options = {}) {
+auto write_all(S& stream, WriteBuffers buffers, const AwaitOptions& options = {},
+               std::stop_token stop = {}) {
     const auto submit = [&stream](Aio& aio) { stream.write_all(aio); };
-    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, std::move(stop), buffers);
 }
 
 template <ByteStream S>
-auto write(S& stream, WriteBuffers buffers, const AwaitOptions& options = {}) {
+auto write(S& stream, WriteBuffers buffers, const AwaitOptions& options = {},
+           std::stop_token stop = {}) {
     const auto submit = [&stream](Aio& aio) { stream.write(aio); };
-    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, std::move(stop), buffers);
 }
 
 template <ByteStream S>
-auto read_all(S& stream, ReadBuffers buffers, const AwaitOptions& options = {}) {
+auto read_all(S& stream, ReadBuffers buffers, const AwaitOptions& options = {},
+              std::stop_token stop = {}) {
     const auto submit = [&stream](Aio& aio) { stream.read_all(aio); };
-    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, std::move(stop), buffers);
 }
 
 template <ByteStream S>
-auto read(S& stream, ReadBuffers buffers, const AwaitOptions& options = {}) {
+auto read(S& stream, ReadBuffers buffers, const AwaitOptions& options = {},
+          std::stop_token stop = {}) {
     const auto submit = [&stream](Aio& aio) { stream.read(aio); };
-    return AwaitedVerb<decltype(submit), Transferred>(submit, options, buffers);
+    return AwaitedVerb<decltype(submit), Transferred>(submit, options, std::move(stop), buffers);
 }
 
 // Waits for a connection. Gives the error alone, and the stream in `out`.
-inline auto accept(Acceptor& acceptor, StreamPtr& out, const AwaitOptions& options = {}) {
+inline auto accept(Acceptor& acceptor, StreamPtr& out, const AwaitOptions& options = {},
+                   std::stop_token stop = {}) {
     const auto submit = [&acceptor, &out](Aio& aio) { acceptor.accept(aio, out); };
-    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
 // Makes a connection. Gives the error alone, and the stream in `out`.
-inline auto connect(Connector& connector, StreamPtr& out, const AwaitOptions& options = {}) {
+inline auto connect(Connector& connector, StreamPtr& out, const AwaitOptions& options = {},
+                    std::stop_token stop = {}) {
     const auto submit = [&connector, &out](Aio& aio) { connector.connect(aio, out); };
-    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
 // The same to an address. The type of `how` says over what:
 //   co_await uaio::connect(endpoint, uaio::tcp::ConnectOptions{}, stream);
 //   co_await uaio::connect("/run/some.socket", uaio::local::ConnectOptions{}, stream);
-template <class Address, class How>
-    requires requires(const Address& address, const How& how, Aio& aio, StreamPtr& out) {
-        connect(address, how, aio, out);
-    }
-auto connect(const Address& address, const How& how, StreamPtr& out, const AwaitOptions& options = {}) {
+template <class Address, class How, std::same_as<StreamPtr> Out>
+requires requires(const Address& address, const How& how, Aio& aio, Out& out) {
+    connect(address, how, aio, out);
+}
+auto connect(const Address& address, const How& how, Out& out, const AwaitOptions& options = {},
+             std::stop_token stop = {}) {
     const auto submit = [&](Aio& aio) { connect(address, how, aio, out); };
-    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
 // Waits for that long, from now on. Gives an error only if a stop token ended it: Errc::canceled.
-inline auto delay(std::chrono::nanoseconds time, StopTokenView stop = {}) {
+inline auto delay(std::chrono::nanoseconds time, std::stop_token stop = {}) {
     constexpr Canceler kEnd = [](Aio& aio) noexcept {
         const std::error_code reason = provider::cancel_reason(aio);
         provider::finish(aio, reason == Errc::timed_out ? std::error_code() : reason);
@@ -241,8 +242,8 @@ inline auto delay(std::chrono::nanoseconds time, StopTokenView stop = {}) {
         constexpr Starter kStart = [](Aio& started) noexcept { provider::park(started, kEnd); };
         provider::submit(aio.engine(), aio, kStart, nullptr);
     };
-    const AwaitOptions options{.timeout = time, .stop = stop};
-    return AwaitedVerb<decltype(submit), std::error_code>(submit, options);
+    const AwaitOptions options{.timeout = time};
+    return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
 // The engine that the awaiting task runs on; does not suspend it.

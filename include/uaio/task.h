@@ -1,12 +1,16 @@
 // A Task is a coroutine that starts when it is awaited or spawned. spawn() gives it an engine; from
-// then on it runs on that engine's thread alone, and so does every task it awaits. All of them share
-// one Aio, which is used again for each operation they await (<uaio/await.h>), so that awaiting one
-// allocates nothing. Any thread may spawn a task, and ask it to end through a std::stop_token.
+// then on it runs on that engine's thread alone, and so does every task it awaits. All of them
+// share one Aio, which is used again for each operation they await (<uaio/await.h>), so that
+// awaiting one allocates nothing. Any thread may spawn a task, and ask it to end through a
+// std::stop_token.
 //
-// Arguments of a coroutine are copied into it, but what they refer to is the caller's business: give
-// a spawned task values, and let no lambda that is a coroutine capture anything, since the captures
-// go with the lambda.
+// Arguments of a coroutine are copied into it, but what they refer to is the caller's business:
+// give a spawned task values, and let no lambda that is a coroutine capture anything, since the
+// captures go with the lambda.
 #pragma once
+
+#include <uaio/engine.h>
+#include <uaio/provider.h>
 
 #include <concepts>
 #include <coroutine>
@@ -17,9 +21,6 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
-
-#include <uaio/engine.h>
-#include <uaio/provider.h>
 
 namespace uaio {
 
@@ -89,10 +90,8 @@ template <class T>
 class TaskReturn {
 public:
     template <class U = T>
-        requires std::convertible_to<U, T>
-    void return_value(U&& value) {
-        result_.value_.emplace(std::forward<U>(value));
-    }
+    requires std::convertible_to<U, T>
+    void return_value(U&& value) { result_.value_.emplace(std::forward<U>(value)); }
 
 protected:
     TaskResult<T> result_;
@@ -157,8 +156,8 @@ private:
     Stage stage_ = Stage::running;  // running: and run() has not returned
 };
 
-// A coroutine that co_returns a T and has not started. `co_await std::move(task)` runs it to its end
-// and gives its value or throws its exception; a task that was never started is simply dropped.
+// A coroutine that co_returns a T and has not started. `co_await std::move(task)` runs it to its
+// end and gives its value or throws its exception; a task that was never started is simply dropped.
 // Each costs the allocation of its frame. What a task awaits beside Tasks and the operations of
 // <uaio/await.h> has to resume it on its engine's thread (Engine::post()).
 template <class T>
@@ -200,8 +199,7 @@ private:
     template <class, class>
     friend class SpawnedTask;
 
-    explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept
-        : coroutine_(coroutine) {}
+    explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
 
     std::coroutine_handle<promise_type> coroutine_;
 };
@@ -269,8 +267,8 @@ void spawn(Engine& engine, Task<T> task, std::stop_token stop = {}) {
 }
 
 // Runs `task` on `engine` and blocks until it has ended; gives its value or throws its exception.
-// Any thread: the engine's own runs the engine meanwhile. Inside a callback, a task or a posted task
-// it throws std::system_error (Errc::resource_deadlock_would_occur) and the task does not run.
+// Any thread: the engine's own runs the engine meanwhile. Inside a callback, a task or a posted
+// task it throws std::system_error (Errc::resource_deadlock_would_occur) and the task does not run.
 template <class T>
 T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
     // Throws where wait() could not wait, as long as nothing refers to this stack.

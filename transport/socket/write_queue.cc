@@ -69,7 +69,6 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
     Aio* member = self.queue_.front();
     for (unsigned i = 0; i < self.sending_; ++i, member = AioQueue::next(*member)) {
         if (member != &aio) continue;
-        self.interrupted_ = true;
         return self.socket_.core().interrupt(*self.queue_.front());
     }
     self.leave(aio);
@@ -193,7 +192,6 @@ Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
     }
     end_asked(carrier, failure, outcome);
     sending_ = 0;
-    interrupted_ = false;
     if (!failed_) start_next();
     return outcome;
 }
@@ -246,7 +244,9 @@ bool WriteQueue::retry(int result) noexcept {
     switch (result) {
         case -EINTR:   // a signal came before the first byte
         case -EAGAIN: return true;
-        case -ECANCELED: return interrupted_;  // not for the front's sake
+        // Meant for one that took part in this send or in the one before: a reason of the front's
+        // own ends it in end_asked().
+        case -ECANCELED: return true;
         case -ENOMEM:
             // No more pages may be pinned (RLIMIT_MEMLOCK), or an ordinary want of memory.
             if (!sent_zero_copy_) return false;

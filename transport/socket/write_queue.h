@@ -60,7 +60,6 @@ private:
     bool zero_copy_;
     bool sent_zero_copy_ = false;  // the send in flight
     bool copy_once_ = false;       // the next send copies: the kernel may pin no more pages now
-    bool interrupted_ = false;     // the send in flight was cancelled for one behind its front
     bool failed_ = false;          // a write failed half-way: the socket is to be closed
     msghdr message_{};
     std::unique_ptr<iovec[]> gathered_;  // made at the first gathered send

@@ -1,0 +1,129 @@
+// Random lives of streams on the simulated kernel, as many as fit the time: `./dev sim`. A failure
+// prints the seed, and the same seed fails again.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "tests/sim/transfer_run.h"
+
+namespace {
+
+using Number = unsigned long long;
+
+struct Options {
+    std::uint64_t seed = 0;  // only this one; 0: many
+    std::uint64_t first = 1;
+    double seconds = 60;
+};
+
+// What has to happen about once in a thousand runs, or the runs have lost their teeth.
+struct Mark {
+    const char* name;
+    std::uint64_t uaio::SimCounters::*counter;
+};
+
+constexpr Mark kMarks[] = {
+    {"short writes", &uaio::SimCounters::short_writes},
+    {"short reads", &uaio::SimCounters::short_reads},
+    {"resets", &uaio::SimCounters::resets},
+    {"interrupted operations", &uaio::SimCounters::interrupted_operations},
+    {"interrupted enters", &uaio::SimCounters::interrupted_enters},
+    {"busy enters", &uaio::SimCounters::busy_enters},
+    {"partial submissions", &uaio::SimCounters::partial_submissions},
+    {"overflows", &uaio::SimCounters::overflows},
+    {"reorders", &uaio::SimCounters::reorders},
+    {"late cancels", &uaio::SimCounters::late_cancels},
+    {"missed cancels", &uaio::SimCounters::missed_cancels},
+    {"zero-copy without memory", &uaio::SimCounters::zero_copy_no_memory},
+    {"zero-copy refused", &uaio::SimCounters::zero_copy_refused},
+};
+constexpr std::size_t kMarkCount = sizeof kMarks / sizeof kMarks[0];
+
+struct Totals {
+    std::uint64_t runs = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t operations = 0;
+    std::uint64_t marks[kMarkCount] = {};
+};
+
+int usage(const char* program) {
+    std::fprintf(stderr,
+                 "%s [--seconds N] [--first SEED] [--seed SEED]\n"
+                 "  --seconds N   how long to go on with new seeds (60)\n"
+                 "  --first SEED  where to begin (1)\n"
+                 "  --seed SEED   run this one and stop\n",
+                 program);
+    return 2;
+}
+
+bool read(int count, char** words, Options& options) {
+    for (int i = 1; i < count; i += 2) {
+        if (i + 1 >= count) return false;
+        const std::string name = words[i];
+        char* end = nullptr;
+        const double value = std::strtod(words[i + 1], &end);
+        if (end == words[i + 1] || *end != '\0' || value < 0) return false;
+        if (name == "--seconds") {
+            options.seconds = value;
+        } else if (name == "--first") {
+            options.first = std::strtoull(words[i + 1], nullptr, 10);
+        } else if (name == "--seed") {
+            options.seed = std::strtoull(words[i + 1], nullptr, 10);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+void run_one(std::uint64_t seed, Totals& totals) {
+    uaio::TransferRun run(seed);
+    const std::string wrong = run.run();
+    ++totals.runs;
+    for (std::size_t i = 0; i < kMarkCount; ++i) {
+        totals.marks[i] += run.counters().*kMarks[i].counter;
+    }
+    totals.operations += run.statistics().operations;
+    if (wrong.empty()) return;
+    ++totals.failures;
+    std::printf("not ok seed %llu: %s\n  again: ./dev sim --seed %llu\n",
+                static_cast<Number>(seed), wrong.c_str(), static_cast<Number>(seed));
+}
+
+void report(Totals& totals) {
+    std::printf("%llu operations in %llu runs\n", static_cast<Number>(totals.operations),
+                static_cast<Number>(totals.runs));
+    for (std::size_t i = 0; i < kMarkCount; ++i) {
+        std::printf("  %-26s %llu\n", kMarks[i].name, static_cast<Number>(totals.marks[i]));
+        if (totals.runs >= 1000 && totals.marks[i] * 1000 < totals.runs) {
+            std::printf("not ok: %s have become too rare to prove anything\n", kMarks[i].name);
+            ++totals.failures;
+        }
+    }
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    Options options;
+    if (!read(count, words, options)) return usage(words[0]);
+    Totals totals;
+    if (options.seed != 0) {
+        run_one(options.seed, totals);
+    } else {
+        using Clock = std::chrono::steady_clock;
+        const auto until = Clock::now() + std::chrono::duration<double>(options.seconds);
+        for (std::uint64_t seed = options.first; Clock::now() < until && totals.failures < 10;
+             ++seed) {
+            run_one(seed, totals);
+        }
+        report(totals);
+    }
+    std::printf("%llu passed, %llu failed\n",
+                static_cast<Number>(totals.runs - std::min(totals.runs, totals.failures)),
+                static_cast<Number>(totals.failures));
+    return totals.failures == 0 ? 0 : 1;
+}

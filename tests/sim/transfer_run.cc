@@ -1,0 +1,323 @@
+#include "tests/sim/transfer_run.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace uaio {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::int64_t kBusyNs = 2'000'000;  // actions fall into this long, in virtual time
+constexpr char kScribble = '\xdd';           // what a buffer holds once it is the user's again
+
+// A byte of the write direction, different enough that a shift or a repeat shows.
+char pattern_at(std::uint64_t position) {
+    return static_cast<char>((position * 2654435761u) >> 13);
+}
+
+}  // namespace
+
+TransferRun::Operation::Operation(TransferRun& owner, bool is_write, bool is_all,
+                                  std::vector<std::size_t> sizes)
+    : run(owner),
+      write(is_write),
+      all(is_all),
+      lengths(std::move(sizes)),
+      aio(*owner.engine_, [this](Aio&) { run.on_end(*this); }) {
+    std::vector<iovec> entries;
+    for (const std::size_t length : lengths) {
+        buffers.emplace_back(length > 0 ? new char[length] : nullptr);
+        entries.push_back({buffers.back().get(), length});
+        size += length;
+    }
+    aio.set_iov(entries);
+}
+
+TransferRun::TransferRun(std::uint64_t seed)
+    : seed_(seed),
+      random_(seed),
+      faults_(faults_for(random_)),
+      kernel_(seed, faults_),
+      engine_(std::make_unique<Engine>(kernel_)) {}
+
+TransferRun::~TransferRun() {
+    connection_.reset();
+    listener_.reset();
+    operations_.clear();
+    engine_.reset();
+}
+
+std::uint64_t TransferRun::draw(std::uint64_t limit) {
+    return std::uniform_int_distribution<std::uint64_t>(0, limit - 1)(random_);
+}
+
+// Each run has some faults and not others, so that rare ones meet an otherwise quiet network too.
+Faults TransferRun::faults_for(std::mt19937_64& random) {
+    const auto sometimes = [&random](unsigned most) {
+        const bool on = random() % 2 == 0;
+        return on ? static_cast<unsigned>(random() % (most + 1)) : 0u;
+    };
+    Faults faults;
+    faults.short_write = sometimes(900);
+    faults.short_read = sometimes(900);
+    faults.reset = random() % 4 == 0 ? sometimes(30) : 0;
+    faults.interrupted_operation = sometimes(200);
+    faults.zero_copy_no_memory = sometimes(300);
+    faults.zero_copy_refused = random() % 8 == 0 ? sometimes(300) : 0;
+    faults.zero_copy_single = sometimes(900);
+    faults.zero_copy_copied = sometimes(900);
+    faults.late_cancel = sometimes(800);
+    faults.reorder = sometimes(800);
+    faults.interrupted_enter = sometimes(300);
+    faults.busy = sometimes(300);
+    faults.partial_submission = sometimes(500);
+    if (random() % 3 == 0) faults.submission_entries = 1u << (random() % 4);
+    if (random() % 3 == 0) faults.completion_entries = 1u << (1 + random() % 4);
+    faults.no_waitall = random() % 3 == 0;
+    faults.no_zero_copy = random() % 4 == 0;
+    faults.latency_max = nanoseconds(random() % 3 == 0 ? 0 : random() % 20000);
+    faults.delay_max = nanoseconds(random() % 3 == 0 ? 0 : random() % 50000);
+    faults.window = 1 + random() % (random() % 2 == 0 ? 64 : 100000);
+    return faults;
+}
+
+std::string TransferRun::run() {
+    if (!connect()) return "the connection could not be made";
+    disturbed_ = faults_.reset > 0;
+    plan();
+    for (unsigned turn = 0; planned_ > 0 && turn < 1'000'000; ++turn) {
+        engine_->run_once(nanoseconds(100'000));
+    }
+    if (planned_ > 0) return "the planned actions did not all happen";
+    finish();
+    return judge();
+}
+
+bool TransferRun::connect() {
+    tcp::ListenOptions options;
+    if (chance(400)) options.stream.zero_copy = ZeroCopy::on;
+    if (chance(100)) options.stream.queue_limit = 1 + draw(4);
+    listener_ = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0), options);
+    peer_ = &kernel_.connect_peer(listener_->local().port());
+    StreamPtr stream;
+    Aio accepted(*engine_);
+    listener_->accept(accepted, stream);
+    if (accepted.wait()) return false;
+    connection_ = std::make_unique<http::Connection>(std::move(stream));
+    switch (draw(4)) {
+        case 0: peer_->read_slowly(1 + draw(20000)); break;
+        case 1: peer_->read_more(draw(50000)); break;
+        default: break;
+    }
+    return true;
+}
+
+void TransferRun::plan() {
+    const std::uint64_t writes = 1 + draw(8);
+    for (std::uint64_t i = 0; i < writes; ++i) plan_operation(true);
+    const std::uint64_t reads = draw(4);
+    for (std::uint64_t i = 0; i < reads; ++i) plan_operation(false);
+    const std::uint64_t disturbances = draw(4);
+    for (std::uint64_t i = 0; i < disturbances; ++i) plan_disturbance();
+}
+
+void TransferRun::plan_operation(bool write) {
+    std::vector<std::size_t> lengths(1 + draw(chance(50) ? 1024 : 12));
+    const std::uint64_t largest = 1 + draw(chance(300) ? 20000 : 200);
+    for (std::size_t& length : lengths) length = chance(150) ? 0 : draw(largest);
+    Operation& operation =
+        *operations_.emplace_back(std::make_unique<Operation>(*this, write, chance(800), lengths));
+    if (chance(200)) {
+        operation.aio.set_timeout(nanoseconds(draw(kBusyNs)));
+        operation.has_deadline = true;
+    }
+    const std::int64_t when = chance(300) ? 0 : static_cast<std::int64_t>(draw(kBusyNs));
+    ++planned_;
+    kernel_.schedule(nanoseconds(when), [this, &operation] {
+        --planned_;
+        submit(operation);
+    });
+    if (!chance(300)) return;
+    const std::int64_t later = when + static_cast<std::int64_t>(draw(kBusyNs / 4));
+    const std::uint64_t kind = draw(3);
+    ++planned_;
+    kernel_.schedule(nanoseconds(later), [this, &operation, kind] {
+        --planned_;
+        operation.asked_to_end = true;
+        if (kind == 0) operation.aio.cancel();
+        if (kind == 1) operation.aio.abort(std::make_error_code(std::errc::owner_dead));
+        if (kind == 2) operation.aio.stop();
+    });
+}
+
+void TransferRun::plan_disturbance() {
+    const std::uint64_t kind = draw(8);
+    const std::string bytes(1 + draw(30000), 'p');
+    ++planned_;
+    kernel_.schedule(nanoseconds(draw(kBusyNs)), [this, kind, bytes] {
+        --planned_;
+        switch (kind) {
+            case 0:
+                connection_->close();
+                closed_here_ = true;
+                break;
+            case 1:
+                if (!chance(300)) break;
+                peer_->reset();
+                disturbed_ = true;
+                break;
+            case 2:
+                if (!chance(300)) break;
+                peer_->close();
+                disturbed_ = true;
+                break;
+            case 3: peer_->shutdown_write(); break;
+            case 4: peer_->read_more(bytes.size()); break;
+            default: {
+                std::string numbered = bytes;
+                for (std::size_t i = 0; i < numbered.size(); ++i) {
+                    numbered[i] = pattern_at(sent_by_peer_.size() + i);
+                }
+                sent_by_peer_ += numbered;
+                peer_->send(numbered);
+            }
+        }
+    });
+}
+
+void TransferRun::fill(Operation& operation) {
+    for (std::size_t i = 0; i < operation.lengths.size(); ++i) {
+        for (std::size_t j = 0; j < operation.lengths[i]; ++j) {
+            operation.buffers[i][j] = pattern_at(pattern_++);
+        }
+    }
+}
+
+void TransferRun::submit(Operation& operation) {
+    operation.submitted = true;
+    if (!operation.write) {
+        read_.push_back(&operation);
+        operation.all ? connection_->read_all(operation.aio) : connection_->read(operation.aio);
+        return;
+    }
+    fill(operation);
+    written_.push_back(&operation);
+    operation.all ? connection_->write_all(operation.aio) : connection_->write(operation.aio);
+}
+
+// From here on the buffers are the user's: what the kernel still read would be the scribble.
+void TransferRun::on_end(Operation& operation) {
+    ++operation.callbacks;
+    operation.result = operation.aio.result();
+    operation.count = operation.aio.count();
+    std::size_t left = operation.count;
+    for (std::size_t i = 0; i < operation.lengths.size(); ++i) {
+        const std::size_t here = std::min(left, operation.lengths[i]);
+        if (!operation.write && here > 0) operation.received.append(operation.buffers[i].get(), here);
+        left -= here;
+        if (operation.lengths[i] > 0) {
+            std::memset(operation.buffers[i].get(), kScribble, operation.lengths[i]);
+        }
+        operation.buffers[i].reset();
+    }
+}
+
+bool TransferRun::settled() const {
+    return std::ranges::all_of(operations_, [](const auto& operation) {
+        return operation->callbacks > 0 || !operation->submitted;
+    });
+}
+
+// The peer reads what is left; what still waits after a while, waits for bytes that never come.
+void TransferRun::finish() {
+    peer_->read_everything();
+    for (unsigned turn = 0; !settled() && turn < 2000; ++turn) {
+        engine_->run_once(nanoseconds(1'000'000));
+    }
+    connection_->close();
+    closed_here_ = closed_here_ || !settled();
+    for (unsigned turn = 0; turn < 2000; ++turn) {
+        engine_->run_once(nanoseconds(1'000'000));
+        if (settled() && kernel_.pending_operations() == 0 && turn > 20) break;
+    }
+    kernel_.advance(std::chrono::seconds(10));
+}
+
+std::string TransferRun::judge() {
+    for (const auto& operation : operations_) {
+        if (std::string wrong = judge_one(*operation); !wrong.empty()) return wrong;
+    }
+    if (std::string wrong = judge_writes(); !wrong.empty()) return wrong;
+    if (std::string wrong = judge_reads(); !wrong.empty()) return wrong;
+    return judge_kernel();
+}
+
+std::string TransferRun::judge_one(const Operation& operation) const {
+    const std::string name = operation.write ? "a write" : "a read";
+    if (operation.callbacks != 1) {
+        return name + " had " + std::to_string(operation.callbacks) + " callbacks";
+    }
+    const std::error_code result = operation.result;
+    const std::string how = name + " of " + std::to_string(operation.size) + " ended with " +
+                            result.message() + ", " + std::to_string(operation.count);
+    if (operation.count > operation.size) return how + ": more than there is";
+    if (!result) {
+        const bool enough = operation.all ? operation.count == operation.size
+                                          : operation.count > 0 || operation.size == 0;
+        return enough ? "" : how + ": success without the bytes";
+    }
+    if (operation.count == operation.size && operation.size > 0) return how + ": all was done";
+    if (result == Errc::canceled || result == std::errc::owner_dead) {
+        return operation.asked_to_end ? "" : how + ": nobody asked";
+    }
+    if (result == Errc::timed_out) return operation.has_deadline ? "" : how + ": no deadline";
+    if (result == Errc::connection_reset) return disturbed_ ? "" : how + ": nothing was reset";
+    const bool known = result == Errc::closed || result == Errc::no_buffer_space ||
+                       (result == Errc::end_of_stream && !operation.write);
+    return known ? "" : how + ": an error that nothing caused";
+}
+
+// Bytes of the writes, in submission order, are what the peer got; a write that failed half-way is
+// the last that sent anything.
+std::string TransferRun::judge_writes() const {
+    const std::string& got = peer_->received();
+    std::size_t at = 0;         // in what the peer got
+    std::uint64_t position = 0; // in the pattern
+    bool torn = false;
+    for (const Operation* write : written_) {
+        if (torn && write->count > 0) return "a write sent bytes behind a torn one";
+        const std::size_t expected = std::min(write->count, got.size() - at);
+        if (expected < write->count && !disturbed_) return "the peer got less than was counted";
+        for (std::size_t i = 0; i < expected; ++i) {
+            if (got[at + i] != pattern_at(position + i)) return "the peer got other bytes";
+        }
+        at += expected;
+        position += write->size;
+        if (write->result && write->count > 0) torn = true;
+    }
+    return at == got.size() ? "" : "the peer got more than was counted";
+}
+
+std::string TransferRun::judge_reads() const {
+    std::string got;
+    for (const Operation* read : read_) got += read->received;
+    if (sent_by_peer_.compare(0, got.size(), got) != 0) return "a read got other bytes";
+    return "";
+}
+
+std::string TransferRun::judge_kernel() {
+    connection_.reset();
+    listener_.reset();
+    for (unsigned turn = 0; turn < 50; ++turn) engine_->run_once(nanoseconds(1'000'000));
+    if (engine_->statistics().in_flight != 0) return "the engine still counts an operation";
+    if (engine_->statistics().misuse != 0) return "the engine counted a misuse";
+    if (kernel_.pending_operations() != 0) {
+        return "the kernel still has " + kernel_.describe_pending();
+    }
+    if (kernel_.open_descriptors() != 0) return "a descriptor is still open";
+    return "";
+}
+
+}  // namespace uaio

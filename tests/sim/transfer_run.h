@@ -1,0 +1,90 @@
+// One random life of a stream on the simulated kernel, drawn from a seed: writes and reads of all
+// shapes, cancels, deadlines, closes and resets at any moment, on a kernel that does everything a
+// real one may do. In the end an oracle compares what every Aio said with what the peer saw. One
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <uaio/engine.h>
+#include <uaio/http.h>
+#include <uaio/sim.h>
+#include <uaio/tcp.h>
+
+namespace uaio {
+
+class TransferRun {
+public:
+    explicit TransferRun(std::uint64_t seed);
+    ~TransferRun();
+
+    // Runs it; what did not hold, in a line, or nothing.
+    std::string run();
+
+    const SimCounters& counters() const noexcept { return kernel_.counters(); }
+    EngineStatistics statistics() const noexcept { return engine_->statistics(); }
+
+private:
+    struct Operation {
+        Operation(TransferRun& run, bool write, bool all, std::vector<std::size_t> lengths);
+
+        TransferRun& run;
+        const bool write;
+        const bool all;
+        std::vector<std::size_t> lengths;
+        std::size_t size = 0;
+        std::vector<std::unique_ptr<char[]>> buffers;  // of exact size, so that a sanitizer watches
+        std::string received;                          // copied when a read ended
+        unsigned callbacks = 0;
+        bool submitted = false;
+        bool asked_to_end = false;
+        bool has_deadline = false;
+        std::error_code result;
+        std::size_t count = 0;
+        Aio aio;
+    };
+
+    std::uint64_t draw(std::uint64_t limit);  // 0 to limit - 1
+    bool chance(unsigned per_mille) { return draw(1000) < per_mille; }
+    static Faults faults_for(std::mt19937_64& random);
+
+    bool connect();
+    void plan();
+    void plan_operation(bool write);
+    void plan_disturbance();
+    void submit(Operation& operation);
+    void on_end(Operation& operation);
+    void fill(Operation& operation);
+    void finish();
+    bool settled() const;
+
+    std::string judge();
+    std::string judge_one(const Operation& operation) const;
+    std::string judge_writes() const;
+    std::string judge_reads() const;
+    std::string judge_kernel();
+
+    const std::uint64_t seed_;
+    std::mt19937_64 random_;
+    const Faults faults_;
+    SimKernel kernel_;
+    std::unique_ptr<Engine> engine_;
+    std::unique_ptr<tcp::Listener> listener_;
+    std::unique_ptr<http::Connection> connection_;
+    SimPeer* peer_ = nullptr;
+    std::deque<std::unique_ptr<Operation>> operations_;  // in planning order
+    std::vector<Operation*> written_;                    // in submission order
+    std::vector<Operation*> read_;
+    std::string sent_by_peer_;
+    std::uint64_t pattern_ = 0;     // bytes of the write direction handed out so far
+    std::size_t planned_ = 0;       // actions still to come
+    bool closed_here_ = false;
+    bool disturbed_ = false;        // the peer closed or reset, or the network may
+};
+
+}  // namespace uaio
