@@ -4,13 +4,13 @@
 // and read with acquire, as io_uring_enter(2) asks of both sides.
 #pragma once
 
+#include "engine/kernel/kernel.h"
+
 #include <cstdint>
 #include <deque>
 #include <memory>
 
 #include <liburing.h>
-
-#include "engine/kernel/kernel.h"
 
 namespace uaio {
 
@@ -31,9 +31,9 @@ public:
     // SQEs published and not taken yet.
     unsigned queued() const noexcept;
 
-    // Posts one completion. When the ring is full, or older completions already wait for room, it is
-    // held back in order (what IORING_FEAT_NODROP promises); true when it went into the ring itself.
-    // Holding back allocates and may throw std::bad_alloc.
+    // Posts one completion. When the ring is full, or older completions already wait for room, it
+    // is held back in order (what IORING_FEAT_NODROP promises); true when it went into the ring
+    // itself. Holding back allocates and may throw std::bad_alloc.
     bool post(std::uint64_t user_data, int res, unsigned flags);
 
     // Moves completions that were held back into the ring, oldest first, as far as there is room.
@@ -63,8 +63,8 @@ private:
     std::unique_ptr<io_uring_sqe[]> sqes_;
     std::unique_ptr<io_uring_cqe[]> cqes_;
 
-    // Heads and tails only ever grow and wrap at 2^32; mutable because std::atomic_ref, through which
-    // each of them is accessed, takes no const object before C++26.
+    // Heads and tails only ever grow and wrap at 2^32; mutable because std::atomic_ref, through
+    // which each of them is accessed, takes no const object before C++26.
     mutable unsigned sq_head_ = 0;
     mutable unsigned sq_tail_ = 0;
     mutable unsigned cq_head_ = 0;

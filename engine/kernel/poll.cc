@@ -200,7 +200,7 @@ int PollKernel::collect(std::optional<nanoseconds> max_wait) noexcept {
 
 int PollKernel::wait_in_epoll(std::optional<nanoseconds> max_wait) noexcept {
     constexpr int kMaxEvents = static_cast<int>(kBatch);
-    if (precise_ && max_wait > nanoseconds(0)) {
+    if (precise_ && max_wait && *max_wait > nanoseconds(0)) {
         const timespec timeout = to_timespec(*max_wait);
         const int count =
             ::epoll_pwait2(epoll_.get(), events_.data(), kMaxEvents, &timeout, nullptr);

@@ -1,15 +1,13 @@
 #include "engine/kernel/sim.h"
 
+#include "engine/kernel/sim_failure.h"
+#include "engine/kernel/sim_inside.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
-
-#include <sys/un.h>
-
-#include "engine/kernel/sim_failure.h"
-#include "engine/kernel/sim_inside.h"
 
 namespace uaio {
 namespace {
@@ -68,7 +66,7 @@ SimMachine::SimMachine(std::uint64_t seed, const Faults& faults)
       peers_(world_, network_) {
     ring_ = memory_.view();
     features_.send_zero_copy = !faults.no_zero_copy;
-    features_.sendmsg_zero_copy = !faults.no_zero_copy;
+    features_.sendmsg_zero_copy = !faults.no_zero_copy && !faults.no_waitall;
     features_.report_zero_copy_usage = !faults.no_zero_copy;
     features_.send_waitall = !faults.no_waitall;
     reason_ = "a simulated kernel, seed " + std::to_string(seed);
@@ -99,8 +97,9 @@ int SimMachine::turn(unsigned wait, Clock::time_point deadline, Action& action) 
     if (const int refused = refuse(wait)) return refused;
     const unsigned queued = memory_.queued();
     unsigned limit = queued;
-    SimCounters& counters = world_.counters;
-    if (queued > 1 && world_.strikes(world_.faults.partial_submission, counters.partial_submissions)) {
+    const bool splits = queued > 1 && world_.strikes(world_.faults.partial_submission,
+                                                     world_.counters.partial_submissions);
+    if (splits) {
         limit = static_cast<unsigned>(world_.random.between(1, queued - 1));
     }
     io_uring_sqe sqe;
@@ -271,9 +270,7 @@ SimListener& SimKernel::listen_peer(std::string_view path) {
 std::size_t SimKernel::pending_operations() const noexcept {
     return machine_->operations().pending();
 }
-std::size_t SimKernel::open_descriptors() const noexcept {
-    return machine_->descriptors().open();
-}
+std::size_t SimKernel::open_descriptors() const noexcept { return machine_->descriptors().open(); }
 std::uint64_t SimKernel::bytes_sent(int fd) const noexcept {
     const SimSocket* const socket = machine_->descriptors().find(fd);
     return socket ? socket->bytes_sent : 0;

@@ -1,11 +1,7 @@
 // SimKernel as the engine sees it: a Kernel whose ring, network and time are memory. It is the only
-// kernel that is deterministic, and the only one that does what a test asks for. For one thread, but
-// for now() and wake().
+// kernel that is deterministic, and the only one that does what a test asks for. For one thread,
+// but for now() and wake().
 #pragma once
-
-#include <atomic>
-#include <functional>
-#include <string>
 
 #include <uaio/sim.h>
 
@@ -16,6 +12,10 @@
 #include "engine/kernel/sim_operations.h"
 #include "engine/kernel/sim_peer.h"
 #include "engine/kernel/sim_world.h"
+
+#include <atomic>
+#include <functional>
+#include <string>
 
 namespace uaio {
 

@@ -1,12 +1,12 @@
 #include "engine/kernel/sim_address.h"
 
-#include <algorithm>
-#include <cstddef>
-#include <cstring>
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 namespace uaio {
 namespace {

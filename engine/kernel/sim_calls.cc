@@ -1,13 +1,12 @@
 // The calls of the simulated kernel that do not go through the ring.
+#include "engine/kernel/sim.h"
+#include "engine/kernel/sim_inside.h"
+
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
-#include "engine/kernel/sim.h"
-#include "engine/kernel/sim_inside.h"
 
 namespace uaio {
 namespace {

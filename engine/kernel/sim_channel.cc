@@ -19,9 +19,7 @@ void SimChannel::append_lent(std::span<const iovec> bytes, SimLender& lender) {
     }
 }
 
-void SimChannel::arrive(std::size_t bytes) noexcept {
-    arrived_ += std::min(bytes, under_way());
-}
+void SimChannel::arrive(std::size_t bytes) noexcept { arrived_ += std::min(bytes, under_way()); }
 
 std::size_t SimChannel::take(std::size_t limit, std::string* out) {
     const std::size_t total = std::min(limit, arrived_);

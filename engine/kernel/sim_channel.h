@@ -3,12 +3,12 @@
 // dropped, so that a sanitizer sees a buffer that was given up too early. For the kernel's thread.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <deque>
 #include <span>
 #include <string>
-
-#include <sys/uio.h>
 
 namespace uaio {
 

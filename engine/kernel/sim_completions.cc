@@ -1,9 +1,9 @@
 // The end of operations in the simulated kernel: cancels, results, notifications.
+#include "engine/kernel/sim_operations.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include "engine/kernel/sim_operations.h"
 
 namespace uaio {
 namespace {
@@ -34,14 +34,17 @@ const char* name_of(State state) noexcept {
 std::string SimOperation::text() const {
     std::string text = "operation " + std::to_string(number) + ": " + name_of(kind);
     if (kind != Kind::nop && kind != Kind::cancel) text += " on " + std::to_string(sqe.fd);
-    if (transfers()) text += ", " + std::to_string(done) + " of " + std::to_string(total) + " bytes";
+    if (transfers()) {
+        text += ", " + std::to_string(done) + " of " + std::to_string(total) + " bytes";
+    }
     if (lent > 0) text += ", " + std::to_string(lent) + " of them lent";
     return text + ", " + name_of(state);
 }
 
 std::string SimOperations::describe() const {
     std::string text;
-    for (const auto& [number, operation] : operations_) text += operation->text() + "\n";
+    for (const auto& [number, operation] : operations_)
+        text += operation->text() + "\n";
     return text;
 }
 
@@ -51,14 +54,14 @@ std::vector<std::uint64_t> SimOperations::targets_of(const SimOperation& operati
     const unsigned flags = operation.sqe.call_flags;
     const bool all = flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
     const SimSocket* const socket = descriptors_.find(operation.sqe.fd);
+    const auto meant = [&](const SimOperation& other) {
+        if (flags & IORING_ASYNC_CANCEL_ANY) return true;
+        if (flags & IORING_ASYNC_CANCEL_FD) return socket && other.socket == socket;
+        return other.sqe.user_data == operation.sqe.addr;
+    };
     std::vector<std::uint64_t> targets;
     for (const auto& [number, other] : operations_) {
-        if (!other->stoppable() || other.get() == &operation) continue;
-        const bool meant = flags & IORING_ASYNC_CANCEL_ANY  ? true
-                           : flags & IORING_ASYNC_CANCEL_FD ? socket && other->socket == socket
-                                                            : other->sqe.user_data ==
-                                                                  operation.sqe.addr;
-        if (!meant) continue;
+        if (!other->stoppable() || other.get() == &operation || !meant(*other)) continue;
         targets.push_back(number);
         if (!all) break;
     }
@@ -72,7 +75,8 @@ void SimOperations::cancel(SimOperation& operation) {
     const std::vector<std::uint64_t> targets = targets_of(operation);
     if (flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)) {
         finish(operation, static_cast<int>(targets.size()));
-        for (const std::uint64_t number : targets) stop(*find(number));
+        for (const std::uint64_t number : targets)
+            stop(*find(number));
         return;
     }
     if (targets.empty()) {
@@ -114,7 +118,8 @@ void SimOperations::finish(SimOperation& operation, int result) {
     operation.result = result;
     std::chrono::nanoseconds delay = operation.report_delay;
     SimCounters& counters = world_.counters;
-    if (operation.transfers() && world_.strikes(world_.faults.late_cancel, counters.held_completions)) {
+    if (operation.transfers() &&
+        world_.strikes(world_.faults.late_cancel, counters.held_completions)) {
         delay += world_.random.between(kLateMin, kLateMax);
     }
     const bool reorders = world_.strikes(world_.faults.reorder, counters.reorders);

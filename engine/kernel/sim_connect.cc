@@ -1,11 +1,11 @@
 // The part of the network that brings connections about: addresses, listeners, connects.
+#include "engine/kernel/sim_network.h"
+
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-
-#include "engine/kernel/sim_network.h"
 
 namespace uaio {
 namespace {

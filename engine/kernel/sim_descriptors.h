@@ -3,10 +3,10 @@
 // use after close meets a stranger. For the kernel's thread.
 #pragma once
 
+#include "engine/kernel/sim_socket.h"
+
 #include <cstddef>
 #include <vector>
-
-#include "engine/kernel/sim_socket.h"
 
 namespace uaio {
 
@@ -23,7 +23,8 @@ public:
     // REQUIRES: !full().
     int add(SimSocket& socket) {
         std::size_t index = 0;
-        while (index < sockets_.size() && sockets_[index]) ++index;
+        while (index < sockets_.size() && sockets_[index])
+            ++index;
         if (index == sockets_.size()) sockets_.push_back(nullptr);
         sockets_[index] = &socket;
         ++open_;

@@ -1,6 +1,9 @@
-// Virtual time and what is going to happen in it. Events of one instant happen in the order in which
-// they were planned, unless one was planned to be overtaken. For the kernel's thread, but for now().
+// Virtual time and what is going to happen in it. Events of one instant happen in the order in
+// which they were planned, unless one was planned to be overtaken. For the kernel's thread, but for
+// now().
 #pragma once
+
+#include <uaio/aio.h>
 
 #include <atomic>
 #include <chrono>
@@ -9,8 +12,6 @@
 #include <map>
 #include <optional>
 #include <tuple>
-
-#include <uaio/aio.h>
 
 namespace uaio {
 
@@ -22,8 +23,7 @@ public:
     enum class Kind : std::uint8_t { submission, attempt, progress, delivery, completion, user };
 
     Clock::time_point now() const noexcept {
-        return Clock::time_point(
-            std::chrono::nanoseconds(now_ns_.load(std::memory_order_relaxed)));
+        return Clock::time_point(std::chrono::nanoseconds(now_ns_.load(std::memory_order_relaxed)));
     }
     // Never backwards.
     void move_to(Clock::time_point time) noexcept;

@@ -1,10 +1,10 @@
 #include "engine/kernel/sim_network.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include <netinet/in.h>
 
 namespace uaio {
 
@@ -125,7 +125,8 @@ void SimNetwork::send(SimSocket& socket, std::string bytes) {
 
 void SimNetwork::send_lent(SimSocket& socket, std::span<const iovec> bytes, SimLender& lender) {
     std::size_t size = 0;
-    for (const iovec& part : bytes) size += part.iov_len;
+    for (const iovec& part : bytes)
+        size += part.iov_len;
     socket.bytes_sent += size;
     if (!socket.other) {
         lender.give_back(size);

@@ -1,18 +1,18 @@
-// The simulated network: sockets, addresses, connections, and how bytes, ends and resets travel. The
-// rules are those of tcp and unix streams on Linux 6.18, as measured; functions return 0 or more, or
-// a negative errno. For the kernel's thread.
+// The simulated network: sockets, addresses, connections, and how bytes, ends and resets travel.
+// The rules are those of tcp and unix streams on Linux 6.18, as measured; functions return 0 or
+// more, or a negative errno. For the kernel's thread.
 #pragma once
+
+#include <uaio/sim.h>
+
+#include "engine/kernel/sim_random.h"
+#include "engine/kernel/sim_socket.h"
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-
-#include <uaio/sim.h>
-
-#include "engine/kernel/sim_random.h"
-#include "engine/kernel/sim_socket.h"
 
 namespace uaio {
 
@@ -31,8 +31,8 @@ public:
     int bind(SimSocket& socket, SimAddress address);
     int listen(SimSocket& socket, int backlog);
     bool has_listener(const SimAddress& target) const noexcept;
-    // 0: under way. The socket becomes ready to write when it is connected, or has failed and has an
-    // error.
+    // 0: under way. The socket becomes ready to write when it is connected, or has failed and has
+    // an error.
     int connect(SimSocket& socket, const SimAddress& target);
     // Gives up a connect that is under way.
     void abandon(SimSocket& socket);

@@ -1,16 +1,16 @@
-// One SQE that the simulated kernel took, until its last completion is posted. Entries, addresses and
-// headers are copied when it is taken (IORING_FEAT_SUBMIT_STABLE); the bytes they point to are read
-// when they are sent, and those received are written when the completion is posted, the latest moment
-// at which a real kernel might. For the kernel's thread.
+// One SQE that the simulated kernel took, until its last completion is posted. Entries, addresses
+// and headers are copied when it is taken (IORING_FEAT_SUBMIT_STABLE); the bytes they point to are
+// read when they are sent, and those received are written when the completion is posted, the latest
+// moment at which a real kernel might. For the kernel's thread.
 #pragma once
+
+#include "engine/kernel/sim_socket.h"
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include <liburing.h>
-
-#include "engine/kernel/sim_socket.h"
 
 namespace uaio {
 
@@ -43,7 +43,14 @@ struct SimRequest {
 
 struct SimOperation final : SimLender {
     enum class Kind : std::uint8_t {
-        nop, send, receive, accept, connect, cancel, shutdown, close,
+        nop,
+        send,
+        receive,
+        accept,
+        connect,
+        cancel,
+        shutdown,
+        close,
     };
 
     enum class State : std::uint8_t {
@@ -53,8 +60,8 @@ struct SimOperation final : SimLender {
         reported,  // the result was posted, the notification of zero copy is still to come
     };
 
-    SimOperation(SimOperations& own_operations, std::uint64_t own_number, const io_uring_sqe& own_sqe,
-                 Kind own_kind)
+    SimOperation(SimOperations& own_operations, std::uint64_t own_number,
+                 const io_uring_sqe& own_sqe, Kind own_kind)
         : operations(own_operations), number(own_number), sqe(own_sqe), kind(own_kind) {}
 
     void give_back(std::size_t bytes) override;

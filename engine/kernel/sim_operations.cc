@@ -1,10 +1,9 @@
 #include "engine/kernel/sim_operations.h"
 
+#include "engine/kernel/sim_failure.h"
+
 #include <algorithm>
 #include <cerrno>
-
-#include "aio/check.h"
-#include "engine/kernel/sim_failure.h"
 
 namespace uaio {
 namespace {
@@ -82,10 +81,10 @@ void SimOperations::draw_latency(SimOperation& operation) {
 // What the kernel checks and copies when it takes the SQE.
 int SimOperations::prepare(SimOperation& operation) {
     const SimRequest& sqe = operation.sqe;
-    operation.zero_copy =
-        sqe.opcode == IORING_OP_SEND_ZC || sqe.opcode == IORING_OP_SENDMSG_ZC;
+    operation.zero_copy = sqe.opcode == IORING_OP_SEND_ZC || sqe.opcode == IORING_OP_SENDMSG_ZC;
     if (operation.zero_copy) {
-        if (world_.faults.no_zero_copy) return -EINVAL;
+        const bool vector = sqe.opcode == IORING_OP_SENDMSG_ZC;
+        if (world_.faults.no_zero_copy || (vector && world_.faults.no_waitall)) return -EINVAL;
         if (sqe.flags & IOSQE_CQE_SKIP_SUCCESS) return -EINVAL;
         operation.notifies = true;
     }
@@ -143,9 +142,10 @@ void SimOperations::wait(SimOperation& operation) {
         socket.waiting[static_cast<int>(operation.direction())].push_back(&operation);
     }
     // A transfer that was cut short goes on by itself, in a step of its own.
-    const bool goes_on = operation.kind == Kind::send ? network_.room(socket) > 0
-                         : operation.kind == Kind::receive ? socket.in.arrived() > 0
-                                                           : false;
+    const bool sends = operation.kind == Kind::send;
+    const bool receives = operation.kind == Kind::receive;
+    const bool goes_on =
+        (sends && network_.room(socket) > 0) || (receives && socket.in.arrived() > 0);
     if (goes_on) network_.ready(socket, operation.direction());
 }
 
@@ -160,7 +160,8 @@ void SimOperations::stop_waiting(SimOperation& operation) {
 void SimOperations::ready(SimSocket& socket, SimDirection direction) {
     auto& waiting = socket.waiting[static_cast<int>(direction)];
     std::vector<std::uint64_t> turns;
-    for (const SimOperation* operation : waiting) turns.push_back(operation->number);
+    for (const SimOperation* operation : waiting)
+        turns.push_back(operation->number);
     network_.hold(socket);
     for (const std::uint64_t number : turns) {
         SimOperation* const operation = find(number);

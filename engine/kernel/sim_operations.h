@@ -1,6 +1,12 @@
-// The operations in a simulated kernel: how they begin, are tried, wait, are cancelled and reported.
-// Results are those that io_uring gives on Linux 6.18. For the kernel's thread.
+// The operations in a simulated kernel: how they begin, are tried, wait, are cancelled and
+// reported. Results are those that io_uring gives on Linux 6.18. For the kernel's thread.
 #pragma once
+
+#include "engine/kernel/memory_ring.h"
+#include "engine/kernel/sim_descriptors.h"
+#include "engine/kernel/sim_network.h"
+#include "engine/kernel/sim_operation.h"
+#include "engine/kernel/sim_world.h"
 
 #include <cstdint>
 #include <map>
@@ -8,12 +14,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "engine/kernel/memory_ring.h"
-#include "engine/kernel/sim_descriptors.h"
-#include "engine/kernel/sim_network.h"
-#include "engine/kernel/sim_operation.h"
-#include "engine/kernel/sim_world.h"
 
 namespace uaio {
 

@@ -2,14 +2,14 @@
 // kernel's thread.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
 #include <uaio/sim.h>
 
 #include "engine/kernel/sim_network.h"
 #include "engine/kernel/sim_world.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace uaio {
 
@@ -56,7 +56,7 @@ private:
     SimWorld& world_;
     SimNetwork& network_;
     SimPeer* face_ = nullptr;
-    SimSocket* socket_ = nullptr;  // held, until let go
+    SimSocket* socket_ = nullptr;                        // held, until let go
     SimPeer::State state_ = SimPeer::State::connecting;  // once there is no socket
     Ending ending_ = Ending::none;
     bool saw_fin_ = false;

@@ -1,6 +1,6 @@
 // The one source of chance in the simulated kernel: splitmix64, a 64-bit counter that steps by the
-// golden ratio and is mixed on the way out. Written out here, so that a seed means the same run with
-// every standard library. For the kernel's thread.
+// golden ratio and is mixed on the way out. Written out here, so that a seed means the same run
+// with every standard library. For the kernel's thread.
 #pragma once
 
 #include <chrono>
@@ -32,9 +32,7 @@ public:
     }
 
     // Draws nothing at a rate of 0, so that a fault that is off does not change the run.
-    bool chance(unsigned per_mille) noexcept {
-        return per_mille > 0 && next() % 1000 < per_mille;
-    }
+    bool chance(unsigned per_mille) noexcept { return per_mille > 0 && next() % 1000 < per_mille; }
 
 private:
     std::uint64_t state_;

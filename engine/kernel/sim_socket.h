@@ -1,6 +1,10 @@
-// What the simulated network knows of one socket. Only SimNetwork changes the state of a connection;
-// the others read it and keep their own lists here. For the kernel's thread.
+// What the simulated network knows of one socket. Only SimNetwork changes the state of a
+// connection; the others read it and keep their own lists here. For the kernel's thread.
 #pragma once
+
+#include "engine/kernel/sim_address.h"
+#include "engine/kernel/sim_channel.h"
+#include "engine/kernel/sim_events.h"
 
 #include <cstdint>
 #include <deque>
@@ -8,10 +12,6 @@
 #include <optional>
 #include <utility>
 #include <vector>
-
-#include "engine/kernel/sim_address.h"
-#include "engine/kernel/sim_channel.h"
-#include "engine/kernel/sim_events.h"
 
 namespace uaio {
 
@@ -78,7 +78,7 @@ struct SimSocket {
     std::deque<SimSocket*> backlog;
     std::deque<std::uint64_t> waiting_clients;
     std::uint64_t listener = 0;  // whose backlog this one goes to
-    std::size_t connects = 0;  // begun by this one
+    std::size_t connects = 0;    // begun by this one
     std::optional<SimEvents::Key> connect_timer;
 
     // Operations that wait, in the order of their turns; by direction.

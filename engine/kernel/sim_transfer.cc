@@ -1,9 +1,9 @@
 // Sends and receives of the simulated kernel: how much one attempt transfers, and when it ends.
+#include "engine/kernel/sim_operations.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-
-#include "engine/kernel/sim_operations.h"
 
 namespace uaio {
 namespace {
@@ -133,7 +133,8 @@ SimOperations::Result SimOperations::try_send(SimOperation& operation) {
 
 void SimOperations::move_out(SimOperation& operation, const std::vector<iovec>& parts) {
     if (operation.zero_copy && !operation.copies) {
-        for (const iovec& part : parts) operation.lent += part.iov_len;
+        for (const iovec& part : parts)
+            operation.lent += part.iov_len;
         return network_.send_lent(*operation.socket, parts, operation);
     }
     std::string bytes;

@@ -2,16 +2,16 @@
 // and the results that a test prescribed. For the kernel's thread.
 #pragma once
 
+#include <uaio/sim.h>
+
+#include "engine/kernel/sim_events.h"
+#include "engine/kernel/sim_random.h"
+
 #include <cstddef>
 #include <deque>
 #include <map>
 #include <optional>
 #include <vector>
-
-#include <uaio/sim.h>
-
-#include "engine/kernel/sim_events.h"
-#include "engine/kernel/sim_random.h"
 
 namespace uaio {
 

@@ -6,11 +6,13 @@
 //     uaio::tcp::Listener listener(engine, uaio::Endpoint::loopback(80));
 //     uaio::SimPeer& peer = kernel.connect_peer(80);
 //
-// Everything follows from the seed, the faults and the calls made: the same three give the same run.
-// Engine, kernel and peers belong to one thread, and the kernel outlives the engine. The behaviour
-// of sockets and of io_uring is that of Linux 6.18, as measured; where a fault makes it worse, it
-// stays something that a real kernel may do.
+// Everything follows from the seed, the faults and the calls made: the same three give the same
+// run. Engine, kernel and peers belong to one thread, and the kernel outlives the engine. The
+// behaviour of sockets and of io_uring is that of Linux 6.18, as measured; where a fault makes it
+// worse, it stays something that a real kernel may do.
 #pragma once
+
+#include <uaio/aio.h>
 
 #include <chrono>
 #include <cstddef>
@@ -20,8 +22,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <uaio/aio.h>
 
 namespace uaio {
 
@@ -59,8 +59,11 @@ struct Faults {
     unsigned partial_submission = 0;  // only some of the published entries are taken
     unsigned submission_entries = 0;  // size of the submission ring; 0: 256
     unsigned completion_entries = 0;  // size of the completion ring; 0: 4096
-    bool no_waitall = false;          // a kernel before 6.1: no MSG_WAITALL on sends
-    bool no_zero_copy = false;        // a kernel before 6.0: no zero-copy sends
+
+    // Older kernels. Before 6.1 what a cancelled MSG_WAITALL has transferred is forgotten, and
+    // IORING_OP_SENDMSG_ZC does not exist; before 6.0 there are no zero-copy sends at all.
+    bool no_waitall = false;
+    bool no_zero_copy = false;
 
     // An operation takes a random time between these, before it begins or before it is reported.
     std::chrono::nanoseconds latency_min{0};
@@ -91,27 +94,36 @@ struct SimCounters {
     std::uint64_t zero_copy_refused = 0;
     std::uint64_t zero_copy_single = 0;
     std::uint64_t zero_copy_copied = 0;
-    std::uint64_t late_cancels = 0;     // cancels answered with -EALREADY
-    std::uint64_t held_completions = 0; // completions held back for a cancel to miss
-    std::uint64_t missed_cancels = 0;   // cancels answered with -ENOENT
+    std::uint64_t late_cancels = 0;      // cancels answered with -EALREADY
+    std::uint64_t held_completions = 0;  // completions held back for a cancel to miss
+    std::uint64_t missed_cancels = 0;    // cancels answered with -ENOENT
     std::uint64_t reorders = 0;
     std::uint64_t interrupted_enters = 0;
     std::uint64_t busy_enters = 0;
     std::uint64_t partial_submissions = 0;
-    std::uint64_t scripted = 0;         // lengths and errors that a script decided
-    std::uint64_t without_nosignal = 0; // sends that lacked MSG_NOSIGNAL: a SIGPIPE on old kernels
+    std::uint64_t scripted = 0;          // lengths and errors that a script decided
+    std::uint64_t without_nosignal = 0;  // sends that lacked MSG_NOSIGNAL: a SIGPIPE on old kernels
 };
 
 // What script_error() can make fail: operations of the ring and calls of set-up alike.
 enum class SimCall : std::uint8_t {
-    socket, bind, listen, set_option, get_option,
-    accept, connect, send, receive, shutdown, close,
+    socket,
+    bind,
+    listen,
+    set_option,
+    get_option,
+    accept,
+    connect,
+    send,
+    receive,
+    shutdown,
+    close,
 };
 
-// The far end of a connection, without an engine: a script's hands. Made by SimKernel, which owns it;
-// valid as long as the kernel, also after the connection is over. It reads everything at once until
-// told otherwise. All members are for the thread of the kernel, between turns of the engine or inside
-// an action of schedule(), at_step(), on_receive() or on_accept().
+// The far end of a connection, without an engine: a script's hands. Made by SimKernel, which owns
+// it; valid as long as the kernel, also after the connection is over. It reads everything at once
+// until told otherwise. All members are for the thread of the kernel, between turns of the engine
+// or inside an action of schedule(), at_step(), on_receive() or on_accept().
 class SimPeer {
 public:
     enum class State : std::uint8_t {
@@ -129,7 +141,8 @@ public:
 
     State state() const noexcept;
 
-    // Sends any number of bytes; what the connection does not hold yet waits here.
+    // Sends any number of bytes; what the connection does not hold yet waits here. Ignored after
+    // shutdown_write(), close() or a reset.
     void send(std::string_view bytes);
     // Bytes of send() that wait for room in the connection.
     std::size_t unsent() const noexcept;
@@ -193,7 +206,8 @@ public:
     // `action` runs, as by SimKernel::schedule(), soon after a connection came in.
     void on_accept(std::function<void(SimPeer&)> action);
 
-    // False: connections are no longer taken; once the backlog is full connects wait. True at first.
+    // False: connections are no longer taken; once the backlog is full connects wait. True at
+    // first.
     void set_accepting(bool accepting);
     // Refuses from now on; connections that were not taken are reset.
     void close();
@@ -213,7 +227,8 @@ public:
     // --- Time: stands still but for waits of the engine and advance(). ---
 
     Clock::time_point now() const noexcept;
-    // Lets time pass without the engine: everything due until then happens, actions included.
+    // Lets time pass without the engine: everything due until then happens, actions included. A
+    // duration of zero lets happen what is due now, such as reads of peers.
     void advance(std::chrono::nanoseconds duration);
     void advance_to(Clock::time_point time);
 
@@ -225,10 +240,10 @@ public:
     // A step is one thing the kernel does: an SQE taken, an attempt, an arrival, a completion
     // posted, a scheduled action. Steps so far:
     std::uint64_t steps() const noexcept;
-    // Runs `action` once `step` steps are done, before the next; as by schedule(), so what it submits
-    // is taken before that next step. Run a scenario once, then again with at_step(n, ...) for every
-    // n up to its steps(), and a cancel has met it everywhere. An empty action only pauses: enter()
-    // returns there.
+    // Runs `action` once `step` steps are done, before the next one, or at the next enter() if more
+    // are done already; as by schedule(), so what it submits is taken before that next step. Run a
+    // scenario once, then again with at_step(n, ...) for every n up to its steps(), and a cancel
+    // has met it everywhere. An empty action only pauses: enter() returns there.
     void at_step(std::uint64_t step, std::function<void()> action);
 
     // --- Scripts: exact results in place of random ones. ---

@@ -1,0 +1,112 @@
+// What the engine costs an operation: NOPs that are submitted again as they complete, a batch of
+// them in flight, against the same loop in raw liburing. One unit is one NOP.
+#include <uaio/engine.h>
+#include <uaio/provider.h>
+
+#include "bench/peers/raw_ring.h"
+#include "bench/support/contest.h"
+#include "bench/support/meter.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+#include <liburing.h>
+
+namespace uaio::bench {
+namespace {
+
+constexpr std::uint64_t kWarmUp = 20'000;
+
+// The smallest provider there is.
+class Nops {
+public:
+    Nops(Meter& meter, unsigned batch) : meter_(meter) {
+        aios_.reserve(batch);
+        for (unsigned i = 0; i < batch; ++i) {
+            aios_.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_done(aio); }));
+        }
+    }
+
+    void run() {
+        for (const std::unique_ptr<Aio>& aio : aios_)
+            submit(*aio);
+        engine_.run();
+    }
+
+private:
+    void submit(Aio& aio) { provider::submit(engine_, aio, &start, this); }
+
+    static void start(Aio& aio) noexcept {
+        io_uring_prep_nop(&provider::begin(aio, &on_completion));
+    }
+
+    static Outcome on_completion(Aio&, int, unsigned) noexcept { return Outcome::finished; }
+
+    void on_done(Aio& aio) {
+        if (meter_.count()) {
+            submit(aio);
+        } else {
+            engine_.stop();
+        }
+    }
+
+    Engine engine_;
+    Meter& meter_;
+    std::vector<std::unique_ptr<Aio>> aios_;
+};
+
+void run_engine(benchmark::State& state, unsigned batch) {
+    Meter meter(state, kWarmUp);
+    Nops nops(meter, batch);
+    nops.run();
+}
+
+// As many records as operations, for the loop to find its operation by, as any user has them.
+struct RawNop {
+    std::uint64_t done = 0;
+};
+
+void submit(RawRing& ring, RawNop& nop) {
+    io_uring_sqe* const sqe = ring.next();
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data(sqe, &nop);
+}
+
+void run_raw(benchmark::State& state, unsigned batch) {
+    Meter meter(state, kWarmUp);
+    RawRing ring;
+    std::vector<RawNop> nops(batch);
+    for (RawNop& nop : nops)
+        submit(ring, nop);
+    for (bool more = true; more;) {
+        io_uring_submit_and_wait(ring.get(), 1);
+        unsigned head = 0;
+        unsigned seen = 0;
+        io_uring_cqe* cqe = nullptr;
+        io_uring_for_each_cqe(ring.get(), head, cqe) {
+            ++seen;
+            RawNop& nop = *static_cast<RawNop*>(io_uring_cqe_get_data(cqe));
+            ++nop.done;
+            more = meter.count();
+            if (more) submit(ring, nop);
+        }
+        io_uring_cq_advance(ring.get(), seen);
+    }
+}
+
+}  // namespace
+
+void add_contenders() {
+    for (const unsigned batch : {1u, 8u, 32u, 128u}) {
+        const std::string name = "batch" + std::to_string(batch);
+        add(name, "uaio", Timing::thread,
+            [batch](benchmark::State& state) { run_engine(state, batch); });
+        add(name, "liburing", Timing::thread,
+            [batch](benchmark::State& state) { run_raw(state, batch); });
+    }
+}
+
+}  // namespace uaio::bench

@@ -1,0 +1,44 @@
+// What write_all() is measured against: programs that write the same vector again and again to the
+// same socket by the means of the kernel alone. One thread, the benchmark's.
+#pragma once
+
+#include "bench/peers/raw_ring.h"
+#include "bench/support/loopback.h"
+#include "bench/support/meter.h"
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace uaio::bench {
+
+// Blocking writev(2), which is called again after a short write.
+class WritevWriter {
+public:
+    WritevWriter(std::uint16_t port, std::span<const iovec> vector);
+    void run(Meter& meter);
+
+private:
+    Descriptor socket_;
+    std::vector<iovec> vector_;
+    std::vector<iovec> rest_;  // of a vector that was written in part
+};
+
+// IORING_OP_SENDMSG with MSG_WAITALL, one at a time, the rest after a short one.
+class SendmsgWriter {
+public:
+    SendmsgWriter(std::uint16_t port, std::span<const iovec> vector);
+    void run(Meter& meter);
+
+private:
+    std::size_t send(std::span<iovec> vector);
+
+    Descriptor socket_;
+    RawRing ring_;
+    std::vector<iovec> vector_;
+    std::vector<iovec> rest_;
+};
+
+}  // namespace uaio::bench

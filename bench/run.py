@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks and says how uaio compares with what each is measured against.
+
+    bench/run.py BUILD [GROUP]... [--csv] [--quick] [--smoke] [--rounds N] [--filter REGEX]
+
+A group is a program bench/GROUP.cc, built as BUILD/bench/GROUP; without a group all of them run.
+Each program is run several times, every time with all its benchmarks once, forwards and backwards
+by turns; the ratio of a comparison is the median of the ratios within those rounds, where contender
+and baseline ran right after each other. Writes BUILD/bench/GROUP.json (Google Benchmark's format,
+all rounds) and BUILD/bench/GROUP.csv.
+"""
+
+import argparse
+import csv
+import datetime
+import io
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = "uaio"
+HEADER = ["group", "case", "baseline", "ratio", "low", "high"]
+
+# Seconds a group should take, and rounds in them. Odd, so that the median is one of them.
+QUICK = (40, 9)
+FULL = (240, 15)
+# Google Benchmark tries smaller numbers of iterations first, and contenders warm up: a benchmark
+# takes about so much longer than the time it is asked to measure.
+OVERHEAD = 1.9
+ROUND_SECONDS_MAX = 900
+
+SUFFIXES = {"real_time": "real_time", "manual_time": "real_time"}
+
+
+class Failure(Exception):
+    pass
+
+
+def groups_of_tree():
+    return sorted(path.stem for path in (ROOT / "bench").glob("*.cc"))
+
+
+# ---- running ----
+
+def run_program(program, *arguments):
+    """Standard output of the program, and its results if it was asked for them."""
+    command = [str(program), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False,
+                              timeout=ROUND_SECONDS_MAX)
+    except subprocess.TimeoutExpired as late:
+        raise Failure(f"{program.name} ran for more than {ROUND_SECONDS_MAX} s") from late
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def run_round(program, *arguments):
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        run_program(program, f"--benchmark_out={out.name}", "--benchmark_out_format=json",
+                    *arguments)
+        results = json.loads(Path(out.name).read_text())
+    for entry in results["benchmarks"]:
+        message = entry.get("error_message", "")
+        if entry.get("error_occurred") and not message.startswith("unavailable"):
+            raise Failure(f"{program.name}: {entry['name']}: {message}")
+    return results
+
+
+def measure(program, budget, rounds, pattern):
+    """The results of all rounds, in the form of one Google Benchmark file."""
+    only = [f"--benchmark_filter={pattern}"] if pattern else []
+    names = run_program(program, "--benchmark_list_tests=true", *only).split()
+    if not names:
+        raise Failure(f"{program.name} has no benchmark that matches {pattern}")
+    seconds = budget / (rounds * len(names) * OVERHEAD)
+    merged = {}
+    for number in range(rounds):
+        turned = ["--reverse"] if number % 2 else []
+        seconds = min(max(seconds, 0.002), 0.5)
+        began = time.monotonic()
+        results = run_round(program, f"--benchmark_min_time={seconds:.4f}", *only, *turned)
+        # What it took decides what the next one measures: a busy machine takes longer.
+        seconds *= budget / rounds / (time.monotonic() - began)
+        merged.setdefault("context", results["context"])
+        for entry in results["benchmarks"]:
+            entry.update(repetitions=rounds, repetition_index=number)
+            merged.setdefault("benchmarks", []).append(entry)
+    merged["benchmarks"] += aggregates(merged["benchmarks"], rounds)
+    return merged
+
+
+def aggregates(entries, rounds):
+    """Median and coefficient of variation of each benchmark over the rounds."""
+    made = []
+    for name in dict.fromkeys(entry["name"] for entry in entries):
+        runs = [entry for entry in entries if entry["name"] == name and "real_time" in entry]
+        for kind, unit in (("median", "time"), ("cv", "percentage")):
+            row = {"name": f"{name}_{kind}", "run_name": name, "run_type": "aggregate",
+                   "repetitions": rounds, "threads": 1, "aggregate_name": kind,
+                   "aggregate_unit": unit, "iterations": len(runs), "time_unit": "ns"}
+            for clock in ("real_time", "cpu_time"):
+                times = [entry[clock] for entry in runs]
+                if not times:
+                    continue
+                middle = statistics.median(times)
+                spread = statistics.pstdev(times) / middle if middle else 0.0
+                row[clock] = middle if kind == "median" else spread
+            made.append(row)
+    return made
+
+
+# ---- comparing ----
+
+class Case:
+    """One case of a group: the time of each contender in each round, in nanoseconds a unit."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.times = {}
+        self.processor = {}  # CPU time of the contender's side, where several threads take part
+        self.unavailable = {}
+
+    def comparisons(self):
+        """(baseline, ratios, ratios of CPU time) of each baseline."""
+        for baseline in self.times:
+            if baseline != OURS and OURS in self.times:
+                yield (baseline, paired(self.times, baseline), paired(self.processor, baseline))
+
+
+def paired(times, baseline):
+    ours, theirs = times.get(OURS, {}), times.get(baseline, {})
+    return [theirs[number] / ours[number] for number in ours if number in theirs and ours[number]]
+
+
+def cases_of(results):
+    cases = {}
+    for entry in results["benchmarks"]:
+        if entry.get("run_type") != "iteration":
+            continue
+        parts = entry["name"].split("/")
+        clock = "cpu_time"
+        if parts[-1] in SUFFIXES:
+            clock = SUFFIXES[parts.pop()]
+        contender = parts.pop()
+        case = cases.setdefault("/".join(parts), Case(clock))
+        if entry.get("error_occurred"):
+            case.unavailable[contender] = entry["error_message"]
+            continue
+        number = entry["repetition_index"]
+        case.times.setdefault(contender, {})[number] = entry[clock]
+        if entry.get("side_cpu_ns"):
+            case.processor.setdefault(contender, {})[number] = entry["side_cpu_ns"]
+    return cases
+
+
+def rows_of(group, cases):
+    for name, case in cases.items():
+        for baseline, ratios, _ in case.comparisons():
+            yield [group, name, baseline, f"{statistics.median(ratios):.3f}",
+                   f"{min(ratios):.3f}", f"{max(ratios):.3f}"]
+
+
+# ---- reporting ----
+
+def duration(nanoseconds):
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds:.3g} ns"
+
+
+def machine():
+    text = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name[^:]*:\s*(.*)$", text, re.MULTILINE)
+    return f"{model[1] if model else platform.machine()}, {os.cpu_count()} processors"
+
+
+def columns(rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows]
+
+
+def table(group, cases, rounds):
+    clocks = {case.clock for case in cases.values()}
+    said = {"cpu_time": "CPU time of the thread", "real_time": "real time"}
+    with_processor = any(case.processor for case in cases.values())
+    head = ["case", OURS, "against", "", "ratio", "spread"]
+    rows = [head + (["CPU ratio"] if with_processor else [])]
+    for name, case in cases.items():
+        ours = case.times.get(OURS, {})
+        for baseline, ratios, processor in case.comparisons():
+            row = [name, duration(statistics.median(ours.values())), baseline,
+                   duration(statistics.median(case.times[baseline].values())),
+                   f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} .. {max(ratios):.2f}"]
+            if with_processor:
+                row.append(f"{statistics.median(processor):.2f}" if processor else "")
+            rows.append(row)
+    notes = [f"{name}: {contender} left out, {reason}" for name, case in cases.items()
+             for contender, reason in case.unavailable.items()]
+    title = f"{group}: {' and '.join(said[clock] for clock in sorted(clocks))}, {rounds} rounds"
+    return [title, *columns(rows), *notes, ""]
+
+
+def preamble(arguments):
+    load = os.getloadavg()[0]
+    lines = [
+        f"date     {datetime.datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
+        f"machine  {machine()}",
+        f"kernel   {platform.system()} {platform.release()}",
+        f"command  bench/run.py {' '.join(arguments)}",
+        "ratio    time of the other / time of uaio, median of the rounds: over 1, uaio is better",
+    ]
+    if load > 0.5:
+        lines.append(f"load     {load:.1f}: other programs are running, these figures are rough")
+    return lines + [""]
+
+
+def csv_text(rows):
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+# ---- the command ----
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description="Runs the benchmarks, each beside its floor and its peers.")
+    parser.add_argument("build", type=Path, help="the release build folder")
+    parser.add_argument("groups", nargs="*", metavar="GROUP",
+                        help=f"of: {', '.join(groups_of_tree())}; all if none is named")
+    parser.add_argument("--csv", action="store_true", help="one row a comparison: "
+                        + ",".join(HEADER))
+    parser.add_argument("--quick", action="store_true", help="under a minute a group")
+    parser.add_argument("--smoke", action="store_true",
+                        help="run each benchmark for a moment and measure nothing")
+    parser.add_argument("--rounds", type=int, help="how often each program runs")
+    parser.add_argument("--filter", help="only benchmarks whose name matches, as in --filter 64B")
+    chosen = parser.parse_args(arguments)
+    unknown = set(chosen.groups) - set(groups_of_tree())
+    if unknown:
+        parser.error(f"there is no bench/{min(unknown)}.cc")
+    return chosen
+
+
+def smoke(program, pattern):
+    only = [f"--benchmark_filter={pattern}"] if pattern else []
+    results = run_round(program, "--benchmark_min_time=0.0001", *only)
+    print(f"ok {program.name}: {len(results['benchmarks'])} benchmarks run", flush=True)
+
+
+def bench(chosen, group, program):
+    budget, rounds = QUICK if chosen.quick else FULL
+    rounds = chosen.rounds or rounds
+    results = measure(program, budget, rounds, chosen.filter)
+    cases = cases_of(results)
+    rows = list(rows_of(group, cases))
+    program.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+    program.with_suffix(".csv").write_text(csv_text(rows))
+    if not chosen.csv:
+        print("\n".join(table(group, cases, rounds)), flush=True)
+    return rows
+
+
+def main(arguments):
+    chosen = parse(arguments)
+    if not (chosen.csv or chosen.smoke):
+        print("\n".join(preamble(arguments)), flush=True)
+    rows = []
+    for group in chosen.groups or groups_of_tree():
+        program = chosen.build / "bench" / group
+        if not program.exists():
+            raise Failure(f"{program} is not built; Google Benchmark (libbenchmark-dev) is needed")
+        if chosen.smoke:
+            smoke(program, chosen.filter)
+        else:
+            rows += bench(chosen, group, program)
+    if chosen.csv and not chosen.smoke:
+        print(csv_text(rows), end="")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Failure as failure:
+        sys.exit(f"bench: {failure}")

@@ -1,0 +1,23 @@
+// What an engine did an operation, beside how long it took: system calls and submission entries,
+// from its own statistics. Any thread.
+#pragma once
+
+#include <uaio/engine.h>
+
+#include <cstdint>
+
+#include <benchmark/benchmark.h>
+
+namespace uaio::bench {
+
+// Adds the counters enters_per_operation and entries_per_operation.
+inline void report_engine(benchmark::State& state, const Engine& engine) {
+    const EngineStatistics statistics = engine.statistics();
+    const auto per_operation = [&](std::uint64_t count) {
+        return static_cast<double>(count) / static_cast<double>(statistics.operations);
+    };
+    state.counters["enters_per_operation"] = per_operation(statistics.enters);
+    state.counters["entries_per_operation"] = per_operation(statistics.submissions);
+}
+
+}  // namespace uaio::bench

@@ -1,0 +1,239 @@
+// The Aio by itself: what it holds, and what it refuses.
+#include <uaio/aio.h>
+#include <uaio/engine.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/wire.h"
+
+#include <array>
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("an Aio is at most 384 bytes with eight entries inside") {
+    if (kInlineIov == 8) CHECK(sizeof(Aio) <= 384);
+    CHECK(!std::is_copy_constructible_v<Aio>);
+    CHECK(!std::is_move_constructible_v<Aio>);
+}
+
+TEST_CASE("a fresh Aio is idle without an error and without a count") {
+    Engine engine(options_on(KernelKind::poll));
+    Aio aio(engine);
+    CHECK(!aio.busy());
+    CHECK(!aio.result());
+    CHECK(aio.count() == 0);
+    CHECK(&aio.engine() == &engine);
+    CHECK(!aio.wait());
+    CHECK(aio.wait_until(engine.now()));
+}
+
+TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
+    Engine engine(options_on(KernelKind::poll));
+    Aio aio(engine);
+    const std::string bytes(2000, 'x');
+    for (const std::size_t entries :
+         {std::size_t{1}, std::size_t{kInlineIov}, std::size_t{kInlineIov + 1}, std::size_t{1024},
+          std::size_t{3}}) {
+        CHECK(!aio.set_iov(entries_of(bytes, entries)));
+    }
+    CHECK(!aio.set_iov(std::span<const iovec>()));
+    CHECK(aio.set_iov(entries_of(bytes, 1025)) == Errc::invalid_argument);
+    CHECK(aio.set_iov(entries_of(bytes, 2000)) == Errc::invalid_argument);
+    CHECK(!aio.set_iov(entries_of(bytes, 1024)));
+}
+
+TEST_CASE("an Aio keeps a callback of up to four pointers and destroys it") {
+    Engine engine(options_on(KernelKind::poll));
+    const auto watched = std::make_shared<int>(0);
+    const std::array<void*, 2> room{};
+    {
+        Aio aio(engine, [watched, room](Aio&) { *watched += room[0] == nullptr; });
+        CHECK(watched.use_count() == 2);
+        engine.run_once(0ns);
+        CHECK(watched.use_count() == 2);
+    }
+    CHECK(watched.use_count() == 1);
+}
+
+TEST_CASE("the callback of an Aio may hold what can only be moved") {
+    Wire wire(KernelKind::poll);
+    auto text = std::make_unique<std::string>();
+    std::string* const seen = text.get();
+    Aio aio(wire.engine(), [text = std::move(text)](Aio& done) {
+        *text = "count " + std::to_string(done.count());
+    });
+    REQUIRE(!aio.set_iov("abc", 3));
+    wire.connection().write_all(aio);
+    REQUIRE(!aio.wait());
+    CHECK(*seen == "count 3");
+}
+
+TEST_CASE_TEMPLATE("there is no result while an operation is pending", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    std::string in(4, '\0');
+    Operation read(wire.engine(), in);
+    read.aio.set_timeout(0ns);
+    wire.connection().read_all(read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.aio.result() == Errc::timed_out);
+    read.forget();
+    read.aio.set_timeout(kNoTimeout);
+    wire.connection().read_all(read.aio);
+    CHECK(read.aio.busy());
+    CHECK(!read.aio.result());
+    wire.run_some();
+    CHECK(read.aio.busy());
+    CHECK(!read.aio.result());
+    wire.peer().send("abcd");
+    REQUIRE(wire.run_until_done(read));
+    CHECK(!read.aio.busy());
+    CHECK(read.aio.count() == 4);
+}
+
+TEST_CASE_TEMPLATE("set_deadline is for the next operation only", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    std::string in(4, '\0');
+    Operation read(wire.engine(), in);
+    const Clock::time_point deadline = wire.engine().now() + 20ms;
+    read.aio.set_deadline(deadline);
+    wire.connection().read_all(read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(wire.engine().now() >= deadline);
+    CHECK(read.ended() == failure(Errc::timed_out));
+
+    read.forget();
+    wire.connection().read_all(read.aio);
+    wire.peer().send("abcd");
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(4));
+
+    // One in the past is over at once, one before the epoch too.
+    for (const Clock::time_point past : {wire.engine().now() - 1ns, Clock::time_point::min()}) {
+        read.forget();
+        read.aio.set_deadline(past);
+        wire.connection().read_all(read.aio);
+        REQUIRE(wire.run_until_done(read));
+        CHECK(read.ended() == failure(Errc::timed_out));
+    }
+}
+
+TEST_CASE_TEMPLATE("a deadline stands in for the timeout once", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    std::string in(4, '\0');
+    Operation read(wire.engine(), in);
+    read.aio.set_timeout(0ns);
+    read.aio.set_deadline(Clock::time_point::max());
+    wire.connection().read_all(read.aio);
+    wire.peer().send("abcd");
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(4));
+    read.forget();
+    wire.connection().read_all(read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::timed_out));
+}
+
+TEST_CASE_TEMPLATE("a very long timeout is as good as none", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Operation write(wire.engine(), "abc");
+    for (const std::chrono::nanoseconds timeout : {kNoTimeout - 1ns, kNoTimeout}) {
+        write.forget();
+        write.aio.set_timeout(timeout);
+        wire.connection().write_all(write.aio);
+        REQUIRE(wire.run_until_done(write));
+        CHECK(write.ended() == success(3));
+    }
+}
+
+TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Operation write(wire.engine(), "abc");
+    wire.connection().write_all(write.aio);
+    REQUIRE(wire.run_until_done(write));
+    write.aio.set_timeout(0ns);
+    REQUIRE(!write.aio.set_iov("de", 2));
+    wire.run_some();
+    CHECK(!write.aio.result());
+    CHECK(write.aio.count() == 3);
+}
+
+// --- Misuse: builds for development stop with a message, others ignore and count it. ---
+
+// Runs `misuse` while `busy` is a pending read and the engine logs to a string.
+std::string misuse_in_child(void (*misuse)(Wire&, Operation&)) {
+    std::string logged;
+    WireOptions options;
+    options.engine.log = [&logged](LogLevel, std::string_view text) { logged += text; };
+    Wire wire(KernelKind::poll, options);
+    std::string in(4, '\0');
+    Operation busy(wire.engine(), in);
+    wire.connection().read_all(busy.aio);
+    wire.run_some();
+    misuse(wire, busy);
+    if (wire.engine().statistics().misuse != 1) return "it was not counted";
+    if (logged.empty()) return "it was not logged";
+    wire.peer().send("abcd");
+    if (!wire.run_until_done(busy)) return "the operation did not end";
+    if (busy.ended() != success(4) || in != "abcd") return "the operation was harmed";
+    if (wire.follow_up() != success(4)) return "the connection was harmed";
+    return "";
+}
+
+void check_misuse(void (*misuse)(Wire&, Operation&), std::string_view message) {
+    const ChildEnd end = run_in_child([&] { return misuse_in_child(misuse); });
+    INFO(end.output);
+    if (kMisuseStops) {
+        CHECK(end.signal == SIGABRT);
+        CHECK(end.output.find(message) != std::string::npos);
+    } else {
+        CHECK(end.well());
+    }
+}
+
+TEST_CASE("submitting a busy Aio is ignored and counted, or stops a debug build (W-48)") {
+    check_misuse([](Wire& wire, Operation& busy) { wire.connection().write_all(busy.aio); },
+                 "submitted on a busy Aio");
+}
+
+TEST_CASE(
+    "changing the vector of a busy Aio is ignored and counted, or stops a debug build "
+    "(W-47)") {
+    check_misuse([](Wire&, Operation& busy) { static_cast<void>(busy.aio.set_iov("other", 5)); },
+                 "set_iov on a busy Aio");
+}
+
+TEST_CASE("a deadline for a busy Aio is ignored and counted, or stops a debug build") {
+    check_misuse([](Wire&, Operation& busy) { busy.aio.set_deadline(Clock::time_point::min()); },
+                 "set_deadline on a busy Aio");
+}
+
+TEST_CASE("an abort without an error is refused and counted, or stops a debug build (W-14)") {
+    check_misuse([](Wire&, Operation& busy) { busy.aio.abort({}); }, "abort without an error");
+}
+
+TEST_CASE("destroying a busy Aio in another's callback stops the program with a message") {
+    const ChildEnd end = run_in_child([] {
+        Wire wire(KernelKind::poll);
+        auto read = std::make_unique<Operation>(wire.engine());
+        std::string in(4, '\0');
+        static_cast<void>(read->aio.set_iov(in.data(), in.size()));
+        wire.connection().read_all(read->aio);
+        Aio write(wire.engine(), [&](Aio&) { read.reset(); });
+        static_cast<void>(write.set_iov("abc", 3));
+        wire.connection().write_all(write);
+        wire.run_some();
+        return std::string();
+    });
+    CHECK(end.signal == SIGABRT);
+    CHECK(end.output.find("destroyed in a callback") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,177 @@
+// Reads.
+#include "tests/differential/reasons.h"
+
+namespace differential {
+namespace {
+
+constexpr std::size_t kLarge = 16 << 20;
+
+void in_two_parts(Stage& stage) {
+    Transfer& read = stage.start(Verb::read_all, "read", 10);
+    stage.peer().send("abc");
+    stage.until_quiet();
+    stage.note("after the first part", read.ended() ? "ended" : "pending");
+    stage.peer().send("defghij");
+    stage.until_ended(read);
+}
+
+void read_twice(Stage& stage) {
+    Transfer& read = stage.start(Verb::read, "read", 100);
+    stage.peer().send("abc");
+    if (!stage.until_ended(read)) return;
+    stage.submit(Verb::read, read);
+    stage.peer().send("def");
+    if (!stage.until_ended(read)) return;
+    const std::string& buffer = read.bytes();
+    stage.note("second read into", buffer.starts_with("abcdef") ? "the rest of the vector"
+                                   : buffer.starts_with("def")  ? "the vector again"
+                                                                : "elsewhere");
+}
+
+void read_all_twice(Stage& stage) {
+    Transfer& read = stage.start(Verb::read_all, "read", 3);
+    stage.peer().send("abc");
+    if (!stage.until_ended(read)) return;
+    stage.submit(Verb::read_all, read);
+    stage.peer().send("def");
+    stage.until_ended(read);
+}
+
+void ends_short(Stage& stage) {
+    Transfer& read = stage.start(Verb::read_all, "read", 10);
+    stage.start(Verb::read_all, "queued", 10);
+    stage.peer().send("abc");
+    stage.until_quiet();
+    stage.peer().shutdown_write();
+    stage.until_ended(read);
+}
+
+void reset_short(Stage& stage) {
+    Transfer& read = stage.start(Verb::read_all, "read", 10);
+    stage.peer().send("abc");
+    stage.until_quiet();
+    stage.peer().reset();
+    stage.until_ended(read);
+}
+
+void without_vector(Stage& stage) {
+    stage.submit(Verb::read, stage.make("read"));
+    stage.submit(Verb::read_all, stage.make("read_all"));
+}
+
+void one_empty_entry(Stage& stage) {
+    Transfer& read = stage.make("read", 3);
+    read.set_entries(read.cut({0}));
+    stage.submit(Verb::read, read);
+    stage.until_ended(read);
+}
+
+void empty_entry_last(Stage& stage) {
+    Transfer& read = stage.make("read", 3);
+    read.set_entries(read.cut({3, 0}));
+    stage.submit(Verb::read_all, read);
+    stage.peer().send("abc");
+    stage.until_ended(read);
+}
+
+void times_out(Stage& stage) {
+    Transfer& read = stage.make("read", 10);
+    stage.set_timeout(read, std::chrono::milliseconds(60));
+    stage.submit(Verb::read_all, read);
+    stage.peer().send("abc");
+    stage.until_ended(read);
+}
+
+void timeout_zero(Stage& stage) {
+    stage.peer().send("abc");
+    Transfer& expired = stage.make("read", 3);
+    stage.set_timeout(expired, std::chrono::milliseconds(0));
+    stage.submit(Verb::read_all, expired);
+    stage.until_ended(expired);
+    stage.until_ended(stage.start(Verb::read_all, "next", 3));
+}
+
+void cancel_queued(Stage& stage) {
+    Transfer& head = stage.start(Verb::read_all, "head", 3);
+    Transfer& queued = stage.start(Verb::read_all, "queued", 3);
+    stage.start(Verb::read_all, "behind", 3);
+    stage.until_quiet();
+    queued.operation->cancel();
+    stage.until_ended(queued);
+    stage.note("the head", head.ended() ? "ended" : "pending");
+    stage.peer().send("abcdef");
+}
+
+void cancel_in_flight(Stage& stage) {
+    Transfer& head = stage.start(Verb::read_all, "head", 10);
+    stage.start(Verb::read_all, "queued", 3);
+    stage.peer().send("abc");
+    stage.until_quiet();
+    head.operation->cancel();
+    stage.until_ended(head);
+    if (stage.until_quiet()) stage.peer().send("def");
+}
+
+void large(Stage& stage) {
+    Transfer& read = stage.make("read", kLarge, 8);
+    stage.submit(Verb::read_all, read);
+    std::string bytes(kLarge, '\0');
+    for (std::size_t i = 0; i < kLarge; ++i)
+        bytes[i] = static_cast<char>(i ^ (i >> 8) ^ 0x5a);
+    stage.peer().send(bytes);
+    stage.until_ended(read);
+}
+
+}  // namespace
+
+Rows read_rows() {
+    return {
+        {"R-1", "read_all of what arrives in two parts", in_two_parts,
+         usable({same("after the first part", "pending"), same("read", "ok/10")})},
+        {"R-2", "read twice without a new vector", read_twice,
+         usable(
+             {same("read", "ok/3, then ok/3"), differs("second read into", "the rest of the vector",
+                                                       "the vector again", kVectorStays)})},
+        {"R-2", "read_all twice without a new vector", read_all_twice,
+         usable({differs("read", "ok/3, then ok/0", "ok/3, then ok/3", kVectorStays)})},
+        {"R-3", "the stream ends in the middle of a read_all", ends_short,
+         over_in_nng({differs("read", "connection_shut/0, but the buffer has more",
+                              "end_of_stream/3", kEndOfStream + "; " + kExactCount),
+                      differs("queued", "closed/0", "end_of_stream/0", kEndOfStream)},
+                     kEndOfStream)},
+        {"R-4",
+         "reset in the middle of a read_all",
+         reset_short,
+         {differs("read", "connection_shut/0, but the buffer has more", "connection_reset/3",
+                  kResetCode + "; " + kExactCount),
+          differs("follow-up", "closed/0", "connection_reset/0", kReadsDoNotPoison),
+          same("peer", "gone")}},
+        {"R-5", "read and read_all without a vector", without_vector,
+         usable({differs("read", "ok/0", "invalid_argument/0", kNeedsVector),
+                 differs("read_all", "ok/0", "invalid_argument/0", kNeedsVector)})},
+        {"R-6", "read into one entry of length zero", one_empty_entry,
+         over_in_nng({differs("read", "connection_shut/0", "ok/0", kZeroLength)}, kZeroLength)},
+        {"R-7", "read_all with a last entry of length zero", empty_entry_last,
+         over_in_nng(
+             {differs("read", "connection_shut/0, but the buffer has more", "ok/3", kZeroLength)},
+             kZeroLength)},
+        {"R-8", "timeout in the middle of a read_all", times_out,
+         over_in_nng(
+             {differs("read", "timed_out/0, but the buffer has more", "timed_out/3", kExactCount)},
+             kReadsDoNotPoison)},
+        {"R-9", "timeout zero with the data there already", timeout_zero,
+         usable({same("read", "timed_out/0"), same("next", "ok/3")})},
+        {"R-10", "cancel of a queued read", cancel_queued,
+         usable({same("queued", "canceled/0"), same("the head", "pending"), same("head", "ok/3"),
+                 same("behind", "ok/3")})},
+        {"R-11", "cancel of a read in flight", cancel_in_flight,
+         over_in_nng(
+             {differs("head", "canceled/0, but the buffer has more", "canceled/3", kExactCount),
+              differs("queued", "closed/0", "ok/3", kReadsDoNotPoison)},
+             kReadsDoNotPoison)},
+        {"R-12", "read_all of 16 MiB into eight entries", large,
+         usable({same("read", "ok/16777216")})},
+    };
+}
+
+}  // namespace differential

@@ -1,0 +1,70 @@
+// Why uaio is meant to differ from nng: each reason once, for the rows that need it, and the
+// expectations that many rows end with. Values.
+#pragma once
+
+#include "tests/differential/row.h"
+
+#include <string>
+
+namespace differential {
+
+inline const std::string kExactCount =
+    "count is exact after errors too; nng's manual promises that and reports 0";
+inline const std::string kNeedsVector =
+    "no vector is invalid_argument, as nng's manual has it; nng takes it for an empty write";
+inline const std::string kResetCode =
+    "the peer's reset is connection_reset, as nng's manual has it, whoever notices it";
+inline const std::string kLocalClose =
+    "close gives closed to all, as nng's manual has it; nng gives canceled to what is in flight";
+inline const std::string kReadsDoNotPoison =
+    "a read that was cancelled, expired or ended leaves the connection as it was";
+inline const std::string kVectorStays =
+    "a vector is not consumed, by reads as little as by writes: the same Aio uses all of it again";
+inline const std::string kNothingSent =
+    "a write that ended with no byte out leaves the connection as it was";
+inline const std::string kEndOfStream =
+    "the peer's end is end_of_stream, apart from a reset, and only reading is over";
+inline const std::string kCallsBack =
+    "an operation on a stopped Aio is refused by its callback; nng drops it silently";
+inline const std::string kZeroLength =
+    "nng's defect: an entry of length zero is taken for the end of the stream";
+inline const std::string kNullAbort =
+    "nng's defect: abort without an error makes a success of a partial write; it is refused here";
+inline const std::string kInnerReuse =
+    "nng's defect: it submits its inner operation while that is still in flight";
+
+// The connection can still be written to.
+inline std::vector<Expectation> usable(std::vector<Expectation> row) {
+    row.push_back(same("follow-up", "ok/4"));
+    row.push_back(same("peer", "open"));
+    return row;
+}
+
+// It is over, and what was sent is followed by an orderly end.
+inline std::vector<Expectation> over(std::vector<Expectation> row) {
+    row.push_back(same("follow-up", "closed/0"));
+    row.push_back(same("peer", "end of stream"));
+    return row;
+}
+
+// nng closes it; here it goes on.
+inline std::vector<Expectation> over_in_nng(std::vector<Expectation> row,
+                                            const std::string& reason) {
+    row.push_back(differs("follow-up", "closed/0", "ok/4", reason));
+    row.push_back(differs("peer", "end of stream", "open", reason));
+    return row;
+}
+
+// Misuse stops builds for development of uaio, and is ignored in release builds.
+#ifdef NDEBUG
+inline constexpr bool kMisuseStops = false;
+#else
+inline constexpr bool kMisuseStops = true;
+#endif
+
+inline Expectation uaio_misuse() {
+    return kMisuseStops ? differs(kProcess, kLives, kDies, "a program under development is stopped")
+                        : same(kProcess, kLives);
+}
+
+}  // namespace differential

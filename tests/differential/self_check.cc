@@ -1,0 +1,71 @@
+#include "tests/differential/self_check.h"
+
+#include "tests/differential/judge.h"
+
+#include <cstdio>
+#include <initializer_list>
+
+namespace differential {
+namespace {
+
+Row row_of(std::vector<Expectation> expectations) {
+    return {"J", "made up", nullptr, std::move(expectations)};
+}
+
+Played played(std::initializer_list<Observation::Field> fields) {
+    Played result;
+    for (const auto& [name, value] : fields)
+        result.observation.add(name, value);
+    return result;
+}
+
+Played died() {
+    Played result;
+    result.died = true;
+    return result;
+}
+
+bool say(const char* sentence, bool well) {
+    if (well) {
+        std::printf("ok the judge %s\n", sentence);
+    } else {
+        std::printf("not ok the judge %s: it does not\n", sentence);
+    }
+    return well;
+}
+
+}  // namespace
+
+bool check_judge() {
+    const Played full = played({{"write", "ok/5"}});
+    const Played part = played({{"write", "canceled/3"}});
+    const Played more = played({{"write", "ok/5"}, {"never ended", "true"}});
+    const Row alike = row_of({same("write", "ok/5")});
+    const Row apart = row_of({differs("write", "ok/5", "canceled/3", "of a reason")});
+    const Row racing = row_of({may_differ("write", "ok/5 | canceled/3", "ok/5", "of a race")});
+    const Row dying =
+        row_of({differs(kProcess, kDies, kLives, "nng stops"), same("write", "ok/5")});
+    bool well = say("passes what is alike", complaints(alike, {{full, full}}).empty());
+    well &= say("finds a difference that no row explains",
+                complaints(alike, {{full, part}}).size() == 1);
+    well &= say("finds that both deviate alike", complaints(alike, {{part, part}}).size() == 2);
+    well &= say("passes a stated difference", complaints(apart, {{full, part}}).empty());
+    well &=
+        say("finds a stated difference that is gone", !complaints(apart, {{full, full}}).empty());
+    well &= say("finds a stated difference that is reversed",
+                !complaints(apart, {{part, full}}).empty());
+    well &= say("wants a stated difference in one of many runs only",
+                complaints(row_of({differs("write", "ok/5 | canceled/3", "ok/5", "of a race")}),
+                           {{full, full}, {part, full}})
+                    .empty());
+    well &= say("passes a race that did not show", complaints(racing, {{full, full}}).empty());
+    well &= say("finds what no row expects", complaints(alike, {{more, full}}).size() == 1);
+    well &= say("finds what was not observed", complaints(alike, {{full, played({})}}).size() == 1);
+    well &= say("finds a process that stopped", complaints(alike, {{full, died()}}).size() == 1);
+    well &= say("passes a process that was to stop", complaints(dying, {{died(), full}}).empty());
+    well &= say("finds a process that was to stop and lives",
+                !complaints(dying, {{full, full}}).empty());
+    return well;
+}
+
+}  // namespace differential

@@ -1,0 +1,93 @@
+// Where a scenario plays: a library, its connection, and the scripted peer at the far end. It
+// provides the steps, each of which waits for what it names, and then concludes: a follow-up write
+// of four bytes, what the peer has of every write, how its stream ended, and each operation in
+// words. For the scenario's thread.
+#pragma once
+
+#include "tests/differential/driver.h"
+#include "tests/differential/observation.h"
+#include "tests/differential/peer.h"
+#include "tests/differential/transfer.h"
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace differential {
+
+class Stage {
+public:
+    // Connects. Throws if that fails.
+    explicit Stage(Driver& driver);
+
+    Driver& driver() noexcept { return driver_; }
+    Peer& peer() noexcept { return peer_; }
+
+    // --- Operations ---
+
+    // An operation without a vector. Those of one name are reported together.
+    Transfer& make(std::string name);
+    // With a vector of `size` bytes.
+    Transfer& make(std::string name, std::size_t size, std::size_t entries = 1);
+    Transfer& make_without_callback(std::string name, std::size_t size);
+    // Its timeout for later submissions.
+    void set_timeout(Transfer& transfer, std::chrono::milliseconds timeout);
+    void submit(Verb verb, Transfer& transfer);
+    // For a submission that another thread makes, by driver().
+    void prepare(Verb verb, Transfer& transfer);
+    Transfer& start(Verb verb, std::string name, std::size_t size);
+    // Frees the operation.
+    void free(Transfer& transfer);
+    // Closes the connection; there will be no follow-up.
+    void close();
+
+    // --- Waiting; false, and noted, when kPatience is over ---
+
+    bool until(const char* what, const std::function<bool()>& done);
+    bool until_ended(Transfer& transfer);
+    // The library does nothing more by itself.
+    bool until_quiet();
+    // Bytes have reached the peer, the sockets are full, and the library waits.
+    bool until_blocked();
+    // The library's socket knows that the peer reset the connection.
+    bool until_hung_up();
+    // The peer reads until the operation ended.
+    bool read_until_ended(Transfer& transfer);
+
+    // --- Noting ---
+
+    void note(std::string name, std::string value);
+    void note(std::string name, const Ending& ending);
+    // The writes are submitted by several threads: the peer may have them in any order, but each
+    // `group` of them, in the order of prepare(), as one thread submitted them.
+    void any_order(std::size_t group) { group_ = group; }
+
+    // Plays the end and returns everything observed. Once.
+    Observation conclude();
+
+private:
+    void follow_up();
+    void drain(const Transfer* last);
+    void await_all();
+    bool idle();
+    void compare_writes();
+    void compare_in_any_order();
+    void compare_reads();
+    std::string end_in_words() const;
+    void report();
+
+    Driver& driver_;
+    Peer peer_;
+    std::optional<ObservedSocket> socket_;
+    std::deque<Transfer> transfers_;
+    std::vector<Submission*> writes_;
+    std::vector<Submission*> reads_;
+    Observation observation_;
+    std::string end_;
+    bool closed_ = false;
+    std::size_t group_ = 0;  // of writes that keep their order; 0: all
+    bool garbled_ = false;
+};
+
+}  // namespace differential

@@ -1,0 +1,168 @@
+// In steady state an operation takes nothing from the heap, whatever it does and wherever it is
+// submitted.
+#include <uaio/engine.h>
+
+#include "tests/support/allocations.h"
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <sys/socket.h>
+
+#include <memory>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kWarmUp = 100;
+constexpr int kRounds = 500;
+
+// Allocations of this thread in kRounds calls of `operation`, after some that do not count.
+template <class F>
+std::uint64_t allocations_of(F operation) {
+    for (int round = 0; round < kWarmUp; ++round)
+        operation();
+    const std::uint64_t before = thread_allocations();
+    for (int round = 0; round < kRounds; ++round)
+        operation();
+    return thread_allocations() - before;
+}
+
+// Takes what arrived without keeping it, since keeping it would allocate.
+void swallow(RawPeer& peer) {
+    static char sink[1 << 16];
+    while (::recv(peer.fd(), sink, sizeof sink, MSG_DONTWAIT) > 0) {
+    }
+}
+
+TEST_CASE("the counter of allocations counts") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    const std::uint64_t before = thread_allocations();
+    const std::int64_t live = live_allocations();
+    auto one = std::make_unique<int>(1);
+    CHECK(thread_allocations() > before);
+    one.reset();
+    CHECK(live_allocations() == live);
+}
+
+TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(8 * 100);
+    const std::vector<iovec> vector = entries_of(body, 8);
+    char in[10];
+    Aio write(wire.engine()), small(wire.engine()), some(wire.engine()), read(wire.engine());
+    REQUIRE(!small.set_iov("small", 5));
+    REQUIRE(!some.set_iov("some", 4));
+    bool well = true;
+    const std::uint64_t count = allocations_of([&] {
+        well &= !write.set_iov(vector) && !read.set_iov(in, sizeof in);
+        wire.connection().write_all(write);
+        wire.connection().write_all(small);
+        wire.connection().write(some);
+        wire.connection().read_all(read);
+        well &= ::send(wire.peer().fd(), "0123456789", 10, 0) == 10;
+        well &= !write.wait() && !small.wait() && !some.wait() && !read.wait();
+        swallow(wire.peer());
+    });
+    CHECK(well);
+    CHECK(count == 0);
+}
+
+TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel, OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(Wire::kBlocking / 4);
+    Aio write(wire.engine());
+    REQUIRE(!write.set_iov(body.data(), body.size()));
+    bool well = true;
+    const std::uint64_t count = allocations_of([&] {
+        wire.connection().write_all(write);
+        while (write.busy()) {
+            wire.engine().run_once(1ms);
+            swallow(wire.peer());
+        }
+        well &= !write.result();
+    });
+    CHECK(well);
+    CHECK(count == 0);
+}
+
+TEST_CASE_TEMPLATE("deadlines and cancels allocate nothing", Kernel, OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Wire wire(Kernel::kKind);
+    char in[10];
+    Aio expires(wire.engine()), cancelled(wire.engine()), queued(wire.engine());
+    for (Aio* aio : {&expires, &cancelled, &queued})
+        REQUIRE(!aio->set_iov(in, sizeof in));
+    expires.set_timeout(10us);
+    bool well = true;
+    const std::uint64_t count = allocations_of([&] {
+        wire.connection().read(cancelled);
+        wire.connection().read(queued);
+        wire.engine().run_once(0ns);
+        queued.cancel();
+        cancelled.cancel();
+        well &= cancelled.wait() == Errc::canceled && queued.wait() == Errc::canceled;
+        wire.connection().read(expires);
+        well &= expires.wait() == Errc::timed_out;
+    });
+    CHECK(well);
+    CHECK(count == 0);
+}
+
+TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on either", Kernel,
+                   OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    EngineThread io(options_on(Kernel::kKind));
+    std::uint64_t on_engine = 0;
+    Aio nop(io.engine(), [&on_engine](Aio&) { on_engine = thread_allocations(); });
+    Aio parked(io.engine());
+    bool well = true;
+    const auto round = [&] {
+        submit_parked(parked);
+        submit_nop(nop);
+        well &= !nop.wait();
+        parked.cancel();
+        well &= parked.wait() == Errc::canceled;
+    };
+    for (int i = 0; i < kWarmUp; ++i)
+        round();
+    const std::uint64_t here = thread_allocations();
+    const std::uint64_t there = on_engine;
+    for (int i = 0; i < kRounds; ++i)
+        round();
+    CHECK(well);
+    CHECK(thread_allocations() == here);
+    CHECK(on_engine == there);
+}
+
+TEST_CASE_TEMPLATE("a vector of more entries than fit inside allocates once", Kernel, OnLinux,
+                   OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(1024);
+    const std::vector<iovec> inside = entries_of(body, kInlineIov);
+    const std::vector<iovec> many = entries_of(body, 1024);
+    const std::vector<iovec> fewer = entries_of(body, 100);
+    Aio write(wire.engine());
+    const std::uint64_t before = thread_allocations();
+    CHECK(!write.set_iov(inside));
+    const std::uint64_t for_inside = thread_allocations() - before;
+    CHECK(!write.set_iov(many));
+    const std::uint64_t for_many = thread_allocations() - before;
+    CHECK(!write.set_iov(fewer));
+    CHECK(!write.set_iov(many));
+    CHECK(!write.set_iov(inside));
+    const std::uint64_t for_all = thread_allocations() - before;
+    CHECK(for_inside == 0);
+    CHECK(for_many == 1);
+    CHECK(for_all == 1);
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,213 @@
+// How an Engine ends with operations, tasks and streams still there.
+#include <uaio/engine.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <memory>
+#include <new>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+// An Aio that lives until its callback, which notes how it ended.
+class OneShot {
+public:
+    OneShot(Engine& engine, Ended& ended)
+        : aio(engine,
+              [this](Aio& done) {
+                  ended_ = {ended_.calls + 1, done.result(), done.count()};
+                  delete this;
+              }),
+          ended_(ended) {}
+
+    Aio aio;
+
+private:
+    Ended& ended_;
+};
+
+// An engine with a connection to a peer that reads nothing.
+struct Ending {
+    explicit Ending(KernelKind kind) : engine(std::make_unique<Engine>(options_on(kind))) {
+        tcp::ListenOptions options;
+        options.stream.send_buffer = 20'000;
+        listener = std::make_unique<tcp::Listener>(*engine, Endpoint::loopback(0), options);
+        Aio accept(*engine);
+        listener->accept(accept, stream);
+        peer = std::make_unique<RawPeer>(RawPeer::connect_tcp(listener->local(), 10'000));
+        REQUIRE(!accept.wait());
+    }
+
+    Aio& one_shot(Ended& ended, std::string_view bytes = {}) {
+        Aio& aio = (new OneShot(*engine, ended))->aio;
+        if (!bytes.empty()) REQUIRE(!aio.set_iov(bytes.data(), bytes.size()));
+        return aio;
+    }
+
+    std::unique_ptr<Engine> engine;
+    std::unique_ptr<tcp::Listener> listener;
+    std::unique_ptr<RawPeer> peer;
+    StreamPtr stream;
+    StreamPtr never;
+};
+
+TEST_CASE_TEMPLATE("an engine that is destroyed ends every operation by its callback once", Kernel,
+                   OnLinux, OnPoll) {
+    Ending ending(Kernel::kKind);
+    const RawListener full(0);
+    const RawPeer in_queue = RawPeer::connect_tcp(full.endpoint());
+    const std::string body = pattern(Wire::kBlocking);
+    std::string in(10, '\0');
+    Ended write, queued, read, queued_read, accept, connect, fresh, posted;
+    ending.stream->write_all(ending.one_shot(write, body));
+    ending.stream->write_all(ending.one_shot(queued, "queued"));
+    ending.stream->read_all(ending.one_shot(read, in));
+    ending.stream->read_all(ending.one_shot(queued_read, in));
+    ending.listener->accept(ending.one_shot(accept), ending.never);
+    tcp::connect(full.endpoint(), {}, ending.one_shot(connect), ending.never);
+    for (int turn = 0; turn < 10; ++turn)
+        ending.engine->run_once(1ms);
+    submit_nop(ending.one_shot(fresh));
+    std::thread([&] { ending.stream->write_all(ending.one_shot(posted, "posted")); }).join();
+    CHECK(ending.engine->statistics().in_flight >= 7);
+
+    ending.engine.reset();
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (ending.peer->end() == RawPeer::End::open) {
+        REQUIRE(Clock::now() < limit);
+        ending.peer->read_some();
+    }
+    CHECK(ending.peer->end() == RawPeer::End::fin);
+    CHECK(write == failure(Errc::closed, ending.peer->received().size()));
+    CHECK(body.starts_with(ending.peer->received()));
+    CHECK(queued == failure(Errc::closed));
+    CHECK(read == failure(Errc::closed));
+    CHECK(queued_read == failure(Errc::closed));
+    CHECK(accept == failure(Errc::closed));
+    CHECK((connect == failure(Errc::canceled) || connect == failure(Errc::closed)));
+    CHECK(fresh.calls == 1);
+    CHECK(posted == failure(Errc::closed));
+    CHECK(!ending.never);
+}
+
+TEST_CASE_TEMPLATE("streams and listeners may be destroyed after their engine", Kernel, OnLinux,
+                   OnPoll) {
+    const std::size_t descriptors = open_descriptors();
+    {
+        Ending ending(Kernel::kKind);
+        ending.engine.reset();
+        ending.stream->close();
+        CHECK(ending.stream->native_handle() == -1);
+        ending.listener->close();
+        ending.stream.reset();
+        ending.listener.reset();
+    }
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE_TEMPLATE("streams and listeners may be destroyed before their engine", Kernel, OnLinux,
+                   OnPoll) {
+    const std::size_t descriptors = open_descriptors();
+    {
+        Ending ending(Kernel::kKind);
+        std::string in(10, '\0');
+        Ended read, accept;
+        ending.stream->read(ending.one_shot(read, in));
+        ending.listener->accept(ending.one_shot(accept), ending.never);
+        ending.engine->run_once(0ns);
+        ending.stream.reset();
+        ending.listener.reset();
+        ending.engine.reset();
+        CHECK(read == failure(Errc::closed));
+        CHECK(accept == failure(Errc::closed));
+    }
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE_TEMPLATE("an engine that never ran can be destroyed with everything there", Kernel,
+                   OnLinux, OnPoll) {
+    const std::size_t descriptors = open_descriptors();
+    Ended nop;
+    bool ran = false;
+    {
+        Engine engine(options_on(Kernel::kKind));
+        const tcp::Listener listener(engine, Endpoint::loopback(0));
+        submit_nop((new OneShot(engine, nop))->aio);
+        engine.post([&] { ran = true; });
+    }
+    CHECK(nop.calls == 1);
+    CHECK(ran);
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE_TEMPLATE("tasks that wait when the engine is destroyed are run by it", Kernel, OnLinux,
+                   OnPoll) {
+    std::string order;
+    {
+        Engine engine(options_on(Kernel::kKind));
+        engine.run_once(0ns);
+        engine.post([&] {
+            order += 'a';
+            engine.post([&] { order += 'c'; });
+        });
+        engine.post([&] { order += 'b'; });
+    }
+    CHECK(order == "abc");
+}
+
+TEST_CASE_TEMPLATE("what a callback submits while the engine ends gets its callback too", Kernel,
+                   OnLinux, OnPoll) {
+    Ending ending(Kernel::kKind);
+    std::string in(10, '\0');
+    int calls = 0;
+    std::error_code last;
+    Aio* const read = new Aio(*ending.engine, [&](Aio& self) {
+        last = self.result();
+        if (++calls < 3) {
+            ending.stream->read(self);
+        } else {
+            delete &self;
+        }
+    });
+    REQUIRE(!read->set_iov(in.data(), in.size()));
+    ending.stream->read(*read);
+    ending.engine->run_once(0ns);
+    const Clock::time_point begin = Clock::now();
+    ending.engine.reset();
+    CHECK(calls == 3);
+    CHECK(last == Errc::closed);
+    CHECK(Clock::now() - begin < 1s);  // nothing is left to wait for
+}
+
+TEST_CASE("an engine gives up on what never ends and says so") {
+    for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+        std::string logged;
+        EngineOptions options = options_on(kind);
+        options.drain_timeout = 20ms;
+        options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
+        // Its provider never lets it end, so it is never destroyed either.
+        alignas(Aio) std::byte memory[sizeof(Aio)];
+        {
+            Engine engine(options);
+            Aio* const stuck = ::new (static_cast<void*>(memory)) Aio(engine);
+            provider::submit(
+                engine, *stuck,
+                [](Aio& aio) noexcept { provider::park(aio, [](Aio&) noexcept {}); }, nullptr);
+            engine.run_once(0ns);
+            stuck->cancel();
+            engine.run_once(0ns);
+            CHECK(stuck->busy());
+        }
+        CHECK(logged.find("destroyed while operations were in flight") != std::string::npos);
+    }
+}
+
+}  // namespace
+}  // namespace uaio

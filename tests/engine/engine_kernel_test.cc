@@ -1,0 +1,140 @@
+// Which kernel an engine chooses, and what it says where one is refused.
+#include <uaio/engine.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+bool has(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+}
+
+EngineOptions asking_for(KernelKind kind) {
+    EngineOptions options;
+    options.kernel = kind;
+    return options;
+}
+
+std::string run_a_nop(Engine& engine) {
+    Aio nop(engine);
+    submit_nop(nop);
+    const std::error_code error = nop.wait();
+    return error ? "a NOP failed: " + error.message() : "";
+}
+
+// In a child whose io_uring_setup(2) fails with `error`.
+std::string check_refusal(int error, std::string_view cause) {
+    ::unsetenv("UAIO_KERNEL");
+    if (!refuse_io_uring(error)) return "the filter was not installed";
+    try {
+        const Engine engine(asking_for(KernelKind::linux));
+        return "io_uring was not refused";
+    } catch (const std::system_error& refused) {
+        const std::string what = refused.what();
+        if (refused.code() != std::error_code(error, std::system_category())) return what;
+        for (const std::string_view part : {cause, std::string_view("KernelKind::poll")}) {
+            if (!has(what, part)) return "no " + std::string(part) + " in: " + what;
+        }
+    }
+    Engine engine;
+    if (engine.kernel() != KernelKind::poll) return "it did not fall back to poll";
+    if (!has(engine.kernel_reason(), cause)) return std::string(engine.kernel_reason());
+    return run_a_nop(engine);
+}
+
+TEST_CASE("where seccomp forbids io_uring the engine says so and falls back to epoll") {
+    for (const int error : {EPERM, ENOSYS}) {
+        const ChildEnd end = run_in_child([error] { return check_refusal(error, "seccomp"); });
+        INFO(end.output);
+        CHECK(end.well());
+    }
+}
+
+TEST_CASE("where a security module forbids io_uring the engine says so") {
+    const ChildEnd end = run_in_child([] { return check_refusal(EACCES, "security module"); });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+TEST_CASE("an old kernel's refusal names the version that is needed") {
+    const ChildEnd end = run_in_child([] { return check_refusal(EINVAL, "5.19"); });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+TEST_CASE("rings that find no memory are halved until they fit or refused with the limit") {
+    const ChildEnd refused = run_in_child([] { return check_refusal(ENOMEM, "RLIMIT_MEMLOCK"); });
+    INFO(refused.output);
+    CHECK(refused.well());
+
+    // A kernel that counts rings against the limit gets smaller ones, which the reason says; since
+    // 5.12 the limit is not asked, and then the rings are whole.
+    const ChildEnd small = run_in_child([]() -> std::string {
+        ::unsetenv("UAIO_KERNEL");
+        if (!become_unprivileged(16 * 1024)) return "the limit could not be set";
+        EngineOptions options;
+        options.entries = 32768;
+        Engine engine(options);
+        if (engine.kernel() == KernelKind::linux && has(engine.kernel_reason(), " of 32768")) {
+            if (!has(engine.kernel_reason(), "16 KiB")) return std::string(engine.kernel_reason());
+        }
+        return run_a_nop(engine);
+    });
+    INFO(small.output);
+    CHECK(small.well());
+}
+
+TEST_CASE("the environment decides what automatic means and nothing else") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        ::setenv("UAIO_KERNEL", "poll", 1);
+        if (Engine().kernel() != KernelKind::poll) return "poll was not taken";
+        ::setenv("UAIO_KERNEL", "", 1);
+        static_cast<void>(Engine().kernel());
+        ::setenv("UAIO_KERNEL", "linux", 1);
+        if (Engine(asking_for(KernelKind::poll)).kernel() != KernelKind::poll) return "overruled";
+        ::setenv("UAIO_KERNEL", "windows", 1);
+        try {
+            const Engine engine;
+            return "nonsense was taken";
+        } catch (const std::system_error& error) {
+            if (error.code() != Errc::invalid_argument || !has(error.what(), "windows")) {
+                return error.what();
+            }
+        }
+        return "";
+    });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+TEST_CASE("a constructor without descriptors says which limit to raise and leaks none") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        ::unsetenv("UAIO_KERNEL");
+        const std::size_t before = open_descriptors();
+        if (!limit_descriptors(0)) return "the limit could not be set";
+        for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+            try {
+                const Engine engine(asking_for(kind));
+                return "it was not refused";
+            } catch (const std::system_error& refused) {
+                if (refused.code() != std::errc::too_many_files_open) return refused.what();
+                if (!has(refused.what(), "ulimit -n")) return refused.what();
+            }
+        }
+        if (!limit_descriptors(64)) return "the limit could not be lifted";
+        return open_descriptors() == before ? "" : "descriptors were left open";
+    });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+}  // namespace
+}  // namespace uaio

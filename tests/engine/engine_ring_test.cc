@@ -1,0 +1,186 @@
+// The edges of an engine's rings, and what it costs in system calls.
+#include <uaio/engine.h>
+
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+EngineOptions with_rings(KernelKind kind, unsigned entries, unsigned completions) {
+    EngineOptions options;
+    options.entries = entries;
+    options.completions = completions;
+    return options_on(kind, options);
+}
+
+TEST_CASE_TEMPLATE("500 submissions in one turn all complete however small the rings", Kernel,
+                   OnLinux, OnPoll) {
+    for (const unsigned entries : {1u, 2u, 8u, 256u}) {
+        Engine engine(with_rings(Kernel::kKind, entries, 2));
+        std::vector<std::unique_ptr<Operation>> nops;
+        for (int i = 0; i < 500; ++i)
+            nops.push_back(std::make_unique<Operation>(engine));
+        for (int round = 0; round < 3; ++round) {
+            for (const auto& nop : nops) {
+                nop->forget();
+                submit_nop(nop->aio);
+            }
+            for (const auto& nop : nops) {
+                CHECK(!nop->aio.wait());
+                CHECK(nop->ended() == success(0));
+            }
+        }
+        CHECK(engine.statistics().full_rings > 0);
+        CHECK(engine.statistics().in_flight == 0);
+    }
+}
+
+TEST_CASE_TEMPLATE("callbacks that submit into full rings lose nothing", Kernel, OnLinux, OnPoll) {
+    Engine engine(with_rings(Kernel::kKind, 2, 4));
+    constexpr int kChains = 60;
+    constexpr int kLength = 50;
+    std::vector<std::unique_ptr<Aio>> chains;
+    std::vector<int> left(kChains, kLength);
+    int second_calls = 0;
+    std::vector<std::unique_ptr<Aio>> seconds;
+    for (int i = 0; i < kChains; ++i) {
+        seconds.push_back(std::make_unique<Aio>(engine, [&](Aio&) { ++second_calls; }));
+        chains.push_back(std::make_unique<Aio>(engine, [&, i](Aio& self) {
+            if (!seconds[static_cast<std::size_t>(i)]->busy()) {
+                submit_nop(*seconds[static_cast<std::size_t>(i)]);
+            }
+            if (--left[static_cast<std::size_t>(i)] > 0) submit_nop(self);
+        }));
+        submit_nop(*chains.back());
+    }
+    for (const auto& chain : chains)
+        CHECK(!chain->wait());
+    for (const auto& second : seconds)
+        CHECK(!second->wait());
+    for (const int rest : left)
+        CHECK(rest == 0);
+    CHECK(second_calls >= kChains);
+    CHECK(engine.statistics().in_flight == 0);
+}
+
+TEST_CASE_TEMPLATE("data is whole on the smallest rings", Kernel, OnLinux, OnPoll) {
+    WireOptions options;
+    options.engine.entries = 1;
+    options.engine.completions = 2;
+    Wire wire(Kernel::kKind, options);
+    const std::string bytes = pattern(64 * 10'000);
+    std::vector<std::unique_ptr<Operation>> writes;
+    for (std::size_t i = 0; i < 64; ++i) {
+        writes.push_back(std::make_unique<Operation>(
+            wire.engine(), std::string_view(bytes).substr(i * 10'000, 10'000)));
+        writes.back()->aio.set_timeout(std::chrono::seconds(kPatience));
+        wire.connection().write_all(writes.back()->aio);
+    }
+    CHECK(wire.receive(bytes.size()) == bytes);
+    REQUIRE(wire.run_until_done(*writes.back()));
+    for (const auto& write : writes)
+        CHECK(write->ended() == success(10'000));
+}
+
+TEST_CASE_TEMPLATE("any number of entries is brought into the range there is", Kernel, OnLinux,
+                   OnPoll) {
+    for (const unsigned entries : {0u, 3u, 1'000'000u}) {
+        Engine engine(with_rings(Kernel::kKind, entries, 0));
+        Operation nop(engine);
+        submit_nop(nop.aio);
+        CHECK(!nop.aio.wait());
+    }
+}
+
+TEST_CASE_TEMPLATE("what a turn submits costs one system call", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    std::vector<std::unique_ptr<Operation>> nops;
+    for (int i = 0; i < 32; ++i)
+        nops.push_back(std::make_unique<Operation>(engine));
+    engine.run_once(0ns);
+    const EngineStatistics before = engine.statistics();
+    for (int round = 0; round < 100; ++round) {
+        for (const auto& nop : nops)
+            submit_nop(nop->aio);
+        CHECK(engine.run_once(1s) == 32);
+    }
+    const EngineStatistics after = engine.statistics();
+    CHECK(after.submissions - before.submissions == 3200);
+    CHECK(after.completions - before.completions == 3200);
+    CHECK(after.operations - before.operations == 3200);
+    CHECK(after.enters - before.enters == 100);
+    CHECK(after.turns - before.turns == 100);
+}
+
+TEST_CASE_TEMPLATE("a write_all that fits costs one submission and one system call", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Operation write(wire.engine(), "sixteen bytes...");
+    wire.engine().run_once(0ns);
+    const EngineStatistics before = wire.engine().statistics();
+    for (int round = 0; round < 100; ++round) {
+        write.forget();
+        wire.connection().write_all(write.aio);
+        REQUIRE(!write.aio.wait());
+        wire.peer().read_some();
+    }
+    const EngineStatistics after = wire.engine().statistics();
+    CHECK(after.submissions - before.submissions == 100);
+    CHECK(after.enters - before.enters == 100);
+    CHECK(after.short_writes == before.short_writes);
+}
+
+TEST_CASE_TEMPLATE("withdrawn entries never reach the wire", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    std::vector<std::unique_ptr<Operation>> writes;
+    for (int i = 0; i < 50; ++i) {
+        writes.push_back(std::make_unique<Operation>(wire.engine(), i % 2 ? "keep" : "drop"));
+        wire.connection().write_all(writes.back()->aio);
+    }
+    for (std::size_t i = 0; i < 50; i += 2)
+        writes[i]->aio.cancel();
+    REQUIRE(wire.run_until([&] {
+        return std::ranges::all_of(writes, [](const auto& write) { return write->done(); });
+    }));
+    std::string expected;
+    for (std::size_t i = 0; i < 50; ++i) {
+        CHECK(writes[i]->ended() == (i % 2 ? success(4) : failure(Errc::canceled)));
+        if (i % 2) expected += "keep";
+    }
+    CHECK(wire.receive(100) == expected);
+}
+
+TEST_CASE("a polling kernel thread carries the same operations") {
+    WireOptions options;
+    options.engine.submission_poll_ms = 5;
+    options.engine.entries = 8;
+    Wire wire(KernelKind::linux, options);
+    const std::string body = pattern(Wire::kBlocking);
+    Operation write(wire.engine(), body);
+    for (std::size_t round = 1; round <= 5; ++round) {
+        write.forget();
+        wire.connection().write_all(write.aio);
+        CHECK(wire.receive(round * body.size()).substr((round - 1) * body.size()) == body);
+        REQUIRE(wire.run_until_done(write));
+        CHECK(write.ended() == success(body.size()));
+    }
+    write.forget();
+    wire.connection().write_all(write.aio);
+    REQUIRE(wire.run_until_blocked());
+    write.aio.cancel();
+    const std::size_t before = 5 * body.size();
+    const std::size_t got = wire.receive_to_end().size() - before;
+    REQUIRE(wire.run_until_done(write));
+    CHECK(write.ended() == failure(Errc::canceled, got));
+}
+
+}  // namespace
+}  // namespace uaio

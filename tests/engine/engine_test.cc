@@ -1,0 +1,374 @@
+// The loop of an Engine: turns, posts, waiting, and the life of Aios in callbacks.
+#include <uaio/engine.h>
+
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <memory>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE_TEMPLATE("run returns when it is stopped, for good", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    int runs = 0;
+    engine.post([&] {
+        ++runs;
+        engine.stop();
+    });
+    engine.run();
+    CHECK(runs == 1);
+    engine.post([&] { ++runs; });
+    engine.run();  // stopped already
+    CHECK(runs == 1);
+    engine.run_once(0ns);  // turns by hand go on
+    CHECK(runs == 2);
+}
+
+TEST_CASE_TEMPLATE("run returns at once if it was stopped before", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.stop();
+    engine.run();
+    CHECK(engine.on_engine_thread());
+}
+
+TEST_CASE_TEMPLATE("stop from another thread wakes a loop that waits", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(0ns);
+    std::thread stopper([&] { engine.stop(); });
+    engine.run();
+    stopper.join();
+}
+
+TEST_CASE_TEMPLATE("run_once with no wait polls", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    CHECK(engine.run_once(0ns) == 0);
+    CHECK(engine.run_once(-5ns) == 0);
+    Operation nop(engine);
+    REQUIRE(submit_nop(nop.aio));
+    CHECK(nop.ended() == kPending);
+    CHECK(engine.run_once(0ns) == 1);
+    CHECK(nop.ended() == success(0));
+    CHECK(engine.run_once(0ns) == 0);
+}
+
+TEST_CASE_TEMPLATE("run_once waits as long as it is told when nothing happens", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    for (const std::chrono::nanoseconds wait : {100'000ns, 5'000'000ns, 20'000'000ns}) {
+        const Clock::time_point begin = Clock::now();
+        while (engine.run_once(begin + wait - Clock::now()) == 0 && Clock::now() < begin + wait) {
+        }
+        CHECK(Clock::now() >= begin + wait);
+        CHECK(Clock::now() < begin + wait + 1s);
+    }
+}
+
+TEST_CASE_TEMPLATE("run_once returns early when something completes", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Operation parked(engine);
+    parked.aio.set_timeout(2ms);
+    REQUIRE(submit_parked(parked.aio));
+    const Clock::time_point begin = Clock::now();
+    while (!parked.done())
+        engine.run_once(kNoTimeout);
+    CHECK(Clock::now() - begin >= 2ms);
+    CHECK(parked.ended() == failure(Errc::timed_out));
+}
+
+TEST_CASE_TEMPLATE("posts and verbs of one thread keep their order", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(0ns);
+    std::string order;
+    struct Context {
+        std::string* order;
+        char name;
+    };
+    Context contexts[] = {{&order, 'a'}, {&order, 'c'}};
+    Aio first(engine);
+    Aio second(engine);
+    const auto submit = [&engine](Aio& aio, Context& context) {
+        provider::submit(
+            engine, aio,
+            [](Aio& started) noexcept {
+                Context& mine = *static_cast<Context*>(provider::owner(started));
+                *mine.order += mine.name;
+                provider::finish(started);
+            },
+            &context);
+    };
+    std::thread other([&] {
+        submit(first, contexts[0]);
+        engine.post([&] { order += 'b'; });
+        submit(second, contexts[1]);
+        engine.post([&] { order += 'd'; });
+    });
+    other.join();
+    while (first.busy() || second.busy())
+        engine.run_once(1ms);
+    engine.run_once(0ns);
+    CHECK(order == "abcd");
+}
+
+TEST_CASE_TEMPLATE("a task may post another, which runs in a later turn at the earliest", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    int depth = 0;
+    struct Again {
+        Engine* engine;
+        int* depth;
+        void operator()() const {
+            if (++*depth < 100) engine->post(*this);
+        }
+    };
+    engine.post(Again{&engine, &depth});
+    const std::uint64_t before = engine.statistics().turns;
+    while (depth < 100)
+        engine.run_once(0ns);
+    CHECK(engine.statistics().turns - before >= 100);
+}
+
+TEST_CASE_TEMPLATE("a second thread and a callback cannot run the engine", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(0ns);
+    const auto refusal = [&](void (*run)(Engine&)) -> std::error_code {
+        try {
+            run(engine);
+        } catch (const std::system_error& error) {
+            return error.code();
+        }
+        return {};
+    };
+    const auto check_both = [&] {
+        CHECK(refusal([](Engine& e) { e.run(); }) == Errc::resource_deadlock_would_occur);
+        CHECK(refusal([](Engine& e) { e.run_once(0ns); }) == Errc::resource_deadlock_would_occur);
+    };
+    std::thread other([&] {
+        check_both();
+        CHECK(!engine.on_engine_thread());
+    });
+    other.join();
+    CHECK(engine.on_engine_thread());
+    bool called = false;
+    Aio nop(engine, [&](Aio&) {
+        called = true;
+        check_both();
+    });
+    REQUIRE(submit_nop(nop));
+    REQUIRE(!nop.wait());
+    CHECK(called);
+    engine.post(check_both);
+    engine.run_once(0ns);
+}
+
+TEST_CASE_TEMPLATE("wait inside a callback or a task returns at once with an error", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Operation parked(engine);
+    REQUIRE(submit_parked(parked.aio));
+    int checks = 0;
+    const auto check = [&] {
+        CHECK(parked.aio.wait() == Errc::resource_deadlock_would_occur);
+        CHECK(!parked.aio.wait_until(Clock::now() + 1h));
+        ++checks;
+    };
+    Aio nop(engine, [&](Aio& self) {
+        check();
+        CHECK(self.wait() == Errc::resource_deadlock_would_occur);
+    });
+    REQUIRE(submit_nop(nop));
+    engine.post(check);
+    REQUIRE(!nop.wait());
+    CHECK(checks == 2);
+    CHECK(parked.ended() == kPending);
+    parked.aio.cancel();
+    CHECK(parked.aio.wait() == Errc::canceled);
+}
+
+TEST_CASE_TEMPLATE("wait_until says whether the operation is over", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Operation parked(engine);
+    REQUIRE(submit_parked(parked.aio));
+    const Clock::time_point begin = Clock::now();
+    CHECK(!parked.aio.wait_until(begin - 1s));
+    CHECK(!parked.aio.wait_until(begin + 5ms));
+    CHECK(Clock::now() >= begin + 5ms);
+    parked.aio.abort(Errc::truncated);
+    CHECK(parked.aio.wait_until(Clock::now() + kPatience));
+    CHECK(parked.ended() == failure(Errc::truncated));
+    CHECK(parked.aio.wait_until(begin));
+}
+
+TEST_CASE_TEMPLATE("wait lasts to the end of a chain of 10000 operations", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    int left = 10'000;
+    Aio nop(engine, [&left](Aio& self) {
+        if (--left > 0) submit_nop(self);
+    });
+    REQUIRE(submit_nop(nop));
+    REQUIRE(!nop.wait());
+    CHECK(left == 0);
+    CHECK(!nop.busy());
+    CHECK(engine.statistics().operations == 10'000);
+}
+
+TEST_CASE_TEMPLATE("a chain of operations that end at once does not starve the loop", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    bool posted_ran = false;
+    const auto finish_at_once = [](Aio& aio) noexcept { provider::finish(aio); };
+    std::uint64_t rounds = 0;
+    Aio chain(engine, [&](Aio& self) {
+        ++rounds;
+        if (!posted_ran) provider::submit(engine, self, finish_at_once, nullptr);
+    });
+    provider::submit(engine, chain, finish_at_once, nullptr);
+    engine.run_once(0ns);
+    engine.post([&] { posted_ran = true; });
+    REQUIRE(!chain.wait());
+    CHECK(rounds < 100);
+}
+
+TEST_CASE_TEMPLATE("an Aio may be destroyed in its own callback", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    int calls = 0;
+    for (int i = 0; i < 100; ++i) {
+        Aio* const aio = new Aio(engine, [&calls](Aio& self) {
+            ++calls;
+            delete &self;
+        });
+        if (i % 2 == 0) {
+            submit_nop(*aio);
+        } else {
+            submit_parked(*aio);
+            aio->cancel();
+        }
+    }
+    while (calls < 100)
+        engine.run_once(1ms);
+    CHECK(engine.statistics().in_flight == 0);
+}
+
+TEST_CASE_TEMPLATE("an Aio destroyed while busy ends by its callback first", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Ended seen;
+    {
+        Aio parked(engine, [&seen](Aio& aio) {
+            seen = {seen.calls + 1, aio.result(), aio.count()};
+        });
+        REQUIRE(submit_parked(parked));
+    }
+    CHECK(seen == failure(Errc::closed));
+}
+
+TEST_CASE_TEMPLATE("the first of several cancels wins", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    for (const bool from_other_thread : {false, true}) {
+        Operation parked(engine);
+        REQUIRE(submit_parked(parked.aio));
+        engine.run_once(0ns);
+        const auto cancel = [&] {
+            parked.aio.abort(Errc::truncated);
+            parked.aio.cancel();
+            parked.aio.abort(Errc::proxy_refused);
+            parked.aio.stop();
+        };
+        if (from_other_thread) {
+            std::thread(cancel).join();
+        } else {
+            cancel();
+        }
+        CHECK(parked.aio.wait() == Errc::truncated);
+        CHECK(parked.ended() == failure(Errc::truncated));
+    }
+}
+
+TEST_CASE_TEMPLATE("a cancel from another thread does not reach the next operation", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Operation aio(engine);
+    REQUIRE(submit_nop(aio.aio));
+    engine.run_once(0ns);  // in the kernel or over, but the engine has heard of no cancel
+    std::string ends;
+    for (int round = 0; round < 100; ++round) {
+        aio.forget();
+        submit_nop(aio.aio);
+        std::thread([&] { aio.aio.cancel(); }).join();
+        // It completes before the mailbox with the cancel is looked at, and is submitted again.
+        while (!aio.done())
+            engine.run_once(0ns);
+        aio.forget();
+        submit_parked(aio.aio);
+        engine.run_once(0ns);
+        engine.run_once(0ns);
+        REQUIRE(aio.ended() == kPending);
+        aio.aio.abort(Errc::truncated);
+        REQUIRE(aio.aio.wait() == Errc::truncated);
+    }
+}
+
+TEST_CASE_TEMPLATE("a cancel from another thread may overtake its operation", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(0ns);
+    Operation parked(engine);
+    std::thread([&] {
+        submit_parked(parked.aio);
+        parked.aio.cancel();
+    }).join();
+    CHECK(parked.aio.busy());
+    CHECK(parked.aio.wait() == Errc::canceled);
+    CHECK(parked.ended() == failure(Errc::canceled));
+}
+
+TEST_CASE_TEMPLATE("the engine tells time and what it runs on", Kernel, OnLinux, OnPoll) {
+    const EngineOptions options = options_on(Kernel::kKind);
+    const Engine engine(options);
+    CHECK(engine.kernel() == options.kernel);
+    CHECK(!engine.kernel_reason().empty());
+    const Clock::time_point before = Clock::now();
+    const Clock::time_point now = engine.now();
+    CHECK((before <= now && now <= Clock::now()));
+}
+
+TEST_CASE("an engine thread runs its engine until it goes") {
+    for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+        EngineThread io(options_on(kind));
+        CHECK(!io.engine().on_engine_thread());
+        Operation nop(io.engine());
+        REQUIRE(submit_nop(nop.aio));
+        CHECK(!nop.aio.wait());
+        CHECK(nop.ended() == success(0));
+        bool on_thread = false;
+        Aio parked(io.engine(), [&](Aio&) { on_thread = io.engine().on_engine_thread(); });
+        REQUIRE(submit_parked(parked));
+        CHECK(!parked.wait_until(Clock::now() + 2ms));
+        parked.cancel();
+        CHECK(parked.wait() == Errc::canceled);
+        CHECK(on_thread);
+    }
+}
+
+TEST_CASE("an engine group has as many engines as asked or as there are processors") {
+    EngineGroup three(3, options_on(KernelKind::poll));
+    CHECK(three.size() == 3);
+    for (std::size_t i = 0; i < three.size(); ++i) {
+        Aio nop(three.engine(i));
+        REQUIRE(submit_nop(nop));
+        CHECK(!nop.wait());
+    }
+    const EngineGroup all(0, options_on(KernelKind::poll));
+    CHECK(all.size() >= 1);
+    CHECK(all.size() <= std::thread::hardware_concurrency());
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,312 @@
+// Operations and streams of one's own, with what <uaio/provider.h> offers and nothing else.
+#include <uaio/provider.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A provider that counts numbers to its users: each waits until its turn comes.
+class Turnstile {
+public:
+    explicit Turnstile(Engine& engine) : engine_(engine) {}
+
+    bool wait(Aio& aio, int* out) { return provider::submit(engine_, aio, &start, this, out); }
+    // Engine's thread.
+    void pass() {
+        ++passes_;
+        if (Aio* const aio = queue_.pop()) finish(*aio);
+    }
+    bool empty() const { return queue_.empty(); }
+    int cancels = 0;
+
+private:
+    static Turnstile& of(const Aio& aio) { return *static_cast<Turnstile*>(provider::owner(aio)); }
+    static void start(Aio& aio) noexcept {
+        if (provider::stopped(aio)) return provider::finish(aio, Errc::canceled);
+        if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
+        void* const out = provider::argument(aio);
+        std::memcpy(provider::scratch(aio).data(), &out, sizeof out);
+        of(aio).queue_.push(aio);
+        provider::park(aio, &cancel);
+    }
+    static void cancel(Aio& aio) noexcept {
+        ++of(aio).cancels;
+        of(aio).queue_.remove(aio);
+        provider::finish(aio, provider::cancel_reason(aio));
+    }
+    void finish(Aio& aio) {
+        int* out = nullptr;
+        std::memcpy(&out, provider::scratch(aio).data(), sizeof out);
+        *out = passes_;
+        provider::finish(aio);
+    }
+
+    Engine& engine_;
+    AioQueue queue_;
+    int passes_ = 0;
+};
+
+TEST_CASE_TEMPLATE("a provider parks an Aio and finishes it when it likes", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Turnstile turnstile(engine);
+    int first = 0;
+    int second = 0;
+    Operation a(engine);
+    Operation b(engine);
+    REQUIRE(turnstile.wait(a.aio, &first));
+    REQUIRE(turnstile.wait(b.aio, &second));
+    engine.run_once(0ns);
+    CHECK(a.ended() == kPending);
+    turnstile.pass();
+    CHECK(a.ended() == kPending);  // never inside the call
+    engine.run_once(0ns);
+    CHECK(a.ended() == success(0));
+    CHECK(b.ended() == kPending);
+    turnstile.pass();
+    engine.run_once(0ns);
+    CHECK(b.ended() == success(0));
+    CHECK(first == 1);
+    CHECK(second == 2);
+    CHECK(turnstile.cancels == 0);
+}
+
+TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by its canceler once",
+                   Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(0ns);  // provider::cancel() is for the engine's thread
+    Turnstile turnstile(engine);
+    int out = 0;
+    Operation canceled(engine), aborted(engine), stopped(engine), expired(engine), closed(engine);
+    expired.aio.set_timeout(3ms);
+    for (Operation* operation : {&canceled, &aborted, &stopped, &expired, &closed}) {
+        REQUIRE(turnstile.wait(operation->aio, &out));
+    }
+    canceled.aio.cancel();
+    canceled.aio.cancel();
+    aborted.aio.abort(Errc::proxy_refused);
+    stopped.aio.stop();
+    provider::cancel(closed.aio, Errc::closed);
+    CHECK(canceled.ended() == kPending);
+    CHECK(expired.aio.wait() == Errc::timed_out);
+    engine.run_once(0ns);
+    CHECK(canceled.ended() == failure(Errc::canceled));
+    CHECK(aborted.ended() == failure(Errc::proxy_refused));
+    CHECK(stopped.ended() == failure(Errc::canceled));
+    CHECK(expired.ended() == failure(Errc::timed_out));
+    CHECK(closed.ended() == failure(Errc::closed));
+    CHECK(turnstile.cancels == 5);
+    CHECK(turnstile.empty());
+    CHECK(engine.statistics().cancels == 5);
+    CHECK(engine.statistics().timeouts == 1);
+}
+
+TEST_CASE_TEMPLATE("a stopped or expired Aio is refused by its starter", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Turnstile turnstile(engine);
+    int out = 0;
+    Operation stopped(engine), expired(engine);
+    stopped.aio.stop();
+    expired.aio.set_timeout(0ns);
+    CHECK(turnstile.wait(stopped.aio, &out));
+    CHECK(turnstile.wait(expired.aio, &out));
+    engine.run_once(0ns);
+    CHECK(stopped.ended() == failure(Errc::canceled));
+    CHECK(expired.ended() == failure(Errc::timed_out));
+    CHECK(turnstile.cancels == 0);
+}
+
+TEST_CASE_TEMPLATE("a starter that does not ask is cancelled right behind it", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Operation stopped(engine), expired(engine);
+    stopped.aio.stop();
+    expired.aio.set_timeout(0ns);
+    REQUIRE(submit_parked(stopped.aio));
+    REQUIRE(submit_parked(expired.aio));
+    CHECK(stopped.aio.wait() == Errc::canceled);
+    CHECK(expired.aio.wait() == Errc::timed_out);
+    CHECK(stopped.ended() == failure(Errc::canceled));
+    CHECK(expired.ended() == failure(Errc::timed_out));
+}
+
+TEST_CASE_TEMPLATE("an Aio of another engine ends there without the starter", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Engine other(options_on(Kernel::kKind));
+    Turnstile turnstile(engine);
+    int out = 0;
+    Operation stranger(other);
+    CHECK(turnstile.wait(stranger.aio, &out));
+    CHECK(stranger.aio.wait() == Errc::invalid_argument);
+    CHECK(stranger.ended() == failure(Errc::invalid_argument));
+    CHECK(turnstile.empty());
+}
+
+TEST_CASE_TEMPLATE("a handler goes on with the same Aio until it says finished", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    const auto start = [](Aio& aio) noexcept {
+        struct Again {
+            static Outcome handle(Aio& again, int result, unsigned) noexcept {
+                int& left = *static_cast<int*>(provider::owner(again));
+                if (result < 0 || --left == 0) return Outcome::finished;
+                io_uring_prep_nop(&provider::begin(again, &handle));
+                return Outcome::pending;
+            }
+        };
+        io_uring_prep_nop(&provider::begin(aio, &Again::handle));
+    };
+    int left = 1000;
+    Operation chain(engine);
+    REQUIRE(provider::submit(engine, chain.aio, start, &left));
+    REQUIRE(!chain.aio.wait());
+    CHECK(left == 0);
+    CHECK(chain.ended() == success(0));
+    CHECK(engine.statistics().submissions >= 1000);
+}
+
+// Reads an eventfd by the ring: an operation that waits in the kernel.
+struct Reading {
+    Reading() : fd(::eventfd(0, EFD_CLOEXEC)) {}
+    ~Reading() { ::close(fd); }
+
+    bool submit(Aio& aio) { return provider::submit(aio.engine(), aio, &start, this); }
+    static void start(Aio& aio) noexcept {
+        Reading& self = *static_cast<Reading*>(provider::owner(aio));
+        io_uring_sqe& sqe = provider::begin(aio, [](Aio& done, int result, unsigned) noexcept {
+            if (result > 0) provider::advance(done, static_cast<std::size_t>(result));
+            if (result < 0) {
+                const std::error_code reason = provider::cancel_reason(done);
+                provider::set_error(done, reason ? reason : error_from_result(result));
+            }
+            return Outcome::finished;
+        });
+        io_uring_prep_read(&sqe, self.fd, &self.value, sizeof self.value, 0);
+    }
+
+    int fd;
+    std::uint64_t value = 0;
+};
+
+TEST_CASE_TEMPLATE("an operation in the kernel is cancelled there", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Reading reading;
+    Operation operation(engine, std::string_view(reinterpret_cast<char*>(&reading.value), 8));
+    for (const bool taken : {true, false}) {
+        operation.forget();
+        REQUIRE(reading.submit(operation.aio));
+        if (taken) engine.run_once(0ns);
+        operation.aio.abort(Errc::truncated);
+        CHECK(operation.aio.wait() == Errc::truncated);
+        CHECK(operation.ended() == failure(Errc::truncated));
+    }
+    operation.forget();
+    REQUIRE(reading.submit(operation.aio));
+    engine.run_once(0ns);
+    const std::uint64_t one = 1;
+    REQUIRE(::write(reading.fd, &one, sizeof one) == 8);
+    CHECK(!operation.aio.wait());
+    CHECK(operation.ended() == success(8));
+}
+
+TEST_CASE_TEMPLATE("an operation in the kernel expires", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Reading reading;
+    Operation operation(engine);
+    operation.aio.set_timeout(3ms);
+    const Clock::time_point begin = Clock::now();
+    REQUIRE(reading.submit(operation.aio));
+    CHECK(operation.aio.wait() == Errc::timed_out);
+    CHECK(Clock::now() - begin >= 3ms);
+}
+
+TEST_CASE_TEMPLATE("the argument and the owner reach the starter from any thread", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(0ns);
+    int owner = 0;
+    int argument = 0;
+    struct Seen {
+        static void start(Aio& aio) noexcept {
+            *static_cast<int*>(provider::owner(aio)) += 1;
+            *static_cast<int*>(provider::argument(aio)) += 10;
+            provider::finish(aio);
+        }
+    };
+    Operation operation(engine);
+    const auto submit = [&] {
+        provider::submit(engine, operation.aio, &Seen::start, &owner, &argument);
+    };
+    submit();
+    CHECK(!operation.aio.wait());
+    std::thread(submit).join();
+    CHECK(!operation.aio.wait());
+    CHECK(owner == 2);
+    CHECK(argument == 20);
+}
+
+TEST_CASE("a queue of Aios keeps order and lets go of any of them") {
+    Engine engine(options_on(KernelKind::poll));
+    std::vector<std::unique_ptr<Aio>> aios;
+    for (int i = 0; i < 5; ++i)
+        aios.push_back(std::make_unique<Aio>(engine));
+    AioQueue queue;
+    CHECK(queue.empty());
+    CHECK(queue.pop() == nullptr);
+    for (const auto& aio : aios)
+        queue.push(*aio);
+    CHECK(queue.front() == aios[0].get());
+    CHECK(AioQueue::next(*aios[0]) == aios[1].get());
+    CHECK(AioQueue::next(*aios[4]) == nullptr);
+    queue.remove(*aios[2]);
+    queue.remove(*aios[4]);
+    queue.remove(*aios[0]);
+    CHECK(queue.front() == aios[1].get());
+    queue.push(*aios[0]);
+    CHECK(queue.pop() == aios[1].get());
+    CHECK(queue.pop() == aios[3].get());
+    CHECK(queue.pop() == aios[0].get());
+    CHECK(queue.pop() == nullptr);
+    CHECK(queue.empty());
+}
+
+TEST_CASE("submitting a busy Aio to a provider returns false or stops a debug build (W-48)") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        Engine engine(options_on(KernelKind::poll));
+        Turnstile turnstile(engine);
+        int first = 0;
+        int second = 0;
+        Operation busy(engine);
+        if (!turnstile.wait(busy.aio, &first)) return "the first was refused";
+        if (turnstile.wait(busy.aio, &second)) return "the second was accepted";
+        turnstile.pass();
+        engine.run_once(0ns);
+        if (busy.ended() != success(0)) return "the first was harmed";
+        return first == 1 && second == 0 ? "" : "the second ran";
+    });
+    INFO(end.output);
+    if (kMisuseStops) {
+        CHECK(end.signal == SIGABRT);
+    } else {
+        CHECK(end.well());
+    }
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,99 @@
+// An engine on a simulated kernel: that the two fit together, as a user's test would use them.
+#include <uaio/engine.h>
+#include <uaio/local.h>
+#include <uaio/sim.h>
+#include <uaio/tcp.h>
+
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST_CASE("sim engine: a listener, a peer and an answer, in virtual time") {
+    SimKernel kernel(7, {.delay_min = milliseconds(1), .delay_max = milliseconds(20)});
+    {
+        Engine engine(kernel);
+        CHECK(engine.now() == kernel.now());
+        CHECK(engine.fd() == -1);
+        CHECK(std::string(engine.kernel_reason()).find("seed 7") != std::string::npos);
+        tcp::Listener listener(engine, Endpoint::loopback(0));
+        SimPeer& peer = kernel.connect_peer(listener.local().port());
+        StreamPtr stream;
+        Aio aio(engine);
+        listener.accept(aio, stream);
+        REQUIRE_FALSE(aio.wait());
+
+        peer.send("question");
+        char bytes[8];
+        REQUIRE_FALSE(aio.set_iov(bytes, sizeof bytes));
+        stream->read_all(aio);
+        CHECK_FALSE(aio.wait());
+        CHECK(std::string(bytes, 8) == "question");
+
+        const std::string answer(1 << 20, 'a');
+        REQUIRE_FALSE(aio.set_iov(answer.data(), answer.size()));
+        stream->write_all(aio);
+        CHECK_FALSE(aio.wait());
+        CHECK(aio.count() == answer.size());
+        stream.reset();
+        engine.run_once(milliseconds(100));
+        kernel.advance(milliseconds(100));
+        CHECK(peer.received() == answer);
+        CHECK(peer.saw_fin());
+    }
+    CHECK(kernel.open_descriptors() == 0);
+    CHECK(kernel.pending_operations() == 0);
+    CHECK(kernel.counters().without_nosignal == 0);
+}
+
+TEST_CASE("sim engine: a connect meets a simulated server, and a deadline that comes true") {
+    SimKernel kernel(1);
+    {
+        Engine engine(kernel);
+        SimListener& server = kernel.listen_peer();
+        server.read_nothing();
+        server.set_window(1000);
+        StreamPtr stream;
+        Aio aio(engine);
+        tcp::connect(Endpoint::loopback(server.port()), {}, aio, stream);
+        REQUIRE_FALSE(aio.wait());
+        const std::string bytes(5000, 'x');
+        REQUIRE_FALSE(aio.set_iov(bytes.data(), bytes.size()));
+        aio.set_timeout(std::chrono::hours(1));
+        const Clock::time_point start = kernel.now();
+        stream->write_all(aio);
+        CHECK(aio.wait() == Errc::timed_out);
+        CHECK(aio.count() == 1000);
+        CHECK(kernel.now() == start + std::chrono::hours(1));
+    }
+    CHECK(kernel.open_descriptors() == 0);
+    CHECK(kernel.pending_operations() == 0);
+}
+
+TEST_CASE("sim engine: a path of the simulated kernel is no file") {
+    SimKernel kernel(1);
+    {
+        Engine engine(kernel);
+        local::Listener listener(engine, "/no/such/folder/socket");
+        SimPeer& peer = kernel.connect_peer("/no/such/folder/socket");
+        StreamPtr stream;
+        Aio aio(engine);
+        listener.accept(aio, stream);
+        REQUIRE_FALSE(aio.wait());
+        char bytes[2];
+        REQUIRE_FALSE(aio.set_iov(bytes, sizeof bytes));
+        peer.send("ok");
+        stream->read_all(aio);
+        CHECK_FALSE(aio.wait());
+    }
+    CHECK(kernel.open_descriptors() == 0);
+}
+
+}  // namespace
+}  // namespace uaio

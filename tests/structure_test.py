@@ -1,0 +1,448 @@
+#!/usr/bin/env python3
+"""The shape of the tree, as docs/architecture.md draws it, as tests.
+
+    tests/structure_test.py [BUILD]        the build folder is not needed
+
+Prints a line a case for tests/run.py. Every rule is also tried on a small tree with a violation
+planted in it, so that a rule that finds nothing is known to be able to.
+"""
+
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# ---- the picture: what lies where, and what it may include. Arrows run down only. ----
+
+# A layer for each folder; the longest match decides, a name with a slash at its end is a folder.
+LAYER_OF = {
+    "aio/": "aio",
+    "engine/kernel/": "kernel",
+    "engine/kernel/features": "features",
+    "engine/": "engine",
+    "transport/": "stream",
+    "transport/dialer": "dialer",
+    "transport/easy": "easy",
+    "transport/socket/": "socket",
+    "transport/tls/": "tls",
+    "transport/http/": "http",
+    "transport/http/syntax": "http_syntax",
+    "transport/http/head_parser": "http_syntax",
+    "transport/http/chunked": "http_syntax",
+    "transport/proxy/": "proxy",
+    "tools/": "tools",
+    "examples/": "examples",
+    "bench/": "bench",
+    "tests/": "tests",
+}
+
+# The public headers belong to the layer that implements them.
+PUBLIC_LAYER = {
+    "config": "aio",
+    "error": "aio",
+    "iov_cursor": "aio",
+    "aio": "aio",
+    "provider": "aio",
+    "engine": "engine_api",
+    "buffers": "engine_api",
+    "await": "await",
+    "task": "await",
+    "sim": "kernel",
+    "stream": "stream",
+    "endpoint": "socket",
+    "tcp": "socket",
+    "local": "socket",
+    "udp": "socket",
+    "tls": "tls",
+    "http": "http",
+    "proxy": "proxy",
+    "easy": "easy",
+}
+
+STREAM_AND_BELOW = ["aio", "engine_api", "features", "engine", "stream"]
+LIBRARY = STREAM_AND_BELOW + ["kernel", "socket", "tls", "http_syntax", "http", "proxy", "easy",
+                              "await"]
+
+# Beside itself, what a layer may include.
+MAY_INCLUDE = {
+    "aio": [],
+    "engine_api": ["aio"],
+    "features": ["aio", "kernel"],
+    "kernel": ["aio", "engine_api", "features"],
+    "engine": ["aio", "engine_api", "features", "kernel"],
+    "await": ["aio", "engine_api", "stream"],
+    "stream": ["aio", "engine_api", "features", "engine"],
+    "socket": STREAM_AND_BELOW,
+    "tls": STREAM_AND_BELOW,
+    "http_syntax": ["aio"],
+    "http": STREAM_AND_BELOW + ["http_syntax"],
+    "proxy": STREAM_AND_BELOW + ["http_syntax"],
+    "dialer": STREAM_AND_BELOW + ["socket", "tls", "proxy"],
+    "easy": STREAM_AND_BELOW + ["socket", "tls", "proxy", "dialer"],
+    "tools": LIBRARY,
+    "examples": LIBRARY,
+    "bench": LIBRARY,
+    "tests": LIBRARY + ["bench"],
+}
+
+# liburing is known to the engine and to the files that fill SQEs; OpenSSL to the tls folder.
+LIBURING_FOLDERS = ("engine/", "transport/socket/", "tests/", "bench/")
+OPENSSL_FOLDERS = ("transport/tls/", "tests/", "bench/")
+
+TOP_LEVEL = {
+    "include", "aio", "engine", "transport", "bench", "tests", "examples", "tools", "docs",
+    "packaging", ".ci", "dev", "meson.build", "meson_options.txt", "README.md", "LICENSE",
+    "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".clang-format", ".clang-tidy",
+    ".editorconfig", ".gitignore",
+}
+
+FILE_LINES = 500
+FUNCTION_LINES = 70
+COLUMNS = 100
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+class Tree:
+    """The files of a work tree that belong to the project: those of git, ignored ones left out."""
+
+    def __init__(self, root, names=None):
+        self.root = root
+        self.names = sorted(names if names is not None else listed(root))
+        self.cpp = [name for name in self.names if name.endswith((".h", ".cc"))]
+        self.code = self.cpp + [name for name in self.names
+                                if name.endswith((".py", ".sh", "meson.build", ".in"))
+                                or name in ("dev", ".ci/run", "meson_options.txt")]
+
+    def text(self, name):
+        return (self.root / name).read_text(errors="replace")
+
+    def lines(self, name):
+        return self.text(name).splitlines()
+
+    def includes(self, name):
+        """(line, "<" or a quote, path) of each include."""
+        text = self.text(name)
+        return [(text.count("\n", 0, match.start(1)) + 1, match.group(1), match.group(2))
+                for match in INCLUDE.finditer(text)]
+
+
+def listed(root):
+    command = ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard"]
+    git = (subprocess.run(command, capture_output=True, text=True, check=False)
+           if shutil.which("git") and (root / ".git").exists() else None)
+    if git and git.returncode == 0:
+        return [name for name in git.stdout.splitlines() if (root / name).is_file()]
+    names = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+    return [name for name in names if not re.match(r"build|\.git/|subprojects/.*/", name)]
+
+
+def layer_of(name):
+    public = re.match(r"include/uaio/(\w+)\.h", name)
+    if public:
+        return PUBLIC_LAYER.get(public.group(1))
+    best = ""
+    for prefix in LAYER_OF:
+        hit = name.startswith(prefix) if prefix.endswith("/") else (
+            re.match(re.escape(prefix) + r"[_.]", name))
+        if hit and len(prefix) > len(best):
+            best = prefix
+    return LAYER_OF.get(best)
+
+
+# ---- the rules: each returns what breaks it, a line each ----
+
+def arrows_run_down(tree):
+    for name in tree.cpp:
+        source = layer_of(name)
+        if source is None:
+            yield f"{name} is in no layer: add it to the table in tests/structure_test.py"
+            continue
+        for line, kind, path in tree.includes(name):
+            if kind == "<" and not path.startswith("uaio/"):
+                continue
+            target = layer_of("include/" + path if kind == "<" else path)
+            if target is None:
+                yield f"{name}:{line}: {path} is in no layer"
+            elif target != source and target not in MAY_INCLUDE[source]:
+                yield f"{name}:{line}: {source} includes {target} ({path})"
+
+
+def includes_have_no_cycle(tree):
+    graph = {}
+    for name in tree.cpp:
+        targets = ["include/" + path if kind == "<" else path
+                   for _, kind, path in tree.includes(name)]
+        graph[name] = [target for target in targets if target in tree.cpp]
+    done, way = set(), []
+
+    def visit(name):
+        if name in way:
+            yield "a cycle: " + " -> ".join(way[way.index(name):] + [name])
+        elif name not in done:
+            way.append(name)
+            for target in graph[name]:
+                yield from visit(target)
+            way.pop()
+            done.add(name)
+
+    for name in graph:
+        yield from visit(name)
+
+
+def public_headers_stand_alone(tree):
+    for name in tree.cpp:
+        for line, kind, path in tree.includes(name):
+            if name.startswith("include/") and kind == '"':
+                yield f"{name}:{line}: a public header includes {path}, which is not installed"
+            if name.startswith("examples/") and kind == '"':
+                yield f"{name}:{line}: an example includes {path}, which a user does not have"
+
+
+def liburing_stays_where_sqes_are_filled(tree):
+    for name in tree.cpp:
+        for line, _, path in tree.includes(name):
+            if not re.match(r"liburing|linux/io_uring", path):
+                continue
+            if not name.startswith(LIBURING_FOLDERS):
+                yield f"{name}:{line}: includes {path}"
+            elif name.startswith("transport/") and not re.search(
+                    r"io_uring_(prep_|sqe\b)", tree.text(name)):
+                yield f"{name}:{line}: includes {path} and fills no SQE"
+
+
+def openssl_stays_in_tls(tree):
+    for name in tree.cpp:
+        for line, _, path in tree.includes(name):
+            if path.startswith("openssl/") and not name.startswith(OPENSSL_FOLDERS):
+                yield f"{name}:{line}: includes {path}"
+
+
+def only_easy_includes_the_dialer(tree):
+    for name in tree.cpp:
+        for line, _, path in tree.includes(name):
+            above = layer_of(name) in ("easy", "dialer", "tests")
+            if re.search(r"\bdialer\.h$", path) and not above:
+                yield f"{name}:{line}: includes {path}"
+
+
+def files_are_short(tree):
+    for name in tree.code:
+        count = len(tree.lines(name))
+        if count > FILE_LINES:
+            yield f"{name}: {count} lines, at most {FILE_LINES}"
+
+
+def lines_are_short(tree):
+    for name in tree.code:
+        for number, line in enumerate(tree.lines(name), 1):
+            if len(line) > COLUMNS:
+                yield f"{name}:{number}: {len(line)} columns, at most {COLUMNS}"
+
+
+def functions_are_short(tree):
+    names = [name for name in tree.code if name.endswith((".h", ".cc", ".py"))]
+    ctags = subprocess.run(
+        ["ctags", "-f", "-", "--map-C++=+.h", "--fields=+ne", "--kinds-C++=f", "--kinds-Python=fm",
+         *names], cwd=tree.root, capture_output=True, text=True, check=True)
+    for tag in ctags.stdout.splitlines():
+        function, name, *_ = tag.split("\t")
+        first, last = re.search(r"\tline:(\d+)", tag), re.search(r"\tend:(\d+)", tag)
+        if first and last and int(last[1]) - int(first[1]) + 1 > FUNCTION_LINES:
+            yield (f"{name}:{first[1]}: {function} has {int(last[1]) - int(first[1]) + 1} lines, "
+                   f"at most {FUNCTION_LINES}")
+    for name in tree.cpp:  # ctags takes no test case for a function
+        first = None
+        for number, line in enumerate(tree.lines(name), 1):
+            if line.startswith("TEST_CASE"):
+                first = number
+            elif line == "}" and first:
+                if number - first + 1 > FUNCTION_LINES:
+                    yield f"{name}:{first}: a test case has {number - first + 1} lines"
+                first = None
+
+
+def tests_never_sleep(tree):
+    for name in tree.cpp:
+        if not name.startswith("tests/"):
+            continue
+        for number, line in enumerate(tree.lines(name), 1):
+            if re.search(r"(?<![.>\w])(u?sleep|nanosleep|clock_nanosleep|nng_msleep)\s*\("
+                         r"|\bthis_thread::sleep", line.split("//")[0]):
+                yield f"{name}:{number}: sleeps"
+
+
+def nothing_is_left_to_do(tree):
+    marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    for name in tree.names:
+        for number, line in enumerate(tree.lines(name), 1):
+            if marks.search(line):
+                yield f"{name}:{number}: {line.strip()}"
+
+
+def headers_open_with_a_paragraph(tree):
+    for name in tree.cpp:
+        lines = tree.lines(name)
+        if not name.endswith(".h"):
+            continue
+        if not lines or not lines[0].startswith("//"):
+            yield f"{name}: does not say what it is"
+        if "#pragma once" not in lines:
+            yield f"{name}: has no #pragma once"
+
+
+def the_top_is_as_drawn(tree):
+    for entry in sorted({name.split("/")[0] for name in tree.names} - TOP_LEVEL):
+        yield f"{entry}: not in docs/architecture.md"
+
+
+def every_source_is_built(tree):
+    for name in tree.names:
+        if not name.endswith(".cc") or name.startswith("tests/consumers/"):
+            continue
+        folder = Path(name).parent
+        builds = []  # that of the folder itself or of a folder above names the file
+        while not builds and folder != Path("."):
+            build = str(folder / "meson.build")
+            if build in tree.names:
+                builds.append(build)
+            else:
+                folder = folder.parent
+        text = tree.text(builds[0]) if builds else ""
+        path = str(Path(name).relative_to(folder))
+        if "run_command" not in text and f"'{path}'" not in text:
+            yield f"{name}: in no meson.build"
+
+
+# ---- a violation for each rule: file names, their text, and the file that must be named ----
+
+PLANTED = {
+    arrows_run_down: ({"aio/a.cc": '#include "engine/engine_core.h"\n'}, "aio/a.cc:1"),
+    includes_have_no_cycle: ({"aio/a.h": '#include "aio/b.h"\n', "aio/b.h": '#include "aio/a.h"\n'},
+                             "aio/a.h -> aio/b.h -> aio/a.h"),
+    public_headers_stand_alone: ({"include/uaio/aio.h": '#include "aio/error.h"\n'}, "aio.h:1"),
+    liburing_stays_where_sqes_are_filled: ({"aio/a.cc": "\n#include <liburing.h>\n"}, "aio/a.cc:2"),
+    openssl_stays_in_tls: ({"transport/http/a.cc": "#include <openssl/ssl.h>\n"}, "http/a.cc:1"),
+    only_easy_includes_the_dialer: ({"tools/a.cc": '#include "transport/dialer.h"\n'},
+                                    "tools/a.cc:1"),
+    files_are_short: ({"aio/a.cc": "\n" * 501}, "501 lines"),
+    lines_are_short: ({"aio/a.cc": "//" + "x" * 99 + "\n"}, "aio/a.cc:1"),
+    functions_are_short: ({"aio/a.cc": "int f() {\n" + "f();\n" * 69 + "}\n"}, "f has 71 lines"),
+    tests_never_sleep: ({"tests/a_test.cc": "void f() { usleep(3); }\n"}, "tests/a_test.cc:1"),
+    nothing_is_left_to_do: ({"aio/a.cc": "// TO" + "DO: more\n"}, "aio/a.cc:1"),
+    headers_open_with_a_paragraph: ({"aio/a.h": "#pragma once\n"}, "aio/a.h"),
+    the_top_is_as_drawn: ({"misc/a.cc": "\n"}, "misc"),
+    every_source_is_built: ({"aio/a.cc": "\n", "aio/b.cc": "\n",
+                             "aio/meson.build": "uaio_sources += files('b.cc')\n"}, "aio/a.cc"),
+}
+
+# The same again for single arrows of the picture that are easily lost.
+FORBIDDEN_ARROWS = [
+    ("transport/http/a.cc", '#include "transport/socket/tcp.h"'),
+    ("transport/http/a.cc", '#include "transport/tls/stream.h"'),
+    ("transport/http/a.cc", "#include <uaio/tcp.h>"),
+    ("transport/tls/a.cc", '#include "transport/socket/stream.h"'),
+    ("transport/http/head_parser.cc", '#include "engine/engine_core.h"'),
+    ("transport/http/client.cc", '#include "transport/dialer.h"'),
+    ("transport/stream.cc", '#include "transport/socket/endpoint.h"'),
+    ("engine/engine.cc", '#include "transport/stream.h"'),
+    ("engine/kernel/linux.cc", '#include "engine/engine_core.h"'),
+    ("include/uaio/aio.h", "#include <uaio/engine.h>"),
+    ("examples/a.cc", '#include "tests/support/pipe.h"'),
+]
+
+
+def say(name, violations):
+    violations = list(violations)
+    for violation in violations:
+        print(f"  {violation}")
+    print(f"not ok {name}: {len(violations)} found" if violations else f"ok {name}", flush=True)
+    return not violations
+
+
+def sentence(rule):
+    return rule.__name__.replace("_", " ")
+
+
+def check_rules(tree):
+    have_ctags = shutil.which("ctags") is not None
+    passed = True
+    for rule, (files, named) in PLANTED.items():
+        if rule is functions_are_short and not have_ctags:
+            print(f"skip {sentence(rule)}: universal-ctags is not installed")
+            continue
+        passed &= say(sentence(rule), rule(tree))
+        with tempfile.TemporaryDirectory() as folder:
+            found = "\n".join(rule(planted_tree(Path(folder), files)))
+            missed = [] if named in found else [f"{named} is not in: {found or 'nothing'}"]
+        passed &= say(f"{sentence(rule)}, and a planted violation is found", missed)
+    missed = []
+    for name, text in FORBIDDEN_ARROWS:
+        with tempfile.TemporaryDirectory() as folder:
+            tree = planted_tree(Path(folder), {name: text})
+            missed += [] if list(arrows_run_down(tree)) else [f"{name}: {text}"]
+    return passed & say("every forbidden arrow is found", missed)
+
+
+def planted_tree(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Tree(folder, list(files))
+
+
+# ---- each public header compiles alone ----
+
+def write_config(folder):
+    """<uaio/config.h> with the defaults of meson_options.txt, as configure_file would write it."""
+    options = re.findall(r"option\('(\w+)'.*?value: ([\w]+)",
+                         (ROOT / "meson_options.txt").read_text(), re.DOTALL)
+    text = (ROOT / "include/uaio/config.h.in").read_text()
+    for name, value in options:
+        text = text.replace(f"@{name.upper()}@", value)
+    (folder / "uaio").mkdir()
+    (folder / "uaio/config.h").write_text(text)
+
+
+def compile_alone(compiler, header, config):
+    command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++",
+               "-I", str(ROOT / "include"), "-I", str(config), "-"]
+    twice = f"#include <uaio/{header}>\n" * 2
+    run = subprocess.run(command, input=twice, capture_output=True, text=True, check=False)
+    return [line for line in run.stderr.splitlines() if "error" in line][:5] or (
+        ["exit status %d" % run.returncode] if run.returncode else [])
+
+
+def check_public_headers():
+    headers = sorted(path.name for path in (ROOT / "include/uaio").glob("*.h")) + ["config.h"]
+    # clang before 15 knows no std::coroutine_traits.
+    clang = next(filter(shutil.which, ("clang++-19", "clang++-16")), None)
+    compilers = ["g++"] + ([clang] if clang else [])
+    passed = True
+    with tempfile.TemporaryDirectory() as folder:
+        write_config(Path(folder))
+        jobs = [(compiler, header) for compiler in compilers for header in headers]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = pool.map(lambda job: compile_alone(*job, Path(folder)), jobs)
+        for (compiler, header), errors in zip(jobs, results):
+            passed &= say(f"<uaio/{header}> compiles alone with {compiler}", errors)
+        Path(folder, "uaio/broken.h").write_text("inline std::size_t f() { return 0; }\n")
+        missed = [] if compile_alone("g++", "broken.h", Path(folder)) else ["it compiled"]
+    return passed & say("a header that does not compile alone is found", missed)
+
+
+def main():
+    rules = check_rules(Tree(ROOT))
+    headers = check_public_headers()
+    return 0 if rules and headers else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+#include "tests/support/allocations.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define UAIO_COUNTS_ALLOCATIONS 1
+#endif
+
+namespace {
+
+// In the program itself, so that their first use allocates nothing (ELF TLS, initial-exec).
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t thread_count = 0;
+constinit std::atomic<std::int64_t> live_count{0};
+
+}  // namespace
+
+#ifdef UAIO_COUNTS_ALLOCATIONS
+
+// glibc's own names for what is replaced here (malloc(3), "Replacing malloc" in glibc's manual).
+extern "C" {
+void* __libc_malloc(std::size_t) noexcept;
+void* __libc_calloc(std::size_t, std::size_t) noexcept;
+void* __libc_realloc(void*, std::size_t) noexcept;
+void* __libc_memalign(std::size_t, std::size_t) noexcept;
+void __libc_free(void*) noexcept;
+
+static void* counted(void* block) noexcept {
+    if (block) {
+        ++thread_count;
+        live_count.fetch_add(1, std::memory_order_relaxed);
+    }
+    return block;
+}
+
+void* malloc(std::size_t size) noexcept { return counted(__libc_malloc(size)); }
+void* calloc(std::size_t number, std::size_t size) noexcept {
+    return counted(__libc_calloc(number, size));
+}
+void* realloc(void* old, std::size_t size) noexcept {
+    void* const block = __libc_realloc(old, size);
+    if (!old) return counted(block);
+    if (block) ++thread_count;
+    if (!block && size == 0) live_count.fetch_sub(1, std::memory_order_relaxed);
+    return block;
+}
+void* memalign(std::size_t alignment, std::size_t size) noexcept {
+    return counted(__libc_memalign(alignment, size));
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    return counted(__libc_memalign(alignment, size));
+}
+int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept {
+    void* const block = counted(__libc_memalign(alignment, size));
+    if (!block) return ENOMEM;
+    *out = block;
+    return 0;
+}
+void free(void* block) noexcept {
+    if (block) live_count.fetch_sub(1, std::memory_order_relaxed);
+    __libc_free(block);
+}
+}
+
+#endif
+
+namespace uaio {
+
+bool allocations_are_counted() noexcept {
+    const std::uint64_t before = thread_count;
+    // Through a volatile pointer, or the compiler leaves the pair out.
+    void* volatile block = std::malloc(1);
+    std::free(block);
+    return thread_count != before;
+}
+
+std::uint64_t thread_allocations() noexcept { return thread_count; }
+
+std::int64_t live_allocations() noexcept { return live_count.load(std::memory_order_relaxed); }
+
+}  // namespace uaio

@@ -1,0 +1,18 @@
+// Counts the memory blocks that a test takes from the heap, by standing in for malloc(3), on which
+// operator new rests. Not under sanitizers, which bring a malloc of their own.
+#pragma once
+
+#include <cstdint>
+
+namespace uaio {
+
+// True if the counts below count. False under sanitizers and valgrind.
+bool allocations_are_counted() noexcept;
+
+// Blocks that this thread has allocated since it started.
+std::uint64_t thread_allocations() noexcept;
+
+// Blocks of the whole process that are allocated and not freed.
+std::int64_t live_allocations() noexcept;
+
+}  // namespace uaio

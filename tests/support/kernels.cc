@@ -1,0 +1,39 @@
+#include "tests/support/kernels.h"
+
+#include <cstdio>
+#include <system_error>
+
+namespace uaio {
+namespace {
+
+bool linux_is_refused() {
+    static const bool refused = [] {
+        try {
+            EngineOptions options;
+            options.kernel = KernelKind::linux;
+            const Engine engine(options);
+            return false;
+        } catch (const std::system_error&) {
+            return true;
+        }
+    }();
+    return refused;
+}
+
+}  // namespace
+
+EngineOptions options_on(KernelKind kind, EngineOptions options) {
+    options.kernel = kind;
+    if (kind == KernelKind::linux && linux_is_refused()) {
+        report_skip("the kernel refuses io_uring");
+        options.kernel = KernelKind::poll;
+    }
+    return options;
+}
+
+void report_skip(const char* why) {
+    std::printf("SKIP %s: %s\n", doctest::getContextOptions()->currentTest->m_name, why);
+    std::fflush(stdout);
+}
+
+}  // namespace uaio

@@ -1,0 +1,45 @@
+// Which kernels a test runs on: TEST_CASE_TEMPLATE("...", Kernel, OnLinux, OnPoll) runs it once on
+// io_uring and once on epoll. Also how long a test waits for what has to happen. Any thread.
+#pragma once
+
+#include <uaio/engine.h>
+
+#include <chrono>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+
+struct OnLinux {
+    static constexpr KernelKind kKind = KernelKind::linux;
+};
+struct OnPoll {
+    static constexpr KernelKind kKind = KernelKind::poll;
+};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+#ifdef NDEBUG
+inline constexpr bool kMisuseStops = false;
+#else
+inline constexpr bool kMisuseStops = true;  // builds for development stop where a program is wrong
+#endif
+
+// No test waits longer for something that has to happen.
+inline constexpr std::chrono::seconds kPatience{kSanitized ? 60 : 20};
+
+// The same options on `kind`. Where io_uring is refused the test runs on epoll instead, and tells
+// tests/run.py that it was skipped.
+EngineOptions options_on(KernelKind kind, EngineOptions options = {});
+
+// Tells tests/run.py that the running test could not do its work.
+void report_skip(const char* why);
+
+}  // namespace uaio
+
+TYPE_TO_STRING_AS("linux", uaio::OnLinux);
+TYPE_TO_STRING_AS("poll", uaio::OnPoll);

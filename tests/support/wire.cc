@@ -1,0 +1,107 @@
+#include "tests/support/wire.h"
+
+#include <uaio/local.h>
+#include <uaio/tcp.h>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <ostream>
+
+namespace uaio {
+namespace {
+
+constexpr int kSmallSendBuffer = 32 * 1024;
+constexpr int kSmallReceiveBuffer = 16 * 1024;
+constexpr std::chrono::milliseconds kTurn{1};
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Ended& ended) {
+    return out << ended.calls << " calls, " << ended.error.message() << " (" << ended.error << "), "
+               << ended.count << " bytes";
+}
+
+Wire::Wire(KernelKind kind, const WireOptions& options)
+    : engine_(options_on(kind, options.engine)) {
+    StreamOptions stream = options.stream;
+    if (!options.large_buffers) stream.send_buffer = kSmallSendBuffer;
+    const int receive_buffer = options.large_buffers ? 0 : kSmallReceiveBuffer;
+    StreamPtr accepted;
+    Operation accept(engine_);
+    if (options.unix_socket) {
+        local::Listener listener(engine_, fresh_abstract_name(), {.stream = stream});
+        listener.accept(accept.aio, accepted);
+        peer_.emplace(RawPeer::connect_local(listener.path()));
+        REQUIRE(run_until_done(accept));
+    } else {
+        tcp::ListenOptions listen;
+        listen.stream = stream;
+        tcp::Listener listener(engine_, Endpoint::loopback(0), listen);
+        listener.accept(accept.aio, accepted);
+        peer_.emplace(RawPeer::connect_tcp(listener.local(), receive_buffer));
+        REQUIRE(run_until_done(accept));
+    }
+    REQUIRE(accept.ended() == success(0));
+    connection_.emplace(std::move(accepted));
+}
+
+bool Wire::run_until(const std::function<bool()>& done) {
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (!done()) {
+        if (Clock::now() > limit) return false;
+        engine_.run_once(kTurn);
+    }
+    return true;
+}
+
+bool Wire::run_until_blocked() {
+    return run_until([this] {
+        pollfd entry{connection_->stream().native_handle(), POLLOUT, 0};
+        return peer_->unread() > 0 && ::poll(&entry, 1, 0) == 0;
+    });
+}
+
+void Wire::run_some() {
+    for (int turn = 0; turn < 10; ++turn)
+        engine_.run_once(kTurn);
+}
+
+const std::string& Wire::receive(std::size_t total) {
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (peer_->received().size() < total && peer_->end() == RawPeer::End::open) {
+        const bool moved = peer_->read_some(total - peer_->received().size()) > 0;
+        engine_.run_once(moved ? std::chrono::nanoseconds::zero() : kTurn);
+        REQUIRE(Clock::now() < limit);
+    }
+    return peer_->received();
+}
+
+Ended Wire::follow_up() {
+    Operation write(engine_, "tail");
+    connection_->write_all(write.aio);
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (!write.done()) {
+        peer_->read_some();
+        engine_.run_once(kTurn);
+        REQUIRE(Clock::now() < limit);
+    }
+    return write.ended();
+}
+
+std::vector<iovec> entries_of(std::string_view bytes, std::size_t entries) {
+    std::vector<iovec> vector;
+    const std::size_t part = bytes.size() / entries;
+    for (std::size_t i = 0; i < entries; ++i) {
+        const std::size_t size = i + 1 < entries ? part : bytes.size() - i * part;
+        vector.push_back({const_cast<char*>(bytes.data()) + i * part, size});
+    }
+    return vector;
+}
+
+std::string fresh_abstract_name() {
+    static std::atomic<unsigned> next{0};
+    return "@uaio-test-" + std::to_string(::getpid()) + "-" + std::to_string(next.fetch_add(1));
+}
+
+}  // namespace uaio

@@ -1,0 +1,122 @@
+// A connection to try things on: an engine that this thread runs, an http::Connection on it, and a
+// RawPeer at the far end, joined by real sockets on loopback. Buffers are small unless asked
+// otherwise, so that kBlocking bytes never fit. For one thread.
+#pragma once
+
+#include <uaio/engine.h>
+#include <uaio/http.h>
+
+#include "tests/support/kernels.h"
+#include "tests/support/raw_peer.h"
+
+#include <atomic>
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace uaio {
+
+// How an operation ended, and how often its callback ran.
+struct Ended {
+    unsigned calls = 0;
+    std::error_code error;
+    std::size_t count = 0;
+
+    bool operator==(const Ended&) const = default;
+};
+std::ostream& operator<<(std::ostream& out, const Ended& ended);
+
+// Its callback ran exactly once.
+inline Ended success(std::size_t count) { return {1, {}, count}; }
+inline Ended failure(std::error_code error, std::size_t count = 0) { return {1, error, count}; }
+inline const Ended kPending{};
+
+// An Aio that notes each run of its callback.
+class Operation {
+public:
+    explicit Operation(Engine& engine)
+        : aio(engine, [this](Aio& done) {
+              ended_.error = done.result();
+              ended_.count = done.count();
+              calls_.fetch_add(1, std::memory_order_release);
+          }) {}
+    // With a vector, that of `bytes`, which have to live as long.
+    Operation(Engine& engine, std::string_view bytes) : Operation(engine) {
+        REQUIRE(!aio.set_iov(bytes.data(), bytes.size()));
+    }
+
+    // Any thread.
+    bool done() const { return calls_.load(std::memory_order_acquire) > 0; }
+    // What the callbacks saw; kPending before the first.
+    Ended ended() const {
+        Ended result;
+        result.calls = calls_.load(std::memory_order_acquire);
+        if (result.calls == 0) return result;
+        result.error = ended_.error;
+        result.count = ended_.count;
+        return result;
+    }
+    void forget() { calls_ = 0; }
+
+private:
+    Ended ended_;
+    std::atomic<unsigned> calls_{0};
+
+public:
+    Aio aio;
+};
+
+struct WireOptions {
+    bool large_buffers = false;  // the system's own choice
+    bool unix_socket = false;
+    StreamOptions stream;
+    EngineOptions engine;
+};
+
+class Wire {
+public:
+    // More than the sockets between the two ends hold, so that a write of it stays in flight.
+    static constexpr std::size_t kBlocking = 1 << 20;
+    static constexpr std::size_t kBlockingLarge = 16 << 20;  // with large buffers
+
+    explicit Wire(KernelKind kind, const WireOptions& options = {});
+
+    Engine& engine() noexcept { return engine_; }
+    http::Connection& connection() noexcept { return *connection_; }
+    RawPeer& peer() noexcept { return *peer_; }
+    void drop_connection() { connection_.reset(); }
+
+    // Runs the engine until `done`; false when kPatience is over.
+    bool run_until(const std::function<bool()>& done);
+    bool run_until_done(const Operation& operation) {
+        return run_until([&] { return operation.done(); });
+    }
+    // Until the peer has bytes and the sockets take no more.
+    bool run_until_blocked();
+    // A few turns, in which what is ready happens; for what must not happen.
+    void run_some();
+
+    // Runs the engine while the peer reads, until it has `total` bytes or the stream ended.
+    const std::string& receive(std::size_t total);
+    // The same to the end of the stream.
+    const std::string& receive_to_end() { return receive(RawPeer::kEverything); }
+
+    // How a write_all of four bytes ends.
+    Ended follow_up();
+
+private:
+    Engine engine_;
+    std::optional<http::Connection> connection_;
+    std::optional<RawPeer> peer_;
+};
+
+// Cuts `bytes` into so many entries of about the same length.
+std::vector<iovec> entries_of(std::string_view bytes, std::size_t entries);
+
+// A name in the abstract namespace of unix sockets that no other test has.
+std::string fresh_abstract_name();
+
+}  // namespace uaio

@@ -1,0 +1,178 @@
+// Unix sockets: how listeners and connects treat names and files. What their streams do is in
+// stream_contract_test.cc.
+#include <uaio/local.h>
+
+#include "tests/support/wire.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+// A new folder, removed with the sockets in it.
+class Folder {
+public:
+    Folder() { REQUIRE(::mkdtemp(name_) != nullptr); }
+    ~Folder() {
+        ::unlink(path().c_str());
+        ::rmdir(name_);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    std::string path() const { return std::string(name_) + "/socket"; }
+
+private:
+    char name_[32] = "/tmp/uaio-test-XXXXXX";
+};
+
+bool exists(const std::string& path) {
+    struct stat status {};
+    return ::lstat(path.c_str(), &status) == 0;
+}
+
+Ended connect_to(Engine& engine, std::string_view path, StreamPtr& stream) {
+    Operation connect(engine);
+    local::connect(path, {}, connect.aio, stream);
+    static_cast<void>(connect.aio.wait());
+    return connect.ended();
+}
+
+TEST_CASE_TEMPLATE("both ends of a unix connection are streams", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    const Folder folder;
+    for (const std::string& path : {fresh_abstract_name(), folder.path()}) {
+        local::Listener listener(engine, path);
+        CHECK(listener.path() == path);
+        StreamPtr server;
+        StreamPtr client;
+        Operation accept(engine);
+        listener.accept(accept.aio, server);
+        CHECK(connect_to(engine, path, client) == success(0));
+        REQUIRE(!accept.aio.wait());
+        Operation write(engine, "hello");
+        client->write_all(write.aio);
+        std::string in(5, '\0');
+        Operation read(engine, in);
+        server->read_all(read.aio);
+        REQUIRE(!read.aio.wait());
+        CHECK(in == "hello");
+    }
+}
+
+TEST_CASE_TEMPLATE("the socket file exists as long as its listener", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    engine.run_once(std::chrono::nanoseconds::zero());  // from now on this is the engine's thread
+    const Folder folder;
+    {
+        const local::Listener listener(engine, folder.path());
+        CHECK(exists(folder.path()));
+    }
+    CHECK(!exists(folder.path()));
+    local::Listener again(engine, folder.path());
+    CHECK(exists(folder.path()));
+    again.close();
+    CHECK(!exists(folder.path()));
+}
+
+TEST_CASE("a socket file that nobody listens on is replaced") {
+    Engine engine(options_on(KernelKind::poll));
+    const Folder folder;
+    {
+        // A server that died: the file stays.
+        const RawPeer dead(::socket(AF_UNIX, SOCK_STREAM, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        folder.path().copy(address.sun_path, sizeof address.sun_path - 1);
+        REQUIRE(::bind(dead.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    }
+    REQUIRE(exists(folder.path()));
+    local::ListenOptions keep;
+    keep.remove_stale = false;
+    CHECK_THROWS_AS(local::Listener(engine, folder.path(), keep), std::system_error);
+    const local::Listener listener(engine, folder.path());
+    StreamPtr client;
+    CHECK(connect_to(engine, folder.path(), client) == success(0));
+}
+
+TEST_CASE("a path in use is refused with its name") {
+    Engine engine(options_on(KernelKind::poll));
+    const Folder folder;
+    const local::Listener listener(engine, folder.path());
+    try {
+        const local::Listener second(engine, folder.path());
+        FAIL("it was not refused");
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == std::errc::address_in_use);
+        CHECK(std::string(error.what()).find(folder.path()) != std::string::npos);
+    }
+    // The one that was refused has not taken the file away.
+    StreamPtr client;
+    CHECK(connect_to(engine, folder.path(), client) == success(0));
+}
+
+TEST_CASE("a file that is no socket is not replaced") {
+    Engine engine(options_on(KernelKind::poll));
+    const Folder folder;
+    std::ofstream(folder.path()) << "precious";
+    CHECK_THROWS_AS(local::Listener(engine, folder.path()), std::system_error);
+    std::string text;
+    std::ifstream(folder.path()) >> text;
+    CHECK(text == "precious");
+}
+
+TEST_CASE("a path of 108 bytes or none is refused") {
+    Engine engine(options_on(KernelKind::poll));
+    StreamPtr client;
+    const std::string longest = "@" + std::string(106, 'x');
+    const local::Listener listener(engine, longest);
+    CHECK(connect_to(engine, longest, client) == success(0));
+    client.reset();
+    const std::string too_long = longest + "x";
+    try {
+        const local::Listener refused(engine, too_long);
+        FAIL("it was not refused");
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == std::errc::filename_too_long);
+    }
+    CHECK(connect_to(engine, too_long, client) == failure({ENAMETOOLONG, std::system_category()}));
+    CHECK_THROWS_AS(local::Listener(engine, ""), std::system_error);
+    CHECK(connect_to(engine, "", client) == failure(Errc::invalid_argument));
+    CHECK(!client);
+}
+
+TEST_CASE_TEMPLATE("a connect to a path without a server ends with its errno (X-5)", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    const Folder folder;
+    StreamPtr client;
+    CHECK(connect_to(engine, folder.path(), client) == failure({ENOENT, std::system_category()}));
+    CHECK(connect_to(engine, fresh_abstract_name(), client) ==
+          failure({ECONNREFUSED, std::system_category()}));
+    CHECK(!client);
+}
+
+TEST_CASE("an acceptor factory listens on the engine it is given") {
+    Engine engine(options_on(KernelKind::poll));
+    const std::string path = fresh_abstract_name();
+    const AcceptorFactory factory = local::acceptor(path);
+    const std::unique_ptr<Acceptor> acceptor = factory(engine);
+    StreamPtr server;
+    Operation accept(engine);
+    acceptor->accept(accept.aio, server);
+    StreamPtr client;
+    CHECK(connect_to(engine, path, client) == success(0));
+    REQUIRE(!accept.aio.wait());
+    CHECK(server);
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,260 @@
+// What every stream promises, on every kind of socket stream: tcp, unix, and with zero copy asked
+// for. Also writes that leave together.
+#include <uaio/stream.h>
+
+#include "tests/support/wire.h"
+
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+template <class Kernel, bool unix_socket, ZeroCopy zero_copy>
+struct Kind {
+    static WireOptions options() {
+        WireOptions result;
+        result.unix_socket = unix_socket;
+        result.stream.zero_copy = zero_copy;
+        return result;
+    }
+    static constexpr KernelKind kKind = Kernel::kKind;
+    static constexpr bool kUnix = unix_socket;
+};
+using TcpOnLinux = Kind<OnLinux, false, ZeroCopy::off>;
+using TcpOnPoll = Kind<OnPoll, false, ZeroCopy::off>;
+using UnixOnLinux = Kind<OnLinux, true, ZeroCopy::off>;
+using UnixOnPoll = Kind<OnPoll, true, ZeroCopy::off>;
+using ZeroCopyTcpOnLinux = Kind<OnLinux, false, ZeroCopy::on>;
+using ZeroCopyTcpOnPoll = Kind<OnPoll, false, ZeroCopy::on>;
+using ZeroCopyUnixOnLinux = Kind<OnLinux, true, ZeroCopy::on>;
+
+}  // namespace
+}  // namespace uaio
+
+TYPE_TO_STRING_AS("tcp on linux", uaio::TcpOnLinux);
+TYPE_TO_STRING_AS("tcp on poll", uaio::TcpOnPoll);
+TYPE_TO_STRING_AS("unix on linux", uaio::UnixOnLinux);
+TYPE_TO_STRING_AS("unix on poll", uaio::UnixOnPoll);
+TYPE_TO_STRING_AS("zero-copy tcp on linux", uaio::ZeroCopyTcpOnLinux);
+TYPE_TO_STRING_AS("zero-copy tcp on poll", uaio::ZeroCopyTcpOnPoll);
+TYPE_TO_STRING_AS("zero-copy unix on linux", uaio::ZeroCopyUnixOnLinux);
+
+namespace uaio {
+namespace {
+
+TEST_CASE_TEMPLATE("every stream writes a whole vector and reads one back", Kind, TcpOnLinux,
+                   TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
+                   ZeroCopyUnixOnLinux) {
+    Wire wire(Kind::kKind, Kind::options());
+    const std::string out = pattern(Wire::kBlocking);
+    for (std::size_t round = 1; round <= 3; ++round) {
+        Operation write(wire.engine());
+        REQUIRE(!write.aio.set_iov(entries_of(out, 8)));
+        wire.connection().write_all(write.aio);
+        CHECK(wire.receive(round * out.size()).substr((round - 1) * out.size()) == out);
+        REQUIRE(wire.run_until_done(write));
+        CHECK(write.ended() == success(out.size()));
+    }
+    std::string in(1000, '\0');
+    Operation read(wire.engine());
+    REQUIRE(!read.aio.set_iov(entries_of(in, 8)));
+    wire.connection().read_all(read.aio);
+    wire.peer().send(std::string_view(out).substr(0, 1000));
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(1000));
+    CHECK(in == out.substr(0, 1000));
+    CHECK(wire.engine().statistics().in_flight == 0);
+}
+
+TEST_CASE_TEMPLATE("every stream ends a write cut short with its exact count and closes", Kind,
+                   TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux,
+                   ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
+    for (const bool expires : {false, true}) {
+        Wire wire(Kind::kKind, Kind::options());
+        const std::string body = pattern(Wire::kBlocking);
+        Operation head(wire.engine(), body);
+        Operation queued(wire.engine(), "queued");
+        if (expires) head.aio.set_timeout(20ms);
+        wire.connection().write_all(head.aio);
+        wire.connection().write_all(queued.aio);
+        REQUIRE(wire.run_until_blocked());
+        if (!expires) head.aio.cancel();
+        REQUIRE(wire.run_until([&] { return wire.engine().statistics().cancels > 0; }));
+        wire.run_some();
+        // With zero copy the bytes are given back only as the peer takes them.
+        const std::string& got = wire.receive_to_end();
+        REQUIRE(wire.run_until([&] { return head.done() && queued.done(); }));
+        CHECK(wire.peer().end() == RawPeer::End::fin);
+        CHECK(got.size() > 0);
+        const Errc error = expires ? Errc::timed_out : Errc::canceled;
+        CHECK(head.ended() == failure(error, got.size()));
+        CHECK(body.starts_with(got));
+        CHECK(queued.ended() == failure(Errc::closed));
+        CHECK(wire.follow_up() == failure(Errc::closed));
+    }
+}
+
+TEST_CASE_TEMPLATE("every stream lets a queued write go without a trace", Kind, TcpOnLinux,
+                   TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
+                   ZeroCopyUnixOnLinux) {
+    Wire wire(Kind::kKind, Kind::options());
+    const std::string body = pattern(Wire::kBlocking);
+    Operation head(wire.engine(), body);
+    Operation queued(wire.engine(), "queued");
+    wire.connection().write_all(head.aio);
+    wire.connection().write_all(queued.aio);
+    REQUIRE(wire.run_until_blocked());
+    queued.aio.cancel();
+    REQUIRE(wire.run_until_done(queued));
+    CHECK(queued.ended() == failure(Errc::canceled));
+    CHECK(wire.receive(body.size()) == body);
+    REQUIRE(wire.run_until_done(head));
+    CHECK(head.ended() == success(body.size()));
+    CHECK(wire.follow_up() == success(4));
+    CHECK(wire.receive(body.size() + 4).substr(body.size()) == "tail");
+}
+
+TEST_CASE_TEMPLATE("every stream closes with what was taken delivered first", Kind, TcpOnLinux,
+                   TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
+                   ZeroCopyUnixOnLinux) {
+    Wire wire(Kind::kKind, Kind::options());
+    const std::string body = pattern(Wire::kBlocking);
+    Operation head(wire.engine(), body);
+    std::string in(10, '\0');
+    Operation read(wire.engine(), in);
+    wire.connection().read(read.aio);
+    wire.connection().write_all(head.aio);
+    REQUIRE(wire.run_until_blocked());
+    wire.connection().close();
+    const std::string& got = wire.receive_to_end();
+    REQUIRE(wire.run_until([&] { return head.done() && read.done(); }));
+    CHECK(wire.peer().end() == RawPeer::End::fin);
+    CHECK(head.ended() == failure(Errc::closed, got.size()));
+    CHECK(body.starts_with(got));
+    CHECK(read.ended() == failure(Errc::closed));
+}
+
+TEST_CASE_TEMPLATE("every stream tells the end of the peer's bytes from a reset", Kind, TcpOnLinux,
+                   TcpOnPoll, UnixOnLinux, UnixOnPoll) {
+    {
+        Wire wire(Kind::kKind, Kind::options());
+        std::string in(10, '\0');
+        Operation read(wire.engine(), in);
+        wire.connection().read_all(read.aio);
+        wire.peer().send("abc");
+        wire.peer().shutdown_write();
+        REQUIRE(wire.run_until_done(read));
+        CHECK(read.ended() == failure(Errc::end_of_stream, 3));
+        CHECK(wire.follow_up() == success(4));
+    }
+    Wire wire(Kind::kKind, Kind::options());
+    Operation write(wire.engine(), "unread");
+    wire.connection().write_all(write.aio);
+    REQUIRE(wire.run_until([&] { return wire.peer().unread() == 6; }));
+    std::string in(10, '\0');
+    Operation read(wire.engine(), in);
+    wire.connection().read(read.aio);
+    wire.run_some();
+    wire.peer().close();
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::connection_reset));
+    Operation late(wire.engine(), "late");
+    wire.connection().write_all(late.aio);
+    REQUIRE(wire.run_until_done(late));
+    CHECK(late.ended() == failure(Errc::connection_reset));
+}
+
+TEST_CASE_TEMPLATE("small writes that wait leave together, each with its own count", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(Wire::kBlocking);
+    const std::string small = pattern(100 * 99 / 2, 2);
+    Operation head(wire.engine(), body);
+    wire.connection().write_all(head.aio);
+    std::vector<std::unique_ptr<Operation>> writes;
+    for (std::size_t size = 0, at = 0; size < 100; at += size++) {
+        writes.push_back(
+            std::make_unique<Operation>(wire.engine(), std::string_view(small).substr(at, size)));
+        wire.connection().write_all(writes.back()->aio);
+    }
+    CHECK(wire.receive(body.size() + small.size()) == body + small);
+    REQUIRE(wire.run_until_done(*writes.back()));
+    for (std::size_t size = 0; size < 100; ++size)
+        CHECK(writes[size]->ended() == success(size));
+    CHECK(wire.engine().statistics().gathered_writes > 50);
+}
+
+// Writes of random sizes, of which some are cancelled or expire at random moments.
+void cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& bytes) {
+    std::vector<std::unique_ptr<Operation>> writes;
+    std::vector<std::string_view> contents;
+    std::size_t at = 0;
+    for (int i = 0; i < 60; ++i) {
+        const std::size_t size = random() % (i % 10 == 0 ? 60'000 : 3'000);
+        contents.push_back(std::string_view(bytes).substr(at, size));
+        at += size;
+        writes.push_back(std::make_unique<Operation>(wire.engine(), contents.back()));
+        if (random() % 8 == 0) writes.back()->aio.set_timeout(1us * (random() % 3000));
+        wire.connection().write_all(writes.back()->aio);
+        if (random() % 4 == 0) wire.engine().run_once(0ns);
+        if (random() % 4 == 0) writes[random() % writes.size()]->aio.cancel();
+        if (random() % 3 == 0) wire.peer().read_some(random() % 20'000);
+    }
+    const Clock::time_point limit = Clock::now() + kPatience;
+    const auto all_done = [&] {
+        return std::ranges::all_of(writes, [](const auto& write) { return write->done(); });
+    };
+    while (!all_done()) {
+        REQUIRE(Clock::now() < limit);
+        if (random() % 8 == 0) writes[random() % writes.size()]->aio.cancel();
+        wire.peer().read_some(random() % 60'000);
+        wire.engine().run_once(1ms);
+    }
+    std::string expected;
+    bool poisoned = false;
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        const Ended ended = writes[i]->ended();
+        CHECK(ended.calls == 1);
+        CHECK((ended.error || ended.count == contents[i].size()));
+        // Who failed with bytes out is the last to have any.
+        if (poisoned) CHECK(ended.count == 0);
+        if (ended.error && ended.count > 0) poisoned = true;
+        expected.append(contents[i].substr(0, ended.count));
+    }
+    wire.connection().close();
+    CHECK(wire.receive_to_end() == expected);
+}
+
+TEST_CASE_TEMPLATE("writes cut at random keep order and exact counts", Kind, TcpOnLinux, TcpOnPoll,
+                   UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
+                   ZeroCopyUnixOnLinux) {
+    const std::string bytes = pattern(60 * 60'000);
+    for (unsigned seed = 1; seed <= (kSanitized ? 10u : 40u); ++seed) {
+        CAPTURE(seed);
+        std::minstd_rand random(seed);
+        Wire wire(Kind::kKind, Kind::options());
+        cut_at_random(wire, random, bytes);
+        REQUIRE(wire.run_until([&] { return wire.engine().statistics().in_flight == 0; }));
+    }
+}
+
+TEST_CASE_TEMPLATE("an Aio of another engine ends with invalid_argument on its own engine", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Engine other(options_on(Kernel::kKind));
+    Operation write(other, "abc");
+    wire.connection().write_all(write.aio);
+    CHECK(write.aio.wait() == Errc::invalid_argument);
+    CHECK(write.ended() == failure(Errc::invalid_argument));
+    CHECK(wire.follow_up() == success(4));
+    CHECK(wire.receive(4) == "tail");
+}
+
+}  // namespace
+}  // namespace uaio

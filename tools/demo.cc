@@ -1,0 +1,196 @@
+// uaio-demo: the main job on real input. A server on loopback sends a real file to a real curl,
+// its body by http::Connection::write_all out of scattered buffers; first to a slow reader, then to
+// a fast one, both of which must end up with the same SHA-256. Then a third transfer is cancelled
+// half-way, and its count() must be what the peer received, to the byte. Exit status 1 if anything
+// of this does not hold. Needs curl, and head and sha256sum of coreutils.
+#include <uaio/engine.h>
+#include <uaio/tcp.h>
+
+#include "tools/demo_file.h"
+#include "tools/demo_process.h"
+#include "tools/demo_report.h"
+#include "tools/demo_server.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace uaio::demo {
+namespace {
+
+constexpr std::size_t kFileSize = (std::size_t{256} << 20) + 54'321;  // no round number
+constexpr std::size_t kSlowSize = (std::size_t{72} << 20) + 1'234;
+constexpr const char* kSlowRate = "8M";  // per second: nine seconds for kSlowSize
+constexpr std::size_t kWriteSize = std::size_t{4} << 20;
+constexpr std::size_t kEntrySize = 32 * 1024;
+
+void expect(bool holds, const std::string& otherwise) {
+    if (!holds) throw std::runtime_error(otherwise);
+}
+
+void expect_equal(std::uint64_t is, std::uint64_t wanted, const std::string& what) {
+    expect(is == wanted, what + ": " + grouped(is) + ", and not " + grouped(wanted));
+}
+
+class Demo {
+public:
+    Demo() : listener_(io_.engine(), Endpoint::loopback(0)), file_(kFileSize) {}
+
+    void run() {
+        const Engine& engine = io_.engine();
+        std::printf("kernel: %s (%s)\n",
+                    engine.kernel() == KernelKind::linux ? "io_uring" : "epoll and system calls",
+                    std::string(engine.kernel_reason()).c_str());
+        std::printf("file:   %s pseudo-random bytes\n", grouped(file_.bytes().size()).c_str());
+        fetch("slow reader", kSlowSize, {"--limit-rate", kSlowRate});
+        fetch("fast reader", kFileSize, {});
+        cancel_half_way();
+        std::printf(
+            "\n%s%s\n%s\n%s", Costs::head().c_str(), rows_.c_str(), facts_.c_str(),
+            "resubmitted: short writes whose rest was submitted again; a kernel that knows\n"
+            "MSG_WAITALL for sends makes none. calls/op: system calls for each operation.\n");
+    }
+
+private:
+    std::string url() const { return "http://" + listener_.local().to_string() + "/file"; }
+
+    // Has curl fetch the first `size` bytes of the file.
+    void fetch(const std::string& what, std::size_t size, std::vector<std::string> options) {
+        std::string wanted;
+        {
+            Progress progress("sha256sum of the file");
+            wanted = sha256_of(file_, size, [&] { progress.show(0); });
+        }
+        Answer answer;
+        answer.body = file_.bytes().first(size);
+        answer.write_size = kWriteSize;
+        answer.entry_size = kEntrySize;
+        Progress progress(what);
+        const Costs costs(io_.engine());
+        Serving serving(io_.engine(), listener_, answer);
+        const std::string got = curl(std::move(options), size, [&] {
+            progress.show(answer.sent.load(std::memory_order_relaxed));
+        });
+        serving.finish();
+        rows_ += costs.row(what, answer, progress.seconds());
+        expect(!answer.error, what + ": write_all ended with: " + strerror(answer.error));
+        expect_equal(answer.count, answer.head_size + size, what + ": the sum of all count()s");
+        expect(got == wanted, what + ": SHA-256 is " + got + ", and not " + wanted);
+        facts_ += "  " + what + ": SHA-256 equal on both ends, " + wanted.substr(0, 16) + "...\n";
+    }
+
+    // Runs curl with its output into sha256sum; gives the latter's word after `size` bytes.
+    std::string curl(std::vector<std::string> options, std::size_t size,
+                     const std::function<void()>& tick) {
+        Pipe bytes;
+        Pipe digest;
+        Pipe report;
+        options.insert(options.begin(),
+                       {"curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time",
+                        "40", "--write-out", "%{stderr}%{http_code} %{size_download}"});
+        options.push_back(url());
+        Child fetching(options, -1, bytes.write.get(), report.write.get());
+        Child sum({"sha256sum"}, bytes.read.get(), digest.write.get());
+        bytes.read.close();
+        bytes.write.close();
+        digest.write.close();
+        report.write.close();
+        const std::string said = read_to_end(digest.read, tick);
+        const std::string told = read_to_end(report.read, tick);
+        fetching.expect_success(told);
+        sum.expect_success();
+        expect(told == "200 " + std::to_string(size), "curl reports status and size " + told);
+        return said.substr(0, 64);
+    }
+
+    // One write_all of the whole file to a plain socket, cancelled when the peer has half of it.
+    void cancel_half_way() {
+        Answer answer;
+        answer.body = file_.bytes();
+        answer.write_size = kFileSize;
+        answer.entry_size = kFileSize / 500;
+        Progress progress("cancelled");
+        const Costs costs(io_.engine());
+        Serving serving(io_.engine(), listener_, answer);
+        const Descriptor peer = connect_peer();
+        std::vector<char> received;
+        received.reserve(kFileSize + 1024);
+        while (received.size() < kFileSize / 2) {
+            expect(receive(peer, received), "cancelled: the stream ended too early");
+            progress.show(received.size());
+        }
+        answer.stop.request_stop();
+        serving.finish();
+        while (receive(peer, received)) {
+        }
+        rows_ += costs.row("cancelled", answer, progress.seconds());
+        check_canceled(answer, received);
+    }
+
+    void check_canceled(const Answer& answer, const std::vector<char>& received) {
+        expect(answer.error == Errc::canceled,
+               "cancelled: write_all ended with: " + strerror(answer.error));
+        expect_equal(received.size(), answer.count, "cancelled: the peer's bytes against count()");
+        expect(answer.count < answer.head_size + kFileSize, "cancelled: everything was sent");
+        expect(std::memcmp(received.data() + answer.head_size, file_.bytes().data(),
+                           received.size() - answer.head_size) == 0,
+               "cancelled: the peer received other bytes than the file's");
+        facts_ += "  cancelled: count() is " + grouped(answer.count) + ", the peer received " +
+                  grouped(received.size()) + " bytes, the file's\n";
+    }
+
+    Descriptor connect_peer() const {
+        Descriptor peer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const Endpoint endpoint = listener_.local();
+        const timeval patience{kPatience.count(), 0};
+        ::setsockopt(peer.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        if (::connect(peer.get(), endpoint.address(), endpoint.size()) < 0) {
+            throw_errno("connecting to the server");
+        }
+        const std::string request =
+            "GET /file HTTP/1.1\r\nHost: " + endpoint.to_string() + "\r\n\r\n";
+        if (::send(peer.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
+            throw_errno("sending the request");
+        }
+        return peer;
+    }
+
+    // Appends what has arrived; false at the end of the stream.
+    static bool receive(const Descriptor& peer, std::vector<char>& received) {
+        const std::size_t before = received.size();
+        received.resize(before + (std::size_t{256} << 10));
+        const ssize_t size =
+            ::recv(peer.get(), received.data() + before, received.size() - before, 0);
+        if (size < 0) throw_errno("receiving");
+        received.resize(before + static_cast<std::size_t>(size));
+        return size > 0;
+    }
+
+    EngineThread io_;
+    tcp::Listener listener_;
+    File file_;
+    std::string rows_;
+    std::string facts_;
+};
+
+}  // namespace
+}  // namespace uaio::demo
+
+int main() {
+    try {
+        uaio::demo::Demo().run();
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "uaio-demo: %s\n", failure.what());
+        return 1;
+    }
+    std::puts("everything holds");
+    return 0;
+}
