@@ -17,7 +17,8 @@ constexpr Meaning kMeanings[] = {
     {Errc::canceled, ECANCELED, "canceled",
      "The operation was cancelled before it was complete; count() tells how far it got."},
     {Errc::closed, 0, "closed",
-     "The connection is closed on this side, by close() or by an earlier write that failed half-way; "
+     "The connection is closed on this side, by close() or by an earlier write that failed "
+     "half-way; "
      "open a new one."},
     {Errc::timed_out, ETIMEDOUT, "timed out",
      "The deadline passed before the operation was complete; count() tells how far it got. Allow "
@@ -43,7 +44,8 @@ constexpr Meaning kMeanings[] = {
     {Errc::operation_would_block, EWOULDBLOCK, "operation would block",
      "Nothing could be transferred without waiting; wait for the connection and try again."},
     {Errc::resource_deadlock_would_occur, EDEADLK, "resource deadlock would occur",
-     "Waiting here would wait for itself; inside a callback or task, submit with a callback instead."},
+     "Waiting here would wait for itself; inside a callback or task, submit with a callback "
+     "instead."},
     {Errc::proxy_refused, 0, "proxy refused",
      "The proxy answered and refused; check its address, its access rules and the credentials."},
 };
@@ -120,8 +122,8 @@ std::string strerror(std::error_code error) {
     }
     std::string text = error.message() + " (" + error.category().name() + " " +
                        std::to_string(error.value()) + ").";
-    const bool is_errno = error.category() == std::system_category() ||
-                          error.category() == std::generic_category();
+    const bool is_errno =
+        error.category() == std::system_category() || error.category() == std::generic_category();
     if (const char* advice = is_errno ? advice_for(error.value()) : nullptr) {
         text += ' ';
         text += advice;

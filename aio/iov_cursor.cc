@@ -35,7 +35,8 @@ void IovCursor::put_back() noexcept {
 
 std::size_t IovCursor::remaining() const noexcept {
     std::size_t sum = 0;
-    for (const iovec& entry : rest()) sum += entry.iov_len;
+    for (const iovec& entry : rest())
+        sum += entry.iov_len;
     return sum;
 }
 

@@ -1,11 +1,11 @@
 // The user's side of an Aio. It lies here and not in aio/ because every verb of it asks the engine.
 #include <uaio/aio.h>
 
-#include <algorithm>
-#include <new>
-
 #include "aio/check.h"
 #include "engine/core.h"
+
+#include <algorithm>
+#include <new>
 
 namespace uaio {
 
@@ -22,7 +22,7 @@ Aio::~Aio() {
     }
     core.forget(*this);
     if (destroy_) destroy_(callback_);
-    if (capacity_ > kInlineIov) delete[] cursor_.base();
+    if (on_heap()) delete[] cursor_.base();
 }
 
 std::error_code Aio::set_iov(std::span<const iovec> entries) noexcept {
@@ -31,12 +31,11 @@ std::error_code Aio::set_iov(std::span<const iovec> entries) noexcept {
         return Errc::invalid_argument;
     }
     if (entries.size() > IovCursor::kMaxEntries) return Errc::invalid_argument;
-    iovec* buffer = capacity_ > kInlineIov ? cursor_.base() : inline_iov_;
+    iovec* buffer = on_heap() ? cursor_.base() : inline_iov_;
     if (entries.size() > capacity_) {
-        iovec* const larger = new (std::nothrow) iovec[entries.size()];
-        if (!larger) return Errc::not_enough_memory;
-        if (capacity_ > kInlineIov) delete[] buffer;
-        buffer = larger;
+        buffer = new (std::nothrow) iovec[entries.size()];
+        if (!buffer) return Errc::not_enough_memory;
+        if (on_heap()) delete[] cursor_.base();
         capacity_ = static_cast<std::uint16_t>(entries.size());
     }
     std::copy(entries.begin(), entries.end(), buffer);

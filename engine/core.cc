@@ -1,11 +1,11 @@
 #include "engine/core.h"
 
-#include <liburing.h>
+#include "aio/check.h"
 
 #include <algorithm>
 #include <cerrno>
 
-#include "aio/check.h"
+#include <liburing.h>
 
 namespace uaio {
 
@@ -50,15 +50,15 @@ void EngineCore::drain() noexcept {
     io_uring_sqe& sqe = next_sqe();
     io_uring_prep_cancel64(&sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
-    const std::int64_t until =
-        now_ns() + std::chrono::nanoseconds(options_.drain_timeout).count();
+    const std::int64_t until = now_ns() + std::chrono::nanoseconds(options_.drain_timeout).count();
     while (failure_ == 0) {
         if (quiet() || now_ns() >= until) break;
-        turn(until, false);
+        turn(until, true);  // does not wait once something ended, which may have been all
     }
     if (counters_.begun.value() != counters_.operations.value()) {
         log(LogLevel::error,
-            "an engine was destroyed while operations were in flight; their callbacks will not run");
+            "an engine was destroyed while operations were in flight; their callbacks will not "
+            "run");
     }
     notify_waiters();
 }
@@ -104,8 +104,9 @@ void EngineCore::bind_or_throw() {
     if (on_thread() ? in_turn_ : !bind_here(error)) {
         if (!error) error = Errc::resource_deadlock_would_occur;
         throw std::system_error(
-            error, "uaio: an engine is run by one thread, the first that ran it, and not inside "
-                   "its own callbacks");
+            error,
+            "uaio: an engine is run by one thread, the first that ran it, and not inside "
+            "its own callbacks");
     }
 }
 

@@ -3,13 +3,6 @@
 // any thread may call stand apart and say so.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
-#include <cstring>
-#include <memory>
-#include <mutex>
-#include <vector>
-
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 
@@ -18,6 +11,13 @@
 #include "engine/mailbox.h"
 #include "engine/statistics.h"
 #include "engine/timer_queue.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 namespace uaio {
 
@@ -194,7 +194,8 @@ private:
     AioQueue finished_;  // ended without a completion; their callbacks are due
     std::atomic<const Aio*> in_callback_{nullptr};
     Counters counters_;
-    unsigned cq_head_ = 0;  // of the completion ring: what is dispatched; the kernel learns it later
+    unsigned cq_head_ =
+        0;  // of the completion ring: what is dispatched; the kernel learns it later
     // Completions that had to be taken out of the ring in the middle of a callback, in order; the
     // last ready_left_ are still to be dispatched, before those in the ring.
     std::vector<Completion> ready_;
@@ -213,7 +214,8 @@ private:
     std::mutex wait_mutex_;
     std::condition_variable wait_condition_;
     std::mutex bind_mutex_;
-    std::atomic<const char*> thread_{nullptr};  // the engine's, by its token; nullptr: not bound yet
+    std::atomic<const char*> thread_{
+        nullptr};  // the engine's, by its token; nullptr: not bound yet
 
     // What only set-up and tear-down touch.
     Engine& face_;

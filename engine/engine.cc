@@ -1,15 +1,15 @@
 #include <uaio/engine.h>
 
-#include <cstdlib>
-#include <future>
-#include <string>
-
-#include <sched.h>
-
 #include "engine/core.h"
 #include "engine/kernel/linux.h"
 #include "engine/kernel/poll.h"
 #include "engine/kernel/sim.h"
+
+#include <sched.h>
+
+#include <cstdlib>
+#include <future>
+#include <string>
 
 namespace uaio {
 namespace {
@@ -20,9 +20,9 @@ KernelKind wanted_kernel(KernelKind asked) {
     const std::string_view name = variable;
     if (name == "linux") return KernelKind::linux;
     if (name == "poll") return KernelKind::poll;
-    throw std::system_error(make_error_code(Errc::invalid_argument),
-                            "uaio: UAIO_KERNEL is '" + std::string(name) +
-                                "'; it may be linux or poll");
+    throw std::system_error(
+        make_error_code(Errc::invalid_argument),
+        "uaio: UAIO_KERNEL is '" + std::string(name) + "'; it may be linux or poll");
 }
 
 std::unique_ptr<Kernel> make_kernel(const EngineOptions& options) {
@@ -52,7 +52,9 @@ Engine::Engine(SimKernel& kernel, const EngineOptions& options)
 Engine::~Engine() = default;
 
 void Engine::run() { core_->run(); }
-std::size_t Engine::run_once(std::chrono::nanoseconds max_wait) { return core_->run_once(max_wait); }
+std::size_t Engine::run_once(std::chrono::nanoseconds max_wait) {
+    return core_->run_once(max_wait);
+}
 void Engine::stop() noexcept { core_->stop(); }
 int Engine::fd() const noexcept { return core_->loop_fd(); }
 Clock::time_point Engine::now() const noexcept { return core_->kernel().now(); }
@@ -109,7 +111,8 @@ EngineGroup::EngineGroup(unsigned engines, const EngineOptions& options) {
                       : 1;
     }
     threads_.reserve(engines);
-    while (threads_.size() < engines) threads_.push_back(std::make_unique<EngineThread>(options));
+    while (threads_.size() < engines)
+        threads_.push_back(std::make_unique<EngineThread>(options));
 }
 
 }  // namespace uaio

@@ -33,8 +33,8 @@ bool ForeignLoop::open(Kernel& kernel) noexcept {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    const bool made = epoll >= 0 && event_ >= 0 && timer_ >= 0 && watch(epoll, event_) &&
-                      watch(epoll, timer_);
+    const bool made =
+        epoll >= 0 && event_ >= 0 && timer_ >= 0 && watch(epoll, event_) && watch(epoll, timer_);
     if (made && !kernel.notify(event_)) {
         const int own = kernel.poll_fd();
         if (own < 0 || watch(epoll, own)) {

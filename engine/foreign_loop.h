@@ -3,10 +3,10 @@
 // but signal(), which any thread may call once the set is open.
 #pragma once
 
+#include "engine/kernel/kernel.h"
+
 #include <atomic>
 #include <cstdint>
-
-#include "engine/kernel/kernel.h"
 
 namespace uaio {
 

@@ -3,14 +3,14 @@
 // once. A callback may submit, fill the submission ring and so enter the kernel again; that is
 // sound, since the kernel only appends, and if it wants the room first, what is left in the ring is
 // moved to a list that comes before it.
-#include <liburing.h>
+#include "aio/check.h"
+#include "engine/core.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 
-#include "aio/check.h"
-#include "engine/core.h"
+#include <liburing.h>
 
 namespace uaio {
 namespace {
@@ -53,7 +53,8 @@ void EngineCore::throw_if_failed() {
 }
 
 // `until_ns` is how long to wait when there is nothing to do, 0 for not at all. With `return_early`
-// a turn that ran callbacks does not wait, and leaves nothing unsubmitted, since the next may be far.
+// a turn that ran callbacks does not wait, and leaves nothing unsubmitted, since the next may be
+// far.
 std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept {
     in_turn_ = true;
     counters_.turns.add();
@@ -92,8 +93,7 @@ void EngineCore::leave_turn() noexcept {
 
 bool EngineCore::work_waits() const noexcept {
     return !finished_.empty() || ready_left_ > 0 || cq_head_ != completion_tail() ||
-           !mailbox_.empty() ||
-           cancels_pending_.load(std::memory_order_acquire) != 0 ||
+           !mailbox_.empty() || cancels_pending_.load(std::memory_order_acquire) != 0 ||
            stop_.load(std::memory_order_acquire) || kernel_->pending();
 }
 
@@ -120,7 +120,8 @@ void EngineCore::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
             break;
         default:
             failure_ = result;
-            log(LogLevel::error, "the kernel refused the ring: " + strerror(error_from_result(result)));
+            log(LogLevel::error,
+                "the kernel refused the ring: " + strerror(error_from_result(result)));
     }
 }
 
@@ -154,7 +155,8 @@ inline void EngineCore::call_back(Aio& aio) noexcept {
 }
 
 inline bool EngineCore::dispatch(Completion completion) noexcept {
-    if (completion.user_data & kTagMask) [[unlikely]] return dispatch_tagged(completion);
+    if (completion.user_data & kTagMask) [[unlikely]]
+        return dispatch_tagged(completion);
     Aio& aio = *reinterpret_cast<Aio*>(completion.user_data & kAddressMask);
     DCHECK(completion.user_data == user_data_of(aio));
     if (aio.handler_(aio, completion.result, completion.flags) == Outcome::finished) {
@@ -218,8 +220,9 @@ std::size_t EngineCore::dispatch_finished() noexcept {
     return handled;
 }
 
-// A locked instruction once a turn, against the one of a thread that starts to wait: whichever comes
-// second sees what the other did before, so either the waiter sees an idle Aio or is notified.
+// A locked instruction once a turn, against the one of a thread that starts to wait: whichever
+// comes second sees what the other did before, so either the waiter sees an idle Aio or is
+// notified.
 void EngineCore::notify_waiters() noexcept {
     if (waiters_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
     const std::lock_guard lock(wait_mutex_);

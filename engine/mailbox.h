@@ -2,9 +2,9 @@
 // thread takes whole, giving back the order of arrival. No lock, no allocation.
 #pragma once
 
-#include <atomic>
-
 #include <uaio/aio.h>
+
+#include <atomic>
 
 namespace uaio {
 

@@ -1,24 +1,23 @@
-// The way down: from a verb to a submission entry, and what ends an operation before the kernel does.
-#include <liburing.h>
+// The way down: from a verb to a submission entry, and what ends an operation before the kernel
+// does.
+#include "aio/check.h"
+#include "engine/core.h"
 
 #include <atomic>
 #include <cstring>
 
-#include "aio/check.h"
-#include "engine/core.h"
+#include <liburing.h>
 
 namespace uaio {
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 // --- Accepting ---
 
 bool EngineCore::submit(Engine& target, Aio& aio, Starter starter, void* owner,
                         void* argument) noexcept {
     EngineCore& core = of(aio);
-    if (&target != aio.engine_) [[unlikely]] starter = &start_on_wrong_engine;
+    if (&target != aio.engine_) [[unlikely]]
+        starter = &start_on_wrong_engine;
     if (core.on_thread()) {
         if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::idle) [[unlikely]] {
             core.misuse("an operation was submitted on a busy Aio; it was ignored");
@@ -84,7 +83,8 @@ void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
 
 inline void EngineCore::start(Aio& aio, Starter starter) noexcept {
     counters_.begun.add();
-    if (aio.has_deadline_ || stopped(aio)) [[unlikely]] return start_special(aio, starter);
+    if (aio.has_deadline_ || stopped(aio)) [[unlikely]]
+        return start_special(aio, starter);
     starter(aio);
 }
 
@@ -110,7 +110,8 @@ void EngineCore::start_on_wrong_engine(Aio& aio) noexcept {
 // --- In the kernel, parked, or over ---
 
 io_uring_sqe& EngineCore::next_sqe() noexcept {
-    if (tail_ - head_ > ring_.sq_mask) [[unlikely]] make_room();
+    if (tail_ - head_ > ring_.sq_mask) [[unlikely]]
+        make_room();
     return ring_.sqes[tail_++ & ring_.sq_mask];
 }
 
@@ -138,9 +139,10 @@ void EngineCore::finish(Aio& aio, std::error_code error) noexcept {
     finished_.push(aio);
 }
 
-// head_ is only as new as its last reading, so that is taken first. If the submission ring is really
-// full, the kernel gets it now, in mid-turn; when it will not take more before completions are taken
-// out of the other ring, those move to ready_ and are dispatched after the running callback.
+// head_ is only as new as its last reading, so that is taken first. If the submission ring is
+// really full, the kernel gets it now, in mid-turn; when it will not take more before completions
+// are taken out of the other ring, those move to ready_ and are dispatched after the running
+// callback.
 void EngineCore::make_room() noexcept {
     head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
     if (tail_ - head_ <= ring_.sq_mask) return;

@@ -1,8 +1,8 @@
 #include "engine/timer_queue.h"
 
-#include <bit>
-
 #include "aio/check.h"
+
+#include <bit>
 
 namespace uaio {
 

@@ -8,10 +8,10 @@
 // higher level, its nodes are spread over the lower ones.
 #pragma once
 
+#include <uaio/aio.h>
+
 #include <cstddef>
 #include <cstdint>
-
-#include <uaio/aio.h>
 
 namespace uaio {
 
@@ -28,8 +28,8 @@ public:
     // early, late by less than a slot of the lowest level.
     TimerNode* expire(std::int64_t now_ns) noexcept;
 
-    // When expire() should be called next, TimerNode::kNoDeadline for never. May be earlier than the
-    // first deadline by a part of it, when nodes are to be spread over lower levels.
+    // When expire() should be called next, TimerNode::kNoDeadline for never. May be earlier than
+    // the first deadline by a part of it, when nodes are to be spread over lower levels.
     std::int64_t next_ns() noexcept;
 
     std::size_t armed() const noexcept { return armed_; }

@@ -2,12 +2,12 @@
 // Stream gives. Engine's thread.
 #pragma once
 
-#include <limits>
-#include <system_error>
+#include <uaio/provider.h>
 
 #include <sys/types.h>
 
-#include <uaio/provider.h>
+#include <limits>
+#include <system_error>
 
 namespace uaio {
 

@@ -1,16 +1,16 @@
 #include "engine/kernel/features.h"
 
-#include <liburing.h>
-
 #include <cstddef>
+
+#include <liburing.h>
 
 namespace uaio {
 
 Features probe_features(int ring_fd) noexcept {
     constexpr unsigned kOperations = 256;
     // The probe structure ends in an array whose length the caller picks (io_uring_register(2)).
-    alignas(io_uring_probe) std::byte
-        memory[sizeof(io_uring_probe) + kOperations * sizeof(io_uring_probe_op)] = {};
+    alignas(io_uring_probe)
+        std::byte memory[sizeof(io_uring_probe) + kOperations * sizeof(io_uring_probe_op)] = {};
     auto& probe = *reinterpret_cast<io_uring_probe*>(memory);
     Features features;
     if (io_uring_register(static_cast<unsigned>(ring_fd), IORING_REGISTER_PROBE, &probe,

@@ -1,10 +1,10 @@
 #include "engine/kernel/kernel.h"
 
-#include <cerrno>
-
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace uaio {
 namespace {

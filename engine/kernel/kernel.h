@@ -3,16 +3,17 @@
 // behind it: LinuxKernel (io_uring), PollKernel (epoll and system calls) and SimKernel (memory,
 // virtual time and a seed), so the engine and every transport run unchanged on each.
 //
-// All members are called on the engine's thread, except now() and wake(), which any thread may call.
+// All members are called on the engine's thread, except now() and wake(), which any thread may
+// call.
 #pragma once
+
+#include <uaio/engine.h>
 
 #include <sys/socket.h>
 
 #include <cstdint>
 #include <string>
 #include <system_error>
-
-#include <uaio/engine.h>
 
 struct io_uring_sqe;
 struct io_uring_cqe;
@@ -68,8 +69,8 @@ public:
 
     virtual Clock::time_point now() noexcept = 0;
 
-    // Any thread: makes a waiting or the next waiting enter() return soon. The engine keeps a read of
-    // wake_fd() in the ring for that; a kernel without one (-1) needs no waking.
+    // Any thread: makes a waiting or the next waiting enter() return soon. The engine keeps a read
+    // of wake_fd() in the ring for that; a kernel without one (-1) needs no waking.
     virtual void wake() noexcept = 0;
     virtual int wake_fd() const noexcept = 0;
 

@@ -1,5 +1,7 @@
 #include "engine/kernel/linux.h"
 
+#include "engine/kernel/features.h"
+
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -11,8 +13,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <string>
-
-#include "engine/kernel/features.h"
 
 namespace uaio {
 namespace {
@@ -161,7 +161,8 @@ void LinuxKernel::view_ring() noexcept {
     // liburing writes this table at every submission; position i always meaning entry i, once is
     // enough.
     const unsigned sq_entries = *uring_.sq.kring_entries;
-    for (unsigned i = 0; i < sq_entries; ++i) uring_.sq.array[i] = i;
+    for (unsigned i = 0; i < sq_entries; ++i)
+        uring_.sq.array[i] = i;
     ring_.sqes = uring_.sq.sqes;
     ring_.sq_head = uring_.sq.khead;
     ring_.sq_tail = uring_.sq.ktail;
@@ -190,12 +191,14 @@ std::error_code LinuxKernel::bind() noexcept {
 int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
     // GETEVENTS even without waiting: it is what runs deferred completion work.
     unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
-    unsigned submit = *ring_.sq_tail - std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+    unsigned submit =
+        *ring_.sq_tail - std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
     if (features_.sq_polled) {
         // The published tail has to be seen before the thread's flag is looked at, or both sides
         // may miss each other (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
         std::atomic_ref(*ring_.sq_tail).fetch_add(0, std::memory_order_seq_cst);
-        const unsigned sq_flags = std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_seq_cst);
+        const unsigned sq_flags =
+            std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_seq_cst);
         if (sq_flags & IORING_SQ_NEED_WAKEUP) flags |= IORING_ENTER_SQ_WAKEUP;
         if (submit > ring_.sq_mask) flags |= IORING_ENTER_SQ_WAIT;
         submit = 0;
@@ -218,7 +221,8 @@ int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
         extra_size = sizeof argument;
         flags |= IORING_ENTER_EXT_ARG;
     }
-    const long result = ::syscall(__NR_io_uring_enter, enter_fd_, submit, wait, flags, extra, extra_size);
+    const long result =
+        ::syscall(__NR_io_uring_enter, enter_fd_, submit, wait, flags, extra, extra_size);
     return result < 0 ? -errno : 0;
 }
 

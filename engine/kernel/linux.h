@@ -3,9 +3,9 @@
 // cause below that again. Threads: see Kernel.
 #pragma once
 
-#include <liburing.h>
-
 #include "engine/kernel/kernel.h"
+
+#include <liburing.h>
 
 namespace uaio {
 

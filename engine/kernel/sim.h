@@ -45,6 +45,9 @@ public:
     int shutdown(int fd, int how) noexcept override;
     std::int64_t discard_received(int fd, std::size_t limit) noexcept override;
     int close(int fd) noexcept override;
+    // Paths of the simulated network are not files.
+    int unlink(const char*) noexcept override { return 0; }
+    void remove_stale_socket(const char*, const sockaddr*, socklen_t) noexcept override {}
 
     // Lets everything happen that is due until `time`, without an engine.
     void advance_to(Clock::time_point time);

@@ -1,10 +1,14 @@
-// An Aio is one asynchronous operation, owned by its user and reused for ever: a vector to transfer,
-// a deadline, a cancel, a callback, and afterwards a result and an exact count. It is handed to a
-// verb (`stream.write_all(aio)`), which returns at once; the callback runs later, exactly once per
-// accepted operation, on the engine's thread. Members say which threads may call them; those without
-// a word belong to whoever owns the idle Aio. The semantics are those of nng's aio (nng_aio(5)) with
-// the promises of its manual kept; where they differ the member says so.
+// An Aio is one asynchronous operation, owned by its user and reused for ever: a vector to
+// transfer, a deadline, a cancel, a callback, and afterwards a result and an exact count. It is
+// handed to a verb (`stream.write_all(aio)`), which returns at once; the callback runs later,
+// exactly once per accepted operation, on the engine's thread. Members say which threads may call
+// them; those without a word belong to whoever owns the idle Aio. The semantics are those of nng's
+// aio (nng_aio(5)) with the promises of its manual kept; where they differ the member says so.
 #pragma once
+
+#include <uaio/config.h>
+#include <uaio/error.h>
+#include <uaio/iov_cursor.h>
 
 #include <sys/uio.h>
 
@@ -17,10 +21,6 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
-
-#include <uaio/config.h>
-#include <uaio/error.h>
-#include <uaio/iov_cursor.h>
 
 namespace uaio {
 
@@ -65,8 +65,7 @@ public:
     // again or destroy it. When it starts, result and count are final, and the Aio and its bytes
     // are the user's again.
     template <class F>
-        requires std::is_invocable_v<F&, Aio&>
-    Aio(Engine& engine, F callback);
+    requires std::is_invocable_v<F&, Aio&> Aio(Engine& engine, F callback);
 
     // The Aio should be idle, or inside its own callback. A busy one is first aborted with
     // Errc::closed and waited for, as nng_aio_free does; inside another Aio's callback, where
@@ -86,9 +85,9 @@ public:
     // The same for one entry.
     std::error_code set_iov(const void* data, std::size_t size) noexcept;
 
-    // Total time for each later operation, counted from its submission, waiting in a queue included.
-    // Persists. Zero or less: the operation completes with Errc::timed_out, nothing is transferred,
-    // and the connection is unharmed. Never changes the running operation.
+    // Total time for each later operation, counted from its submission, waiting in a queue
+    // included. Persists. Zero or less: the operation completes with Errc::timed_out, nothing is
+    // transferred, and the connection is unharmed. Never changes the running operation.
     void set_timeout(std::chrono::nanoseconds timeout) noexcept;
     // A point in time for the next operation only, in place of the timeout.
     void set_deadline(Clock::time_point deadline) noexcept;
@@ -107,9 +106,10 @@ public:
     // True while an operation or its callback runs. Any thread.
     bool busy() const noexcept;
 
-    // Blocks until the operation and its callback are done; if the callback submits again, until the
-    // chain ends. Returns result(). On the engine's own thread it runs the engine meanwhile; inside
-    // a callback or a posted task it returns Errc::resource_deadlock_would_occur at once. Any other thread.
+    // Blocks until the operation and its callback are done; if the callback submits again, until
+    // the chain ends. Returns result(). On the engine's own thread it runs the engine meanwhile;
+    // inside a callback or a posted task it returns Errc::resource_deadlock_would_occur at once.
+    // Any other thread.
     std::error_code wait() noexcept;
     // The same until `deadline`, which is read against Engine::now(). False: still busy.
     bool wait_until(Clock::time_point deadline) noexcept;
@@ -134,6 +134,8 @@ private:
         finished,  // ended; its callback has yet to run
     };
 
+    bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
+
     static constexpr std::size_t kCallbackSize = 4 * sizeof(void*);
     static constexpr std::size_t kScratchSize = 32;
 
@@ -152,8 +154,8 @@ private:
     IovCursor cursor_;
     std::error_code result_;
     void (*invoke_)(void* callback, Aio&) noexcept = nullptr;
-    Canceler canceler_ = nullptr;    // set exactly while parked; while posted, the starter
-    std::uint32_t sq_position_ = 0;  // of the last SQE, to know whether the kernel took it
+    Canceler canceler_ = nullptr;          // set exactly while parked; while posted, the starter
+    std::uint32_t sq_position_ = 0;        // of the last SQE, to know whether the kernel took it
     std::uint16_t notifications_ = 0;      // zero-copy sends whose bytes the kernel still holds
     std::uint16_t capacity_ = kInlineIov;  // entries that fit; more than kInlineIov: on the heap
     alignas(void*) std::byte callback_[kCallbackSize];
@@ -170,8 +172,7 @@ private:
 static_assert(kInlineIov != 8 || sizeof(Aio) <= 384, "the hot lines of an Aio must stay few");
 
 template <class F>
-    requires std::is_invocable_v<F&, Aio&>
-Aio::Aio(Engine& engine, F callback) : Aio(engine) {
+requires std::is_invocable_v<F&, Aio&> Aio::Aio(Engine& engine, F callback) : Aio(engine) {
     static_assert(sizeof(F) <= kCallbackSize && alignof(F) <= alignof(void*),
                   "an Aio holds a callback of up to four pointers: capture less, or a reference");
     ::new (static_cast<void*>(callback_)) F(std::move(callback));

@@ -1,7 +1,9 @@
-// An Engine drives Aios: it owns one io_uring and belongs to the thread that first runs it. The loop
-// makes one system call a turn, which submits everything and collects what is done. Members say when
-// any thread may call them; all others are for the engine's thread.
+// An Engine drives Aios: it owns one io_uring and belongs to the thread that first runs it. The
+// loop makes one system call a turn, which submits everything and collects what is done. Members
+// say when any thread may call them; all others are for the engine's thread.
 #pragma once
+
+#include <uaio/aio.h>
 
 #include <chrono>
 #include <cstddef>
@@ -15,8 +17,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <uaio/aio.h>
 
 // gcc's gnu++ dialects predefine this word as 1, which would make KernelKind::linux a syntax error.
 #ifdef linux
@@ -44,8 +44,8 @@ struct EngineOptions {
     // (RLIMIT_MEMLOCK) does not allow that many, they are halved until it does, and
     // Engine::kernel_reason() says so.
     unsigned entries = 256;
-    // Completion entries, rounded up to a power of two and to at least 2 * entries. More completions
-    // than that are kept by the kernel, at a cost.
+    // Completion entries, rounded up to a power of two and to at least 2 * entries. More
+    // completions than that are kept by the kernel, at a cost.
     unsigned completions = 4096;
     // Which kernel; the environment variable UAIO_KERNEL (linux or poll) decides an `automatic`.
     KernelKind kernel = KernelKind::automatic;
@@ -63,28 +63,29 @@ struct EngineOptions {
 // instructions; read from any thread a set of them may be a turn apart.
 struct EngineStatistics {
     std::uint64_t turns = 0;
-    std::uint64_t enters = 0;              // system calls that submitted or waited
-    std::uint64_t submissions = 0;         // SQEs
-    std::uint64_t completions = 0;         // CQEs
-    std::uint64_t operations = 0;          // Aios whose callback became due
-    std::uint64_t short_writes = 0;        // writes whose rest was submitted again
-    std::uint64_t gathered_writes = 0;     // queued writes that left in a send with others
-    std::uint64_t cancels = 0;             // requests that reached an operation
-    std::uint64_t timeouts = 0;            // of those, by a deadline
-    std::uint64_t posts = 0;               // mailbox entries delivered
-    std::uint64_t wakes = 0;               // times another thread woke the sleeping engine
-    std::uint64_t full_rings = 0;          // submissions in mid-turn because the ring was full
-    std::uint64_t zero_copy_sends = 0;     // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
-    std::uint64_t zero_copy_copied = 0;    // of those, copied by the kernel after all
-    std::uint64_t misuse = 0;              // operations on busy Aios and the like, all ignored
-    std::uint64_t in_flight = 0;           // operations accepted and not yet called back, now
+    std::uint64_t enters = 0;            // system calls that submitted or waited
+    std::uint64_t submissions = 0;       // SQEs
+    std::uint64_t completions = 0;       // CQEs
+    std::uint64_t operations = 0;        // Aios whose callback became due
+    std::uint64_t short_writes = 0;      // writes whose rest was submitted again
+    std::uint64_t gathered_writes = 0;   // queued writes that left in a send with others
+    std::uint64_t cancels = 0;           // requests that reached an operation
+    std::uint64_t timeouts = 0;          // of those, by a deadline
+    std::uint64_t posts = 0;             // mailbox entries delivered
+    std::uint64_t wakes = 0;             // times another thread woke the sleeping engine
+    std::uint64_t full_rings = 0;        // submissions in mid-turn because the ring was full
+    std::uint64_t zero_copy_sends = 0;   // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
+    std::uint64_t zero_copy_copied = 0;  // of those, copied by the kernel after all
+    std::uint64_t misuse = 0;            // operations on busy Aios and the like, all ignored
+    std::uint64_t in_flight = 0;         // operations accepted and not yet called back, now
 };
 
 class Engine {
 public:
     // Makes a ring, or, with KernelKind::automatic and io_uring refused, an epoll set. Throws
     // std::system_error whose what() names the likely cause (sysctl, seccomp, memory lock limit,
-    // kernel version) and the remedy. May be called on another thread than the one that will run it.
+    // kernel version) and the remedy. May be called on another thread than the one that will run
+    // it.
     explicit Engine(const EngineOptions& options = {});
     // An engine on a simulated kernel, which must outlive it; for tests (<uaio/sim.h>).
     explicit Engine(SimKernel& kernel, const EngineOptions& options = {});
@@ -110,8 +111,8 @@ public:
     void stop() noexcept;
 
     // Runs `task`, a void(), on the engine's thread, in the order of one thread's posts and verbs.
-    // Any thread. Allocates; throws std::bad_alloc. Tasks still waiting when the engine is destroyed
-    // are run by the destructor.
+    // Any thread. Allocates; throws std::bad_alloc. Tasks still waiting when the engine is
+    // destroyed are run by the destructor.
     template <class F>
     void post(F task);
 

@@ -12,20 +12,20 @@ namespace uaio {
 // What errno does not say, or says in several ways. Each compares equal to the std::errc beside it,
 // so `aio.result() == std::errc::timed_out` works as well as `== uaio::Errc::timed_out`.
 enum class Errc {
-    canceled = 1,         // cancel(), stop(): std::errc::operation_canceled
-    closed,               // this side closed the connection, or an earlier error did
-    timed_out,            // the deadline of the operation passed: std::errc::timed_out
-    end_of_stream,        // the peer sent all it will send; reading is over, writing may go on
-    truncated,            // the stream ended inside a message or without its closing alert
-    not_connected,        // std::errc::not_connected
-    connection_reset,     // the peer closed or reset, ECONNRESET or EPIPE: connection_reset
-    invalid_argument,     // no vector, a null entry, another engine's Aio: invalid_argument
-    not_enough_memory,    // std::errc::not_enough_memory
-    not_supported,        // not in this build or not on this kernel: std::errc::not_supported
-    no_buffer_space,      // a limit on queued operations is reached: std::errc::no_buffer_space
-    operation_would_block,          // the std::errc of that name
+    canceled = 1,           // cancel(), stop(): std::errc::operation_canceled
+    closed,                 // this side closed the connection, or an earlier error did
+    timed_out,              // the deadline of the operation passed: std::errc::timed_out
+    end_of_stream,          // the peer sent all it will send; reading is over, writing may go on
+    truncated,              // the stream ended inside a message or without its closing alert
+    not_connected,          // std::errc::not_connected
+    connection_reset,       // the peer closed or reset, ECONNRESET or EPIPE: connection_reset
+    invalid_argument,       // no vector, a null entry, another engine's Aio: invalid_argument
+    not_enough_memory,      // std::errc::not_enough_memory
+    not_supported,          // not in this build or not on this kernel: std::errc::not_supported
+    no_buffer_space,        // a limit on queued operations is reached: std::errc::no_buffer_space
+    operation_would_block,  // the std::errc of that name
     resource_deadlock_would_occur,  // wait() inside a callback: the std::errc of that name
-    proxy_refused,        // the proxy answered, and said no
+    proxy_refused,                  // the proxy answered, and said no
 };
 
 // The category of Errc; its name() is "uaio".

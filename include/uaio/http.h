@@ -21,11 +21,11 @@ public:
 
     // Writes the Aio's whole vector: after a short write the rest is submitted again, and the Aio
     // completes when all of it was accepted by the transport, or an error occurred; result() and
-    // count() then say exactly what happened. Success: count() is the sum of the lengths. The vector
-    // is not consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed write),
-    // connection_reset (the peer closed or reset), invalid_argument (no vector, a null entry, too
-    // long), not_enough_memory, not_supported, or an errno of the system category. After an error
-    // with count() > 0 the connection ends: everything else on it, both ways, gets closed.
+    // count() then say exactly what happened. Success: count() is the sum of the lengths. The
+    // vector is not consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed
+    // write), connection_reset (the peer closed or reset), invalid_argument (no vector, a null
+    // entry, too long), not_enough_memory, not_supported, or an errno of the system category. After
+    // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed.
     void write_all(Aio& aio) noexcept;
     // The same, but completes when at least one byte was accepted (nng_http_conn_write(3http)).
     void write(Aio& aio) noexcept;

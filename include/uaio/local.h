@@ -2,10 +2,10 @@
 // word. Zero-copy sending does not exist for them: the option falls back to copying.
 #pragma once
 
+#include <uaio/stream.h>
+
 #include <string>
 #include <string_view>
-
-#include <uaio/stream.h>
 
 namespace uaio {
 
@@ -14,9 +14,9 @@ class ListeningSocket;
 namespace local {
 
 struct ListenOptions {
-    int backlog = 4096;       // listen(2); the system's net.core.somaxconn caps it
+    int backlog = 4096;        // listen(2); the system's net.core.somaxconn caps it
     bool remove_stale = true;  // a socket file that nobody listens on any more is replaced
-    StreamOptions stream;     // of the accepted connections
+    StreamOptions stream;      // of the accepted connections
 };
 
 struct ConnectOptions {

@@ -6,11 +6,11 @@
 // task. The roles are those of nng_aio_begin, nng_aio_defer and nng_aio_finish (nng_aio(5)).
 #pragma once
 
+#include <uaio/aio.h>
+
 #include <cstddef>
 #include <span>
 #include <system_error>
-
-#include <uaio/aio.h>
 
 struct io_uring_sqe;
 
@@ -20,10 +20,11 @@ namespace uaio {
 using Starter = void (*)(Aio&) noexcept;
 
 // A Handler is called with every completion of the Aio's kernel operation: `result` and `flags` are
-// the CQE's (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or while
-// the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation ended,
-// after set_error() if it failed. A Canceler is called at most once an operation, when a parked Aio
-// is cancelled, aborted or timed out; it finishes the Aio with cancel_reason(), or leaves it to end.
+// the CQE's (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or
+// while the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation
+// ended, after set_error() if it failed. A Canceler is called at most once an operation, when a
+// parked Aio is cancelled, aborted or timed out; it finishes the Aio with cancel_reason(), or
+// leaves it to end.
 
 namespace provider {
 
@@ -31,15 +32,16 @@ namespace provider {
 // on the engine's thread, through its mailbox from another. Any thread. What is refused still ends
 // by callback: an Aio of another engine with Errc::invalid_argument, without the starter running; a
 // stopped() or expired() one as its starter says, or, if that did not ask, by being cancelled right
-// behind it. `argument` is for the starter, see argument(). A busy Aio is left alone; that is misuse, counted and told to the
-// log hook, and the only case of false.
+// behind it. `argument` is for the starter, see argument(). A busy Aio is left alone; that is
+// misuse, counted and told to the log hook, and the only case of false.
 bool submit(Engine& engine, Aio& aio, Starter starter, void* owner,
             void* argument = nullptr) noexcept;
 
 // Hands out the next submission entry, tagged as this Aio's. REQUIRES: filled by one of liburing's
-// io_uring_prep_ functions before anything else is asked of the engine; its user_data is not touched.
-// Completions go to `handler`; a cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws the entry if
-// the kernel has not taken it. May submit to the kernel if the ring is full; cannot fail.
+// io_uring_prep_ functions before anything else is asked of the engine; its user_data is not
+// touched. Completions go to `handler`; a cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws
+// the entry if the kernel has not taken it. May submit to the kernel if the ring is full; cannot
+// fail.
 io_uring_sqe& begin(Aio& aio, Handler handler) noexcept;
 
 // Holds the Aio without a kernel operation; a cancel, abort or timeout calls `canceler`.
@@ -80,9 +82,9 @@ std::span<std::byte, 32> scratch(Aio& aio) noexcept;
 
 }  // namespace provider
 
-// A first-in first-out queue of accepted Aios, linked through them: no allocation, removal anywhere.
-// An Aio may be in one queue at a time, from its starter on; it may stay there while it is in the
-// kernel, and has to be taken out before it ends. Engine's thread only.
+// A first-in first-out queue of accepted Aios, linked through them: no allocation, removal
+// anywhere. An Aio may be in one queue at a time, from its starter on; it may stay there while it
+// is in the kernel, and has to be taken out before it ends. Engine's thread only.
 class AioQueue {
 public:
     bool empty() const noexcept { return front_ == nullptr; }

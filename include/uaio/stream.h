@@ -1,6 +1,6 @@
 // A Stream is a connected, reliable, ordered flow of bytes both ways: tcp, unix, TLS, a tunnel
-// through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and connectors are
-// where streams come from.
+// through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and connectors
+// are where streams come from.
 //
 // The contract of every stream: verbs return at once and may be called from any thread; the Aio's
 // engine has to be the stream's. Operations of one direction run one at a time in submission order,
@@ -12,16 +12,16 @@
 // turn comes. An operation cancelled or expired in the queue leaves no trace.
 #pragma once
 
+#include <uaio/aio.h>
+
 #include <functional>
 #include <memory>
-
-#include <uaio/aio.h>
 
 namespace uaio {
 
 // Whether writes leave without a copy (IORING_OP_SEND_ZC, Linux 6.0; SENDMSG_ZC, 6.1). Their Aio
-// then completes when the kernel gives the bytes back, which may wait for the peer to have them; the
-// next write does not wait for that.
+// then completes when the kernel gives the bytes back, which may wait for the peer to have them;
+// the next write does not wait for that.
 enum class ZeroCopy {
     off,
     on,         // every write; where the kernel cannot, it copies
@@ -77,8 +77,8 @@ public:
 class Connector {
 public:
     virtual ~Connector() = default;
-    // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live until
-    // the callback and is untouched after an error.
+    // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live
+    // until the callback and is untouched after an error.
     virtual void connect(Aio& aio, StreamPtr& out) = 0;
 };
 
@@ -87,13 +87,13 @@ using AcceptorFactory = std::function<std::unique_ptr<Acceptor>(Engine&)>;
 
 // How a socket's stream behaves.
 struct StreamOptions {
-    bool no_delay = true;               // tcp(7) TCP_NODELAY: small writes leave at once
-    bool keep_alive = false;            // socket(7) SO_KEEPALIVE
+    bool no_delay = true;     // tcp(7) TCP_NODELAY: small writes leave at once
+    bool keep_alive = false;  // socket(7) SO_KEEPALIVE
     ZeroCopy zero_copy = ZeroCopy::off;
-    int send_buffer = 0;                // bytes, SO_SNDBUF; 0: the system's own choice
-    int receive_buffer = 0;             // bytes, SO_RCVBUF; 0: the system's own choice
-    std::size_t queue_limit = 0;        // operations a direction; beyond it Errc::no_buffer_space;
-                                        // 0: no limit
+    int send_buffer = 0;          // bytes, SO_SNDBUF; 0: the system's own choice
+    int receive_buffer = 0;       // bytes, SO_RCVBUF; 0: the system's own choice
+    std::size_t queue_limit = 0;  // operations a direction; beyond it Errc::no_buffer_space;
+                                  // 0: no limit
 };
 
 }  // namespace uaio

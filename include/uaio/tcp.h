@@ -1,11 +1,11 @@
 // TCP over IPv4 and IPv6: listeners and connects (tcp(7), ip(7)).
 #pragma once
 
-#include <memory>
-#include <optional>
-
 #include <uaio/endpoint.h>
 #include <uaio/stream.h>
+
+#include <memory>
+#include <optional>
 
 namespace uaio {
 
@@ -32,8 +32,8 @@ public:
     Listener(Engine& engine, const Endpoint& endpoint, const ListenOptions& options = {});
     ~Listener() override;
 
-    // Errors beside those of the contract: the errno of accept(2), such as EMFILE; a connection that
-    // died in the queue (ECONNABORTED) is not one, the accept goes on.
+    // Errors beside those of the contract: the errno of accept(2), such as EMFILE; a connection
+    // that died in the queue (ECONNABORTED) is not one, the accept goes on.
     void accept(Aio& aio, StreamPtr& out) override;
     void close() noexcept override;
 

@@ -1,13 +1,13 @@
 // Random lives of streams on the simulated kernel, as many as fit the time: `./dev sim`. A failure
 // prints the seed, and the same seed fails again.
+#include "tests/sim/transfer_run.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-
-#include "tests/sim/transfer_run.h"
 
 namespace {
 
@@ -89,8 +89,8 @@ void run_one(std::uint64_t seed, Totals& totals) {
     totals.operations += run.statistics().operations;
     if (wrong.empty()) return;
     ++totals.failures;
-    std::printf("not ok seed %llu: %s\n  again: ./dev sim --seed %llu\n",
-                static_cast<Number>(seed), wrong.c_str(), static_cast<Number>(seed));
+    std::printf("not ok seed %llu: %s\n  again: ./dev sim --seed %llu\n", static_cast<Number>(seed),
+                wrong.c_str(), static_cast<Number>(seed));
 }
 
 void report(Totals& totals) {

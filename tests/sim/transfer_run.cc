@@ -116,17 +116,21 @@ bool TransferRun::connect() {
 
 void TransferRun::plan() {
     const std::uint64_t writes = 1 + draw(8);
-    for (std::uint64_t i = 0; i < writes; ++i) plan_operation(true);
+    for (std::uint64_t i = 0; i < writes; ++i)
+        plan_operation(true);
     const std::uint64_t reads = draw(4);
-    for (std::uint64_t i = 0; i < reads; ++i) plan_operation(false);
+    for (std::uint64_t i = 0; i < reads; ++i)
+        plan_operation(false);
     const std::uint64_t disturbances = draw(4);
-    for (std::uint64_t i = 0; i < disturbances; ++i) plan_disturbance();
+    for (std::uint64_t i = 0; i < disturbances; ++i)
+        plan_disturbance();
 }
 
 void TransferRun::plan_operation(bool write) {
     std::vector<std::size_t> lengths(1 + draw(chance(50) ? 1024 : 12));
     const std::uint64_t largest = 1 + draw(chance(300) ? 20000 : 200);
-    for (std::size_t& length : lengths) length = chance(150) ? 0 : draw(largest);
+    for (std::size_t& length : lengths)
+        length = chance(150) ? 0 : draw(largest);
     Operation& operation =
         *operations_.emplace_back(std::make_unique<Operation>(*this, write, chance(800), lengths));
     if (chance(200)) {
@@ -215,7 +219,8 @@ void TransferRun::on_end(Operation& operation) {
     std::size_t left = operation.count;
     for (std::size_t i = 0; i < operation.lengths.size(); ++i) {
         const std::size_t here = std::min(left, operation.lengths[i]);
-        if (!operation.write && here > 0) operation.received.append(operation.buffers[i].get(), here);
+        if (!operation.write && here > 0)
+            operation.received.append(operation.buffers[i].get(), here);
         left -= here;
         if (operation.lengths[i] > 0) {
             std::memset(operation.buffers[i].get(), kScribble, operation.lengths[i]);
@@ -283,8 +288,8 @@ std::string TransferRun::judge_one(const Operation& operation) const {
 // the last that sent anything.
 std::string TransferRun::judge_writes() const {
     const std::string& got = peer_->received();
-    std::size_t at = 0;         // in what the peer got
-    std::uint64_t position = 0; // in the pattern
+    std::size_t at = 0;          // in what the peer got
+    std::uint64_t position = 0;  // in the pattern
     bool torn = false;
     for (const Operation* write : written_) {
         if (torn && write->count > 0) return "a write sent bytes behind a torn one";
@@ -302,7 +307,8 @@ std::string TransferRun::judge_writes() const {
 
 std::string TransferRun::judge_reads() const {
     std::string got;
-    for (const Operation* read : read_) got += read->received;
+    for (const Operation* read : read_)
+        got += read->received;
     if (sent_by_peer_.compare(0, got.size(), got) != 0) return "a read got other bytes";
     return "";
 }
@@ -310,7 +316,8 @@ std::string TransferRun::judge_reads() const {
 std::string TransferRun::judge_kernel() {
     connection_.reset();
     listener_.reset();
-    for (unsigned turn = 0; turn < 50; ++turn) engine_->run_once(nanoseconds(1'000'000));
+    for (unsigned turn = 0; turn < 50; ++turn)
+        engine_->run_once(nanoseconds(1'000'000));
     if (engine_->statistics().in_flight != 0) return "the engine still counts an operation";
     if (engine_->statistics().misuse != 0) return "the engine counted a misuse";
     if (kernel_.pending_operations() != 0) {

@@ -4,17 +4,17 @@
 // thread.
 #pragma once
 
+#include <uaio/engine.h>
+#include <uaio/http.h>
+#include <uaio/sim.h>
+#include <uaio/tcp.h>
+
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
-
-#include <uaio/engine.h>
-#include <uaio/http.h>
-#include <uaio/sim.h>
-#include <uaio/tcp.h>
 
 namespace uaio {
 
@@ -81,10 +81,10 @@ private:
     std::vector<Operation*> written_;                    // in submission order
     std::vector<Operation*> read_;
     std::string sent_by_peer_;
-    std::uint64_t pattern_ = 0;     // bytes of the write direction handed out so far
-    std::size_t planned_ = 0;       // actions still to come
+    std::uint64_t pattern_ = 0;  // bytes of the write direction handed out so far
+    std::size_t planned_ = 0;    // actions still to come
     bool closed_here_ = false;
-    bool disturbed_ = false;        // the peer closed or reset, or the network may
+    bool disturbed_ = false;  // the peer closed or reset, or the network may
 };
 
 }  // namespace uaio

@@ -1,8 +1,8 @@
 #include "tests/sim/transfer_run.h"
 
-#include <doctest/doctest.h>
-
 #include "tests/support/kernels.h"
+
+#include <doctest/doctest.h>
 
 namespace uaio {
 namespace {

@@ -1,19 +1,20 @@
 // One write_all of 64 KiB in eight entries, disturbed in every place there is: split at every byte,
-// cancelled at every step of the kernel, expired at every moment. The oracle each time: one callback,
-// the count is what the peer got, in order, no byte taken after the callback, nothing left behind.
-#include <doctest/doctest.h>
-
-#include <cstring>
-#include <memory>
-#include <string>
-#include <vector>
-
+// cancelled at every step of the kernel, expired at every moment. The oracle each time: one
+// callback, the count is what the peer got, in order, no byte taken after the callback, nothing
+// left behind.
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/kernels.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
 
 namespace uaio {
 namespace {
@@ -26,7 +27,8 @@ constexpr std::size_t kLengths[] = {1, 0, 4095, 8192, 20000, 3, 13245, 20000};
 
 std::string pattern() {
     std::string bytes(kTotal, '\0');
-    for (std::size_t i = 0; i < kTotal; ++i) bytes[i] = static_cast<char>((i * 2654435761u) >> 11);
+    for (std::size_t i = 0; i < kTotal; ++i)
+        bytes[i] = static_cast<char>((i * 2654435761u) >> 11);
     return bytes;
 }
 
@@ -97,7 +99,8 @@ public:
         REQUIRE(read.result() == Errc::closed);
         connection.reset();
         listener.close();
-        for (int turn = 0; turn < 10; ++turn) engine.run_once(milliseconds(1));
+        for (int turn = 0; turn < 10; ++turn)
+            engine.run_once(milliseconds(1));
         kernel.advance(std::chrono::seconds(10));
         const std::string& got = peer.received();
         REQUIRE(got.size() == count + behind.count());
@@ -187,9 +190,8 @@ void cancel_everywhere(std::uint64_t seed, bool waitall, bool abort) {
         stage.peer.read_slowly(20000);
         const std::uint64_t before = stage.kernel.steps();
         if (step > 0) {
-            stage.kernel.at_step(before + step, [&] {
-                abort ? stage.write.abort(reason) : stage.write.cancel();
-            });
+            stage.kernel.at_step(before + step,
+                                 [&] { abort ? stage.write.abort(reason) : stage.write.cancel(); });
         }
         stage.start();
         stage.settle();
@@ -202,17 +204,20 @@ void cancel_everywhere(std::uint64_t seed, bool waitall, bool abort) {
 
 TEST_CASE("a write_all cancelled at every step counts exactly what left") {
     const std::uint64_t seeds = kSanitized ? 3 : 12;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) cancel_everywhere(seed, true, false);
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed)
+        cancel_everywhere(seed, true, false);
 }
 
 TEST_CASE("a write_all cancelled at every step counts exactly what left, without MSG_WAITALL") {
     const std::uint64_t seeds = kSanitized ? 3 : 12;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) cancel_everywhere(seed, false, false);
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed)
+        cancel_everywhere(seed, false, false);
 }
 
 TEST_CASE("a write_all aborted at every step ends with the caller's reason") {
     const std::uint64_t seeds = kSanitized ? 2 : 6;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) cancel_everywhere(seed, seed % 2 == 0, true);
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed)
+        cancel_everywhere(seed, seed % 2 == 0, true);
 }
 
 TEST_CASE("a write_all that expires at any moment counts exactly what left") {

@@ -1,5 +1,4 @@
 #include <uaio/http.h>
-
 #include <uaio/provider.h>
 
 namespace uaio::http {

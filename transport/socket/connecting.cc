@@ -1,12 +1,12 @@
 #include "transport/socket/connecting.h"
 
-#include <liburing.h>
+#include "transport/socket/stream.h"
 
 #include <cerrno>
 #include <memory>
 #include <new>
 
-#include "transport/socket/stream.h"
+#include <liburing.h>
 
 namespace uaio {
 namespace {

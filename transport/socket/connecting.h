@@ -2,9 +2,9 @@
 // end a stream. Any thread.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <uaio/stream.h>
+
+#include <sys/socket.h>
 
 namespace uaio {
 

@@ -36,9 +36,8 @@ void Descriptor::close() noexcept {
     if (engine_gone_.load(std::memory_order_acquire)) return;
     if (core_.on_thread()) return close_here();
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
-    post(closing_, [](MailboxEntry& entry) noexcept {
-        static_cast<Mail&>(entry).descriptor.close_here();
-    });
+    post(closing_,
+         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).descriptor.close_here(); });
 }
 
 void Descriptor::release() noexcept {
@@ -47,9 +46,8 @@ void Descriptor::release() noexcept {
         return;
     }
     if (core_.on_thread()) return release_here();
-    post(releasing_, [](MailboxEntry& entry) noexcept {
-        static_cast<Mail&>(entry).descriptor.release_here();
-    });
+    post(releasing_,
+         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).descriptor.release_here(); });
 }
 
 void Descriptor::release_here() noexcept {

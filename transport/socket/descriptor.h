@@ -5,10 +5,10 @@
 // swallow data. Members are for the engine's thread unless they say otherwise.
 #pragma once
 
+#include "engine/core.h"
+
 #include <atomic>
 #include <cstdint>
-
-#include "engine/core.h"
 
 namespace uaio {
 
@@ -31,8 +31,8 @@ public:
     int fd() const noexcept { return fd_; }
     EngineCore& core() noexcept { return core_; }
 
-    // Called whenever an operation has left the kernel: goes on with a close that waited for it. May
-    // free this.
+    // Called whenever an operation has left the kernel: goes on with a close that waited for it.
+    // May free this.
     void let_go() noexcept;
 
     void evict() noexcept override { close_here(); }
@@ -53,8 +53,8 @@ protected:
 private:
     enum class State : std::uint8_t {
         open,
-        closing,   // waits for the kernel
-        closed,    // the descriptor is closed; zero-copy notifications may still hold Aios
+        closing,  // waits for the kernel
+        closed,   // the descriptor is closed; zero-copy notifications may still hold Aios
     };
 
     void release_here() noexcept;

@@ -1,11 +1,10 @@
 #include <uaio/endpoint.h>
+#include <uaio/error.h>
 
 #include <arpa/inet.h>
 
 #include <charconv>
 #include <cstring>
-
-#include <uaio/error.h>
 
 namespace uaio {
 

@@ -1,12 +1,13 @@
 #include "transport/socket/listening_socket.h"
 
-#include <liburing.h>
+#include "transport/socket/stream.h"
+
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <new>
 
-#include "transport/socket/stream.h"
+#include <liburing.h>
 
 namespace uaio {
 namespace {
@@ -20,8 +21,8 @@ StreamPtr& out_of(Aio& aio) noexcept {
                          const std::string& where) {
     if (fd >= 0) kernel.close(fd);
     const std::error_code error(-result, std::system_category());
-    throw std::system_error(error, std::string("uaio: ") + call + " for " + where + ": " +
-                                       strerror(error));
+    throw std::system_error(
+        error, std::string("uaio: ") + call + " for " + where + ": " + strerror(error));
 }
 
 }  // namespace

@@ -2,11 +2,11 @@
 // kernel. Engine's thread, but for what Descriptor lets any thread do.
 #pragma once
 
-#include <string>
-
 #include <uaio/stream.h>
 
 #include "transport/socket/descriptor.h"
+
+#include <string>
 
 namespace uaio {
 

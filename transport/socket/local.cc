@@ -1,13 +1,13 @@
 #include <uaio/local.h>
 
+#include "transport/socket/connecting.h"
+#include "transport/socket/listening_socket.h"
+
 #include <sys/un.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-
-#include "transport/socket/connecting.h"
-#include "transport/socket/listening_socket.h"
 
 namespace uaio::local {
 namespace {
@@ -23,8 +23,8 @@ std::error_code address_of(std::string_view path, SocketAddress& address) noexce
     std::memcpy(name.sun_path, path.data(), path.size());
     const bool abstract = is_abstract(path);
     if (abstract) name.sun_path[0] = '\0';
-    address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() +
-                                          (abstract ? 0 : 1));
+    address.size =
+        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
     return {};
 }
 

@@ -1,13 +1,13 @@
 #include "transport/socket/read_queue.h"
 
-#include <liburing.h>
+#include "aio/check.h"
+#include "transport/socket/socket.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <new>
 
-#include "aio/check.h"
-#include "transport/socket/socket.h"
+#include <liburing.h>
 
 namespace uaio {
 namespace {
@@ -101,7 +101,9 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
     }
     if (!ended) {
         std::error_code error = asked;
-        if (!error && result == 0) error = Errc::end_of_stream;
+        if (!error && result == 0) {
+            error = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
+        }
         if (!error && result != -EINTR && result != -EAGAIN) error = error_from_result(result);
         if (error) {
             EngineCore::set_error(aio, error);

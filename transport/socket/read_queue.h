@@ -2,11 +2,11 @@
 // caller's vector. Engine's thread only.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <uaio/stream.h>
 
 #include "engine/core.h"
+
+#include <sys/socket.h>
 
 namespace uaio {
 
@@ -17,8 +17,8 @@ public:
     ReadQueue(Socket& socket, const StreamOptions& options) noexcept
         : socket_(socket), limit_(options.queue_limit) {}
 
-    // Starts or queues an operation that admit() let in. With `all`, it completes when the vector is
-    // full, else with the first bytes.
+    // Starts or queues an operation that admit() let in. With `all`, it completes when the vector
+    // is full, else with the first bytes.
     void submit(Aio& aio, bool all) noexcept;
 
     // Asks everything in the queue to end with Errc::closed.

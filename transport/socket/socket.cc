@@ -2,17 +2,26 @@
 
 #include "transport/admit.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 namespace uaio {
 namespace {
 
-Socket& socket_of(const Aio& aio) noexcept {
-    return *static_cast<Socket*>(EngineCore::owner(aio));
-}
+Socket& socket_of(const Aio& aio) noexcept { return *static_cast<Socket*>(EngineCore::owner(aio)); }
 
 }  // namespace
 
 Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
     : Descriptor(core, fd), writes_(*this, options), reads_(*this, options) {}
+
+bool Socket::was_reset() noexcept {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (core().kernel().get_option(fd(), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
+    // The peer's orderly end leaves CLOSE_WAIT, since this side has not shut down.
+    return info.tcpi_state == TCP_CLOSE;
+}
 
 void Socket::start_write(Aio& aio) noexcept {
     Socket& socket = socket_of(aio);

@@ -16,6 +16,11 @@ public:
     WriteQueue& writes() noexcept { return writes_; }
     ReadQueue& reads() noexcept { return reads_; }
 
+    // Whether an end of stream is a reset of the peer's in truth. The kernel tells of a reset once,
+    // to whichever call meets it first, and not at all to a MSG_WAITALL transfer that had got some
+    // bytes; a read behind that sees an end.
+    bool was_reset() noexcept;
+
     static void start_write(Aio& aio) noexcept;
     static void start_write_all(Aio& aio) noexcept;
     static void start_read(Aio& aio) noexcept;
@@ -23,9 +28,7 @@ public:
 
 private:
     void end_operations() noexcept override;
-    bool in_kernel() const noexcept override {
-        return writes_.in_kernel() || reads_.in_kernel();
-    }
+    bool in_kernel() const noexcept override { return writes_.in_kernel() || reads_.in_kernel(); }
     bool holds_aios() const noexcept override { return in_kernel() || writes_.holds_aios(); }
 
     WriteQueue writes_;

@@ -1,9 +1,9 @@
 #include <uaio/tcp.h>
 
-#include <cstring>
-
 #include "transport/socket/connecting.h"
 #include "transport/socket/listening_socket.h"
+
+#include <cstring>
 
 namespace uaio::tcp {
 namespace {
@@ -18,22 +18,21 @@ SocketAddress address_of(const Endpoint& endpoint) noexcept {
 Endpoint local_of(ListeningSocket& socket) noexcept {
     SocketAddress address;
     address.size = sizeof address.storage;
-    socket.core().kernel().local_address(
-        socket.fd(), reinterpret_cast<sockaddr*>(&address.storage), &address.size);
+    socket.core().kernel().local_address(socket.fd(), reinterpret_cast<sockaddr*>(&address.storage),
+                                         &address.size);
     return Endpoint::from(address.get(), address.size);
 }
 
 }  // namespace
 
 Listener::Listener(Engine& engine, const Endpoint& endpoint, const ListenOptions& options)
-    : socket_(ListeningSocket::open(
-          engine, endpoint.address(), endpoint.size(),
-          {.backlog = options.backlog,
-           .reuse_address = options.reuse_address,
-           .reuse_port = options.reuse_port,
-           .stream = options.stream,
-           .file = {}},
-          endpoint.to_string())),
+    : socket_(ListeningSocket::open(engine, endpoint.address(), endpoint.size(),
+                                    {.backlog = options.backlog,
+                                     .reuse_address = options.reuse_address,
+                                     .reuse_port = options.reuse_port,
+                                     .stream = options.stream,
+                                     .file = {}},
+                                    endpoint.to_string())),
       local_(local_of(*socket_)) {}
 
 Listener::~Listener() { socket_->release(); }

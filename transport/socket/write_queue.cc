@@ -1,14 +1,14 @@
 #include "transport/socket/write_queue.h"
 
-#include <liburing.h>
+#include "aio/check.h"
+#include "engine/kernel/features.h"
+#include "transport/socket/socket.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <new>
 
-#include "aio/check.h"
-#include "engine/kernel/features.h"
-#include "transport/socket/socket.h"
+#include <liburing.h>
 
 namespace uaio {
 namespace {
@@ -36,8 +36,7 @@ bool complete(Aio& aio) noexcept {
 WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
     : socket_(socket),
       limit_(options.queue_limit),
-      zero_copy_(options.zero_copy == ZeroCopy::on &&
-                 socket.core().features().sendmsg_zero_copy) {}
+      zero_copy_(options.zero_copy == ZeroCopy::on && socket.core().features().sendmsg_zero_copy) {}
 
 void WriteQueue::submit(Aio& aio, bool all) noexcept {
     EngineCore& core = socket_.core();
@@ -92,7 +91,8 @@ void WriteQueue::start_next() noexcept {
 
 void WriteQueue::send_front(Aio& front) noexcept {
     sending_ = 1;
-    // The kernel carries a whole write on by itself where it keeps the count when that is cancelled.
+    // The kernel carries a whole write on by itself where it keeps the count when that is
+    // cancelled.
     const bool wait_all = note_of(front).all && socket_.core().features().send_waitall;
     send(front, EngineCore::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
 }
@@ -242,7 +242,7 @@ void WriteQueue::end(Aio& aio, Aio& carrier, std::error_code error, Outcome& out
 // True for a send that went wrong in a way that sending again mends.
 bool WriteQueue::retry(int result) noexcept {
     switch (result) {
-        case -EINTR:   // a signal came before the first byte
+        case -EINTR:  // a signal came before the first byte
         case -EAGAIN: return true;
         // Meant for one that took part in this send or in the one before: a reason of the front's
         // own ends it in end_asked().

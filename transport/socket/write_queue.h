@@ -1,17 +1,17 @@
-// The writes of one socket: a FIFO whose front has the only send in flight. A send carries the front
-// Aio alone, or, when small ones wait behind it, several in one gathered send of which each takes
-// its exact share. The Aio at the front carries the submission entry; its handler deals the bytes
-// out. Engine's thread only.
+// The writes of one socket: a FIFO whose front has the only send in flight. A send carries the
+// front Aio alone, or, when small ones wait behind it, several in one gathered send of which each
+// takes its exact share. The Aio at the front carries the submission entry; its handler deals the
+// bytes out. Engine's thread only.
 #pragma once
+
+#include <uaio/stream.h>
+
+#include "engine/core.h"
 
 #include <sys/socket.h>
 
 #include <cstdint>
 #include <memory>
-
-#include <uaio/stream.h>
-
-#include "engine/core.h"
 
 struct io_uring_sqe;
 
