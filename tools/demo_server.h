@@ -101,7 +101,7 @@ public:
     Serving(Engine& engine, Acceptor& acceptor, Answer& answer) : answer_(answer) {
         std::promise<void> ended;
         ended_ = ended.get_future();
-        auto tell = [ended = std::move(ended)](TaskResult<void> result) mutable noexcept {
+        auto tell = [ended = std::move(ended)](const TaskResult<void>& result) mutable noexcept {
             if (result.exception()) {
                 ended.set_exception(result.exception());
             } else {

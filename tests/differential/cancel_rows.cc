@@ -105,11 +105,14 @@ void random_cancels(Stage& stage) {
     stage.note("cancels with a wrong count", wrong > 0 ? "some" : "none");
 }
 
+// All is made ready before, so that nothing comes between the two calls.
 void cancel_and_submit(Stage& stage) {
     Transfer& head = stage.start(Verb::write_all, "head", kBlocking);
+    Transfer& next = stage.make("next", 3);
+    stage.prepare(Verb::write_all, next);
     stage.until_blocked();
     head.operation->cancel();
-    stage.start(Verb::write_all, "next", 3);
+    stage.driver().submit(Verb::write_all, *next.operation);
 }
 
 void cancel_idle(Stage& stage) {

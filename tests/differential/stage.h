@@ -34,7 +34,7 @@ public:
     // Its timeout for later submissions.
     void set_timeout(Transfer& transfer, std::chrono::milliseconds timeout);
     void submit(Verb verb, Transfer& transfer);
-    // For a submission that another thread makes, by driver().
+    // Notes a submission that the scenario makes itself, by driver(), maybe on another thread.
     void prepare(Verb verb, Transfer& transfer);
     Transfer& start(Verb verb, std::string name, std::size_t size);
     // Frees the operation.

@@ -4,7 +4,9 @@
 namespace uaio::http {
 namespace {
 
-void finish_not_supported(Aio& aio) noexcept { provider::finish(aio, Errc::not_supported); }
+[[maybe_unused]] void finish_not_supported(Aio& aio) noexcept {
+    provider::finish(aio, Errc::not_supported);
+}
 
 // One verb for all four: to the stream, or, in a build without HTTP, to an error.
 void hand_on(Stream& stream, Aio& aio, void (Stream::*verb)(Aio&)) noexcept {
