@@ -95,6 +95,7 @@ int SimMachine::enter(unsigned wait, Clock::time_point deadline) noexcept {
 int SimMachine::turn(unsigned wait, Clock::time_point deadline, Action& action) {
     memory_.flush_overflow();
     if (const int refused = refuse(wait)) return refused;
+    world_.events.move_to(now() + world_.faults.enter_time);
     const unsigned queued = memory_.queued();
     unsigned limit = queued;
     const bool splits = queued > 1 && world_.strikes(world_.faults.partial_submission,

@@ -72,6 +72,10 @@ struct Faults {
     std::chrono::nanoseconds delay_min{0};
     std::chrono::nanoseconds delay_max{0};
 
+    // What each enter() takes. Without it a program that always has something to do never gets
+    // older, and so meets no deadline and no scheduled action.
+    std::chrono::nanoseconds enter_time{0};
+
     // Bytes that one direction of a connection holds, send and receive buffer together.
     std::size_t window = 256 * 1024;
     // Descriptors that may be open before -EMFILE; 0: any number.

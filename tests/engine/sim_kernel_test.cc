@@ -82,6 +82,21 @@ TEST_CASE("sim kernel: a deadline one tick before, on and after an event") {
     }
 }
 
+TEST_CASE("sim kernel: a program that is never idle gets older if enters take time") {
+    SimKernel kernel(1, {.enter_time = milliseconds(1)});
+    SimDriver driver(kernel_of(kernel));
+    int happened = 0;
+    kernel.schedule(milliseconds(5), [&] { ++happened; });
+    const Clock::time_point start = kernel.now();
+    for (int turn = 1; turn <= 10; ++turn) {
+        nop(driver, 1);
+        driver.enter(1);
+        CHECK(kernel.now() == start + milliseconds(turn));
+        CHECK(happened == (turn >= 5));
+        driver.reap();
+    }
+}
+
 TEST_CASE("sim kernel: advance lets things happen without an engine") {
     SimKernel kernel(1);
     std::string order;

@@ -79,6 +79,8 @@ Faults TransferRun::faults_for(std::mt19937_64& random) {
     faults.no_zero_copy = random() % 4 == 0;
     faults.latency_max = nanoseconds(random() % 3 == 0 ? 0 : random() % 20000);
     faults.delay_max = nanoseconds(random() % 3 == 0 ? 0 : random() % 50000);
+    // Never zero: bytes that go one at a time keep a program busy beyond every planned action.
+    faults.enter_time = nanoseconds(20 + random() % 1000);
     faults.window = 1 + random() % (random() % 2 == 0 ? 64 : 100000);
     return faults;
 }
