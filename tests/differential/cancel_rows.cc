@@ -2,6 +2,7 @@
 #include "tests/differential/reasons.h"
 
 #include <random>
+#include <thread>
 
 namespace differential {
 namespace {
@@ -146,6 +147,8 @@ std::vector<Expectation> ended_with(const std::string& result) {
 }  // namespace
 
 Rows cancel_rows() {
+    // nng loses the race of W-53 in nine of ten runs, but hardly ever where it has one processor.
+    const auto race = std::thread::hardware_concurrency() > 1 ? differs : may_differ;
     return {
         {"W-13", "cancel of a write in flight", cancel_in_flight, ended_with("canceled")},
         {"W-14",
@@ -169,7 +172,7 @@ Rows cancel_rows() {
           differs("cancels with a wrong count", "some", "none", kExactCount),
           same("peer", "end of stream")}},
         {"W-53", "cancel in flight and a write_all at once", cancel_and_submit,
-         over({may_differ(kProcess, kDies + " | " + kLives, kLives, kInnerReuse),
+         over({race(kProcess, kDies + " | " + kLives, kLives, kInnerReuse),
                differs("head", "canceled/0, but the peer has more", "canceled/part", kExactCount),
                same("next", "closed/0")}),
          30},

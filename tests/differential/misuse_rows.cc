@@ -16,6 +16,7 @@ void on_a_stopped_operation(Stage& stage) {
     write.operation->stop();
     stage.submit(Verb::write_all, write);
     stage.until_quiet();
+    write.operation->wait();  // for nothing, where there is no callback
     stage.note("getters", write.operation->getters());
 }
 
