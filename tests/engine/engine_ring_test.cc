@@ -175,7 +175,8 @@ TEST_CASE("a polling kernel thread carries the same operations") {
     write.forget();
     wire.connection().write_all(write.aio);
     REQUIRE(wire.run_until_blocked());
-    // The thread takes the cancel when it likes; a peer that read meanwhile could let the write win.
+    // The thread takes the cancel when it likes; a peer that reads could let the write win.
+    // win.
     write.aio.cancel();
     REQUIRE(wire.run_until_done(write));
     const std::size_t before = 5 * body.size();
