@@ -6,6 +6,7 @@
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 
+#include "aio/check.h"
 #include "engine/foreign_loop.h"
 #include "engine/kernel/kernel.h"
 #include "engine/mailbox.h"
@@ -73,6 +74,8 @@ public:
         aio.count_ += bytes;
         aio.cursor_.advance(bytes);
     }
+    // advance() for an operation that ends with these bytes: nobody asks its cursor any more.
+    static void add_count(Aio& aio, std::size_t bytes) noexcept { aio.count_ += bytes; }
     static IovCursor& cursor(Aio& aio) noexcept { return aio.cursor_; }
     static std::error_code cancel_reason(const Aio& aio) noexcept { return aio.reason_; }
     static bool stopped(const Aio& aio) noexcept {
@@ -103,7 +106,7 @@ public:
 
     // --- Any thread ---
     static bool submit(Engine& target, Aio& aio, Starter starter, void* owner,
-                       void* argument) noexcept;
+                       void* argument = nullptr) noexcept;
     void request_cancel(Aio& aio, std::error_code reason) noexcept;
     void stop_aio(Aio& aio) noexcept;
     void forget(Aio& aio) noexcept;  // before its memory goes: drops cancels still on their way
@@ -147,6 +150,8 @@ private:
     static void deliver_operation(MailboxEntry& entry) noexcept;
     static void start_on_wrong_engine(Aio& aio) noexcept;
 
+    bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
+                          void* argument) noexcept;
     bool bind_here(std::error_code& error) noexcept;
     void bind_or_throw();
     bool runs_here() noexcept;
@@ -162,7 +167,7 @@ private:
     void wake() noexcept;
     void throw_if_failed();
     void accept(Aio& aio, void* owner, void* argument) noexcept;
-    void accept_deadline(Aio& aio) noexcept;
+    [[gnu::noinline]] void accept_deadline(Aio& aio) noexcept;
     void start_special(Aio& aio, Starter starter) noexcept;
     void take_completions() noexcept;
     void hand_back_completions() noexcept;
@@ -227,5 +232,48 @@ private:
     Resident* residents_ = nullptr;
     ForeignLoop foreign_loop_;
 };
+
+// --- What every operation goes through, open to the compiler ---
+
+inline bool EngineCore::submit(Engine& target, Aio& aio, Starter starter, void* owner,
+                               void* argument) noexcept {
+    EngineCore& core = of(aio);
+    const bool usual = core.on_thread() && &target == aio.engine_ &&
+                       aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::idle;
+    if (!usual) [[unlikely]]
+        return core.submit_otherwise(target, aio, starter, owner, argument);
+    aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
+    core.accept(aio, owner, argument);
+    core.start(aio, starter);
+    if (!core.in_turn_ && core.foreign_loop_.is_open()) [[unlikely]]
+        core.foreign_loop_.signal();
+    return true;
+}
+
+inline void EngineCore::accept(Aio& aio, void* owner, void* argument) noexcept {
+    const std::uint32_t generation = aio.generation_.load(std::memory_order_relaxed);
+    aio.generation_.store(generation + 1, std::memory_order_release);
+    aio.owner_ = owner;
+    std::memcpy(aio.scratch_, &argument, sizeof argument);
+    aio.count_ = 0;
+    if (aio.ended_early_) [[unlikely]] {
+        aio.ended_early_ = false;
+        aio.result_.clear();
+        aio.reason_.clear();
+    }
+    if (aio.has_deadline_) accept_deadline(aio);
+}
+
+inline void EngineCore::start(Aio& aio, Starter starter) noexcept {
+    counters_.begun.add();
+    if (aio.has_deadline_ || stopped(aio)) [[unlikely]]
+        return start_special(aio, starter);
+    starter(aio);
+}
+
+inline void EngineCore::park(Aio& aio, Canceler canceler) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
+    aio.canceler_ = canceler;
+}
 
 }  // namespace uaio

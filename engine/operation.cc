@@ -9,50 +9,30 @@
 #include <liburing.h>
 
 namespace uaio {
-namespace {}  // namespace
 
 // --- Accepting ---
 
-bool EngineCore::submit(Engine& target, Aio& aio, Starter starter, void* owner,
-                        void* argument) noexcept {
-    EngineCore& core = of(aio);
-    if (&target != aio.engine_) [[unlikely]]
-        starter = &start_on_wrong_engine;
-    if (core.on_thread()) {
-        if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::idle) [[unlikely]] {
-            core.misuse("an operation was submitted on a busy Aio; it was ignored");
-            return false;
-        }
-        aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
-        core.accept(aio, owner, argument);
-        core.start(aio, starter);
-        if (!core.in_turn_ && core.foreign_loop_.is_open()) core.foreign_loop_.signal();
-        return true;
-    }
+// From another thread, of another engine, or on a busy Aio.
+bool EngineCore::submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
+                                  void* argument) noexcept {
+    if (&target != aio.engine_) starter = &start_on_wrong_engine;
+    const bool here = on_thread();
     Aio::Phase idle = Aio::Phase::idle;
-    if (!aio.phase_.compare_exchange_strong(idle, Aio::Phase::posted, std::memory_order_acquire)) {
-        core.misuse("an operation was submitted on a busy Aio; it was ignored");
+    if (!aio.phase_.compare_exchange_strong(idle, here ? Aio::Phase::active : Aio::Phase::posted,
+                                            std::memory_order_acquire)) {
+        misuse("an operation was submitted on a busy Aio; it was ignored");
         return false;
     }
-    core.accept(aio, owner, argument);
+    accept(aio, owner, argument);
+    if (here) {
+        start(aio, starter);
+        if (!in_turn_ && foreign_loop_.is_open()) foreign_loop_.signal();
+        return true;
+    }
     aio.canceler_ = starter;  // free until the operation is parked, and of the same type
     aio.mail_.deliver = &deliver_operation;
-    core.post(aio.mail_);
+    post(aio.mail_);
     return true;
-}
-
-inline void EngineCore::accept(Aio& aio, void* owner, void* argument) noexcept {
-    const std::uint32_t generation = aio.generation_.load(std::memory_order_relaxed);
-    aio.generation_.store(generation + 1, std::memory_order_release);
-    aio.owner_ = owner;
-    std::memcpy(aio.scratch_, &argument, sizeof argument);
-    aio.count_ = 0;
-    if (aio.ended_early_) {
-        aio.ended_early_ = false;
-        aio.result_.clear();
-        aio.reason_.clear();
-    }
-    if (aio.has_deadline_) accept_deadline(aio);
 }
 
 void EngineCore::accept_deadline(Aio& aio) noexcept {
@@ -79,13 +59,6 @@ void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
     const Starter starter = aio.canceler_;
     aio.canceler_ = nullptr;
     of(aio).start(aio, starter);
-}
-
-inline void EngineCore::start(Aio& aio, Starter starter) noexcept {
-    counters_.begun.add();
-    if (aio.has_deadline_ || stopped(aio)) [[unlikely]]
-        return start_special(aio, starter);
-    starter(aio);
 }
 
 void EngineCore::start_special(Aio& aio, Starter starter) noexcept {
@@ -123,11 +96,6 @@ io_uring_sqe& EngineCore::begin(Aio& aio, Handler handler) noexcept {
     aio.sq_position_ = tail_ - 1;
     sqe.user_data = user_data_of(aio);
     return sqe;
-}
-
-void EngineCore::park(Aio& aio, Canceler canceler) noexcept {
-    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
-    aio.canceler_ = canceler;
 }
 
 void EngineCore::finish(Aio& aio, std::error_code error) noexcept {

@@ -2,36 +2,45 @@
 // Stream gives. Engine's thread.
 #pragma once
 
-#include <uaio/provider.h>
+#include "engine/core.h"
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <limits>
-#include <system_error>
 
 namespace uaio {
 
-// No error for a vector that can be transferred: at least one entry, none with a length but no
-// address, and no more than SSIZE_MAX bytes in all, which is what one system call could report.
-inline std::error_code check_vector(const IovCursor& cursor) noexcept {
-    if (cursor.entries() == 0) return Errc::invalid_argument;
-    std::size_t room = std::numeric_limits<ssize_t>::max();
+// What an operation comes to the queue of its stream with.
+struct Admission {
+    Errc refused{};         // how it has to end before it begins; zero: it may begin
+    std::size_t bytes = 0;  // in the whole vector
+};
+
+// A vector that can be transferred has at least one entry, none with a length but no address, and
+// no more than SSIZE_MAX bytes in all, which is what one system call could report.
+inline Admission check_vector(const IovCursor& cursor) noexcept {
+    if (cursor.entries() == 0) return {Errc::invalid_argument};
+    constexpr std::size_t kBytesMax = std::numeric_limits<ssize_t>::max();
+    std::size_t bytes = 0;
     for (const iovec& entry : cursor.rest()) {
-        if (entry.iov_len > room || (!entry.iov_base && entry.iov_len > 0)) {
-            return Errc::invalid_argument;
+        if (entry.iov_len > kBytesMax - bytes || (!entry.iov_base && entry.iov_len > 0)) {
+            return {Errc::invalid_argument};
         }
-        room -= entry.iov_len;
+        bytes += entry.iov_len;
     }
-    return {};
+    return {{}, bytes};
 }
 
-// The error with which the operation has to end before it begins, if any.
-inline std::error_code admit(Aio& aio, bool closed) noexcept {
-    if (provider::stopped(aio)) return Errc::canceled;
-    if (closed) return Errc::closed;
-    if (const std::error_code error = check_vector(provider::cursor(aio))) return error;
-    if (provider::expired(aio)) return Errc::timed_out;
-    return {};
+// An Errc and not a std::error_code, which costs a call to make even when there is no error.
+inline Admission admit(Aio& aio, bool closed) noexcept {
+    if (EngineCore::stopped(aio)) return {Errc::canceled};
+    if (closed) return {Errc::closed};
+    Admission admission = check_vector(EngineCore::cursor(aio));
+    if (admission.refused == Errc{} && EngineCore::expired(aio)) {
+        admission.refused = Errc::timed_out;
+    }
+    return admission;
 }
 
 }  // namespace uaio

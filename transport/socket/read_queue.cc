@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kReceiveBytesMax = 0x7ffff000;  // MAX_RW_COUNT, see read(2)
 
 struct Note {
-    bool all;  // until the vector is full, not just some bytes
+    std::size_t left;  // bytes that the vector still has room for
+    bool all;          // until the vector is full, not just some bytes
 };
 
 Note& note_of(Aio& aio) noexcept {
@@ -24,14 +25,16 @@ Note& note_of(Aio& aio) noexcept {
 
 }  // namespace
 
-void ReadQueue::submit(Aio& aio, bool all) noexcept {
+void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     EngineCore& core = socket_.core();
     if (limit_ != 0 && queued_ >= limit_) return core.finish(aio, Errc::no_buffer_space);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{all};
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.left = bytes, .all = all};
+    DCHECK(receiving_ || queue_.empty());
+    if (!receiving_ && bytes == 0) return core.finish(aio, {});
     queue_.push(aio);
     ++queued_;
-    core.park(aio, &on_cancel);
-    if (!receiving_) start_next();
+    if (receiving_) return core.park(aio, &on_cancel);
+    receive(aio);
 }
 
 void ReadQueue::close() noexcept {
@@ -56,8 +59,7 @@ void ReadQueue::on_cancel(Aio& aio) noexcept {
 
 void ReadQueue::start_next() noexcept {
     while (Aio* front = queue_.front()) {
-        EngineCore::cursor(*front).advance(0);  // over entries of length zero
-        if (!EngineCore::cursor(*front).done()) return receive(*front);
+        if (note_of(*front).left > 0) return receive(*front);
         leave(*front);
         socket_.core().finish(*front, {});
     }
@@ -92,27 +94,32 @@ Outcome ReadQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept 
 Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
     DCHECK(&aio == queue_.front());
     receiving_ = false;
-    const std::error_code asked = EngineCore::cancel_reason(aio);
     bool ended = false;
-    if (result > 0) {
+    if (result > 0) [[likely]] {
+        const auto bytes = static_cast<std::size_t>(result);
         drained_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-        EngineCore::advance(aio, static_cast<std::size_t>(result));
-        ended = EngineCore::cursor(aio).done() || !note_of(aio).all;
+        Note& note = note_of(aio);
+        note.left -= bytes;
+        ended = note.left == 0 || !note.all;
+        // The cursor moves only where another receive will ask it.
+        ended ? EngineCore::add_count(aio, bytes) : EngineCore::advance(aio, bytes);
     }
-    if (!ended) {
-        std::error_code error = asked;
-        if (!error && result == 0) {
-            error = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
-        }
-        if (!error && result != -EINTR && result != -EAGAIN) error = error_from_result(result);
-        if (error) {
-            EngineCore::set_error(aio, error);
-            ended = true;
-        }
-    }
+    if (!ended) ended = ends_without_bytes(aio, result);
     if (ended) leave(aio);
     start_next();
     return ended ? Outcome::finished : Outcome::pending;
+}
+
+// True if what is left of the operation will not come, which is its error then.
+bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
+    std::error_code error = EngineCore::cancel_reason(aio);
+    if (!error && result == 0) {
+        error = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
+    }
+    if (!error && result != -EINTR && result != -EAGAIN) error = error_from_result(result);
+    if (!error) return false;
+    EngineCore::set_error(aio, error);
+    return true;
 }
 
 }  // namespace uaio

@@ -17,9 +17,9 @@ public:
     ReadQueue(Socket& socket, const StreamOptions& options) noexcept
         : socket_(socket), limit_(options.queue_limit) {}
 
-    // Starts or queues an operation that admit() let in. With `all`, it completes when the vector
-    // is full, else with the first bytes.
-    void submit(Aio& aio, bool all) noexcept;
+    // Starts or queues an operation that admit() let in, with room for so many bytes in its vector.
+    // With `all`, it completes when the vector is full, else with the first bytes.
+    void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
     // Asks everything in the queue to end with Errc::closed.
     void close() noexcept;
@@ -31,6 +31,7 @@ private:
     static void on_cancel(Aio& aio) noexcept;
 
     Outcome on_received(Aio& aio, int result, unsigned flags) noexcept;
+    bool ends_without_bytes(Aio& aio, int result) noexcept;
     void start_next() noexcept;
     void receive(Aio& front) noexcept;
     void leave(Aio& aio) noexcept;

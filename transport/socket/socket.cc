@@ -6,14 +6,19 @@
 #include <netinet/tcp.h>
 
 namespace uaio {
-namespace {
-
-Socket& socket_of(const Aio& aio) noexcept { return *static_cast<Socket*>(EngineCore::owner(aio)); }
-
-}  // namespace
 
 Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
     : Descriptor(core, fd), writes_(*this, options), reads_(*this, options) {}
+
+template <auto kQueue>
+inline void Socket::start(Aio& aio, bool all) noexcept {
+    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    const Admission admission = admit(aio, socket.closed());
+    if (admission.refused != Errc{}) [[unlikely]] {
+        return socket.core().finish(aio, admission.refused);
+    }
+    (socket.*kQueue).submit(aio, all, admission.bytes);
+}
 
 bool Socket::was_reset() noexcept {
     tcp_info info{};
@@ -23,33 +28,10 @@ bool Socket::was_reset() noexcept {
     return info.tcpi_state == TCP_CLOSE;
 }
 
-void Socket::start_write(Aio& aio) noexcept {
-    Socket& socket = socket_of(aio);
-    const std::error_code refused = admit(aio, socket.closed());
-    if (refused) return socket.core().finish(aio, refused);
-    socket.writes().submit(aio, false);
-}
-
-void Socket::start_write_all(Aio& aio) noexcept {
-    Socket& socket = socket_of(aio);
-    const std::error_code refused = admit(aio, socket.closed());
-    if (refused) return socket.core().finish(aio, refused);
-    socket.writes().submit(aio, true);
-}
-
-void Socket::start_read(Aio& aio) noexcept {
-    Socket& socket = socket_of(aio);
-    const std::error_code refused = admit(aio, socket.closed());
-    if (refused) return socket.core().finish(aio, refused);
-    socket.reads().submit(aio, false);
-}
-
-void Socket::start_read_all(Aio& aio) noexcept {
-    Socket& socket = socket_of(aio);
-    const std::error_code refused = admit(aio, socket.closed());
-    if (refused) return socket.core().finish(aio, refused);
-    socket.reads().submit(aio, true);
-}
+void Socket::start_write(Aio& aio) noexcept { start<&Socket::writes_>(aio, false); }
+void Socket::start_write_all(Aio& aio) noexcept { start<&Socket::writes_>(aio, true); }
+void Socket::start_read(Aio& aio) noexcept { start<&Socket::reads_>(aio, false); }
+void Socket::start_read_all(Aio& aio) noexcept { start<&Socket::reads_>(aio, true); }
 
 void Socket::end_operations() noexcept {
     writes_.close();

@@ -27,6 +27,8 @@ public:
     static void start_read_all(Aio& aio) noexcept;
 
 private:
+    template <auto kQueue>
+    static void start(Aio& aio, bool all) noexcept;
     void end_operations() noexcept override;
     bool in_kernel() const noexcept override { return writes_.in_kernel() || reads_.in_kernel(); }
     bool holds_aios() const noexcept override { return in_kernel() || writes_.holds_aios(); }

@@ -20,19 +20,19 @@ StreamPtr SocketStream::make(EngineCore& core, int fd, const StreamOptions& opti
 }
 
 void SocketStream::read(Aio& aio) {
-    provider::submit(socket_.engine(), aio, &Socket::start_read, &socket_);
+    EngineCore::submit(socket_.engine(), aio, &Socket::start_read, &socket_);
 }
 
 void SocketStream::read_all(Aio& aio) {
-    provider::submit(socket_.engine(), aio, &Socket::start_read_all, &socket_);
+    EngineCore::submit(socket_.engine(), aio, &Socket::start_read_all, &socket_);
 }
 
 void SocketStream::write(Aio& aio) {
-    provider::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
+    EngineCore::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
 }
 
 void SocketStream::write_all(Aio& aio) {
-    provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
+    EngineCore::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
 }
 
 std::error_code apply_options(Kernel& kernel, int fd, int family,

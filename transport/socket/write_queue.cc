@@ -19,6 +19,7 @@ constexpr std::size_t kSendBytesMax = 0x7ffff000;
 
 // What the queue notes in an Aio of its own.
 struct Note {
+    std::size_t left;    // bytes of the vector that are still to go out
     bool all;            // the whole vector, not just some of it
     bool ended = false;  // out of the queue; only a notification is still to come
 };
@@ -27,8 +28,17 @@ Note& note_of(Aio& aio) noexcept {
     return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
 }
 
-bool complete(Aio& aio) noexcept {
-    return EngineCore::cursor(aio).done() || (!note_of(aio).all && aio.count() > 0);
+// Counts bytes that went out; true if they complete the operation. The cursor moves only where
+// another send will ask it: a write that leaves in one piece costs no pass over its entries.
+bool take_share(Aio& aio, std::size_t bytes) noexcept {
+    Note& note = note_of(aio);
+    note.left -= bytes;
+    if (note.left == 0 || (!note.all && bytes > 0)) {
+        EngineCore::add_count(aio, bytes);
+        return true;
+    }
+    EngineCore::advance(aio, bytes);
+    return false;
 }
 
 }  // namespace
@@ -38,14 +48,16 @@ WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
       limit_(options.queue_limit),
       zero_copy_(options.zero_copy == ZeroCopy::on && socket.core().features().sendmsg_zero_copy) {}
 
-void WriteQueue::submit(Aio& aio, bool all) noexcept {
+void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     EngineCore& core = socket_.core();
     if (limit_ != 0 && queued_ >= limit_) return core.finish(aio, Errc::no_buffer_space);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.all = all};
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.left = bytes, .all = all};
+    DCHECK(sending_ > 0 || queue_.empty());
+    if (sending_ == 0 && bytes == 0) return core.finish(aio, {});
     queue_.push(aio);
     ++queued_;
-    core.park(aio, &on_cancel);
-    if (sending_ == 0) start_next();
+    if (sending_ > 0) return core.park(aio, &on_cancel);
+    send_front(aio);
 }
 
 void WriteQueue::close() noexcept {
@@ -79,9 +91,9 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
 void WriteQueue::start_next() noexcept {
     DCHECK(sending_ == 0);
     while (Aio* front = queue_.front()) {
-        EngineCore::cursor(*front).advance(0);  // over entries of length zero
-        if (!EngineCore::cursor(*front).done()) {
-            if (!send_gathered(*front)) send_front(*front);
+        if (note_of(*front).left > 0) {
+            const bool alone = zero_copy_ || !AioQueue::next(*front);
+            if (alone || !send_gathered(*front)) send_front(*front);
             return;
         }
         leave(*front);
@@ -100,13 +112,12 @@ void WriteQueue::send_front(Aio& front) noexcept {
 // Several small writes in one send. Without MSG_WAITALL, so that the first are not kept from
 // completing by a last one for which there is no room.
 bool WriteQueue::send_gathered(Aio& front) noexcept {
-    if (zero_copy_ || !AioQueue::next(front)) return false;
     std::size_t bytes = 0;
     std::size_t entries = 0;
     unsigned members = 0;
     for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
         const std::span<iovec> rest = EngineCore::cursor(*aio).rest();
-        bytes += EngineCore::cursor(*aio).remaining();
+        bytes += note_of(*aio).left;
         entries += rest.size();
         if (bytes > kGatherBytes || entries > kGatherEntries) break;
         ++members;
@@ -161,7 +172,8 @@ Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept
     WriteQueue& self = socket.writes();
     const Outcome outcome = (flags & IORING_CQE_F_NOTIF) ? self.on_notification(aio, result)
                                                          : self.on_sent(aio, result, flags);
-    if (self.failed_) socket.close_here();
+    if (self.failed_) [[unlikely]]
+        socket.close_here();
     socket.let_go();  // may free the socket
     return outcome;
 }
@@ -182,13 +194,29 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
 Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
     DCHECK(&carrier == queue_.front());
     if (flags & IORING_CQE_F_MORE) ++EngineCore::notifications(carrier);
+    if (sending_ != 1 || result <= 0) return on_sent_otherwise(carrier, result);
     Outcome outcome = Outcome::pending;
-    std::error_code failure;
+    if (take_share(carrier, static_cast<std::size_t>(result))) [[likely]] {
+        leave(carrier);
+        outcome = settle(carrier);
+    } else {
+        socket_.core().counters().short_writes.add();
+        end_asked(carrier, 0, outcome);
+    }
+    sending_ = 0;
+    if (!failed_) start_next();
+    return outcome;
+}
+
+// A gathered send, or one without a byte.
+Outcome WriteQueue::on_sent_otherwise(Aio& carrier, int result) noexcept {
+    Outcome outcome = Outcome::pending;
+    int failure = 0;
     if (result > 0) {
         deal_out(carrier, static_cast<std::size_t>(result), outcome);
     } else if (!retry(result)) {
         // No send of at least one byte reports 0; that would otherwise be tried for ever.
-        failure = error_from_result(result < 0 ? result : -EIO);
+        failure = result < 0 ? result : -EIO;
     }
     end_asked(carrier, failure, outcome);
     sending_ = 0;
@@ -199,11 +227,9 @@ Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
 void WriteQueue::deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noexcept {
     while (sending_ > 0) {
         Aio& aio = *queue_.front();
-        const std::size_t share =
-            sending_ == 1 ? bytes : std::min(bytes, EngineCore::cursor(aio).remaining());
-        EngineCore::advance(aio, share);
+        const std::size_t share = std::min(bytes, note_of(aio).left);
         bytes -= share;
-        if (!complete(aio)) {
+        if (!take_share(aio, share)) {
             if (share > 0) socket_.core().counters().short_writes.add();
             break;
         }
@@ -213,12 +239,12 @@ void WriteQueue::deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noe
 }
 
 // Those of the send that did not complete, and were asked to end meanwhile, or failed.
-void WriteQueue::end_asked(Aio& carrier, std::error_code failure, Outcome& outcome) noexcept {
+void WriteQueue::end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept {
     Aio* aio = queue_.front();
     for (; sending_ > 0; --sending_) {
         Aio* const behind = AioQueue::next(*aio);
         std::error_code error = EngineCore::cancel_reason(*aio);
-        if (!error && aio == &carrier) error = failure;
+        if (!error && failure != 0 && aio == &carrier) error = error_from_result(failure);
         if (error) {
             if (aio->count() > 0) failed_ = true;
             end(*aio, carrier, error, outcome);
@@ -230,13 +256,17 @@ void WriteQueue::end_asked(Aio& carrier, std::error_code failure, Outcome& outco
 void WriteQueue::end(Aio& aio, Aio& carrier, std::error_code error, Outcome& outcome) noexcept {
     leave(aio);
     if (&aio != &carrier) return socket_.core().finish(aio, error);
-    EngineCore::set_error(aio, error);
-    if (EngineCore::notifications(aio) == 0) {
-        outcome = Outcome::finished;
-        return;
-    }
-    note_of(aio).ended = true;
+    if (error) EngineCore::set_error(aio, error);
+    outcome = settle(aio);
+}
+
+// The carrier is out of the queue, and ends when its bytes are its user's again.
+Outcome WriteQueue::settle(Aio& carrier) noexcept {
+    if (EngineCore::notifications(carrier) == 0) [[likely]]
+        return Outcome::finished;
+    note_of(carrier).ended = true;
     ++held_;
+    return Outcome::pending;
 }
 
 // True for a send that went wrong in a way that sending again mends.

@@ -23,9 +23,9 @@ class WriteQueue {
 public:
     WriteQueue(Socket& socket, const StreamOptions& options) noexcept;
 
-    // Starts or queues an operation that admit() let in. With `all`, it completes when the whole
-    // vector is written, else with the first bytes.
-    void submit(Aio& aio, bool all) noexcept;
+    // Starts or queues an operation that admit() let in, with as many bytes in its vector. With
+    // `all`, it completes when the whole vector is written, else with the first bytes.
+    void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
     // Asks everything in the queue to end with Errc::closed.
     void close() noexcept;
@@ -39,11 +39,13 @@ private:
     static void on_cancel(Aio& aio) noexcept;
 
     Outcome on_sent(Aio& carrier, int result, unsigned flags) noexcept;
+    Outcome on_sent_otherwise(Aio& carrier, int result) noexcept;
+    Outcome settle(Aio& carrier) noexcept;
     Outcome on_notification(Aio& aio, int result) noexcept;
     void end(Aio& aio, Aio& carrier, std::error_code error, Outcome& outcome) noexcept;
     bool retry(int result) noexcept;
     void deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noexcept;
-    void end_asked(Aio& carrier, std::error_code failure, Outcome& outcome) noexcept;
+    void end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept;
 
     void start_next() noexcept;
     void send_front(Aio& front) noexcept;
