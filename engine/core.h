@@ -152,6 +152,7 @@ private:
 
     bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
                           void* argument) noexcept;
+    bool queue_cancel(const CancelRequest& request) noexcept;
     bool bind_here(std::error_code& error) noexcept;
     void bind_or_throw();
     bool runs_here() noexcept;

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstring>
+#include <new>
+#include <thread>
 
 #include <liburing.h>
 
@@ -172,12 +174,26 @@ void EngineCore::request_cancel(Aio& aio, std::error_code reason) noexcept {
     }
     if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) return;
     const std::uint32_t generation = aio.generation_.load(std::memory_order_acquire);
-    {
-        const std::lock_guard lock(cancel_mutex_);
-        cancels_.push_back({&aio, generation, reason});
-        cancels_pending_.store(static_cast<unsigned>(cancels_.size()), std::memory_order_release);
+    const CancelRequest request{&aio, generation, reason};
+    bool queued = queue_cancel(request);
+    while (!queued) {
+        // Full, and no memory to grow: the engine's next turn makes room.
+        if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+        std::this_thread::yield();
+        queued = queue_cancel(request);
     }
     if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+}
+
+bool EngineCore::queue_cancel(const CancelRequest& request) noexcept {
+    const std::lock_guard lock(cancel_mutex_);
+    try {
+        cancels_.push_back(request);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    cancels_pending_.store(static_cast<unsigned>(cancels_.size()), std::memory_order_release);
+    return true;
 }
 
 // The lock is held throughout, so that forget() on another thread knows that no request for its Aio

@@ -95,8 +95,9 @@ public:
     // Asks for the running operation to end with Errc::canceled. Any thread. A request: what the
     // kernel has done counts, so an operation that completes all the same reports success and its
     // full count, and one cut short reports how far it got. Only the first request of an operation
-    // counts. Idle or completed: no effect. From another thread than the engine's it takes a lock
-    // and wakes the engine.
+    // counts. Idle or completed: no effect. From another thread than the engine's it takes a lock,
+    // wakes the engine, and allocates where more than 64 such requests wait; without memory for
+    // that it waits for the engine's next turn.
     void cancel() noexcept;
     // cancel() with a reason of the caller's own; a reason without an error is refused. Any thread.
     void abort(std::error_code reason) noexcept;
