@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 namespace uaio {
 namespace {
@@ -35,12 +36,18 @@ TransferRun::Operation::Operation(TransferRun& owner, bool is_write, bool is_all
     aio.set_iov(entries);
 }
 
-TransferRun::TransferRun(std::uint64_t seed)
-    : seed_(seed),
-      random_(seed),
-      faults_(faults_for(random_)),
-      kernel_(seed, faults_),
+TransferRun::TransferRun(Choices choices, std::uint64_t kernel_seed, Size most)
+    : choices_(std::move(choices)),
+      most_(most),
+      faults_(faults_for(choices_)),
+      kernel_(kernel_seed, faults_),
       engine_(std::make_unique<Engine>(kernel_)) {}
+
+TransferRun::TransferRun(std::uint64_t seed)
+    : TransferRun(Choices(seed), seed, {.entries = 1024, .bytes = 20000}) {}
+
+TransferRun::TransferRun(std::span<const std::uint8_t> bytes)
+    : TransferRun(Choices(bytes), bytes.size(), {.entries = 24, .bytes = 600}) {}
 
 TransferRun::~TransferRun() {
     connection_.reset();
@@ -49,23 +56,22 @@ TransferRun::~TransferRun() {
     engine_.reset();
 }
 
-std::uint64_t TransferRun::draw(std::uint64_t limit) {
-    return std::uniform_int_distribution<std::uint64_t>(0, limit - 1)(random_);
-}
-
 // Each run has some faults and not others, so that rare ones meet an otherwise quiet network too.
-Faults TransferRun::faults_for(std::mt19937_64& random) {
-    const auto sometimes = [&random](unsigned most) {
-        const bool on = random() % 2 == 0;
-        return on ? static_cast<unsigned>(random() % (most + 1)) : 0u;
+Faults TransferRun::faults_for(Choices& choices) {
+    const auto one_in = [&choices](std::uint64_t number) { return choices.draw(number) == 0; };
+    const auto sometimes = [&](unsigned most) {
+        return one_in(2) ? static_cast<unsigned>(choices.draw(most + 1)) : 0u;
+    };
+    const auto nanoseconds_below = [&](std::uint64_t limit) {
+        return nanoseconds(static_cast<std::int64_t>(choices.draw(limit)));
     };
     Faults faults;
     faults.short_write = sometimes(900);
     faults.short_read = sometimes(900);
-    faults.reset = random() % 4 == 0 ? sometimes(30) : 0;
+    faults.reset = one_in(4) ? sometimes(30) : 0;
     faults.interrupted_operation = sometimes(200);
     faults.zero_copy_no_memory = sometimes(300);
-    faults.zero_copy_refused = random() % 8 == 0 ? sometimes(300) : 0;
+    faults.zero_copy_refused = one_in(8) ? sometimes(300) : 0;
     faults.zero_copy_single = sometimes(900);
     faults.zero_copy_copied = sometimes(900);
     faults.late_cancel = sometimes(800);
@@ -73,15 +79,15 @@ Faults TransferRun::faults_for(std::mt19937_64& random) {
     faults.interrupted_enter = sometimes(300);
     faults.busy = sometimes(300);
     faults.partial_submission = sometimes(500);
-    if (random() % 3 == 0) faults.submission_entries = 1u << (random() % 4);
-    if (random() % 3 == 0) faults.completion_entries = 1u << (1 + random() % 4);
-    faults.no_waitall = random() % 3 == 0;
-    faults.no_zero_copy = random() % 4 == 0;
-    faults.latency_max = nanoseconds(random() % 3 == 0 ? 0 : random() % 20000);
-    faults.delay_max = nanoseconds(random() % 3 == 0 ? 0 : random() % 50000);
+    if (one_in(3)) faults.submission_entries = 1u << choices.draw(4);
+    if (one_in(3)) faults.completion_entries = 1u << (1 + choices.draw(4));
+    faults.no_waitall = one_in(3);
+    faults.no_zero_copy = one_in(4);
+    if (!one_in(3)) faults.latency_max = nanoseconds_below(20000);
+    if (!one_in(3)) faults.delay_max = nanoseconds_below(50000);
     // Never zero: bytes that go one at a time keep a program busy beyond every planned action.
-    faults.enter_time = nanoseconds(20 + random() % 1000);
-    faults.window = 1 + random() % (random() % 2 == 0 ? 64 : 100000);
+    faults.enter_time = nanoseconds(20) + nanoseconds_below(1000);
+    faults.window = 1 + choices.draw(one_in(2) ? 64 : 100000);
     return faults;
 }
 
@@ -129,8 +135,8 @@ void TransferRun::plan() {
 }
 
 void TransferRun::plan_operation(bool write) {
-    std::vector<std::size_t> lengths(1 + draw(chance(50) ? 1024 : 12));
-    const std::uint64_t largest = 1 + draw(chance(300) ? 20000 : 200);
+    std::vector<std::size_t> lengths(1 + draw(chance(50) ? most_.entries : 12));
+    const std::uint64_t largest = 1 + draw(chance(300) ? most_.bytes : 200);
     for (std::size_t& length : lengths)
         length = chance(150) ? 0 : draw(largest);
     Operation& operation =

@@ -9,10 +9,13 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
+#include "tests/sim/choices.h"
+
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,8 @@ namespace uaio {
 class TransferRun {
 public:
     explicit TransferRun(std::uint64_t seed);
+    // A life that a fuzzer writes, with smaller vectors, so that it can write many.
+    explicit TransferRun(std::span<const std::uint8_t> bytes);
     ~TransferRun();
 
     // Runs it; what did not hold, in a line, or nothing.
@@ -49,9 +54,16 @@ private:
         Aio aio;
     };
 
-    std::uint64_t draw(std::uint64_t limit);  // 0 to limit - 1
-    bool chance(unsigned per_mille) { return draw(1000) < per_mille; }
-    static Faults faults_for(std::mt19937_64& random);
+    struct Size {
+        std::size_t entries;  // most in a long vector
+        std::size_t bytes;    // most in an entry of a large one
+    };
+
+    TransferRun(Choices choices, std::uint64_t kernel_seed, Size most);
+
+    std::uint64_t draw(std::uint64_t limit) { return choices_.draw(limit); }
+    bool chance(unsigned per_mille) { return choices_.chance(per_mille); }
+    static Faults faults_for(Choices& choices);
 
     bool connect();
     void plan();
@@ -69,8 +81,8 @@ private:
     std::string judge_reads() const;
     std::string judge_kernel();
 
-    const std::uint64_t seed_;
-    std::mt19937_64 random_;
+    Choices choices_;
+    const Size most_;
     const Faults faults_;
     SimKernel kernel_;
     std::unique_ptr<Engine> engine_;
