@@ -37,8 +37,8 @@ EngineCore::~EngineCore() {
     }
 }
 
-// Ends everything: streams and listeners close, kernel operations of other providers are cancelled,
-// and callbacks run until nothing is left or the time is up.
+// Ends everything: streams and listeners close, operations of other providers are cancelled, in the
+// kernel or parked, and callbacks run until nothing is left or the time is up.
 void EngineCore::drain() noexcept {
     deliver_mail();
     for (Resident* resident = residents_; resident;) {
@@ -52,6 +52,7 @@ void EngineCore::drain() noexcept {
     sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
     const std::int64_t until = now_ns() + std::chrono::nanoseconds(options_.drain_timeout).count();
     while (failure_ == 0) {
+        end_parked();  // each turn, since a callback may submit the next
         if (quiet() || now_ns() >= until) break;
         turn(until, true);  // does not wait once something ended, which may have been all
     }
@@ -61,6 +62,13 @@ void EngineCore::drain() noexcept {
             "run");
     }
     notify_waiters();
+}
+
+// What is parked and no Resident's is found where deadlines are kept, see park_to_be_found(). The
+// other nodes there are of operations in the kernel, which end all the same.
+void EngineCore::end_parked() noexcept {
+    while (TimerNode* const node = timers_.take_any())
+        cancel_here(*aio_of(*node), Errc::closed);
 }
 
 bool EngineCore::quiet() const noexcept {

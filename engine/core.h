@@ -62,6 +62,8 @@ public:
     // --- Operations, see provider.h (operation.cc) ---
     io_uring_sqe& begin(Aio& aio, Handler handler) noexcept;
     void park(Aio& aio, Canceler canceler) noexcept;
+    // As above, for a holder that is no Resident: the end of the engine finds the Aio.
+    void park_to_be_found(Aio& aio, Canceler canceler) noexcept;
     void finish(Aio& aio, std::error_code error) noexcept;
     void cancel_here(Aio& aio, std::error_code reason) noexcept;
     // Ends the Aio's kernel operation early without a reason of its own: the handler decides.
@@ -181,6 +183,7 @@ private:
     void notify_waiters() noexcept;
     void arm_wake() noexcept;
     void drain() noexcept;
+    void end_parked() noexcept;
 
     io_uring_sqe& next_sqe() noexcept;  // cannot fail; see make_room()
     void make_room() noexcept;

@@ -100,6 +100,16 @@ io_uring_sqe& EngineCore::begin(Aio& aio, Handler handler) noexcept {
     return sqe;
 }
 
+// A list of what is parked would cost every operation two links and a branch. One without a
+// deadline has a timer node to spare, which disarm() takes out at its end; so only providers that
+// are no Residents pay, and only these stores.
+void EngineCore::park_to_be_found(Aio& aio, Canceler canceler) noexcept {
+    park(aio, canceler);
+    if (aio.timer_.previous || aio.timer_.deadline_ns != TimerNode::kNoDeadline) return;
+    aio.has_deadline_ = true;  // for disarm(); the next accept_deadline() clears it again
+    timers_.hold(aio.timer_);
+}
+
 void EngineCore::finish(Aio& aio, std::error_code error) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
     disarm(aio);
@@ -237,7 +247,9 @@ bool submit(Engine& engine, Aio& aio, Starter starter, void* owner, void* argume
 io_uring_sqe& begin(Aio& aio, Handler handler) noexcept {
     return EngineCore::of(aio).begin(aio, handler);
 }
-void park(Aio& aio, Canceler canceler) noexcept { EngineCore::of(aio).park(aio, canceler); }
+void park(Aio& aio, Canceler canceler) noexcept {
+    EngineCore::of(aio).park_to_be_found(aio, canceler);
+}
 void finish(Aio& aio, std::error_code error) noexcept { EngineCore::of(aio).finish(aio, error); }
 void set_error(Aio& aio, std::error_code error) noexcept { EngineCore::set_error(aio, error); }
 void advance(Aio& aio, std::size_t bytes) noexcept { EngineCore::advance(aio, bytes); }

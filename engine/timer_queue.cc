@@ -15,7 +15,7 @@ void TimerQueue::link(TimerNode*& head, TimerNode& node) noexcept {
 
 void TimerQueue::arm(TimerNode& node, std::int64_t now_ns) noexcept {
     DCHECK(node.previous == nullptr);
-    DCHECK(node.deadline_ns >= 0);
+    DCHECK(node.deadline_ns >= 0 && node.deadline_ns != TimerNode::kNoDeadline);
     // With nothing armed nobody moved the wheel on; catching up is free then.
     if (armed_ == 0) current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
     ++armed_;
@@ -27,7 +27,21 @@ void TimerQueue::disarm(TimerNode& node) noexcept {
     *node.previous = node.next;
     if (node.next) node.next->previous = node.previous;
     node.previous = nullptr;
-    --armed_;
+    if (node.deadline_ns != TimerNode::kNoDeadline) --armed_;
+}
+
+void TimerQueue::hold(TimerNode& node) noexcept {
+    DCHECK(node.previous == nullptr);
+    DCHECK(node.deadline_ns == TimerNode::kNoDeadline);
+    link(held_, node);
+}
+
+TimerNode* TimerQueue::take_any() noexcept {
+    TimerNode* any = due_ ? due_ : held_;
+    Slot slot{};
+    if (!any && armed_ > 0 && first_slot(slot)) any = slots_[slot.level][slot.index];
+    if (any) disarm(*any);
+    return any;
 }
 
 void TimerQueue::place(TimerNode& node) noexcept {

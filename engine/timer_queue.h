@@ -34,6 +34,13 @@ public:
 
     std::size_t armed() const noexcept { return armed_; }
 
+    // Keeps `node`, which has no deadline, to be found by take_any(); it is disarmed like any other
+    // and does not count as armed. REQUIRES: not armed, deadline_ns is kNoDeadline.
+    void hold(TimerNode& node) noexcept;
+
+    // Takes out any node, armed or held; nullptr if there is none. For the end of an engine.
+    TimerNode* take_any() noexcept;
+
 private:
     static constexpr int kTickShift = 10;
     static constexpr int kLevelShift = 6;
@@ -54,6 +61,7 @@ private:
     std::uint64_t current_ = 0;  // ticks up to and with this one are over
     std::size_t armed_ = 0;
     TimerNode* due_ = nullptr;
+    TimerNode* held_ = nullptr;
     // A bit is set for every slot with nodes; disarm leaves bits of empty slots behind.
     std::uint64_t occupied_[kLevels] = {};
     TimerNode* slots_[kLevels][kSlots] = {};

@@ -232,7 +232,8 @@ auto connect(const Address& address, const How& how, Out& out, const AwaitOption
     return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
-// Waits for that long, from now on. Gives an error only if a stop token ended it: Errc::canceled.
+// Waits for that long, from now on. Gives an error only if a stop token ended it, Errc::canceled,
+// or the end of the engine, Errc::closed.
 inline auto delay(std::chrono::nanoseconds time, std::stop_token stop = {}) {
     constexpr Canceler kEnd = [](Aio& aio) noexcept {
         const std::error_code reason = provider::cancel_reason(aio);

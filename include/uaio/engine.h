@@ -89,8 +89,9 @@ public:
     explicit Engine(const EngineOptions& options = {});
     // An engine on a simulated kernel, which must outlive it; for tests (<uaio/sim.h>).
     explicit Engine(SimKernel& kernel, const EngineOptions& options = {});
-    // On the engine's thread, or when no thread ever ran it. Closes what its streams hold, ends all
-    // operations by their callbacks and waits up to drain_timeout for the kernel. Aios, and posts
+    // On the engine's thread, or when no thread ever ran it. Closes what its streams hold, cancels
+    // what other providers hold (Errc::closed), ends all operations by their callbacks and waits up
+    // to drain_timeout for the kernel and for what its canceler did not end. Aios, and posts
     // from other threads, must be over by then; streams may still be destroyed afterwards.
     ~Engine();
 

@@ -23,8 +23,8 @@ using Starter = void (*)(Aio&) noexcept;
 // the CQE's (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or
 // while the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation
 // ended, after set_error() if it failed. A Canceler is called at most once an operation, when a
-// parked Aio is cancelled, aborted or timed out; it finishes the Aio with cancel_reason(), or
-// leaves it to end.
+// parked Aio is cancelled, aborted or timed out, or its engine ends; it finishes the Aio with
+// cancel_reason(), or leaves it to end.
 
 namespace provider {
 
@@ -44,7 +44,9 @@ bool submit(Engine& engine, Aio& aio, Starter starter, void* owner,
 // fail.
 io_uring_sqe& begin(Aio& aio, Handler handler) noexcept;
 
-// Holds the Aio without a kernel operation; a cancel, abort or timeout calls `canceler`.
+// Holds the Aio without a kernel operation; a cancel, abort or timeout calls `canceler`, and so
+// does the end of the engine, with Errc::closed as the reason. What `canceler` needs has to live as
+// long as the Aio is parked.
 void park(Aio& aio, Canceler canceler) noexcept;
 
 // Ends an Aio that is not in the kernel: its callback runs later in the same turn.

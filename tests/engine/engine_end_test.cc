@@ -186,6 +186,48 @@ TEST_CASE_TEMPLATE("what a callback submits while the engine ends gets its callb
     CHECK(Clock::now() - begin < 1s);  // nothing is left to wait for
 }
 
+TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine is destroyed",
+                   Kernel, OnLinux, OnPoll) {
+    std::string logged;
+    EngineOptions options = options_on(Kernel::kKind);
+    options.drain_timeout = kPatience;  // longer than the test may take: nothing waits for it
+    options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
+    Ended parked, timed, parked_again, posted;
+    const Clock::time_point begin = Clock::now();
+    {
+        Engine engine(options);
+        engine.run_once(0ns);
+        const auto one_shot = [&engine](Ended& ended) -> Aio& {
+            return (new OneShot(engine, ended))->aio;
+        };
+        submit_parked(one_shot(parked));
+        Aio& with_deadline = one_shot(timed);
+        with_deadline.set_timeout(1h);
+        submit_parked(with_deadline);
+        // Parks another time from its callback, which runs when the engine is at its end.
+        Aio* const again = new Aio(engine, [&parked_again](Aio& self) {
+            parked_again = {parked_again.calls + 1, self.result(), self.count()};
+            if (parked_again.calls == 3) {
+                delete &self;
+            } else {
+                submit_parked(self);
+            }
+        });
+        submit_parked(*again);
+        again->cancel();
+        engine.run_once(0ns);
+        CHECK(parked_again == failure(Errc::canceled));
+        std::thread([&] { submit_parked(one_shot(posted)); }).join();
+    }
+    CHECK(parked == failure(Errc::closed));
+    CHECK(timed == failure(Errc::closed));
+    CHECK(posted == failure(Errc::closed));
+    CHECK(parked_again.calls == 3);
+    CHECK(parked_again.error == Errc::closed);
+    CHECK(logged.empty());
+    CHECK(Clock::now() - begin < kPatience);
+}
+
 TEST_CASE("an engine gives up on what never ends and says so") {
     for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
         std::string logged;

@@ -55,6 +55,31 @@ TEST_CASE("a timer is never early and late by less than a slot") {
     }
 }
 
+TEST_CASE("what is held never expires and counts for nothing, but is found with the rest") {
+    TimerQueue timers;
+    Timer held, other, near, far;
+    near.deadline_ns = kSecond;
+    far.deadline_ns = 86400 * kSecond;
+    timers.hold(held);
+    timers.hold(other);
+    CHECK(timers.armed() == 0);
+    CHECK(timers.next_ns() == TimerNode::kNoDeadline);
+    CHECK(timers.expire(INT64_MAX) == nullptr);
+    timers.arm(near, 0);
+    timers.arm(far, 0);
+    timers.disarm(other);
+    CHECK(timers.armed() == 2);
+    std::vector<TimerNode*> found;
+    while (TimerNode* const node = timers.take_any()) {
+        CHECK(node->previous == nullptr);
+        found.push_back(node);
+    }
+    CHECK(found.size() == 3);
+    for (TimerNode* const node : {&held, &near, &far})
+        CHECK(std::count(found.begin(), found.end(), node) == 1);
+    CHECK(timers.armed() == 0);
+}
+
 TEST_CASE("a deadline that is over expires at once") {
     TimerQueue timers;
     Timer timer;
