@@ -2,6 +2,7 @@
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
+#include "tests/support/allocations.h"
 #include "tests/support/child_process.h"
 #include "tests/support/wire.h"
 
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -47,6 +49,34 @@ TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
     CHECK(aio.set_iov(entries_of(bytes, 1025)) == Errc::invalid_argument);
     CHECK(aio.set_iov(entries_of(bytes, 2000)) == Errc::invalid_argument);
     CHECK(!aio.set_iov(entries_of(bytes, 1024)));
+}
+
+TEST_CASE("set_iov without memory for its entries says so and keeps the old vector") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Wire wire(KernelKind::poll);
+    const std::string bytes(1024, 'x');
+    const std::vector<iovec> some = entries_of(bytes, kInlineIov + 1);
+    const std::vector<iovec> many = entries_of(bytes, 1024);
+    Operation write(wire.engine(), "old");
+    fail_next_allocation();
+    const std::error_code refused = write.aio.set_iov(some);
+    CHECK(refused == Errc::not_enough_memory);
+    wire.connection().write_all(write.aio);
+    CHECK(wire.receive(3) == "old");
+    REQUIRE(wire.run_until_done(write));
+    CHECK(write.ended() == success(3));
+
+    // The same with an allocated vector; it stays allocated, and is enough for as many again.
+    REQUIRE(!write.aio.set_iov(some));
+    fail_next_allocation();
+    const std::error_code refused_again = write.aio.set_iov(many);
+    CHECK(refused_again == Errc::not_enough_memory);
+    write.forget();
+    wire.connection().write_all(write.aio);
+    CHECK(wire.receive(3 + bytes.size()).substr(3) == bytes);
+    REQUIRE(wire.run_until_done(write));
+    CHECK(write.ended() == success(bytes.size()));
+    CHECK(!write.aio.set_iov(many));
 }
 
 TEST_CASE("an Aio keeps a callback of up to four pointers and destroys it") {

@@ -14,6 +14,7 @@ namespace {
 
 // In the program itself, so that their first use allocates nothing (ELF TLS, initial-exec).
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t thread_count = 0;
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool next_fails = false;
 constinit std::atomic<std::int64_t> live_count{0};
 
 }  // namespace
@@ -28,6 +29,12 @@ void* __libc_realloc(void*, std::size_t) noexcept;
 void* __libc_memalign(std::size_t, std::size_t) noexcept;
 void __libc_free(void*) noexcept;
 
+static bool fails() noexcept {
+    const bool fails = next_fails;
+    next_fails = false;
+    return fails;
+}
+
 static void* counted(void* block) noexcept {
     if (block) {
         ++thread_count;
@@ -36,7 +43,10 @@ static void* counted(void* block) noexcept {
     return block;
 }
 
-void* malloc(std::size_t size) noexcept { return counted(__libc_malloc(size)); }
+void* malloc(std::size_t size) noexcept {
+    if (fails()) return nullptr;
+    return counted(__libc_malloc(size));
+}
 void* calloc(std::size_t number, std::size_t size) noexcept {
     return counted(__libc_calloc(number, size));
 }
@@ -78,6 +88,8 @@ bool allocations_are_counted() noexcept {
 }
 
 std::uint64_t thread_allocations() noexcept { return thread_count; }
+
+void fail_next_allocation() noexcept { next_fails = true; }
 
 std::int64_t live_allocations() noexcept { return live_count.load(std::memory_order_relaxed); }
 

@@ -15,4 +15,8 @@ std::uint64_t thread_allocations() noexcept;
 // Blocks of the whole process that are allocated and not freed.
 std::int64_t live_allocations() noexcept;
 
+// The next malloc() or operator new of this thread fails, once. Only where
+// allocations_are_counted().
+void fail_next_allocation() noexcept;
+
 }  // namespace uaio
