@@ -22,6 +22,7 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
     Wire wire(Kernel::kKind);
     const std::string body = pattern(8 * 100);
     char in[10];
+    char sink[4096];
     Operation write(wire.engine()), behind(wire.engine(), "behind"), read(wire.engine());
     REQUIRE(!write.aio.set_iov(entries_of(body, 8)));
     REQUIRE(!read.aio.set_iov(in, sizeof in));
@@ -34,7 +35,9 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
         wire.connection().write_all(behind.aio);
         well &= ::send(wire.peer().fd(), "0123456789", 10, 0) == 10;
         well &= !write.aio.wait() && !behind.aio.wait() && !read.aio.wait();
-        wire.peer().read_some();
+        // Not kept, since a heap that a test build puts in place may take locks of its own.
+        while (::recv(wire.peer().fd(), sink, sizeof sink, MSG_DONTWAIT) > 0) {
+        }
     }
     CHECK(well);
     CHECK(thread_locks() == before);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <new>
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define UAIO_COUNTS_ALLOCATIONS 1
@@ -81,9 +82,10 @@ namespace uaio {
 
 bool allocations_are_counted() noexcept {
     const std::uint64_t before = thread_count;
-    // Through a volatile pointer, or the compiler leaves the pair out.
-    void* volatile block = std::malloc(1);
-    std::free(block);
+    // By way of operator new, which may have been replaced too, and through a volatile pointer, or
+    // the compiler leaves the pair out.
+    void* volatile block = ::operator new(1, std::nothrow);
+    ::operator delete(block);
     return thread_count != before;
 }
 

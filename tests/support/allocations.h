@@ -6,7 +6,7 @@
 
 namespace uaio {
 
-// True if the counts below count. False under sanitizers and valgrind.
+// True if the counts below count. False under sanitizers and valgrind and in guard builds.
 bool allocations_are_counted() noexcept;
 
 // Blocks that this thread has allocated since it started.
