@@ -50,7 +50,7 @@ std::error_code Aio::set_iov(const void* data, std::size_t size) noexcept {
 
 void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept {
     timeout_ = timeout;
-    has_deadline_ = true;
+    has_deadline_.store(true, std::memory_order_relaxed);
 }
 
 void Aio::set_deadline(Clock::time_point deadline) noexcept {
@@ -59,7 +59,7 @@ void Aio::set_deadline(Clock::time_point deadline) noexcept {
     }
     timer_.deadline_ns = std::max<std::int64_t>(deadline.time_since_epoch().count(), 0);
     deadline_set_ = true;
-    has_deadline_ = true;
+    has_deadline_.store(true, std::memory_order_relaxed);
 }
 
 void Aio::cancel() noexcept { EngineCore::of(*this).request_cancel(*this, Errc::canceled); }

@@ -190,7 +190,9 @@ private:
     bool unconsumed(unsigned position) const noexcept;
     bool work_waits() const noexcept;
     void disarm(Aio& aio) noexcept {
-        if (aio.has_deadline_ && aio.timer_.previous) timers_.disarm(aio.timer_);
+        if (aio.has_deadline_.load(std::memory_order_relaxed) && aio.timer_.previous) {
+            timers_.disarm(aio.timer_);
+        }
     }
     std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
 
@@ -265,12 +267,12 @@ inline void EngineCore::accept(Aio& aio, void* owner, void* argument) noexcept {
         aio.result_.clear();
         aio.reason_.clear();
     }
-    if (aio.has_deadline_) accept_deadline(aio);
+    if (aio.has_deadline_.load(std::memory_order_relaxed)) accept_deadline(aio);
 }
 
 inline void EngineCore::start(Aio& aio, Starter starter) noexcept {
     counters_.begun.add();
-    if (aio.has_deadline_ || stopped(aio)) [[unlikely]]
+    if (aio.has_deadline_.load(std::memory_order_relaxed) || stopped(aio)) [[unlikely]]
         return start_special(aio, starter);
     starter(aio);
 }

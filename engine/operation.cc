@@ -44,7 +44,7 @@ void EngineCore::accept_deadline(Aio& aio) noexcept {
     }
     const std::int64_t timeout = aio.timeout_.count();
     if (aio.timeout_ == kNoTimeout) {
-        aio.has_deadline_ = false;
+        aio.has_deadline_.store(false, std::memory_order_relaxed);
         aio.timer_.deadline_ns = TimerNode::kNoDeadline;
     } else if (timeout <= 0) {
         aio.timer_.deadline_ns = 0;  // over already
@@ -106,7 +106,8 @@ io_uring_sqe& EngineCore::begin(Aio& aio, Handler handler) noexcept {
 void EngineCore::park_to_be_found(Aio& aio, Canceler canceler) noexcept {
     park(aio, canceler);
     if (aio.timer_.previous || aio.timer_.deadline_ns != TimerNode::kNoDeadline) return;
-    aio.has_deadline_ = true;  // for disarm(); the next accept_deadline() clears it again
+    // For disarm(); the next accept_deadline() clears it again.
+    aio.has_deadline_.store(true, std::memory_order_relaxed);
     timers_.hold(aio.timer_);
 }
 

@@ -87,7 +87,8 @@ public:
 
     // Total time for each later operation, counted from its submission, waiting in a queue
     // included. Persists. Zero or less: the operation completes with Errc::timed_out, nothing is
-    // transferred, and the connection is unharmed. Never changes the running operation.
+    // transferred, and the connection is unharmed. May be called while an operation runs, unless
+    // its callback submits again, and never changes that operation.
     void set_timeout(std::chrono::nanoseconds timeout) noexcept;
     // A point in time for the next operation only, in place of the timeout.
     void set_deadline(Clock::time_point deadline) noexcept;
@@ -149,8 +150,10 @@ private:
     std::size_t count_ = 0;
     std::atomic<Phase> phase_{Phase::idle};
     std::atomic<bool> stopped_{false};
-    bool has_deadline_ = false;  // there is a timeout, or a deadline for the next operation
-    bool ended_early_ = false;   // the last operation left a result or a reason to clear
+    // There is a timeout, or a deadline for the next operation. Atomic since set_timeout() may come
+    // while the engine's thread looks at it for the running one.
+    std::atomic<bool> has_deadline_{false};
+    bool ended_early_ = false;  // the last operation left a result or a reason to clear
     std::atomic<std::uint32_t> generation_{0};  // of the operation: tells it from the one before
     IovCursor cursor_;
     std::error_code result_;

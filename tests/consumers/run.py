@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Builds and runs three projects that use uaio as a user would.
+"""Builds and runs projects that use uaio as a user would.
 
     tests/consumers/run.py PREFIX        where `./dev install PREFIX` put the library
 
 make and pkg-config, and CMake, take the installed tree; the meson project takes a copy of this one
-as its subproject. Prints a line a case, and `N passed, N failed, N skipped` at the end.
+as its subproject, once as it is and once without HTTP. Prints a line a case, and `N passed, N
+failed, N skipped` at the end.
 """
 
 import os
@@ -32,9 +33,9 @@ def run(*command, cwd=HERE, environment=None):
     return done.stdout
 
 
-def check_output(program, environment=None):
+def check_output(program, environment=None, wanted="24 bytes: one vector, two entries\n"):
     said = run(program, environment=environment)
-    if said != "24 bytes: one vector, two entries\n":
+    if said != wanted:
         raise Failed(f"{program.name} said {said!r}")
 
 
@@ -53,21 +54,37 @@ def with_cmake(prefix, libraries, build):
     check_output(build / "consumer-static")
 
 
-def with_meson(prefix, libraries, build):
+def meson_project(build):
+    """A project with a copy of this tree, as git knows it, as its subproject."""
     project = build / "consumers"
     shutil.copytree(HERE / "meson", project / "meson")
-    shutil.copy(HERE / "main.cc", project)
+    for source in HERE.glob("*.cc"):
+        shutil.copy(source, project)
     names = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines()
     for name in names:
         if (ROOT / name).is_file():
             copy = project / "meson/subprojects/uaio" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy)
-    # Otherwise an installed uaio would be taken, and the subproject is what is tested here.
-    run("meson", "setup", build / "out", project / "meson", "--wrap-mode=forcefallback",
-        "--buildtype=debug")
-    run("ninja", "-C", build / "out")
-    check_output(build / "out/consumer")
+    return project / "meson"
+
+
+def build_with_meson(build, target, *options):
+    # Otherwise an installed uaio would be taken, and the subproject is what is tested here. What is
+    # built is the consumer and what it needs, and not the same library once more as an archive.
+    run("meson", "setup", build / "out", meson_project(build), "--wrap-mode=forcefallback",
+        "--buildtype=debug", "-Duaio:default_library=shared", *options)
+    run("ninja", "-C", build / "out", target)
+    return build / "out" / target
+
+
+def with_meson(prefix, libraries, build):
+    check_output(build_with_meson(build, "consumer"))
+
+
+def without_http(prefix, libraries, build):
+    program = build_with_meson(build, "without_http", "-Duaio:http=false")
+    check_output(program, wanted="no HTTP, but a stream\n")
 
 
 def main():
@@ -77,7 +94,8 @@ def main():
         sys.exit(f"there is no libuaio.so below {prefix}")
     count = {"ok": 0, "not ok": 0}
     for name, build_with in (("make and pkg-config", with_make), ("CMake", with_cmake),
-                             ("a meson subproject", with_meson)):
+                             ("a meson subproject", with_meson),
+                             ("a meson subproject without HTTP", without_http)):
         outcome, why = "ok", ""
         with tempfile.TemporaryDirectory() as folder:
             try:
