@@ -43,6 +43,11 @@ HttpErrc fault_of_status_line(std::size_t at, char byte) noexcept {
     return at < kVersionSize ? HttpErrc::bad_version : HttpErrc::bad_status;
 }
 
+// Offsets are of 32 bits, and a limit must not overflow when it is added to one.
+std::size_t start_line_limit(const Limits& limits) noexcept {
+    return std::min<std::size_t>({limits.start_line, limits.head, UINT32_MAX});
+}
+
 FieldLimits field_limits(const Limits& limits) noexcept {
     return {limits.field, limits.head, limits.fields};
 }
@@ -55,7 +60,7 @@ RequestParser::RequestParser(std::span<FieldSlice> room, const Limits& limits,
                              const Scanner& scanner) noexcept
     : scanner_(&scanner),
       fields_(room, field_limits(limits), &framing_, scanner),
-      limit_(std::min(limits.start_line, limits.head)) {}
+      limit_(start_line_limit(limits)) {}
 
 void RequestParser::reset() noexcept {
     framing_.reset();
@@ -187,7 +192,7 @@ ResponseParser::ResponseParser(std::span<FieldSlice> room, const Limits& limits,
                                const Scanner& scanner) noexcept
     : scanner_(&scanner),
       fields_(room, field_limits(limits), &framing_, scanner),
-      limit_(std::min(limits.start_line, limits.head)) {}
+      limit_(start_line_limit(limits)) {}
 
 void ResponseParser::reset(std::string_view method) noexcept {
     framing_.reset();
