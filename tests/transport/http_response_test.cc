@@ -67,6 +67,7 @@ TEST_CASE("responses that have no content end with their head (S1)") {
           Body::none);
     CHECK(response("HTTP/1.1 200 OK\r\n\r\nnext", "HEAD").body == Body::none);
     CHECK(response("HTTP/1.1 200 OK\r\n\r\nbytes", "CONNECT").body == Body::tunnel);
+    CHECK(response("HTTP/1.1 204 OK\r\n\r\nbytes", "CONNECT").body == Body::tunnel);
     CHECK(response("HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno", "CONNECT").content == "no");
     CHECK(response("HTTP/1.1 101 x\r\n\r\nbytes").body == Body::tunnel);
 }

@@ -106,13 +106,11 @@ HttpErrc Framing::end_request(std::string_view method, Version version, Body& bo
 HttpErrc Framing::end_response(std::string_view method, Version version, int status,
                                Body& body) const noexcept {
     if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
-    // RFC 9112 6.3, in its order.
-    if (status == 101) {
+    // RFC 9112 6.3, in its order, but that 204 accepts CONNECT like every other 2xx (9110 9.3.6).
+    if (status == 101 || (status / 100 == 2 && method == "CONNECT")) {
         body = Body::tunnel;
     } else if (status < 200 || status == 204 || status == 304 || method == "HEAD") {
         body = Body::none;
-    } else if (status < 300 && method == "CONNECT") {
-        body = Body::tunnel;
     } else if (has_codings_) {
         body = Body::chunked;
     } else if (has_length_) {
