@@ -1,5 +1,7 @@
 #include <uaio/error.h>
 
+#include "aio/error_with_advice.h"
+
 #include <cerrno>
 #include <cstring>
 
@@ -119,6 +121,9 @@ std::string strerror(std::error_code error) {
     if (error.category() == error_category()) {
         const Meaning* meaning = meaning_of(error.value());
         if (meaning) return meaning->sentence;
+    }
+    if (const auto* category = dynamic_cast<const ErrorWithAdvice*>(&error.category())) {
+        if (const char* sentence = category->sentence(error.value())) return sentence;
     }
     std::string text = error.message() + " (" + error.category().name() + " " +
                        std::to_string(error.value()) + ").";

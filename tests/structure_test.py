@@ -33,8 +33,17 @@ LAYER_OF = {
     "transport/tls/": "tls",
     "transport/http/": "http",
     "transport/http/syntax": "http_syntax",
+    "transport/http/target": "http_syntax",
+    "transport/http/error": "http_syntax",
+    "transport/http/framing": "http_syntax",
+    "transport/http/field_parser": "http_syntax",
     "transport/http/head_parser": "http_syntax",
     "transport/http/chunked": "http_syntax",
+    "transport/http/headers": "http_message",
+    "transport/http/message": "http_message",
+    "transport/http/request": "http_message",
+    "transport/http/response": "http_message",
+    "transport/http/serialiser": "http_message",
     "transport/proxy/": "proxy",
     "tools/": "tools",
     "examples/": "examples",
@@ -60,14 +69,17 @@ PUBLIC_LAYER = {
     "local": "socket",
     "udp": "socket",
     "tls": "tls",
+    "http_types": "http_syntax",
+    "http_headers": "http_message",
+    "http_message": "http_message",
     "http": "http",
     "proxy": "proxy",
     "easy": "easy",
 }
 
 STREAM_AND_BELOW = ["aio", "engine_api", "features", "engine", "stream"]
-LIBRARY = STREAM_AND_BELOW + ["kernel", "socket", "tls", "http_syntax", "http", "proxy", "easy",
-                              "await"]
+LIBRARY = STREAM_AND_BELOW + ["kernel", "socket", "tls", "http_syntax", "http_message", "http",
+                              "proxy", "easy", "await"]
 
 # Beside itself, what a layer may include.
 MAY_INCLUDE = {
@@ -81,7 +93,8 @@ MAY_INCLUDE = {
     "socket": STREAM_AND_BELOW,
     "tls": STREAM_AND_BELOW,
     "http_syntax": ["aio"],
-    "http": STREAM_AND_BELOW + ["http_syntax"],
+    "http_message": ["aio", "http_syntax"],
+    "http": STREAM_AND_BELOW + ["http_syntax", "http_message"],
     "proxy": STREAM_AND_BELOW + ["http_syntax"],
     "dialer": STREAM_AND_BELOW + ["socket", "tls", "proxy"],
     "easy": STREAM_AND_BELOW + ["socket", "tls", "proxy", "dialer"],
@@ -349,6 +362,8 @@ FORBIDDEN_ARROWS = [
     ("transport/http/a.cc", "#include <uaio/tcp.h>"),
     ("transport/tls/a.cc", '#include "transport/socket/stream.h"'),
     ("transport/http/head_parser.cc", '#include "engine/engine_core.h"'),
+    ("transport/http/head_parser.cc", "#include <uaio/http_message.h>"),
+    ("transport/http/message.cc", "#include <uaio/stream.h>"),
     ("transport/http/client.cc", '#include "transport/dialer.h"'),
     ("transport/stream.cc", '#include "transport/socket/endpoint.h"'),
     ("engine/engine.cc", '#include "transport/stream.h"'),

@@ -2,6 +2,7 @@
 // manual page of nng_http_conn_write_all(3http) promises.
 #pragma once
 
+#include <uaio/http_message.h>
 #include <uaio/stream.h>
 
 namespace uaio::http {

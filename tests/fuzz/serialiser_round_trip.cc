@@ -1,0 +1,163 @@
+// Two round trips. A head that is accepted, made a message and written again, is read as the same.
+// And whatever strings the setters accept: what is written is read as exactly the fields that were
+// set, so nothing can split it.
+#include "tests/fuzz/support/invariants.h"
+#include "transport/http/head_parser.h"
+#include "transport/http/message_reader.h"
+#include "transport/http/serialiser.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace uaio {
+namespace {
+
+using namespace http;
+
+// Joined fields may be longer, and there may be one field more, than what was read.
+constexpr Limits kWide{.start_line = 1 << 20, .field = 1 << 20, .head = 1 << 20, .fields = 300};
+using Room = std::array<FieldSlice, 300>;
+
+// The fields of a message, as one text; those that writing may add or leave out are not looked at.
+std::string text_of(const Headers& headers) {
+    std::string text;
+    for (const auto [name, value] : headers) {
+        if (same_name(name, "content-length") || same_name(name, "transfer-encoding")) continue;
+        if (same_name(name, "connection")) continue;
+        text.append(name).append(": ").append(value).append("\n");
+    }
+    return text;
+}
+
+void check_request(const Request& request, Payload payload) {
+    std::string head;
+    Following following;
+    if (write_head(request, payload, head, following)) return;
+    Room room;
+    RequestParser parser(room, kWide);
+    const std::string wire = head + "rest";
+    const Parsed parsed = parser.parse(wire);
+    if (parsed.progress != Progress::complete) fuzz::stop("a written request is refused", head);
+    if (parsed.consumed != head.size()) fuzz::stop("a written request is split", head);
+    const RequestHead& seen = parser.head();
+    Request again;
+    if (MessageReader::read(seen, again)) fuzz::stop("out of memory");
+    if (seen.method != request.method() || seen.target != request.target() ||
+        seen.version != request.version() || seen.body != following.body ||
+        seen.content_length != following.length || seen.keep_alive != following.keep_alive ||
+        text_of(again.headers()) != text_of(request.headers()))
+        fuzz::stop("a written request is read as another", head);
+}
+
+void check_response(const Response& response, const Answered& answered, Payload payload) {
+    std::string head;
+    Following following;
+    if (write_head(response, answered, payload, head, following)) return;
+    Room room;
+    ResponseParser parser(room, kWide);
+    parser.reset(answered.method);
+    const std::string wire = head + "rest";
+    const Parsed parsed = parser.parse(wire);
+    if (parsed.progress != Progress::complete) fuzz::stop("a written response is refused", head);
+    if (parsed.consumed != head.size()) fuzz::stop("a written response is split", head);
+    const ResponseHead& seen = parser.head();
+    Response again;
+    if (MessageReader::read(seen, again)) fuzz::stop("out of memory");
+    const bool final = response.status() >= 200 && following.body != Body::tunnel;
+    if (seen.status != response.status() || seen.reason != response.reason() ||
+        seen.body != following.body || (final && following.keep_alive && !seen.keep_alive) ||
+        (seen.body == Body::length && seen.content_length != following.length) ||
+        text_of(again.headers()) != text_of(response.headers()))
+        fuzz::stop("a written response is read as another", head);
+}
+
+// What was read is written, and read as the same.
+void read_and_write(std::string_view bytes) {
+    Room room;
+    RequestParser requests(room, kWide);
+    if (requests.parse(bytes).progress == Progress::complete) {
+        Request request;
+        if (MessageReader::read(requests.head(), request)) fuzz::stop("out of memory");
+        const Body body = requests.head().body;
+        const bool streamed = body == Body::length || body == Body::chunked;
+        std::string head;
+        Following following;
+        if (write_head(request, streamed ? Payload::streamed : Payload::attached, head, following))
+            fuzz::stop("a request that was read cannot be written", bytes);
+        if (following.body != body)
+            fuzz::stop("a request has another end when it is written", head);
+        check_request(request, streamed ? Payload::streamed : Payload::attached);
+    }
+    ResponseParser responses(room, kWide);
+    for (const std::string_view method : {"GET", "HEAD", "CONNECT"}) {
+        responses.reset(method);
+        if (responses.parse(bytes).progress != Progress::complete) continue;
+        Response response;
+        if (MessageReader::read(responses.head(), response)) fuzz::stop("out of memory");
+        check_response(response, {.method = method}, Payload::streamed);
+    }
+}
+
+// The next string of the input, up to a NUL; mostly, then, without one. Two of them are one with
+// it.
+std::string_view next(std::string_view& input) {
+    const std::size_t end = std::min(input.find('\0'), input.size());
+    const std::string_view text = input.substr(0, end);
+    input.remove_prefix(std::min(end + 1, input.size()));
+    return text;
+}
+
+void set_all(Message& message, std::string_view& input, std::uint8_t flags) {
+    if (flags & 1) message.set_version(Version::http_1_0);
+    if (flags & 2) static_cast<void>(message.copy_data(next(input)));
+    while (!input.empty()) {
+        const std::string_view name = next(input);
+        const std::string value(next(input));
+        if (flags & 4) {
+            static_cast<void>(message.headers().add(name, value));
+        } else {
+            static_cast<void>(message.headers().set(name, value));
+        }
+        if (value == "erase") message.headers().erase(name);
+    }
+}
+
+void set_and_write(std::string_view input) {
+    const std::uint8_t flags = input.empty() ? 0 : static_cast<std::uint8_t>(input.front());
+    input.remove_prefix(std::min<std::size_t>(1, input.size()));
+    const Payload payload = flags & 8 ? Payload::streamed : Payload::attached;
+    std::string_view rest = input;
+    Request request;
+    static_cast<void>(request.set_method(next(rest)));
+    if (flags & 16) {
+        static_cast<void>(request.set_url(next(rest)));
+    } else {
+        static_cast<void>(request.set_target(next(rest)));
+    }
+    set_all(request, rest, flags);
+    check_request(request, payload);
+    rest = input;
+    Response response;
+    static_cast<void>(response.set_status(100 + flags * 3));
+    static_cast<void>(response.set_reason(next(rest)));
+    set_all(response, rest, flags);
+    for (const std::string_view method : {"GET", "HEAD", "CONNECT"}) {
+        check_response(response,
+                       {.method = method,
+                        .version = flags & 32 ? Version::http_1_0 : Version::http_1_1,
+                        .keep_alive = (flags & 64) != 0},
+                       payload);
+    }
+}
+
+}  // namespace
+}  // namespace uaio
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view input(reinterpret_cast<const char*>(data), size);
+    uaio::read_and_write(input);
+    uaio::set_and_write(input);
+    return 0;
+}

@@ -1,0 +1,73 @@
+#include "tests/fuzz/support/oracle.h"
+
+#include "transport/http/syntax.h"
+
+#if UAIO_FUZZ_HTTP_PARSER
+
+#include <http_parser.h>
+
+
+namespace uaio::fuzz {
+namespace {
+
+const char* refusal_of(std::string_view bytes, http_parser_type type) noexcept {
+    http_parser parser;
+    http_parser_init(&parser, type);
+    http_parser_settings settings;
+    http_parser_settings_init(&settings);
+    http_parser_execute(&parser, &settings, bytes.data(), bytes.size());
+    const http_errno error = HTTP_PARSER_ERRNO(&parser);
+    return error == HPE_OK ? nullptr : http_errno_name(error);
+}
+
+// True if the head has a line that begins with the name and a colon.
+bool has_field(std::string_view message, std::string_view name) noexcept {
+    for (std::size_t at = message.find("\r\n"); at < message.size();
+         at = message.find("\r\n", at + 2)) {
+        const std::string_view line = message.substr(at + 2);
+        if (line.starts_with("\r\n")) return false;
+        if (http::same_name(line.substr(0, name.size()), name) &&
+            line.substr(name.size()).starts_with(':'))
+            return true;
+    }
+    return false;
+}
+
+// Where http-parser refuses what RFC 9110 and 9112 allow:
+//   methods   it has a list of them; 9110 9.1 lets any token be one
+//   targets   it has its own opinion of schemes and hosts in absolute URLs
+//   Transfer-Encoding  it takes a field whose name only begins so for that field
+bool is_wrong(std::string_view error, std::string_view message) noexcept {
+    if (error == "HPE_INVALID_METHOD" || error == "HPE_INVALID_URL") return true;
+    return error == "HPE_INVALID_TRANSFER_ENCODING" && !has_field(message, "transfer-encoding");
+}
+
+const char* justified(const char* error, std::string_view message) noexcept {
+    return error && is_wrong(error, message) ? nullptr : error;
+}
+
+}  // namespace
+
+bool have_oracle() noexcept { return true; }
+
+const char* refusal_of_request(std::string_view message) noexcept {
+    return justified(refusal_of(message, HTTP_REQUEST), message);
+}
+
+const char* refusal_of_response_head(std::string_view head) noexcept {
+    return justified(refusal_of(head, HTTP_RESPONSE), head);
+}
+
+}  // namespace uaio::fuzz
+
+#else
+
+namespace uaio::fuzz {
+
+bool have_oracle() noexcept { return false; }
+const char* refusal_of_request(std::string_view) noexcept { return nullptr; }
+const char* refusal_of_response_head(std::string_view) noexcept { return nullptr; }
+
+}  // namespace uaio::fuzz
+
+#endif

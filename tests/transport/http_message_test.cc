@@ -1,0 +1,193 @@
+#include <uaio/error.h>
+#include <uaio/http_message.h>
+
+#include "tests/support/allocations.h"
+#include "tests/support/wire.h"
+
+#include <ostream>
+
+#include <doctest/doctest.h>
+
+namespace uaio::http {
+namespace {
+
+TEST_CASE("a new request and a new response are as nng's") {
+    const Request request;
+    CHECK(request.method() == "GET");
+    CHECK(request.target().empty());
+    CHECK(request.version() == Version::http_1_1);
+    CHECK(request.headers().empty());
+    CHECK(!request.has_data());
+    const Response response;
+    CHECK(response.status() == 200);
+    CHECK(response.reason() == "OK");
+}
+
+TEST_CASE("a request is made for a URL") {
+    const Request request("http://example.org:8080/a?b#fragment");
+    CHECK(request.target() == "/a?b");
+    CHECK(request.headers().get("Host") == "example.org:8080");
+    CHECK(Request("https://h:443").target() == "/");
+    CHECK(Request("https://h:443").headers().get("Host") == "h");
+    CHECK(Request("http://[::1]?x").target() == "/?x");
+    CHECK(Request("http://[::1]?x").headers().get("Host") == "[::1]");
+    CHECK_THROWS_WITH_AS(Request("ftp://h/"), doctest::Contains("ftp://h/"), std::system_error);
+    Request changed("http://a/b");
+    CHECK(changed.set_url("http://u@c/d") == Errc::invalid_argument);
+    CHECK(changed.target() == "/b");
+    CHECK(!changed.set_url(changed.target() == "/b" ? "http://c/d" : ""));
+    CHECK(changed.headers().get("Host") == "c");
+}
+
+TEST_CASE("setters refuse what could split a message (W3)") {
+    Request request("http://a/");
+    for (const std::string_view method : {"", "GE T", "GET\r\n", "G\xc9T", "GET:", "(GET)"})
+        CHECK(request.set_method(method) == Errc::invalid_argument);
+    for (const std::string_view target : {"", "/a b", "/\r\n", "/\t", "/#a", "/\x7f", "/\xe4"})
+        CHECK(request.set_target(target) == Errc::invalid_argument);
+    CHECK(request.set_target(std::string_view("/\0", 2)) == Errc::invalid_argument);
+    CHECK(request.method() == "GET");
+    CHECK(request.target() == "/");
+    CHECK(!request.set_method("PURGE"));
+    CHECK(request.method() == "PURGE");
+    Response response;
+    for (const std::string_view reason : {"O\rK", "O\nK", "\x01", "\x7f"})
+        CHECK(response.set_reason(reason) == Errc::invalid_argument);
+    for (const int status : {-1, 0, 99, 1000, 20000})
+        CHECK(response.set_status(status) == Errc::invalid_argument);
+    CHECK(response.reason() == "OK");
+}
+
+TEST_CASE("data is borrowed or copied, and both set Content-Length") {
+    std::string bytes = "hello";
+    Request request;
+    CHECK(!request.set_data(bytes));
+    CHECK(request.headers().get("Content-Length") == "5");
+    CHECK(request.data().data() == bytes.data());
+    CHECK(!request.copy_data(bytes));
+    bytes = "HELLO";
+    CHECK(request.data() == "hello");
+    const Request copy = request;
+    CHECK(!request.copy_data(request.data().substr(1)));
+    CHECK(request.data() == "ello");
+    CHECK(request.headers().get("Content-Length") == "4");
+    CHECK(copy.data() == "hello");
+    CHECK(!request.set_data(nullptr, 0));
+    CHECK(request.has_data());
+    CHECK(request.headers().get("Content-Length") == "0");
+    request.clear_data();
+    CHECK(!request.has_data());
+    CHECK(!request.headers().contains("Content-Length"));
+    CHECK(request.set_data(nullptr, 1) == Errc::invalid_argument);
+    CHECK(request.copy_data(nullptr, 1) == Errc::invalid_argument);
+    CHECK(!request.headers().set("Transfer-Encoding", "chunked"));
+    CHECK(request.set_data("x") == Errc::invalid_argument);
+    CHECK(request.copy_data("x") == Errc::invalid_argument);
+    CHECK(!request.has_data());
+}
+
+TEST_CASE("a copy may be of a part of the message itself") {
+    Request request("http://example.org/path");
+    CHECK(!request.headers().set("X", "value"));
+    CHECK(!request.copy_data("a long enough text that it has a block of its own"));
+    CHECK(!request.copy_data(*request.headers().get("X")));
+    CHECK(request.data() == "value");
+    CHECK(!request.copy_data(request.headers().text()));
+    CHECK(request.data() == "Host: example.org\r\nX: value\r\nContent-Length: 5\r\n");
+    CHECK(!request.set_target(request.target().substr(2)));
+    CHECK(request.target() == "ath");
+}
+
+TEST_CASE("reset makes a message new again") {
+    Request request("http://a/b");
+    CHECK(!request.set_method("POST"));
+    CHECK(!request.copy_data("x"));
+    request.set_version(Version::http_1_0);
+    request.reset();
+    CHECK(request.method() == "GET");
+    CHECK(request.target().empty());
+    CHECK(request.version() == Version::http_1_1);
+    CHECK(request.headers().empty());
+    CHECK(!request.has_data());
+    Response response;
+    CHECK(!response.set_status(404));
+    CHECK(!response.set_reason("Gone fishing"));
+    CHECK(response.reason() == "Gone fishing");
+    CHECK(!response.set_status(405));
+    CHECK(response.reason() == "Method Not Allowed");
+    CHECK(!response.set_reason("x"));
+    CHECK(!response.set_reason(""));
+    CHECK(response.reason() == "Method Not Allowed");
+    response.reset();
+    CHECK(response.status() == 200);
+    CHECK(response.reason() == "OK");
+}
+
+TEST_CASE("every registered status has its reason") {
+    int known = 0;
+    for (int status = -1; status < 1100; ++status)
+        known += reason_phrase(status).empty() ? 0 : 1;
+    CHECK(known == 61);
+    CHECK(reason_phrase(100) == "Continue");
+    CHECK(reason_phrase(308) == "Permanent Redirect");
+    CHECK(reason_phrase(413) == "Content Too Large");
+    CHECK(reason_phrase(422) == "Unprocessable Content");
+    CHECK(reason_phrase(502) == "Bad Gateway");
+    CHECK(reason_phrase(511) == "Network Authentication Required");
+    for (const int none : {0, 99, 209, 306, 418, 499, 509, 512, 599, 999})
+        CHECK(reason_phrase(none).empty());
+}
+
+TEST_CASE("an error page says what its status says") {
+    Response response;
+    CHECK(!response.headers().set("X", "kept"));
+    CHECK(!response.headers().set("Transfer-Encoding", "chunked"));
+    CHECK(!response.set_error_page(404));
+    CHECK(response.status() == 404);
+    CHECK(response.data().find("<h1>404 Not Found</h1>") != std::string_view::npos);
+    CHECK(response.headers().get("Content-Type") == "text/html; charset=utf-8");
+    CHECK(response.headers().get("Content-Length") == std::to_string(response.data().size()));
+    CHECK(response.headers().get("X") == "kept");
+    CHECK(!response.set_error_page(599));
+    CHECK(response.data().find("<h1>599 </h1>") != std::string_view::npos);
+    for (const int status : {101, 204, 304}) {
+        CHECK(!response.set_error_page(status));
+        CHECK(!response.has_data());
+        CHECK(!response.headers().contains("Content-Length"));
+    }
+    CHECK(response.set_error_page(99) == Errc::invalid_argument);
+    CHECK(response.status() == 304);
+}
+
+TEST_CASE("a fault has the status that a server answers with") {
+    CHECK(status_for(HttpErrc::start_line_too_long) == 414);
+    CHECK(status_for(HttpErrc::bad_host) == 400);
+    CHECK(status_for(Errc::timed_out) == 500);
+}
+
+TEST_CASE("a message in use allocates no more") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Request request;
+    const auto use = [&request] {
+        request.reset();
+        bool failed = !!request.set_method("POST");
+        failed |= !!request.set_target("/a/path/that/is/longer/than/what/a/string/holds/inside");
+        failed |= !!request.headers().set("Host", "example.org");
+        failed |= !!request.headers().set("X", "a value that is longer than a string holds inside");
+        failed |= !!request.headers().add("X", "and another one that is quite as long as that");
+        failed |= !!request.headers().set("Host", "www.example.org");
+        failed |= !!request.copy_data("content that is longer than what a string holds inside");
+        return failed;
+    };
+    CHECK(!use());
+    const std::uint64_t before = thread_allocations();
+    bool failed = false;
+    for (int round = 0; round < 100; ++round)
+        failed |= use();
+    const std::uint64_t after = thread_allocations();
+    CHECK(!failed);
+    CHECK(after == before);
+}
+
+}  // namespace
+}  // namespace uaio::http

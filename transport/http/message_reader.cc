@@ -1,0 +1,49 @@
+#include "transport/http/message_reader.h"
+
+#include <uaio/error.h>
+
+#include <new>
+
+namespace uaio::http {
+
+void MessageReader::read_fields(const FieldViews& fields, Headers& out) {
+    for (const auto [name, value] : fields)
+        out.add_checked(name, value);
+}
+
+std::error_code MessageReader::read(const RequestHead& head, Request& out) noexcept {
+    out.reset();
+    try {
+        if (head.method != Request::kGet) out.method_.assign(head.method);
+        out.target_.assign(head.target);
+        read_fields(head.fields, out.headers_);
+    } catch (const std::bad_alloc&) {
+        out.reset();
+        return Errc::not_enough_memory;
+    }
+    out.set_version(head.version);
+    return {};
+}
+
+std::error_code MessageReader::read(const ResponseHead& head, Response& out) noexcept {
+    out.reset();
+    try {
+        out.reason_.assign(head.reason);
+        read_fields(head.fields, out.headers_);
+    } catch (const std::bad_alloc&) {
+        out.reset();
+        return Errc::not_enough_memory;
+    }
+    out.reason_set_ = true;  // also if it is empty: that is what came
+    out.status_ = head.status;
+    out.set_version(head.version);
+    return {};
+}
+
+std::string& MessageReader::content(Message& message) noexcept {
+    message.borrowed_ = {};
+    message.data_kind_ = Message::DataKind::owned;
+    return message.owned_;
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,117 @@
+// The characters of HTTP/1.1 (RFC 9110 section 5.6, RFC 9112) and how far a run of them reaches.
+// The runs are found 16 or 32 bytes at a time where the processor can; the plain loop is the
+// reference that the others are tested against. Pure functions of their arguments; any thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace uaio::http {
+
+// Classes of characters, bits of kCharacters.
+inline constexpr std::uint8_t kToken = 1;      // tchar, RFC 9110 5.6.2
+inline constexpr std::uint8_t kValue = 2;      // field-content: SP, HTAB, VCHAR, obs-text; 9110 5.5
+inline constexpr std::uint8_t kTarget = 4;     // VCHAR but "#": a fragment is never sent, 9112 3.2
+inline constexpr std::uint8_t kName = 8;       // reg-name but "%", RFC 3986 3.2.2
+inline constexpr std::uint8_t kDigit = 16;     // 0 to 9
+inline constexpr std::uint8_t kHexDigit = 32;  // of either case
+inline constexpr std::uint8_t kWhiteSpace = 64;  // OWS: SP and HTAB
+inline constexpr std::uint8_t kScheme = 128;     // of a URI scheme, RFC 3986 3.1
+
+constexpr std::uint8_t classes_of(unsigned character) noexcept {
+    const auto among = [character](std::string_view set) {
+        return character < 0x80 && set.find(static_cast<char>(character)) != set.npos;
+    };
+    const unsigned lower = character | 0x20;
+    const bool digit = character >= '0' && character <= '9';
+    const bool letter = lower >= 'a' && lower <= 'z' && character < 0x80;
+    unsigned classes = 0;
+    if (digit || letter || among("!#$%&'*+-.^_`|~")) classes |= kToken;
+    if (character == '\t' || (character >= ' ' && character != 0x7f)) classes |= kValue;
+    if (character > ' ' && character < 0x7f && character != '#') classes |= kTarget;
+    if (digit || letter || among("-._~!$&'()*+,;=")) classes |= kName;
+    if (digit) classes |= kDigit | kHexDigit;
+    if (lower >= 'a' && lower <= 'f' && letter) classes |= kHexDigit;
+    if (character == ' ' || character == '\t') classes |= kWhiteSpace;
+    if (digit || letter || among("+-.")) classes |= kScheme;
+    return static_cast<std::uint8_t>(classes);
+}
+
+inline constexpr auto kCharacters = [] {
+    std::array<std::uint8_t, 256> table{};
+    for (unsigned character = 0; character < table.size(); ++character)
+        table[character] = classes_of(character);
+    return table;
+}();
+
+constexpr bool is(std::uint8_t classes, char character) noexcept {
+    return (kCharacters[static_cast<unsigned char>(character)] & classes) != 0;
+}
+
+// True if every character is of the class; so an empty text is.
+constexpr bool all_are(std::uint8_t classes, std::string_view text) noexcept {
+    for (const char character : text) {
+        if (!is(classes, character)) return false;
+    }
+    return true;
+}
+
+constexpr bool is_token(std::string_view text) noexcept {
+    return !text.empty() && all_are(kToken, text);
+}
+
+// Each returns the number of characters of its class that `bytes` begins with, at most `size`, and
+// reads none beyond `size`.
+struct Scanner {
+    using Scan = std::size_t (*)(const char* bytes, std::size_t size) noexcept;
+    const char* name;
+    Scan token;
+    Scan value;
+    Scan target;
+};
+
+// A byte at a time.
+const Scanner& plain_scanner() noexcept;
+// The fastest that this processor can run.
+const Scanner& best_scanner() noexcept;
+// All that this processor can run, the plain one first, the best last.
+std::span<const Scanner* const> usable_scanners() noexcept;
+
+// Equal but for the case of letters, as names of fields, hosts and codings are compared.
+constexpr bool same_name(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size()) return false;
+    const auto lower = [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    };
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (lower(a[i]) != lower(b[i])) return false;
+    }
+    return true;
+}
+
+// Without the spaces and tabs at its ends.
+constexpr std::string_view trimmed(std::string_view text) noexcept {
+    while (!text.empty() && is(kWhiteSpace, text.front()))
+        text.remove_prefix(1);
+    while (!text.empty() && is(kWhiteSpace, text.back()))
+        text.remove_suffix(1);
+    return text;
+}
+
+// The number that `text` is, digits and nothing else; nothing if it is empty, anything else, or
+// 2^63 and more, which no length can be (RFC 9110 8.6).
+std::optional<std::uint64_t> parse_length(std::string_view text) noexcept;
+
+// Takes the next element of a comma-separated list (RFC 9110 5.6.1) off the front of `list`,
+// without the white space around it; it may be empty. Commas in quoted strings are no separators.
+// False if nothing was left.
+bool next_element(std::string_view& list, std::string_view& element) noexcept;
+
+// True if the list has that element, in any case of its letters.
+bool has_element(std::string_view list, std::string_view wanted) noexcept;
+
+}  // namespace uaio::http

@@ -1,0 +1,214 @@
+#include "transport/http/target.h"
+
+#include <uaio/error.h>
+
+#include "transport/http/syntax.h"
+
+#include <algorithm>
+#include <new>
+
+namespace uaio::http {
+namespace {
+
+constexpr std::string_view kRoot = "/";
+
+// Digits of at most 65535, or nothing; leading zeros are allowed and counted.
+bool is_port(std::string_view text) noexcept {
+    if (text.empty()) return true;
+    const auto number = parse_length(text);
+    return text.size() <= 5 && number && *number <= 65535;
+}
+
+// The name or the number of RFC 3986 3.2.2, with percent-encoded bytes.
+bool is_registered_name(std::string_view text) noexcept {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (is(kName, text[at])) continue;
+        if (text[at] != '%' || text.size() - at < 3) return false;
+        if (!is(kHexDigit, text[at + 1]) || !is(kHexDigit, text[at + 2])) return false;
+        at += 2;
+    }
+    return !text.empty();
+}
+
+// What may stand between brackets: an IPv6 address, or the form kept for what comes after it. The
+// groups of the address are not counted: who connects to it does that.
+bool is_bracketed(std::string_view text) noexcept {
+    if (text.size() < 2) return false;
+    const bool future = text[0] == 'v' || text[0] == 'V';
+    bool colon = false;
+    for (const char character : text.substr(future ? 1 : 0)) {
+        const bool fits = future ? is(kName, character) || character == ':'
+                                 : is(kHexDigit, character) || character == ':' || character == '.';
+        if (!fits) return false;
+        colon |= character == ':';
+    }
+    return future || colon;
+}
+
+// Host, as in an URL with brackets, and port. False if it is not a host and perhaps a port.
+bool split_host(std::string_view text, std::string_view& host, std::string_view& port) noexcept {
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == text.npos || !is_bracketed(text.substr(1, end - 1))) return false;
+        host = text.substr(0, end + 1);
+        port = text.substr(end + 1);
+        if (!port.empty() && port.front() != ':') return false;
+    } else {
+        const std::size_t colon = text.find(':');
+        host = text.substr(0, colon);
+        port = colon == text.npos ? std::string_view() : text.substr(colon);
+        if (!is_registered_name(host)) return false;
+    }
+    return is_port(port.empty() ? port : port.substr(1));
+}
+
+// The length of "scheme://" at the front, 0 if there is none.
+std::size_t scheme_size(std::string_view text) noexcept {
+    const std::size_t colon = text.find(':');
+    if (colon == text.npos || colon == 0 || text.substr(colon, 3) != "://") return 0;
+    const char first = static_cast<char>(text[0] | 0x20);
+    if (first < 'a' || first > 'z') return 0;
+    return all_are(kScheme, text.substr(0, colon)) ? colon + 3 : 0;
+}
+
+void split_path(std::string_view text, Target& out) noexcept {
+    const std::size_t mark = text.find('?');
+    out.path = text.substr(0, mark);
+    out.query = mark == text.npos ? std::string_view() : text.substr(mark + 1);
+    if (out.path.empty()) out.path = kRoot;
+}
+
+// The path of a URI begins where its host ends.
+bool split_absolute(std::string_view target, Target& out) noexcept {
+    const std::size_t begin = scheme_size(target);
+    if (begin == 0) return false;
+    const std::size_t end = std::min(target.find_first_of("/?", begin), target.size());
+    out.form = TargetForm::absolute;
+    out.host = target.substr(begin, end - begin);
+    split_path(target.substr(end), out);
+    return is_host(out.host);
+}
+
+bool split_authority(std::string_view target, Target& out) noexcept {
+    std::string_view host;
+    std::string_view port;
+    out = {TargetForm::authority, target, {}, {}};
+    return split_host(target, host, port) && port.size() > 1;
+}
+
+int hex_value(char digit) noexcept {
+    return is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10;
+}
+
+// Appends the decoded text. False at a bad percent sign. Throws std::bad_alloc.
+bool append_decoded(std::string_view text, std::string& out) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] != '%') {
+            out += text[at];
+            continue;
+        }
+        if (text.size() - at < 3) return false;
+        if (!is(kHexDigit, text[at + 1]) || !is(kHexDigit, text[at + 2])) return false;
+        out += static_cast<char>(hex_value(text[at + 1]) * 16 + hex_value(text[at + 2]));
+        at += 2;
+    }
+    return true;
+}
+
+// Appends one decoded segment and its slash, or follows its dots. Throws std::bad_alloc.
+bool append_segment(std::string_view segment, bool last, std::string& out) {
+    const std::size_t begin = out.size();
+    if (!append_decoded(segment, out)) return false;
+    const std::string_view name = std::string_view(out).substr(begin);
+    if (name.find('/') != name.npos || name.find('\0') != name.npos) return false;
+    if (name.empty() || name == ".") {
+        out.resize(begin);
+    } else if (name == "..") {
+        out.resize(begin - 1);  // `out` ends with the slash before the segment
+        if (out.empty()) return false;
+        out.resize(out.rfind('/') + 1);
+    } else if (!last) {
+        out += '/';
+    }
+    return true;
+}
+
+bool append_path(std::string_view path, std::string& out) {
+    out = '/';
+    if (path.starts_with('/')) path.remove_prefix(1);
+    for (;;) {
+        const std::size_t slash = path.find('/');
+        if (!append_segment(path.substr(0, slash), slash == path.npos, out)) return false;
+        if (slash == path.npos) return true;
+        path.remove_prefix(slash + 1);
+    }
+}
+
+// Runs `append`, and turns what it says or throws into an error that leaves `out` empty.
+template <class Append>
+std::error_code filled(std::string& out, Append append) noexcept {
+    out.clear();
+    try {
+        if (append()) return {};
+        out.clear();
+        return Errc::invalid_argument;
+    } catch (const std::bad_alloc&) {
+        out.clear();
+        return Errc::not_enough_memory;
+    }
+}
+
+}  // namespace
+
+bool is_host(std::string_view text) noexcept {
+    std::string_view host;
+    std::string_view port;
+    return split_host(text, host, port);
+}
+
+bool split_target(std::string_view method, std::string_view target, Target& out) noexcept {
+    if (target.empty() || !all_are(kTarget, target)) return false;
+    out = {};
+    if (method == "CONNECT") return split_authority(target, out);
+    if (target.front() == '/') {
+        split_path(target, out);
+        return true;
+    }
+    if (target == "*") {
+        out = {TargetForm::asterisk, {}, target, {}};
+        return method == "OPTIONS";
+    }
+    return split_absolute(target, out);
+}
+
+std::error_code parse_url(std::string_view url, Url& out) noexcept {
+    url = url.substr(0, url.find('#'));
+    const std::size_t begin = scheme_size(url);
+    const std::string_view scheme = url.substr(0, begin == 0 ? 0 : begin - 3);
+    out.secure = same_name(scheme, "https") || same_name(scheme, "wss");
+    if (!out.secure && !same_name(scheme, "http") && !same_name(scheme, "ws"))
+        return Errc::invalid_argument;
+    const std::size_t end = std::min(url.find_first_of("/?", begin), url.size());
+    std::string_view port;
+    out.authority = url.substr(begin, end - begin);
+    out.target = url.substr(end);
+    if (!split_host(out.authority, out.host, port)) return Errc::invalid_argument;
+    if (!all_are(kTarget, out.target)) return Errc::invalid_argument;
+    const std::uint16_t usual = out.secure ? 443 : 80;
+    const auto number = parse_length(port.empty() ? port : port.substr(1));
+    out.port = number ? static_cast<std::uint16_t>(*number) : usual;
+    if (out.port == 0) return Errc::invalid_argument;
+    if (out.port == usual) out.authority = out.host;
+    if (out.host.front() == '[') out.host = out.host.substr(1, out.host.size() - 2);
+    return {};
+}
+
+std::error_code percent_decode(std::string_view text, std::string& out) noexcept {
+    return filled(out, [&] { return append_decoded(text, out); });
+}
+
+std::error_code normalise_path(std::string_view path, std::string& out) noexcept {
+    return filled(out, [&] { return append_path(path, out); });
+}
+
+}  // namespace uaio::http
