@@ -6,7 +6,6 @@
 
 #include <http_parser.h>
 
-
 namespace uaio::fuzz {
 namespace {
 
