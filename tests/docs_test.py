@@ -68,19 +68,20 @@ def test_names():
 
 
 def named_tests_exist(pages):
-    """docs/aio_contract.md names a test by its whole name in double quotes, three words or more."""
-    contract = pages.get("docs/aio_contract.md")
-    if contract is None:
-        yield "docs/aio_contract.md: there is no such file"
-        return
+    """A contract names a test by its whole name in double quotes, three words or more."""
     names, printed = test_names()
-    quoted = [re.sub(r"\s+", " ", name) for name in QUOTED.findall(contract)]
-    wanted = [name for name in quoted if name.count(" ") >= 2]
-    for name in wanted:
-        if name not in names and name not in printed:
-            yield f'docs/aio_contract.md: there is no test "{name}"'
-    if not wanted:
-        yield "docs/aio_contract.md: names no test"
+    for page in ("docs/aio_contract.md", "docs/http_contract.md"):
+        contract = pages.get(page)
+        if contract is None:
+            yield f"{page}: there is no such file"
+            continue
+        quoted = [re.sub(r"\s+", " ", name) for name in QUOTED.findall(contract)]
+        wanted = [name for name in quoted if name.count(" ") >= 2]
+        for name in wanted:
+            if name not in names and name not in printed:
+                yield f'{page}: there is no test "{name}"'
+        if not wanted:
+            yield f"{page}: names no test"
 
 
 def options_are_documented(pages):

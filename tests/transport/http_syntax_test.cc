@@ -30,7 +30,8 @@ void check_scan(Scanner::Scan scan, Scanner::Scan plain, std::string_view text) 
     // A block of its own, so that a sanitizer sees what is read beyond it.
     const auto block = std::make_unique<char[]>(text.size());
     std::ranges::copy(text, block.get());
-    CHECK(scan(block.get(), text.size()) == plain(block.get(), text.size()));
+    for (const std::size_t at : {std::size_t{0}, text.size() / 3, text.size() / 2, text.size()})
+        CHECK(scan(block.get(), at, text.size()) == plain(block.get(), at, text.size()));
 }
 
 void check_scanner(const Scanner& scanner, std::string_view text) {

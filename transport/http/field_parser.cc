@@ -83,19 +83,20 @@ Parsed FieldParser::parse(std::string_view given) noexcept {
                 if (count_ == room_.size()) return fail(HttpErrc::too_many_fields);
                 [[fallthrough]];
             case State::name:
-                at += scanner_->token(bytes + at, stop - at);
+                at = scanner_->token(bytes, at, stop);
                 if (at == stop) return out_of_bytes(State::name, at);
                 if (bytes[at] != ':' || at == line_) return bad_name(bytes, at);
                 colon_ = at++;
                 [[fallthrough]];
             case State::space:
+                if (at < stop && bytes[at] == ' ') ++at;  // nearly always the only one
                 while (at < stop && is(kWhiteSpace, bytes[at]))
                     ++at;
                 if (at == stop) return out_of_bytes(State::space, at);
                 value_ = at;
                 [[fallthrough]];
             case State::value:
-                at += scanner_->value(bytes + at, stop - at);
+                at = scanner_->value(bytes, at, stop);
                 if (at == stop) return out_of_bytes(State::value, at);
                 if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
                 if (bytes[at] != '\r') return fail(HttpErrc::bad_field_value);

@@ -5,9 +5,9 @@
 
 namespace uaio::http {
 
-HttpErrc Framing::take(std::string_view name, std::string_view value,
-                       std::uint32_t index) noexcept {
-    switch (name.size()) {  // most fields are none of these, and their length tells
+HttpErrc Framing::take_known(std::string_view name, std::string_view value,
+                             std::uint32_t index) noexcept {
+    switch (name.size()) {
         case 4: return same_name(name, "host") ? take_host(value, index) : kFine;
         case 6:
             if (same_name(name, "expect")) take_expectations(value);

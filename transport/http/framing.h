@@ -29,7 +29,9 @@ public:
 
     // Takes notice of a field: `index` is its place in the head. The fault, or kFine. `name` is a
     // token, `value` is without control characters and without white space at its ends.
-    HttpErrc take(std::string_view name, std::string_view value, std::uint32_t index) noexcept;
+    HttpErrc take(std::string_view name, std::string_view value, std::uint32_t index) noexcept {
+        return may_matter(name) ? take_known(name, value, index) : kFine;
+    }
 
     // At the empty line of a request: what follows it. The fault, or kFine. Needs a host in 1.1.
     HttpErrc end_request(std::string_view method, Version version, Body& body) const noexcept;
@@ -53,6 +55,16 @@ public:
     bool unknown_expectation() const noexcept { return unknown_expectation_; }
 
 private:
+    // The first letter of the only name of that length that says something here, at its length.
+    static constexpr std::string_view kFirstLetters = "____h_eu__c___c__t";
+    // False for nearly every field, at the cost of a comparison.
+    static constexpr bool may_matter(std::string_view name) noexcept {
+        return name.size() < kFirstLetters.size() && !name.empty() &&
+               (name.front() | 0x20) == kFirstLetters[name.size()];
+    }
+
+    HttpErrc take_known(std::string_view name, std::string_view value,
+                        std::uint32_t index) noexcept;
     HttpErrc take_length(std::string_view value) noexcept;
     HttpErrc take_codings(std::string_view value) noexcept;
     HttpErrc take_connection(std::string_view value) noexcept;

@@ -15,6 +15,9 @@ constexpr std::size_t kMinor = 7;
 constexpr std::size_t kStatus = 9;
 constexpr std::size_t kVersionSize = 8;
 
+// The usual case of the former, in two comparisons.
+constexpr std::string_view kUsualEnd = "HTTP/1.1\r\n";
+
 // How many bytes from the first on fit the pattern.
 std::size_t matching(std::string_view pattern, const char* bytes, std::size_t size) noexcept {
     std::size_t at = 0;
@@ -116,7 +119,7 @@ Parsed RequestParser::parse_line(std::string_view given) noexcept {
         default: break;
     }
     if (state_ == State::method) {
-        at += scanner_->token(bytes + at, stop - at);
+        at = scanner_->token(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::method, at);
         if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
         if (at == line_) return fail(HttpErrc::bad_start_line);
@@ -126,7 +129,7 @@ Parsed RequestParser::parse_line(std::string_view given) noexcept {
         state_ = State::target;
     }
     if (state_ == State::target) {
-        at += scanner_->target(bytes + at, stop - at);
+        at = scanner_->target(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::target, at);
         if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
         if (bytes[at] == '\r' || at == target_) return fail(HttpErrc::bad_start_line);
@@ -140,7 +143,9 @@ Parsed RequestParser::parse_line(std::string_view given) noexcept {
 Parsed RequestParser::end_line(std::string_view bytes, std::size_t at) noexcept {
     const char* const version = bytes.data() + at;
     const std::size_t size = bytes.size() - at;
-    const std::size_t fits = matching(kEndOfRequestLine, version, size);
+    const bool usual =
+        size >= kUsualEnd.size() && std::memcmp(version, kUsualEnd.data(), kUsualEnd.size()) == 0;
+    const std::size_t fits = usual ? kUsualEnd.size() : matching(kEndOfRequestLine, version, size);
     if (fits < kEndOfRequestLine.size()) {
         if (fits < size) return fail(fault_of_version(fits, version[fits]));
         if (at + fits >= line_ + limit_) return fail(HttpErrc::start_line_too_long);
@@ -150,7 +155,8 @@ Parsed RequestParser::end_line(std::string_view bytes, std::size_t at) noexcept 
     head_.version = version_of(version[kMinor]);
     head_.method = bytes.substr(line_, target_ - 1 - line_);
     head_.target = bytes.substr(target_, target_end_ - target_);
-    if (!split_target(head_.method, head_.target, head_.parts)) return fail(HttpErrc::bad_target);
+    if (!split_visible_target(head_.method, head_.target, head_.parts))
+        return fail(HttpErrc::bad_target);
     fields_.start(at + fits);
     state_ = State::fields;
     return {Progress::complete, 0, kFine};
@@ -168,7 +174,7 @@ HttpErrc RequestParser::finish(const char* bytes) noexcept {
     if (bytes + line_ != head_.method.data()) {  // the bytes have moved since the first line
         head_.method = {bytes + line_, target_ - 1 - line_};
         head_.target = {bytes + target_, target_end_ - target_};
-        split_target(head_.method, head_.target, head_.parts);
+        split_visible_target(head_.method, head_.target, head_.parts);
     }
     head_.fields = fields_.fields(bytes);
     const HttpErrc fault = framing_.end_request(head_.method, head_.version, head_.body);
@@ -244,7 +250,7 @@ Parsed ResponseParser::parse_line(std::string_view given) noexcept {
         state_ = State::reason;
     }
     if (state_ == State::reason) {
-        at += scanner_->value(bytes + at, stop - at);
+        at = scanner_->value(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::reason, at);
         if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
         if (bytes[at] != '\r') return fail(HttpErrc::bad_reason);

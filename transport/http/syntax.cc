@@ -8,9 +8,8 @@ namespace uaio::http {
 namespace {
 
 template <std::uint8_t Class>
-std::size_t scan(const char* bytes, std::size_t size) noexcept {
-    std::size_t at = 0;
-    while (at < size && is(Class, bytes[at]))
+std::size_t scan(const char* base, std::size_t at, std::size_t end) noexcept {
+    while (at < end && is(Class, base[at]))
         ++at;
     return at;
 }

@@ -64,10 +64,11 @@ constexpr bool is_token(std::string_view text) noexcept {
     return !text.empty() && all_are(kToken, text);
 }
 
-// Each returns the number of characters of its class that `bytes` begins with, at most `size`, and
-// reads none beyond `size`.
+// Each returns the first place from `at` on, and below `end`, that holds no character of its class,
+// `end` if there is none. All bytes from `base` to `end` may be read, also those before `at`: so a
+// whole vector can be loaded where fewer bytes are left. REQUIRES: at <= end.
 struct Scanner {
-    using Scan = std::size_t (*)(const char* bytes, std::size_t size) noexcept;
+    using Scan = std::size_t (*)(const char* base, std::size_t at, std::size_t end) noexcept;
     const char* name;
     Scan token;
     Scan value;

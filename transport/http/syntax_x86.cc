@@ -94,48 +94,68 @@ __attribute__((target("avx2"))) inline unsigned strangers(__m256i bytes) noexcep
     }
 }
 
-// What is left when no whole vector is: loading beyond the end could touch a page that is not
-// there.
+// For buffers that are shorter than a vector: loading beyond their end could touch a page that is
+// not there.
 template <Kind kind>
-inline std::size_t scan_rest(const char* bytes, std::size_t at, std::size_t size) noexcept {
-    while (at < size && is(kClassOf<kind>, bytes[at]))
+inline std::size_t scan_short(const char* base, std::size_t at, std::size_t end) noexcept {
+    while (at < end && is(kClassOf<kind>, base[at]))
         ++at;
     return at;
 }
 
 template <Kind kind>
-__attribute__((target("sse4.2"))) std::size_t scan_by_16(const char* bytes,
-                                                         std::size_t size) noexcept {
-    std::size_t at = 0;
-    for (; at + 16 <= size; at += 16) {
-        const unsigned found =
-            strangers<kind>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + at)));
-        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
-    }
-    return scan_rest<kind>(bytes, at, size);
+__attribute__((target("sse4.2"))) inline unsigned strangers_16(const char* bytes) noexcept {
+    return strangers<kind>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
 }
 
 template <Kind kind>
-__attribute__((target("avx2,sse4.2"))) std::size_t scan_by_32(const char* bytes,
-                                                              std::size_t size) noexcept {
-    std::size_t at = 0;
-    for (; at + 32 <= size; at += 32) {
-        const unsigned found =
-            strangers<kind>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + at)));
-        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
+__attribute__((target("avx2"))) inline unsigned strangers_32(const char* bytes) noexcept {
+    return strangers<kind>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+}
+
+inline std::size_t first(unsigned found) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(found));
+}
+
+// What is left, at least a byte and less than a vector, is the end of the last vector that fits.
+template <Kind kind>
+__attribute__((target("sse4.2"))) inline std::size_t scan_end_16(const char* base, std::size_t at,
+                                                                 std::size_t end) noexcept {
+    if (end < 16) return scan_short<kind>(base, at, end);
+    const unsigned found = strangers_16<kind>(base + end - 16) >> (16 - (end - at));
+    return found != 0 ? at + first(found) : end;
+}
+
+template <Kind kind>
+__attribute__((target("sse4.2"))) std::size_t scan_by_16(const char* base, std::size_t at,
+                                                         std::size_t end) noexcept {
+    for (; end - at >= 16; at += 16) {
+        if (const unsigned found = strangers_16<kind>(base + at)) return at + first(found);
     }
-    if (at + 16 <= size) {
-        const unsigned found =
-            strangers<kind>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + at)));
-        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
-        at += 16;
+    return at == end ? end : scan_end_16<kind>(base, at, end);
+}
+
+template <Kind kind>
+__attribute__((target("avx2,sse4.2"))) std::size_t scan_by_32(const char* base, std::size_t at,
+                                                              std::size_t end) noexcept {
+    for (; end - at >= 32; at += 32) {
+        if (const unsigned found = strangers_32<kind>(base + at)) return at + first(found);
     }
-    return scan_rest<kind>(bytes, at, size);
+    if (at == end) return end;
+    if (end >= 32) {
+        const unsigned found = strangers_32<kind>(base + end - 32) >> (32 - (end - at));
+        return found != 0 ? at + first(found) : end;
+    }
+    if (end - at < 16) return scan_end_16<kind>(base, at, end);
+    if (const unsigned found = strangers_16<kind>(base + at)) return at + first(found);
+    at += 16;
+    return at == end ? end : scan_end_16<kind>(base, at, end);
 }
 
 constexpr Scanner kBy16{"sse4.2", &scan_by_16<Kind::token>, &scan_by_16<Kind::value>,
                         &scan_by_16<Kind::target>};
-constexpr Scanner kBy32{"avx2", &scan_by_32<Kind::token>, &scan_by_32<Kind::value>,
+// Names and methods are short: half a vector holds them, and is had sooner.
+constexpr Scanner kBy32{"avx2", &scan_by_16<Kind::token>, &scan_by_32<Kind::value>,
                         &scan_by_32<Kind::target>};
 
 }  // namespace

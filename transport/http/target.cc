@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include "aio/check.h"
 #include "transport/http/syntax.h"
 
 #include <algorithm>
@@ -14,9 +15,13 @@ constexpr std::string_view kRoot = "/";
 
 // Digits of at most 65535, or nothing; leading zeros are allowed and counted.
 bool is_port(std::string_view text) noexcept {
-    if (text.empty()) return true;
-    const auto number = parse_length(text);
-    return text.size() <= 5 && number && *number <= 65535;
+    if (text.size() > 5) return false;
+    unsigned number = 0;
+    for (const char digit : text) {
+        if (!is(kDigit, digit)) return false;
+        number = number * 10 + static_cast<unsigned>(digit - '0');
+    }
+    return number <= 65535;
 }
 
 // The name or the number of RFC 3986 3.2.2, with percent-encoded bytes.
@@ -161,13 +166,23 @@ std::error_code filled(std::string& out, Append append) noexcept {
 }  // namespace
 
 bool is_host(std::string_view text) noexcept {
+    // Nearly every host is a plain name and perhaps a port, and every request has one.
+    std::size_t at = 0;
+    while (at < text.size() && is(kName, text[at]))
+        ++at;
+    if (at == text.size()) return at > 0;
+    if (text[at] == ':' && at > 0) return is_port(text.substr(at + 1));
     std::string_view host;
     std::string_view port;
     return split_host(text, host, port);
 }
 
 bool split_target(std::string_view method, std::string_view target, Target& out) noexcept {
-    if (target.empty() || !all_are(kTarget, target)) return false;
+    return !target.empty() && all_are(kTarget, target) && split_visible_target(method, target, out);
+}
+
+bool split_visible_target(std::string_view method, std::string_view target, Target& out) noexcept {
+    DCHECK(!target.empty());
     out = {};
     if (method == "CONNECT") return split_authority(target, out);
     if (target.front() == '/') {

@@ -23,6 +23,8 @@ struct Target {
 // A path may hold any visible character but "#", also those that RFC 3986 would have encoded, since
 // browsers send them. User information before a host is refused (RFC 9110 4.2.4).
 bool split_target(std::string_view method, std::string_view target, Target& out) noexcept;
+// The same for a target that is known to consist of such characters, and to have some.
+bool split_visible_target(std::string_view method, std::string_view target, Target& out) noexcept;
 
 // True for a host and perhaps a colon and a port of at most 65535, or nothing after the colon: what
 // Host may hold (RFC 9110 7.2). An empty host is none: no http URI has one (9110 4.2.1).

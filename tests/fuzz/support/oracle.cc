@@ -6,7 +6,6 @@
 
 #include <http_parser.h>
 
-
 namespace uaio::fuzz {
 namespace {
 
@@ -20,14 +19,14 @@ const char* refusal_of(std::string_view bytes, http_parser_type type) noexcept {
     return error == HPE_OK ? nullptr : http_errno_name(error);
 }
 
-// True if the head has a line that begins with the name and a colon.
-bool has_field(std::string_view message, std::string_view name) noexcept {
+// True if the head has a field whose name is longer than this one and begins with it.
+bool has_longer_field(std::string_view message, std::string_view name) noexcept {
     for (std::size_t at = message.find("\r\n"); at < message.size();
          at = message.find("\r\n", at + 2)) {
         const std::string_view line = message.substr(at + 2);
-        if (line.starts_with("\r\n")) return false;
+        if (at > 0 && line.starts_with("\r\n")) return false;
         if (http::same_name(line.substr(0, name.size()), name) &&
-            line.substr(name.size()).starts_with(':'))
+            !line.substr(name.size()).starts_with(':'))
             return true;
     }
     return false;
@@ -39,7 +38,8 @@ bool has_field(std::string_view message, std::string_view name) noexcept {
 //   Transfer-Encoding  it takes a field whose name only begins so for that field
 bool is_wrong(std::string_view error, std::string_view message) noexcept {
     if (error == "HPE_INVALID_METHOD" || error == "HPE_INVALID_URL") return true;
-    return error == "HPE_INVALID_TRANSFER_ENCODING" && !has_field(message, "transfer-encoding");
+    return (error == "HPE_INVALID_TRANSFER_ENCODING" || error == "HPE_UNEXPECTED_CONTENT_LENGTH") &&
+           has_longer_field(message, "transfer-encoding");
 }
 
 const char* justified(const char* error, std::string_view message) noexcept {
