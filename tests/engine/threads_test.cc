@@ -58,6 +58,26 @@ struct Threaded {
     std::optional<http::Connection> connection;
 };
 
+TEST_CASE_TEMPLATE(
+    "a timeout may be set on another thread while an operation starts and runs (W-26)", Kernel,
+    OnLinux, OnPoll) {
+    EngineThread io(options_on(Kernel::kKind));
+    Aio aio(io.engine());
+    for (int round = 0; round < 200; ++round) {
+        submit_parked(aio);
+        aio.set_timeout(0ns);  // for the next, not for this one
+        aio.set_timeout(kNoTimeout);
+        aio.cancel();
+        REQUIRE(aio.wait() == Errc::canceled);
+    }
+    submit_parked(aio);
+    aio.set_timeout(0ns);
+    aio.cancel();
+    CHECK(aio.wait() == Errc::canceled);
+    submit_nop(aio);
+    CHECK(aio.wait() == Errc::timed_out);
+}
+
 TEST_CASE_TEMPLATE("writes of 8 threads never interleave (W-45, rule 3)", Kernel, OnLinux, OnPoll) {
     constexpr std::size_t kWrites = 6;
     constexpr std::size_t kSize = 300'000;
