@@ -252,7 +252,8 @@ TEST_CASE("kernels: a send that is cancelled half-way tells exactly how far it g
 TEST_CASE("kernels: a send into a full socket that is cancelled has sent nothing") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         for (const int flags : {0, static_cast<int>(MSG_WAITALL)}) {
-            const SocketPair pair = tcp_pair();
+            // Over TCP a late acknowledgement may make room in a socket that was full.
+            const SocketPair pair = unix_pair();
             const std::size_t before = fill(pair.here);
             io_uring_prep_send(ring.next(1), pair.here, "never", 5, flags);
             CHECK(ring.poll() == 0);

@@ -32,8 +32,8 @@ inline constexpr bool kMisuseStops = true;  // builds for development stop where
 // No test waits longer for something that has to happen.
 inline constexpr std::chrono::seconds kPatience{kSanitized ? 60 : 20};
 
-// The same options on `kind`. Where io_uring is refused the test runs on epoll instead, and tells
-// tests/run.py that it was skipped.
+// The same options on `kind`. Where io_uring is refused, or UAIO_KERNEL is poll, the test runs on
+// epoll instead, and tells tests/run.py that it was skipped.
 EngineOptions options_on(KernelKind kind, EngineOptions options = {});
 
 // Tells tests/run.py that the running test could not do its work.
