@@ -102,9 +102,9 @@ public:
     // Begins anew, with fields that start at offset `begin`.
     void start(std::size_t begin) noexcept;
 
-    // `bytes` holds all bytes so far, from offset 0 on: those of the call before, which may lie
+    // `given` holds all bytes so far, from offset 0 on: those of the call before, which may lie
     // elsewhere by now, and more. `consumed` counts from offset 0.
-    Parsed parse(std::string_view bytes) noexcept;
+    Parsed parse(std::string_view given) noexcept;
 
     // What is there so far; views of `bytes`, which are those of the last call.
     FieldViews fields(const char* bytes) const noexcept { return {bytes, room_.first(count_)}; }

@@ -73,7 +73,7 @@ private:
 
     Parsed fail(HttpErrc fault) noexcept;
     Parsed out_of_bytes(State state, std::size_t at) noexcept;
-    Parsed parse_line(std::string_view bytes) noexcept;
+    Parsed parse_line(std::string_view given) noexcept;
     Parsed end_line(std::string_view bytes, std::size_t at) noexcept;
     Parsed parse_fields(std::string_view bytes) noexcept;
     HttpErrc finish(const char* bytes) noexcept;
@@ -110,7 +110,7 @@ private:
 
     Parsed fail(HttpErrc fault) noexcept;
     Parsed out_of_bytes(State state, std::size_t at) noexcept;
-    Parsed parse_line(std::string_view bytes) noexcept;
+    Parsed parse_line(std::string_view given) noexcept;
     Parsed parse_fields(std::string_view bytes) noexcept;
 
     const Scanner* scanner_;
