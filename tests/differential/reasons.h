@@ -51,7 +51,8 @@ inline std::vector<Expectation> over(std::vector<Expectation> row) {
 inline std::vector<Expectation> over_in_nng(std::vector<Expectation> row,
                                             const std::string& reason) {
     // nng closes a moment after the callback; a write that comes between may still go out.
-    row.push_back(differs("follow-up", "closed/0 | closed/0, but the peer has more", "ok/4", reason));
+    row.push_back(
+        differs("follow-up", "closed/0 | closed/0, but the peer has more", "ok/4", reason));
     row.push_back(differs("peer", "end of stream", "open", reason));
     return row;
 }
