@@ -119,7 +119,11 @@ void EngineCore::bind_or_throw() {
 }
 
 void EngineCore::post(MailboxEntry& entry) noexcept {
-    if (mailbox_.push(entry) && sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+    if (mailbox_.push(entry)) wake_if_asleep();
+}
+
+void EngineCore::wake_if_asleep() noexcept {
+    if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
 }
 
 void EngineCore::wake() noexcept {
@@ -130,7 +134,7 @@ void EngineCore::wake() noexcept {
 
 void EngineCore::stop() noexcept {
     stop_.store(true, std::memory_order_release);
-    if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+    wake_if_asleep();
 }
 
 // --- Waiting ---

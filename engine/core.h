@@ -168,6 +168,7 @@ private:
     void leave_turn() noexcept;
     bool quiet() const noexcept;
     void wake() noexcept;
+    void wake_if_asleep() noexcept;
     void throw_if_failed();
     void accept(Aio& aio, void* owner, void* argument) noexcept;
     [[gnu::noinline]] void accept_deadline(Aio& aio) noexcept;

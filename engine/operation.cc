@@ -186,14 +186,12 @@ void EngineCore::request_cancel(Aio& aio, std::error_code reason) noexcept {
     if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) return;
     const std::uint32_t generation = aio.generation_.load(std::memory_order_acquire);
     const CancelRequest request{&aio, generation, reason};
-    bool queued = queue_cancel(request);
-    while (!queued) {
+    while (!queue_cancel(request)) {
         // Full, and no memory to grow: the engine's next turn makes room.
-        if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+        wake_if_asleep();
         std::this_thread::yield();
-        queued = queue_cancel(request);
     }
-    if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+    wake_if_asleep();
 }
 
 bool EngineCore::queue_cancel(const CancelRequest& request) noexcept {

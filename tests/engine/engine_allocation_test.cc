@@ -8,8 +8,10 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -139,6 +141,31 @@ TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on eith
     CHECK(well);
     CHECK(thread_allocations() == here);
     CHECK(on_engine == there);
+}
+
+TEST_CASE_TEMPLATE("cancels of another thread are not lost for want of memory", Kernel, OnLinux,
+                   OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Wire wire(Kernel::kKind);
+    char in[1];
+    std::vector<std::unique_ptr<Operation>> reads;
+    for (int i = 0; i < 200; ++i) {
+        reads.push_back(std::make_unique<Operation>(wire.engine()));
+        REQUIRE(!reads.back()->aio.set_iov(in, sizeof in));
+        wire.connection().read(reads.back()->aio);
+    }
+    // Nobody runs the engine meanwhile, so that the requests pile up.
+    std::thread([&reads] {
+        for (const auto& read : reads) {
+            fail_next_allocation();
+            read->aio.cancel();
+        }
+    }).join();
+    REQUIRE(wire.run_until([&reads] {
+        return std::ranges::all_of(reads, [](const auto& read) { return read->done(); });
+    }));
+    for (const auto& read : reads)
+        CHECK(read->ended() == failure(Errc::canceled));
 }
 
 TEST_CASE_TEMPLATE("a vector of more entries than fit inside allocates once", Kernel, OnLinux,
