@@ -33,6 +33,9 @@ inline const std::string kNullAbort =
 inline const std::string kInnerReuse =
     "nng's defect: it submits its inner operation while that is still in flight";
 
+inline const std::string kLostRace =
+    "nng's defect: where its send ended just before, it reports the expiry and stays open";
+
 // The connection can still be written to.
 inline std::vector<Expectation> usable(std::vector<Expectation> row) {
     row.push_back(same("follow-up", "ok/4"));

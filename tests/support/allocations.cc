@@ -80,11 +80,11 @@ void free(void* block) noexcept {
 
 namespace uaio {
 
-bool allocations_are_counted() noexcept {
+bool allocations_are_counted() {
     const std::uint64_t before = thread_count;
-    // By way of operator new, which may have been replaced too, and through a volatile pointer, or
-    // the compiler leaves the pair out.
-    void* volatile block = ::operator new(1, std::nothrow);
+    // By way of operator new, which may have been replaced too, and replaced for large blocks alone;
+    // through a volatile pointer, or the compiler leaves the pair out.
+    void* volatile block = ::operator new(4096);
     ::operator delete(block);
     return thread_count != before;
 }

@@ -7,7 +7,7 @@
 namespace uaio {
 
 // True if the counts below count. False under sanitizers and valgrind and in guard builds.
-bool allocations_are_counted() noexcept;
+bool allocations_are_counted();
 
 // Blocks that this thread has allocated since it started.
 std::uint64_t thread_allocations() noexcept;
