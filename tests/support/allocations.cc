@@ -82,7 +82,7 @@ namespace uaio {
 
 bool allocations_are_counted() {
     const std::uint64_t before = thread_count;
-    // By way of operator new, which may have been replaced too, and replaced for large blocks alone;
+    // By way of operator new, which may have been replaced too, if for large blocks only, and
     // through a volatile pointer, or the compiler leaves the pair out.
     void* volatile block = ::operator new(4096);
     ::operator delete(block);
