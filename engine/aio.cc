@@ -30,6 +30,10 @@ std::error_code Aio::set_iov(std::span<const iovec> entries) noexcept {
         EngineCore::of(*this).misuse("set_iov on a busy Aio; it was ignored");
         return Errc::invalid_argument;
     }
+    return assign(entries);
+}
+
+std::error_code Aio::assign(std::span<const iovec> entries) noexcept {
     if (entries.size() > IovCursor::kMaxEntries) return Errc::invalid_argument;
     iovec* buffer = on_heap() ? cursor_.base() : inline_iov_;
     if (entries.size() > capacity_) {

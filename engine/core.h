@@ -65,6 +65,15 @@ public:
     // As above, for a holder that is no Resident: the end of the engine finds the Aio.
     void park_to_be_found(Aio& aio, Canceler canceler) noexcept;
     void finish(Aio& aio, std::error_code error) noexcept;
+    // The next submit() of this Aio, on this thread and before it is asked anything else, passes it
+    // on: another owner and starter, and everything else of the running operation stays.
+    void expect_hand_on(Aio& aio) noexcept { handed_on_ = &aio; }
+    // Another vector for a running operation that has not begun to transfer.
+    static std::error_code replace_iov(Aio& aio, std::span<const iovec> entries) noexcept {
+        return aio.assign(entries);
+    }
+    // Makes the operation end at that time of now(), if its deadline is later.
+    void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;
     void cancel_here(Aio& aio, std::error_code reason) noexcept;
     // Ends the Aio's kernel operation early without a reason of its own: the handler decides.
     void interrupt(Aio& aio) noexcept;
@@ -118,9 +127,12 @@ public:
     std::error_code wait(Aio& aio) noexcept;
     bool wait_until(Aio& aio, Clock::time_point deadline) noexcept;
     void misuse(const char* what) noexcept;
+    std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
     void log(LogLevel level, std::string_view text) const noexcept;
     EngineStatistics statistics() const noexcept;
     int loop_fd() noexcept;
+    // True once a thread runs it.
+    bool is_bound() const noexcept { return thread_.load(std::memory_order_acquire) != nullptr; }
     bool on_thread() const noexcept {
         return thread_.load(std::memory_order_relaxed) == &thread_token;
     }
@@ -170,6 +182,7 @@ private:
     void wake() noexcept;
     void wake_if_asleep() noexcept;
     void throw_if_failed();
+    static void take_over(Aio& aio, void* owner, void* argument) noexcept;
     void accept(Aio& aio, void* owner, void* argument) noexcept;
     [[gnu::noinline]] void accept_deadline(Aio& aio) noexcept;
     void start_special(Aio& aio, Starter starter) noexcept;
@@ -195,7 +208,6 @@ private:
             timers_.disarm(aio.timer_);
         }
     }
-    std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
 
     // What every operation touches.
     RingView ring_;
@@ -233,6 +245,7 @@ private:
     Engine& face_;
     std::unique_ptr<Kernel> owned_kernel_;
     EngineOptions options_;
+    const Aio* handed_on_ = nullptr;
     bool in_turn_ = false;
     bool draining_ = false;
     std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to

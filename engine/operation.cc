@@ -19,6 +19,12 @@ bool EngineCore::submit_otherwise(Engine& target, Aio& aio, Starter starter, voi
                                   void* argument) noexcept {
     if (&target != aio.engine_) starter = &start_on_wrong_engine;
     const bool here = on_thread();
+    if (here && handed_on_ == &aio) {
+        handed_on_ = nullptr;
+        take_over(aio, owner, argument);
+        starter(aio);
+        return true;
+    }
     Aio::Phase idle = Aio::Phase::idle;
     if (!aio.phase_.compare_exchange_strong(idle, here ? Aio::Phase::active : Aio::Phase::posted,
                                             std::memory_order_acquire)) {
@@ -37,6 +43,15 @@ bool EngineCore::submit_otherwise(Engine& target, Aio& aio, Starter starter, voi
     return true;
 }
 
+// From its owner so far, which has it neither parked nor in the kernel any more. Its timer stays
+// armed or over, so that the new starter sees what an Aio that was just accepted would show.
+void EngineCore::take_over(Aio& aio, void* owner, void* argument) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
+    aio.canceler_ = nullptr;
+    aio.owner_ = owner;
+    std::memcpy(aio.scratch_, &argument, sizeof argument);
+}
+
 void EngineCore::accept_deadline(Aio& aio) noexcept {
     if (aio.deadline_set_) {
         aio.deadline_set_ = false;
@@ -53,6 +68,15 @@ void EngineCore::accept_deadline(Aio& aio) noexcept {
         aio.timer_.deadline_ns =
             timeout < TimerNode::kNoDeadline - now ? now + timeout : TimerNode::kNoDeadline;
     }
+}
+
+void EngineCore::limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
+    if (aio.timer_.deadline_ns <= deadline_ns) return;
+    if (aio.timer_.previous) timers_.disarm(aio.timer_);
+    aio.timer_.deadline_ns = deadline_ns;
+    // For disarm(); the next accept_deadline() asks the timeout again.
+    aio.has_deadline_.store(true, std::memory_order_relaxed);
+    timers_.arm(aio.timer_, now_ns());
 }
 
 void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
@@ -250,6 +274,7 @@ void park(Aio& aio, Canceler canceler) noexcept {
     EngineCore::of(aio).park_to_be_found(aio, canceler);
 }
 void finish(Aio& aio, std::error_code error) noexcept { EngineCore::of(aio).finish(aio, error); }
+void expect_hand_on(Aio& aio) noexcept { EngineCore::of(aio).expect_hand_on(aio); }
 void set_error(Aio& aio, std::error_code error) noexcept { EngineCore::set_error(aio, error); }
 void advance(Aio& aio, std::size_t bytes) noexcept { EngineCore::advance(aio, bytes); }
 IovCursor& cursor(Aio& aio) noexcept { return EngineCore::cursor(aio); }

@@ -32,6 +32,14 @@ inline Admission check_vector(const IovCursor& cursor) noexcept {
     return {{}, bytes};
 }
 
+// For operations that take no vector, or bring one of their own.
+inline Admission admit_without_vector(Aio& aio, bool closed) noexcept {
+    if (EngineCore::stopped(aio)) return {Errc::canceled};
+    if (closed) return {Errc::closed};
+    if (EngineCore::expired(aio)) return {Errc::timed_out};
+    return {};
+}
+
 // An Errc and not a std::error_code, which costs a call to make even when there is no error.
 inline Admission admit(Aio& aio, bool closed) noexcept {
     if (EngineCore::stopped(aio)) return {Errc::canceled};

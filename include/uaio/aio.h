@@ -137,6 +137,7 @@ private:
     };
 
     bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
+    std::error_code assign(std::span<const iovec> entries) noexcept;  // set_iov(), busy or not
 
     static constexpr std::size_t kCallbackSize = 4 * sizeof(void*);
     static constexpr std::size_t kScratchSize = 32;

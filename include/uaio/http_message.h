@@ -65,11 +65,13 @@ protected:
 
 private:
     friend class MessageReader;
+    friend class MessageSink;
     enum class DataKind { none, borrowed, owned };
 
     std::error_code set_length(std::size_t size) noexcept;
 
     Headers headers_;
+    std::string head_;  // as it is sent, while a connection sends it
     std::string owned_;
     std::string_view borrowed_;
     DataKind data_kind_ = DataKind::none;

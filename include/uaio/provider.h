@@ -52,6 +52,17 @@ void park(Aio& aio, Canceler canceler) noexcept;
 // Ends an Aio that is not in the kernel: its callback runs later in the same turn.
 void finish(Aio& aio, std::error_code error = {}) noexcept;
 
+// Passes an accepted Aio on to a layer below: `verb`, a void(), calls that layer's verb with it,
+// which becomes the Aio's owner. What it has counted so far, its cursor, its deadline and what was
+// asked of it stay; its end is no longer this provider's to see. REQUIRES: neither in the kernel
+// nor in a queue; `verb` submits it, once, before it does anything else.
+void expect_hand_on(Aio& aio) noexcept;
+template <class Verb>
+void hand_on(Aio& aio, Verb verb) noexcept {
+    expect_hand_on(aio);
+    verb();
+}
+
 // What finish() or Outcome::finished will report. Until then no error.
 void set_error(Aio& aio, std::error_code error) noexcept;
 

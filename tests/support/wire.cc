@@ -43,7 +43,7 @@ Wire::Wire(KernelKind kind, const WireOptions& options)
         REQUIRE(run_until_done(accept));
     }
     REQUIRE(accept.ended() == success(0));
-    connection_.emplace(std::move(accepted));
+    connection_.emplace(std::move(accepted), options.http);
 }
 
 bool Wire::run_until(const std::function<bool()>& done) {

@@ -72,8 +72,9 @@ public:
 struct WireOptions {
     bool large_buffers = false;  // the system's own choice
     bool unix_socket = false;
-    StreamOptions stream;
-    EngineOptions engine;
+    StreamOptions stream = {};
+    EngineOptions engine = {};
+    http::ConnectionOptions http = {};
 };
 
 class Wire {

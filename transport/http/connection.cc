@@ -1,28 +1,150 @@
 #include <uaio/http.h>
 #include <uaio/provider.h>
 
+#include "transport/http/session.h"
+
+#include <new>
+
 namespace uaio::http {
 namespace {
 
-[[maybe_unused]] void finish_not_supported(Aio& aio) noexcept {
-    provider::finish(aio, Errc::not_supported);
-}
-
-// One verb for all four: to the stream, or, in a build without HTTP, to an error.
-void hand_on(Stream& stream, Aio& aio, void (Stream::*verb)(Aio&)) noexcept {
-    if constexpr (kHttp) {
-        (stream.*verb)(aio);
-    } else {
-        provider::submit(aio.engine(), aio, &finish_not_supported, nullptr);
-    }
-}
+void finish_not_supported(Aio& aio) noexcept { provider::finish(aio, Errc::not_supported); }
+void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+void finish_invalid(Aio& aio) noexcept { provider::finish(aio, Errc::invalid_argument); }
 
 }  // namespace
 
-void Connection::write_all(Aio& aio) noexcept { hand_on(*stream_, aio, &Stream::write_all); }
-void Connection::write(Aio& aio) noexcept { hand_on(*stream_, aio, &Stream::write); }
-void Connection::read_all(Aio& aio) noexcept { hand_on(*stream_, aio, &Stream::read_all); }
-void Connection::read(Aio& aio) noexcept { hand_on(*stream_, aio, &Stream::read); }
-void Connection::close() noexcept { stream_->close(); }
+Connection::~Connection() {
+    if (Session* const session = session_.load(std::memory_order_acquire)) {
+        session->release(std::move(stream_));
+    }
+}
+
+Connection::Connection(Connection&& other) noexcept
+    : stream_(std::move(other.stream_)),
+      options_(other.options_),
+      session_(other.session_.exchange(nullptr, std::memory_order_acq_rel)) {}
+
+Connection& Connection::operator=(Connection&& other) noexcept {
+    if (this == &other) return *this;
+    this->~Connection();
+    return *::new (static_cast<void*>(this)) Connection(std::move(other));
+}
+
+// The one session of this connection; null without memory.
+Session* Connection::session_for(Aio& aio) noexcept {
+    Session* session = session_.load(std::memory_order_acquire);
+    if (session) [[likely]]
+        return session;
+    Session* const made = new (std::nothrow) Session(EngineCore::of(aio), *stream_, options_);
+    if (!made) return nullptr;
+    if (session_.compare_exchange_strong(session, made, std::memory_order_acq_rel)) return made;
+    made->release(nullptr);  // another thread was first
+    return session;
+}
+
+void Connection::submit(Aio& aio, void (*starter)(Aio&) noexcept, void* argument) noexcept {
+    if constexpr (!kHttp) {
+        EngineCore::submit(aio.engine(), aio, &finish_not_supported, nullptr);
+        return;
+    }
+    Session* const session = session_for(aio);
+    if (!session) {
+        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        return;
+    }
+    EngineCore::submit(session->engine(), aio, starter, session, argument);
+}
+
+// Straight to the stream, unless messages are in the way. On another thread nobody can tell, so the
+// engine's finds out.
+void Connection::raw(Aio& aio, void (Stream::*verb)(Aio&), void (*starter)(Aio&) noexcept,
+                     bool reads) noexcept {
+    if constexpr (!kHttp) return submit(aio, starter);
+    Session* const session = session_.load(std::memory_order_acquire);
+    const bool plain = !session || (session->core().on_thread() &&
+                                    (reads ? session->source().plain() : session->sink().plain()));
+    if (plain) return (stream_.get()->*verb)(aio);
+    EngineCore::submit(session->engine(), aio, starter, session);
+}
+
+void Connection::write_all(Aio& aio) noexcept {
+    raw(aio, &Stream::write_all, &MessageSink::start_write_all, false);
+}
+void Connection::write(Aio& aio) noexcept {
+    raw(aio, &Stream::write, &MessageSink::start_write, false);
+}
+void Connection::read_all(Aio& aio) noexcept {
+    raw(aio, &Stream::read_all, &MessageSource::start_read_all, true);
+}
+void Connection::read(Aio& aio) noexcept {
+    raw(aio, &Stream::read, &MessageSource::start_read, true);
+}
+
+void Connection::write_request(Request& request, Aio& aio) noexcept {
+    submit(aio, &MessageSink::start_request, &request);
+}
+void Connection::write_response(Response& response, Aio& aio) noexcept {
+    submit(aio, &MessageSink::start_response, &response);
+}
+void Connection::read_request(Request& request, Aio& aio) noexcept {
+    submit(aio, &MessageSource::start_request, &request);
+}
+void Connection::read_response(Response& response, Aio& aio) noexcept {
+    submit(aio, &MessageSource::start_response, &response);
+}
+
+BodyWriter Connection::write_body() noexcept {
+    return BodyWriter(session_.load(std::memory_order_acquire));
+}
+BodyReader Connection::read_body() noexcept {
+    return BodyReader(session_.load(std::memory_order_acquire));
+}
+
+bool Connection::keeps_alive() const noexcept {
+    Session* const session = session_.load(std::memory_order_acquire);
+    return !session || (!session->closed() && session->source().keeps_alive() &&
+                        session->sink().keeps_alive() && !session->sink().mid_message());
+}
+
+void Connection::close() noexcept {
+    if (Session* const session = session_.load(std::memory_order_acquire)) session->close();
+    stream_->close();
+}
+
+// ---- content
+
+namespace {
+
+// Without a session no message has been written or read.
+void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
+               void* argument = nullptr) noexcept {
+    if (!session) {
+        EngineCore::submit(aio.engine(), aio, kHttp ? &finish_invalid : &finish_not_supported,
+                           nullptr);
+        return;
+    }
+    EngineCore::submit(session->engine(), aio, starter, session, argument);
+}
+
+const Headers kNoFields;
+
+}  // namespace
+
+void BodyWriter::write(Aio& aio) noexcept { submit_to(session_, aio, &MessageSink::start_content); }
+void BodyWriter::finish(Aio& aio) noexcept { submit_to(session_, aio, &MessageSink::start_finish); }
+void BodyWriter::finish(const Headers& trailer, Aio& aio) noexcept {
+    submit_to(session_, aio, &MessageSink::start_finish, const_cast<Headers*>(&trailer));
+}
+
+void BodyReader::read(Aio& aio) noexcept {
+    submit_to(session_, aio, &MessageSource::start_content);
+}
+void BodyReader::read_all(Aio& aio) noexcept {
+    submit_to(session_, aio, &MessageSource::start_content_all);
+}
+const Headers& BodyReader::trailer() const noexcept {
+    return session_ ? session_->trailer() : kNoFields;
+}
 
 }  // namespace uaio::http

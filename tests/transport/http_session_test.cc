@@ -1,0 +1,485 @@
+// What the message verbs of an http::Connection do over real sockets: heads in and out, what comes
+// behind a head, and what a message does to the raw verbs around it.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/wire.h"
+
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Request;
+using http::Response;
+
+constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
+
+// Reads the head of a request, in a call.
+Ended read_request(Wire& wire, Request& request) {
+    Operation read(wire.engine());
+    wire.connection().read_request(request, read.aio);
+    REQUIRE(wire.run_until_done(read));
+    return read.ended();
+}
+
+Ended write_response(Wire& wire, Response& response) {
+    Operation write(wire.engine());
+    wire.connection().write_response(response, write.aio);
+    REQUIRE(wire.run_until_done(write));
+    return write.ended();
+}
+
+// All of the content, read in pieces of this size.
+std::string read_content(Wire& wire, std::size_t piece, Ended& last) {
+    std::string content;
+    for (;;) {
+        std::string in(piece, '\0');
+        Operation read(wire.engine(), in);
+        wire.connection().read_body().read(read.aio);
+        REQUIRE(wire.run_until_done(read));
+        last = read.ended();
+        content.append(in, 0, last.count);
+        if (last.error) return content;
+    }
+}
+
+TEST_CASE_TEMPLATE("a request is read, and answered in one piece", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(kGet);
+    Request request;
+    CHECK(read_request(wire, request) == success(0));
+    CHECK(request.method() == "GET");
+    CHECK(request.target() == "/a?b");
+    CHECK(request.headers().get("x") == "y");
+    Response response;
+    REQUIRE(!response.set_data("hello"));
+    constexpr std::string_view kWire = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    const auto sends = wire.engine().statistics().submissions;
+    CHECK(write_response(wire, response) == success(kWire.size()));
+    CHECK(wire.engine().statistics().submissions == sends + 1);
+    CHECK(wire.receive(kWire.size()) == kWire);
+    CHECK(wire.connection().keeps_alive());
+}
+
+TEST_CASE_TEMPLATE("a head may come in pieces, and its read may come before it", Kernel, OnLinux,
+                   OnPoll) {
+    Wire wire(Kernel::kKind);
+    Request request;
+    Operation read(wire.engine());
+    wire.connection().read_request(request, read.aio);
+    for (const char byte : kGet) {
+        CHECK(read.ended() == kPending);
+        wire.peer().send({&byte, 1});
+        wire.run_some();
+    }
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(0));
+    CHECK(request.headers().get("Host") == "h");
+}
+
+TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order", Kernel, OnLinux,
+                   OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(
+        "HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"
+        "GET /3 HTTP/1.0\r\n\r\n");
+    Request requests[3];
+    for (Request& request : requests)
+        CHECK(read_request(wire, request) == success(0));
+    CHECK(requests[0].target() == "/1");
+    CHECK(requests[1].target() == "/2");
+    CHECK(requests[2].target() == "/3");
+    Response response;
+    REQUIRE(!response.set_data("abc"));
+    std::string wanted;
+    for (int i = 0; i < 3; ++i)
+        CHECK(write_response(wire, response).error == std::error_code());
+    CHECK(!wire.connection().keeps_alive());
+    wanted =
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+    CHECK(wire.receive(wanted.size()) == wanted);
+}
+
+TEST_CASE_TEMPLATE("raw reads get what came behind a head, then the stream", Kernel, OnLinux,
+                   OnPoll) {
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(10000);
+    wire.peer().send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" +
+                     body.substr(0, 3000));
+    Request request;
+    CHECK(read_request(wire, request) == success(0));
+    std::string in(10000, '\0');
+    Operation read(wire.engine());
+    REQUIRE(!read.aio.set_iov(entries_of(in, 8)));
+    wire.connection().read_all(read.aio);
+    wire.run_some();
+    CHECK(read.ended() == kPending);
+    wire.peer().send(body.substr(3000) + std::string(kGet));
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(10000));
+    CHECK(in == body);
+    CHECK(read_request(wire, request) == success(0));
+    CHECK(request.target() == "/a?b");
+}
+
+TEST_CASE_TEMPLATE("content with a length ends where it says", Kernel, OnLinux, OnPoll) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
+        Wire wire(Kernel::kKind);
+        const std::string body = pattern(piece == 1 ? 300 : 9000);
+        Request request;
+        Operation head(wire.engine());
+        wire.connection().read_request(request, head.aio);
+        wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+                         std::to_string(body.size()) + "\r\n\r\n" + body + std::string(kGet));
+        REQUIRE(wire.run_until_done(head));
+        Ended last;
+        CHECK(read_content(wire, piece, last) == body);
+        CHECK(last == failure(Errc::end_of_stream));
+        CHECK(read_request(wire, request) == success(0));
+        CHECK(request.target() == "/a?b");
+    }
+}
+
+TEST_CASE_TEMPLATE("chunks are taken off, and the trailer is kept apart", Kernel, OnLinux, OnPoll) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
+        Wire wire(Kernel::kKind);
+        const std::string body = pattern(piece == 1 ? 300 : 9000);
+        wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        Request request;
+        CHECK(read_request(wire, request) == success(0));
+        char size[16];
+        std::snprintf(size, sizeof size, "%zx", body.size() - 100);
+        wire.peer().send("64;x=y\r\n" + body.substr(0, 100) + "\r\n" + size + "\r\n" +
+                         body.substr(100) + "\r\n0\r\nT: v\r\n\r\n" + std::string(kGet));
+        Ended last;
+        CHECK(read_content(wire, piece, last) == body);
+        CHECK(last == failure(Errc::end_of_stream));
+        CHECK(wire.connection().read_body().trailer().get("t") == "v");
+        CHECK(!request.headers().contains("t"));
+        CHECK(read_request(wire, request) == success(0));
+        CHECK(request.target() == "/a?b");
+    }
+}
+
+TEST_CASE_TEMPLATE("content that nobody reads is skipped", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(
+        "PUT /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+        "PUT /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5\r\nhello\r\n0\r\n\r\n" +
+        std::string(kGet));
+    Request request;
+    for (const char* target : {"/1", "/2", "/a?b"}) {
+        CHECK(read_request(wire, request) == success(0));
+        CHECK(request.target() == target);
+    }
+}
+
+TEST_CASE_TEMPLATE("a malformed head ends reading, and can still be answered (R-15)", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send("GET /\r\n\r\nhello");
+    Request request;
+    std::string in(5, '\0');
+    Operation read(wire.engine());
+    Operation queued(wire.engine(), in);
+    wire.connection().read_request(request, read.aio);
+    wire.connection().read_all(queued.aio);
+    REQUIRE(wire.run_until([&] { return read.done() && queued.done(); }));
+    CHECK(read.ended() == failure(HttpErrc::bad_start_line));
+    CHECK(queued.ended() == failure(Errc::closed));
+    CHECK(!wire.connection().keeps_alive());
+    Response response;
+    REQUIRE(!response.set_error_page(http::status_for(read.ended().error)));
+    CHECK(!write_response(wire, response).error);
+    CHECK(wire.receive(24).starts_with("HTTP/1.1 400 Bad Request"));
+}
+
+TEST_CASE_TEMPLATE("the end of the stream is told apart: between heads, in one, in content", Kernel,
+                   OnLinux, OnPoll) {
+    const std::pair<std::string, Errc> cases[] = {
+        {"", Errc::end_of_stream},
+        {"GET / HTTP/1.1\r\nHo", Errc::truncated},
+        {"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel", Errc::truncated},
+        {"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+         Errc::truncated},
+    };
+    for (const auto& [bytes, wanted] : cases) {
+        Wire wire(Kernel::kKind);
+        wire.peer().send(bytes);
+        wire.peer().shutdown_write();
+        Request request;
+        const bool content = bytes.starts_with("PUT");
+        Ended ended = read_request(wire, request);
+        if (content) {
+            CHECK(ended == success(0));
+            CHECK(read_content(wire, 100, ended) == "hel");
+            CHECK(read_request(wire, request).error == wanted);
+        }
+        CHECK(ended == failure(wanted));
+    }
+}
+
+TEST_CASE_TEMPLATE("a cancelled read of a head loses nothing", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(kGet.substr(0, 10));
+    Request request;
+    Operation read(wire.engine());
+    wire.connection().read_request(request, read.aio);
+    wire.run_some();
+    read.aio.cancel();
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::canceled));
+    wire.peer().send(kGet.substr(10));
+    CHECK(read_request(wire, request) == success(0));
+    CHECK(request.target() == "/a?b");
+}
+
+TEST_CASE_TEMPLATE("a read of a head expires, and so does one that began too slowly", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind, {.http = {.head_timeout = 30ms}});
+    Request request;
+    Operation read(wire.engine());
+    read.aio.set_timeout(10ms);
+    wire.connection().read_request(request, read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::timed_out));
+    read.forget();
+    read.aio.set_timeout(1h);
+    wire.peer().send("GET");
+    wire.connection().read_request(request, read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::timed_out));
+    read.forget();
+    read.aio.set_timeout(0s);
+    wire.connection().read_request(request, read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::timed_out));
+}
+
+TEST_CASE_TEMPLATE("a cancelled read of content keeps what came, and the rest follows", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(8000);
+    wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000\r\n\r\n");
+    Request request;
+    CHECK(read_request(wire, request) == success(0));
+    std::string in(8000, '\0');
+    Operation read(wire.engine(), in);
+    wire.connection().read_body().read_all(read.aio);
+    wire.peer().send(body.substr(0, 4000));
+    wire.run_some();
+    read.aio.cancel();
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::canceled, 4000));
+    wire.peer().send(body.substr(4000));
+    Ended last;
+    CHECK(in.substr(0, 4000) + read_content(wire, 999, last) == body);
+    CHECK(last == failure(Errc::end_of_stream));
+}
+
+TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Request requests[2];
+    Operation first(wire.engine());
+    Operation second(wire.engine());
+    wire.connection().read_request(requests[0], first.aio);
+    wire.connection().read_request(requests[1], second.aio);
+    SUBCASE("close") { wire.connection().close(); }
+    SUBCASE("the connection goes") { wire.drop_connection(); }
+    REQUIRE(wire.run_until([&] { return first.done() && second.done(); }));
+    CHECK(first.ended() == failure(Errc::closed));
+    CHECK(second.ended() == failure(Errc::closed));
+}
+
+TEST_CASE_TEMPLATE("a client is told to go on when its content is wanted", Kernel, OnLinux,
+                   OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(
+        "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    Request request;
+    CHECK(read_request(wire, request) == success(0));
+    wire.run_some();
+    wire.peer().read_some();
+    CHECK(wire.peer().received().empty());
+    std::string in(5, '\0');
+    Operation read(wire.engine(), in);
+    wire.connection().read_body().read_all(read.aio);
+    CHECK(wire.receive(25) == "HTTP/1.1 100 Continue\r\n\r\n");
+    wire.peer().send("hello");
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(5));
+    CHECK(in == "hello");
+}
+
+TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(kGet);
+    Request request;
+    CHECK(read_request(wire, request) == success(0));
+    Response response;
+    REQUIRE(!response.headers().set("Transfer-Encoding", "chunked"));
+    Operation head(wire.engine());
+    Operation one(wire.engine(), "hello");
+    Operation two(wire.engine());
+    const std::string many(20, 'x');
+    REQUIRE(!two.aio.set_iov(entries_of(many, 20)));
+    Operation end(wire.engine());
+    http::Headers trailer;
+    REQUIRE(!trailer.set("T", "v"));
+    wire.connection().write_response(response, head.aio);
+    wire.connection().write_body().write(one.aio);
+    wire.connection().write_body().write(two.aio);
+    wire.connection().write_body().finish(trailer, end.aio);
+    Response next;
+    Operation after(wire.engine());
+    wire.connection().write_response(next, after.aio);
+    REQUIRE(wire.run_until([&] { return after.done(); }));
+    CHECK(!head.ended().error);
+    CHECK(one.ended() == success(5));
+    CHECK(two.ended() == success(20));
+    CHECK(end.ended() == success(0));
+    CHECK(!after.ended().error);
+    constexpr std::string_view kWire =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+        "7\r\nxxxxxxx\r\n7\r\nxxxxxxx\r\n6\r\nxxxxxx\r\n0\r\nT: v\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    CHECK(wire.receive(kWire.size()) == kWire);
+}
+
+TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut short (W5)", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Response response;
+    REQUIRE(!response.headers().set("Content-Length", "5"));
+    CHECK(!write_response(wire, response).error);
+    Operation much(wire.engine(), "hello!");
+    Operation some(wire.engine(), "hel");
+    Operation early(wire.engine());
+    Operation rest(wire.engine(), "lo");
+    Operation end(wire.engine());
+    http::BodyWriter body = wire.connection().write_body();
+    body.write(much.aio);
+    body.write(some.aio);
+    body.finish(early.aio);
+    body.write(rest.aio);
+    body.finish(end.aio);
+    REQUIRE(wire.run_until([&] { return end.done(); }));
+    CHECK(much.ended() == failure(Errc::invalid_argument));
+    CHECK(some.ended() == success(3));
+    CHECK(early.ended() == failure(Errc::invalid_argument));
+    CHECK(rest.ended() == success(2));
+    CHECK(end.ended() == success(0));
+    CHECK(wire.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+}
+
+TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kernel, OnLinux,
+                   OnPoll) {
+    Wire wire(Kernel::kKind);
+    Request request;
+    Operation write(wire.engine());
+    wire.connection().write_request(request, write.aio);
+    REQUIRE(wire.run_until_done(write));
+    CHECK(write.ended() == failure(Errc::invalid_argument));
+    CHECK(wire.follow_up() == success(4));
+}
+
+TEST_CASE_TEMPLATE("a request is written with its content, and the content alone after it (W-56)",
+                   Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Request request("http://h/x");
+    Operation write(wire.engine());
+    Operation body(wire.engine(), "hello");
+    constexpr std::string_view kHead = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+    wire.connection().write_request(request, write.aio);
+    wire.connection().write_all(body.aio);
+    REQUIRE(wire.run_until([&] { return body.done(); }));
+    CHECK(write.ended() == success(kHead.size()));
+    CHECK(body.ended() == success(5));
+    CHECK(wire.receive(kHead.size() + 5) == std::string(kHead) + "hello");
+}
+
+TEST_CASE_TEMPLATE("what is changed after a write is sent by the next one (W-57, W-59)", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Request request("http://h/x");
+    REQUIRE(!request.set_method("POST"));
+    REQUIRE(!request.set_data("one"));
+    std::string wanted;
+    for (const char* target : {"/x", "/y"}) {
+        REQUIRE(!request.set_target(target));
+        const std::string head =
+            "POST " + std::string(target) + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none";
+        wanted += head;
+        Operation write(wire.engine(), "its vector is replaced");
+        wire.connection().write_request(request, write.aio);
+        REQUIRE(wire.run_until_done(write));
+        CHECK(write.ended() == success(head.size()));
+    }
+    CHECK(wire.receive(wanted.size()) == wanted);
+}
+
+TEST_CASE_TEMPLATE("responses are read by the methods of the requests, interim ones skipped (S1)",
+                   Kernel, OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    Request request("http://h/");
+    for (const char* method : {"HEAD", "GET", "GET"}) {
+        REQUIRE(!request.set_method(method));
+        Operation write(wire.engine());
+        wire.connection().write_request(request, write.aio);
+        REQUIRE(wire.run_until_done(write));
+    }
+    wire.peer().send(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"
+        "HTTP/1.1 200 OK\r\n\r\nall the rest");
+    wire.peer().shutdown_write();
+    Response response;
+    for (const int status : {200, 304, 200}) {
+        Operation read(wire.engine());
+        wire.connection().read_response(response, read.aio);
+        REQUIRE(wire.run_until_done(read));
+        CHECK(read.ended() == success(0));
+        CHECK(response.status() == status);
+    }
+    Ended last;
+    CHECK(read_content(wire, 5, last) == "all the rest");
+    CHECK(last == failure(Errc::end_of_stream));
+    CHECK(!wire.connection().keeps_alive());
+}
+
+TEST_CASE_TEMPLATE("message verbs may come from another thread", Kernel, OnLinux, OnPoll) {
+    EngineThread io(options_on(Kernel::kKind));
+    RawListener listener;
+    StreamPtr stream;
+    Aio connecting(io.engine());
+    tcp::connect(listener.endpoint(), {}, connecting, stream);
+    RawPeer far = RawPeer::accept_from(listener.fd());
+    REQUIRE(!connecting.wait());
+    http::Connection connection(std::move(stream));
+    far.send(kGet);
+    Request request;
+    Aio aio(io.engine());
+    connection.read_request(request, aio);
+    REQUIRE(!aio.wait());
+    CHECK(request.target() == "/a?b");
+    Response response;
+    connection.write_response(response, aio);
+    REQUIRE(!aio.wait());
+    CHECK(aio.count() == 38);
+    std::string in(3, '\0');
+    REQUIRE(!aio.set_iov(in.data(), in.size()));
+    far.send("abc");
+    connection.read_all(aio);
+    REQUIRE(!aio.wait());
+    CHECK(in == "abc");
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,51 @@
+// A first-in first-out queue of small values in a ring that grows and is kept: what is owed on a
+// connection, one entry a message. One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+
+namespace uaio::http {
+
+template <class T>
+class Backlog {
+public:
+    bool empty() const noexcept { return size_ == 0; }
+    std::size_t size() const noexcept { return size_; }
+    // REQUIRES: not empty.
+    const T& front() const noexcept { return items_[first_]; }
+
+    // False without memory.
+    bool push(const T& item) noexcept {
+        if (size_ == capacity_ && !grow()) return false;
+        items_[(first_ + size_) & (capacity_ - 1)] = item;
+        ++size_;
+        return true;
+    }
+    // REQUIRES: not empty.
+    void pop() noexcept {
+        first_ = (first_ + 1) & (capacity_ - 1);
+        --size_;
+    }
+
+private:
+    bool grow() noexcept {
+        const std::size_t capacity = capacity_ == 0 ? 4 : 2 * capacity_;
+        std::unique_ptr<T[]> larger(new (std::nothrow) T[capacity]);
+        if (!larger) return false;
+        for (std::size_t i = 0; i < size_; ++i)
+            larger[i] = items_[(first_ + i) & (capacity_ - 1)];
+        items_ = std::move(larger);
+        capacity_ = capacity;
+        first_ = 0;
+        return true;
+    }
+
+    std::unique_ptr<T[]> items_;
+    std::size_t capacity_ = 0;  // a power of two
+    std::size_t first_ = 0;
+    std::size_t size_ = 0;
+};
+
+}  // namespace uaio::http

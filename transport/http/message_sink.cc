@@ -1,0 +1,296 @@
+#include "transport/http/message_sink.h"
+
+#include "aio/check.h"
+#include "transport/admit.h"
+#include "transport/http/session.h"
+
+#include <algorithm>
+#include <new>
+
+namespace uaio::http {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// Entries of a piece of content: what an Aio holds without asking for memory, with the line of a
+// chunk before it.
+constexpr std::size_t kPieceEntries = std::max<std::size_t>(kInlineIov, 4) - 1;
+
+iovec entry_of(std::string_view bytes) noexcept {
+    return {const_cast<char*>(bytes.data()), bytes.size()};
+}
+
+// Content that is not there yet was announced by the fields.
+bool is_streamed(const Message& message) noexcept {
+    if (message.has_data()) return false;
+    if (message.headers().contains("Transfer-Encoding")) return true;
+    const auto length = message.headers().get("Content-Length");
+    return length && *length != "0";
+}
+
+}  // namespace
+
+MessageSink::MessageSink(Session& session, Stream& stream) noexcept
+    : session_(session), stream_(stream) {
+    inner_.emplace(session.engine(), [this](Aio&) { on_written(); });
+}
+
+MessageSink::Note& MessageSink::note_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+}
+
+MessageSink& MessageSink::of(Aio& aio) noexcept {
+    return static_cast<Session*>(EngineCore::owner(aio))->sink();
+}
+
+// ---- from the verbs
+
+void MessageSink::start(Aio& aio, Kind kind) noexcept {
+    Session& session = *static_cast<Session*>(EngineCore::owner(aio));
+    MessageSink& self = session.sink();
+    const bool vector = kind == Kind::raw || kind == Kind::raw_all || kind == Kind::content;
+    const Admission admission =
+        vector ? admit(aio, session.closed()) : admit_without_vector(aio, session.closed());
+    if (admission.refused != Errc{}) return session.core().finish(aio, admission.refused);
+    void* const message = EngineCore::argument(aio);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{message, 0, kind};
+    self.queue_.push(aio);
+    session.core().park(aio, &on_cancel);
+    if (self.queue_.front() == &aio) self.serve();
+}
+
+void MessageSink::start_request(Aio& aio) noexcept { start(aio, Kind::request); }
+void MessageSink::start_response(Aio& aio) noexcept { start(aio, Kind::response); }
+void MessageSink::start_write(Aio& aio) noexcept { start(aio, Kind::raw); }
+void MessageSink::start_write_all(Aio& aio) noexcept { start(aio, Kind::raw_all); }
+void MessageSink::start_content(Aio& aio) noexcept { start(aio, Kind::content); }
+void MessageSink::start_finish(Aio& aio) noexcept { start(aio, Kind::finish); }
+
+void MessageSink::on_cancel(Aio& aio) noexcept {
+    MessageSink& self = of(aio);
+    EngineCore& core = self.session_.core();
+    // The front is being written: what the stream says of it is its end.
+    if (self.queue_.front() == &aio && self.writing_) {
+        return core.cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
+    }
+    self.queue_.remove(aio);
+    core.finish(aio, EngineCore::cancel_reason(aio));
+}
+
+// ---- the queue
+
+void MessageSink::serve() noexcept {
+    while (Aio* const front = queue_.front()) {
+        if (writing_ || !step(*front)) return;
+    }
+}
+
+// False if the front is being written.
+bool MessageSink::step(Aio& front) noexcept {
+    const Note note = note_of(front);
+    switch (note.kind) {
+        case Kind::content: return write_content(front);
+        case Kind::finish: return write_end(front);
+        case Kind::raw: hand_on(front, false); return true;
+        case Kind::raw_all: hand_on(front, true); return true;
+        case Kind::request: write_request(front, *static_cast<Request*>(note.message)); return true;
+        case Kind::response:
+            write_response(front, *static_cast<Response*>(note.message));
+            return true;
+    }
+    return true;
+}
+
+void MessageSink::hand_on(Aio& aio, bool all) noexcept {
+    queue_.remove(aio);
+    provider::hand_on(aio, [&] { all ? stream_.write_all(aio) : stream_.write(aio); });
+}
+
+void MessageSink::end(Aio& front, std::error_code error) noexcept {
+    queue_.remove(front);
+    session_.core().finish(front, error);
+}
+
+// ---- messages
+
+bool MessageSink::owe_response(const RequestHead& head) noexcept {
+    return owed_.push({.asked = asked_by(head.method),
+                       .version = head.version,
+                       .keep_alive = head.keep_alive,
+                       .expects = head.expect_continue && head.version == Version::http_1_1,
+                       .upgrade = head.upgrade});
+}
+
+void MessageSink::write_request(Aio& aio, Request& request) noexcept {
+    if (mid_message()) return end(aio, Errc::invalid_argument);
+    const bool streamed = is_streamed(request);
+    Following following;
+    std::string& head = request.head_;
+    const Payload payload = streamed ? Payload::streamed : Payload::attached;
+    if (const auto error = write_head(request, payload, head, following)) return end(aio, error);
+    if (!session_.source().expect_response(asked_by(request.method()))) {
+        return end(aio, Errc::not_enough_memory);
+    }
+    keep_alive_ = keep_alive_ && following.keep_alive;
+    write_message(aio, request, head, following, streamed);
+}
+
+void MessageSink::write_response(Aio& aio, Response& response) noexcept {
+    if (mid_message()) return end(aio, Errc::invalid_argument);
+    // A response that is not the answer to a request read here answers the one before once more.
+    const Owed owed = owed_.empty() ? last_ : owed_.front();
+    const Answered answered{.method = method_of(owed.asked),
+                            .version = owed.version,
+                            .keep_alive = owed.keep_alive && keep_alive_wanted_};
+    const bool streamed = is_streamed(response);
+    Following following;
+    std::string& head = response.head_;
+    const Payload payload = streamed ? Payload::streamed : Payload::attached;
+    if (const auto error = write_head(response, answered, payload, head, following)) {
+        return end(aio, error);
+    }
+    if (response.status() >= 200 || response.status() == 101) {
+        if (!owed_.empty()) owed_.pop();
+        last_ = owed;
+        last_.expects = false;
+        keep_alive_ = following.keep_alive;
+        if (owed.asked == AskedBy::connect || owed.upgrade) {
+            session_.source().decide_tunnel(following.body == Body::tunnel);
+        }
+    }
+    write_message(aio, response, head, following, streamed);
+}
+
+void MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
+                                const Following& following, bool streamed) noexcept {
+    const bool has_content = following.body != Body::none && following.body != Body::tunnel;
+    dropped_ = streamed && !has_content;
+    if (streamed && has_content) {
+        content_ = following.body;
+        content_left_ = following.length;
+        first_chunk_ = true;
+    }
+    const std::string_view data = !streamed && has_content ? message.data() : std::string_view();
+    const iovec entries[] = {entry_of(head), entry_of(data)};
+    const std::size_t count = data.empty() ? 1 : 2;
+    if (const auto error = EngineCore::replace_iov(aio, std::span(entries, count))) {
+        return end(aio, error);
+    }
+    hand_on(aio, true);
+}
+
+// ---- content in pieces
+
+bool MessageSink::write_content(Aio& front) noexcept {
+    const std::span<iovec> rest = EngineCore::cursor(front).rest();
+    if (EngineCore::cursor(front).remaining() == 0) return end(front, {}), true;
+    if (dropped_) {
+        EngineCore::advance(front, EngineCore::cursor(front).remaining());
+        return end(front, {}), true;
+    }
+    if (!mid_message()) return end(front, Errc::invalid_argument), true;
+    if (content_ == Body::length && note_of(front).done == 0 &&
+        EngineCore::cursor(front).remaining() > content_left_) {
+        return end(front, Errc::invalid_argument), true;
+    }
+    std::array<iovec, kPieceEntries + 1> entries;
+    std::size_t used = 1;  // the first is for the line of a chunk
+    piece_ = 0;
+    for (const iovec& entry : rest) {
+        if (used == entries.size()) break;
+        if (entry.iov_len == 0) continue;
+        entries[used++] = entry;
+        piece_ += entry.iov_len;
+    }
+    framing_ = 0;
+    if (content_ == Body::chunked) {
+        entries[0] = entry_of(chunk_head(piece_, first_chunk_, chunk_head_));
+        framing_ = entries[0].iov_len;
+        write_inner(std::span(entries.data(), used));
+    } else {
+        write_inner(std::span(entries.data() + 1, used - 1));
+    }
+    return false;
+}
+
+bool MessageSink::write_end(Aio& front) noexcept {
+    const auto* const trailer = static_cast<const Headers*>(note_of(front).message);
+    if (dropped_) {
+        dropped_ = false;
+        return end(front, {}), true;
+    }
+    const bool short_of = content_ == Body::length && content_left_ > 0;
+    if (!mid_message() || short_of) return end(front, Errc::invalid_argument), true;
+    if (content_ != Body::chunked) {
+        content_ = Body::none;
+        return end(front, {}), true;
+    }
+    std::string_view last = first_chunk_ ? kOnlyChunk : kLastChunk;
+    if (trailer != nullptr) {
+        if (const auto error = write_trailer(*trailer, first_chunk_, trailer_)) {
+            return end(front, error), true;
+        }
+        last = trailer_;
+    }
+    const iovec entry = entry_of(last);
+    framing_ = last.size();
+    piece_ = 0;
+    write_inner(std::span(&entry, 1));
+    return false;
+}
+
+void MessageSink::write_inner(std::span<const iovec> entries) noexcept {
+    static_cast<void>(inner_->set_iov(entries));
+    writing_ = true;
+    stream_.write_all(*inner_);
+}
+
+void MessageSink::on_written() noexcept {
+    writing_ = false;
+    Aio& front = *queue_.front();
+    const std::error_code error = inner_->result();
+    const std::size_t written = inner_->count();
+    const std::size_t content = written > framing_ ? written - framing_ : 0;
+    Note& note = note_of(front);
+    EngineCore::advance(front, content);
+    note.done += content;
+    if (content_ == Body::length) content_left_ -= content;
+    if (piece_ > 0 && written > 0) first_chunk_ = false;
+    if (error) {
+        // Earlier pieces of it went out whole, and the stream does not know that they belong
+        // together.
+        if (note.done > 0 && written == 0) stream_.close();
+        end(front, error);
+    } else if (note.kind == Kind::finish) {
+        content_ = Body::none;
+        end(front, {});
+    } else if (EngineCore::cursor(front).remaining() == 0) {
+        end(front, {});
+    } else if (const std::error_code reason = EngineCore::cancel_reason(front)) {
+        stream_.close();
+        end(front, reason);
+    }
+    serve();
+    session_.let_go();  // may free this
+}
+
+void MessageSink::invite_content() noexcept {
+    if (owed_.empty() || !owed_.front().expects || inviting_ || mid_message()) return;
+    // Only the request that is answered next can be the one whose content is read.
+    Owed owed = owed_.front();
+    if (owed_.size() != 1) return;
+    owed.expects = false;
+    owed_.pop();
+    static_cast<void>(owed_.push(owed));
+    if (!invitation_) {
+        invitation_.emplace(session_.engine(), [this](Aio&) {
+            inviting_ = false;
+            session_.let_go();  // may free this
+        });
+    }
+    static_cast<void>(invitation_->set_iov(kContinue.data(), kContinue.size()));
+    inviting_ = true;
+    stream_.write_all(*invitation_);
+}
+
+}  // namespace uaio::http

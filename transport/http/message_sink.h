@@ -1,0 +1,113 @@
+// The write side of an HTTP connection. A head leaves with the content that its message has, in one
+// write of the stream below, made with the caller's own Aio. Content that comes in pieces is framed
+// here, one piece at a time, and what is submitted meanwhile waits behind it. Engine's thread only.
+#pragma once
+
+#include <uaio/http_message.h>
+#include <uaio/stream.h>
+
+#include "engine/core.h"
+#include "transport/http/backlog.h"
+#include "transport/http/chunked.h"
+#include "transport/http/head_parser.h"
+#include "transport/http/message_source.h"
+#include "transport/http/serialiser.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace uaio::http {
+
+class Session;
+
+class MessageSink {
+public:
+    MessageSink(Session& session, Stream& stream) noexcept;
+
+    // Starters; the owner is the Session, the argument a message or a trailer.
+    static void start_request(Aio& aio) noexcept;
+    static void start_response(Aio& aio) noexcept;
+    static void start_write(Aio& aio) noexcept;
+    static void start_write_all(Aio& aio) noexcept;
+    static void start_content(Aio& aio) noexcept;
+    static void start_finish(Aio& aio) noexcept;
+
+    // True if raw writes may go to the stream at once.
+    bool plain() const noexcept { return queue_.empty(); }
+    // A request was read that is to be answered. False without memory.
+    bool owe_response(const RequestHead& head) noexcept;
+    // The content of a request is wanted: says so to a client that waits for it.
+    void invite_content() noexcept;
+    // After the last response that was written, another message may follow.
+    bool keeps_alive() const noexcept { return keep_alive_; }
+    // Content of a message is still to be written.
+    bool mid_message() const noexcept { return content_ != Body::none; }
+    // A client waits for word whether to send its content, and got none.
+    bool owes_invitation() const noexcept { return !owed_.empty() && owed_.front().expects; }
+    bool busy() const noexcept { return writing_ || inviting_; }
+    // The engine is gone: no Aio may be left.
+    void orphan() noexcept {
+        inner_.reset();
+        invitation_.reset();
+    }
+
+    // Options of a server: whether it wants to keep connections.
+    void set_keep_alive(bool wanted) noexcept { keep_alive_wanted_ = wanted; }
+
+private:
+    enum class Kind : std::uint8_t { request, response, raw, raw_all, content, finish };
+    struct Note {  // in the scratch of a queued Aio
+        void* message;
+        std::size_t done;  // bytes of content that have been written
+        Kind kind;
+    };
+    struct Owed {
+        AskedBy asked = AskedBy::other;
+        Version version = Version::http_1_1;
+        bool keep_alive = true;
+        bool expects = false;  // a 100 before it sends content
+        bool upgrade = false;
+    };
+
+    static Note& note_of(Aio& aio) noexcept;
+    static MessageSink& of(Aio& aio) noexcept;
+    static void start(Aio& aio, Kind kind) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+
+    void serve() noexcept;
+    void hand_on(Aio& aio, bool all) noexcept;
+    bool step(Aio& front) noexcept;
+    void write_request(Aio& aio, Request& request) noexcept;
+    void write_response(Aio& aio, Response& response) noexcept;
+    void write_message(Aio& aio, Message& message, const std::string& head,
+                       const Following& following, bool streamed) noexcept;
+    bool write_content(Aio& front) noexcept;
+    bool write_end(Aio& front) noexcept;
+    void write_inner(std::span<const iovec> entries) noexcept;
+    void on_written() noexcept;
+    void end(Aio& front, std::error_code error) noexcept;
+
+    Session& session_;
+    Stream& stream_;
+    std::optional<Aio> inner_;
+    std::optional<Aio> invitation_;  // writes "100 Continue"
+    AioQueue queue_;                 // empty unless content is being written
+    Backlog<Owed> owed_;             // requests that were read and not answered yet
+    Owed last_;                      // the one answered last
+    std::string trailer_;
+    std::array<char, kChunkHeadSize> chunk_head_;
+    std::size_t framing_ = 0;  // bytes of the write of inner_ that are no content
+    std::size_t piece_ = 0;    // and those that are
+    std::uint64_t content_left_ = 0;
+    Body content_ = Body::none;  // of the message being written
+    bool first_chunk_ = true;
+    bool dropped_ = false;  // the message must not have the content that will be written
+    bool writing_ = false;  // inner_ is with the stream
+    bool inviting_ = false;
+    bool keep_alive_ = true;
+    bool keep_alive_wanted_ = true;
+};
+
+}  // namespace uaio::http

@@ -1,0 +1,490 @@
+#include "transport/http/message_source.h"
+
+#include "aio/check.h"
+#include "transport/admit.h"
+#include "transport/http/message_reader.h"
+#include "transport/http/session.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <variant>
+#include <vector>
+
+namespace uaio::http {
+namespace {
+
+// A head with no more fields than this is read without a parser of the connection's own, if all of
+// it is there.
+constexpr std::size_t kUsualFields = 100;
+
+bool has_room(Aio& aio) noexcept { return EngineCore::cursor(aio).remaining() > 0; }
+
+}  // namespace
+
+AskedBy asked_by(std::string_view method) noexcept {
+    return method == "HEAD"      ? AskedBy::head
+           : method == "CONNECT" ? AskedBy::connect
+                                 : AskedBy::other;
+}
+
+std::string_view method_of(AskedBy asked) noexcept {
+    switch (asked) {
+        case AskedBy::head: return "HEAD";
+        case AskedBy::connect: return "CONNECT";
+        default: return "GET";
+    }
+}
+
+struct MessageSource::Incomplete {
+    Incomplete(const Limits& limits, bool is_request)
+        : room(std::min<std::size_t>(limits.fields, 1 << 16)), request(is_request) {
+        if (is_request) {
+            parser.emplace<RequestParser>(room, limits);
+        } else {
+            parser.emplace<ResponseParser>(room, limits);
+        }
+    }
+
+    std::vector<FieldSlice> room;
+    bool request;
+    bool begun = false;
+    std::variant<std::monostate, RequestParser, ResponseParser> parser;
+};
+
+struct MessageSource::Chunks {
+    explicit Chunks(const Limits& limits)
+        : room(std::min<std::size_t>(limits.fields, 1 << 16)), decoder(room, limits) {}
+
+    std::vector<FieldSlice> room;
+    ChunkedDecoder decoder;
+    std::size_t decoded = 0;  // bytes at the front of the buffer that are content, and known to be
+};
+
+MessageSource::MessageSource(Session& session, Stream& stream) noexcept
+    : session_(session), stream_(stream) {
+    inner_.emplace(session.engine(), [this](Aio&) { on_read(); });
+}
+
+MessageSource::~MessageSource() = default;
+
+MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+}
+
+MessageSource& MessageSource::of(Aio& aio) noexcept {
+    return static_cast<Session*>(EngineCore::owner(aio))->source();
+}
+
+// ---- from the verbs
+
+void MessageSource::start(Aio& aio, Kind kind, bool vector) noexcept {
+    Session& session = *static_cast<Session*>(EngineCore::owner(aio));
+    MessageSource& self = session.source();
+    const bool closed = session.closed() || self.broken_;
+    const Admission admission = vector ? admit(aio, closed) : admit_without_vector(aio, closed);
+    if (admission.refused != Errc{}) return session.core().finish(aio, admission.refused);
+    self.submit(aio, kind, EngineCore::argument(aio));
+}
+
+void MessageSource::start_request(Aio& aio) noexcept { start(aio, Kind::request, false); }
+void MessageSource::start_response(Aio& aio) noexcept { start(aio, Kind::response, false); }
+void MessageSource::start_read(Aio& aio) noexcept { start(aio, Kind::raw, true); }
+void MessageSource::start_read_all(Aio& aio) noexcept { start(aio, Kind::raw_all, true); }
+void MessageSource::start_content(Aio& aio) noexcept { start(aio, Kind::content, true); }
+void MessageSource::start_content_all(Aio& aio) noexcept { start(aio, Kind::content_all, true); }
+
+void MessageSource::submit(Aio& aio, Kind kind, void* message) noexcept {
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{message, kind};
+    queue_.push(aio);
+    session_.core().park(aio, &on_cancel);
+    if (queue_.front() == &aio) serve();
+}
+
+void MessageSource::leave(Aio& aio) noexcept { queue_.remove(aio); }
+
+// What the stream is reading for it goes on, into the buffer, where the next operation finds it.
+// Only a read into its own vector has to be stopped first.
+void MessageSource::on_cancel(Aio& aio) noexcept {
+    MessageSource& self = of(aio);
+    EngineCore& core = self.session_.core();
+    const bool first = self.queue_.front() == &aio;
+    if (first && self.direct_) {
+        return core.cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
+    }
+    self.leave(aio);
+    core.finish(aio, EngineCore::cancel_reason(aio));
+    if (first) self.serve();
+}
+
+// ---- the queue
+
+bool MessageSource::plain() const noexcept {
+    const bool framed = content_ == Body::length || content_ == Body::chunked;
+    return queue_.empty() && buffer_.empty() && !reading_ && !framed && !broken_;
+}
+
+void MessageSource::serve() noexcept {
+    while (Aio* const front = queue_.front()) {
+        if (direct_) return;
+        switch (step(*front)) {
+            case Step::finished:
+            case Step::handed_on: continue;
+            case Step::more_bytes:
+                if (!reading_ && !fill()) {
+                    end(*front, Errc::not_enough_memory);
+                    continue;
+                }
+                return;
+            case Step::direct:
+                if (!reading_) read_direct(*front);
+                return;
+        }
+    }
+}
+
+MessageSource::Step MessageSource::step(Aio& front) noexcept {
+    if (broken_) return end(front, Errc::closed);
+    const Kind kind = note_of(front).kind;
+    switch (kind) {
+        case Kind::raw:
+        case Kind::raw_all: return read_raw(front, kind == Kind::raw_all);
+        case Kind::content:
+        case Kind::content_all: return read_content(front, kind == Kind::content_all);
+        default: return read_head(front);
+    }
+}
+
+MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexcept {
+    leave(front);
+    session_.core().finish(front, error);
+    return Step::finished;
+}
+
+// ---- heads
+
+MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
+    if (content_ != Body::none) {
+        const Step skipped = skip_content(front);
+        if (skipped != Step::handed_on) return skipped;
+    }
+    if (buffer_.empty()) return Step::more_bytes;
+    if (!head_begun_) {
+        head_begun_ = true;
+        session_.limit_head(front);
+    }
+    const Limits& limits = session_.limits();
+    const bool request = note_of(front).kind == Kind::request;
+    if (incomplete_ && incomplete_->request != request) incomplete_.reset();
+    if (!incomplete_ && limits.fields <= kUsualFields) {
+        std::array<FieldSlice, kUsualFields> room;
+        Step result;
+        if (request) {
+            RequestParser parser(room, limits);
+            result = parse_head(front, parser);
+        } else {
+            ResponseParser parser(room, limits);
+            parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
+            result = parse_head(front, parser);
+        }
+        if (result != Step::more_bytes || buffer_.empty()) return result;
+    }
+    // Some of it is missing: from now on every byte is looked at once.
+    if (!incomplete_) {
+        try {
+            incomplete_ = std::make_unique<Incomplete>(limits, request);
+        } catch (const std::bad_alloc&) {
+            return end(front, Errc::not_enough_memory);
+        }
+    }
+    if (request) return parse_head(front, std::get<RequestParser>(incomplete_->parser));
+    auto& parser = std::get<ResponseParser>(incomplete_->parser);
+    if (!incomplete_->begun) {
+        parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
+        incomplete_->begun = true;
+    }
+    return parse_head(front, parser);
+}
+
+template <class Parser>
+MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexcept {
+    for (;;) {
+        const Parsed parsed = parser.parse(buffer_.bytes());
+        switch (parsed.progress) {
+            case Progress::need_more: return Step::more_bytes;
+            case Progress::malformed: return fail_head(front, parsed.fault);
+            case Progress::complete: break;
+        }
+        if constexpr (std::is_same_v<Parser, ResponseParser>) {
+            // Interim responses say that the final one is still to come (RFC 9110 15.2).
+            if (const int status = parser.head().status; status < 200 && status != 101) {
+                buffer_.consume(parsed.consumed);
+                session_.took_interim(status);
+                parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
+                continue;
+            }
+        }
+        head_begun_ = false;
+        content_read_ = false;
+        // The message is a copy, so the bytes may go; the parser may, too, but not yet.
+        const Step result = take_head(front, parser.head());
+        buffer_.consume(parsed.consumed);
+        incomplete_.reset();
+        return result;
+    }
+}
+
+MessageSource::Step MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
+    const auto error = MessageReader::read(head, *static_cast<Request*>(note_of(front).message));
+    if (!session_.took_request(head))
+        return begin_content(front, head.body, head.content_length, Errc::not_enough_memory);
+    keep_alive_ = head.keep_alive;
+    return begin_content(front, head.body, head.content_length, error);
+}
+
+MessageSource::Step MessageSource::take_head(Aio& front, const ResponseHead& head) noexcept {
+    const auto error = MessageReader::read(head, *static_cast<Response*>(note_of(front).message));
+    if (!asked_.empty()) asked_.pop();
+    keep_alive_ = head.keep_alive && head.body != Body::until_close;
+    return begin_content(front, head.body, head.content_length, error);
+}
+
+MessageSource::Step MessageSource::begin_content(Aio& front, Body body, std::uint64_t length,
+                                                 std::error_code error) noexcept {
+    content_ = body;
+    content_left_ = body == Body::length ? length : 0;
+    chunks_.reset();
+    if (body == Body::chunked) {
+        try {
+            chunks_ = std::make_unique<Chunks>(session_.limits());
+        } catch (const std::bad_alloc&) {
+            broken_ = true;
+            error = Errc::not_enough_memory;
+        }
+    }
+    return end(front, error);
+}
+
+MessageSource::Step MessageSource::fail_head(Aio& front, HttpErrc fault) noexcept {
+    broken_ = true;  // RFC 9112 2.2: nobody knows where the next message would begin
+    keep_alive_ = false;
+    return end(front, fault);
+}
+
+// ---- raw bytes
+
+std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
+    std::size_t copied = 0;
+    for (const iovec& entry : EngineCore::cursor(aio).rest()) {
+        const std::size_t part = std::min(entry.iov_len, bytes.size() - copied);
+        if (part > 0) std::memcpy(entry.iov_base, bytes.data() + copied, part);
+        copied += part;
+    }
+    EngineCore::advance(aio, copied);
+    buffer_.consume(copied);
+    incomplete_.reset();  // had seen bytes that are gone
+    return copied;
+}
+
+MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
+    if (!has_room(front)) return end(front, {});
+    if (content_ == Body::chunked) {  // whoever reads its framing takes it over
+        content_ = Body::none;
+        chunks_.reset();
+    }
+    if (!buffer_.empty()) {
+        const std::size_t copied = copy_to(front, buffer_.bytes());
+        if (content_ == Body::length) {
+            content_left_ -= std::min<std::uint64_t>(content_left_, copied);
+            if (content_left_ == 0) content_ = Body::none;
+        }
+        if (!all || !has_room(front)) return end(front, {});
+    }
+    if (reading_) return Step::more_bytes;
+    if (content_ == Body::length) return Step::direct;
+    leave(front);
+    provider::hand_on(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
+    return Step::handed_on;
+}
+
+// ---- content
+
+std::uint64_t MessageSource::direct_limit() const noexcept {
+    switch (content_) {
+        case Body::length: return content_left_;
+        case Body::chunked: return chunks_->decoder.chunk_left();
+        default: return UINT64_MAX;
+    }
+}
+
+MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
+    if (!has_room(front)) return end(front, {});
+    if (content_ == Body::none || content_ == Body::tunnel) {
+        return end(front, Errc::end_of_stream);
+    }
+    if (!content_read_) {
+        content_read_ = true;
+        if (buffer_.empty()) session_.content_wanted();
+    }
+    if (content_ == Body::chunked) return read_chunks(front, all);
+    std::string_view bytes = buffer_.bytes();
+    if (content_ == Body::length && bytes.size() > content_left_) {
+        bytes = bytes.substr(0, static_cast<std::size_t>(content_left_));
+    }
+    if (!bytes.empty()) {
+        const std::size_t copied = copy_to(front, bytes);
+        if (content_ == Body::length && (content_left_ -= copied) == 0) content_ = Body::none;
+        if (!all || !has_room(front)) return end(front, {});
+        if (content_ == Body::none) return end(front, Errc::end_of_stream);
+    }
+    const bool little = direct_limit() < ReceiveBuffer::kSmall;
+    return reading_ || little ? Step::more_bytes : Step::direct;
+}
+
+MessageSource::Step MessageSource::read_chunks(Aio& front, bool all) noexcept {
+    for (;;) {
+        if (chunks_->decoded > 0) {
+            chunks_->decoded -= copy_to(front, buffer_.bytes().substr(0, chunks_->decoded));
+            if (!all || !has_room(front)) return end(front, {});
+        }
+        if (buffer_.empty()) {
+            const bool little = direct_limit() < ReceiveBuffer::kSmall;
+            return reading_ || little ? Step::more_bytes : Step::direct;
+        }
+        const Chunked decoded = chunks_->decoder.decode(buffer_.bytes());
+        switch (decoded.outcome) {
+            case Chunked::Outcome::data:
+                buffer_.consume(decoded.consumed - decoded.data.size());
+                chunks_->decoded = decoded.data.size();
+                break;
+            case Chunked::Outcome::need_more:
+                buffer_.consume(decoded.consumed);
+                return Step::more_bytes;
+            case Chunked::Outcome::malformed: return fail_head(front, decoded.fault);
+            case Chunked::Outcome::complete:
+                session_.took_trailer(chunks_->decoder.trailers());
+                buffer_.consume(decoded.consumed);
+                content_ = Body::none;
+                return end(front, Errc::end_of_stream);
+        }
+    }
+}
+
+// Over the content that nobody read, to the next head. Step::handed_on: it is there.
+MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
+    const std::string_view bytes = buffer_.bytes();
+    switch (content_) {
+        case Body::tunnel: return end(front, Errc::invalid_argument);
+        case Body::until_close: buffer_.consume(bytes.size()); return Step::more_bytes;
+        case Body::length: {
+            const auto part = std::min<std::uint64_t>(content_left_, bytes.size());
+            buffer_.consume(static_cast<std::size_t>(part));
+            content_left_ -= part;
+            if (content_left_ > 0) return Step::more_bytes;
+            break;
+        }
+        case Body::chunked:
+            buffer_.consume(chunks_->decoded);
+            chunks_->decoded = 0;
+            for (;;) {
+                const Chunked decoded = chunks_->decoder.decode(buffer_.bytes());
+                if (decoded.outcome == Chunked::Outcome::malformed) {
+                    return fail_head(front, decoded.fault);
+                }
+                buffer_.consume(decoded.consumed);
+                if (decoded.outcome == Chunked::Outcome::need_more) return Step::more_bytes;
+                if (decoded.outcome == Chunked::Outcome::complete) break;
+            }
+            break;
+        case Body::none: break;
+    }
+    content_ = Body::none;
+    return Step::handed_on;
+}
+
+void MessageSource::decide_tunnel(bool accepted) noexcept {
+    if (accepted) {
+        content_ = Body::tunnel;
+    } else if (content_ == Body::tunnel) {
+        content_ = Body::none;
+    }
+}
+
+// ---- reads of the stream
+
+bool MessageSource::fill() noexcept {
+    room_ = buffer_.room();
+    if (room_.empty()) return false;
+    static_cast<void>(inner_->set_iov(room_.data(), room_.size()));
+    reading_ = true;
+    stream_.read(*inner_);
+    return true;
+}
+
+// Of its vector as many entries as an Aio holds without asking for memory, up to the end of what
+// may be read without being looked at.
+void MessageSource::read_direct(Aio& front) noexcept {
+    std::array<iovec, kInlineIov> window;
+    std::size_t entries = 0;
+    std::uint64_t limit = direct_limit();
+    for (const iovec& entry : EngineCore::cursor(front).rest()) {
+        if (entries == window.size() || limit == 0) break;
+        if (entry.iov_len == 0) continue;
+        const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(entry.iov_len, limit));
+        window[entries++] = {entry.iov_base, length};
+        limit -= length;
+    }
+    static_cast<void>(inner_->set_iov(std::span(window.data(), entries)));
+    reading_ = direct_ = true;
+    const Kind kind = note_of(front).kind;
+    const bool all = kind == Kind::raw_all || kind == Kind::content_all;
+    all ? stream_.read_all(*inner_) : stream_.read(*inner_);
+}
+
+void MessageSource::on_read() noexcept {
+    const std::error_code error = inner_->result();
+    const std::size_t count = inner_->count();
+    reading_ = false;
+    if (direct_) {
+        direct_ = false;
+        on_direct(error, count);
+    } else {
+        buffer_.added(count);
+        Aio* const front = queue_.front();
+        if (error && front) end_early(*front, error);
+    }
+    serve();
+    session_.let_go();  // may free this
+}
+
+void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept {
+    Aio& front = *queue_.front();
+    const Kind kind = note_of(front).kind;
+    EngineCore::advance(front, count);
+    if (content_ == Body::length && (content_left_ -= count) == 0) content_ = Body::none;
+    if (content_ == Body::chunked) chunks_->decoder.skip(count);
+    const bool all = kind == Kind::raw_all || kind == Kind::content_all;
+    if (!error && (!all || !has_room(front))) {
+        end(front, {});
+    } else if (error) {
+        end_early(front, error);
+    } else if (const std::error_code reason = EngineCore::cancel_reason(front)) {
+        end(front, reason);  // it would have gone on
+    }
+}
+
+// The stream has nothing more for the front, or was asked to stop.
+void MessageSource::end_early(Aio& front, std::error_code error) noexcept {
+    const Kind kind = note_of(front).kind;
+    const bool raw = kind == Kind::raw || kind == Kind::raw_all;
+    if (error == Errc::end_of_stream && !raw) {
+        const bool inside = content_ == Body::length || content_ == Body::chunked;
+        const bool head = kind == Kind::request || kind == Kind::response;
+        if (inside || (head && !buffer_.empty())) error = Errc::truncated;
+        if (content_ == Body::until_close) content_ = Body::none;
+        keep_alive_ = false;
+    }
+    end(front, error);
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,128 @@
+// The read side of an HTTP connection: a FIFO of operations that want a head, content, or raw
+// bytes. Heads are parsed in a buffer; raw bytes and long content go straight into the caller's
+// vector once the buffer is empty. There is one read of the stream below at a time, made with an
+// Aio of this object's own, and an operation that ends early leaves what came in the buffer.
+// Engine's thread only.
+#pragma once
+
+#include <uaio/http_message.h>
+#include <uaio/stream.h>
+
+#include "engine/core.h"
+#include "transport/http/backlog.h"
+#include "transport/http/chunked.h"
+#include "transport/http/head_parser.h"
+#include "transport/http/receive_buffer.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace uaio::http {
+
+class Session;
+
+// What matters of a request to whoever frames its response.
+enum class AskedBy : std::uint8_t { other, head, connect };
+AskedBy asked_by(std::string_view method) noexcept;
+std::string_view method_of(AskedBy asked) noexcept;
+
+class MessageSource {
+public:
+    MessageSource(Session& session, Stream& stream) noexcept;
+    ~MessageSource();
+
+    // Starters; the owner is the Session, the argument the message.
+    static void start_request(Aio& aio) noexcept;
+    static void start_response(Aio& aio) noexcept;
+    static void start_read(Aio& aio) noexcept;
+    static void start_read_all(Aio& aio) noexcept;
+    // Content of the message that was read last, without its framing.
+    static void start_content(Aio& aio) noexcept;
+    static void start_content_all(Aio& aio) noexcept;
+
+    // True if raw reads may go to the stream at once.
+    bool plain() const noexcept;
+    // A request was written whose response will come: how it ends depends on the method. False
+    // without memory.
+    bool expect_response(AskedBy asked) noexcept { return asked_.push(asked); }
+    // What was read last has turned the connection into a tunnel, or has not.
+    void decide_tunnel(bool accepted) noexcept;
+    bool keeps_alive() const noexcept { return keep_alive_; }
+    // A head has begun to come and is not complete.
+    bool mid_head() const noexcept { return head_begun_; }
+    // Nothing is left to read of the message's content.
+    bool content_is_over() const noexcept {
+        return content_ == Body::none || content_ == Body::tunnel;
+    }
+    // Bytes of content to come: 0 if its end is not known, UINT64_MAX never.
+    std::uint64_t content_left() const noexcept { return content_left_; }
+    bool busy() const noexcept { return reading_; }
+    // The engine is gone: no Aio may be left.
+    void orphan() noexcept { inner_.reset(); }
+
+private:
+    enum class Kind : std::uint8_t { request, response, raw, raw_all, content, content_all };
+    struct Note {  // in the scratch of a queued Aio
+        void* message;
+        Kind kind;
+    };
+    // What an operation at the front of the queue needs next.
+    enum class Step { finished, more_bytes, handed_on, direct };
+    struct Incomplete;  // a parser that has seen the first part of a head
+    struct Chunks;      // the decoder of chunked content
+
+    static Note& note_of(Aio& aio) noexcept;
+    static MessageSource& of(Aio& aio) noexcept;
+    static void start(Aio& aio, Kind kind, bool vector) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+
+    void submit(Aio& aio, Kind kind, void* message) noexcept;
+    void serve() noexcept;
+    Step step(Aio& front) noexcept;
+    Step end(Aio& front, std::error_code error) noexcept;
+    void leave(Aio& aio) noexcept;
+
+    Step read_head(Aio& front) noexcept;
+    template <class Parser>
+    Step parse_head(Aio& front, Parser& parser) noexcept;
+    Step take_head(Aio& front, const RequestHead& head) noexcept;
+    Step take_head(Aio& front, const ResponseHead& head) noexcept;
+    Step begin_content(Aio& front, Body body, std::uint64_t length, std::error_code error) noexcept;
+    Step fail_head(Aio& front, HttpErrc fault) noexcept;
+
+    Step read_raw(Aio& front, bool all) noexcept;
+    Step read_content(Aio& front, bool all) noexcept;
+    Step read_chunks(Aio& front, bool all) noexcept;
+    Step after_copy(Aio& front, bool all) noexcept;
+    Step skip_content(Aio& front) noexcept;
+    // Bytes that may go straight into a vector without being looked at.
+    std::uint64_t direct_limit() const noexcept;
+    std::size_t copy_to(Aio& aio, std::string_view bytes) noexcept;
+
+    bool fill() noexcept;
+    void read_direct(Aio& front) noexcept;
+    void on_read() noexcept;
+    void on_direct(std::error_code error, std::size_t count) noexcept;
+    void end_early(Aio& front, std::error_code error) noexcept;
+
+    Session& session_;
+    Stream& stream_;
+    std::optional<Aio> inner_;
+    AioQueue queue_;
+    ReceiveBuffer buffer_;
+    std::span<char> room_;  // where inner_ reads to, unless direct_
+    std::unique_ptr<Incomplete> incomplete_;
+    std::unique_ptr<Chunks> chunks_;
+    Backlog<AskedBy> asked_;
+    std::uint64_t content_left_ = 0;
+    Body content_ = Body::none;
+    bool reading_ = false;       // inner_ is with the stream
+    bool direct_ = false;        // into the vector of the front
+    bool broken_ = false;        // a message could not be understood: nothing behind it can be
+    bool keep_alive_ = true;     // of the last message
+    bool head_begun_ = false;    // limit_head() was told
+    bool content_read_ = false;  // somebody has asked for this message's content
+};
+
+}  // namespace uaio::http

@@ -1,0 +1,62 @@
+// What has been received and not been used yet: one contiguous run of bytes, since the parsers want
+// a head in one piece. It is small while nothing or little is in it, so that a connection that
+// waits for its next message holds hardly any memory. One thread at a time.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <string_view>
+
+namespace uaio::http {
+
+class ReceiveBuffer {
+public:
+    static constexpr std::size_t kSmall = 2048;
+
+    std::string_view bytes() const noexcept { return {memory_.get() + begin_, end_ - begin_}; }
+    bool empty() const noexcept { return begin_ == end_; }
+
+    // Drops bytes from the front. REQUIRES: at most as many as there are.
+    void consume(std::size_t count) noexcept { begin_ += count; }
+
+    // Room for at least one more byte behind the others, which may move; none without memory.
+    // Until added() says how much of it was used, nothing else but consume() may be called.
+    std::span<char> room() noexcept {
+        if (empty()) {
+            begin_ = end_ = 0;
+            if (capacity_ > kSmall) {
+                memory_.reset();
+                capacity_ = 0;
+            }
+        } else if (end_ == capacity_ && begin_ > 0) {
+            std::memmove(memory_.get(), memory_.get() + begin_, end_ - begin_);
+            end_ -= begin_;
+            begin_ = 0;
+        }
+        if (end_ == capacity_ && !grow()) return {};
+        return {memory_.get() + end_, capacity_ - end_};
+    }
+    void added(std::size_t count) noexcept { end_ += count; }
+
+private:
+    bool grow() noexcept {
+        const std::size_t capacity = std::max(kSmall, 2 * capacity_);
+        std::unique_ptr<char[]> larger(new (std::nothrow) char[capacity]);
+        if (!larger) return false;
+        if (end_ > 0) std::memcpy(larger.get(), memory_.get(), end_);
+        memory_ = std::move(larger);
+        capacity_ = capacity;
+        return true;
+    }
+
+    std::unique_ptr<char[]> memory_;
+    std::size_t capacity_ = 0;
+    std::size_t begin_ = 0;
+    std::size_t end_ = 0;
+};
+
+}  // namespace uaio::http

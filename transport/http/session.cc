@@ -1,0 +1,77 @@
+#include "transport/http/session.h"
+
+namespace uaio::http {
+
+Session::Session(EngineCore& core, Stream& stream, const ConnectionOptions& options) noexcept
+    : core_(core), options_(options), source_(*this, stream), sink_(*this, stream) {
+    if (core_.on_thread()) {
+        core_.add_resident(*this);
+        return;
+    }
+    post(registering_, [](MailboxEntry& entry) noexcept {
+        Session& self = static_cast<Mail&>(entry).session;
+        self.core_.add_resident(self);
+    });
+}
+
+Session::~Session() {
+    if (!engine_gone_.load(std::memory_order_relaxed)) core_.remove_resident(*this);
+}
+
+void Session::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
+    mail.deliver = deliver;
+    core_.post(mail);
+}
+
+void Session::release(StreamPtr stream) noexcept {
+    close();
+    stream_ = std::move(stream);
+    if (engine_gone_.load(std::memory_order_acquire)) {
+        delete this;
+        return;
+    }
+    if (core_.on_thread()) return release_here();
+    post(releasing_,
+         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).session.release_here(); });
+}
+
+void Session::release_here() noexcept {
+    released_ = true;
+    if (stream_) stream_->close();
+    let_go();
+}
+
+void Session::let_go() noexcept {
+    if (released_ && !busy()) delete this;
+}
+
+void Session::orphan() noexcept {
+    // An operation that outlived its engine has nobody left to end it; its memory is all there is.
+    if (!busy()) {
+        source_.orphan();
+        sink_.orphan();
+    }
+    engine_gone_.store(true, std::memory_order_release);
+    if (released_) delete this;
+}
+
+bool Session::took_request(const RequestHead& head) noexcept {
+    unknown_expectation_ = head.unknown_expectation;
+    trailer_.clear();
+    return sink_.owe_response(head);
+}
+
+void Session::took_trailer(const FieldViews& fields) noexcept {
+    trailer_.clear();
+    // Without memory for it, or for a field that no head may have, the trailer is dropped, which a
+    // recipient may do with any of it (RFC 9110 6.5.1).
+    for (const auto [name, value] : fields)
+        static_cast<void>(trailer_.add(name, value));
+}
+
+void Session::limit_head(Aio& aio) noexcept {
+    if (options_.head_timeout == kNoTimeout) return;
+    core_.limit_deadline(aio, core_.now_ns() + options_.head_timeout.count());
+}
+
+}  // namespace uaio::http

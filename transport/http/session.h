@@ -1,0 +1,84 @@
+// The engine's side of an http::Connection: what is read, what is written, and what the one has to
+// know of the other. It is made by the first verb that needs it, and stays when its Connection goes
+// until the stream below has given back what it was asked for. Members are for the engine's thread
+// unless they say otherwise.
+#pragma once
+
+#include <uaio/http.h>
+#include <uaio/stream.h>
+
+#include "engine/core.h"
+#include "transport/http/message_sink.h"
+#include "transport/http/message_source.h"
+
+#include <atomic>
+
+namespace uaio::http {
+
+class Session final : public Resident {
+public:
+    // On any thread. The stream belongs to the Connection, until that goes.
+    Session(EngineCore& core, Stream& stream, const ConnectionOptions& options) noexcept;
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // Any thread. No operation begins from now on.
+    void close() noexcept { closed_.store(true, std::memory_order_relaxed); }
+    // Any thread, once, by the Connection that goes: closes the stream, and frees both when nothing
+    // is left.
+    void release(StreamPtr stream) noexcept;
+    // Any thread.
+    Engine& engine() const noexcept { return core_.face(); }
+
+    EngineCore& core() noexcept { return core_; }
+    MessageSource& source() noexcept { return source_; }
+    MessageSink& sink() noexcept { return sink_; }
+    const Limits& limits() const noexcept { return options_.limits; }
+    bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+
+    // What reading tells. False without memory.
+    bool took_request(const RequestHead& head) noexcept;
+    void took_interim(int status) noexcept { interim_ = status; }
+    void took_trailer(const FieldViews& fields) noexcept;
+    void content_wanted() noexcept { sink_.invite_content(); }
+    // A head has begun to come, and `aio` waits for it.
+    void limit_head(Aio& aio) noexcept;
+
+    // Of the request that was read last.
+    bool unknown_expectation() const noexcept { return unknown_expectation_; }
+    const Headers& trailer() const noexcept { return trailer_; }
+
+    // Called whenever an Aio of this object's has come back. May free this.
+    void let_go() noexcept;
+
+    void evict() noexcept override {}  // the stream's own resident ends what is pending
+    bool quiet() const noexcept override { return !busy(); }
+    void orphan() noexcept override;
+
+private:
+    struct Mail : MailboxEntry {
+        explicit Mail(Session& target) noexcept : session(target) {}
+        Session& session;
+    };
+
+    ~Session();
+    bool busy() const noexcept { return source_.busy() || sink_.busy(); }
+    void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
+    void release_here() noexcept;
+
+    EngineCore& core_;
+    const ConnectionOptions options_;
+    MessageSource source_;
+    MessageSink sink_;
+    StreamPtr stream_;  // once the Connection is gone
+    Headers trailer_;
+    int interim_ = 0;
+    bool unknown_expectation_ = false;
+    bool released_ = false;
+    std::atomic<bool> closed_{false};
+    std::atomic<bool> engine_gone_{false};
+    Mail registering_{*this};
+    Mail releasing_{*this};
+};
+
+}  // namespace uaio::http
