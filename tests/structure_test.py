@@ -76,6 +76,8 @@ PUBLIC_LAYER = {
     "http_message": "http_message",
     "http_body": "http",
     "http_connection": "http",
+    "http_files": "http",
+    "http_server": "http",
     "http": "http",
     "proxy": "proxy",
     "easy": "easy",

@@ -2,3 +2,5 @@
 #pragma once
 
 #include <uaio/http_connection.h>
+#include <uaio/http_files.h>
+#include <uaio/http_server.h>

@@ -1,0 +1,36 @@
+// Handlers that need no code: fixed content, files, directories, redirects. Make them before the
+// server listens; each may be used by several routes. They answer GET and HEAD.
+#pragma once
+
+#include <uaio/http_server.h>
+
+#include <string>
+#include <string_view>
+
+namespace uaio::http {
+
+// The same bytes for everybody.
+Handler fixed_content(std::string content, std::string type);
+
+// A redirect to `location`, with 301, 302, 303, 307 or 308. Throws std::invalid_argument for
+// another status and for a location that no header may hold.
+Handler redirect(std::string location, int status = 308);
+
+// One file, opened anew for each request; without a type, that of its name's ending.
+Handler file(std::string path, std::string type = {});
+
+struct DirectoryOptions {
+    std::string index = "index.html";  // what a directory is answered with; empty: 404
+};
+
+// The files below `root`, found by Exchange::rest(): ranges of bytes and conditional requests (RFC
+// 9110 13, 14), types by the ending of a name. No request leaves the root: neither dots nor
+// encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH). A directory without a
+// slash at its end is redirected to where it has one. Throws std::system_error if `root` is no
+// directory that can be opened.
+Handler directory(std::string root, DirectoryOptions options = {});
+
+// The media type for a file of this name, "application/octet-stream" for an unknown ending.
+std::string_view media_type(std::string_view name) noexcept;
+
+}  // namespace uaio::http

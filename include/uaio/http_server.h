@@ -1,0 +1,207 @@
+// An HTTP/1.1 server: connections from acceptors, requests to handlers, found by method, host and
+// path. What nng_http_server and nng_http_handler do (nng_http_server_hold(3http)), with streamed
+// content, limits and timeouts.
+#pragma once
+
+#include <uaio/engine.h>
+#include <uaio/http_connection.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace uaio::http {
+
+class Exchange;
+class Route;
+class Router;
+class ServerConnection;
+class ServerLoop;
+
+// Called on the engine's thread with each request that a route takes. It answers, now or later on
+// that thread, by one of Exchange's ways to respond; what it throws is answered with 500. It must
+// not block.
+using Handler = std::function<void(Exchange&)>;
+
+// What was answered, for an access log. The views are valid during the call.
+struct AccessRecord {
+    std::string_view method;
+    std::string_view target;
+    int status = 0;
+    std::uint64_t bytes = 0;               // of head and attached content
+    std::chrono::nanoseconds duration{0};  // from the head read to the response written
+    std::error_code error;                 // how writing it ended
+};
+
+struct ServerOptions {
+    Limits limits = {};  // of a head: else 414 or 431
+    // From the first byte of a head to its last: else 408.
+    std::chrono::nanoseconds head_timeout = std::chrono::seconds(20);
+    // With no request: the connection is closed.
+    std::chrono::nanoseconds idle_timeout = std::chrono::seconds(75);
+    // For the content that is collected before a handler is called, in all: else 408.
+    std::chrono::nanoseconds content_timeout = std::chrono::seconds(60);
+    // For a response, and another second for each 16 KiB of it: else the connection is closed.
+    std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
+    // A connection that is closed while the client may still be sending is read on for that long,
+    // so that the response is not lost by a reset (RFC 9112 9.6).
+    std::chrono::nanoseconds linger_timeout = std::chrono::seconds(2);
+    // Bytes of content that are collected, unless a route says otherwise: else 413, before they are
+    // read.
+    std::size_t content_limit = 1 << 20;
+    // Connections of each engine; at the limit the next ones wait in the acceptor.
+    std::size_t connections = 65536;
+    // Requests of a connection, after which it is closed; 0 is any number.
+    std::uint64_t requests_per_connection = 0;
+    // Responses of a connection that may be on their way while the next request is looked at.
+    std::size_t pipelined = 16;
+    // Called on the engine's thread after each response; must not throw.
+    std::function<void(const AccessRecord&)> access_log = {};
+};
+
+// One request and its response. It belongs to the server, and is the handler's until it responded,
+// even if the connection breaks meanwhile. On the engine's thread.
+class Exchange {
+public:
+    // The request, with its content if the route collects that.
+    const Request& request() const noexcept { return request_; }
+    // The target's path, decoded, without dot segments: what the route was found by.
+    std::string_view path() const noexcept { return path_; }
+    // The part of path() behind that of a tree's route: "" or "/a/b".
+    std::string_view rest() const noexcept { return std::string_view(path_).substr(rest_); }
+    // As it came, without its question mark.
+    std::string_view query() const noexcept;
+    Engine& engine() const noexcept;
+    // What ServerOptions::send_timeout allows for so many bytes.
+    std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept;
+
+    // 200 without content, until it is changed.
+    Response& response() noexcept { return response_; }
+    // Sends response() and ends this exchange. What it borrows must live until the access log is
+    // told, so let it own what it sends (copy_data), or borrow what lives as long as the server.
+    void respond() noexcept;
+    // An error page.
+    void respond(int status) noexcept;
+    // 200 with a copy of this text.
+    void respond(std::string_view content,
+                 std::string_view type = "text/plain; charset=utf-8") noexcept;
+
+    // For content in pieces: writes the head of response(), which has either a Content-Length and
+    // no content, or none ("Transfer-Encoding: chunked" is added then); the content goes by
+    // writer(), to its finish(); then end(), or fail() if it cannot be completed.
+    void begin(Aio& aio) noexcept;
+    BodyWriter writer() noexcept;
+    void end() noexcept;
+    // Closes the connection and ends this exchange: the peer sees that something is missing.
+    void fail() noexcept;
+
+    // For a route that streams(): the request's content.
+    BodyReader reader() noexcept;
+
+    // Takes the connection out of the server, which forgets it; this exchange ends. For what is no
+    // HTTP, after CONNECT or an upgrade: begin() with 2xx or 101, and when its Aio has completed,
+    // this. Not while begin() writes: the head is this exchange's.
+    Connection hijack() noexcept;
+
+private:
+    friend class ServerConnection;
+    enum class State : std::uint8_t { idle, head, content, handled, writing, lingering };
+
+    explicit Exchange(ServerConnection& connection);
+
+    ServerConnection& connection_;
+    Request request_;
+    Response response_;
+    std::string path_;
+    std::size_t rest_ = 0;
+    std::size_t collected_ = 0;   // bytes of content
+    Clock::time_point begun_;     // when its head was there
+    Clock::time_point deadline_;  // of its content, or of lingering
+    State state_ = State::idle;
+    bool failed_ = false;   // a response could not be made and an error page took its place
+    bool started_ = false;  // begin() was called
+    const Route* route_ = nullptr;
+    Aio aio_;
+};
+
+// Where requests go to. Set up before Server::listen().
+class Route {
+public:
+    // Only requests for this host, without its port; any host at first.
+    Route& host(std::string_view name);
+    // All paths below as well: "/a" takes "/a", "/a/" and "/a/b", but not "/ab".
+    Route& tree() noexcept;
+    // The handler is called when the head is there, and reads the content itself.
+    Route& streams() noexcept;
+    // Bytes of content that are collected for it.
+    Route& content_limit(std::size_t bytes) noexcept;
+
+private:
+    friend class Router;
+    friend class ServerConnection;
+
+    std::string method_;  // empty: all
+    std::string host_;    // empty: all
+    std::string path_;    // without a slash at its end, unless it is "/"
+    Handler handler_;
+    std::size_t content_limit_ = 0;
+    bool tree_ = false;
+    bool streams_ = false;
+};
+
+// Serves on one engine or on several. The longest path wins, then a route with a host. HEAD goes to
+// the route of GET if it has none of its own. What no route takes is 404; a path whose routes have
+// other methods is 405 with Allow.
+class Server {
+public:
+    explicit Server(Engine& engine, ServerOptions options = {});
+    // On each engine of the group, which must outlive it.
+    explicit Server(EngineGroup& group, ServerOptions options = {});
+    // Closes all connections; no handler is called any more. On another thread than an engine's it
+    // waits for that. Not inside a handler.
+    ~Server();
+
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // `method` in its own case, empty for all; `path` begins with a slash. Throws
+    // std::invalid_argument for a path that does not, and for a second route of the same method,
+    // host and path at listen(). REQUIRES: before listen().
+    Route& handle(std::string_view method, std::string_view path, Handler handler);
+
+    // Makes an acceptor on each engine and serves what it accepts. May be called several times, for
+    // several addresses. Throws what the factory throws, and std::invalid_argument, see handle().
+    void listen(const AcceptorFactory& factory);
+
+    // Accepts no more, closes what is idle, lets requests that have begun be answered, with
+    // "Connection: close", and completes the Aio when the last connection is gone. A cancel or a
+    // deadline ends only the waiting, which may begin again with an Aio of the same engine;
+    // Errc::invalid_argument while one waits already, or for another engine's. Any thread.
+    void drain(Aio& aio) noexcept;
+
+    // Connections that are open now. Any thread.
+    std::size_t connections() const noexcept;
+    // Requests answered. Any thread.
+    std::uint64_t requests() const noexcept;
+
+private:
+    friend class ServerLoop;
+
+    struct Draining;
+    static void start_drain(Aio& aio) noexcept;
+    void loop_is_empty() noexcept;
+
+    ServerOptions options_;
+    std::unique_ptr<Router> router_;
+    std::vector<ServerLoop*> loops_;
+    std::shared_ptr<Draining> draining_;
+    std::atomic<std::size_t> loops_left_{0};
+};
+
+}  // namespace uaio::http

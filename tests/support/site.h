@@ -1,0 +1,103 @@
+// An HTTP server to ask things: an engine that this thread runs, an http::Server on it, and peers
+// that talk to it over real sockets on loopback. For one thread.
+#pragma once
+
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/kernels.h"
+#include "tests/support/raw_peer.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+
+// A server on an engine that this thread runs.
+class Site {
+public:
+    explicit Site(KernelKind kind, http::ServerOptions options = {})
+        : engine_(options_on(kind)), server_(std::in_place, engine_, quick(std::move(options))) {}
+
+    http::Server& server() { return *server_; }
+    Engine& engine() { return engine_; }
+    void drop_server() { server_.reset(); }
+
+    void listen() {
+        server_->listen([this](Engine& engine) {
+            auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+            endpoint_ = listener->local();
+            return listener;
+        });
+    }
+    RawPeer connect() { return RawPeer::connect_tcp(endpoint_); }
+
+    bool run_until(const std::function<bool()>& done) {
+        const Clock::time_point limit = Clock::now() + kPatience;
+        while (!done()) {
+            if (Clock::now() > limit) return false;
+            engine_.run_once(std::chrono::milliseconds(1));
+        }
+        return true;
+    }
+    void run_some() {
+        for (int turn = 0; turn < 10; ++turn)
+            engine_.run_once(std::chrono::milliseconds(1));
+    }
+    // What the peer has received once it ends with `end`, or has ended.
+    std::string receive(RawPeer& peer, std::string_view end) {
+        REQUIRE(run_until([&] {
+            peer.read_some();
+            return peer.received().ends_with(end) || peer.end() != RawPeer::End::open;
+        }));
+        return peer.received();
+    }
+    std::string receive_to_end(RawPeer& peer) {
+        REQUIRE(run_until([&] {
+            peer.read_some();
+            return peer.end() != RawPeer::End::open;
+        }));
+        return peer.received();
+    }
+    // One request on a connection of its own, to the end of that.
+    std::string ask(std::string_view request) {
+        RawPeer peer = connect();
+        peer.send(request);
+        return receive_to_end(peer);
+    }
+    std::string get(const std::string& target, const std::string& fields = {}) {
+        return ask("GET " + target + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + fields +
+                   "\r\n");
+    }
+
+private:
+    static http::ServerOptions quick(http::ServerOptions options) {
+        options.linger_timeout = std::chrono::milliseconds(10);
+        return options;
+    }
+
+    Engine engine_;
+    std::optional<http::Server> server_;
+    Endpoint endpoint_;
+};
+
+// The parts of a response, as text.
+inline std::string body_of(const std::string& response) {
+    const std::size_t end = response.find("\r\n\r\n");
+    return end == std::string::npos ? "" : response.substr(end + 4);
+}
+
+inline std::string status_of(const std::string& response) {
+    return response.substr(0, response.find("\r\n"));
+}
+
+inline bool has_line(const std::string& response, const std::string& line) {
+    return response.find("\r\n" + line + "\r\n") != std::string::npos;
+}
+
+}  // namespace uaio

@@ -1,0 +1,137 @@
+// What handlers for files and directories answer, over real sockets and real files.
+#include "tests/support/site.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+// A folder with some files, removed with the test.
+class Folder {
+public:
+    Folder() {
+        char name[] = "/tmp/uaio-files-XXXXXX";
+        REQUIRE(::mkdtemp(name) != nullptr);
+        path_ = name;
+    }
+    ~Folder() { static_cast<void>(std::system(("rm -rf " + path_).c_str())); }
+    const std::string& path() const { return path_; }
+    void write(const std::string& name, std::string_view content) const {
+        std::ofstream(path_ + "/" + name, std::ios::binary) << content;
+    }
+
+private:
+    std::string path_;
+};
+
+// The folder that is served, and a secret beside it.
+class Served : public Folder {
+public:
+    const std::string large = pattern(3 << 20);
+
+    Served() {
+        REQUIRE(::mkdir((path() + "/root").c_str(), 0755) == 0);
+        REQUIRE(::mkdir((path() + "/root/sub dir").c_str(), 0755) == 0);
+        write("secret", "secret");
+        write("root/index.html", "<p>index");
+        write("root/a b.txt", "0123456789");
+        write("root/large.bin", large);
+        write("root/empty.css", "");
+        REQUIRE(::symlink("../secret", (path() + "/root/out").c_str()) == 0);
+        REQUIRE(::symlink("a b.txt", (path() + "/root/in").c_str()) == 0);
+        REQUIRE(::mkfifo((path() + "/root/fifo").c_str(), 0644) == 0);
+    }
+};
+
+void serve(Site& site, const Served& folder) {
+    site.server().handle("", "/", http::directory(folder.path() + "/root")).tree();
+    site.server().handle("", "/files", http::directory(folder.path() + "/root")).tree();
+    site.server().handle("", "/one", http::file(folder.path() + "/root/a b.txt"));
+    site.server().handle("", "/fixed", http::fixed_content("fixed", "text/x"));
+    site.server().handle("", "/moved", http::redirect("/fixed", 302));
+    site.listen();
+}
+
+TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", Kernel, OnLinux,
+                   OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    serve(site, folder);
+    CHECK(body_of(site.get("/")) == "<p>index");
+    CHECK(has_line(site.get("/"), "Content-Type: text/html; charset=utf-8"));
+    CHECK(body_of(site.get("/a%20b.txt")) == "0123456789");
+    CHECK(body_of(site.get("/in")) == "0123456789");
+    CHECK(body_of(site.get("/one")) == "0123456789");
+    CHECK(body_of(site.get("/fixed")) == "fixed");
+    CHECK(body_of(site.get("/large.bin")) == folder.large);
+    CHECK(body_of(site.get("/empty.css")).empty());
+    CHECK(has_line(site.get("/moved"), "Location: /fixed"));
+    CHECK(has_line(site.get("/files"), "Location: /files/"));
+    CHECK(has_line(site.get("/sub%20dir"), "Location: /sub%20dir/"));
+    for (const char* target :
+         {"/out", "/none", "/fifo", "/sub%20dir/", "/a%20b.txt/x", "/%2e%2e/secret"}) {
+        const std::string status = status_of(site.get(target));
+        CHECK_MESSAGE((status == "HTTP/1.1 404 Not Found" || status == "HTTP/1.1 400 Bad Request"),
+                      target << ": " << status);
+    }
+    CHECK(status_of(site.ask("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                             "Content-Length: 0\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed");
+    CHECK_THROWS_AS(http::directory(folder.path() + "/none"), std::system_error);
+}
+
+TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    serve(site, folder);
+    const auto part = [&](const std::string& range) {
+        return site.get("/a%20b.txt", "Range: " + range + "\r\n");
+    };
+    CHECK(status_of(part("bytes=2-4")) == "HTTP/1.1 206 Partial Content");
+    CHECK(has_line(part("bytes=2-4"), "Content-Range: bytes 2-4/10"));
+    CHECK(body_of(part("bytes=2-4")) == "234");
+    CHECK(body_of(part("bytes=8-")) == "89");
+    CHECK(body_of(part("bytes=8-99")) == "89");
+    CHECK(body_of(part("bytes=-3")) == "789");
+    CHECK(status_of(part("bytes=10-")) == "HTTP/1.1 416 Range Not Satisfiable");
+    CHECK(has_line(part("bytes=10-"), "Content-Range: bytes */10"));
+    for (const char* ignored : {"bytes=4-2", "bytes=1-2,4-5", "lines=1-2", "bytes=x-", "bytes=-"}) {
+        CHECK(body_of(part(ignored)) == "0123456789");
+    }
+    CHECK(body_of(site.get("/large.bin", "Range: bytes=1000000-2000000\r\n")) ==
+          folder.large.substr(1000000, 1000001));
+}
+
+TEST_CASE_TEMPLATE("a file is sent under its conditions", Kernel, OnLinux, OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    serve(site, folder);
+    const std::string whole = site.get("/a%20b.txt");
+    const std::size_t at = whole.find("\r\nETag: ") + 8;
+    const std::string tag = whole.substr(at, whole.find("\r\n", at) - at);
+    const std::size_t date_at = whole.find("\r\nLast-Modified: ") + 17;
+    const std::string date = whole.substr(date_at, whole.find("\r\n", date_at) - date_at);
+    const auto status_with = [&](const std::string& fields) {
+        return status_of(site.get("/a%20b.txt", fields)).substr(9, 3);
+    };
+    CHECK(status_with("If-None-Match: \"x\", W/" + tag + "\r\n") == "304");
+    CHECK(status_with("If-None-Match: *\r\n") == "304");
+    CHECK(status_with("If-None-Match: \"x\"\r\n") == "200");
+    CHECK(status_with("If-Modified-Since: " + date + "\r\n") == "304");
+    CHECK(status_with("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n") == "200");
+    CHECK(status_with("If-Match: \"x\"\r\n") == "412");
+    CHECK(status_with("If-Match: " + tag + "\r\n") == "200");
+    CHECK(status_with("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n") == "412");
+    CHECK(status_with("Range: bytes=0-0\r\nIf-Range: " + tag + "\r\n") == "206");
+    CHECK(status_with("Range: bytes=0-0\r\nIf-Range: \"x\"\r\n") == "200");
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,386 @@
+// What an http::Server answers, over real sockets on loopback.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/site.h"
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Exchange;
+
+TEST_CASE_TEMPLATE("a handler answers, and the connection stays", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("GET", "/hello", [](Exchange& exchange) { exchange.respond("hi"); });
+    site.listen();
+    RawPeer peer = site.connect();
+    std::size_t before = 0;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        peer.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(site.run_until([&] { return site.server().requests() == i; }));
+        const std::string seen = site.receive(peer, "hi").substr(before);
+        before += seen.size();
+        CHECK(status_of(seen) == "HTTP/1.1 200 OK");
+        CHECK(has_line(seen, "Content-Length: 2"));
+        CHECK(has_line(seen, "Content-Type: text/plain; charset=utf-8"));
+    }
+    CHECK(site.server().connections() == 1);
+}
+
+TEST_CASE_TEMPLATE("pipelined requests are answered in order, together", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    site.server()
+        .handle("GET", "/", [](Exchange& exchange) { exchange.respond(exchange.rest()); })
+        .tree();
+    site.listen();
+    RawPeer peer = site.connect();
+    std::string all;
+    for (int i = 100; i < 164; ++i) {
+        all += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+    }
+    peer.send(all);
+    const std::string seen = site.receive(peer, "/163");
+    std::size_t at = 0;
+    for (int i = 100; i < 164; ++i) {
+        at = seen.find("\r\n\r\n/" + std::to_string(i), at);
+        REQUIRE(at != std::string::npos);
+    }
+}
+
+TEST_CASE_TEMPLATE("routes: the longest path, methods, hosts, trees", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    const auto says = [](std::string what) {
+        return
+            [what](Exchange& exchange) { exchange.respond(what + std::string(exchange.rest())); };
+    };
+    site.server().handle("GET", "/", says("root")).tree();
+    site.server().handle("GET", "/a", says("exact"));
+    site.server().handle("GET", "/a", says("tree")).tree();
+    site.server().handle("GET", "/a", says("other")).host("Other.example");
+    site.server().handle("POST", "/post", says("post"));
+    site.server().handle("", "/any", says("any"));
+    site.listen();
+    CHECK(body_of(site.get("/a")) == "exact");
+    CHECK(body_of(site.get("/a/b")) == "tree/b");
+    CHECK(body_of(site.get("/ab")) == "root/ab");
+    CHECK(body_of(site.get("/%61/./x/../b?q")) == "tree/b");
+    CHECK(body_of(site.get("/post")) == "root/post");
+    CHECK(body_of(site.ask(
+              "GET /a HTTP/1.1\r\nHost: other.example:8\r\nConnection: close\r\n\r\n")) == "other");
+    CHECK(body_of(site.ask("GET http://other.example/a HTTP/1.1\r\nHost: h\r\n"
+                           "Connection: close\r\n\r\n")) == "other");
+    CHECK(body_of(site.ask("DELETE /any HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
+          "any");
+    const std::string wrong =
+        site.ask("DELETE /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(status_of(wrong) == "HTTP/1.1 405 Method Not Allowed");
+    CHECK(wrong.find("\r\nAllow: GET, HEAD") != std::string::npos);
+    CHECK(status_of(site.get("/..")) == "HTTP/1.1 400 Bad Request");
+    CHECK(status_of(site.get("/a%2fb")) == "HTTP/1.1 400 Bad Request");
+    CHECK_THROWS_AS(site.server().handle("GET", "x", says("")), std::invalid_argument);
+    site.server().handle("GET", "/a", says("again"));
+    CHECK_THROWS_AS(site.listen(), std::invalid_argument);
+}
+
+TEST_CASE_TEMPLATE("HEAD is answered by GET's route, without content", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hello"); });
+    site.listen();
+    const std::string seen = site.ask("HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(status_of(seen) == "HTTP/1.1 200 OK");
+    CHECK(has_line(seen, "Content-Length: 5"));
+    CHECK(body_of(seen).empty());
+}
+
+TEST_CASE_TEMPLATE("content is collected up to its limit", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind, {.content_limit = 20000});
+    site.server().handle("POST", "/",
+                         [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+    site.listen();
+    const std::string content = pattern(20000);
+    const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
+    CHECK(body_of(site.ask(head + "Content-Length: 20000\r\n\r\n" + content)) == content);
+    CHECK(body_of(site.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e20\r\n" + content +
+                           "\r\n0\r\n\r\n")) == content);
+    CHECK(body_of(site.ask(head + "Content-Length: 0\r\n\r\n")).empty());
+    CHECK(status_of(site.ask(head + "Content-Length: 20001\r\n\r\n" + content + "x")) ==
+          "HTTP/1.1 413 Content Too Large");
+    CHECK(status_of(site.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e21\r\n" + content +
+                             "x\r\n0\r\n\r\n")) == "HTTP/1.1 413 Content Too Large");
+    CHECK(status_of(site.ask(head + "Content-Length: 99999999999999\r\n\r\n")) ==
+          "HTTP/1.1 413 Content Too Large");
+}
+
+TEST_CASE_TEMPLATE("what is malformed gets its status, and no request behind it is read", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    int calls = 0;
+    site.server().handle("", "/", [&](Exchange& exchange) {
+        ++calls;
+        exchange.respond("x");
+    });
+    site.listen();
+    const std::string good = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    const std::pair<std::string, std::string> cases[] = {
+        {"GET / HTTP/1.1\r\n\r\n", "400 Bad Request"},
+        {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", "505 HTTP Version Not Supported"},
+        {"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+         "501 Not Implemented"},
+        {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: h\r\n\r\n", "414 URI Too Long"},
+        {"GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(9000, 'a') + "\r\n\r\n",
+         "431 Request Header Fields Too Large"},
+        {"GET / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n", "417 Expectation Failed"},
+        {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+         "400 Bad Request"},
+    };
+    for (const auto& [bytes, wanted] : cases) {
+        const std::string seen = site.ask(bytes + good);
+        CHECK(status_of(seen) == "HTTP/1.1 " + wanted);
+        CHECK(has_line(seen, "Connection: close"));
+        CHECK(seen.find("HTTP/1.1", 1) == std::string::npos);
+    }
+    CHECK(calls == 0);
+}
+
+TEST_CASE_TEMPLATE("a client that expects it is told to go on, or that it need not", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind, {.content_limit = 5});
+    site.server().handle("POST", "/",
+                         [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+    site.listen();
+    RawPeer peer = site.connect();
+    peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    CHECK(site.receive(peer, "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+    peer.send("hello");
+    CHECK(status_of(site.receive(peer, "hello").substr(25)) == "HTTP/1.1 200 OK");
+    RawPeer refused = site.connect();
+    refused.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n");
+    REQUIRE(site.run_until([&] {
+        refused.read_some();
+        return refused.received().ends_with("</html>\n") || refused.end() != RawPeer::End::open;
+    }));
+    CHECK(status_of(refused.received()) == "HTTP/1.1 413 Content Too Large");
+}
+
+TEST_CASE_TEMPLATE("a handler may answer later, and its failures are 500", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    Exchange* later = nullptr;
+    site.server().handle("GET", "/later", [&](Exchange& exchange) { later = &exchange; });
+    site.server().handle("GET", "/throw", [](Exchange&) { throw 1; });
+    site.server().handle("GET", "/bad", [](Exchange& exchange) {
+        static_cast<void>(exchange.response().set_status(204));
+        exchange.respond("no content may be here");
+    });
+    site.listen();
+    RawPeer peer = site.connect();
+    peer.send(
+        "GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /throw HTTP/1.1\r\nHost: h\r\n\r\n"
+        "GET /bad HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    REQUIRE(site.run_until([&] { return later != nullptr; }));
+    site.run_some();
+    peer.read_some();
+    CHECK(peer.received().empty());
+    later->respond("at last");
+    const std::string seen = site.receive_to_end(peer);
+    CHECK(seen.find("at last") < seen.find("500 Internal Server Error"));
+    CHECK(seen.find("500", seen.find("500 Internal Server Error") + 3) != std::string::npos);
+    CHECK(seen.find("no content") == std::string::npos);
+    // One whose client went away meanwhile answers into the void.
+    later = nullptr;
+    {
+        RawPeer gone = site.connect();
+        gone.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(site.run_until([&] { return later != nullptr; }));
+    }
+    site.run_some();
+    later->respond("nobody");
+    REQUIRE(site.run_until([&] { return site.server().connections() == 0; }));
+}
+
+TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    // An echo that never holds more than its buffer.
+    struct Echo {
+        Exchange& exchange;
+        char buffer[1000];
+        bool begun = false;
+        bool finishing = false;
+        std::size_t got = 0;
+        Aio reads;
+        Aio writes;
+        explicit Echo(Exchange& of)
+            : exchange(of),
+              reads(of.engine(), [this](Aio&) { on_read(); }),
+              writes(of.engine(), [this](Aio&) { on_written(); }) {
+            of.begin(writes);
+        }
+        void on_written() {
+            if (finishing || writes.result()) {
+                writes.result() ? exchange.fail() : exchange.end();
+                delete this;
+                return;
+            }
+            static_cast<void>(reads.set_iov(buffer, sizeof buffer));
+            exchange.reader().read(reads);
+        }
+        void on_read() {
+            finishing = reads.result() == Errc::end_of_stream;
+            static_cast<void>(writes.set_iov(buffer, reads.count()));
+            finishing ? exchange.writer().finish(writes) : exchange.writer().write(writes);
+        }
+    };
+    site.server().handle("POST", "/", [](Exchange& exchange) { new Echo(exchange); }).streams();
+    site.listen();
+    const std::string content = pattern(50000);
+    RawPeer peer = site.connect();
+    peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n");
+    std::size_t sent = 0;
+    REQUIRE(site.run_until([&] {
+        if (sent < content.size()) sent += peer.send_some(content.substr(sent, 3000));
+        peer.read_some();
+        return peer.received().ends_with("\r\n0\r\n\r\n");
+    }));
+    CHECK(has_line(peer.received(), "Transfer-Encoding: chunked"));
+    std::string got;
+    std::string rest = body_of(peer.received());
+    while (!rest.empty()) {
+        std::size_t used = 0;
+        const std::size_t size = std::stoul(rest, &used, 16);
+        if (size == 0) break;
+        got += rest.substr(used + 2, size);
+        rest.erase(0, used + 2 + size + 2);
+    }
+    CHECK(got == content);
+    // The same for a client that knows no chunks: up to the end of the connection.
+    RawPeer old = site.connect();
+    old.send("POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
+    const std::string seen = site.receive_to_end(old);
+    CHECK(body_of(seen) == "hello");
+    CHECK(has_line(seen, "Connection: close"));
+}
+
+TEST_CASE_TEMPLATE("idle connections and slow heads are ended in time", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind, {.head_timeout = 40ms, .idle_timeout = 20ms});
+    site.listen();
+    RawPeer idle = site.connect();
+    RawPeer slow = site.connect();
+    slow.send("GET / HT");
+    CHECK(site.receive_to_end(idle).empty());
+    CHECK(status_of(site.receive_to_end(slow)) == "HTTP/1.1 408 Request Timeout");
+}
+
+TEST_CASE_TEMPLATE("drain lets what has begun be answered, and closes what is idle", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    Exchange* later = nullptr;
+    site.server().handle("GET", "/", [&](Exchange& exchange) { later = &exchange; });
+    site.listen();
+    RawPeer idle = site.connect();
+    RawPeer busy = site.connect();
+    busy.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    REQUIRE(site.run_until([&] { return later && site.server().connections() == 2; }));
+    Aio drained(site.engine());
+    site.server().drain(drained);
+    CHECK(site.receive_to_end(idle).empty());
+    CHECK(drained.busy());
+    later->respond("bye");
+    const std::string seen = site.receive_to_end(busy);
+    CHECK(has_line(seen, "Connection: close"));
+    CHECK(body_of(seen) == "bye");
+    REQUIRE(site.run_until([&] { return !drained.busy(); }));
+    CHECK(!drained.result());
+    CHECK(site.server().connections() == 0);
+}
+
+TEST_CASE_TEMPLATE("a server that goes closes its connections and calls no handler", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    Exchange* later = nullptr;
+    int calls = 0;
+    site.server().handle("GET", "/", [&](Exchange& exchange) {
+        ++calls;
+        later = &exchange;
+    });
+    site.listen();
+    RawPeer busy = site.connect();
+    busy.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    RawPeer idle = site.connect();
+    REQUIRE(site.run_until([&] { return later && site.server().connections() == 2; }));
+    site.drop_server();
+    CHECK(site.receive_to_end(idle).empty());
+    CHECK(site.receive_to_end(busy).empty());
+    later->respond("nobody hears it");
+    site.run_some();
+    CHECK(calls == 1);
+}
+
+TEST_CASE_TEMPLATE("a connection is taken out of the server", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    std::optional<http::Connection> taken;
+    Exchange* chat = nullptr;
+    Aio switched(site.engine(), [&](Aio&) { taken.emplace(chat->hijack()); });
+    site.server().handle("GET", "/chat", [&](Exchange& exchange) {
+        chat = &exchange;
+        static_cast<void>(exchange.response().set_status(101));
+        static_cast<void>(exchange.response().headers().set("Connection", "upgrade"));
+        static_cast<void>(exchange.response().headers().set("Upgrade", "chat"));
+        exchange.begin(switched);
+    });
+    site.listen();
+    RawPeer peer = site.connect();
+    peer.send("GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\nhello");
+    CHECK(status_of(site.receive(peer, "\r\n\r\n")) == "HTTP/1.1 101 Switching Protocols");
+    REQUIRE(site.run_until([&] { return taken.has_value(); }));
+    CHECK(site.server().connections() == 0);
+    site.drop_server();
+    std::string in(5, '\0');
+    Aio aio(site.engine());
+    REQUIRE(!aio.set_iov(in.data(), in.size()));
+    taken->read_all(aio);
+    CHECK(!aio.wait());
+    CHECK(in == "hello");
+    REQUIRE(!aio.set_iov("hi", 2));
+    taken->write_all(aio);
+    CHECK(!aio.wait());
+    CHECK(site.receive(peer, "hi").ends_with("hi"));
+}
+
+TEST_CASE("several engines serve one port, and drain together") {
+    EngineGroup group(2);
+    http::Server server(group);
+    server.handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    Endpoint endpoint = Endpoint::loopback(0);
+    server.listen([&](Engine& engine) {
+        tcp::ListenOptions options;
+        options.reuse_port = true;
+        auto listener = std::make_unique<tcp::Listener>(engine, endpoint, options);
+        endpoint = listener->local();
+        return listener;
+    });
+    for (int i = 0; i < 20; ++i) {
+        RawPeer peer = RawPeer::connect_tcp(endpoint);
+        peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        const Clock::time_point limit = Clock::now() + kPatience;
+        while (!peer.received().ends_with("hi")) {
+            REQUIRE(Clock::now() < limit);
+            peer.read_some();
+        }
+    }
+    CHECK(server.requests() == 20);
+    Aio drained(group.engine(0));
+    drained.set_timeout(kPatience);
+    server.drain(drained);
+    CHECK(!drained.wait());
+    CHECK(server.connections() == 0);
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,52 @@
+// Which route takes a request: the longest path, then a route with a host. Filled before the server
+// listens, then read by any thread.
+#pragma once
+
+#include <uaio/http_server.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace uaio::http {
+
+class Router {
+public:
+    struct Found {
+        const Route* route = nullptr;
+        std::size_t rest = 0;       // where the part of the path behind a tree's begins
+        bool other_method = false;  // no route, but one for another method
+    };
+
+    // Throws std::invalid_argument for a path that does not begin with a slash.
+    Route& add(std::string_view method, std::string_view path, Handler handler,
+               std::size_t content_limit);
+
+    // Makes what find() looks at. Throws std::invalid_argument for two routes that take the same.
+    void freeze();
+
+    // `path` is decoded, `host` may have a port. Does not allocate.
+    Found find(std::string_view method, std::string_view host, std::string_view path) const;
+
+    // The methods that a path has, as Allow lists them (RFC 9110 10.2.1).
+    std::string allowed(std::string_view host, std::string_view path) const;
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>()(text);
+        }
+    };
+    using Routes = std::vector<const Route*>;
+
+    template <class Take>
+    void visit(std::string_view host, std::string_view path, Take take) const;
+
+    std::vector<std::unique_ptr<Route>> routes_;
+    std::unordered_map<std::string, Routes, Hash, std::equal_to<>> by_path_;
+};
+
+}  // namespace uaio::http

@@ -1,0 +1,122 @@
+#include <uaio/http_server.h>
+#include <uaio/provider.h>
+
+#include "engine/core.h"
+#include "transport/http/router.h"
+#include "transport/http/server_loop.h"
+
+#include <future>
+#include <new>
+#include <utility>
+
+namespace uaio::http {
+namespace {
+
+// Runs `work` on the engine's thread and returns when it is done.
+template <class Work>
+void run_there(Engine& engine, Work work) {
+    if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) return work();
+    std::promise<void> done;
+    engine.post([&] {
+        work();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+}  // namespace
+
+// Whoever waits for the end. Loops and Server may go before it is told.
+struct Server::Draining {
+    Engine* engine = nullptr;
+    Aio* aio = nullptr;  // until it ended; on the engine's thread
+};
+
+Server::Server(Engine& engine, ServerOptions options)
+    : options_(std::move(options)), router_(std::make_unique<Router>()) {
+    loops_.push_back(new ServerLoop(*this, engine, options_, *router_));
+    loops_left_ = 1;
+}
+
+Server::Server(EngineGroup& group, ServerOptions options)
+    : options_(std::move(options)), router_(std::make_unique<Router>()) {
+    loops_.reserve(group.size());
+    for (std::size_t i = 0; i < group.size(); ++i) {
+        loops_.push_back(new ServerLoop(*this, group.engine(i), options_, *router_));
+    }
+    loops_left_ = loops_.size();
+}
+
+Server::~Server() {
+    for (ServerLoop* loop : loops_) {
+        run_there(loop->engine(), [loop] { loop->abandon(); });
+    }
+    if (draining_) {
+        run_there(*draining_->engine, [this] {
+            if (Aio* const aio = std::exchange(draining_->aio, nullptr)) provider::finish(*aio);
+        });
+    }
+}
+
+Route& Server::handle(std::string_view method, std::string_view path, Handler handler) {
+    return router_->add(method, path, std::move(handler), options_.content_limit);
+}
+
+void Server::listen(const AcceptorFactory& factory) {
+    router_->freeze();
+    for (ServerLoop* loop : loops_) {
+        std::unique_ptr<Acceptor> acceptor = factory(loop->engine());
+        run_there(loop->engine(), [&] { loop->add(std::move(acceptor)); });
+    }
+}
+
+void Server::drain(Aio& aio) noexcept { provider::submit(aio.engine(), aio, &start_drain, this); }
+
+void Server::start_drain(Aio& aio) noexcept {
+    Server& self = *static_cast<Server*>(provider::owner(aio));
+    if (provider::stopped(aio)) return provider::finish(aio, Errc::canceled);
+    if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
+    if (self.loops_left_ == 0) return provider::finish(aio);
+    const bool again = self.draining_ != nullptr;
+    // The loops look at it from now on, so it stays when its first Aio has ended.
+    if (again && (self.draining_->aio || self.draining_->engine != &aio.engine())) {
+        return provider::finish(aio, Errc::invalid_argument);
+    }
+    try {
+        if (!again) self.draining_ = std::make_shared<Draining>(Draining{&aio.engine(), nullptr});
+        self.draining_->aio = &aio;
+        provider::park(aio, [](Aio& ended) noexcept {
+            static_cast<Server*>(provider::owner(ended))->draining_->aio = nullptr;
+            provider::finish(ended, provider::cancel_reason(ended));
+        });
+        for (ServerLoop* loop : self.loops_)
+            loop->engine().post([loop] { loop->drain(); });
+    } catch (const std::bad_alloc&) {
+        if (self.draining_) self.draining_->aio = nullptr;
+        provider::finish(aio, Errc::not_enough_memory);
+    }
+}
+
+// On the thread of the loop, once, when its last connection is gone and no other will come.
+void Server::loop_is_empty() noexcept {
+    if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    draining_->engine->post([draining = draining_] {
+        if (Aio* const aio = std::exchange(draining->aio, nullptr)) provider::finish(*aio);
+    });
+}
+
+std::size_t Server::connections() const noexcept {
+    std::size_t sum = 0;
+    for (const ServerLoop* loop : loops_)
+        sum += loop->open();
+    return sum;
+}
+
+std::uint64_t Server::requests() const noexcept {
+    std::uint64_t sum = 0;
+    for (const ServerLoop* loop : loops_)
+        sum += loop->requests();
+    return sum;
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,143 @@
+#include "transport/http/server_loop.h"
+
+#include <uaio/provider.h>
+
+#include "transport/http/server_connection.h"
+
+#include <new>
+
+namespace uaio::http {
+namespace {
+
+// How long a server without descriptors or memory waits before it accepts again, unless one of its
+// connections ends earlier.
+constexpr std::chrono::milliseconds kPause{100};
+
+void start_pause(Aio& aio) noexcept {
+    provider::park(
+        aio, [](Aio& over) noexcept { provider::finish(over, provider::cancel_reason(over)); });
+}
+
+}  // namespace
+
+struct ServerLoop::Accepting {
+    Accepting(ServerLoop& loop, std::unique_ptr<Acceptor> from)
+        : acceptor(std::move(from)), aio(loop.engine_, [this, &loop](Aio&) {
+              waiting = false;
+              loop.on_accepted(*this);
+          }) {}
+
+    std::unique_ptr<Acceptor> acceptor;
+    StreamPtr stream;
+    bool waiting = false;
+    Aio aio;
+};
+
+ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& options,
+                       const Router& router)
+    : server_(&server),
+      engine_(engine),
+      options_(options),
+      router_(&router),
+      pause_(engine, [this](Aio&) { on_pause_over(); }) {
+    pause_.set_timeout(kPause);
+}
+
+ServerLoop::~ServerLoop() = default;
+
+void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
+    acceptors_.push_back(std::make_unique<Accepting>(*this, std::move(acceptor)));
+    accept(*acceptors_.back());
+}
+
+void ServerLoop::accept(Accepting& accepting) noexcept {
+    const bool full = open_.load(std::memory_order_relaxed) >= options_.connections;
+    if (accepting.waiting || draining_ || !serves() || full || paused_) return;
+    accepting.waiting = true;
+    accepting.acceptor->accept(accepting.aio, accepting.stream);
+}
+
+void ServerLoop::accept_all() noexcept {
+    for (const auto& accepting : acceptors_)
+        accept(*accepting);
+}
+
+void ServerLoop::on_accepted(Accepting& accepting) noexcept {
+    const std::error_code error = accepting.aio.result();
+    if (!error && serves() && !draining_) {
+        auto* const connection =
+            new (std::nothrow) ServerConnection(*this, std::move(accepting.stream));
+        if (connection) {
+            open_.store(open_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+            connection->link(connections_);
+            connection->start();
+        } else {
+            accepting.stream.reset();
+        }
+        return accept(accepting);
+    }
+    accepting.stream.reset();
+    if (error == Errc::closed || !serves() || draining_) return let_go();
+    // No descriptor, no memory: what is open goes on, and makes room when it ends.
+    if (paused_) return;
+    paused_ = true;
+    provider::submit(engine_, pause_, &start_pause, nullptr);
+}
+
+void ServerLoop::on_pause_over() noexcept {
+    paused_ = false;
+    if (!serves()) return let_go();
+    accept_all();
+}
+
+void ServerLoop::left(ServerConnection& connection) noexcept {
+    connection.unlink(connections_);
+    open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    delete &connection;
+    if (!serves()) return let_go();
+    if (paused_) {
+        pause_.cancel();
+    } else {
+        accept_all();
+    }
+    if (draining_ && empty()) server_->loop_is_empty();
+}
+
+void ServerLoop::drain() noexcept {
+    if (draining_) return;
+    draining_ = true;
+    for (const auto& accepting : acceptors_)
+        accepting->acceptor->close();
+    ServerConnection* connection = connections_;
+    while (connection) {
+        ServerConnection* const next = connection->next();
+        connection->drain();
+        connection = next;
+    }
+    if (empty()) server_->loop_is_empty();
+}
+
+void ServerLoop::abandon() noexcept {
+    server_ = nullptr;
+    for (const auto& accepting : acceptors_)
+        accepting->acceptor->close();
+    pause_.cancel();
+    ServerConnection* connection = connections_;
+    while (connection) {
+        ServerConnection* const next = connection->next();
+        connection->abandon();
+        connection = next;
+    }
+    abandoned_ = true;
+    let_go();
+}
+
+void ServerLoop::let_go() noexcept {
+    if (!abandoned_ || !empty() || paused_) return;
+    for (const auto& accepting : acceptors_) {
+        if (accepting->waiting) return;
+    }
+    delete this;
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,75 @@
+// A server's part on one engine: its acceptors and its connections. It goes when its Server is gone
+// and its last connection is. Engine's thread, but for what says otherwise.
+#pragma once
+
+#include <uaio/http_server.h>
+
+#include "engine/core.h"
+#include "transport/http/router.h"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace uaio::http {
+
+class ServerConnection;
+
+class ServerLoop {
+public:
+    // Any thread.
+    ServerLoop(Server& server, Engine& engine, const ServerOptions& options, const Router& router);
+
+    void add(std::unique_ptr<Acceptor> acceptor);
+    // Accepts no more and closes what is idle.
+    void drain() noexcept;
+    // The Server is gone: everything closes, nobody is told. Frees this when nothing is left.
+    void abandon() noexcept;
+
+    Engine& engine() noexcept { return engine_; }
+    const ServerOptions& options() const noexcept { return options_; }
+    const Router& router() const noexcept { return *router_; }
+    // For a write of so many bytes.
+    std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept {
+        constexpr std::size_t kBytesASecond = 16 * 1024;
+        return options_.send_timeout + std::chrono::seconds(bytes / kBytesASecond);
+    }
+    // False once the Server is gone: no handler may be called.
+    bool serves() const noexcept { return server_ != nullptr; }
+    bool draining() const noexcept { return draining_; }
+    bool empty() const noexcept { return connections_ == nullptr; }
+
+    void left(ServerConnection& connection) noexcept;
+    void answered() noexcept {
+        requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+
+    // Any thread.
+    std::size_t open() const noexcept { return open_.load(std::memory_order_relaxed); }
+    std::uint64_t requests() const noexcept { return requests_.load(std::memory_order_relaxed); }
+
+private:
+    struct Accepting;
+
+    ~ServerLoop();
+    void accept(Accepting& accepting) noexcept;
+    void on_accepted(Accepting& accepting) noexcept;
+    void on_pause_over() noexcept;
+    void accept_all() noexcept;
+    void let_go() noexcept;
+
+    Server* server_;
+    Engine& engine_;
+    const ServerOptions options_;
+    const Router* router_;
+    std::vector<std::unique_ptr<Accepting>> acceptors_;
+    ServerConnection* connections_ = nullptr;
+    Aio pause_;  // waits while no connection can be had
+    std::atomic<std::size_t> open_{0};
+    std::atomic<std::uint64_t> requests_{0};
+    bool paused_ = false;
+    bool draining_ = false;
+    bool abandoned_ = false;  // abandon() is through
+};
+
+}  // namespace uaio::http
