@@ -3,7 +3,8 @@
 
     bench/run.py BUILD [GROUP]... [--csv] [--quick] [--smoke] [--rounds N] [--filter REGEX]
 
-A group is a program bench/GROUP.cc, built as BUILD/bench/GROUP; without a group all of them run.
+A group is a program bench/GROUP.cc, built as BUILD/bench/GROUP, or the script bench/http_server.py,
+which takes the same arguments; without a group all of them run.
 Each program is run several times, every time with all its benchmarks once, forwards and backwards
 by turns; the ratio of a comparison is the median of the ratios within those rounds, where contender
 and baseline ran right after each other. Writes BUILD/bench/GROUP.json (Google Benchmark's format,
@@ -37,6 +38,10 @@ FULL = (240, 15)
 OVERHEAD = 1.9
 ROUND_SECONDS_MAX = 900
 
+# A group that loads whole servers from outside: one round takes as long as it takes.
+SCRIPTS = {"http_server"}
+SCRIPT_ROUNDS = (1, 7)
+
 SUFFIXES = {"real_time": "real_time", "manual_time": "real_time"}
 
 
@@ -45,14 +50,21 @@ class Failure(Exception):
 
 
 def groups_of_tree():
-    return sorted(path.stem for path in (ROOT / "bench").glob("*.cc"))
+    return sorted(SCRIPTS | {path.stem for path in (ROOT / "bench").glob("*.cc")})
+
+
+def command_of(program):
+    if program.name not in SCRIPTS:
+        return [str(program)]
+    script = ROOT / "bench" / f"{program.name}.py"
+    return [sys.executable, str(script), str(program.parent.parent)]
 
 
 # ---- running ----
 
 def run_program(program, *arguments):
     """Standard output of the program, and its results if it was asked for them."""
-    command = [str(program), *arguments]
+    command = [*command_of(program), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False,
                               timeout=ROUND_SECONDS_MAX)
@@ -251,7 +263,7 @@ def parse(arguments):
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.groups) - set(groups_of_tree())
     if unknown:
-        parser.error(f"there is no bench/{min(unknown)}.cc")
+        parser.error(f"there is no group {min(unknown)}")
     return chosen
 
 
@@ -263,6 +275,8 @@ def smoke(program, pattern):
 
 def bench(chosen, group, program):
     budget, rounds = QUICK if chosen.quick else FULL
+    if group in SCRIPTS:
+        rounds = SCRIPT_ROUNDS[0 if chosen.quick else 1]
     rounds = chosen.rounds or rounds
     results = measure(program, budget, rounds, chosen.filter)
     cases = cases_of(results)
@@ -281,8 +295,9 @@ def main(arguments):
     rows = []
     for group in chosen.groups or groups_of_tree():
         program = chosen.build / "bench" / group
-        if not program.exists():
-            raise Failure(f"{program} is not built; Google Benchmark (libbenchmark-dev) is needed")
+        built = program.with_name("server_uaio") if group in SCRIPTS else program
+        if not built.exists():
+            raise Failure(f"{built} is not built; Google Benchmark (libbenchmark-dev) is needed")
         if chosen.smoke:
             smoke(program, chosen.filter)
         else:

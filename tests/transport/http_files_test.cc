@@ -87,6 +87,26 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     CHECK_THROWS_AS(http::directory(folder.path() + "/none"), std::system_error);
 }
 
+TEST_CASE_TEMPLATE("a connection stays after a file in pieces", Kernel, OnLinux, OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    serve(site, folder);
+    RawPeer peer = site.connect();
+    std::size_t wanted = 0;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        peer.send("GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(site.run_until([&] {
+            peer.read_some();
+            return site.server().requests() == i;
+        }));
+        const std::string seen = site.receive(peer, folder.large.substr(folder.large.size() - 99));
+        if (wanted == 0) wanted = seen.size();
+        CHECK(seen.size() == i * wanted);
+        CHECK(body_of(seen.substr((i - 1) * wanted)) == folder.large);
+    }
+    CHECK(site.server().connections() == 1);
+}
+
 TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);

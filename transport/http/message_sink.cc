@@ -220,7 +220,7 @@ bool MessageSink::write_end(Aio& front) noexcept {
         return end(front, {}), true;
     }
     const bool short_of = content_ == Body::length && content_left_ > 0;
-    if (!mid_message() || short_of) return end(front, Errc::invalid_argument), true;
+    if (content_ == Body::none || short_of) return end(front, Errc::invalid_argument), true;
     if (content_ != Body::chunked) {
         content_ = Body::none;
         return end(front, {}), true;

@@ -43,7 +43,14 @@ public:
     // After the last response that was written, another message may follow.
     bool keeps_alive() const noexcept { return keep_alive_; }
     // Content of a message is still to be written.
-    bool mid_message() const noexcept { return content_ != Body::none; }
+    bool mid_message() const noexcept {
+        return content_ != Body::none && !(content_ == Body::length && content_left_ == 0);
+    }
+    // Whoever wrote the content says that it was all. False if more was promised.
+    bool end_content() noexcept {
+        if (content_ == Body::until_close) content_ = Body::none;
+        return !mid_message();
+    }
     // A client waits for word whether to send its content, and got none.
     bool owes_invitation() const noexcept { return !owed_.empty() && owed_.front().expects; }
     bool busy() const noexcept { return writing_ || inviting_; }

@@ -49,6 +49,8 @@ public:
     // What was read last has turned the connection into a tunnel, or has not.
     void decide_tunnel(bool accepted) noexcept;
     bool keeps_alive() const noexcept { return keep_alive_; }
+    // Something has been received that nobody has asked for yet.
+    bool has_bytes() const noexcept { return !buffer_.empty(); }
     // A head has begun to come and is not complete.
     bool mid_head() const noexcept { return head_begun_; }
     // Nothing is left to read of the message's content.

@@ -201,6 +201,13 @@ void ServerConnection::call(Exchange& exchange) noexcept {
 
 // ---- writing
 
+// RFC 9110 6.6.1. Without memory for it, a response goes without.
+void ServerConnection::set_date(Response& response) noexcept {
+    if (!response.headers().contains("Date")) {
+        static_cast<void>(response.headers().set("Date", loop_.date()));
+    }
+}
+
 bool ServerConnection::may_stay() noexcept {
     const ServerOptions& options = loop_.options();
     const std::uint64_t limit = options.requests_per_connection;
@@ -225,10 +232,15 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
     if (current_ == &exchange) current_ = nullptr;
     exchange.state_ = Exchange::State::writing;
     ++writing_;
-    if (Session* const found = session()) found->sink().set_keep_alive(stay);
+    Session* const found = session();
+    if (found) found->sink().set_keep_alive(stay);
     exchange.aio_.set_timeout(loop_.send_timeout(exchange.response_.data().size()));
+    set_date(exchange.response_);
     connection_.write_response(exchange.response_, exchange.aio_);
-    if (stay && connection_.keeps_alive()) read_next();
+    // A request that is there already can be answered in the same turn, and its response leaves
+    // with this one. Otherwise one exchange is enough, and its memory stays warm.
+    const bool pipelined = found && found->source().has_bytes();
+    if (stay && pipelined && connection_.keeps_alive()) read_next();
 }
 
 void ServerConnection::on_written(Exchange& exchange) noexcept {
@@ -302,11 +314,12 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
         !response.headers().contains("Transfer-Encoding")) {
         static_cast<void>(response.headers().set("Transfer-Encoding", "chunked"));
     }
+    if (status >= 200) set_date(response);
     connection_.write_response(response, aio);
 }
 
 void ServerConnection::end(Exchange& exchange) noexcept {
-    if (session()->sink().mid_message()) return fail(exchange);
+    if (!session()->sink().end_content()) return fail(exchange);
     if (current_ == &exchange) current_ = nullptr;
     loop_.answered();
     release(exchange);

@@ -54,6 +54,7 @@ private:
     void on_content(Exchange& exchange) noexcept;
     void call(Exchange& exchange) noexcept;
     void on_written(Exchange& exchange) noexcept;
+    void set_date(Response& response) noexcept;
     bool may_stay() noexcept;
     void after_response() noexcept;
     void linger(Exchange& exchange) noexcept;

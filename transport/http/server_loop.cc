@@ -4,6 +4,7 @@
 
 #include "transport/http/server_connection.h"
 
+#include <ctime>
 #include <new>
 
 namespace uaio::http {
@@ -101,6 +102,15 @@ void ServerLoop::left(ServerConnection& connection) noexcept {
         accept_all();
     }
     if (draining_ && empty()) server_->loop_is_empty();
+}
+
+std::string_view ServerLoop::date() noexcept {
+    const std::int64_t now = ::time(nullptr);
+    if (now != date_second_) {
+        date_second_ = now;
+        date_ = format_date(now);
+    }
+    return {date_.data(), date_.size()};
 }
 
 void ServerLoop::drain() noexcept {

@@ -5,6 +5,7 @@
 #include <uaio/http_server.h>
 
 #include "engine/core.h"
+#include "transport/http/date.h"
 #include "transport/http/router.h"
 
 #include <atomic>
@@ -39,6 +40,9 @@ public:
     bool draining() const noexcept { return draining_; }
     bool empty() const noexcept { return connections_ == nullptr; }
 
+    // The time of day, for the Date field. A view that is valid until the next call.
+    std::string_view date() noexcept;
+
     void left(ServerConnection& connection) noexcept;
     void answered() noexcept {
         requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -67,6 +71,8 @@ private:
     Aio pause_;  // waits while no connection can be had
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};
+    std::int64_t date_second_ = -1;
+    DateText date_{};
     bool paused_ = false;
     bool draining_ = false;
     bool abandoned_ = false;  // abandon() is through
