@@ -75,6 +75,7 @@ PUBLIC_LAYER = {
     "http_headers": "http_message",
     "http_message": "http_message",
     "http_body": "http",
+    "http_client": "http",
     "http_connection": "http",
     "http_files": "http",
     "http_server": "http",

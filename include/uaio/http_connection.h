@@ -13,6 +13,7 @@
 
 namespace uaio::http {
 
+class ClientConnection;
 class ServerConnection;
 class Session;
 
@@ -95,6 +96,7 @@ public:
     Stream& stream() noexcept { return *stream_; }
 
 private:
+    friend class ClientConnection;
     friend class ServerConnection;
 
     Session* session_for(Aio& aio) noexcept;

@@ -52,5 +52,19 @@ AcceptorFactory acceptor(std::string_view path, const ListenOptions& options = {
 void connect(std::string_view path, const ConnectOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 
+// Makes such connections to one path, as http::Client asks for them. Any thread.
+class Connector final : public uaio::Connector {
+public:
+    explicit Connector(std::string_view path, const ConnectOptions& options = {})
+        : path_(path), options_(options) {}
+    void connect(Aio& aio, StreamPtr& out) override {
+        local::connect(path_, options_, aio, out);
+    }
+
+private:
+    std::string path_;
+    ConnectOptions options_;
+};
+
 }  // namespace local
 }  // namespace uaio

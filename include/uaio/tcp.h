@@ -56,5 +56,19 @@ AcceptorFactory acceptor(const Endpoint& endpoint, const ListenOptions& options 
 void connect(const Endpoint& endpoint, const ConnectOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 
+// Makes such connections to one place, as http::Client asks for them. Any thread.
+class Connector final : public uaio::Connector {
+public:
+    explicit Connector(const Endpoint& endpoint, const ConnectOptions& options = {})
+        : endpoint_(endpoint), options_(options) {}
+    void connect(Aio& aio, StreamPtr& out) override {
+        tcp::connect(endpoint_, options_, aio, out);
+    }
+
+private:
+    Endpoint endpoint_;
+    ConnectOptions options_;
+};
+
 }  // namespace tcp
 }  // namespace uaio

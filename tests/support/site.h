@@ -35,6 +35,7 @@ public:
             return listener;
         });
     }
+    const Endpoint& endpoint() const { return endpoint_; }
     RawPeer connect() { return RawPeer::connect_tcp(endpoint_); }
 
     bool run_until(const std::function<bool()>& done) {

@@ -1,31 +1,14 @@
 #include <uaio/http_server.h>
 #include <uaio/provider.h>
 
-#include "engine/core.h"
 #include "transport/http/router.h"
+#include "transport/http/run_there.h"
 #include "transport/http/server_loop.h"
 
-#include <future>
 #include <new>
 #include <utility>
 
 namespace uaio::http {
-namespace {
-
-// Runs `work` on the engine's thread and returns when it is done.
-template <class Work>
-void run_there(Engine& engine, Work work) {
-    if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) return work();
-    std::promise<void> done;
-    engine.post([&] {
-        work();
-        done.set_value();
-    });
-    done.get_future().wait();
-}
-
-}  // namespace
-
 // Whoever waits for the end. Loops and Server may go before it is told.
 struct Server::Draining {
     Engine* engine = nullptr;

@@ -1,0 +1,72 @@
+// An HTTP/1.1 client of one server: requests out, responses back, over connections that are kept
+// and used again. What nng_http_client_transact does (nng_http_client_transact(3http)), with a
+// pool, HEAD, 204, 304, interim responses and content up to the end of the stream done right.
+#pragma once
+
+#include <uaio/http_connection.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace uaio::http {
+
+class ClientCore;
+
+struct ClientOptions {
+    // What a response's head may cost.
+    Limits limits = {};
+    // Bytes of a response's content that are collected; more is Errc::no_buffer_space, and the
+    // connection is closed.
+    std::size_t content_limit = 64 << 20;
+    // For a new connection. The Aio's own deadline holds for everything together.
+    std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
+    // How long a connection is kept without a request. Servers close theirs after a while, too, and
+    // a request that meets that is only sent again if it may be.
+    std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
+    // Connections at a time; requests beyond that wait.
+    std::size_t connections = 16;
+    // Redirects that are followed, to the same host alone; 0: a redirect is the response.
+    unsigned redirects = 0;
+};
+
+struct ClientStatistics {
+    std::uint64_t connections = 0;  // made
+    std::uint64_t reuses = 0;       // requests on a connection that had carried another
+    std::uint64_t retries = 0;      // requests sent again, since a kept connection was gone
+    std::uint64_t discarded = 0;    // kept connections that the server closed or wrote to
+};
+
+class Client {
+public:
+    // `connector` must outlive it. The first transact() decides which engine it belongs to.
+    explicit Client(Connector& connector, const ClientOptions& options = {});
+    // Ends what is pending with Errc::closed. On another thread than the engine's it waits for
+    // that. Not inside a callback of another engine.
+    ~Client();
+
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    // Sends `request` and reads the response with all of its content, which `response` owns then.
+    // Both must live until the callback; the request is not changed, but for a redirect that is
+    // followed, which leaves it as it was sent last. The Aio's vector is not used, and count() is
+    // that of the response's content. Errors: what connecting, writing and reading end with;
+    // truncated if the content was cut short, with what came of it; invalid_argument for a request
+    // that must not be sent, and for an Aio of another engine. Any thread.
+    //
+    // A request that met a kept connection on its way to be closed, before a byte of a response, is
+    // sent once more if its method is idempotent (RFC 9110 9.2.2).
+    void transact(Request& request, Response& response, Aio& aio) noexcept;
+
+    // Any thread, a moment apart.
+    ClientStatistics statistics() const noexcept;
+
+private:
+    Connector& connector_;
+    const ClientOptions options_;
+    std::atomic<ClientCore*> core_{nullptr};
+};
+
+}  // namespace uaio::http

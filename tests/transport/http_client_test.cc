@@ -1,0 +1,347 @@
+// What an http::Client does with its connections, against a scripted peer and against our server.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/site.h"
+#include "tests/support/wire.h"
+
+#include <poll.h>
+
+#include <optional>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Exchange;
+using http::Request;
+using http::Response;
+
+// One request, its response, and how it ended.
+struct Asked {
+    explicit Asked(Engine& engine, std::string_view url = "http://h/")
+        : request(url), end(engine) {}
+
+    Request request;
+    Response response;
+    Operation end;
+};
+
+// A client and the far end of its connections, each a socket of the test's.
+class Lab {
+public:
+    explicit Lab(KernelKind kind, const http::ClientOptions& options = {})
+        : engine_(options_on(kind)),
+          connector_(listener_.endpoint()),
+          client_(std::in_place, connector_, options) {}
+
+    Engine& engine() { return engine_; }
+    http::Client& client() { return *client_; }
+    void drop_client() { client_.reset(); }
+    void ask(Asked& asked) { client_->transact(asked.request, asked.response, asked.end.aio); }
+
+    bool run_until(const std::function<bool()>& done) {
+        const Clock::time_point limit = Clock::now() + kPatience;
+        while (!done()) {
+            if (Clock::now() > limit) return false;
+            engine_.run_once(std::chrono::milliseconds(1));
+        }
+        return true;
+    }
+    // The next connection, when a request has come over it.
+    RawPeer accept() {
+        run_until([&] {
+            pollfd entry{listener_.fd(), POLLIN, 0};
+            return ::poll(&entry, 1, 0) == 1;
+        });
+        return RawPeer::accept_from(listener_.fd());
+    }
+    void expect(RawPeer& peer, std::string_view end) {
+        REQUIRE(run_until([&] {
+            peer.read_some();
+            return peer.received().ends_with(end);
+        }));
+    }
+    Ended answer(Asked& asked, RawPeer& peer, std::string_view response) {
+        peer.send(response);
+        REQUIRE(run_until([&] { return asked.end.done(); }));
+        return asked.end.ended();
+    }
+
+private:
+    RawListener listener_;
+    Engine engine_;
+    tcp::Connector connector_;
+    std::optional<http::Client> client_;
+};
+
+constexpr std::string_view kEnd = "\r\n\r\n";
+constexpr std::string_view kFive = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+TEST_CASE_TEMPLATE("transact: a length, chunks, HEAD, 204 and 304 with a length (X-1, X-2, S1)",
+                   Kernel, OnLinux, OnPoll) {
+    Lab lab(Kernel::kKind);
+    const struct {
+        const char* method;
+        std::string_view response;
+        std::string_view content;
+    } cases[] = {
+        {"GET", kFive, "hello"},
+        {"GET",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n"
+         "0\r\nT: v\r\n\r\n",
+         "hello world"},
+        {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", ""},
+        {"HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ""},
+        {"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", ""},
+        {"GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", ""},
+        {"GET",
+         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n"
+         "Content-Length: 0\r\n\r\n",
+         ""},
+        {"GET", "HTTP/1.1 200 OK\r\n\r\n", ""},
+    };
+    std::optional<RawPeer> peer;
+    for (const auto& one : cases) {
+        Asked asked(lab.engine());
+        REQUIRE(!asked.request.set_method(one.method));
+        lab.ask(asked);
+        if (!peer) peer.emplace(lab.accept());
+        lab.expect(*peer, kEnd);
+        if (one.response.ends_with("OK\r\n\r\n")) {  // up to the end of the stream
+            peer->send(one.response);
+            peer->shutdown_write();
+            REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+        } else {
+            static_cast<void>(lab.answer(asked, *peer, one.response));
+        }
+        CHECK(asked.end.ended() == success(one.content.size()));
+        CHECK(asked.response.data() == one.content);
+    }
+    CHECK(lab.client().statistics().connections == 1);
+    CHECK(lab.client().statistics().reuses == std::size(cases) - 1);
+}
+
+TEST_CASE_TEMPLATE("content that is cut short is not a success (X-3, S5)", Kernel, OnLinux,
+                   OnPoll) {
+    for (const std::string_view response :
+         {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"}) {
+        Lab lab(Kernel::kKind);
+        Asked asked(lab.engine());
+        lab.ask(asked);
+        RawPeer peer = lab.accept();
+        lab.expect(peer, kEnd);
+        peer.send(response);
+        peer.shutdown_write();
+        REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+        CHECK(asked.end.ended() == failure(Errc::truncated, 5));
+        CHECK(asked.response.data() == "hello");
+    }
+}
+
+TEST_CASE_TEMPLATE("a transaction that is cancelled or late ends its connection alone (X-4)",
+                   Kernel, OnLinux, OnPoll) {
+    Lab lab(Kernel::kKind);
+    Asked first(lab.engine());
+    Asked second(lab.engine());
+    lab.ask(first);
+    RawPeer one = lab.accept();
+    lab.ask(second);
+    RawPeer two = lab.accept();
+    lab.expect(one, kEnd);
+    SUBCASE("cancelled") {
+        first.end.aio.cancel();
+        REQUIRE(lab.run_until([&] { return first.end.done(); }));
+        CHECK(first.end.ended() == failure(Errc::canceled));
+    }
+    SUBCASE("late") {
+        lab.answer(second, two, kFive);
+        first.end.aio.cancel();
+        REQUIRE(lab.run_until([&] { return first.end.done(); }));
+        Asked late(lab.engine());
+        late.end.aio.set_timeout(20ms);
+        lab.ask(late);
+        REQUIRE(lab.run_until([&] { return late.end.done(); }));
+        CHECK(late.end.ended() == failure(Errc::timed_out));
+        return;
+    }
+    REQUIRE(lab.run_until([&] {
+        one.read_some();
+        return one.end() != RawPeer::End::open;
+    }));
+    CHECK(lab.answer(second, two, kFive) == success(5));
+}
+
+TEST_CASE_TEMPLATE("connecting that is refused or takes too long is the error (X-5)", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    std::optional<RawListener> listener(std::in_place);
+    tcp::Connector connector(listener->endpoint());
+    listener.reset();
+    http::Client client(connector);
+    Asked asked(engine);
+    client.transact(asked.request, asked.response, asked.end.aio);
+    CHECK(asked.end.aio.wait() == std::errc::connection_refused);
+    client.transact(asked.request, asked.response, asked.end.aio);
+    CHECK(asked.end.aio.wait() == std::errc::connection_refused);
+}
+
+TEST_CASE_TEMPLATE("a request is sent again only if a kept connection was gone, and it may be (S9)",
+                   Kernel, OnLinux, OnPoll) {
+    for (const bool idempotent : {true, false}) {
+        Lab lab(Kernel::kKind);
+        Asked first(lab.engine());
+        lab.ask(first);
+        RawPeer one = lab.accept();
+        lab.expect(one, kEnd);
+        CHECK(lab.answer(first, one, kFive) == success(5));
+        Asked again(lab.engine());
+        REQUIRE(!again.request.set_method(idempotent ? "PUT" : "POST"));
+        lab.ask(again);
+        lab.expect(one, "Content-Length: 0\r\n\r\n");
+        one.close();
+        if (!idempotent) {
+            REQUIRE(lab.run_until([&] { return again.end.done(); }));
+            CHECK(again.end.ended() == failure(Errc::end_of_stream));
+            continue;
+        }
+        RawPeer two = lab.accept();
+        lab.expect(two, "Content-Length: 0\r\n\r\n");
+        CHECK(lab.answer(again, two, kFive) == success(5));
+        CHECK(lab.client().statistics().retries == 1);
+        // Not a second time.
+        Asked third(lab.engine());
+        lab.ask(third);
+        lab.expect(two, kEnd);
+        two.close();
+        RawPeer three = lab.accept();
+        lab.expect(three, kEnd);
+        three.close();
+        REQUIRE(lab.run_until([&] { return third.end.done(); }));
+        CHECK(third.end.ended() == failure(Errc::end_of_stream));
+    }
+}
+
+TEST_CASE_TEMPLATE("a kept connection that says something unasked is discarded (S6)", Kernel,
+                   OnLinux, OnPoll) {
+    Lab lab(Kernel::kKind);
+    Asked first(lab.engine());
+    lab.ask(first);
+    RawPeer one = lab.accept();
+    lab.expect(one, kEnd);
+    SUBCASE("behind the response") {
+        CHECK(lab.answer(first, one, std::string(kFive) + "HTTP/1.1 200 OK\r\n\r\n") == success(5));
+    }
+    SUBCASE("later") {
+        CHECK(lab.answer(first, one, kFive) == success(5));
+        one.send("HTTP/1.1 200 OK\r\n\r\n");
+    }
+    SUBCASE("its end") {
+        CHECK(lab.answer(first, one, kFive) == success(5));
+        one.shutdown_write();
+    }
+    REQUIRE(lab.run_until([&] { return lab.client().statistics().discarded == 1; }));
+    Asked second(lab.engine());
+    lab.ask(second);
+    RawPeer two = lab.accept();
+    lab.expect(two, kEnd);
+    CHECK(lab.answer(second, two, kFive) == success(5));
+    CHECK(lab.client().statistics().connections == 2);
+}
+
+TEST_CASE_TEMPLATE("an early response stops the request that is still being sent (S8)", Kernel,
+                   OnLinux, OnPoll) {
+    Lab lab(Kernel::kKind);
+    Asked asked(lab.engine());
+    const std::string content = pattern(16 << 20);
+    REQUIRE(!asked.request.set_method("POST"));
+    REQUIRE(!asked.request.set_data(content));
+    lab.ask(asked);
+    RawPeer peer = lab.accept();
+    REQUIRE(lab.run_until([&] { return peer.unread() > 1000; }));
+    CHECK(lab.answer(asked, peer, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n") ==
+          success(0));
+    CHECK(asked.response.status() == 413);
+    REQUIRE(lab.run_until([&] {
+        peer.read_some();
+        return peer.end() != RawPeer::End::open;
+    }));
+    CHECK(peer.received().size() < content.size());
+}
+
+TEST_CASE_TEMPLATE("requests beyond the connections wait, and may be cancelled meanwhile", Kernel,
+                   OnLinux, OnPoll) {
+    Lab lab(Kernel::kKind, {.connections = 1});
+    Asked first(lab.engine());
+    Asked second(lab.engine());
+    Asked third(lab.engine(), "http://h/third");
+    lab.ask(first);
+    lab.ask(second);
+    lab.ask(third);
+    RawPeer peer = lab.accept();
+    lab.expect(peer, kEnd);
+    second.end.aio.cancel();
+    REQUIRE(lab.run_until([&] { return second.end.done(); }));
+    CHECK(second.end.ended() == failure(Errc::canceled));
+    CHECK(lab.answer(first, peer, kFive) == success(5));
+    lab.expect(peer, "Host: h\r\n\r\n");
+    CHECK(lab.answer(third, peer, kFive) == success(5));
+    CHECK(peer.received().find("GET /third") != std::string::npos);
+    CHECK(lab.client().statistics().connections == 1);
+}
+
+TEST_CASE_TEMPLATE("redirects are followed to the same host, as often as allowed", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("POST", "/a", http::redirect("/b", 307));
+    site.server().handle("POST", "/b", http::redirect("http://h/c", 303));
+    site.server().handle("GET", "/c", [](Exchange& exchange) { exchange.respond("there"); });
+    site.server().handle("GET", "/away", http::redirect("http://elsewhere/", 302));
+    site.server().handle("GET", "/loop", http::redirect("/loop", 302));
+    site.listen();
+    tcp::Connector connector(site.endpoint());
+    http::Client client(connector, {.redirects = 5});
+    const std::pair<const char*, std::pair<int, const char*>> cases[] = {
+        {"/a", {200, "there"}}, {"/away", {302, nullptr}}, {"/loop", {302, nullptr}}};
+    for (const auto& [target, wanted] : cases) {
+        Asked asked(site.engine());
+        if (target == std::string_view("/a")) {
+            REQUIRE(!asked.request.set_method("POST"));
+            REQUIRE(!asked.request.copy_data("x"));
+        }
+        REQUIRE(!asked.request.set_target(target));
+        client.transact(asked.request, asked.response, asked.end.aio);
+        REQUIRE(site.run_until([&] { return asked.end.done(); }));
+        CHECK(!asked.end.ended().error);
+        CHECK(asked.response.status() == wanted.first);
+        if (wanted.second) CHECK(asked.response.data() == wanted.second);
+    }
+}
+
+TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client that goes", Kernel,
+                   OnLinux, OnPoll) {
+    Lab lab(Kernel::kKind, {.content_limit = 4});
+    Asked large(lab.engine());
+    lab.ask(large);
+    RawPeer one = lab.accept();
+    lab.expect(one, kEnd);
+    CHECK(lab.answer(large, one, kFive) == failure(Errc::no_buffer_space));
+    Asked bad(lab.engine());
+    bad.request.reset();
+    lab.ask(bad);
+    RawPeer two = lab.accept();
+    REQUIRE(lab.run_until([&] { return bad.end.done(); }));
+    CHECK(bad.end.ended() == failure(Errc::invalid_argument));
+    Asked waiting(lab.engine());
+    lab.ask(waiting);
+    lab.expect(two, kEnd);
+    lab.drop_client();
+    REQUIRE(lab.run_until([&] { return waiting.end.done(); }));
+    CHECK(waiting.end.ended() == failure(Errc::closed));
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,59 @@
+#include <uaio/http_client.h>
+
+#include "transport/http/client_core.h"
+#include "transport/http/run_there.h"
+
+#include <memory>
+#include <new>
+
+namespace uaio::http {
+namespace {
+
+void finish_without_memory(Aio& aio) noexcept {
+    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
+}
+
+}  // namespace
+
+Client::Client(Connector& connector, const ClientOptions& options)
+    : connector_(connector), options_(options) {}
+
+Client::~Client() {
+    if (ClientCore* const core = core_.load(std::memory_order_acquire)) {
+        run_there(core->engine(), [core] { core->abandon(); });
+    }
+}
+
+void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
+    ClientCore* core = core_.load(std::memory_order_acquire);
+    if (!core) {
+        auto* const made = new (std::nothrow) ClientCore(aio.engine(), connector_, options_);
+        if (made && core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) {
+            core = made;
+        } else if (made) {
+            made->abandon();  // another thread was first
+        }
+    }
+    std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
+    if (!core || !transaction) {
+        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        return;
+    }
+    transaction->request = &request;
+    transaction->response = &response;
+    transaction->aio = &aio;
+    if (&core->engine() != &aio.engine()) {
+        EngineCore::submit(core->engine(), aio, &finish_without_memory, nullptr);  // as refused
+        return;
+    }
+    if (EngineCore::submit(core->engine(), aio, &ClientCore::start, core, transaction.get())) {
+        static_cast<void>(transaction.release());
+    }
+}
+
+ClientStatistics Client::statistics() const noexcept {
+    const ClientCore* const core = core_.load(std::memory_order_acquire);
+    return core ? core->statistics() : ClientStatistics{};
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,64 @@
+// One connection of a client. Between two requests a read of the next response stays under way, so
+// that a server which closes, or which sends what nobody asked for, is noticed at once. Engine's
+// thread.
+#pragma once
+
+#include "transport/http/client_core.h"
+
+#include <optional>
+
+namespace uaio::http {
+
+class ClientConnection {
+public:
+    explicit ClientConnection(ClientCore& core);
+
+    // Connects, and carries it then.
+    void connect(Transaction& transaction) noexcept;
+    // REQUIRES: rests().
+    void carry(Transaction& transaction) noexcept;
+    bool rests() const noexcept { return state_ == State::resting; }
+    // Drops what it carries, and closes.
+    void drop() noexcept;
+
+private:
+    friend class ClientCore;
+    enum class State : std::uint8_t { connecting, resting, head, content, closed };
+
+    void send() noexcept;
+    void read_head() noexcept;
+    void on_read() noexcept;
+    void on_connected(std::error_code error) noexcept;
+    void on_head(std::error_code error) noexcept;
+    void read_content() noexcept;
+    void on_content(std::error_code error) noexcept;
+    void on_written() noexcept;
+    void complete() noexcept;
+    bool redirect(Transaction& transaction) noexcept;
+    void fail(std::error_code error) noexcept;
+    void rest() noexcept;
+    void start_timing() noexcept;
+    void on_timer() noexcept;
+    void close() noexcept;
+    void let_go() noexcept;
+    bool content_is_over() noexcept;
+
+    ClientCore& core_;
+    StreamPtr stream_;
+    std::optional<Connection> connection_;
+    Response incoming_;
+    Transaction* current_ = nullptr;
+    ClientConnection* next_ = nullptr;
+    ClientConnection** previous_ = nullptr;
+    std::size_t collected_ = 0;
+    std::uint64_t carried_ = 0;  // requests
+    State state_ = State::connecting;
+    bool reading_ = false;
+    bool writing_ = false;
+    bool timing_ = false;
+    Aio reads_;
+    Aio writes_;
+    Aio timer_;  // of resting
+};
+
+}  // namespace uaio::http

@@ -1,0 +1,130 @@
+#include "transport/http/client_core.h"
+
+#include "transport/http/client_connection.h"
+
+#include <memory>
+#include <new>
+
+namespace uaio::http {
+namespace {
+
+Transaction*& transaction_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Transaction**>(EngineCore::scratch(aio).data()));
+}
+
+}  // namespace
+
+ClientCore::ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept
+    : engine_(engine), connector_(connector), options_(options) {}
+
+void ClientCore::start(Aio& aio) noexcept {
+    ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(EngineCore::argument(aio)));
+    std::error_code refused;
+    if (EngineCore::stopped(aio)) {
+        refused = Errc::canceled;
+    } else if (self.abandoned_) {
+        refused = Errc::closed;
+    } else if (EngineCore::expired(aio)) {
+        refused = Errc::timed_out;
+    }
+    if (refused) return EngineCore::of(aio).finish(aio, refused);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Transaction*(transaction.get());
+    EngineCore::of(aio).park(aio, &on_cancel);
+    transaction->response->reset();
+    self.carry(*transaction.release());
+}
+
+void ClientCore::on_cancel(Aio& aio) noexcept {
+    Transaction& transaction = *transaction_of(aio);
+    ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    if (ClientConnection* const connection = transaction.connection) {
+        self.finish(transaction, EngineCore::cancel_reason(aio));
+        return connection->drop();
+    }
+    for (Transaction** at = &self.waiting_; *at; at = &(*at)->next) {
+        if (*at != &transaction) continue;
+        *at = transaction.next;
+        if (!*at) self.waiting_end_ = at;
+        break;
+    }
+    self.finish(transaction, EngineCore::cancel_reason(aio));
+}
+
+void ClientCore::carry(Transaction& transaction) noexcept {
+    for (ClientConnection* at = connections_; at; at = at->next_) {
+        if (!at->rests()) continue;
+        counters.reuses.add();
+        return at->carry(transaction);
+    }
+    if (open_ >= options_.connections) {
+        transaction.next = nullptr;
+        *waiting_end_ = &transaction;
+        waiting_end_ = &transaction.next;
+        return;
+    }
+    auto* const connection = new (std::nothrow) ClientConnection(*this);
+    if (!connection) return finish(transaction, Errc::not_enough_memory);
+    connection->next_ = connections_;
+    connection->previous_ = &connections_;
+    if (connections_) connections_->previous_ = &connection->next_;
+    connections_ = connection;
+    ++open_;
+    counters.connections.add();
+    connection->connect(transaction);
+}
+
+void ClientCore::finish(Transaction& transaction, std::error_code error) noexcept {
+    Aio& aio = *transaction.aio;
+    EngineCore::add_count(aio, transaction.response->data().size());
+    EngineCore::of(aio).finish(aio, error);
+    delete &transaction;
+}
+
+void ClientCore::carry_waiting() noexcept {
+    Transaction* const first = waiting_;
+    if (!first) return;
+    waiting_ = first->next;
+    if (!waiting_) waiting_end_ = &waiting_;
+    carry(*first);
+}
+
+void ClientCore::rests(ClientConnection&) noexcept { carry_waiting(); }
+
+void ClientCore::left(ClientConnection& connection) noexcept {
+    *connection.previous_ = connection.next_;
+    if (connection.next_) connection.next_->previous_ = connection.previous_;
+    --open_;
+    delete &connection;
+    if (abandoned_) return let_go();
+    carry_waiting();
+}
+
+void ClientCore::abandon() noexcept {
+    while (Transaction* const first = waiting_) {
+        waiting_ = first->next;
+        finish(*first, Errc::closed);
+    }
+    waiting_end_ = &waiting_;
+    for (ClientConnection* at = connections_; at;) {
+        ClientConnection* const next = at->next_;
+        if (at->current_) finish(*at->current_, Errc::closed);
+        at->drop();
+        at = next;
+    }
+    abandoned_ = true;
+    let_go();
+}
+
+void ClientCore::let_go() noexcept {
+    if (abandoned_ && !connections_) delete this;
+}
+
+ClientStatistics ClientCore::statistics() const noexcept {
+    return {.connections = counters.connections.value(),
+            .reuses = counters.reuses.value(),
+            .retries = counters.retries.value(),
+            .discarded = counters.discarded.value()};
+}
+
+}  // namespace uaio::http

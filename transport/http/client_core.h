@@ -1,0 +1,72 @@
+// The engine's side of an http::Client: its connections, and the requests that wait for one. It
+// goes when its Client is gone and its last connection is. Engine's thread, but for what says
+// otherwise.
+#pragma once
+
+#include <uaio/http_client.h>
+
+#include "engine/core.h"
+#include "engine/statistics.h"
+
+namespace uaio::http {
+
+class ClientConnection;
+
+// One transact() on its way.
+struct Transaction {
+    Request* request = nullptr;
+    Response* response = nullptr;
+    Aio* aio = nullptr;
+    ClientConnection* connection = nullptr;  // that carries it, if one does
+    Transaction* next = nullptr;             // of those that wait
+    unsigned redirects = 0;                  // that were followed
+    bool again = false;                      // it was sent before
+};
+
+class ClientCore {
+public:
+    // Any thread.
+    ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept;
+
+    // A starter; the argument is the Transaction.
+    static void start(Aio& aio) noexcept;
+    // The Client is gone. Frees this when nothing is left.
+    void abandon() noexcept;
+
+    Engine& engine() noexcept { return engine_; }
+    Connector& connector() noexcept { return connector_; }
+    const ClientOptions& options() const noexcept { return options_; }
+    bool abandoned() const noexcept { return abandoned_; }
+
+    // Gives it to a connection, or lets it wait.
+    void carry(Transaction& transaction) noexcept;
+    void finish(Transaction& transaction, std::error_code error) noexcept;
+    // A connection has nothing to do.
+    void rests(ClientConnection& connection) noexcept;
+    void left(ClientConnection& connection) noexcept;
+
+    // Any thread.
+    ClientStatistics statistics() const noexcept;
+    struct {
+        Counter connections, reuses, retries, discarded;
+    } counters;
+
+private:
+    friend class ClientConnection;
+
+    ~ClientCore() = default;
+    static void on_cancel(Aio& aio) noexcept;
+    void carry_waiting() noexcept;
+    void let_go() noexcept;
+
+    Engine& engine_;
+    Connector& connector_;
+    const ClientOptions options_;
+    ClientConnection* connections_ = nullptr;  // all
+    std::size_t open_ = 0;
+    Transaction* waiting_ = nullptr;
+    Transaction** waiting_end_ = &waiting_;
+    bool abandoned_ = false;
+};
+
+}  // namespace uaio::http
