@@ -1,7 +1,7 @@
 // An HTTP server with a fixed answer, an echo of collected content, and a streamed response whose
 // content is made while it is sent.
 //
-//   http_server PORT    serves until it is killed; try: curl http://127.0.0.1:PORT/count
+//   http_server PORT    serves until it is killed, and says where; try its /count with curl
 //   http_server         asks itself once and ends
 #include <uaio/engine.h>
 #include <uaio/http.h>
@@ -90,5 +90,7 @@ int main(int argc, char** argv) {
         return listener;
     });
     if (argc < 2) return ask(engine, endpoint);
+    std::printf("http://%s/\n", endpoint.to_string().c_str());
+    std::fflush(stdout);
     engine.run();
 }

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""Real HTTP programs against examples/http_server, examples/http_client and uaio-serve.
+
+    tests/interop_test.py BUILD
+
+Clients, proxies and origins from Debian's packages, on loopback ports that the kernel picks. Prints
+a line a case for tests/run.py; a program that is not installed is a skip.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PATIENCE = 20
+HELLO = b"hello\n"
+COUNT = "".join(f"{i}\n" for i in range(1, 1001)).encode()
+
+
+class Lab:
+    """Programs that run until the test ends, and files for them."""
+
+    def __init__(self, build, folder, stack):
+        self.build, self.folder, self.stack = build, folder, stack
+        self.large = os.urandom(3 << 20)
+        self.upload = os.urandom(900_000)
+        site = folder / "site"
+        site.mkdir()
+        (site / "large.bin").write_bytes(self.large)
+        (site / "index.html").write_bytes(HELLO)
+        (folder / "upload.bin").write_bytes(self.upload)
+        self.site = site
+        self.echo_port = self.start([build / "examples" / "http_server", "0"], r":(\d+)/")
+        self.serve_port = self.start([build / "tools" / "uaio-serve", "--port", "0", site],
+                                     r":(\d+)/")
+        self.echo = f"http://127.0.0.1:{self.echo_port}"
+        self.serve = f"http://127.0.0.1:{self.serve_port}"
+
+    def start(self, command, port_pattern=None, port=None):
+        """Starts a program that listens; the port, which it prints or was given."""
+        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        self.stack.callback(process.wait)
+        self.stack.callback(process.kill)
+        if port_pattern:
+            port = int(re.search(port_pattern, process.stdout.readline())[1])
+        limit = time.monotonic() + PATIENCE
+        while time.monotonic() < limit:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return port
+            time.sleep(0.02)
+        raise AssertionError(f"{command[0]} does not listen on {port}")
+
+    def get(self, *arguments):
+        """What curl prints."""
+        return run("curl", "-sS", "--fail", "--max-time", str(PATIENCE), *arguments)
+
+    def client(self, port, target, times=1, *file):
+        """Content and report of examples/http_client."""
+        done = subprocess.run([str(self.build / "examples" / "http_client"), f"127.0.0.1:{port}",
+                               target, str(times), *map(str, file)], capture_output=True,
+                              timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout, done.stderr.decode()
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, check=False,
+                          timeout=60)
+    assert done.returncode == 0, (f"{command[0]} ended with {done.returncode}: "
+                                  f"{done.stderr.decode(errors='replace')[-500:]}")
+    return done.stdout
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def same(got, wanted):
+    assert got == wanted, f"{len(got)} bytes instead of {len(wanted)}, or others"
+
+
+# ---- clients against our server ----
+
+def curl_gets(lab):
+    same(lab.get(lab.echo), HELLO)
+    same(lab.get("--http1.0", lab.echo), HELLO)
+    same(lab.get(lab.echo + "/count"), COUNT)
+    same(lab.get("--http1.0", lab.echo + "/count"), COUNT)
+    same(lab.get(lab.serve + "/large.bin"), lab.large)
+    same(lab.get("-r", "1000-1999999", lab.serve + "/large.bin"), lab.large[1000:2000000])
+    head = lab.get("-I", lab.serve + "/large.bin").decode()
+    assert f"Content-Length: {len(lab.large)}" in head, head
+
+
+def curl_posts(lab):
+    data = f"@{lab.folder}/upload.bin"
+    for more in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"],
+                 ["--http1.0"]):
+        same(lab.get(*more, "--data-binary", data, lab.echo + "/echo"), lab.upload)
+
+
+def curl_keeps_connections(lab):
+    made = lab.get("-w", "%{num_connects}", "-o", "/dev/null", lab.echo + "/",
+                   "-o", "/dev/null", lab.echo + "/count", "-o", "/dev/null", lab.echo + "/")
+    same(made, b"100")
+
+
+def python_client(lab):
+    connection = http.client.HTTPConnection("127.0.0.1", lab.echo_port, timeout=PATIENCE)
+    for chunked in (False, True):
+        body = iter([lab.upload[:1000], lab.upload[1000:]]) if chunked else lab.upload
+        headers = {} if chunked else {"Content-Length": str(len(lab.upload))}
+        connection.request("POST", "/echo", body=body, headers=headers, encode_chunked=chunked)
+        same(connection.getresponse().read(), lab.upload)
+    connection.close()
+
+
+def node_client(lab):
+    script = """
+const http = require('http'), fs = require('fs'), crypto = require('crypto');
+const [, url, file] = process.argv;
+const options = {method: 'POST', agent: new http.Agent({keepAlive: true})};
+const request = http.request(url, options, response => {
+  const hash = crypto.createHash('sha256');
+  response.on('data', data => hash.update(data));
+  response.on('end', () => { console.log(hash.digest('hex')); process.exit(0); });
+});
+fs.createReadStream(file).pipe(request);
+"""
+    seen = run("node", "-e", script, lab.echo + "/echo", lab.folder / "upload.bin").decode().strip()
+    assert seen == hashlib.sha256(lab.upload).hexdigest(), seen
+
+
+def wrk_load(lab):
+    said = run("wrk", "-t1", "-c50", "-d1s", lab.echo + "/").decode()
+    assert "Socket errors" not in said and "Non-2xx" not in said and "requests in" in said, said
+
+
+def ab_load(lab):
+    said = run("ab", "-q", "-k", "-c", "8", "-n", "2000", lab.echo + "/").decode()
+    assert re.search(r"Failed requests:\s+0\n", said), said
+    assert re.search(r"Keep-Alive requests:\s+2000\n", said), said
+
+
+def h2load_load(lab):
+    said = run("h2load", "--h1", "-n", "2000", "-c", "8", lab.echo + "/").decode()
+    assert "2000 succeeded, 0 failed" in said, said
+
+
+def slowhttptest_slow_heads(lab):
+    attack = subprocess.Popen(
+        ["slowhttptest", "-c", "200", "-H", "-i", "1", "-r", "200", "-l", "4", "-u",
+         lab.serve + "/"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        for _ in range(20):
+            same(lab.get(lab.serve + "/"), HELLO)
+    finally:
+        attack.wait(timeout=60)
+
+
+# ---- proxies in front of our server ----
+
+def nginx_config(lab, port, body, version="1.1"):
+    path = lab.folder / f"nginx-{port}.conf"
+    path.write_text(f"""
+daemon off; worker_processes 1; pid {lab.folder}/nginx-{port}.pid; error_log /dev/null;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; client_max_body_size 10m;
+  client_body_temp_path {lab.folder}/n1; proxy_temp_path {lab.folder}/n2;
+  fastcgi_temp_path {lab.folder}/n3; uwsgi_temp_path {lab.folder}/n4;
+  scgi_temp_path {lab.folder}/n5;
+  upstream ours {{ server 127.0.0.1:{lab.echo_port}; keepalive 4; }}
+  server {{ listen 127.0.0.1:{port}; proxy_http_version {version};
+            proxy_set_header Connection ""; {body} }}
+}}
+""")
+    return ["nginx", "-p", lab.folder, "-c", path]
+
+
+def through(lab, port):
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(3):
+        same(lab.get(base + "/"), HELLO)
+    same(lab.get(base + "/count"), COUNT)
+    for more in ([], ["-H", "Transfer-Encoding: chunked"]):
+        same(lab.get(*more, "--data-binary", f"@{lab.folder}/upload.bin", base + "/echo"),
+             lab.upload)
+
+
+def nginx_in_front(lab):
+    for version in ("1.0", "1.1"):
+        port = free_port()
+        body = "location / { proxy_pass http://ours; proxy_request_buffering off; }"
+        through(lab, lab.start(nginx_config(lab, port, body, version), port=port))
+
+
+def haproxy_in_front(lab):
+    port = free_port()
+    path = lab.folder / "haproxy.cfg"
+    path.write_text(f"""
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 20s
+  timeout server 20s
+listen front
+  bind 127.0.0.1:{port}
+  server ours 127.0.0.1:{lab.echo_port}
+""")
+    through(lab, lab.start(["haproxy", "-db", "-f", path], port=port))
+
+
+# ---- our client against real servers ----
+
+def nginx_as_origin(lab):
+    port = free_port()
+    lab.start(nginx_config(lab, port, f"location / {{ root {lab.site}; }}"), port=port)
+    content, said = lab.client(port, "/large.bin", 3)
+    same(content, lab.large)
+    assert "200" in said and "1 connections" in said, said
+    assert lab.client(port, "/none")[1].startswith("404"), "404 expected"
+
+
+def node_as_origin(lab):
+    script = """
+const server = require('http').createServer((q, s) => q.pipe(s));
+server.listen(0, '127.0.0.1', () => console.log(':' + server.address().port + '/'));
+"""
+    port = lab.start(["node", "-e", script], r":(\d+)/")
+    content, said = lab.client(port, "/", 2, lab.folder / "upload.bin")
+    same(content, lab.upload)
+    assert "1 connections" in said, said
+
+
+def python_as_origin(lab):
+    port = free_port()
+    lab.start([sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1", "--directory",
+               lab.site], port=port)
+    content, said = lab.client(port, "/large.bin", 2)
+    same(content, lab.large)
+    assert "2 connections" in said, said  # it speaks HTTP/1.0
+
+
+def own_server(lab):
+    same(lab.client(lab.echo_port, "/echo", 3, lab.folder / "upload.bin")[0], lab.upload)
+    same(lab.client(lab.serve_port, "/large.bin", 3)[0], lab.large)
+
+
+CASES = [
+    (curl_gets, "curl"), (curl_posts, "curl"), (curl_keeps_connections, "curl"),
+    (python_client, sys.executable), (node_client, "node"), (wrk_load, "wrk"), (ab_load, "ab"),
+    (h2load_load, "h2load"), (slowhttptest_slow_heads, "slowhttptest"),
+    (nginx_in_front, "nginx"), (haproxy_in_front, "haproxy"), (nginx_as_origin, "nginx"),
+    (node_as_origin, "node"), (python_as_origin, sys.executable), (own_server, "curl"),
+]
+
+
+def main():
+    build = Path(sys.argv[1]).resolve()
+    os.environ["PATH"] += ":/usr/sbin"
+    failed = False
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        lab = Lab(build, folder, stack)
+        for case, program in CASES:
+            title = "interop: " + case.__name__.replace("_", " ")
+            if not shutil.which(program):
+                print(f"skip {title}: {program} is not installed", flush=True)
+                continue
+            try:
+                case(lab)
+                print(f"ok {title}", flush=True)
+            except Exception as error:  # whatever goes wrong is this case's alone
+                failed = True
+                print(f"not ok {title}: {' '.join(str(error).split())[:600]}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
