@@ -12,6 +12,7 @@ import hashlib
 import http.client
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,10 @@ from pathlib import Path
 PATIENCE = 20
 HELLO = b"hello\n"
 COUNT = "".join(f"{i}\n" for i in range(1, 1001)).encode()
+
+
+class Skip(Exception):
+    pass
 
 
 class Lab:
@@ -41,6 +46,7 @@ class Lab:
         self.echo_port = self.start([build / "examples" / "http_server", "0"], r":(\d+)/")
         self.serve_port = self.start([build / "tools" / "uaio-serve", "--port", "0", site],
                                      r":(\d+)/")
+        self.serve_pid = self.last_pid
         self.echo = f"http://127.0.0.1:{self.echo_port}"
         self.serve = f"http://127.0.0.1:{self.serve_port}"
 
@@ -48,6 +54,7 @@ class Lab:
         """Starts a program that listens; the port, which it prints or was given."""
         process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, text=True)
+        self.last_pid = process.pid
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
         if port_pattern:
@@ -170,6 +177,37 @@ def slowhttptest_slow_heads(lab):
         attack.wait(timeout=60)
 
 
+def idle_connections_are_small(lab):
+    program = (lab.build / "tools" / "uaio-serve").read_bytes()
+    if b"__asan_init" in program or b"__tsan_init" in program:
+        raise Skip("a sanitizer's memory is not the server's")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = min(10_000, hard - 1000)
+    request = (b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
+               b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n")
+
+    def resident():
+        status = Path(f"/proc/{lab.serve_pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    def ask():
+        peer = socket.create_connection(("127.0.0.1", lab.serve_port), PATIENCE)
+        peer.sendall(request)
+        assert peer.recv(4096).endswith(HELLO)
+        return peer
+
+    with contextlib.ExitStack() as peers:
+        for _ in range(100):
+            peers.enter_context(ask())
+        before = resident()
+        for _ in range(wanted):
+            peers.enter_context(ask())
+        each = (resident() - before) * 1024 / wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert each <= 4096, f"{each:.0f} bytes each"
+
+
 # ---- proxies in front of our server ----
 
 def nginx_config(lab, port, body, version="1.1"):
@@ -263,6 +301,7 @@ CASES = [
     (curl_gets, "curl"), (curl_posts, "curl"), (curl_keeps_connections, "curl"),
     (python_client, sys.executable), (node_client, "node"), (wrk_load, "wrk"), (ab_load, "ab"),
     (h2load_load, "h2load"), (slowhttptest_slow_heads, "slowhttptest"),
+    (idle_connections_are_small, sys.executable),
     (nginx_in_front, "nginx"), (haproxy_in_front, "haproxy"), (nginx_as_origin, "nginx"),
     (node_as_origin, "node"), (python_as_origin, sys.executable), (own_server, "curl"),
 ]
@@ -284,6 +323,8 @@ def main():
             try:
                 case(lab)
                 print(f"ok {title}", flush=True)
+            except Skip as why:
+                print(f"skip {title}: {why}", flush=True)
             except Exception as error:  # whatever goes wrong is this case's alone
                 failed = True
                 print(f"not ok {title}: {' '.join(str(error).split())[:600]}", flush=True)

@@ -5,6 +5,7 @@
 #include <uaio/tcp.h>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -123,7 +124,16 @@ std::string listen(uaio::http::Server& server, const Arguments& arguments, std::
     return "http://" + endpoint.to_string() + "/";
 }
 
+// Each connection is a descriptor; the usual limit of 1024 is for programs that use select(2).
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 int serve(const Arguments& arguments) {
+    raise_descriptor_limit();
     // Before any thread is made, so that all of them leave these signals to the descriptor.
     sigset_t signals;
     sigemptyset(&signals);

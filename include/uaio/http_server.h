@@ -111,23 +111,25 @@ public:
 
 private:
     friend class ServerConnection;
-    enum class State : std::uint8_t { idle, head, content, handled, writing, lingering };
+    friend class ServerLoop;
+    enum class State : std::uint8_t { reading, handled, writing };
 
-    explicit Exchange(ServerConnection& connection);
+    explicit Exchange(Engine& engine);
+    void reset() noexcept;
 
-    ServerConnection& connection_;
+    ServerConnection* connection_ = nullptr;
+    Exchange* next_ = nullptr;  // of those that the loop keeps
     Request request_;
     Response response_;
     std::string path_;
     std::size_t rest_ = 0;
-    std::size_t collected_ = 0;   // bytes of content
-    Clock::time_point begun_;     // when its head was there
-    Clock::time_point deadline_;  // of its content, or of lingering
-    State state_ = State::idle;
+    std::size_t collected_ = 0;  // bytes of content
+    Clock::time_point begun_;    // when its head was there
+    State state_ = State::reading;
     bool failed_ = false;   // a response could not be made and an error page took its place
     bool started_ = false;  // begin() was called
     const Route* route_ = nullptr;
-    Aio aio_;
+    Aio aio_;  // writes the response
 };
 
 // Where requests go to. Set up before Server::listen().

@@ -5,9 +5,17 @@
 
 namespace uaio::http {
 
-Exchange::Exchange(ServerConnection& connection)
-    : connection_(connection),
-      aio_(connection.loop().engine(), [this](Aio&) { connection_.on_event(*this); }) {}
+Exchange::Exchange(Engine& engine)
+    : aio_(engine, [this](Aio&) { connection_->on_written(*this); }) {}
+
+void Exchange::reset() noexcept {
+    response_.reset();
+    rest_ = collected_ = 0;
+    failed_ = started_ = false;
+    state_ = State::reading;
+    route_ = nullptr;
+    connection_ = nullptr;
+}
 
 std::string_view Exchange::query() const noexcept {
     Target target;
@@ -15,26 +23,26 @@ std::string_view Exchange::query() const noexcept {
     return target.query;
 }
 
-Engine& Exchange::engine() const noexcept { return connection_.loop().engine(); }
+Engine& Exchange::engine() const noexcept { return aio_.engine(); }
 
 std::chrono::nanoseconds Exchange::send_timeout(std::size_t bytes) const noexcept {
-    return connection_.loop().send_timeout(bytes);
+    return connection_->loop().send_timeout(bytes);
 }
 
-void Exchange::respond() noexcept { connection_.respond(*this); }
-void Exchange::respond(int status) noexcept { connection_.respond(*this, status); }
+void Exchange::respond() noexcept { connection_->respond(*this); }
+void Exchange::respond(int status) noexcept { connection_->respond(*this, status); }
 
 void Exchange::respond(std::string_view content, std::string_view type) noexcept {
     std::error_code error = response_.copy_data(content);
     if (!error) error = response_.headers().set("Content-Type", type);
-    error ? connection_.respond(*this, 500) : connection_.respond(*this);
+    error ? connection_->respond(*this, 500) : connection_->respond(*this);
 }
 
-void Exchange::begin(Aio& aio) noexcept { connection_.begin(*this, aio); }
-BodyWriter Exchange::writer() noexcept { return connection_.connection().write_body(); }
-void Exchange::end() noexcept { connection_.end(*this); }
-void Exchange::fail() noexcept { connection_.fail(*this); }
-BodyReader Exchange::reader() noexcept { return connection_.connection().read_body(); }
-Connection Exchange::hijack() noexcept { return connection_.hijack(*this); }
+void Exchange::begin(Aio& aio) noexcept { connection_->begin(*this, aio); }
+BodyWriter Exchange::writer() noexcept { return connection_->connection().write_body(); }
+void Exchange::end() noexcept { connection_->end(*this); }
+void Exchange::fail() noexcept { connection_->fail(*this); }
+BodyReader Exchange::reader() noexcept { return connection_->connection().read_body(); }
+Connection Exchange::hijack() noexcept { return connection_->hijack(*this); }
 
 }  // namespace uaio::http

@@ -31,9 +31,7 @@ bool is_streamed(const Message& message) noexcept {
 }  // namespace
 
 MessageSink::MessageSink(Session& session, Stream& stream) noexcept
-    : session_(session), stream_(stream) {
-    inner_.emplace(session.engine(), [this](Aio&) { on_written(); });
-}
+    : session_(session), stream_(stream) {}
 
 MessageSink::Note& MessageSink::note_of(Aio& aio) noexcept {
     return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
@@ -206,11 +204,11 @@ bool MessageSink::write_content(Aio& front) noexcept {
     if (content_ == Body::chunked) {
         entries[0] = entry_of(chunk_head(piece_, first_chunk_, chunk_head_));
         framing_ = entries[0].iov_len;
-        write_inner(std::span(entries.data(), used));
+        if (write_inner(std::span(entries.data(), used))) return false;
     } else {
-        write_inner(std::span(entries.data() + 1, used - 1));
+        if (write_inner(std::span(entries.data() + 1, used - 1))) return false;
     }
-    return false;
+    return end(front, Errc::not_enough_memory), true;
 }
 
 bool MessageSink::write_end(Aio& front) noexcept {
@@ -235,14 +233,19 @@ bool MessageSink::write_end(Aio& front) noexcept {
     const iovec entry = entry_of(last);
     framing_ = last.size();
     piece_ = 0;
-    write_inner(std::span(&entry, 1));
-    return false;
+    if (write_inner(std::span(&entry, 1))) return false;
+    return end(front, Errc::not_enough_memory), true;
 }
 
-void MessageSink::write_inner(std::span<const iovec> entries) noexcept {
+bool MessageSink::write_inner(std::span<const iovec> entries) noexcept {
+    if (!inner_) {
+        inner_.reset(new (std::nothrow) Aio(session_.engine(), [this](Aio&) { on_written(); }));
+        if (!inner_) return false;
+    }
     static_cast<void>(inner_->set_iov(entries));
     writing_ = true;
     stream_.write_all(*inner_);
+    return true;
 }
 
 void MessageSink::on_written() noexcept {
@@ -283,10 +286,11 @@ void MessageSink::invite_content() noexcept {
     owed_.pop();
     static_cast<void>(owed_.push(owed));
     if (!invitation_) {
-        invitation_.emplace(session_.engine(), [this](Aio&) {
+        invitation_.reset(new (std::nothrow) Aio(session_.engine(), [this](Aio&) {
             inviting_ = false;
             session_.let_go();  // may free this
-        });
+        }));
+        if (!invitation_) return;  // a client goes on by itself after a while (RFC 9110 10.1.1)
     }
     static_cast<void>(invitation_->set_iov(kContinue.data(), kContinue.size()));
     inviting_ = true;

@@ -15,7 +15,7 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 
 namespace uaio::http {
@@ -92,17 +92,18 @@ private:
                        const Following& following, bool streamed) noexcept;
     bool write_content(Aio& front) noexcept;
     bool write_end(Aio& front) noexcept;
-    void write_inner(std::span<const iovec> entries) noexcept;
+    // False without memory.
+    bool write_inner(std::span<const iovec> entries) noexcept;
     void on_written() noexcept;
     void end(Aio& front, std::error_code error) noexcept;
 
     Session& session_;
     Stream& stream_;
-    std::optional<Aio> inner_;
-    std::optional<Aio> invitation_;  // writes "100 Continue"
-    AioQueue queue_;                 // empty unless content is being written
-    Backlog<Owed> owed_;             // requests that were read and not answered yet
-    Owed last_;                      // the one answered last
+    std::unique_ptr<Aio> inner_;       // writes content in pieces, once there is some
+    std::unique_ptr<Aio> invitation_;  // writes "100 Continue", once somebody expects it
+    AioQueue queue_;                   // empty unless content is being written
+    Backlog<Owed> owed_;               // requests that were read and not answered yet
+    Owed last_;                        // the one answered last
     std::string trailer_;
     std::array<char, kChunkHeadSize> chunk_head_;
     std::size_t framing_ = 0;  // bytes of the write of inner_ that are no content

@@ -235,9 +235,11 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
 }
 
 MessageSource::Step MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
-    const auto error = MessageReader::read(head, *static_cast<Request*>(note_of(front).message));
-    if (!session_.took_request(head))
-        return begin_content(front, head.body, head.content_length, Errc::not_enough_memory);
+    auto* request = static_cast<Request*>(note_of(front).message);
+    if (!request) request = session_.message_for_head();
+    std::error_code error = Errc::not_enough_memory;
+    if (request) error = MessageReader::read(head, *request);
+    if (!session_.took_request(head)) error = Errc::not_enough_memory;
     keep_alive_ = head.keep_alive;
     return begin_content(front, head.body, head.content_length, error);
 }

@@ -15,7 +15,7 @@ namespace uaio::http {
 
 class ReceiveBuffer {
 public:
-    static constexpr std::size_t kSmall = 2048;
+    static constexpr std::size_t kSmall = 1024;
 
     std::string_view bytes() const noexcept { return {memory_.get() + begin_, end_ - begin_}; }
     bool empty() const noexcept { return begin_ == end_; }

@@ -4,8 +4,8 @@
 #include "transport/http/message_reader.h"
 #include "transport/http/target.h"
 
-#include <algorithm>
 #include <new>
+#include <utility>
 
 namespace uaio::http {
 namespace {
@@ -18,14 +18,22 @@ constexpr std::uint64_t kSkipBytes = 64 * 1024;
 constexpr std::size_t kPiece = 16 * 1024;
 
 // What a connection that lingers reads at once.
-constexpr std::size_t kDropped = 4096;
+constexpr std::size_t kRestSize = 4096;
 
 }  // namespace
 
 ServerConnection::ServerConnection(ServerLoop& loop, StreamPtr stream)
     : loop_(loop),
       connection_(std::move(stream),
-                  {.limits = loop.options().limits, .head_timeout = loop.options().head_timeout}) {}
+                  {.limits = loop.options().limits, .head_timeout = loop.options().head_timeout}),
+      read_(loop.engine(), [this](Aio&) { on_read(); }) {}
+
+void ServerConnection::start() noexcept {
+    Session* const made = connection_.session_for(read_);
+    if (!made) return close();
+    made->set_provider(&lend_request, this);
+    read_next();
+}
 
 void ServerConnection::link(ServerConnection*& head) noexcept {
     next_ = head;
@@ -47,46 +55,34 @@ bool ServerConnection::mid_head() noexcept { return session() && session()->sour
 
 // ---- reading
 
-Exchange* ServerConnection::free_exchange() noexcept {
-    for (const auto& exchange : exchanges_) {
-        if (exchange->state_ == Exchange::State::idle) return exchange.get();
-    }
-    if (exchanges_.size() > loop_.options().pipelined) return nullptr;
-    try {
-        exchanges_.push_back(std::unique_ptr<Exchange>(new Exchange(*this)));
-        return exchanges_.back().get();
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
+Request* ServerConnection::lend_request(void* self) noexcept {
+    auto& connection = *static_cast<ServerConnection*>(self);
+    connection.current_ = connection.loop_.take_exchange(connection);
+    return connection.current_ ? &connection.current_->request_ : nullptr;
 }
 
 void ServerConnection::read_next() noexcept {
-    if (current_ || last_ || closed_) return;
-    Exchange* const exchange = free_exchange();
-    if (!exchange) {
-        if (writing_ == 0) close();  // no memory; otherwise one comes back
-        return;
-    }
-    current_ = exchange;
-    exchange->state_ = Exchange::State::head;
-    exchange->aio_.set_timeout(loop_.options().idle_timeout);
-    connection_.read_request(exchange->request_, exchange->aio_);
+    if (reading_ != Reading::nothing || current_ || last_ || closed_) return;
+    if (writing_ > loop_.options().pipelined) return;  // until one of those is through
+    reading_ = Reading::head;
+    read_.set_timeout(loop_.options().idle_timeout);
+    EngineCore::submit(loop_.engine(), read_, &MessageSource::start_request, session());
 }
 
-void ServerConnection::on_event(Exchange& exchange) noexcept {
-    switch (exchange.state_) {
-        case Exchange::State::head: return on_head(exchange);
-        case Exchange::State::content: return on_content(exchange);
-        case Exchange::State::writing: return on_written(exchange);
-        case Exchange::State::lingering: return linger(exchange);
-        default: return;
+void ServerConnection::on_read() noexcept {
+    const std::error_code error = read_.result();
+    const Reading ended = std::exchange(reading_, Reading::nothing);
+    switch (ended) {
+        case Reading::head: return on_head(error);
+        case Reading::content: return on_content(error);
+        default: return on_rest(error);
     }
 }
 
-void ServerConnection::on_head(Exchange& exchange) noexcept {
+void ServerConnection::on_head(std::error_code error) noexcept {
+    if (error) return refuse(error);
+    Exchange& exchange = *current_;
     exchange.begun_ = loop_.engine().now();
-    const std::error_code error = exchange.aio_.result();
-    if (error) return refuse(exchange, error);
     ++requests_;
     if (!loop_.serves()) return fail(exchange);
     if (session()->unknown_expectation()) {
@@ -97,19 +93,26 @@ void ServerConnection::on_head(Exchange& exchange) noexcept {
 }
 
 // Nothing more can be read. What is wrong with a request is answered; an end is not.
-void ServerConnection::refuse(Exchange& exchange, std::error_code error) noexcept {
+void ServerConnection::refuse(std::error_code error) noexcept {
     last_ = true;
-    if (error.category() == http_category()) {
-        lingers_ = true;
-        return respond(exchange, status_for(error));
+    const bool begun = current_ || mid_head();
+    int status = 0;
+    if (error.category() == http_category()) status = status_for(error);
+    if (error == Errc::timed_out && begun) status = 408;
+    if (status != 0 && !current_) {
+        current_ = loop_.take_exchange(*this);
+        if (current_) {
+            current_->begun_ = loop_.engine().now();
+            current_->request_.reset();
+        }
     }
-    const bool begun = exchange.state_ == Exchange::State::content || mid_head();
-    if (error == Errc::timed_out && begun) {
+    if (status != 0 && current_ && loop_.serves()) {
         lingers_ = true;
-        return respond(exchange, 408);
+        return respond(*current_, status);
     }
-    release(exchange);
-    if (writing_ == 0) close();
+    if (current_) release(*current_);
+    if (writing_ == 0) return close();
+    let_go();
 }
 
 void ServerConnection::route(Exchange& exchange) noexcept {
@@ -159,23 +162,23 @@ void ServerConnection::collect(Exchange& exchange) noexcept {
         last_ = lingers_ = true;
         return respond(exchange, 503);
     }
-    if (exchange.state_ != Exchange::State::content) {
-        exchange.state_ = Exchange::State::content;
-        exchange.aio_.set_timeout(kNoTimeout);
-        exchange.deadline_ = loop_.engine().now() + loop_.options().content_timeout;
+    if (have == 0) {
+        read_.set_timeout(kNoTimeout);
+        deadline_ = loop_.engine().now() + loop_.options().content_timeout;
     }
-    exchange.aio_.set_deadline(exchange.deadline_);
-    static_cast<void>(exchange.aio_.set_iov(content.data() + have, wanted));
-    connection_.read_body().read_all(exchange.aio_);
+    read_.set_deadline(deadline_);
+    static_cast<void>(read_.set_iov(content.data() + have, wanted));
+    reading_ = Reading::content;
+    connection_.read_body().read_all(read_);
 }
 
-void ServerConnection::on_content(Exchange& exchange) noexcept {
-    const std::error_code error = exchange.aio_.result();
+void ServerConnection::on_content(std::error_code error) noexcept {
+    Exchange& exchange = *current_;
     std::string& content = MessageReader::content(exchange.request_);
-    exchange.collected_ += exchange.aio_.count();
+    exchange.collected_ += read_.count();
     content.resize(exchange.collected_);
     if (!loop_.serves()) return fail(exchange);
-    if (error && error != Errc::end_of_stream) return refuse(exchange, error);
+    if (error && error != Errc::end_of_stream) return refuse(error);
     if (exchange.collected_ > exchange.route_->content_limit_) {
         last_ = lingers_ = true;
         return respond(exchange, 413);
@@ -269,36 +272,31 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
         release(exchange);
         return close();
     }
-    if (last_ && lingers_ && writing_ == 0 && !current_) {
-        exchange.state_ = Exchange::State::lingering;
-        current_ = &exchange;
-        exchange.deadline_ = loop_.engine().now() + loop_.options().linger_timeout;
-        return linger(exchange);
-    }
     release(exchange);
     after_response();
 }
 
 // Reads and drops what the peer still sends, until it stops or its time is over.
-void ServerConnection::linger(Exchange& exchange) noexcept {
-    const bool first = exchange.collected_ != SIZE_MAX;
-    exchange.collected_ = SIZE_MAX;
-    if (!first && exchange.aio_.result()) {
-        current_ = nullptr;
-        release(exchange);
-        return close();
+void ServerConnection::linger() noexcept {
+    if (!rest_) {
+        rest_.reset(new (std::nothrow) char[kRestSize]);
+        if (!rest_) return close();
+        read_.set_timeout(kNoTimeout);
+        deadline_ = loop_.engine().now() + loop_.options().linger_timeout;
     }
-    exchange.path_.resize(kDropped);  // it has nothing else to hold any more
-    exchange.aio_.set_timeout(kNoTimeout);
-    exchange.aio_.set_deadline(exchange.deadline_);
-    static_cast<void>(exchange.aio_.set_iov(exchange.path_.data(), kDropped));
-    connection_.stream().read(exchange.aio_);
+    read_.set_deadline(deadline_);
+    static_cast<void>(read_.set_iov(rest_.get(), kRestSize));
+    reading_ = Reading::rest;
+    connection_.stream().read(read_);
 }
 
+void ServerConnection::on_rest(std::error_code error) noexcept { error ? close() : linger(); }
+
 void ServerConnection::after_response() noexcept {
-    if (writing_ > 0 || current_) return;
-    if (last_ || !connection_.keeps_alive()) return close();
-    read_next();
+    if (writing_ > 0 || current_ || reading_ != Reading::nothing) return let_go();
+    const bool over = last_ || !connection_.keeps_alive();
+    if (!over) return read_next();
+    lingers_ && !closed_ ? linger() : close();
 }
 
 // ---- content in pieces, and what is no HTTP
@@ -343,10 +341,9 @@ Connection ServerConnection::hijack(Exchange& exchange) noexcept {
 // ---- ends
 
 void ServerConnection::drain() noexcept {
-    const bool idle =
-        writing_ == 0 && current_ && current_->state_ == Exchange::State::head && !mid_head();
+    const bool idle = writing_ == 0 && reading_ == Reading::head && !mid_head();
     last_ = true;
-    if (idle) current_->aio_.cancel();
+    if (idle) read_.cancel();
 }
 
 void ServerConnection::abandon() noexcept {
@@ -364,15 +361,12 @@ void ServerConnection::close() noexcept {
 
 void ServerConnection::release(Exchange& exchange) noexcept {
     if (current_ == &exchange) current_ = nullptr;
-    exchange.state_ = Exchange::State::idle;
-    exchange.response_.reset();
-    exchange.collected_ = exchange.rest_ = 0;
-    exchange.failed_ = exchange.started_ = false;
-    exchange.route_ = nullptr;
+    loop_.give_back(exchange);
 }
 
 void ServerConnection::let_go() noexcept {
-    if (closed_ && !current_ && writing_ == 0 && !calling_) loop_.left(*this);  // frees this
+    const bool pending = current_ || writing_ > 0 || reading_ != Reading::nothing || calling_;
+    if (closed_ && !pending) loop_.left(*this);  // frees this
 }
 
 }  // namespace uaio::http

@@ -1,6 +1,6 @@
 // One connection of a server: reads requests, finds their handlers, and writes what those answer,
-// in order. While responses are on their way the next request is looked at, each with an Exchange
-// of its own. Engine's thread.
+// in order. Each request has an Exchange, which the loop lends when its head is there, so that a
+// connection that waits for a request holds none. Engine's thread.
 #pragma once
 
 #include <uaio/http_server.h>
@@ -9,8 +9,6 @@
 #include "transport/http/session.h"
 
 #include <memory>
-#include <string>
-#include <vector>
 
 namespace uaio::http {
 
@@ -18,7 +16,7 @@ class ServerConnection {
 public:
     ServerConnection(ServerLoop& loop, StreamPtr stream);
 
-    void start() noexcept { read_next(); }
+    void start() noexcept;
     // No request after those that have begun.
     void drain() noexcept;
     // The Server is gone: closes, and calls no handler.
@@ -34,7 +32,7 @@ public:
     Connection& connection() noexcept { return connection_; }
     ServerLoop& loop() noexcept { return loop_; }
 
-    void on_event(Exchange& exchange) noexcept;
+    void on_written(Exchange& exchange) noexcept;
 
     // The list that the loop keeps.
     void link(ServerConnection*& head) noexcept;
@@ -45,35 +43,41 @@ private:
     Session* session() noexcept { return connection_.session_.load(std::memory_order_relaxed); }
     bool content_is_over() noexcept;
     bool mid_head() noexcept;
-    Exchange* free_exchange() noexcept;
+    enum class Reading : std::uint8_t { nothing, head, content, rest };
+
+    static Request* lend_request(void* self) noexcept;
     void read_next() noexcept;
-    void on_head(Exchange& exchange) noexcept;
-    void refuse(Exchange& exchange, std::error_code error) noexcept;
+    void on_read() noexcept;
+    void on_head(std::error_code error) noexcept;
+    void refuse(std::error_code error) noexcept;
     void route(Exchange& exchange) noexcept;
     void collect(Exchange& exchange) noexcept;
-    void on_content(Exchange& exchange) noexcept;
+    void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
-    void on_written(Exchange& exchange) noexcept;
     void set_date(Response& response) noexcept;
     bool may_stay() noexcept;
     void after_response() noexcept;
-    void linger(Exchange& exchange) noexcept;
+    void linger() noexcept;
+    void on_rest(std::error_code error) noexcept;
     void close() noexcept;
     void release(Exchange& exchange) noexcept;
     void let_go() noexcept;
 
     ServerLoop& loop_;
     Connection connection_;
-    std::vector<std::unique_ptr<Exchange>> exchanges_;
     ServerConnection* next_ = nullptr;
     ServerConnection** previous_ = nullptr;
     std::uint64_t requests_ = 0;
-    std::size_t writing_ = 0;      // responses on their way
-    Exchange* current_ = nullptr;  // whose request is being read or handled
-    bool last_ = false;            // no request after this one
-    bool lingers_ = false;         // the peer may still send what nobody wants
-    bool calling_ = false;         // a handler is on the stack
+    std::size_t writing_ = 0;       // responses on their way
+    Exchange* current_ = nullptr;   // whose content is being read, or that is with a handler
+    Clock::time_point deadline_;    // of the content, or of lingering
+    std::unique_ptr<char[]> rest_;  // for what is dropped
+    Reading reading_ = Reading::nothing;
+    bool last_ = false;     // no request after this one
+    bool lingers_ = false;  // the peer may still send what nobody wants
+    bool calling_ = false;  // a handler is on the stack
     bool closed_ = false;
+    Aio read_;
 };
 
 }  // namespace uaio::http

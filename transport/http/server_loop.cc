@@ -14,6 +14,10 @@ namespace {
 // connections ends earlier.
 constexpr std::chrono::milliseconds kPause{100};
 
+// Exchanges that are kept for the next requests; each holds what its last ones needed.
+constexpr std::size_t kKeptExchanges = 256;
+constexpr std::size_t kKeptContent = 64 * 1024;
+
 void start_pause(Aio& aio) noexcept {
     provider::park(
         aio, [](Aio& over) noexcept { provider::finish(over, provider::cancel_reason(over)); });
@@ -44,7 +48,38 @@ ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& opti
     pause_.set_timeout(kPause);
 }
 
-ServerLoop::~ServerLoop() = default;
+ServerLoop::~ServerLoop() {
+    while (Exchange* const exchange = exchanges_) {
+        exchanges_ = exchange->next_;
+        delete exchange;
+    }
+}
+
+Exchange* ServerLoop::take_exchange(ServerConnection& connection) noexcept {
+    Exchange* exchange = exchanges_;
+    if (exchange) {
+        exchanges_ = exchange->next_;
+        --kept_;
+    } else {
+        exchange = new (std::nothrow) Exchange(engine_);
+        if (!exchange) return nullptr;
+    }
+    exchange->connection_ = &connection;
+    return exchange;
+}
+
+void ServerLoop::give_back(Exchange& exchange) noexcept {
+    const std::size_t content = exchange.request_.data().size() + exchange.response_.data().size();
+    exchange.reset();
+    // In the callback of its own Aio, which may destroy it.
+    if (kept_ == kKeptExchanges || content > kKeptContent) {
+        delete &exchange;
+        return;
+    }
+    exchange.next_ = exchanges_;
+    exchanges_ = &exchange;
+    ++kept_;
+}
 
 void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
     acceptors_.push_back(std::make_unique<Accepting>(*this, std::move(acceptor)));

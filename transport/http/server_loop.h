@@ -43,6 +43,12 @@ public:
     // The time of day, for the Date field. A view that is valid until the next call.
     std::string_view date() noexcept;
 
+    // An exchange for a request of this connection; null without memory. Those that were given back
+    // last come first, so that few of them are in use, and warm, however many connections there
+    // are.
+    Exchange* take_exchange(ServerConnection& connection) noexcept;
+    void give_back(Exchange& exchange) noexcept;
+
     void left(ServerConnection& connection) noexcept;
     void answered() noexcept {
         requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -68,6 +74,8 @@ private:
     const Router* router_;
     std::vector<std::unique_ptr<Accepting>> acceptors_;
     ServerConnection* connections_ = nullptr;
+    Exchange* exchanges_ = nullptr;  // not in use
+    std::size_t kept_ = 0;
     Aio pause_;  // waits while no connection can be had
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};

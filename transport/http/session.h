@@ -36,6 +36,15 @@ public:
     const Limits& limits() const noexcept { return options_.limits; }
     bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
+    // Where a request goes to whose read named none: so it needs no memory before it is there.
+    using Provide = Request* (*)(void* context) noexcept;
+    void set_provider(Provide provide, void* context) noexcept {
+        provide_ = provide;
+        provide_context_ = context;
+    }
+    // Null without memory.
+    Request* message_for_head() noexcept { return provide_(provide_context_); }
+
     // What reading tells. False without memory.
     bool took_request(const RequestHead& head) noexcept;
     void took_interim(int status) noexcept { interim_ = status; }
@@ -72,6 +81,8 @@ private:
     MessageSink sink_;
     StreamPtr stream_;  // once the Connection is gone
     Headers trailer_;
+    Provide provide_ = nullptr;
+    void* provide_context_ = nullptr;
     int interim_ = 0;
     bool unknown_expectation_ = false;
     bool released_ = false;
