@@ -1,5 +1,7 @@
-// Random lives of streams on the simulated kernel, as many as fit the time: `./dev sim`. A failure
-// prints the seed, and the same seed fails again.
+// Random lives of streams and of HTTP servers on the simulated kernel, as many as fit the time:
+// `./dev sim`. A failure prints the seed, and the same seed fails again. Each seed is a life of a
+// stream; every fourth one of HTTP as well.
+#include "tests/sim/http_run.h"
 #include "tests/sim/transfer_run.h"
 
 #include <algorithm>
@@ -46,6 +48,7 @@ struct Totals {
     std::uint64_t runs = 0;
     std::uint64_t failures = 0;
     std::uint64_t operations = 0;
+    std::uint64_t transactions = 0;  // of HTTP, that succeeded
     std::uint64_t marks[kMarkCount] = {};
 };
 
@@ -79,6 +82,13 @@ bool read(int count, char** words, Options& options) {
     return true;
 }
 
+void note(std::uint64_t seed, const std::string& wrong, Totals& totals) {
+    if (wrong.empty()) return;
+    ++totals.failures;
+    std::printf("not ok seed %llu: %s\n  again: ./dev sim --seed %llu\n", static_cast<Number>(seed),
+                wrong.c_str(), static_cast<Number>(seed));
+}
+
 void run_one(std::uint64_t seed, Totals& totals) {
     uaio::TransferRun run(seed);
     const std::string wrong = run.run();
@@ -87,14 +97,20 @@ void run_one(std::uint64_t seed, Totals& totals) {
         totals.marks[i] += run.counters().*kMarks[i].counter;
     }
     totals.operations += run.statistics().operations;
-    if (wrong.empty()) return;
-    ++totals.failures;
-    std::printf("not ok seed %llu: %s\n  again: ./dev sim --seed %llu\n", static_cast<Number>(seed),
-                wrong.c_str(), static_cast<Number>(seed));
+    note(seed, wrong, totals);
+}
+
+void run_http(std::uint64_t seed, Totals& totals) {
+    uaio::HttpRun run(seed);
+    const std::string wrong = run.run();
+    ++totals.runs;
+    totals.transactions += run.successes();
+    note(seed, wrong, totals);
 }
 
 void report(Totals& totals) {
-    std::printf("%llu operations in %llu runs\n", static_cast<Number>(totals.operations),
+    std::printf("%llu operations and %llu HTTP transactions in %llu runs\n",
+                static_cast<Number>(totals.operations), static_cast<Number>(totals.transactions),
                 static_cast<Number>(totals.runs));
     for (std::size_t i = 0; i < kMarkCount; ++i) {
         std::printf("  %-26s %llu\n", kMarks[i].name, static_cast<Number>(totals.marks[i]));
@@ -113,12 +129,14 @@ int main(int count, char** words) {
     Totals totals;
     if (options.seed != 0) {
         run_one(options.seed, totals);
+        run_http(options.seed, totals);
     } else {
         using Clock = std::chrono::steady_clock;
         const auto until = Clock::now() + std::chrono::duration<double>(options.seconds);
         for (std::uint64_t seed = options.first; Clock::now() < until && totals.failures < 10;
              ++seed) {
             run_one(seed, totals);
+            if (seed % 4 == 0) run_http(seed, totals);
         }
         report(totals);
     }

@@ -127,7 +127,7 @@ void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
     EngineCore::submit(session->engine(), aio, starter, session, argument);
 }
 
-const Headers kNoFields;
+const Headers no_fields;
 
 }  // namespace
 
@@ -144,7 +144,7 @@ void BodyReader::read_all(Aio& aio) noexcept {
     submit_to(session_, aio, &MessageSource::start_content_all);
 }
 const Headers& BodyReader::trailer() const noexcept {
-    return session_ ? session_->trailer() : kNoFields;
+    return session_ ? session_->trailer() : no_fields;
 }
 
 }  // namespace uaio::http

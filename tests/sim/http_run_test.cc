@@ -1,0 +1,24 @@
+#include "tests/sim/http_run.h"
+
+#include "tests/support/kernels.h"
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+TEST_CASE("whatever the network does, every transaction ends once with its own response") {
+    const std::uint64_t seeds = kSanitized ? 100 : 1000;
+    std::size_t successes = 0;
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        HttpRun run(seed);
+        const std::string wrong = run.run();
+        successes += run.successes();
+        INFO("seed ", seed);
+        REQUIRE_MESSAGE(wrong.empty(), wrong);
+    }
+    CHECK(successes > 3 * seeds);  // or the lives have become too short to say anything
+}
+
+}  // namespace
+}  // namespace uaio
