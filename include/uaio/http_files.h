@@ -9,7 +9,7 @@
 
 namespace uaio::http {
 
-// The same bytes for everybody.
+// The same bytes for everybody. Throws std::invalid_argument for a type that no header may hold.
 Handler fixed_content(std::string content, std::string type);
 
 // A redirect to `location`, with 301, 302, 303, 307 or 308. Throws std::invalid_argument for

@@ -314,5 +314,18 @@ TEST_CASE("writing and reading messages in use takes nothing from the heap") {
     CHECK(after == before);
 }
 
+TEST_CASE("a final response is dated, once") {
+    Response response;
+    const Answered answered{.date = "Sun, 06 Nov 1994 08:49:37 GMT"};
+    CHECK(head_of(response, answered) ==
+          "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
+    CHECK(!response.headers().set("date", "its own"));
+    CHECK(head_of(response, answered) ==
+          "HTTP/1.1 200 OK\r\ndate: its own\r\nContent-Length: 0\r\n\r\n");
+    response.reset();
+    CHECK(!response.set_status(100));
+    CHECK(head_of(response, answered) == "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 }  // namespace
 }  // namespace uaio::http

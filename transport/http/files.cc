@@ -287,12 +287,18 @@ void serve_directory(const Root& root, Exchange& exchange) {
 }  // namespace
 
 Handler fixed_content(std::string content, std::string type) {
-    return [content = std::make_shared<const std::string>(std::move(content)),
-            type = std::move(type)](Exchange& exchange) {
-        Response& response = exchange.response();
-        std::error_code error = response.set_data(*content);
-        if (!error) error = response.headers().set("Content-Type", type);
-        error ? exchange.respond(500) : exchange.respond();
+    struct Prepared {
+        std::string content;
+        Response response;
+    };
+    auto prepared = std::make_shared<Prepared>();
+    prepared->content = std::move(content);
+    std::error_code error = prepared->response.set_data(prepared->content);
+    if (!error) error = prepared->response.headers().set("Content-Type", type);
+    if (error) throw std::invalid_argument("no header can hold this type: \"" + type + "\"");
+    return [prepared = std::shared_ptr<const Prepared>(std::move(prepared))](Exchange& exchange) {
+        exchange.response() = prepared->response;
+        exchange.respond();
     };
 }
 

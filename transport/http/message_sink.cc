@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace uaio::http {
 namespace {
@@ -139,7 +140,8 @@ void MessageSink::write_response(Aio& aio, Response& response) noexcept {
     const Owed owed = owed_.empty() ? last_ : owed_.front();
     const Answered answered{.method = method_of(owed.asked),
                             .version = owed.version,
-                            .keep_alive = owed.keep_alive && keep_alive_wanted_};
+                            .keep_alive = owed.keep_alive && keep_alive_wanted_,
+                            .date = std::exchange(date_, {})};
     const bool streamed = is_streamed(response);
     Following following;
     std::string& head = response.head_;

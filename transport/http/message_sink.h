@@ -60,8 +60,10 @@ public:
         invitation_.reset();
     }
 
-    // Options of a server: whether it wants to keep connections.
+    // What a server says of the next responses: whether it wants to keep the connection.
     void set_keep_alive(bool wanted) noexcept { keep_alive_wanted_ = wanted; }
+    // The Date of the next response; not kept.
+    void set_date(std::string_view date) noexcept { date_ = date; }
 
 private:
     enum class Kind : std::uint8_t { request, response, raw, raw_all, content, finish };
@@ -116,6 +118,7 @@ private:
     bool inviting_ = false;
     bool keep_alive_ = true;
     bool keep_alive_wanted_ = true;
+    std::string_view date_;
 };
 
 }  // namespace uaio::http

@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kLength = "Content-Length";
 constexpr std::string_view kCodings = "Transfer-Encoding";
 constexpr std::string_view kConnection = "Connection";
+constexpr std::string_view kDate = "Date";
 constexpr std::string_view kLineEnd = "\r\n";
 
 std::string_view text_of(Version version) noexcept {
@@ -36,6 +37,7 @@ struct Plan {
     bool add_length = false;  // add them: the length is following.length
     bool add_codings = false;
     std::string_view add_connection;  // its value, or nothing
+    std::string_view add_date;
 };
 
 // Goes over the fields once. False if they contradict each other.
@@ -153,6 +155,8 @@ bool plan_response(const Response& response, const Answered& answered, Payload p
         frame_streamed(framing, chunks, plan);
     }
     if (response.status() == 205 && plan.following.body != Body::none) return false;
+    const bool dated = response.status() < 200 || response.headers().contains(kDate);
+    if (!dated) plan.add_date = answered.date;  // RFC 9110 6.6.1
     plan_connection(response, answered, framing, plan);
     return true;
 }
@@ -174,13 +178,15 @@ void append_fields(const Headers& headers, const Plan& plan, std::string& head) 
         head.append(kLength).append(": ").append(digits, end).append(kLineEnd);
     }
     if (plan.add_codings) head.append(kCodings).append(": chunked").append(kLineEnd);
+    if (!plan.add_date.empty())
+        head.append(kDate).append(": ").append(plan.add_date).append(kLineEnd);
     if (!plan.add_connection.empty())
         head.append(kConnection).append(": ").append(plan.add_connection).append(kLineEnd);
     head += kLineEnd;
 }
 
 // What all fields that are added take.
-constexpr std::size_t kAdded = 128;
+constexpr std::size_t kAdded = 192;
 
 template <class Append>
 std::error_code filled(std::string& out, std::size_t size, Append append) noexcept {

@@ -32,7 +32,8 @@ struct Following {
 struct Answered {
     std::string_view method = "GET";
     Version version = Version::http_1_1;
-    bool keep_alive = true;  // the client's wish and the server's
+    bool keep_alive = true;      // the client's wish and the server's
+    std::string_view date = {};  // for a Date field, if the response is final and has none
 };
 
 // Each replaces `head`, whose memory is used again, by the request or status line, the fields and

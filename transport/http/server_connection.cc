@@ -204,13 +204,6 @@ void ServerConnection::call(Exchange& exchange) noexcept {
 
 // ---- writing
 
-// RFC 9110 6.6.1. Without memory for it, a response goes without.
-void ServerConnection::set_date(Response& response) noexcept {
-    if (!response.headers().contains("Date")) {
-        static_cast<void>(response.headers().set("Date", loop_.date()));
-    }
-}
-
 bool ServerConnection::may_stay() noexcept {
     const ServerOptions& options = loop_.options();
     const std::uint64_t limit = options.requests_per_connection;
@@ -236,9 +229,11 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
     exchange.state_ = Exchange::State::writing;
     ++writing_;
     Session* const found = session();
-    if (found) found->sink().set_keep_alive(stay);
+    if (found) {
+        found->sink().set_keep_alive(stay);
+        found->sink().set_date(loop_.date());
+    }
     exchange.aio_.set_timeout(loop_.send_timeout(exchange.response_.data().size()));
-    set_date(exchange.response_);
     connection_.write_response(exchange.response_, exchange.aio_);
     // A request that is there already can be answered in the same turn, and its response leaves
     // with this one. Otherwise one exchange is enough, and its memory stays warm.
@@ -305,14 +300,14 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     exchange.started_ = true;
     const bool stay = may_stay();
     if (!stay) last_ = true;
-    if (Session* const found = session()) found->sink().set_keep_alive(stay);
+    session()->sink().set_keep_alive(stay);
+    session()->sink().set_date(loop_.date());
     Response& response = exchange.response_;
     const int status = response.status();
     if (status >= 200 && !response.has_data() && !response.headers().contains("Content-Length") &&
         !response.headers().contains("Transfer-Encoding")) {
         static_cast<void>(response.headers().set("Transfer-Encoding", "chunked"));
     }
-    if (status >= 200) set_date(response);
     connection_.write_response(response, aio);
 }
 

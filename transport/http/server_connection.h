@@ -54,7 +54,6 @@ private:
     void collect(Exchange& exchange) noexcept;
     void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
-    void set_date(Response& response) noexcept;
     bool may_stay() noexcept;
     void after_response() noexcept;
     void linger() noexcept;
