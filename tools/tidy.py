@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """clang-tidy over the library and its programs, as many files at once as there are processors.
 
-    tools/tidy.py BUILD [FILE]...
+    tools/tidy.py BUILD [--seconds N] [FILE]...
 
-A file that was clean stays clean until it, any header of the tree or the settings change: what has
-passed is remembered in BUILD/tidy/.
+With --seconds no file is begun after so long; those that were committed last come first, and what
+is left out is said. A file that was clean stays clean until it, any header of the tree or the
+settings change: what has passed is remembered in BUILD/tidy/.
 """
 
+import argparse
 import concurrent.futures
 import hashlib
 import json
@@ -15,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,15 +55,31 @@ def tidy(tool, build, path):
     return run.returncode, [finding.strip() for finding in findings if finding.strip()]
 
 
+def last_committed_first(names):
+    """By the time of the last commit that touched a file, the newest first."""
+    log = subprocess.run(["git", "-C", str(ROOT), "log", "--format=", "--name-only"],
+                         capture_output=True, text=True, check=False).stdout.split("\n")
+    place = {}
+    for number, name in enumerate(log):
+        place.setdefault(name, number)
+    return sorted(names, key=lambda name: place.get(name, -1))
+
+
 def main():
-    build = Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("build", type=Path)
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    chosen = parser.parse_args()
+    build = chosen.build.resolve()
+    until = time.monotonic() + chosen.seconds
     tool = next(filter(shutil.which, ("clang-tidy-16", "clang-tidy-19", "clang-tidy")), None)
     if tool is None:
         print("tidy: clang-tidy is not installed", file=sys.stderr)
         return 1
     names = wanted_files(build)
-    if len(sys.argv) > 2:
-        names = {name: path for name, path in names.items() if name in sys.argv[2:]}
+    if chosen.files:
+        names = {name: path for name, path in names.items() if name in chosen.files}
     headers = sorted(path for path in ROOT.rglob("*.h")
                      if not path.relative_to(ROOT).parts[0].startswith("build"))
     common = digest([ROOT / ".clang-tidy", *headers]) + tool
@@ -68,12 +87,17 @@ def main():
     passed_before.mkdir(exist_ok=True)
     stamps = {name: passed_before / hashlib.sha256((common + name + digest([path])).encode())
               .hexdigest() for name, path in names.items()}
-    todo = [name for name in names if not stamps[name].exists()]
-    failed = 0
+    todo = last_committed_first(name for name in names if not stamps[name].exists())
+    failed = left_out = 0
     told = set()  # what stands in a header is found from every file that includes it
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(lambda name: tidy(tool, build, names[name]), todo)
-        for name, (status, findings) in zip(todo, jobs):
+        def one(name):
+            return tidy(tool, build, names[name]) if time.monotonic() < until else (None, [])
+
+        for name, (status, findings) in zip(todo, pool.map(one, todo)):
+            left_out += status is None
+            if status is None:
+                continue
             if status == 0:
                 stamps[name].touch()
                 continue
@@ -82,7 +106,8 @@ def main():
                 if finding not in told:
                     print(finding, flush=True)
                 told.add(finding)
-    print(f"tidy: {len(names)} files, {len(names) - len(todo)} unchanged, {failed} with findings")
+    print(f"tidy: {len(names)} files, {len(names) - len(todo)} unchanged, {failed} with findings"
+          + (f", {left_out} not looked at: no time" if left_out else ""))
     return 1 if failed else 0
 
 

@@ -10,7 +10,7 @@
 namespace uaio::http {
 
 // The same bytes for everybody. Throws std::invalid_argument for a type that no header may hold.
-Handler fixed_content(std::string content, std::string type);
+Handler fixed_content(std::string content, const std::string& type);
 
 // A redirect to `location`, with 301, 302, 303, 307 or 308. Throws std::invalid_argument for
 // another status and for a location that no header may hold.
@@ -28,7 +28,7 @@ struct DirectoryOptions {
 // encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH). A directory without a
 // slash at its end is redirected to where it has one. Throws std::system_error if `root` is no
 // directory that can be opened.
-Handler directory(std::string root, DirectoryOptions options = {});
+Handler directory(const std::string& root, DirectoryOptions options = {});
 
 // The media type for a file of this name, "application/octet-stream" for an unknown ending.
 std::string_view media_type(std::string_view name) noexcept;

@@ -57,9 +57,7 @@ class Connector final : public uaio::Connector {
 public:
     explicit Connector(std::string_view path, const ConnectOptions& options = {})
         : path_(path), options_(options) {}
-    void connect(Aio& aio, StreamPtr& out) override {
-        local::connect(path_, options_, aio, out);
-    }
+    void connect(Aio& aio, StreamPtr& out) override { local::connect(path_, options_, aio, out); }
 
 private:
     std::string path_;

@@ -61,9 +61,7 @@ class Connector final : public uaio::Connector {
 public:
     explicit Connector(const Endpoint& endpoint, const ConnectOptions& options = {})
         : endpoint_(endpoint), options_(options) {}
-    void connect(Aio& aio, StreamPtr& out) override {
-        tcp::connect(endpoint_, options_, aio, out);
-    }
+    void connect(Aio& aio, StreamPtr& out) override { tcp::connect(endpoint_, options_, aio, out); }
 
 private:
     Endpoint endpoint_;

@@ -286,7 +286,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
 
 }  // namespace
 
-Handler fixed_content(std::string content, std::string type) {
+Handler fixed_content(std::string content, const std::string& type) {
     struct Prepared {
         std::string content;
         Response response;
@@ -331,7 +331,7 @@ Handler file(std::string path, std::string type) {
     };
 }
 
-Handler directory(std::string root, DirectoryOptions options) {
+Handler directory(const std::string& root, DirectoryOptions options) {
     OwnedFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!fd) {
         throw std::system_error(errno, std::system_category(),
