@@ -1,7 +1,10 @@
 // What handlers for files and directories answer, over real sockets and real files.
 #include "tests/support/site.h"
 
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -51,6 +54,14 @@ public:
     }
 };
 
+bool follows_links() {
+    open_how how{};
+    how.flags = O_PATH;
+    const long fd = ::syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof how);
+    if (fd >= 0) ::close(static_cast<int>(fd));
+    return fd >= 0;
+}
+
 void serve(Site& site, const Served& folder) {
     site.server().handle("", "/", http::directory(folder.path() + "/root")).tree();
     site.server().handle("", "/files", http::directory(folder.path() + "/root")).tree();
@@ -68,7 +79,8 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     CHECK(body_of(site.get("/")) == "<p>index");
     CHECK(has_line(site.get("/"), "Content-Type: text/html; charset=utf-8"));
     CHECK(body_of(site.get("/a%20b.txt")) == "0123456789");
-    CHECK(body_of(site.get("/in")) == "0123456789");
+    // Where openat2(2) is not to be had, as under valgrind 3.19, no links are followed at all.
+    if (follows_links()) CHECK(body_of(site.get("/in")) == "0123456789");
     CHECK(body_of(site.get("/one")) == "0123456789");
     CHECK(body_of(site.get("/fixed")) == "fixed");
     CHECK(body_of(site.get("/large.bin")) == folder.large);
