@@ -9,6 +9,13 @@
 
 namespace uaio {
 
+std::uint32_t Aio::first_generation() noexcept {
+    static thread_local std::uint32_t state =
+        static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&thread_token) >> 6);
+    state = state * 1664525U + 1013904223U;  // of which the upper half is the better one
+    return state >> 16;
+}
+
 Aio::~Aio() {
     EngineCore& core = EngineCore::of(*this);
     // Idle in its own callback is the ordinary end of an Aio that deletes itself.

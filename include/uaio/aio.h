@@ -57,7 +57,7 @@ class alignas(64) Aio {
 public:
     // An Aio of `engine`, which must outlive it. Without a callback the end is seen by wait() or
     // co_await.
-    explicit Aio(Engine& engine) noexcept : engine_(&engine) {}
+    explicit Aio(Engine& engine) noexcept : engine_(&engine), generation_(first_generation()) {}
 
     // As above, with `callback`, a void(Aio&) that runs on the engine's thread at the end of every
     // operation, never inside the call that submitted or cancelled it. It is kept inside the Aio
@@ -136,6 +136,8 @@ private:
         finished,  // ended; its callback has yet to run
     };
 
+    // Random, so that an Aio which lies where another one lay is not taken for it.
+    static std::uint32_t first_generation() noexcept;
     bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
     std::error_code assign(std::span<const iovec> entries) noexcept;  // set_iov(), busy or not
 
@@ -155,7 +157,7 @@ private:
     // while the engine's thread looks at it for the running one.
     std::atomic<bool> has_deadline_{false};
     bool ended_early_ = false;  // the last operation left a result or a reason to clear
-    std::atomic<std::uint32_t> generation_{0};  // of the operation: tells it from the one before
+    std::atomic<std::uint32_t> generation_;  // of the operation: tells it from the one before
     IovCursor cursor_;
     std::error_code result_;
     void (*invoke_)(void* callback, Aio&) noexcept = nullptr;

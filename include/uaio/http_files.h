@@ -21,6 +21,10 @@ Handler file(std::string path, std::string type = {});
 
 struct DirectoryOptions {
     std::string index = "index.html";  // what a directory is answered with; empty: 404
+    // A file of up to 64 KiB that was sent is kept in memory and sent again without a look at it
+    // for that long; 0: each request looks.
+    std::chrono::nanoseconds keep = std::chrono::seconds(1);
+    std::size_t keep_bytes = 16 << 20;  // of such files, on each engine
 };
 
 // The files below `root`, found by Exchange::rest(): ranges of bytes and conditional requests (RFC

@@ -104,6 +104,11 @@ public:
     // For a route that streams(): the request's content.
     BodyReader reader() noexcept;
 
+    // A place for what a handler keeps between requests, one for each engine and key, so that it
+    // needs no lock; empty at first. It lives as long as the server's part on that engine. Throws
+    // std::bad_alloc.
+    std::shared_ptr<void>& local(const void* key);
+
     // Takes the connection out of the server, which forgets it; this exchange ends. For what is no
     // HTTP, after CONNECT or an upgrade: begin() with 2xx or 101, and when its Aio has completed,
     // this. Not while begin() writes: the head is this exchange's.

@@ -4,7 +4,9 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
+#include <cstddef>
 #include <memory>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -93,6 +95,43 @@ TEST_CASE("sim engine: a path of the simulated kernel is no file") {
         CHECK_FALSE(aio.wait());
     }
     CHECK(kernel.open_descriptors() == 0);
+}
+
+// Found by `./dev sim`: an operation ended by itself while its cancel was on the way, its Aio was
+// freed, and the next one lay in the same memory and had begun as many operations.
+TEST_CASE("sim engine: a late cancel does not meet another Aio in the same memory") {
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        SimKernel kernel(seed,
+                         {.late_cancel = 500, .reorder = 500, .latency_max = milliseconds(3)});
+        Engine engine(kernel);
+        tcp::Listener listener(engine, Endpoint::loopback(0));
+        SimPeer& peer = kernel.connect_peer(listener.local().port());
+        StreamPtr stream;
+        Aio accepting(engine);
+        listener.accept(accepting, stream);
+        REQUIRE_FALSE(accepting.wait());
+        alignas(Aio) std::byte memory[sizeof(Aio)];
+        char byte = 0;
+        for (int round = 0; round < 10; ++round) {
+            Aio* aio = new (memory) Aio(engine);
+            REQUIRE_FALSE(aio->set_iov(&byte, 1));
+            stream->read(*aio);
+            engine.run_once(milliseconds(0));
+            peer.send("x");
+            aio->cancel();
+            while (aio->busy())
+                engine.run_once(milliseconds(1));
+            const bool read = !aio->result();
+            aio->~Aio();
+            aio = new (memory) Aio(engine);
+            REQUIRE_FALSE(aio->set_iov(&byte, 1));
+            if (read) peer.send("x");
+            stream->read(*aio);
+            INFO("seed ", seed, ", round ", round);
+            CHECK_FALSE(aio->wait());
+            aio->~Aio();
+        }
+    }
 }
 
 }  // namespace

@@ -17,6 +17,8 @@
 namespace uaio {
 namespace {
 
+using namespace std::chrono_literals;
+
 // A folder with some files, removed with the test.
 class Folder {
 public:
@@ -97,6 +99,32 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     CHECK(status_of(site.ask("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
                              "Content-Length: 0\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed");
     CHECK_THROWS_AS(http::directory(folder.path() + "/none"), std::system_error);
+}
+
+TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again", Kernel, OnLinux,
+                   OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    const std::string root = folder.path() + "/root";
+    site.server().handle("GET", "/long", http::directory(root, {.keep = 1h})).tree();
+    site.server().handle("GET", "/short", http::directory(root, {.keep = 1ms})).tree();
+    site.server().handle("GET", "/never", http::directory(root, {.keep = 0s})).tree();
+    site.server()
+        .handle("GET", "/little", http::directory(root, {.keep = 1h, .keep_bytes = 1}))
+        .tree();
+    site.listen();
+    for (const char* tree : {"/long", "/short", "/never", "/little"}) {
+        CHECK(body_of(site.get(tree + std::string("/a%20b.txt"))) == "0123456789");
+    }
+    folder.write("root/a b.txt", "changed, longer");
+    folder.write("root/other.txt", "other");
+    CHECK(body_of(site.get("/long/a%20b.txt")) == "0123456789");
+    CHECK(body_of(site.get("/long/a%20b.txt", "Range: bytes=2-4\r\n")) == "234");
+    CHECK(body_of(site.get("/never/a%20b.txt")) == "changed, longer");
+    CHECK(body_of(site.get("/little/other.txt")) == "other");  // there is room for one only
+    CHECK(body_of(site.get("/little/a%20b.txt")) == "changed, longer");
+    REQUIRE(
+        site.run_until([&] { return body_of(site.get("/short/a%20b.txt")) == "changed, longer"; }));
 }
 
 TEST_CASE_TEMPLATE("a connection stays after a file in pieces", Kernel, OnLinux, OnPoll) {

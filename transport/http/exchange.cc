@@ -29,6 +29,8 @@ std::chrono::nanoseconds Exchange::send_timeout(std::size_t bytes) const noexcep
     return connection_->loop().send_timeout(bytes);
 }
 
+std::shared_ptr<void>& Exchange::local(const void* key) { return connection_->loop().local(key); }
+
 void Exchange::respond() noexcept { connection_->respond(*this); }
 void Exchange::respond(int status) noexcept { connection_->respond(*this, status); }
 

@@ -1,20 +1,19 @@
 #include <uaio/http_files.h>
 
+#include "transport/http/file_access.h"
 #include "transport/http/file_content.h"
 #include "transport/http/message_reader.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 namespace uaio::http {
@@ -26,59 +25,6 @@ namespace {
 // that is.)
 constexpr std::size_t kReadSize = 64 * 1024;
 constexpr std::size_t kWindow = 4 << 20;
-
-class OwnedFd {
-public:
-    explicit OwnedFd(int fd = -1) noexcept : fd_(fd) {}
-    ~OwnedFd() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    OwnedFd& operator=(OwnedFd&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    int get() const noexcept { return fd_; }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-
-private:
-    int fd_;
-};
-
-// O_NONBLOCK: a FIFO must not hold the engine until somebody writes to it.
-constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-
-// For kernels and containers without openat2(2): one directory at a time, and no symbolic links at
-// all, since where they lead could change while one looks.
-OwnedFd walk_beneath(int root, const std::string& path) {
-    OwnedFd at;
-    int from = root;
-    std::size_t begin = 0;
-    while (true) {
-        const std::size_t slash = path.find('/', begin);
-        const bool last = slash == std::string::npos;
-        const std::string name = path.substr(begin, last ? slash : slash - begin);
-        const int flags = last ? kOpenFlags : O_PATH | O_DIRECTORY | O_CLOEXEC;
-        OwnedFd next(::openat(from, name.empty() ? "." : name.c_str(), flags | O_NOFOLLOW));
-        if (last || !next) return next;
-        at = std::move(next);
-        from = at.get();
-        begin = slash + 1;
-    }
-}
-
-// Opens a path without ".." below a directory; errno says why not.
-OwnedFd open_beneath(int root, const std::string& path) {
-    open_how how{};
-    how.flags = kOpenFlags;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    long fd = -1;
-    do {
-        fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
-    } while (fd < 0 && (errno == EINTR || errno == EAGAIN));  // EAGAIN: something was renamed
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) return walk_beneath(root, path);
-    return OwnedFd(static_cast<int>(fd));
-}
 
 int status_of_errno(int error) noexcept {
     switch (error) {
@@ -96,52 +42,6 @@ int status_of_errno(int error) noexcept {
         default: return 500;
     }
 }
-
-// As much as there is, up to `size`; -1 and errno.
-ssize_t read_at(int fd, char* out, std::size_t size, std::uint64_t offset) noexcept {
-    std::size_t done = 0;
-    while (done < size) {
-        const ssize_t part =
-            ::pread(fd, out + done, size - done, static_cast<off_t>(offset + done));
-        if (part < 0 && errno == EINTR) continue;
-        if (part < 0) return -1;
-        if (part == 0) break;
-        done += static_cast<std::size_t>(part);
-    }
-    return static_cast<ssize_t>(done);
-}
-
-// A part of a file in memory. It is only given to the kernel, so that a file which is cut short
-// meanwhile makes a write fail (EFAULT), and no signal.
-class Mapping {
-public:
-    Mapping() = default;
-    ~Mapping() { drop(); }
-    Mapping(const Mapping&) = delete;
-    Mapping& operator=(const Mapping&) = delete;
-
-    // Where the byte at `offset` lies; null without memory, with errno.
-    const char* map(int fd, std::uint64_t offset, std::size_t size) noexcept {
-        drop();
-        const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-        const auto before = static_cast<std::size_t>(offset % page);
-        void* const at = ::mmap(nullptr, before + size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd,
-                                static_cast<off_t>(offset - before));
-        if (at == MAP_FAILED) return nullptr;
-        at_ = at;
-        size_ = before + size;
-        return static_cast<const char*>(at) + before;
-    }
-
-private:
-    void drop() noexcept {
-        if (at_) ::munmap(at_, size_);
-        at_ = nullptr;
-    }
-
-    void* at_ = nullptr;
-    std::size_t size_ = 0;
-};
 
 // Sends a large file window by window; frees itself.
 class FileSender {
@@ -186,36 +86,118 @@ void set_length(Response& response, std::uint64_t size) {
     if (response.headers().set("Content-Length", std::to_string(size))) throw std::bad_alloc();
 }
 
-void send_file(Exchange& exchange, OwnedFd file, const struct stat& state, std::string_view type) {
+FileState state_of(const struct stat& state) noexcept {
+    return {.size = static_cast<std::uint64_t>(state.st_size),
+            .modified = state.st_mtim.tv_sec,
+            .modified_ns = static_cast<std::uint32_t>(state.st_mtim.tv_nsec)};
+}
+
+// Decides what of a file is sent. False if that was no content, and the exchange has ended.
+bool choose(Exchange& exchange, const FileState& state, std::string_view type, FilePart& part) {
     Response& response = exchange.response();
-    FilePart part;
-    const FileState known{.size = static_cast<std::uint64_t>(state.st_size),
-                          .modified = state.st_mtim.tv_sec,
-                          .modified_ns = static_cast<std::uint32_t>(state.st_mtim.tv_nsec)};
-    if (choose_part(exchange.request(), known, response, part)) throw std::bad_alloc();
-    if (part.status == 412 || part.status == 416) return exchange.respond(part.status);
+    if (choose_part(exchange.request(), state, response, part)) throw std::bad_alloc();
+    if (part.status == 412 || part.status == 416) return exchange.respond(part.status), false;
     if (response.set_status(part.status)) throw std::bad_alloc();
-    if (part.status == 304) return exchange.respond();
+    if (part.status == 304) return exchange.respond(), false;
     if (response.headers().set("Content-Type", type)) throw std::bad_alloc();
-    const bool head = exchange.request().method() == "HEAD";
-    if (head) {
-        set_length(response, part.size);
-        return exchange.respond();
-    }
+    if (exchange.request().method() != "HEAD") return true;
+    set_length(response, part.size);
+    exchange.respond();
+    return false;
+}
+
+// Makes these bytes of a file the content. False if they are not there.
+bool read_content(int fd, std::uint64_t offset, std::size_t size, Response& response) {
+    std::string& content = MessageReader::content(response);
+    content.resize(size);
+    if (read_at(fd, content.data(), size, offset) != static_cast<ssize_t>(size)) return false;
+    set_length(response, size);
+    return true;
+}
+
+void send_file(Exchange& exchange, OwnedFd file, const FileState& state, std::string_view type) {
+    FilePart part;
+    if (!choose(exchange, state, type, part)) return;
+    Response& response = exchange.response();
     if (part.size > kReadSize) {
         auto sender = std::make_unique<FileSender>(exchange, std::move(file), part);
         set_length(response, part.size);
         return sender.release()->start();
     }
-    std::string& content = MessageReader::content(response);
-    const auto size = static_cast<std::size_t>(part.size);
-    content.resize(size);
-    const ssize_t got = read_at(file.get(), content.data(), size, part.offset);
-    if (got != static_cast<ssize_t>(size)) {
-        response.clear_data();
-        return exchange.respond(500);
+    if (read_content(file.get(), part.offset, static_cast<std::size_t>(part.size), response)) {
+        return exchange.respond();
     }
-    set_length(response, size);
+    response.clear_data();
+    exchange.respond(500);
+}
+
+// A small file that was sent a moment ago, as the response that sends it whole.
+struct KeptFile {
+    FileState state;
+    Response response;
+    Clock::time_point until;
+};
+
+class KeptFiles {
+public:
+    // Null if it is not there, or no longer.
+    const KeptFile* find(std::string_view path, Clock::time_point now) const {
+        const auto found = files_.find(path);
+        return found != files_.end() && now < found->second.until ? &found->second : nullptr;
+    }
+
+    // Null if it could not be read whole.
+    const KeptFile* keep(const std::string& path, int fd, const FileState& state,
+                         Clock::time_point until, std::size_t limit) {
+        const std::size_t size = path.size() + state.size + sizeof(KeptFile);
+        if (bytes_ + size > limit) {
+            files_.clear();
+            bytes_ = 0;
+        }
+        KeptFile& file = files_[path];
+        file = {.state = state, .response = {}, .until = until};
+        bytes_ += size;  // once more for one that was there; too much is soon forgotten
+        FilePart whole;
+        const bool complete =
+            !choose_part(Request(), state, file.response, whole) &&
+            !file.response.headers().set("Content-Type", media_type(path)) &&
+            read_content(fd, 0, static_cast<std::size_t>(state.size), file.response);
+        if (complete) return &file;
+        files_.erase(path);
+        return nullptr;
+    }
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>()(text);
+        }
+    };
+    std::unordered_map<std::string, KeptFile, Hash, std::equal_to<>> files_;
+    std::size_t bytes_ = 0;
+};
+
+// True if a field may ask for less than all of it.
+bool is_particular(const Request& request) noexcept {
+    for (const auto [name, value] : request.headers()) {
+        const char first = static_cast<char>(name.front() | 0x20);
+        if (first == 'i' || first == 'r') return true;  // If-..., Range
+    }
+    return false;
+}
+
+void send_kept(Exchange& exchange, const KeptFile& file) {
+    if (!is_particular(exchange.request())) {
+        exchange.response() = file.response;
+        return exchange.respond();
+    }
+    FilePart part;
+    const auto type = file.response.headers().get("Content-Type");
+    if (!choose(exchange, file.state, type.value_or(""), part)) return;
+    const std::string_view content = file.response.data().substr(
+        static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size));
+    if (exchange.response().copy_data(content)) throw std::bad_alloc();
     exchange.respond();
 }
 
@@ -274,13 +256,28 @@ void serve_directory(const Root& root, Exchange& exchange) {
     if (exchange.rest().empty() && exchange.path().back() != '/') {
         return redirect_to(exchange, encoded(exchange.path()) + "/", 301);
     }
+    const bool keeps = root.options.keep.count() > 0;
+    const Clock::time_point now = keeps ? exchange.engine().now() : Clock::time_point();
+    KeptFiles* kept = nullptr;
+    if (keeps) {
+        std::shared_ptr<void>& place = exchange.local(&root);
+        if (!place) place = std::make_shared<KeptFiles>();
+        kept = static_cast<KeptFiles*>(place.get());
+        if (const KeptFile* file = kept->find(path, now)) return send_kept(exchange, *file);
+    }
     OwnedFd file = open_beneath(root.fd.get(), path);
-    struct stat state {};
-    if (!file || ::fstat(file.get(), &state) != 0) return exchange.respond(status_of_errno(errno));
-    if (S_ISDIR(state.st_mode) && !names_directory) {
+    struct stat known {};
+    if (!file || ::fstat(file.get(), &known) != 0) return exchange.respond(status_of_errno(errno));
+    if (S_ISDIR(known.st_mode) && !names_directory) {
         return redirect_to(exchange, encoded(exchange.path()) + "/", 301);
     }
-    if (!S_ISREG(state.st_mode)) return exchange.respond(404);
+    if (!S_ISREG(known.st_mode)) return exchange.respond(404);
+    const FileState state = state_of(known);
+    if (kept && state.size <= kReadSize) {
+        const auto until = now + root.options.keep;
+        const KeptFile* small = kept->keep(path, file.get(), state, until, root.options.keep_bytes);
+        if (small) return send_kept(exchange, *small);
+    }
     send_file(exchange, std::move(file), state, media_type(path));
 }
 
@@ -327,7 +324,7 @@ Handler file(std::string path, std::string type) {
             return exchange.respond(status_of_errno(errno));
         }
         if (!S_ISREG(state.st_mode)) return exchange.respond(404);
-        send_file(exchange, std::move(file), state, type);
+        send_file(exchange, std::move(file), state_of(state), type);
     };
 }
 

@@ -139,6 +139,8 @@ void ServerLoop::left(ServerConnection& connection) noexcept {
     if (draining_ && empty()) server_->loop_is_empty();
 }
 
+std::shared_ptr<void>& ServerLoop::local(const void* key) { return locals_[key]; }
+
 std::string_view ServerLoop::date() noexcept {
     const std::int64_t now = ::time(nullptr);
     if (now != date_second_) {

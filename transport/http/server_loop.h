@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 namespace uaio::http {
@@ -49,6 +50,9 @@ public:
     Exchange* take_exchange(ServerConnection& connection) noexcept;
     void give_back(Exchange& exchange) noexcept;
 
+    // See Exchange::local().
+    std::shared_ptr<void>& local(const void* key);
+
     void left(ServerConnection& connection) noexcept;
     void answered() noexcept {
         requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -76,6 +80,7 @@ private:
     ServerConnection* connections_ = nullptr;
     Exchange* exchanges_ = nullptr;  // not in use
     std::size_t kept_ = 0;
+    std::unordered_map<const void*, std::shared_ptr<void>> locals_;
     Aio pause_;  // waits while no connection can be had
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};

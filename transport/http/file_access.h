@@ -1,0 +1,62 @@
+// Files for handlers: opened below a root that no name leads out of, read, and mapped. Any thread.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace uaio::http {
+
+class OwnedFd {
+public:
+    explicit OwnedFd(int fd = -1) noexcept : fd_(fd) {}
+    ~OwnedFd() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    OwnedFd& operator=(OwnedFd&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    int get() const noexcept { return fd_; }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+
+private:
+    int fd_;
+};
+
+// O_NONBLOCK: a FIFO must not hold the engine until somebody writes to it.
+inline constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+// Opens a path without ".." below a directory; errno says why not. Symbolic links are followed
+// inside of the root, or, where openat2(2) is not to be had, not at all.
+OwnedFd open_beneath(int root, const std::string& path);
+
+// As much as there is, up to `size`; -1 and errno.
+ssize_t read_at(int fd, char* out, std::size_t size, std::uint64_t offset) noexcept;
+
+// A part of a file in memory. It is only given to the kernel, so that a file which is cut short
+// meanwhile makes a write fail (EFAULT), and no signal.
+class Mapping {
+public:
+    Mapping() = default;
+    ~Mapping() { drop(); }
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+
+    // Where the byte at `offset` lies; null without memory, with errno.
+    const char* map(int fd, std::uint64_t offset, std::size_t size) noexcept;
+
+private:
+    void drop() noexcept;
+
+    void* at_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace uaio::http
