@@ -3,6 +3,7 @@
 #include "engine/kernel/sim_inside.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -101,6 +102,14 @@ int SimMachine::get_option(int fd, int level, int name, void* value, socklen_t* 
     if (stored != found->options.end()) {
         *size = std::min(*size, static_cast<socklen_t>(stored->second.size()));
         std::memcpy(value, stored->second.data(), *size);
+        return 0;
+    }
+    if (level == IPPROTO_TCP && name == TCP_INFO) {
+        tcp_info info{};
+        const bool gone = found->state == SimSocket::State::reset;
+        info.tcpi_state = gone ? TCP_CLOSE : TCP_ESTABLISHED;
+        *size = std::min<socklen_t>(*size, sizeof info);
+        std::memcpy(value, &info, *size);
         return 0;
     }
     int own = 0;

@@ -34,7 +34,7 @@ inline const std::string kInnerReuse =
     "nng's defect: it submits its inner operation while that is still in flight";
 
 inline const std::string kLostRace =
-    "nng's defect: where its send ended just before, it reports the expiry and stays open";
+    "nng's defect: where its send ended just before, it reports the request to end and stays open";
 
 // The connection can still be written to.
 inline std::vector<Expectation> usable(std::vector<Expectation> row) {

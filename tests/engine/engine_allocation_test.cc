@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
         wire.connection().read_all(read);
         well &= ::send(wire.peer().fd(), "0123456789", 10, 0) == 10;
         well &= !write.wait() && !small.wait() && !some.wait() && !read.wait();
-        swallow(wire.peer());
+        swallow(wire.peer().socket());
     });
     CHECK(well);
     CHECK(count == 0);
@@ -86,7 +86,7 @@ TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel,
         wire.connection().write_all(write);
         while (write.busy()) {
             wire.engine().run_once(1ms);
-            swallow(wire.peer());
+            swallow(wire.peer().socket());
         }
         well &= !write.result();
     });

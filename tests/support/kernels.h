@@ -16,6 +16,10 @@ struct OnLinux {
 struct OnPoll {
     static constexpr KernelKind kKind = KernelKind::poll;
 };
+// For a Wire alone: a simulated kernel and its peer.
+struct OnSim {
+    static constexpr auto kKind = static_cast<KernelKind>(100);
+};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kSanitized = true;
@@ -43,3 +47,4 @@ void report_skip(const char* why);
 
 TYPE_TO_STRING_AS("linux", uaio::OnLinux);
 TYPE_TO_STRING_AS("poll", uaio::OnPoll);
+TYPE_TO_STRING_AS("sim", uaio::OnSim);

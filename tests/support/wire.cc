@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <memory>
 #include <ostream>
 
 namespace uaio {
@@ -22,22 +23,51 @@ std::ostream& operator<<(std::ostream& out, const Ended& ended) {
                << ended.count << " bytes";
 }
 
-Wire::Wire(KernelKind kind, const WireOptions& options)
-    : engine_(options_on(kind, options.engine)) {
+Wire::Wire(KernelKind kind, const WireOptions& options) {
+    kind == OnSim::kKind ? connect_simulated(options) : connect_real(kind, options);
+}
+
+void Wire::connect_simulated(const WireOptions& options) {
+    kernel_.emplace(1);
+    engine_.emplace(*kernel_, options.engine);
+    StreamPtr accepted;
+    Operation accept(*engine_);
+    std::unique_ptr<Acceptor> listener;
+    SimPeer* peer = nullptr;
+    if (options.unix_socket) {
+        listener = std::make_unique<local::Listener>(
+            *engine_, fresh_abstract_name(), local::ListenOptions{.stream = options.stream});
+        peer = &kernel_->connect_peer(static_cast<local::Listener&>(*listener).path());
+    } else {
+        tcp::ListenOptions listen;
+        listen.stream = options.stream;
+        auto tcp = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0), listen);
+        peer = &kernel_->connect_peer(tcp->local().port());
+        listener = std::move(tcp);
+    }
+    listener->accept(accept.aio, accepted);
+    REQUIRE(run_until_done(accept));
+    REQUIRE(accept.ended() == success(0));
+    peer_.emplace(*kernel_, *peer);
+    connection_.emplace(std::move(accepted), options.http);
+}
+
+void Wire::connect_real(KernelKind kind, const WireOptions& options) {
+    engine_.emplace(options_on(kind, options.engine));
     StreamOptions stream = options.stream;
     if (!options.large_buffers) stream.send_buffer = kSmallSendBuffer;
     const int receive_buffer = options.large_buffers ? 0 : kSmallReceiveBuffer;
     StreamPtr accepted;
-    Operation accept(engine_);
+    Operation accept(*engine_);
     if (options.unix_socket) {
-        local::Listener listener(engine_, fresh_abstract_name(), {.stream = stream});
+        local::Listener listener(*engine_, fresh_abstract_name(), {.stream = stream});
         listener.accept(accept.aio, accepted);
         peer_.emplace(RawPeer::connect_local(listener.path()));
         REQUIRE(run_until_done(accept));
     } else {
         tcp::ListenOptions listen;
         listen.stream = stream;
-        tcp::Listener listener(engine_, Endpoint::loopback(0), listen);
+        tcp::Listener listener(*engine_, Endpoint::loopback(0), listen);
         listener.accept(accept.aio, accepted);
         peer_.emplace(RawPeer::connect_tcp(listener.local(), receive_buffer));
         REQUIRE(run_until_done(accept));
@@ -50,40 +80,47 @@ bool Wire::run_until(const std::function<bool()>& done) {
     const Clock::time_point limit = Clock::now() + kPatience;
     while (!done()) {
         if (Clock::now() > limit) return false;
-        engine_.run_once(kTurn);
+        engine_->run_once(kTurn);
     }
     return true;
 }
 
 bool Wire::run_until_blocked() {
-    return run_until([this] {
-        pollfd entry{connection_->stream().native_handle(), POLLOUT, 0};
-        return peer_->unread() > 0 && ::poll(&entry, 1, 0) == 0;
-    });
+    return run_until([this] { return peer_->unread() > 0 && blocked(); });
+}
+
+bool Wire::blocked() {
+    if (kernel_) {  // what can still arrive does so within a turn
+        const std::size_t before = peer_->unread();
+        run_some();
+        return peer_->unread() == before;
+    }
+    pollfd entry{connection_->stream().native_handle(), POLLOUT, 0};
+    return ::poll(&entry, 1, 0) == 0;
 }
 
 void Wire::run_some() {
     for (int turn = 0; turn < 10; ++turn)
-        engine_.run_once(kTurn);
+        engine_->run_once(kTurn);
 }
 
 const std::string& Wire::receive(std::size_t total) {
     const Clock::time_point limit = Clock::now() + kPatience;
-    while (peer_->received().size() < total && peer_->end() == RawPeer::End::open) {
+    while (peer_->received().size() < total && peer_->end() == FarEnd::End::open) {
         const bool moved = peer_->read_some(total - peer_->received().size()) > 0;
-        engine_.run_once(moved ? std::chrono::nanoseconds::zero() : kTurn);
+        engine_->run_once(moved ? std::chrono::nanoseconds::zero() : kTurn);
         REQUIRE(Clock::now() < limit);
     }
     return peer_->received();
 }
 
 Ended Wire::follow_up() {
-    Operation write(engine_, "tail");
+    Operation write(*engine_, "tail");
     connection_->write_all(write.aio);
     const Clock::time_point limit = Clock::now() + kPatience;
     while (!write.done()) {
         peer_->read_some();
-        engine_.run_once(kTurn);
+        engine_->run_once(kTurn);
         REQUIRE(Clock::now() < limit);
     }
     return write.ended();

@@ -1,13 +1,13 @@
 // A connection to try things on: an engine that this thread runs, an http::Connection on it, and a
-// RawPeer at the far end, joined by real sockets on loopback. Buffers are small unless asked
-// otherwise, so that kBlocking bytes never fit. For one thread.
+// peer at the far end, joined by real sockets on loopback, or by those of a simulated kernel.
+// Buffers are small unless asked otherwise, so that kBlocking bytes never fit. For one thread.
 #pragma once
 
 #include <uaio/engine.h>
 #include <uaio/http.h>
 
+#include "tests/support/far_end.h"
 #include "tests/support/kernels.h"
-#include "tests/support/raw_peer.h"
 
 #include <atomic>
 #include <functional>
@@ -85,9 +85,9 @@ public:
 
     explicit Wire(KernelKind kind, const WireOptions& options = {});
 
-    Engine& engine() noexcept { return engine_; }
+    Engine& engine() noexcept { return *engine_; }
     http::Connection& connection() noexcept { return *connection_; }
-    RawPeer& peer() noexcept { return *peer_; }
+    FarEnd& peer() noexcept { return *peer_; }
     void drop_connection() { connection_.reset(); }
 
     // Runs the engine until `done`; false when kPatience is over.
@@ -109,9 +109,14 @@ public:
     Ended follow_up();
 
 private:
-    Engine engine_;
+    void connect_simulated(const WireOptions& options);
+    void connect_real(KernelKind kind, const WireOptions& options);
+    bool blocked();
+
+    std::optional<SimKernel> kernel_;
+    std::optional<Engine> engine_;
     std::optional<http::Connection> connection_;
-    std::optional<RawPeer> peer_;
+    std::optional<FarEnd> peer_;
 };
 
 // Cuts `bytes` into so many entries of about the same length.

@@ -59,7 +59,7 @@ struct Busy {
 TEST_CASE_TEMPLATE(
     "a cancelled write in flight ends canceled with the exact count and closes the "
     "connection (W-13, rule 7)",
-    Kernel, OnLinux, OnPoll) {
+    Kernel, OnLinux, OnPoll, OnSim) {
     Busy busy(Kernel::kKind);
     busy.start();
     busy.head.aio.cancel();
@@ -68,7 +68,7 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("an aborted write in flight ends with the caller's own reason (W-15)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Busy busy(Kernel::kKind);
     busy.start();
     const std::error_code reason(EPERM, std::generic_category());
@@ -77,7 +77,8 @@ TEST_CASE_TEMPLATE("an aborted write in flight ends with the caller's own reason
     busy.check_poisoned(reason);
 }
 
-TEST_CASE_TEMPLATE("stop ends a write in flight by its callback (W-16)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("stop ends a write in flight by its callback (W-16)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Busy busy(Kernel::kKind);
     busy.start();
     busy.head.aio.stop();
@@ -85,7 +86,7 @@ TEST_CASE_TEMPLATE("stop ends a write in flight by its callback (W-16)", Kernel,
 }
 
 TEST_CASE_TEMPLATE("destroying an Aio in flight ends it with closed by its callback (W-17)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Ended seen;
@@ -105,7 +106,7 @@ TEST_CASE_TEMPLATE("destroying an Aio in flight ends it with closed by its callb
 TEST_CASE_TEMPLATE(
     "a write that expires in flight ends timed_out with the exact count and closes "
     "the connection (W-18, rule 7)",
-    Kernel, OnLinux, OnPoll) {
+    Kernel, OnLinux, OnPoll, OnSim) {
     Busy busy(Kernel::kKind);
     busy.head.aio.set_timeout(20ms);
     busy.start();
@@ -113,7 +114,7 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("a cancelled write in the queue leaves without a trace (W-19, rule 6)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -135,7 +136,7 @@ TEST_CASE_TEMPLATE("a cancelled write in the queue leaves without a trace (W-19,
 }
 
 TEST_CASE_TEMPLATE("a write that expires in the queue leaves without a trace (W-20, rule 6)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -154,7 +155,7 @@ TEST_CASE_TEMPLATE("a write that expires in the queue leaves without a trace (W-
 }
 
 TEST_CASE_TEMPLATE("a timeout of zero or less sends nothing and harms nothing (W-22, W-23, rule 1)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     for (const std::chrono::nanoseconds timeout : {0ns, -3ns, std::chrono::nanoseconds::min()}) {
         Operation write(wire.engine(), "never");
@@ -169,26 +170,27 @@ TEST_CASE_TEMPLATE("a timeout of zero or less sends nothing and harms nothing (W
 }
 
 TEST_CASE_TEMPLATE("a deadline is for the whole operation and not for its progress (W-24)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(16 * Wire::kBlocking);
     Operation write(wire.engine(), body);
     write.aio.set_timeout(60ms);
-    const Clock::time_point begin = Clock::now();
+    const Clock::time_point begin = wire.engine().now();
     wire.connection().write_all(write.aio);
     // Reads a little at every turn, so that there is progress all the time.
     while (!write.done()) {
-        REQUIRE(Clock::now() - begin < kPatience);
+        REQUIRE(wire.engine().now() - begin < kPatience);
         wire.peer().read_some(100);
         wire.engine().run_once(1ms);
     }
-    CHECK(Clock::now() - begin >= 60ms);
+    CHECK(wire.engine().now() - begin >= 60ms);
     const std::string& got = wire.receive_to_end();
     CHECK(write.ended() == failure(Errc::timed_out, got.size()));
     CHECK(body.starts_with(got));
 }
 
-TEST_CASE_TEMPLATE("a timeout holds for later operations too (W-25)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a timeout holds for later operations too (W-25)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "1");
     write.aio.set_timeout(80ms);
@@ -199,15 +201,15 @@ TEST_CASE_TEMPLATE("a timeout holds for later operations too (W-25)", Kernel, On
     const std::string body = pattern(Wire::kBlocking);
     write.forget();
     REQUIRE(!write.aio.set_iov(body.data(), body.size()));
-    const Clock::time_point begin = Clock::now();
+    const Clock::time_point begin = wire.engine().now();
     wire.connection().write_all(write.aio);
     REQUIRE(wire.run_until_done(write));
-    CHECK(Clock::now() - begin >= 80ms);
+    CHECK(wire.engine().now() - begin >= 80ms);
     CHECK(write.ended() == failure(Errc::timed_out, wire.receive_to_end().size() - 1));
 }
 
 TEST_CASE_TEMPLATE("set_timeout does not change a running operation (W-26)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation write(wire.engine(), body);
@@ -225,7 +227,8 @@ TEST_CASE_TEMPLATE("set_timeout does not change a running operation (W-26)", Ker
     CHECK(write.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("a timeout after a timeout is one again (W-28)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a timeout after a timeout is one again (W-28)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(4, '\0');
     Operation aio(wire.engine(), in);
@@ -240,7 +243,7 @@ TEST_CASE_TEMPLATE("a timeout after a timeout is one again (W-28)", Kernel, OnLi
 }
 
 TEST_CASE_TEMPLATE("an operation on a stopped Aio ends canceled and sends nothing (W-43)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "never");
     write.aio.stop();
@@ -256,7 +259,7 @@ TEST_CASE_TEMPLATE("an operation on a stopped Aio ends canceled and sends nothin
 }
 
 TEST_CASE_TEMPLATE("a write behind one that was cancelled half-way ends with closed (W-53)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -272,7 +275,7 @@ TEST_CASE_TEMPLATE("a write behind one that was cancelled half-way ends with clo
     CHECK(next.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("cancelling an idle Aio has no effect (W-54)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("cancelling an idle Aio has no effect (W-54)", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "one");
     write.aio.cancel();
@@ -288,7 +291,8 @@ TEST_CASE_TEMPLATE("cancelling an idle Aio has no effect (W-54)", Kernel, OnLinu
     CHECK(write.aio.count() == 3);
 }
 
-TEST_CASE_TEMPLATE("a cancel during the callback has no effect (W-55)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a cancel during the callback has no effect (W-55)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     unsigned calls = 0;
     std::error_code inside = Errc::not_connected;
@@ -308,7 +312,7 @@ TEST_CASE_TEMPLATE("a cancel during the callback has no effect (W-55)", Kernel, 
 }
 
 TEST_CASE_TEMPLATE("a write cancelled before the kernel took it sends nothing (rule 7)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "never");
     wire.connection().write_all(write.aio);
@@ -320,7 +324,7 @@ TEST_CASE_TEMPLATE("a write cancelled before the kernel took it sends nothing (r
 }
 
 TEST_CASE_TEMPLATE("a blocked write that is cancelled with no byte out harms nothing (rule 7)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     // A write of what fits fills the sockets; the next cannot send a byte.
     const std::string body = pattern(Wire::kBlocking);
@@ -341,7 +345,8 @@ TEST_CASE_TEMPLATE("a blocked write that is cancelled with no byte out harms not
     CHECK(wire.receive(filled + 4).substr(filled) == "tail");
 }
 
-TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     std::minstd_rand random(7);
     const std::string body = pattern(Wire::kBlocking);
     std::optional<Wire> wire;

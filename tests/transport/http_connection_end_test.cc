@@ -20,7 +20,7 @@ bool is_reset_or_closed(const Ended& ended) {
 }
 
 TEST_CASE_TEMPLATE("close ends everything pending with closed and exact counts (W-29, rule 8)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -51,7 +51,8 @@ TEST_CASE_TEMPLATE("close ends everything pending with closed and exact counts (
     CHECK(wire.follow_up() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("close ends pending reads with closed (W-30, rule 8)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("close ends pending reads with closed (W-30, rule 8)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -69,7 +70,7 @@ TEST_CASE_TEMPLATE("close ends pending reads with closed (W-30, rule 8)", Kernel
 }
 
 TEST_CASE_TEMPLATE("close inside a write's callback ends the others with closed (W-31, rule 8)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     unsigned calls = 0;
     Aio first(wire.engine(), [&](Aio&) {
@@ -94,7 +95,7 @@ TEST_CASE_TEMPLATE("close inside a write's callback ends the others with closed 
 }
 
 TEST_CASE_TEMPLATE("what the kernel has taken reaches the peer after close (W-32, rule 8)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind,
               {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
     const std::string body = pattern(100'000);
@@ -109,7 +110,7 @@ TEST_CASE_TEMPLATE("what the kernel has taken reaches the peer after close (W-32
 }
 
 TEST_CASE_TEMPLATE("close does not reset a peer whose bytes were never read (rule 8)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "answer");
     wire.peer().send("a request that nobody reads");
@@ -121,7 +122,7 @@ TEST_CASE_TEMPLATE("close does not reset a peer whose bytes were never read (rul
 }
 
 TEST_CASE_TEMPLATE("destroying a connection ends everything pending with closed (rule 8)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -141,7 +142,7 @@ TEST_CASE_TEMPLATE("destroying a connection ends everything pending with closed 
 }
 
 TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, rule 5)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -160,7 +161,7 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, ru
 }
 
 TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation write(wire.engine(), body);
@@ -185,7 +186,7 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Ker
 }
 
 TEST_CASE_TEMPLATE("a peer that closes with unread bytes resets a blocked write (W-35, rule 5)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation write(wire.engine(), body);
@@ -200,7 +201,7 @@ TEST_CASE_TEMPLATE("a peer that closes with unread bytes resets a blocked write 
 }
 
 TEST_CASE_TEMPLATE("after a reset while idle every write ends with connection_reset (W-36)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().reset();
     for (int round = 0; round < 2; ++round) {
@@ -212,7 +213,7 @@ TEST_CASE_TEMPLATE("after a reset while idle every write ends with connection_re
 }
 
 TEST_CASE_TEMPLATE("a read after a reset while idle ends with connection_reset", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().reset();
     std::string in(10, '\0');
@@ -223,7 +224,7 @@ TEST_CASE_TEMPLATE("a read after a reset while idle ends with connection_reset",
 }
 
 TEST_CASE_TEMPLATE("the first write to a peer that closed is lost and the later ones say so (W-37)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().close();
     Operation first(wire.engine(), "lost");
@@ -239,7 +240,7 @@ TEST_CASE_TEMPLATE("the first write to a peer that closed is lost and the later 
 }
 
 TEST_CASE_TEMPLATE("a peer that only stopped sending gets everything (W-38)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().shutdown_write();
     const std::string body = pattern(Wire::kBlocking);
@@ -252,7 +253,7 @@ TEST_CASE_TEMPLATE("a peer that only stopped sending gets everything (W-38)", Ke
 }
 
 TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and leaves a write alone (W-39)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation write(wire.engine(), body);
@@ -272,7 +273,7 @@ TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and leaves a write 
 }
 
 TEST_CASE_TEMPLATE("a peer that stopped reading lets a write expire (W-40)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().shutdown_read();
     const std::string body = pattern(Wire::kBlocking);
@@ -288,7 +289,7 @@ TEST_CASE_TEMPLATE("a peer that stopped reading lets a write expire (W-40)", Ker
 }
 
 TEST_CASE_TEMPLATE("cancelling a read leaves the write in flight alone (W-41, rule 7)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation write(wire.engine(), body);
@@ -308,7 +309,7 @@ TEST_CASE_TEMPLATE("cancelling a read leaves the write in flight alone (W-41, ru
 }
 
 TEST_CASE_TEMPLATE("on a closed connection every verb ends with closed first of all (W-42, rule 1)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.connection().close();
     using Verb = void (http::Connection::*)(Aio&) noexcept;
@@ -334,7 +335,7 @@ TEST_CASE_TEMPLATE("on a closed connection every verb ends with closed first of 
 }
 
 TEST_CASE_TEMPLATE("a missing vector is reported before a missing time (rule 1)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
     write.aio.set_timeout(0ns);
@@ -344,7 +345,7 @@ TEST_CASE_TEMPLATE("a missing vector is reported before a missing time (rule 1)"
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a connection outlives what accepted it (X-7)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a connection outlives what accepted it (X-7)", Kernel, OnLinux, OnPoll, OnSim) {
     Engine engine(options_on(Kernel::kKind));
     auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
     StreamPtr accepted;

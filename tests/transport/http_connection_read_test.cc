@@ -12,7 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_TEMPLATE("read_all waits until its vector is full (R-1)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("read_all waits until its vector is full (R-1)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine());
@@ -29,7 +30,7 @@ TEST_CASE_TEMPLATE("read_all waits until its vector is full (R-1)", Kernel, OnLi
 }
 
 TEST_CASE_TEMPLATE("read delivers what is there, each time to the front of the vector (R-2)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(100, '\0');
     Operation read(wire.engine());
@@ -45,7 +46,7 @@ TEST_CASE_TEMPLATE("read delivers what is there, each time to the front of the v
 }
 
 TEST_CASE_TEMPLATE("the end of the stream leaves a read_all with what came (R-3)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -61,7 +62,8 @@ TEST_CASE_TEMPLATE("the end of the stream leaves a read_all with what came (R-3)
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a reset leaves a read_all with what came (R-4)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a reset leaves a read_all with what came (R-4)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -75,7 +77,7 @@ TEST_CASE_TEMPLATE("a reset leaves a read_all with what came (R-4)", Kernel, OnL
 }
 
 TEST_CASE_TEMPLATE("a read without a vector is an invalid argument and harms nothing (R-5)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation some(wire.engine());
     Operation all(wire.engine());
@@ -87,7 +89,8 @@ TEST_CASE_TEMPLATE("a read without a vector is an invalid argument and harms not
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a read of nothing succeeds with count 0 (R-6)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a read of nothing succeeds with count 0 (R-6)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     char byte = 'x';
     Operation some(wire.engine(), {&byte, 0});
@@ -101,7 +104,7 @@ TEST_CASE_TEMPLATE("a read of nothing succeeds with count 0 (R-6)", Kernel, OnLi
 }
 
 TEST_CASE_TEMPLATE("an empty entry at the end is not the end of the stream (R-7)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     char in[4] = {};
     const iovec vector[] = {{in, 3}, {in, 0}};
@@ -116,7 +119,7 @@ TEST_CASE_TEMPLATE("an empty entry at the end is not the end of the stream (R-7)
 }
 
 TEST_CASE_TEMPLATE("a read_all that expires keeps what came and harms nothing (R-8, rule 7)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -139,7 +142,7 @@ TEST_CASE_TEMPLATE("a read_all that expires keeps what came and harms nothing (R
 }
 
 TEST_CASE_TEMPLATE("a read without time takes nothing although bytes are there (R-9)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(3, '\0');
     Operation read(wire.engine(), in);
@@ -158,7 +161,7 @@ TEST_CASE_TEMPLATE("a read without time takes nothing although bytes are there (
 }
 
 TEST_CASE_TEMPLATE("a cancelled read in the queue leaves without a trace (R-10)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(6, '\0');
     Operation head(wire.engine(), std::string_view(in).substr(0, 3));
@@ -180,7 +183,7 @@ TEST_CASE_TEMPLATE("a cancelled read in the queue leaves without a trace (R-10)"
 }
 
 TEST_CASE_TEMPLATE("a cancelled read in flight keeps what came and the next goes on (R-11, rule 7)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     std::string next_in(3, '\0');
@@ -202,7 +205,8 @@ TEST_CASE_TEMPLATE("a cancelled read in flight keeps what came and the next goes
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("16 MiB are read into 8 entries in order (R-12)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("16 MiB are read into 8 entries in order (R-12)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind,
               {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
     const std::string out = pattern(Wire::kBlockingLarge);
@@ -220,7 +224,8 @@ TEST_CASE_TEMPLATE("16 MiB are read into 8 entries in order (R-12)", Kernel, OnL
     CHECK(in == out);
 }
 
-TEST_CASE_TEMPLATE("bytes that came before a reset are still read", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("bytes that came before a reset are still read", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(3, '\0');
     Operation read(wire.engine(), in);
@@ -238,8 +243,8 @@ TEST_CASE_TEMPLATE("bytes that came before a reset are still read", Kernel, OnLi
     CHECK(read.ended() == failure(Errc::end_of_stream));
 }
 
-TEST_CASE_TEMPLATE("reads are served one at a time in order of submission", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("reads are served one at a time in order of submission", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     constexpr std::size_t kReads = 50;
     const std::string out = pattern(kReads * 11);

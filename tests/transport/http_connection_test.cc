@@ -16,7 +16,7 @@ namespace uaio {
 namespace {
 
 TEST_CASE_TEMPLATE("a short write_all succeeds with its length (W-1, rule 4)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "hello");
     wire.connection().write_all(write.aio);
@@ -27,7 +27,8 @@ TEST_CASE_TEMPLATE("a short write_all succeeds with its length (W-1, rule 4)", K
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("an Aio without a callback is waited for (W-2)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an Aio without a callback is waited for (W-2)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     Aio aio(wire.engine());
     REQUIRE(!aio.set_iov("hello", 5));
@@ -40,7 +41,7 @@ TEST_CASE_TEMPLATE("an Aio without a callback is waited for (W-2)", Kernel, OnLi
 }
 
 TEST_CASE_TEMPLATE("the caller's array of entries may go after set_iov (W-3)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
     std::vector<iovec> vector = entries_of("abcdefgh", 8);
@@ -53,7 +54,7 @@ TEST_CASE_TEMPLATE("the caller's array of entries may go after set_iov (W-3)", K
 }
 
 TEST_CASE_TEMPLATE("a vector of 1025 entries is refused and the old one is sent (W-4)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "old");
     const std::string bytes(1025, 'n');
@@ -64,7 +65,7 @@ TEST_CASE_TEMPLATE("a vector of 1025 entries is refused and the old one is sent 
     CHECK(write.ended() == success(3));
 }
 
-TEST_CASE_TEMPLATE("a vector of 1024 entries is sent in order", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a vector of 1024 entries is sent in order", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
     const std::string bytes = pattern(1024 * 7);
@@ -76,7 +77,7 @@ TEST_CASE_TEMPLATE("a vector of 1024 entries is sent in order", Kernel, OnLinux,
 }
 
 TEST_CASE_TEMPLATE("no vector at all is an invalid argument and harms nothing (W-5, rule 2)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation never_set(wire.engine());
     Operation set_empty(wire.engine());
@@ -92,7 +93,7 @@ TEST_CASE_TEMPLATE("no vector at all is an invalid argument and harms nothing (W
 }
 
 TEST_CASE_TEMPLATE("a vector of zero bytes succeeds with count 0 (W-6, rule 2)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     char byte = 'x';
     Operation with_address(wire.engine(), {&byte, 0});
@@ -107,7 +108,8 @@ TEST_CASE_TEMPLATE("a vector of zero bytes succeeds with count 0 (W-6, rule 2)",
     CHECK(wire.receive(4) == "tail");
 }
 
-TEST_CASE_TEMPLATE("entries of length zero are skipped (W-7, rule 2)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("entries of length zero are skipped (W-7, rule 2)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
     char text[] = "abc";
@@ -121,7 +123,7 @@ TEST_CASE_TEMPLATE("entries of length zero are skipped (W-7, rule 2)", Kernel, O
 }
 
 TEST_CASE_TEMPLATE("16 MiB in 8 entries of which 5 are empty arrive whole (W-8)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind,
               {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
     const std::string bytes = pattern(Wire::kBlockingLarge);
@@ -137,8 +139,8 @@ TEST_CASE_TEMPLATE("16 MiB in 8 entries of which 5 are empty arrive whole (W-8)"
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a slow reader gets every byte in order (W-9, rule 3)", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a slow reader gets every byte in order (W-9, rule 3)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
     Operation write(wire.engine());
@@ -156,7 +158,7 @@ TEST_CASE_TEMPLATE("a slow reader gets every byte in order (W-9, rule 3)", Kerne
 }
 
 TEST_CASE_TEMPLATE("the same Aio submitted again sends the same bytes again (W-10, rule 4)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
     Operation write(wire.engine());
@@ -171,7 +173,7 @@ TEST_CASE_TEMPLATE("the same Aio submitted again sends the same bytes again (W-1
 }
 
 TEST_CASE_TEMPLATE("a write of nothing waits for its place in the queue (W-11, rule 2)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
     Operation head(wire.engine(), bytes);
@@ -188,7 +190,8 @@ TEST_CASE_TEMPLATE("a write of nothing waits for its place in the queue (W-11, r
     CHECK(nothing.ended() == success(0));
 }
 
-TEST_CASE_TEMPLATE("write completes with what fits at once (W-12)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("write completes with what fits at once (W-12)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
     Operation write(wire.engine());
@@ -205,7 +208,7 @@ TEST_CASE_TEMPLATE("write completes with what fits at once (W-12)", Kernel, OnLi
 }
 
 TEST_CASE_TEMPLATE("64 writes queue behind each other and leave in order (W-44, rules 3 and 9)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     constexpr std::size_t kWrites = 64;
     constexpr std::size_t kSize = 100'000;
@@ -223,7 +226,7 @@ TEST_CASE_TEMPLATE("64 writes queue behind each other and leave in order (W-44, 
 }
 
 TEST_CASE_TEMPLATE("a null entry with a length is refused before anything is sent (W-49, rule 2)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     char text[] = "abc";
     const iovec alone[] = {{nullptr, 5}};
@@ -240,7 +243,7 @@ TEST_CASE_TEMPLATE("a null entry with a length is refused before anything is sen
 }
 
 TEST_CASE_TEMPLATE("a total over SSIZE_MAX is refused before anything is sent (rule 2)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     constexpr std::size_t kMost = std::numeric_limits<ssize_t>::max();
     char text[] = "abc";
@@ -288,11 +291,11 @@ TEST_CASE_TEMPLATE("an entry at a bad address ends with EFAULT and the exact cou
 }
 
 TEST_CASE_TEMPLATE("a head and the body written behind it do not wait for each other (X-8)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation head(wire.engine(), "head, ");
     Operation body(wire.engine(), "body!");
-    const Clock::time_point begin = Clock::now();
+    const Clock::time_point begin = wire.engine().now();
     for (int round = 1; round <= 20; ++round) {
         head.forget();
         body.forget();
@@ -303,11 +306,11 @@ TEST_CASE_TEMPLATE("a head and the body written behind it do not wait for each o
         REQUIRE(wire.run_until_done(body));
     }
     // With Nagle's algorithm each round would wait for a delayed acknowledgement, 40 ms.
-    CHECK(Clock::now() - begin < std::chrono::milliseconds(kSanitized ? 4000 : 400));
+    CHECK(wire.engine().now() - begin < std::chrono::milliseconds(kSanitized ? 4000 : 400));
 }
 
 TEST_CASE_TEMPLATE("reads and writes are in flight at the same time (rule 1)", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string out = pattern(Wire::kBlocking);
     Operation write(wire.engine(), out);
@@ -328,7 +331,7 @@ TEST_CASE_TEMPLATE("reads and writes are in flight at the same time (rule 1)", K
 }
 
 TEST_CASE_TEMPLATE("beyond the limit of the queue an operation ends with no_buffer_space (rule 9)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     WireOptions options;
     options.stream.queue_limit = 2;
     Wire wire(Kernel::kKind, options);

@@ -47,7 +47,7 @@ std::string read_content(Wire& wire, std::size_t piece, Ended& last) {
     }
 }
 
-TEST_CASE_TEMPLATE("a request is read, and answered in one piece", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a request is read, and answered in one piece", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(kGet);
     Request request;
@@ -66,7 +66,7 @@ TEST_CASE_TEMPLATE("a request is read, and answered in one piece", Kernel, OnLin
 }
 
 TEST_CASE_TEMPLATE("a head may come in pieces, and its read may come before it", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request;
     Operation read(wire.engine());
@@ -82,7 +82,7 @@ TEST_CASE_TEMPLATE("a head may come in pieces, and its read may come before it",
 }
 
 TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(
         "HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -107,7 +107,7 @@ TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order
 }
 
 TEST_CASE_TEMPLATE("raw reads get what came behind a head, then the stream", Kernel, OnLinux,
-                   OnPoll) {
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(10000);
     wire.peer().send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" +
@@ -128,7 +128,7 @@ TEST_CASE_TEMPLATE("raw reads get what came behind a head, then the stream", Ker
     CHECK(request.target() == "/a?b");
 }
 
-TEST_CASE_TEMPLATE("content with a length ends where it says", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("content with a length ends where it says", Kernel, OnLinux, OnPoll, OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
         Wire wire(Kernel::kKind);
         const std::string body = pattern(piece == 1 ? 300 : 9000);
@@ -146,7 +146,8 @@ TEST_CASE_TEMPLATE("content with a length ends where it says", Kernel, OnLinux, 
     }
 }
 
-TEST_CASE_TEMPLATE("chunks are taken off, and the trailer is kept apart", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("chunks are taken off, and the trailer is kept apart", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
         Wire wire(Kernel::kKind);
         const std::string body = pattern(piece == 1 ? 300 : 9000);
@@ -167,7 +168,7 @@ TEST_CASE_TEMPLATE("chunks are taken off, and the trailer is kept apart", Kernel
     }
 }
 
-TEST_CASE_TEMPLATE("content that nobody reads is skipped", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("content that nobody reads is skipped", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(
         "PUT /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
@@ -182,7 +183,7 @@ TEST_CASE_TEMPLATE("content that nobody reads is skipped", Kernel, OnLinux, OnPo
 }
 
 TEST_CASE_TEMPLATE("a malformed head ends reading, and can still be answered (R-15)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send("GET /\r\n\r\nhello");
     Request request;
@@ -202,7 +203,7 @@ TEST_CASE_TEMPLATE("a malformed head ends reading, and can still be answered (R-
 }
 
 TEST_CASE_TEMPLATE("the end of the stream is told apart: between heads, in one, in content", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     const std::pair<std::string, Errc> cases[] = {
         {"", Errc::end_of_stream},
         {"GET / HTTP/1.1\r\nHo", Errc::truncated},
@@ -226,7 +227,7 @@ TEST_CASE_TEMPLATE("the end of the stream is told apart: between heads, in one, 
     }
 }
 
-TEST_CASE_TEMPLATE("a cancelled read of a head loses nothing", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a cancelled read of a head loses nothing", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(kGet.substr(0, 10));
     Request request;
@@ -242,7 +243,7 @@ TEST_CASE_TEMPLATE("a cancelled read of a head loses nothing", Kernel, OnLinux, 
 }
 
 TEST_CASE_TEMPLATE("a read of a head expires, and so does one that began too slowly", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind, {.http = {.head_timeout = 30ms}});
     Request request;
     Operation read(wire.engine());
@@ -264,7 +265,7 @@ TEST_CASE_TEMPLATE("a read of a head expires, and so does one that began too slo
 }
 
 TEST_CASE_TEMPLATE("a cancelled read of content keeps what came, and the rest follows", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(8000);
     wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000\r\n\r\n");
@@ -284,7 +285,7 @@ TEST_CASE_TEMPLATE("a cancelled read of content keeps what came, and the rest fo
     CHECK(last == failure(Errc::end_of_stream));
 }
 
-TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request requests[2];
     Operation first(wire.engine());
@@ -298,8 +299,8 @@ TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll
     CHECK(second.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("a client is told to go on when its content is wanted", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a client is told to go on when its content is wanted", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(
         "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
@@ -318,7 +319,7 @@ TEST_CASE_TEMPLATE("a client is told to go on when its content is wanted", Kerne
     CHECK(in == "hello");
 }
 
-TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(kGet);
     Request request;
@@ -354,7 +355,7 @@ TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinu
 }
 
 TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut short (W5)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Response response;
     REQUIRE(!response.headers().set("Content-Length", "5"));
@@ -379,8 +380,8 @@ TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut sho
     CHECK(wire.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
 }
 
-TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     Request request;
     Operation write(wire.engine());
@@ -391,7 +392,7 @@ TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kerne
 }
 
 TEST_CASE_TEMPLATE("a request is written with its content, and the content alone after it (W-56)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request("http://h/x");
     Operation write(wire.engine());
@@ -406,7 +407,7 @@ TEST_CASE_TEMPLATE("a request is written with its content, and the content alone
 }
 
 TEST_CASE_TEMPLATE("what is changed after a write is sent by the next one (W-57, W-59)", Kernel,
-                   OnLinux, OnPoll) {
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request("http://h/x");
     REQUIRE(!request.set_method("POST"));
@@ -426,7 +427,7 @@ TEST_CASE_TEMPLATE("what is changed after a write is sent by the next one (W-57,
 }
 
 TEST_CASE_TEMPLATE("responses are read by the methods of the requests, interim ones skipped (S1)",
-                   Kernel, OnLinux, OnPoll) {
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request("http://h/");
     for (const char* method : {"HEAD", "GET", "GET"}) {
