@@ -130,6 +130,7 @@ HttpRun::~HttpRun() {
     client_.reset();
     server_.reset();
     answer_later();
+    transactions_.clear();
     engine_.reset();
 }
 
