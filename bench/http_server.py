@@ -130,9 +130,10 @@ def load(case, connections, port, folder):
         command += ["-s", str(script)]
     output = subprocess.run(command, capture_output=True, text=True, check=True,
                             timeout=60).stdout
-    wrong = re.search(r"Socket errors.*|Non-2xx.*", output)
-    if wrong:
-        sys.exit(f"{' '.join(command)}: {wrong[0]}")
+    errors = re.search(r"Socket errors: (.*), timeout", output)
+    wrong = re.search(r"Non-2xx.*", output)
+    if wrong or (errors and errors[1] != "connect 0, read 0, write 0"):
+        sys.exit(f"{' '.join(command)}: {(wrong or errors)[0]}")
     requests, unit, value = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", output).group(1, 3, 2)
     return int(requests), float(value) * {"ms": 1e-3, "s": 1, "m": 60}[unit]
 

@@ -151,7 +151,10 @@ fs.createReadStream(file).pipe(request);
 
 def wrk_load(lab):
     said = run("wrk", "-t1", "-c50", "-d1s", lab.echo + "/").decode()
-    assert "Socket errors" not in said and "Non-2xx" not in said and "requests in" in said, said
+    # What a busy machine is late with is no error.
+    errors = re.search(r"Socket errors: (.*), timeout", said)
+    assert not errors or errors[1] == "connect 0, read 0, write 0", said
+    assert "Non-2xx" not in said and "requests in" in said, said
 
 
 def ab_load(lab):
@@ -182,6 +185,8 @@ def idle_connections_are_small(lab):
     if b"__asan_init" in program or b"__tsan_init" in program:
         raise Skip("a sanitizer's memory is not the server's")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 5000:
+        raise Skip(f"the kernel lets this process have {hard} descriptors only")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = min(10_000, hard - 1000)
     request = (b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
