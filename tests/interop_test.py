@@ -30,6 +30,19 @@ class Skip(Exception):
     pass
 
 
+def wait_until(done, otherwise):
+    limit = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < limit, otherwise
+        time.sleep(0.02)  # until it is asked again, not until it has happened
+
+
+def answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 class Lab:
     """Programs that run until the test ends, and files for them."""
 
@@ -59,12 +72,8 @@ class Lab:
         self.stack.callback(process.kill)
         if port_pattern:
             port = int(re.search(port_pattern, process.stdout.readline())[1])
-        limit = time.monotonic() + PATIENCE
-        while time.monotonic() < limit:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return port
-            time.sleep(0.02)
-        raise AssertionError(f"{command[0]} does not listen on {port}")
+        wait_until(lambda: answers(port), f"{command[0]} does not listen on {port}")
+        return port
 
     def get(self, *arguments):
         """What curl prints."""
@@ -173,7 +182,8 @@ def slowhttptest_slow_heads(lab):
         ["slowhttptest", "-c", "200", "-H", "-i", "1", "-r", "200", "-l", "4", "-u",
          lab.serve + "/"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(1)
+        descriptors = Path(f"/proc/{lab.serve_pid}/fd")
+        wait_until(lambda: len(list(descriptors.iterdir())) > 150, "the attack does not begin")
         for _ in range(20):
             same(lab.get(lab.serve + "/"), HELLO)
     finally:

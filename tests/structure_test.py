@@ -41,6 +41,7 @@ LAYER_OF = {
     "transport/http/chunked": "http_syntax",
     "transport/http/headers": "http_message",
     "transport/http/message": "http_message",
+    "transport/http/message_content": "http",
     "transport/http/message_source": "http",
     "transport/http/message_sink": "http",
     "transport/http/request": "http_message",

@@ -26,9 +26,9 @@ struct ConnectionOptions {
 };
 
 // Owns its stream. Verbs return at once, may be called from any thread, and never call back inside
-// the call; they queue behind each other, one FIFO a direction, any number of them (or up to
-// StreamOptions::queue_limit, then Errc::no_buffer_space). In a build without HTTP every verb ends
-// with Errc::not_supported.
+// the call; they queue behind each other, one FIFO a direction, any number of them (what goes to
+// the stream at once up to StreamOptions::queue_limit, then Errc::no_buffer_space). In a build
+// without HTTP every verb ends with Errc::not_supported.
 class Connection {
 public:
     explicit Connection(StreamPtr stream, const ConnectionOptions& options = {}) noexcept
@@ -67,7 +67,9 @@ public:
     //
     // The message must live, and stay as it is, until the callback. count() is of head and content.
     // The Aio's vector is replaced, as by nng_http_conn_write_req(3http), but the message is made
-    // into text anew each time. Other errors and their effects: those of write_all.
+    // into text anew each time. Other errors and their effects: those of write_all; but a message
+    // that ended with no byte out still counts as the one written, so that messages behind it may
+    // be taken for its answer: raw verbs go on, messages need another connection.
     void write_request(Request& request, Aio& aio) noexcept;
     void write_response(Response& response, Aio& aio) noexcept;
 

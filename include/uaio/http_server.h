@@ -34,9 +34,9 @@ struct AccessRecord {
     std::string_view method;
     std::string_view target;
     int status = 0;
-    std::uint64_t bytes = 0;               // of head and attached content
-    std::chrono::nanoseconds duration{0};  // from the head read to the response written
-    std::error_code error;                 // how writing it ended
+    std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
+    std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
+    std::error_code error;                 // how writing ended; Errc::closed after fail()
 };
 
 struct ServerOptions {
@@ -117,7 +117,6 @@ public:
 private:
     friend class ServerConnection;
     friend class ServerLoop;
-    enum class State : std::uint8_t { reading, handled, writing };
 
     explicit Exchange(Engine& engine);
     void reset() noexcept;
@@ -130,9 +129,8 @@ private:
     std::size_t rest_ = 0;
     std::size_t collected_ = 0;  // bytes of content
     Clock::time_point begun_;    // when its head was there
-    State state_ = State::reading;
-    bool failed_ = false;   // a response could not be made and an error page took its place
-    bool started_ = false;  // begin() was called
+    bool failed_ = false;        // a response could not be made and an error page took its place
+    bool started_ = false;       // begin() was called
     const Route* route_ = nullptr;
     Aio aio_;  // writes the response
 };
@@ -167,6 +165,7 @@ private:
 // other methods is 405 with Allow.
 class Server {
 public:
+    // The engine must outlive it. Any thread.
     explicit Server(Engine& engine, ServerOptions options = {});
     // On each engine of the group, which must outlive it.
     explicit Server(EngineGroup& group, ServerOptions options = {});
@@ -177,13 +176,15 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // `method` in its own case, empty for all; `path` begins with a slash. Throws
-    // std::invalid_argument for a path that does not, and for a second route of the same method,
-    // host and path at listen(). REQUIRES: before listen().
+    // `method` in its own case, empty for all; `path` begins with a slash. The route is the
+    // server's, to be set up further before listen(). Throws std::invalid_argument for a path that
+    // does not, and std::logic_error after the first listen(), when engines look routes up. One
+    // thread at a time.
     Route& handle(std::string_view method, std::string_view path, Handler handler);
 
     // Makes an acceptor on each engine and serves what it accepts. May be called several times, for
-    // several addresses. Throws what the factory throws, and std::invalid_argument, see handle().
+    // several addresses. Throws what the factory throws, and std::invalid_argument for two routes
+    // of the same method, host and path. One thread at a time, not inside a handler.
     void listen(const AcceptorFactory& factory);
 
     // Accepts no more, closes what is idle, lets requests that have begun be answered, with
@@ -207,6 +208,7 @@ private:
     ServerOptions options_;
     std::unique_ptr<Router> router_;
     std::vector<ServerLoop*> loops_;
+    bool listening_ = false;  // routes are looked up, and change no more
     std::shared_ptr<Draining> draining_;
     std::atomic<std::size_t> loops_left_{0};
 };

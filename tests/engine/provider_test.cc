@@ -309,5 +309,60 @@ TEST_CASE("submitting a busy Aio to a provider returns false or stops a debug bu
     }
 }
 
+// Holds an Aio, counts a byte of its own, and passes it on to a stream when it is told to.
+class Gate {
+public:
+    Gate(Engine& engine, Stream& below) : engine_(engine), below_(below) {}
+
+    void write_all(Aio& aio) { provider::submit(engine_, aio, &start, this); }
+    void open() {
+        while (Aio* const aio = queue_.pop()) {
+            provider::advance(*aio, 1);
+            provider::hand_on(*aio, [&] { below_.write_all(*aio); });
+        }
+    }
+
+private:
+    static void start(Aio& aio) noexcept {
+        static_cast<Gate*>(provider::owner(aio))->queue_.push(aio);
+        provider::park(aio, [](Aio& asked) noexcept {
+            static_cast<Gate*>(provider::owner(asked))->queue_.remove(asked);
+            provider::finish(asked, provider::cancel_reason(asked));
+        });
+    }
+
+    Engine& engine_;
+    Stream& below_;
+    AioQueue queue_;
+};
+
+TEST_CASE_TEMPLATE("an Aio that is handed on keeps count, cursor, deadline and cancel", Kernel,
+                   OnLinux, OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    Gate gate(wire.engine(), wire.connection().stream());
+    Operation held(wire.engine(), "xheld");
+    Operation passed(wire.engine(), "xpassed");
+    gate.write_all(held.aio);
+    held.aio.cancel();
+    REQUIRE(wire.run_until_done(held));
+    CHECK(held.ended() == failure(Errc::canceled));
+    gate.write_all(passed.aio);
+    gate.open();
+    CHECK(wire.receive(6) == "passed");
+    REQUIRE(wire.run_until_done(passed));
+    CHECK(passed.ended() == success(7));
+
+    const std::string body = pattern(Wire::kBlocking);
+    Operation late(wire.engine(), body);
+    late.aio.set_timeout(30ms);
+    const Clock::time_point begin = wire.engine().now();
+    gate.write_all(late.aio);
+    wire.run_some();
+    gate.open();
+    REQUIRE(wire.run_until_done(late));
+    CHECK(wire.engine().now() - begin >= 30ms);
+    CHECK(late.ended() == failure(Errc::timed_out, wire.receive_to_end().size() - 6 + 1));
+}
+
 }  // namespace
 }  // namespace uaio

@@ -7,6 +7,7 @@
 
 #include "tests/support/kernels.h"
 #include "tests/support/raw_peer.h"
+#include "tests/support/turns.h"
 
 #include <functional>
 #include <memory>
@@ -38,18 +39,8 @@ public:
     const Endpoint& endpoint() const { return endpoint_; }
     RawPeer connect() { return RawPeer::connect_tcp(endpoint_); }
 
-    bool run_until(const std::function<bool()>& done) {
-        const Clock::time_point limit = Clock::now() + kPatience;
-        while (!done()) {
-            if (Clock::now() > limit) return false;
-            engine_.run_once(std::chrono::milliseconds(1));
-        }
-        return true;
-    }
-    void run_some() {
-        for (int turn = 0; turn < 10; ++turn)
-            engine_.run_once(std::chrono::milliseconds(1));
-    }
+    bool run_until(const std::function<bool()>& done) { return uaio::run_until(engine_, done); }
+    void run_some() { uaio::run_some(engine_); }
     // What the peer has received once it ends with `end`, or has ended.
     std::string receive(RawPeer& peer, std::string_view end) {
         REQUIRE(run_until([&] {

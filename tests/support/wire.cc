@@ -3,6 +3,8 @@
 #include <uaio/local.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/turns.h"
+
 #include <poll.h>
 #include <unistd.h>
 
@@ -76,14 +78,7 @@ void Wire::connect_real(KernelKind kind, const WireOptions& options) {
     connection_.emplace(std::move(accepted), options.http);
 }
 
-bool Wire::run_until(const std::function<bool()>& done) {
-    const Clock::time_point limit = Clock::now() + kPatience;
-    while (!done()) {
-        if (Clock::now() > limit) return false;
-        engine_->run_once(kTurn);
-    }
-    return true;
-}
+bool Wire::run_until(const std::function<bool()>& done) { return uaio::run_until(*engine_, done); }
 
 bool Wire::run_until_blocked() {
     return run_until([this] { return peer_->unread() > 0 && blocked(); });
@@ -99,10 +94,7 @@ bool Wire::blocked() {
     return ::poll(&entry, 1, 0) == 0;
 }
 
-void Wire::run_some() {
-    for (int turn = 0; turn < 10; ++turn)
-        engine_->run_once(kTurn);
-}
+void Wire::run_some() { uaio::run_some(*engine_); }
 
 const std::string& Wire::receive(std::size_t total) {
     const Clock::time_point limit = Clock::now() + kPatience;

@@ -42,14 +42,7 @@ public:
     void drop_client() { client_.reset(); }
     void ask(Asked& asked) { client_->transact(asked.request, asked.response, asked.end.aio); }
 
-    bool run_until(const std::function<bool()>& done) {
-        const Clock::time_point limit = Clock::now() + kPatience;
-        while (!done()) {
-            if (Clock::now() > limit) return false;
-            engine_.run_once(std::chrono::milliseconds(1));
-        }
-        return true;
-    }
+    bool run_until(const std::function<bool()>& done) { return uaio::run_until(engine_, done); }
     // The next connection, when a request has come over it.
     RawPeer accept() {
         run_until([&] {
@@ -329,6 +322,10 @@ TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client 
     RawPeer one = lab.accept();
     lab.expect(one, kEnd);
     CHECK(lab.answer(large, one, kFive) == failure(Errc::no_buffer_space));
+    Engine other(options_on(Kernel::kKind));
+    Asked foreign(other);
+    lab.ask(foreign);
+    CHECK(foreign.end.aio.wait() == Errc::invalid_argument);
     Asked bad(lab.engine());
     bad.request.reset();
     lab.ask(bad);

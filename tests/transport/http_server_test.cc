@@ -84,9 +84,12 @@ TEST_CASE_TEMPLATE("routes: the longest path, methods, hosts, trees", Kernel, On
     CHECK(wrong.find("\r\nAllow: GET, HEAD") != std::string::npos);
     CHECK(status_of(site.get("/..")) == "HTTP/1.1 400 Bad Request");
     CHECK(status_of(site.get("/a%2fb")) == "HTTP/1.1 400 Bad Request");
-    CHECK_THROWS_AS(site.server().handle("GET", "x", says("")), std::invalid_argument);
-    site.server().handle("GET", "/a", says("again"));
-    CHECK_THROWS_AS(site.listen(), std::invalid_argument);
+    CHECK_THROWS_AS(site.server().handle("GET", "/late", says("")), std::logic_error);
+    http::Server twice(site.engine());
+    CHECK_THROWS_AS(twice.handle("GET", "x", says("")), std::invalid_argument);
+    twice.handle("GET", "/a", says(""));
+    twice.handle("GET", "/a", says(""));
+    CHECK_THROWS_AS(twice.listen(tcp::acceptor(Endpoint::loopback(0))), std::invalid_argument);
 }
 
 TEST_CASE_TEMPLATE("HEAD is answered by GET's route, without content", Kernel, OnLinux, OnPoll) {
@@ -267,6 +270,68 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     CHECK(has_line(seen, "Connection: close"));
 }
 
+TEST_CASE_TEMPLATE("the access log has every answer, whole or in pieces", Kernel, OnLinux, OnPoll) {
+    std::string log;
+    Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
+                  log += std::string(record.target) + " " + std::to_string(record.status) + " " +
+                         std::to_string(record.bytes) + (record.error ? " cut\n" : "\n");
+              }});
+    struct Piece {
+        Exchange& exchange;
+        int step = 0;
+        Aio aio;
+        explicit Piece(Exchange& of) : exchange(of), aio(of.engine(), [this](Aio&) { next(); }) {
+            of.begin(aio);
+        }
+        void next() {
+            const bool fails = exchange.path() == "/fails";
+            if (++step == 1) {
+                REQUIRE(!aio.set_iov("hello", 5));
+                return exchange.writer().write(aio);
+            }
+            if (step == 2 && !fails) return exchange.writer().finish(aio);
+            fails ? exchange.fail() : exchange.end();
+            delete this;
+        }
+    };
+    site.server().handle("GET", "/whole", [](Exchange& exchange) { exchange.respond("x"); });
+    site.server().handle("GET", "/", [](Exchange& exchange) { new Piece(exchange); }).tree();
+    site.listen();
+    const std::string whole = site.get("/whole");
+    site.get("/pieces");
+    site.get("/fails");
+    REQUIRE(site.run_until([&] { return site.server().requests() == 3; }));
+    CHECK(log ==
+          "/whole 200 " + std::to_string(whole.size()) + "\n/pieces 200 5\n/fails 200 5 cut\n");
+}
+
+TEST_CASE_TEMPLATE("content of unknown length that nobody wants ends the connection", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("no"); }).streams();
+    site.listen();
+    const std::string seen =
+        site.ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+    CHECK(has_line(seen, "Connection: close"));
+}
+
+TEST_CASE_TEMPLATE("at the limit of connections the next one waits", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind, {.connections = 1});
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    site.listen();
+    std::optional<RawPeer> first(site.connect());
+    RawPeer second = site.connect();
+    const std::string request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    first->send(request);
+    second.send(request);
+    CHECK(site.receive(*first, "hi").ends_with("hi"));
+    site.run_some();
+    second.read_some();
+    CHECK(second.received().empty());
+    first.reset();
+    CHECK(site.receive(second, "hi").ends_with("hi"));
+}
+
 TEST_CASE_TEMPLATE("idle connections and slow heads are ended in time", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind, {.head_timeout = 40ms, .idle_timeout = 20ms});
     site.listen();
@@ -364,6 +429,9 @@ TEST_CASE("several engines serve one port, and drain together") {
         auto listener = std::make_unique<tcp::Listener>(engine, endpoint, options);
         endpoint = listener->local();
         return listener;
+    });
+    server.listen([](Engine& engine) {  // a second address, while the first is in use
+        return std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
     });
     for (int i = 0; i < 20; ++i) {
         RawPeer peer = RawPeer::connect_tcp(endpoint);

@@ -213,7 +213,7 @@ void ClientConnection::rest() noexcept {
     state_ = State::resting;
     if (!reading_) read_head();
     if (!timing_) start_timing();
-    core_.rests(*this);
+    core_.carry_waiting();
 }
 
 void ClientConnection::start_timing() noexcept {

@@ -89,8 +89,6 @@ void ClientCore::carry_waiting() noexcept {
     carry(*first);
 }
 
-void ClientCore::rests(ClientConnection&) noexcept { carry_waiting(); }
-
 void ClientCore::left(ClientConnection& connection) noexcept {
     *connection.previous_ = connection.next_;
     if (connection.next_) connection.next_->previous_ = connection.previous_;

@@ -41,8 +41,8 @@ public:
     // Gives it to a connection, or lets it wait.
     void carry(Transaction& transaction) noexcept;
     void finish(Transaction& transaction, std::error_code error) noexcept;
-    // A connection has nothing to do.
-    void rests(ClientConnection& connection) noexcept;
+    // To be called when a connection has nothing to do.
+    void carry_waiting() noexcept;
     void left(ClientConnection& connection) noexcept;
 
     // Any thread.
@@ -56,7 +56,6 @@ private:
 
     ~ClientCore() = default;
     static void on_cancel(Aio& aio) noexcept;
-    void carry_waiting() noexcept;
     void let_go() noexcept;
 
     Engine& engine_;

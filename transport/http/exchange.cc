@@ -12,7 +12,6 @@ void Exchange::reset() noexcept {
     response_.reset();
     rest_ = collected_ = 0;
     failed_ = started_ = false;
-    state_ = State::reading;
     route_ = nullptr;
     connection_ = nullptr;
 }

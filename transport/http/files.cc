@@ -3,6 +3,7 @@
 #include "transport/http/file_access.h"
 #include "transport/http/file_content.h"
 #include "transport/http/message_reader.h"
+#include "transport/http/syntax.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -181,8 +182,7 @@ private:
 // True if a field may ask for less than all of it.
 bool is_particular(const Request& request) noexcept {
     for (const auto [name, value] : request.headers()) {
-        const char first = static_cast<char>(name.front() | 0x20);
-        if (first == 'i' || first == 'r') return true;  // If-..., Range
+        if (same_name(name, "range") || same_name(name.substr(0, 3), "if-")) return true;
     }
     return false;
 }

@@ -165,6 +165,7 @@ void MessageSink::write_message(Aio& aio, Message& message, const std::string& h
                                 const Following& following, bool streamed) noexcept {
     const bool has_content = following.body != Body::none && following.body != Body::tunnel;
     dropped_ = streamed && !has_content;
+    content_written_ = 0;
     if (streamed && has_content) {
         content_ = following.body;
         content_left_ = following.length;
@@ -259,6 +260,7 @@ void MessageSink::on_written() noexcept {
     Note& note = note_of(front);
     EngineCore::advance(front, content);
     note.done += content;
+    content_written_ += content;
     if (content_ == Body::length) content_left_ -= content;
     if (piece_ > 0 && written > 0) first_chunk_ = false;
     if (error) {

@@ -53,6 +53,8 @@ public:
     }
     // A client waits for word whether to send its content, and got none.
     bool owes_invitation() const noexcept { return !owed_.empty() && owed_.front().expects; }
+    // Bytes of it, without what frames them, that were written in pieces so far.
+    std::uint64_t content_written() const noexcept { return content_written_; }
     bool busy() const noexcept { return writing_ || inviting_; }
     // The engine is gone: no Aio may be left.
     void orphan() noexcept {
@@ -111,6 +113,7 @@ private:
     std::size_t framing_ = 0;  // bytes of the write of inner_ that are no content
     std::size_t piece_ = 0;    // and those that are
     std::uint64_t content_left_ = 0;
+    std::uint64_t content_written_ = 0;
     Body content_ = Body::none;  // of the message being written
     bool first_chunk_ = true;
     bool dropped_ = false;  // the message must not have the content that will be written

@@ -18,8 +18,6 @@ namespace {
 // it is there.
 constexpr std::size_t kUsualFields = 100;
 
-bool has_room(Aio& aio) noexcept { return EngineCore::cursor(aio).remaining() > 0; }
-
 }  // namespace
 
 AskedBy asked_by(std::string_view method) noexcept {
@@ -52,21 +50,14 @@ struct MessageSource::Incomplete {
     std::variant<std::monostate, RequestParser, ResponseParser> parser;
 };
 
-struct MessageSource::Chunks {
-    explicit Chunks(const Limits& limits)
-        : room(std::min<std::size_t>(limits.fields, 1 << 16)), decoder(room, limits) {}
-
-    std::vector<FieldSlice> room;
-    ChunkedDecoder decoder;
-    std::size_t decoded = 0;  // bytes at the front of the buffer that are content, and known to be
-};
-
 MessageSource::MessageSource(Session& session, Stream& stream) noexcept
     : session_(session), stream_(stream) {
     inner_.emplace(session.engine(), [this](Aio&) { on_read(); });
 }
 
 MessageSource::~MessageSource() = default;
+
+void MessageSource::forget_incomplete() noexcept { incomplete_.reset(); }
 
 MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept {
     return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
@@ -169,10 +160,6 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
         if (skipped != Step::handed_on) return skipped;
     }
     if (buffer_.empty()) return Step::more_bytes;
-    if (!head_begun_) {
-        head_begun_ = true;
-        session_.limit_head(front);
-    }
     const Limits& limits = session_.limits();
     const bool request = note_of(front).kind == Kind::request;
     if (incomplete_ && incomplete_->request != request) incomplete_.reset();
@@ -211,7 +198,7 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
     for (;;) {
         const Parsed parsed = parser.parse(buffer_.bytes());
         switch (parsed.progress) {
-            case Progress::need_more: return Step::more_bytes;
+            case Progress::need_more: return wait_for_head(front);
             case Progress::malformed: return fail_head(front, parsed.fault);
             case Progress::complete: break;
         }
@@ -219,12 +206,11 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
             // Interim responses say that the final one is still to come (RFC 9110 15.2).
             if (const int status = parser.head().status; status < 200 && status != 101) {
                 buffer_.consume(parsed.consumed);
-                session_.took_interim(status);
                 parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
                 continue;
             }
         }
-        head_begun_ = false;
+        head_deadline_ns_ = 0;
         content_read_ = false;
         // The message is a copy, so the bytes may go; the parser may, too, but not yet.
         const Step result = take_head(front, parser.head());
@@ -251,8 +237,17 @@ MessageSource::Step MessageSource::take_head(Aio& front, const ResponseHead& hea
     return begin_content(front, head.body, head.content_length, error);
 }
 
+// The time for a head is one for all reads that wait for it.
+MessageSource::Step MessageSource::wait_for_head(Aio& front) noexcept {
+    if (buffer_.empty()) return Step::more_bytes;
+    if (head_deadline_ns_ == 0) head_deadline_ns_ = session_.head_deadline_ns();
+    session_.core().limit_deadline(front, head_deadline_ns_);
+    return Step::more_bytes;
+}
+
 MessageSource::Step MessageSource::begin_content(Aio& front, Body body, std::uint64_t length,
                                                  std::error_code error) noexcept {
+    session_.forget_trailer();
     content_ = body;
     content_left_ = body == Body::length ? length : 0;
     chunks_.reset();
@@ -271,145 +266,6 @@ MessageSource::Step MessageSource::fail_head(Aio& front, HttpErrc fault) noexcep
     broken_ = true;  // RFC 9112 2.2: nobody knows where the next message would begin
     keep_alive_ = false;
     return end(front, fault);
-}
-
-// ---- raw bytes
-
-std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
-    std::size_t copied = 0;
-    for (const iovec& entry : EngineCore::cursor(aio).rest()) {
-        const std::size_t part = std::min(entry.iov_len, bytes.size() - copied);
-        if (part > 0) std::memcpy(entry.iov_base, bytes.data() + copied, part);
-        copied += part;
-    }
-    EngineCore::advance(aio, copied);
-    buffer_.consume(copied);
-    incomplete_.reset();  // had seen bytes that are gone
-    return copied;
-}
-
-MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
-    if (!has_room(front)) return end(front, {});
-    if (content_ == Body::chunked) {  // whoever reads its framing takes it over
-        content_ = Body::none;
-        chunks_.reset();
-    }
-    if (!buffer_.empty()) {
-        const std::size_t copied = copy_to(front, buffer_.bytes());
-        if (content_ == Body::length) {
-            content_left_ -= std::min<std::uint64_t>(content_left_, copied);
-            if (content_left_ == 0) content_ = Body::none;
-        }
-        if (!all || !has_room(front)) return end(front, {});
-    }
-    if (reading_) return Step::more_bytes;
-    if (content_ == Body::length) return Step::direct;
-    leave(front);
-    provider::hand_on(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
-    return Step::handed_on;
-}
-
-// ---- content
-
-std::uint64_t MessageSource::direct_limit() const noexcept {
-    switch (content_) {
-        case Body::length: return content_left_;
-        case Body::chunked: return chunks_->decoder.chunk_left();
-        default: return UINT64_MAX;
-    }
-}
-
-MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
-    if (!has_room(front)) return end(front, {});
-    if (content_ == Body::none || content_ == Body::tunnel) {
-        return end(front, Errc::end_of_stream);
-    }
-    if (!content_read_) {
-        content_read_ = true;
-        if (buffer_.empty()) session_.content_wanted();
-    }
-    if (content_ == Body::chunked) return read_chunks(front, all);
-    std::string_view bytes = buffer_.bytes();
-    if (content_ == Body::length && bytes.size() > content_left_) {
-        bytes = bytes.substr(0, static_cast<std::size_t>(content_left_));
-    }
-    if (!bytes.empty()) {
-        const std::size_t copied = copy_to(front, bytes);
-        if (content_ == Body::length && (content_left_ -= copied) == 0) content_ = Body::none;
-        if (!all || !has_room(front)) return end(front, {});
-        if (content_ == Body::none) return end(front, Errc::end_of_stream);
-    }
-    const bool little = direct_limit() < ReceiveBuffer::kSmall;
-    return reading_ || little ? Step::more_bytes : Step::direct;
-}
-
-MessageSource::Step MessageSource::read_chunks(Aio& front, bool all) noexcept {
-    for (;;) {
-        if (chunks_->decoded > 0) {
-            chunks_->decoded -= copy_to(front, buffer_.bytes().substr(0, chunks_->decoded));
-            if (!all || !has_room(front)) return end(front, {});
-        }
-        if (buffer_.empty()) {
-            const bool little = direct_limit() < ReceiveBuffer::kSmall;
-            return reading_ || little ? Step::more_bytes : Step::direct;
-        }
-        const Chunked decoded = chunks_->decoder.decode(buffer_.bytes());
-        switch (decoded.outcome) {
-            case Chunked::Outcome::data:
-                buffer_.consume(decoded.consumed - decoded.data.size());
-                chunks_->decoded = decoded.data.size();
-                break;
-            case Chunked::Outcome::need_more:
-                buffer_.consume(decoded.consumed);
-                return Step::more_bytes;
-            case Chunked::Outcome::malformed: return fail_head(front, decoded.fault);
-            case Chunked::Outcome::complete:
-                session_.took_trailer(chunks_->decoder.trailers());
-                buffer_.consume(decoded.consumed);
-                content_ = Body::none;
-                return end(front, Errc::end_of_stream);
-        }
-    }
-}
-
-// Over the content that nobody read, to the next head. Step::handed_on: it is there.
-MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
-    const std::string_view bytes = buffer_.bytes();
-    switch (content_) {
-        case Body::tunnel: return end(front, Errc::invalid_argument);
-        case Body::until_close: buffer_.consume(bytes.size()); return Step::more_bytes;
-        case Body::length: {
-            const auto part = std::min<std::uint64_t>(content_left_, bytes.size());
-            buffer_.consume(static_cast<std::size_t>(part));
-            content_left_ -= part;
-            if (content_left_ > 0) return Step::more_bytes;
-            break;
-        }
-        case Body::chunked:
-            buffer_.consume(chunks_->decoded);
-            chunks_->decoded = 0;
-            for (;;) {
-                const Chunked decoded = chunks_->decoder.decode(buffer_.bytes());
-                if (decoded.outcome == Chunked::Outcome::malformed) {
-                    return fail_head(front, decoded.fault);
-                }
-                buffer_.consume(decoded.consumed);
-                if (decoded.outcome == Chunked::Outcome::need_more) return Step::more_bytes;
-                if (decoded.outcome == Chunked::Outcome::complete) break;
-            }
-            break;
-        case Body::none: break;
-    }
-    content_ = Body::none;
-    return Step::handed_on;
-}
-
-void MessageSource::decide_tunnel(bool accepted) noexcept {
-    if (accepted) {
-        content_ = Body::tunnel;
-    } else if (content_ == Body::tunnel) {
-        content_ = Body::none;
-    }
 }
 
 // ---- reads of the stream

@@ -14,9 +14,11 @@
 #include "transport/http/head_parser.h"
 #include "transport/http/receive_buffer.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace uaio::http {
 
@@ -52,7 +54,7 @@ public:
     // Something has been received that nobody has asked for yet.
     bool has_bytes() const noexcept { return !buffer_.empty(); }
     // A head has begun to come and is not complete.
-    bool mid_head() const noexcept { return head_begun_; }
+    bool mid_head() const noexcept { return head_deadline_ns_ != 0; }
     // Nothing is left to read of the message's content.
     bool content_is_over() const noexcept {
         return content_ == Body::none || content_ == Body::tunnel;
@@ -72,9 +74,18 @@ private:
     // What an operation at the front of the queue needs next.
     enum class Step { finished, more_bytes, handed_on, direct };
     struct Incomplete;  // a parser that has seen the first part of a head
-    struct Chunks;      // the decoder of chunked content
+    struct Chunks {     // the decoder of chunked content
+        explicit Chunks(const Limits& limits)
+            : room(std::min<std::size_t>(limits.fields, 1 << 16)), decoder(room, limits) {}
+
+        std::vector<FieldSlice> room;
+        ChunkedDecoder decoder;
+        std::size_t decoded =
+            0;  // bytes at the front of the buffer that are content, and known to be
+    };
 
     static Note& note_of(Aio& aio) noexcept;
+    static bool has_room(Aio& aio) noexcept { return EngineCore::cursor(aio).remaining() > 0; }
     static MessageSource& of(Aio& aio) noexcept;
     static void start(Aio& aio, Kind kind, bool vector) noexcept;
     static void on_cancel(Aio& aio) noexcept;
@@ -90,6 +101,8 @@ private:
     Step parse_head(Aio& front, Parser& parser) noexcept;
     Step take_head(Aio& front, const RequestHead& head) noexcept;
     Step take_head(Aio& front, const ResponseHead& head) noexcept;
+    Step wait_for_head(Aio& front) noexcept;
+    void forget_incomplete() noexcept;
     Step begin_content(Aio& front, Body body, std::uint64_t length, std::error_code error) noexcept;
     Step fail_head(Aio& front, HttpErrc fault) noexcept;
 
@@ -118,12 +131,12 @@ private:
     std::unique_ptr<Chunks> chunks_;
     Backlog<AskedBy> asked_;
     std::uint64_t content_left_ = 0;
+    std::int64_t head_deadline_ns_ = 0;  // of the head of which a part is there; 0: of none
     Body content_ = Body::none;
     bool reading_ = false;       // inner_ is with the stream
     bool direct_ = false;        // into the vector of the front
     bool broken_ = false;        // a message could not be understood: nothing behind it can be
     bool keep_alive_ = true;     // of the last message
-    bool head_begun_ = false;    // limit_head() was told
     bool content_read_ = false;  // somebody has asked for this message's content
 };
 

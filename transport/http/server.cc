@@ -6,9 +6,11 @@
 #include "transport/http/server_loop.h"
 
 #include <new>
+#include <stdexcept>
 #include <utility>
 
 namespace uaio::http {
+
 // Whoever waits for the end. Loops and Server may go before it is told.
 struct Server::Draining {
     Engine* engine = nullptr;
@@ -42,11 +44,13 @@ Server::~Server() {
 }
 
 Route& Server::handle(std::string_view method, std::string_view path, Handler handler) {
+    if (listening_) throw std::logic_error("Server::handle() after listen(): set routes up before");
     return router_->add(method, path, std::move(handler), options_.content_limit);
 }
 
 void Server::listen(const AcceptorFactory& factory) {
-    router_->freeze();
+    if (!listening_) router_->freeze();
+    listening_ = true;
     for (ServerLoop* loop : loops_) {
         std::unique_ptr<Acceptor> acceptor = factory(loop->engine());
         run_there(loop->engine(), [&] { loop->add(std::move(acceptor)); });

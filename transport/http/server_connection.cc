@@ -42,7 +42,7 @@ void ServerConnection::link(ServerConnection*& head) noexcept {
     head = this;
 }
 
-void ServerConnection::unlink(ServerConnection*&) noexcept {
+void ServerConnection::unlink() noexcept {
     *previous_ = next_;
     if (next_) next_->previous_ = previous_;
 }
@@ -188,13 +188,12 @@ void ServerConnection::on_content(std::error_code error) noexcept {
 }
 
 void ServerConnection::call(Exchange& exchange) noexcept {
-    exchange.state_ = Exchange::State::handled;
     calling_ = true;
     try {
         exchange.route_->handler_(exchange);
     } catch (...) {
         // Whatever it did before, only an exchange that is still its own can be answered.
-        if (current_ == &exchange && exchange.state_ == Exchange::State::handled) {
+        if (current_ == &exchange) {
             exchange.started_ ? fail(exchange) : respond(exchange, 500);
         }
     }
@@ -210,7 +209,8 @@ bool ServerConnection::may_stay() noexcept {
     if (last_ || loop_.draining() || closed_ || !session()) return false;
     if (limit != 0 && requests_ >= limit) return false;
     if (session()->sink().owes_invitation()) return false;  // nobody knows what the client does
-    return content_is_over() || session()->source().content_left() <= kSkipBytes;
+    const std::uint64_t left = session()->source().content_left();
+    return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: nobody knows
 }
 
 void ServerConnection::respond(Exchange& exchange, int status) noexcept {
@@ -226,7 +226,6 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
         if (!content_is_over()) lingers_ = true;
     }
     if (current_ == &exchange) current_ = nullptr;
-    exchange.state_ = Exchange::State::writing;
     ++writing_;
     Session* const found = session();
     if (found) {
@@ -250,17 +249,7 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
         exchange.response_.reset();
         return respond(exchange, 500);
     }
-    loop_.answered();
-    if (loop_.serves() && loop_.options().access_log) {
-        AccessRecord record;
-        record.method = exchange.request_.method();
-        record.target = exchange.request_.target();
-        record.status = exchange.response_.status();
-        record.bytes = exchange.aio_.count();
-        record.duration = loop_.engine().now() - exchange.begun_;
-        record.error = error;
-        loop_.options().access_log(record);
-    }
+    tell(exchange, exchange.aio_.count(), error);
     if (error) {
         last_ = true;
         lingers_ = false;
@@ -269,6 +258,18 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
     }
     release(exchange);
     after_response();
+}
+
+void ServerConnection::tell(const Exchange& exchange, std::uint64_t bytes,
+                            std::error_code error) noexcept {
+    loop_.answered();
+    if (!loop_.serves() || !loop_.options().access_log) return;
+    loop_.options().access_log({.method = exchange.request_.method(),
+                                .target = exchange.request_.target(),
+                                .status = exchange.response_.status(),
+                                .bytes = bytes,
+                                .duration = loop_.engine().now() - exchange.begun_,
+                                .error = error});
 }
 
 // Reads and drops what the peer still sends, until it stops or its time is over.
@@ -313,14 +314,14 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
 
 void ServerConnection::end(Exchange& exchange) noexcept {
     if (!session()->sink().end_content()) return fail(exchange);
-    if (current_ == &exchange) current_ = nullptr;
-    loop_.answered();
+    tell(exchange, session()->sink().content_written(), {});
     release(exchange);
     after_response();
 }
 
 void ServerConnection::fail(Exchange& exchange) noexcept {
     last_ = true;
+    if (exchange.started_) tell(exchange, session()->sink().content_written(), Errc::closed);
     release(exchange);
     close();
 }

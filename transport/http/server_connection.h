@@ -36,7 +36,7 @@ public:
 
     // The list that the loop keeps.
     void link(ServerConnection*& head) noexcept;
-    void unlink(ServerConnection*& head) noexcept;
+    void unlink() noexcept;
     ServerConnection* next() const noexcept { return next_; }
 
 private:
@@ -55,6 +55,7 @@ private:
     void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
     bool may_stay() noexcept;
+    void tell(const Exchange& exchange, std::uint64_t bytes, std::error_code error) noexcept;
     void after_response() noexcept;
     void linger() noexcept;
     void on_rest(std::error_code error) noexcept;

@@ -127,7 +127,7 @@ void ServerLoop::on_pause_over() noexcept {
 }
 
 void ServerLoop::left(ServerConnection& connection) noexcept {
-    connection.unlink(connections_);
+    connection.unlink();
     open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     delete &connection;
     if (!serves()) return let_go();

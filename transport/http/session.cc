@@ -27,7 +27,7 @@ void Session::release(StreamPtr stream) noexcept {
     close();
     stream_ = std::move(stream);
     if (engine_gone_.load(std::memory_order_acquire)) {
-        delete this;
+        if (!busy()) delete this;  // see orphan()
         return;
     }
     if (core_.on_thread()) return release_here();
@@ -45,19 +45,20 @@ void Session::let_go() noexcept {
     if (released_ && !busy()) delete this;
 }
 
+// An operation that outlived its engine has nobody left to end it: its memory stays, since the
+// kernel may still write there.
 void Session::orphan() noexcept {
-    // An operation that outlived its engine has nobody left to end it; its memory is all there is.
-    if (!busy()) {
+    const bool idle = !busy();
+    if (idle) {
         source_.orphan();
         sink_.orphan();
     }
     engine_gone_.store(true, std::memory_order_release);
-    if (released_) delete this;
+    if (released_ && idle) delete this;
 }
 
 bool Session::took_request(const RequestHead& head) noexcept {
     unknown_expectation_ = head.unknown_expectation;
-    trailer_.clear();
     return sink_.owe_response(head);
 }
 
@@ -69,9 +70,9 @@ void Session::took_trailer(const FieldViews& fields) noexcept {
         static_cast<void>(trailer_.add(name, value));
 }
 
-void Session::limit_head(Aio& aio) noexcept {
-    if (options_.head_timeout == kNoTimeout) return;
-    core_.limit_deadline(aio, core_.now_ns() + options_.head_timeout.count());
+std::int64_t Session::head_deadline_ns() noexcept {
+    if (options_.head_timeout == kNoTimeout) return TimerNode::kNoDeadline;
+    return core_.now_ns() + options_.head_timeout.count();
 }
 
 }  // namespace uaio::http

@@ -47,11 +47,11 @@ public:
 
     // What reading tells. False without memory.
     bool took_request(const RequestHead& head) noexcept;
-    void took_interim(int status) noexcept { interim_ = status; }
     void took_trailer(const FieldViews& fields) noexcept;
     void content_wanted() noexcept { sink_.invite_content(); }
-    // A head has begun to come, and `aio` waits for it.
-    void limit_head(Aio& aio) noexcept;
+    void forget_trailer() noexcept { trailer_.clear(); }
+    // When a head has to be there that begins to come now.
+    std::int64_t head_deadline_ns() noexcept;
 
     // Of the request that was read last.
     bool unknown_expectation() const noexcept { return unknown_expectation_; }
@@ -83,7 +83,6 @@ private:
     Headers trailer_;
     Provide provide_ = nullptr;
     void* provide_context_ = nullptr;
-    int interim_ = 0;
     bool unknown_expectation_ = false;
     bool released_ = false;
     std::atomic<bool> closed_{false};

@@ -1,0 +1,155 @@
+// What an http::Connection writes of messages, and the responses to what it has written.
+#include <uaio/http.h>
+
+#include "tests/support/messages.h"
+
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using http::Request;
+using http::Response;
+
+constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
+
+TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinux, OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    wire.peer().send(kGet);
+    Request request;
+    CHECK(read_request(wire, request) == success(0));
+    Response response;
+    REQUIRE(!response.headers().set("Transfer-Encoding", "chunked"));
+    Operation head(wire.engine());
+    Operation one(wire.engine(), "hello");
+    Operation two(wire.engine());
+    const std::string many(20, 'x');
+    REQUIRE(!two.aio.set_iov(entries_of(many, 20)));
+    Operation end(wire.engine());
+    http::Headers trailer;
+    REQUIRE(!trailer.set("T", "v"));
+    wire.connection().write_response(response, head.aio);
+    wire.connection().write_body().write(one.aio);
+    wire.connection().write_body().write(two.aio);
+    wire.connection().write_body().finish(trailer, end.aio);
+    Response next;
+    Operation after(wire.engine());
+    wire.connection().write_response(next, after.aio);
+    REQUIRE(wire.run_until([&] { return after.done(); }));
+    CHECK(!head.ended().error);
+    CHECK(one.ended() == success(5));
+    CHECK(two.ended() == success(20));
+    CHECK(end.ended() == success(0));
+    CHECK(!after.ended().error);
+    constexpr std::string_view kWire =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+        "7\r\nxxxxxxx\r\n7\r\nxxxxxxx\r\n6\r\nxxxxxx\r\n0\r\nT: v\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    CHECK(wire.receive(kWire.size()) == kWire);
+}
+
+TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut short (W5)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    Response response;
+    REQUIRE(!response.headers().set("Content-Length", "5"));
+    CHECK(!write_response(wire, response).error);
+    Operation much(wire.engine(), "hello!");
+    Operation some(wire.engine(), "hel");
+    Operation early(wire.engine());
+    Operation rest(wire.engine(), "lo");
+    Operation end(wire.engine());
+    http::BodyWriter body = wire.connection().write_body();
+    body.write(much.aio);
+    body.write(some.aio);
+    body.finish(early.aio);
+    body.write(rest.aio);
+    body.finish(end.aio);
+    REQUIRE(wire.run_until([&] { return end.done(); }));
+    CHECK(much.ended() == failure(Errc::invalid_argument));
+    CHECK(some.ended() == success(3));
+    CHECK(early.ended() == failure(Errc::invalid_argument));
+    CHECK(rest.ended() == success(2));
+    CHECK(end.ended() == success(0));
+    CHECK(wire.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+}
+
+TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
+    Wire wire(Kernel::kKind);
+    Request request;
+    Operation write(wire.engine());
+    wire.connection().write_request(request, write.aio);
+    REQUIRE(wire.run_until_done(write));
+    CHECK(write.ended() == failure(Errc::invalid_argument));
+    CHECK(wire.follow_up() == success(4));
+}
+
+TEST_CASE_TEMPLATE("a request is written with its content, and the content alone after it (W-56)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    Request request("http://h/x");
+    Operation write(wire.engine());
+    Operation body(wire.engine(), "hello");
+    constexpr std::string_view kHead = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+    wire.connection().write_request(request, write.aio);
+    wire.connection().write_all(body.aio);
+    REQUIRE(wire.run_until([&] { return body.done(); }));
+    CHECK(write.ended() == success(kHead.size()));
+    CHECK(body.ended() == success(5));
+    CHECK(wire.receive(kHead.size() + 5) == std::string(kHead) + "hello");
+}
+
+TEST_CASE_TEMPLATE("what is changed after a write is sent by the next one (W-57, W-59)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    Request request("http://h/x");
+    REQUIRE(!request.set_method("POST"));
+    REQUIRE(!request.set_data("one"));
+    std::string wanted;
+    for (const char* target : {"/x", "/y"}) {
+        REQUIRE(!request.set_target(target));
+        const std::string head =
+            "POST " + std::string(target) + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none";
+        wanted += head;
+        Operation write(wire.engine(), "its vector is replaced");
+        wire.connection().write_request(request, write.aio);
+        REQUIRE(wire.run_until_done(write));
+        CHECK(write.ended() == success(head.size()));
+    }
+    CHECK(wire.receive(wanted.size()) == wanted);
+}
+
+TEST_CASE_TEMPLATE("responses are read by the methods of the requests, interim ones skipped (S1)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    Request request("http://h/");
+    for (const char* method : {"HEAD", "GET", "GET"}) {
+        REQUIRE(!request.set_method(method));
+        Operation write(wire.engine());
+        wire.connection().write_request(request, write.aio);
+        REQUIRE(wire.run_until_done(write));
+    }
+    wire.peer().send(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"
+        "HTTP/1.1 200 OK\r\n\r\nall the rest");
+    wire.peer().shutdown_write();
+    Response response;
+    for (const int status : {200, 304, 200}) {
+        Operation read(wire.engine());
+        wire.connection().read_response(response, read.aio);
+        REQUIRE(wire.run_until_done(read));
+        CHECK(read.ended() == success(0));
+        CHECK(response.status() == status);
+    }
+    Ended last;
+    CHECK(read_content(wire, 5, last) == "all the rest");
+    CHECK(last == failure(Errc::end_of_stream));
+    CHECK(!wire.connection().keeps_alive());
+}
+
+}  // namespace
+}  // namespace uaio
