@@ -68,6 +68,7 @@ PUBLIC_LAYER = {
     "sim": "kernel",
     "stream": "stream",
     "endpoint": "socket",
+    "resolver": "socket",
     "tcp": "socket",
     "local": "socket",
     "udp": "socket",
