@@ -133,11 +133,11 @@ void DialRun::begin_step() {
         case Step::connect: return connect();
         case Step::resolve_pre_proxy: return resolve_for(plan_.pre_proxy, behind_pre_proxy());
         case Step::pre_proxy: return shake_hands_with(plan_.pre_proxy, behind_pre_proxy());
-        case Step::proxy_tls: return start_tls({plan_.proxy.host, plan_.proxy.port});
+        case Step::proxy_tls: return secure(plan_.options.start_proxy_tls, plan_.proxy.host);
         case Step::resolve_proxy: return resolve_for(plan_.proxy, plan_.place);
         case Step::proxy: return shake_hands_with(plan_.proxy, plan_.place);
         case Step::header: return send_header();
-        case Step::tls: return start_tls(plan_.target);
+        case Step::tls: return secure(plan_.options.start_tls, plan_.target.host);
         case Step::begin:
         case Step::done: break;
     }
@@ -295,6 +295,9 @@ void DialRun::send_header() {
     proxy::run(*header_, stream_, io_);
 }
 
-void DialRun::start_tls(const HostAndPort&) { fail(Errc::not_supported); }
+void DialRun::secure(const StartTls& start, const std::string& host) {
+    if (!start) return fail(Errc::not_supported);
+    start(stream_, host, io_);
+}
 
 }  // namespace uaio

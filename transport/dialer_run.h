@@ -57,7 +57,7 @@ private:
     void resolve_for(const Proxy& proxy, const HostAndPort& name);
     void shake_hands_with(const Proxy& proxy, const HostAndPort& name);
     void send_header();
-    void start_tls(const HostAndPort& peer);
+    void secure(const StartTls& start, const std::string& host);
     // Again from the beginning, on another connection.
     void start_over();
 

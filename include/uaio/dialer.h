@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,11 @@
 namespace uaio {
 
 struct DialPlan;
+
+// Starts TLS as a client over `stream`, with `host` to be proved by the peer, and replaces `stream`
+// by the secured one, or ends `aio` with an error. Both live until then. Must not throw; any
+// thread.
+using StartTls = std::function<void(StreamPtr& stream, const std::string& host, Aio& aio)>;
 
 struct DialOptions {
     // For everything together, names and TLS included (CURLOPT_CONNECTTIMEOUT). The Aio's own
@@ -69,6 +75,12 @@ struct DialOptions {
     std::vector<std::string> proxy_fields = {};
     // Sent to the server behind the proxies, before TLS.
     ProxyHeader proxy_header = ProxyHeader::none;
+
+    // --- TLS ---
+    // With the target, by the host of its URL, and with an https proxy, by that of its own; one
+    // stacks on the other. Unset: not_supported.
+    StartTls start_tls = {};
+    StartTls start_proxy_tls = {};
 };
 
 enum class DialPhase : std::uint8_t { begin, resolve, connect, proxy, tls, done };
