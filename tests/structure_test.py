@@ -73,6 +73,8 @@ PUBLIC_LAYER = {
     "local": "socket",
     "udp": "socket",
     "tls": "tls",
+    "tls_context": "tls",
+    "tls_error": "tls",
     "http_types": "http_syntax",
     "http_headers": "http_message",
     "http_message": "http_message",
@@ -427,11 +429,11 @@ def planted_tree(folder, files):
 
 def write_config(folder):
     """<uaio/config.h> with the defaults of meson_options.txt, as configure_file would write it."""
-    options = re.findall(r"option\('(\w+)'.*?value: ([\w]+)",
+    options = re.findall(r"option\('(\w+)'.*?value: '?(\w+)",
                          (ROOT / "meson_options.txt").read_text(), re.DOTALL)
     text = (ROOT / "include/uaio/config.h.in").read_text()
     for name, value in options:
-        text = text.replace(f"@{name.upper()}@", value)
+        text = text.replace(f"@{name.upper()}@", "true" if value == "auto" else value)
     (folder / "uaio").mkdir()
     (folder / "uaio/config.h").write_text(text)
 
