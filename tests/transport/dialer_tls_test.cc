@@ -1,4 +1,6 @@
 // Where TLS stands among the steps of a dial: shown by a layer that stands in for it.
+#include <uaio/config.h>
+
 #include "tests/support/mask_stream.h"
 #include "tests/support/proxy_scene.h"
 
@@ -78,6 +80,7 @@ TEST_CASE("TLS with the target begins behind SOCKS and the PROXY header") {
 }
 
 TEST_CASE("without TLS an https target and an https proxy are not supported") {
+    if (kTls) return;
     ProxyScene scene;
     scene.serve(443, ProxyScript{});
     DialOptions options = quiet_options();
