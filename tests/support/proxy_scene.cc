@@ -1,6 +1,7 @@
 #include "tests/support/proxy_scene.h"
 
 #include <memory>
+#include <utility>
 
 namespace uaio {
 namespace {
@@ -41,10 +42,19 @@ void ProxyScene::serve(std::uint16_t port, ProxyScript script) {
     serve(port, [script](std::size_t) { return script; });
 }
 
+void ProxyScene::serve(std::string_view path, ProxyScript script) {
+    serve_at(kernel.listen_peer(path), [script](std::size_t) { return script; });
+}
+
 void ProxyScene::serve(std::uint16_t port,
                        std::function<ProxyScript(std::size_t connection)> script) {
+    serve_at(kernel.listen_peer(port), std::move(script));
+}
+
+void ProxyScene::serve_at(SimListener& listener,
+                          std::function<ProxyScript(std::size_t connection)> script) {
     const auto count = std::make_shared<std::size_t>(0);
-    kernel.listen_peer(port).on_accept([this, script, count](SimPeer& peer) {
+    listener.on_accept([this, script, count](SimPeer& peer) {
         peers.push_back(&peer);
         const auto served = std::make_shared<Served>();
         served->script = script((*count)++);

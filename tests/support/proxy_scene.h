@@ -34,6 +34,8 @@ public:
     // connection, from 0, may choose another one.
     void serve(std::uint16_t port, ProxyScript script);
     void serve(std::uint16_t port, std::function<ProxyScript(std::size_t connection)> script);
+    // The same on the path of a unix socket.
+    void serve(std::string_view path, ProxyScript script);
 
     // Dials and waits. A stream is in `stream` then, if it went well.
     Ended dial(const std::string& target, const DialOptions& options);
@@ -47,6 +49,9 @@ public:
     StreamPtr stream;
     DialReport report;
     std::vector<SimPeer*> peers;  // in the order in which they were accepted
+
+private:
+    void serve_at(SimListener& listener, std::function<ProxyScript(std::size_t connection)> script);
 };
 
 // No environment, no name server: names by these rules alone.

@@ -62,6 +62,17 @@ TEST_CASE("a dialer goes through SOCKS proxies of every kind (58, 62)") {
     }
 }
 
+TEST_CASE("a SOCKS proxy is reached by its unix socket (65)") {
+    ProxyScene scene;
+    scene.serve("/run/proxy.sock", socks5_proxy(kName, kGranted5 + "early"));
+    CHECK(scene.dial("http://origin.test", quiet_options("socks5h://localhost/run/proxy.sock")) ==
+          success(0));
+    CHECK(scene.echoes("early"));
+    CHECK(scene.report.resolve == 0ns);
+    CHECK(!scene.report.peer);
+    CHECK(scene.is_clean());
+}
+
 TEST_CASE("a pre-proxy leads to the proxy (64)") {
     const std::string to_proxy = "\5\1\0\3\13second.test\4\x39"s;
     for (const char* second : {"http://second.test:1081", "socks5h://second.test:1081"}) {
