@@ -290,10 +290,14 @@ TEST_CASE("a dial ends with its engine") {
     {
         SimKernel kernel(1);
         kernel.listen_peer(1080);
-        const Dialer dialer("http://origin.test", quiet_options("http://proxy.test"));
+        Dialer dialer("http://origin.test", quiet_options("http://proxy.test"));
         std::optional<Engine> engine(std::in_place, kernel);
-        Aio aio(*engine, [&](Aio& done) { result = done.result(); });
-        const_cast<Dialer&>(dialer).connect(aio, stream);
+        // It has to go before its engine.
+        auto* const aio = new Aio(*engine, [&](Aio& done) {
+            result = done.result();
+            delete &done;
+        });
+        dialer.connect(*aio, stream);
         for (int turn = 0; turn < 5; ++turn)
             engine->run_once(1ms);
         engine.reset();

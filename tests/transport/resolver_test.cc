@@ -279,8 +279,12 @@ TEST_CASE("an engine that goes ends what waits for a name") {
     {
         std::vector<Endpoint> found;
         std::optional<Engine> engine(std::in_place);
-        Aio aio(*engine, [&result](Aio& done) { result = done.result(); });
-        resolver.resolve("a.test", 80, AddressFamily::any, aio, found);
+        // It has to go before its engine.
+        auto* const aio = new Aio(*engine, [&result](Aio& done) {
+            result = done.result();
+            delete &done;
+        });
+        resolver.resolve("a.test", 80, AddressFamily::any, *aio, found);
         engine->run_once(0ns);
         gate.wait_for_begun(1);
         engine.reset();
