@@ -9,10 +9,13 @@ Prints a line a case for tests/run.py; a program that is not installed is a skip
 
 import contextlib
 import getpass
+import hashlib
 import os
+import re
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -51,22 +54,23 @@ def run(*command):
     subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=60)
 
 
-def serve_one(peer):
-    with peer, contextlib.suppress(OSError):
+def serve_one(peer, tls):
+    with contextlib.suppress(OSError), peer if not tls else tls.wrap_socket(
+            peer, server_side=True) as peer:
         peer.sendall(GREETING)
         while data := peer.recv(65536):
             peer.sendall(data)
 
 
-def echo_server(stack):
-    """The port of a server that greets and echoes."""
+def echo_server(stack, tls=None):
+    """The port of a server that greets and echoes, inside TLS if there is a context."""
     listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
 
     def serve():
         with contextlib.suppress(OSError):
             while True:
                 peer = listener.accept()[0]
-                threading.Thread(target=serve_one, args=(peer,), daemon=True).start()
+                threading.Thread(target=serve_one, args=(peer, tls), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     return listener.getsockname()[1]
@@ -81,6 +85,27 @@ class Lab:
         self.user, self.password = "user" + secrets.token_hex(3), secrets.token_hex(8)
         self.login = f"{self.user}:{self.password}@"
         self.echo = echo_server(stack)
+        config = (build / "include" / "uaio" / "config.h").read_text()
+        self.has_tls = re.search(r"kTls = (\w+)", config)[1] == "true"
+        if self.has_tls:
+            self.make_certificates()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.chain, self.key)
+            self.tls_echo = echo_server(stack, context)
+
+    def make_certificates(self):
+        """An authority, and a certificate of its for localhost and 127.0.0.1."""
+        self.authority, self.chain, self.key = (
+            self.folder / name for name in ("authority.pem", "chain.pem", "key.pem"))
+        make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        run(*make, "-subj", "/CN=authority", "-keyout", self.folder / "authority.key", "-out",
+            self.authority)
+        run(*make, "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE",
+            "-CA", self.authority, "-CAkey", self.folder / "authority.key", "-keyout", self.key,
+            "-out", self.chain)
+        self.key.chmod(0o644)  # squid gives up root's rights
 
     def start(self, *command, port=None):
         log = self.folder / f"{Path(str(command[0])).name}-{port}.log"
@@ -110,10 +135,18 @@ class Lab:
                               text=True, timeout=60, check=False)
         return (done.stdout + done.stderr).strip()
 
-    def echoes(self, *options, **more):
-        said = self.dial(*options, **more)
+    def echoes(self, *options, target=None):
+        said = self.dial(*options, target=target)
         assert said.startswith("ok "), f"{options}: {said}"
+        if self.has_tls and not target:
+            target = f"tls://127.0.0.1:{self.tls_echo}"
+            inside = self.dial(*options, f"ca={self.authority}", target=target)
+            assert inside.startswith("ok "), f"{options}, inside TLS: {inside}"
         return said
+
+    def needs_tls(self):
+        if not self.has_tls:
+            raise Skip("the build option tls is off")
 
     def fails(self, wanted, *options, **more):
         said = self.dial(*options, **more)
@@ -191,6 +224,38 @@ def squid_with_basic(lab):
               "authentication=any")
     lab.fails(AUTHENTICATION_REQUIRED, f"proxy=http://127.0.0.1:{port}")
     lab.fails(PROXY_REFUSED, proxy, target=f"tcp://127.0.0.1:{free_port()}")
+
+
+def squid_with_digest(lab):
+    lab.needs_tls()
+    port = free_port()
+    secret = hashlib.md5(f"{lab.user}:realm:{lab.password}".encode()).hexdigest()
+    passwords = lab.write("htdigest", f"{lab.user}:realm:{secret}\n")
+    authentication = (f"auth_param digest program /usr/lib/squid/digest_file_auth -c {passwords}\n"
+                      "auth_param digest realm realm")
+    lab.start("squid", "-N", "-n", "digest", "-f", squid_config(lab, port, authentication),
+              port=port)
+    proxy = f"proxy=http://{lab.login}127.0.0.1:{port}"
+    for kind in ("digest", "any"):
+        lab.echoes(proxy, f"authentication={kind}")
+        lab.fails(CREDENTIALS_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}",
+                  f"authentication={kind}")
+    lab.fails(CREDENTIALS_REFUSED, proxy)  # Basic is not what it wants
+
+
+def squid_inside_tls(lab):
+    lab.needs_tls()
+    port, plain = free_port(), free_port()
+    path = lab.write("squid-tls.conf", squid_config(lab, plain, "", "").read_text().replace(
+        "acl authed proxy_auth REQUIRED\nhttp_access allow authed\nhttp_access deny all",
+        f"https_port 127.0.0.1:{port} tls-cert={lab.chain} tls-key={lab.key}\n"
+        "http_access allow all"))
+    lab.start("squid", "-N", "-n", "secure", "-f", path, port=port)
+    proxy = f"proxy=https://localhost:{port}"
+    lab.echoes(proxy, f"ca={lab.authority}")  # and TLS in TLS
+    lab.fails("tls 4", proxy)
+    lab.echoes(proxy, "verify=off")
+    lab.fails(PROXY_REFUSED, proxy, f"ca={lab.authority}", target=f"tcp://127.0.0.1:{free_port()}")
 
 
 def microsocks(lab):
@@ -293,7 +358,8 @@ listen front
 
 CASES = [
     (no_proxy_at_all, sys.executable), (tinyproxy, "tinyproxy"), (squid_with_basic, "squid"),
-    (microsocks, "microsocks"), (microsocks_with_password, "microsocks"), (dante, "danted"),
+    (squid_with_digest, "squid"), (squid_inside_tls, "squid"), (microsocks, "microsocks"),
+    (microsocks_with_password, "microsocks"), (dante, "danted"),
     (ssh_dynamic_forwarding, "sshd"), (haproxy_accepts_the_proxy_header, "haproxy"),
 ]
 

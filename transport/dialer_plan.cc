@@ -25,6 +25,13 @@ DialPlan::DialPlan(std::string_view url, const DialOptions& given) : options(giv
     refused = read_target(url, scheme);
     if (!refused) refused = read_rules();
     if (!refused) refused = read_proxies(scheme);
+    const auto or_own = [](const std::optional<tls::Context>& context) {
+        return context ? *context : tls::Context();
+    };
+    if (secure && !options.start_tls) tls_context = or_own(options.tls_context);
+    if (proxy.kind == ProxyKind::https && !options.start_proxy_tls) {
+        proxy_tls_context = or_own(options.proxy_tls_context);
+    }
     resolver = options.resolver;
     if (!resolver) {
         own_resolver = std::make_unique<Resolver>();

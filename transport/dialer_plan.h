@@ -15,7 +15,7 @@
 namespace uaio {
 
 struct DialPlan {
-    // Throws std::bad_alloc.
+    // Throws std::bad_alloc, and what tls::Context() throws.
     DialPlan(std::string_view target, const DialOptions& options);
 
     // Whether rules that expire still count at this time; the first call begins their life.
@@ -30,6 +30,8 @@ struct DialPlan {
     Proxy proxy;
     AddressRules addresses;
     std::optional<Endpoint> local;
+    std::optional<tls::Context> tls_context;        // with the target, if it is secure
+    std::optional<tls::Context> proxy_tls_context;  // with the proxy, if that is
     std::unique_ptr<Resolver> own_resolver;
     Resolver* resolver = nullptr;
     mutable std::atomic<std::int64_t> first_use_ns{0};  // 0: not used yet

@@ -1,10 +1,13 @@
 #include "transport/dialer_run.h"
 
+#include <uaio/config.h>
 #include <uaio/local.h>
+#include <uaio/tls.h>
 
 #include "engine/core.h"
 #include "transport/proxy/handshake.h"
 #include "transport/proxy/header.h"
+#include "transport/tls/hash.h"
 
 #include <net/if.h>
 #include <sys/random.h>
@@ -92,6 +95,7 @@ void DialRun::end(std::error_code error) noexcept {
         out_ = std::move(stream_);
     }
     stream_.reset();
+    secured_.reset();
     EngineCore::of(user_).finish(user_, error);
 }
 
@@ -124,20 +128,23 @@ bool DialRun::is_needed(Step step) const noexcept {
 }
 
 void DialRun::begin_step() {
+    const DialOptions& options = plan_.options;
     step_began_ns_ = EngineCore::of(user_).now_ns();
     const bool resolves =
         step_ == Step::resolve || step_ == Step::resolve_pre_proxy || step_ == Step::resolve_proxy;
     report_.phase = phase_of(resolves, step_ == Step::connect, step_ == Step::tls);
     switch (step_) {
-        case Step::resolve: return resolve(first_place(), plan_.options.family);
+        case Step::resolve: return resolve(first_place(), options.family);
         case Step::connect: return connect();
         case Step::resolve_pre_proxy: return resolve_for(plan_.pre_proxy, behind_pre_proxy());
         case Step::pre_proxy: return shake_hands_with(plan_.pre_proxy, behind_pre_proxy());
-        case Step::proxy_tls: return secure(plan_.options.start_proxy_tls, plan_.proxy.host);
+        case Step::proxy_tls:
+            return secure(options.start_proxy_tls, plan_.proxy_tls_context,
+                          {plan_.proxy.host, plan_.proxy.port});
         case Step::resolve_proxy: return resolve_for(plan_.proxy, plan_.place);
         case Step::proxy: return shake_hands_with(plan_.proxy, plan_.place);
         case Step::header: return send_header();
-        case Step::tls: return secure(plan_.options.start_tls, plan_.target.host);
+        case Step::tls: return secure(options.start_tls, plan_.tls_context, plan_.target);
         case Step::begin:
         case Step::done: break;
     }
@@ -155,6 +162,7 @@ void DialRun::on_step() {
     if (socks_) report_.socks_reply = socks_->reply();
     if (const std::error_code asked = EngineCore::cancel_reason(user_)) return end(asked);
     if (const std::error_code error = io_.result()) return fail(error);
+    if (secured_) stream_ = std::move(secured_);
     go_on();
 }
 
@@ -267,7 +275,7 @@ void DialRun::shake_hands_with(const Proxy& proxy, const HostAndPort& name) {
                                       .password = proxy.password,
                                       .authentication = plan_.options.proxy_authentication,
                                       .fields = plan_.options.proxy_fields,
-                                      .hash = nullptr,
+                                      .hash = kTls ? &tls::hash_text : nullptr,
                                       .client_nonce = random_text()});
         }
         return proxy::run(*connect_, stream_, io_);
@@ -295,9 +303,12 @@ void DialRun::send_header() {
     proxy::run(*header_, stream_, io_);
 }
 
-void DialRun::secure(const StartTls& start, const std::string& host) {
-    if (!start) return fail(Errc::not_supported);
-    start(stream_, host, io_);
+void DialRun::secure(const StartTls& start, const std::optional<tls::Context>& context,
+                     const HostAndPort& peer) {
+    if (start) return start(stream_, peer.host, io_);
+    const tls::ClientOptions options{.server_name = peer.host,
+                                     .session_key = std::to_string(peer.port)};
+    tls::connect(*context, std::move(stream_), options, io_, secured_);
 }
 
 }  // namespace uaio

@@ -57,7 +57,8 @@ private:
     void resolve_for(const Proxy& proxy, const HostAndPort& name);
     void shake_hands_with(const Proxy& proxy, const HostAndPort& name);
     void send_header();
-    void secure(const StartTls& start, const std::string& host);
+    void secure(const StartTls& start, const std::optional<tls::Context>& context,
+                const HostAndPort& peer);
     // Again from the beginning, on another connection.
     void start_over();
 
@@ -75,6 +76,7 @@ private:
     DialReport own_report_;
     DialReport& report_;
     StreamPtr stream_;
+    StreamPtr secured_;  // over what was stream_, when TLS has begun
     std::vector<Endpoint> found_;
     RaceReport race_;
     std::optional<proxy::SocksDialogue> socks_;

@@ -10,6 +10,7 @@
 #include <uaio/proxy.h>
 #include <uaio/resolver.h>
 #include <uaio/stream.h>
+#include <uaio/tls_context.h>
 
 #include <chrono>
 #include <cstdint>
@@ -77,8 +78,11 @@ struct DialOptions {
     ProxyHeader proxy_header = ProxyHeader::none;
 
     // --- TLS ---
-    // With the target, by the host of its URL, and with an https proxy, by that of its own; one
-    // stacks on the other. Unset: not_supported.
+    // With the target, by the host of its URL, and with an https proxy, by that of its own URL; one
+    // stacks on the other. Unset: a context of the Dialer's own, with its defaults.
+    std::optional<tls::Context> tls_context = {};
+    std::optional<tls::Context> proxy_tls_context = {};
+    // In place of the library's TLS.
     StartTls start_tls = {};
     StartTls start_proxy_tls = {};
 };
@@ -107,7 +111,8 @@ class Dialer final : public Connector {
 public:
     // The target is an URL, of which scheme, host and port count: http, https, ws, wss, tcp or tls
     // (both with a port), or HOST[:PORT], which means http. https, wss and tls mean TLS. What is
-    // wrong with it or with the options is told by connect(). Throws std::bad_alloc.
+    // wrong with it or with the options is told by connect(). Throws std::bad_alloc, and where it
+    // makes a context of its own what tls::Context() throws.
     explicit Dialer(std::string_view target, const DialOptions& options = {});
     ~Dialer() override;
 
@@ -115,7 +120,8 @@ public:
     // left of what did not become the stream. What a proxy sent behind its answer is read from the
     // stream first. Errors: invalid_argument for the target; a ResolveErrc for its name, and
     // name_not_resolved for a proxy's; the errno of connect(2) and bind(2); a ProxyErrc, and
-    // proxy_refused for an answer to CONNECT that is no 2xx; timed_out, canceled,
+    // proxy_refused for an answer to CONNECT that is no 2xx; those of tls::connect(), with report.
+    // phase to tell a proxy's from the target's; timed_out, canceled,
     // not_enough_memory; not_supported for TLS and Digest in a build without them. Allocates.
     void connect(Aio& aio, StreamPtr& out) override;
     // The same, with a report, which must live until the callback as well.

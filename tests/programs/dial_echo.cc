@@ -41,6 +41,11 @@ bool set_option(DialOptions& options, std::string_view name, const std::string& 
         options.connect_to.push_back(value);
     } else if (name == "resolve") {
         options.resolve.push_back(value);
+    } else if (name == "ca" || name == "verify") {
+        tls::ContextOptions context;
+        if (name == "ca") context.authorities = value;
+        context.verify_peer = context.verify_name = value != "off";
+        options.tls_context = options.proxy_tls_context = tls::Context(context);
     } else if (name == "timeout_ms") {
         options.timeout = std::chrono::milliseconds(std::stoi(value));
     } else {
