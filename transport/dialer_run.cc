@@ -75,7 +75,8 @@ void DialRun::start(Aio& aio) noexcept {
     });
     EngineCore& core = EngineCore::of(aio);
     const std::chrono::nanoseconds timeout = self.plan_.options.timeout;
-    if (timeout != kNoTimeout) core.limit_deadline(aio, core.now_ns() + timeout.count());
+    const std::int64_t now = core.now_ns();
+    if (timeout.count() < kNoTimeout.count() - now) core.limit_deadline(aio, now + timeout.count());
     self.guarded([&self] { self.go_on(); });
 }
 

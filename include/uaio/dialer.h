@@ -93,7 +93,7 @@ enum class DialPhase : std::uint8_t { begin, resolve, connect, proxy, tls, done 
 struct DialReport {
     // The last one that was begun; after a failure the one that failed.
     DialPhase phase = DialPhase::begin;
-    // Time spent in each; several proxies, and repeated ones, add up.
+    // Time spent in each; several proxies, and repeated ones, add up. TLS with a proxy is its part.
     std::chrono::nanoseconds resolve{0};
     std::chrono::nanoseconds connect{0};
     std::chrono::nanoseconds proxy{0};

@@ -3,7 +3,7 @@
 //     dial_echo TARGET [NAME=VALUE]...
 //
 // Names: proxy, pre_proxy, authentication (basic, digest, any), header (v1, v2), connect_to,
-// resolve, timeout_ms, ca (for both TLS layers). Prints "ok" and what is known of the connection,
+// resolve, timeout_ms, ca (a file), verify (off). Prints "ok" and what is known of the connection,
 // or "error", its category and what strerror() says. For tests/proxy_interop_test.py.
 #include <uaio/dialer.h>
 #include <uaio/engine.h>

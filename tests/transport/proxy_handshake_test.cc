@@ -194,6 +194,17 @@ TEST_CASE("a prefix is read in order, in pieces, and as every stream promises") 
     CHECK(last.aio.wait() == Errc::closed);
 }
 
+TEST_CASE("what is before a stream can be taken out, and the stream goes on behind it") {
+    Scene scene("");
+    CHECK(proxy::take_first(*scene.stream).empty());
+    scene.stream = proxy::prefixed(scene.engine, std::move(scene.stream), "0123456789");
+    CHECK(scene.read(3) == "012");
+    CHECK(proxy::take_first(*scene.stream) == "3456789");
+    CHECK(proxy::take_first(*scene.stream).empty());
+    scene.peer->send("ab");
+    CHECK(scene.read(2) == "ab");
+}
+
 TEST_CASE("a prefix that is closed gives nothing more, and lets its handle go at any time") {
     Scene scene("");
     StreamPtr stream = proxy::prefixed(scene.engine, std::move(scene.stream), "0123456789");

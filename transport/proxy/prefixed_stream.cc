@@ -35,6 +35,13 @@ public:
     }
     bool is_of(const Aio& aio) const noexcept { return &aio.engine() == &engine_; }
 
+    std::string take() noexcept {
+        if (is_used_up()) return {};
+        bytes_.erase(0, at_);
+        used_up_.store(true, std::memory_order_release);
+        return std::move(bytes_);
+    }
+
     void drop() noexcept {
         if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
@@ -105,6 +112,7 @@ public:
     void write_all(Aio& aio) override { lower().write_all(aio); }
     void close() noexcept override { prefix_.close(); }
     int native_handle() const noexcept override { return prefix_.lower().native_handle(); }
+    std::string take() noexcept { return prefix_.take(); }
 
 private:
     Stream& lower() noexcept { return prefix_.lower(); }
@@ -117,6 +125,11 @@ private:
 };
 
 }  // namespace
+
+std::string take_first(Stream& stream) noexcept {
+    auto* const prefixed = dynamic_cast<PrefixedStream*>(&stream);
+    return prefixed ? prefixed->take() : std::string();
+}
 
 StreamPtr prefixed(Engine& engine, StreamPtr&& lower, std::string first) {
     if (first.empty()) return std::move(lower);

@@ -12,4 +12,9 @@ namespace uaio::proxy {
 // that of `lower`. Throws std::bad_alloc, and `lower` stays the caller's then. Any thread.
 StreamPtr prefixed(Engine& engine, StreamPtr&& lower, std::string first);
 
+// What nobody has read yet of the bytes before `stream`, for who reads the descriptor below by
+// itself; the stream goes on behind them. Empty for any other stream. On the engine's thread, while
+// no read is under way.
+std::string take_first(Stream& stream) noexcept;
+
 }  // namespace uaio::proxy
