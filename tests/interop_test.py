@@ -287,6 +287,45 @@ def nginx_as_origin(lab):
     assert lab.client(port, "/none")[1].startswith("404"), "404 expected"
 
 
+def apache_config(lab, port, body):
+    """Apache with the modules that a page, or a proxy before ours, needs."""
+    path = lab.folder / f"apache-{port}.conf"
+    modules = "mpm_event authz_core dir mime proxy proxy_http".split()
+    loads = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
+                      for name in modules)
+    path.write_text(f"""
+{loads}
+ServerRoot {lab.folder}
+ServerName localhost
+DefaultRuntimeDir {lab.folder}
+PidFile {lab.folder}/apache-{port}.pid
+ErrorLog /dev/null
+TypesConfig /dev/null
+User nobody
+Group nogroup
+Listen 127.0.0.1:{port}
+KeepAlive On
+{body}
+""")
+    return ["apache2", "-f", path, "-DFOREGROUND"]
+
+
+def apache_in_front(lab):
+    port = free_port()
+    body = f"ProxyPass / http://127.0.0.1:{lab.echo_port}/ keepalive=On"
+    through(lab, lab.start(apache_config(lab, port, body), port=port))
+
+
+def apache_as_origin(lab):
+    port = free_port()
+    body = f"DocumentRoot {lab.site}\n<Directory {lab.site}>\nRequire all granted\n</Directory>"
+    lab.start(apache_config(lab, port, body), port=port)
+    content, said = lab.client(port, "/large.bin", 3)
+    same(content, lab.large)
+    assert "200" in said and "1 connections" in said, said
+    assert lab.client(port, "/none")[1].startswith("404"), "404 expected"
+
+
 def node_as_origin(lab):
     script = """
 const server = require('http').createServer((q, s) => q.pipe(s));
@@ -318,7 +357,8 @@ CASES = [
     (h2load_load, "h2load"), (slowhttptest_slow_heads, "slowhttptest"),
     (idle_connections_are_small, sys.executable),
     (nginx_in_front, "nginx"), (haproxy_in_front, "haproxy"), (nginx_as_origin, "nginx"),
-    (node_as_origin, "node"), (python_as_origin, sys.executable), (own_server, "curl"),
+    (apache_in_front, "apache2"), (apache_as_origin, "apache2"), (node_as_origin, "node"),
+    (python_as_origin, sys.executable), (own_server, "curl"),
 ]
 
 
