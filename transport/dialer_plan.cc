@@ -1,5 +1,6 @@
 #include "transport/dialer_plan.h"
 
+#include "transport/http/syntax.h"
 #include "transport/http/target.h"
 
 #include <chrono>
@@ -44,16 +45,14 @@ std::error_code DialPlan::read_target(std::string_view text, std::string& scheme
     const std::size_t colon = text.find("://");
     scheme = colon == text.npos ? "http" : text.substr(0, colon);
     const std::string_view rest = colon == text.npos ? text : text.substr(colon + 3);
-    const bool plain = scheme == "tcp" || scheme == "tls";
-    const std::string url = (scheme == "tcp"   ? "http"
-                             : scheme == "tls" ? "https"
-                                               : scheme) +
-                            "://" + std::string(rest);
+    const bool is_tcp = http::same_name(scheme, "tcp");
+    const bool is_tls = http::same_name(scheme, "tls");
+    const std::string read_as = is_tcp ? "http" : is_tls ? "https" : scheme;
+    const std::string url = read_as + "://" + std::string(rest);
     http::Url parts;
     if (const std::error_code error = http::parse_url(url, parts)) return error;
-    if (plain) {
-        const std::string_view authority =
-            std::string_view(rest).substr(0, rest.find_first_of("/?#"));
+    if (is_tcp || is_tls) {
+        const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
         const std::size_t port = authority.rfind(':');
         const bool has_port = port != authority.npos && port + 1 < authority.size() &&
                               authority.find(']', port) == authority.npos;

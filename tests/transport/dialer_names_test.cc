@@ -88,7 +88,7 @@ TEST_CASE("a target is an URL, or a host and perhaps a port") {
     CHECK(read("http://a") == "a 80");
     CHECK(read("https://a/path?query#fragment") == "a 443 secure");
     CHECK(read("wss://a:1") == "a 1 secure");
-    CHECK(read("tcp://[::1]:7") == "::1 7");
+    CHECK(read("TCP://[::1]:7") == "::1 7");
     CHECK(read("tls://a:853/") == "a 853 secure");
     CHECK(read("a") == "a 80");
     CHECK(read("a:81") == "a 81");

@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <set>
 
 #include <doctest/doctest.h>
 
@@ -292,6 +293,19 @@ TEST_CASE("an engine that goes ends what waits for a name") {
     CHECK(result == Errc::closed);
     gate.open();
     gate.wait_for_ended(1);
+}
+
+TEST_CASE("every resolve error has a name and a sentence of its own") {
+    std::set<std::string> seen;
+    const int last = static_cast<int>(ResolveErrc::bad_rule);
+    for (int code = 1; code <= last; ++code) {
+        const std::error_code error(code, resolve_category());
+        seen.insert(error.message());
+        seen.insert(strerror(error));
+        CHECK(strerror(error).size() > 30);
+    }
+    CHECK(seen.size() == 2u * static_cast<unsigned>(last));
+    CHECK(std::error_code(99, resolve_category()).message() == "unknown error 99");
 }
 
 TEST_CASE("a lookup that throws has run out of memory") {
