@@ -4,10 +4,10 @@
 
 #if UAIO_FUZZ_HTTP_PARSER
 
+#include <http_parser.h>
+
 #include <algorithm>
 #include <string>
-
-#include <http_parser.h>
 
 namespace uaio::fuzz {
 namespace {
