@@ -353,7 +353,9 @@ TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel,
     bool over = true;
     std::size_t sent = 0;
     for (int round = 0; round < (kSanitized ? 100 : 400); ++round) {
-        if (over) wire.emplace(Kernel::kKind);
+        // Everything received is compared each round, so a connection does not live for all of
+        // them.
+        if (over || wire->peer().received().size() > 4 * body.size()) wire.emplace(Kernel::kKind);
         const std::size_t before = wire->peer().received().size();
         const std::size_t size = round % 3 == 0 ? body.size() : 1 + random() % 100'000;
         Operation write(wire->engine(), std::string_view(body).substr(0, size));
