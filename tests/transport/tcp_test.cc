@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <future>
 #include <memory>
 
 #include <doctest/doctest.h>
@@ -119,6 +120,27 @@ TEST_CASE_TEMPLATE("an accept can be cancelled or expire and others go on", Kern
     CHECK(cancelled.ended() == failure(Errc::canceled));
     CHECK(expired.ended() == failure(Errc::timed_out));
     CHECK((!first && !second && !third && fourth));
+}
+
+TEST_CASE("a stream closed by one thread may go on its engine's before that is known there") {
+    EngineThread io;
+    RawListener listener;
+    for (int round = 0; round < 20; ++round) {
+        StreamPtr stream;
+        Operation connect(io.engine());
+        tcp::connect(listener.endpoint(), {}, connect.aio, stream);
+        REQUIRE(!connect.aio.wait());
+        std::promise<void> closed;
+        std::promise<void> gone;
+        io.engine().post([&] {
+            closed.get_future().wait();
+            stream.reset();
+            gone.set_value();
+        });
+        stream->close();
+        closed.set_value();
+        gone.get_future().wait();
+    }
 }
 
 TEST_CASE_TEMPLATE("closing a listener ends its accepts and refuses who connects", Kernel, OnLinux,

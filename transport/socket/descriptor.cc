@@ -29,6 +29,7 @@ Descriptor::~Descriptor() {
 
 void Descriptor::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
     mail.deliver = deliver;
+    mailed_.store(true, std::memory_order_relaxed);
     core_.post(mail);
 }
 
@@ -45,7 +46,8 @@ void Descriptor::release() noexcept {
         delete this;
         return;
     }
-    if (core_.on_thread()) return release_here();
+    // Behind mail that another thread sent and that has not come yet, since it lies in this object.
+    if (core_.on_thread() && !mailed_.load(std::memory_order_relaxed)) return release_here();
     post(releasing_,
          [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).descriptor.release_here(); });
 }

@@ -71,6 +71,7 @@ private:
     Mail releasing_{*this};
     std::atomic<int> visible_fd_;
     std::atomic<bool> close_asked_{false};
+    std::atomic<bool> mailed_{false};  // there may be mail of this on its way
     std::atomic<bool> engine_gone_{false};
     const int fd_;
     State state_ = State::open;
