@@ -70,7 +70,7 @@ def test_names():
 def named_tests_exist(pages):
     """A contract names a test by its whole name in double quotes, three words or more."""
     names, printed = test_names()
-    for page in ("docs/aio_contract.md", "docs/http_contract.md"):
+    for page in ("docs/aio_contract.md", "docs/http_contract.md", "docs/proxy_contract.md"):
         contract = pages.get(page)
         if contract is None:
             yield f"{page}: there is no such file"

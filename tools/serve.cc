@@ -1,8 +1,9 @@
-// uaio-serve: serves a directory over HTTP/1.1, on a TCP port or a unix socket.
+// uaio-serve: serves a directory over HTTP/1.1, on a TCP port or a unix socket, plain or over TLS.
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/local.h>
 #include <uaio/tcp.h>
+#include <uaio/tls.h>
 
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -17,6 +18,8 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -27,6 +30,9 @@ Serves the files below DIR over HTTP/1.1 until SIGINT or SIGTERM, then lets what
   --port N      TCP port (8080); 0 lets the system pick one, and it is printed
   --address A   address to listen on (127.0.0.1); :: for everybody
   --unix PATH   a unix socket instead
+  --tls-cert F  HTTPS: the certificate in PEM, then those between it and the authority;
+                several times for several names, each followed by its --tls-key
+  --tls-key F   its private key in PEM
   --threads N   engines, each on a thread of its own (1); 0 is one a processor
   --log         a line for each request
   --help        this text
@@ -36,6 +42,7 @@ struct Arguments {
     std::string directory;
     std::string unix_path;
     std::string address = "127.0.0.1";
+    std::vector<uaio::tls::Certificate> certificates;
     unsigned port = 8080;
     unsigned threads = 1;
     bool log = false;
@@ -83,11 +90,20 @@ Arguments parse(int argc, char** argv) {
             arguments.unix_path = value;
         } else if (option == "--address") {
             arguments.address = value;
+        } else if (option == "--tls-cert") {
+            arguments.certificates.push_back({.chain = std::string(value)});
+        } else if (option == "--tls-key") {
+            if (arguments.certificates.empty()) refuse("--tls-key comes after its --tls-cert");
+            arguments.certificates.back().key = value;
         } else {
             refuse("there is no option " + std::string(option));
         }
     }
     if (arguments.directory.empty()) refuse("which directory?");
+    for (const uaio::tls::Certificate& certificate : arguments.certificates) {
+        if (certificate.key.empty()) refuse("--tls-cert needs a --tls-key");
+        if (!uaio::kTls) refuse("this build has no TLS; build uaio with -Dtls=enabled");
+    }
     return arguments;
 }
 
@@ -99,12 +115,27 @@ void log_line(const uaio::http::AccessRecord& record) {
                 record.error ? record.error.message().c_str() : "");
 }
 
+// The same acceptors, with TLS on them if there are certificates.
+uaio::AcceptorFactory secured(uaio::AcceptorFactory plain, const Arguments& arguments) {
+    if (arguments.certificates.empty()) return plain;
+    uaio::tls::ContextOptions options;
+    options.certificates = arguments.certificates;
+    options.verify_peer = false;
+    options.protocols = {"http/1.1"};
+    if (arguments.log) {
+        options.on_failure = [](std::error_code error) {
+            std::printf("no connection: %s\n", uaio::strerror(error).c_str());
+        };
+    }
+    return uaio::tls::acceptor(std::move(plain), uaio::tls::Context(options));
+}
+
 // Listens on each engine, and says where. With several engines and any port, the first one's is
 // that of all.
 std::string listen(uaio::http::Server& server, const Arguments& arguments, std::size_t engines) {
     if (!arguments.unix_path.empty()) {
         if (engines > 1) refuse("--unix is for one thread: a unix socket has one queue");
-        server.listen(uaio::local::acceptor(arguments.unix_path));
+        server.listen(secured(uaio::local::acceptor(arguments.unix_path), arguments));
         return arguments.unix_path;
     }
     const bool v6 = arguments.address.find(':') != std::string::npos;
@@ -116,12 +147,13 @@ std::string listen(uaio::http::Server& server, const Arguments& arguments, std::
     }
     uaio::tcp::ListenOptions options;
     options.reuse_port = engines > 1;
-    server.listen([&](uaio::Engine& engine) {
+    const auto plain = [&](uaio::Engine& engine) {
         auto listener = std::make_unique<uaio::tcp::Listener>(engine, endpoint, options);
         endpoint = listener->local();
         return listener;
-    });
-    return "http://" + endpoint.to_string() + "/";
+    };
+    server.listen(secured(plain, arguments));
+    return (arguments.certificates.empty() ? "http://" : "https://") + endpoint.to_string() + "/";
 }
 
 // Each connection is a descriptor; the usual limit of 1024 is for programs that use select(2).

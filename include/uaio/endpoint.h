@@ -26,10 +26,17 @@ public:
     // Errc::invalid_argument if it is anything else, and `out` is untouched.
     static std::error_code parse(std::string_view text, Endpoint& out) noexcept;
 
+    // Reads a numeric address without a port, "192.0.2.1", "2001:db8::1" or "[2001:db8::1]".
+    // Errc::invalid_argument if it is anything else, and `out` is untouched.
+    static std::error_code parse_address(std::string_view address, std::uint16_t port,
+                                         Endpoint& out) noexcept;
+
     // From the kernel's form; what is neither AF_INET nor AF_INET6 becomes the default.
     static Endpoint from(const sockaddr* address, socklen_t size) noexcept;
 
     std::uint16_t port() const noexcept;
+    Endpoint with_port(std::uint16_t port) const noexcept;          // the same address
+    std::string host() const;                                       // without port and brackets
     int family() const noexcept { return address_.v4.sin_family; }  // AF_INET or AF_INET6
     std::string to_string() const;                                  // as parse() reads it
 

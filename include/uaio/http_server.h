@@ -195,7 +195,8 @@ public:
 
     // Connections that are open now. Any thread.
     std::size_t connections() const noexcept;
-    // Requests answered. Any thread.
+    // Requests answered: those whose response the kernel has taken whole, which a client can see a
+    // moment sooner than this number does; exact once a drain() has completed. Any thread.
     std::uint64_t requests() const noexcept;
 
 private:

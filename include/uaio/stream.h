@@ -14,6 +14,7 @@
 
 #include <uaio/aio.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -88,7 +89,12 @@ using AcceptorFactory = std::function<std::unique_ptr<Acceptor>(Engine&)>;
 // How a socket's stream behaves.
 struct StreamOptions {
     bool no_delay = true;     // tcp(7) TCP_NODELAY: small writes leave at once
-    bool keep_alive = false;  // socket(7) SO_KEEPALIVE
+    bool keep_alive = false;  // socket(7) SO_KEEPALIVE, on tcp, with the three below
+    // tcp(7): silence before the first probe, between probes (TCP_KEEPIDLE, TCP_KEEPINTVL), and
+    // probes without an answer that end the connection (TCP_KEEPCNT); 1 to 32767, and 127 probes.
+    std::chrono::seconds keep_alive_idle{60};
+    std::chrono::seconds keep_alive_interval{60};
+    int keep_alive_probes = 9;
     ZeroCopy zero_copy = ZeroCopy::off;
     int send_buffer = 0;          // bytes, SO_SNDBUF; 0: the system's own choice
     int receive_buffer = 0;       // bytes, SO_RCVBUF; 0: the system's own choice

@@ -22,6 +22,11 @@ struct ListenOptions {
 
 struct ConnectOptions {
     std::optional<Endpoint> local;  // where to connect from; the kernel's choice if unset
+    // Ports that are tried, from that of `local` up, while one is in use (CURLOPT_LOCALPORTRANGE).
+    unsigned local_ports = 1;
+    // The index of the network interface that alone is used (if_nametoindex(3), SO_BINDTOIFINDEX of
+    // Linux 5.0); 0: any.
+    unsigned interface = 0;
     StreamOptions stream;
 };
 

@@ -86,5 +86,24 @@ TEST_CASE("an endpoint comes from the kernel's form, or is the default one") {
     CHECK(Endpoint::from(&other, sizeof other) == Endpoint());
 }
 
+TEST_CASE("an address is read without a port and told without one") {
+    Endpoint read;
+    CHECK(!Endpoint::parse_address("127.0.0.1", 80, read));
+    CHECK(read == Endpoint::loopback(80));
+    CHECK(read.host() == "127.0.0.1");
+    for (const char* text : {"::1", "[::1]"}) {
+        CHECK(!Endpoint::parse_address(text, 81, read));
+        CHECK(read == Endpoint::loopback6(81));
+        CHECK(read.host() == "::1");
+    }
+    CHECK(read.with_port(5) == Endpoint::loopback6(5));
+    CHECK(Endpoint::any(1).with_port(2) == Endpoint::any(2));
+    for (const char* bad :
+         {"", "127.1", "127.0.0.1:80", "[127.0.0.1]", "[::1", "::1]", "a", "1::2::3"}) {
+        CHECK(Endpoint::parse_address(bad, 80, read) == Errc::invalid_argument);
+    }
+    CHECK(read == Endpoint::loopback6(81));
+}
+
 }  // namespace
 }  // namespace uaio

@@ -1,8 +1,11 @@
 #include "transport/socket/connecting.h"
 
+#include <uaio/endpoint.h>
+
 #include "transport/socket/stream.h"
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -41,8 +44,26 @@ private:
         if (const std::error_code error = apply_options(kernel, fd_, family, plan_.stream)) {
             return -error.value();
         }
+        return bind(kernel);
+    }
+
+    int bind(Kernel& kernel) noexcept {
+        if (const auto index = static_cast<int>(plan_.interface); index != 0) {
+            const int result =
+                kernel.set_option(fd_, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof index);
+            if (result < 0) return result;
+        }
         if (plan_.local.size == 0) return 0;
-        return kernel.bind_socket(fd_, plan_.local.get(), plan_.local.size);
+        SocketAddress local = plan_.local;
+        const Endpoint first = Endpoint::from(local.get(), local.size);
+        for (unsigned tried = 0;; ++tried) {
+            const int result = kernel.bind_socket(fd_, local.get(), local.size);
+            const unsigned port = first.port() + tried + 1u;
+            const bool more = tried + 1 < plan_.local_ports && port <= 65535 && first.port() != 0;
+            if (result != -EADDRINUSE || !more) return result;
+            const Endpoint next = first.with_port(static_cast<std::uint16_t>(port));
+            std::memcpy(&local.storage, next.address(), next.size());
+        }
     }
 
     void connect(Aio& aio) noexcept {

@@ -18,7 +18,9 @@ struct SocketAddress {
 
 struct ConnectPlan {
     SocketAddress peer;
-    SocketAddress local;  // size 0: the kernel's choice
+    SocketAddress local;       // size 0: the kernel's choice
+    unsigned local_ports = 1;  // that are tried, from that of `local` up
+    unsigned interface = 0;    // index; 0: any
     StreamOptions stream;
     std::error_code refused;  // set: the plan is wrong, and the connect ends with this
 };

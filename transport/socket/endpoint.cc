@@ -42,22 +42,30 @@ Endpoint Endpoint::loopback6(std::uint16_t port) noexcept {
 std::error_code Endpoint::parse(std::string_view text, Endpoint& out) noexcept {
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos) return Errc::invalid_argument;
-    std::string_view host = text.substr(0, colon);
+    const std::string_view host = text.substr(0, colon);
     const std::string_view digits = text.substr(colon + 1);
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (error != std::errc() || digits.empty() || end != digits.data() + digits.size()) {
         return Errc::invalid_argument;
     }
-    const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
-    if (bracketed) host = host.substr(1, host.size() - 2);
+    // The brackets tell the colons of the address from that of the port.
+    if (host.find(':') != host.npos && !host.starts_with('[')) return Errc::invalid_argument;
+    return parse_address(host, port, out);
+}
+
+std::error_code Endpoint::parse_address(std::string_view address, std::uint16_t port,
+                                        Endpoint& out) noexcept {
+    const bool bracketed = address.size() >= 2 && address.front() == '[' && address.back() == ']';
+    if (bracketed) address = address.substr(1, address.size() - 2);
     char name[INET6_ADDRSTRLEN] = {};
-    if (host.size() >= sizeof name) return Errc::invalid_argument;
-    std::memcpy(name, host.data(), host.size());
-    Endpoint endpoint = bracketed ? any6(port) : any(port);
-    const bool read = bracketed ? inet_pton(AF_INET6, name, &endpoint.address_.v6.sin6_addr) == 1
-                                : inet_pton(AF_INET, name, &endpoint.address_.v4.sin_addr) == 1;
-    if (!read) return Errc::invalid_argument;
+    if (address.size() >= sizeof name) return Errc::invalid_argument;
+    std::memcpy(name, address.data(), address.size());
+    const bool six = bracketed || address.find(':') != address.npos;
+    Endpoint endpoint = six ? any6(port) : any(port);
+    const bool read = six ? inet_pton(AF_INET6, name, &endpoint.address_.v6.sin6_addr) == 1
+                          : inet_pton(AF_INET, name, &endpoint.address_.v4.sin_addr) == 1;
+    if (!read || std::strlen(name) != address.size()) return Errc::invalid_argument;
     out = endpoint;
     return {};
 }
@@ -76,18 +84,30 @@ std::uint16_t Endpoint::port() const noexcept {
     return ntohs(family() == AF_INET6 ? address_.v6.sin6_port : address_.v4.sin_port);
 }
 
+Endpoint Endpoint::with_port(std::uint16_t port) const noexcept {
+    Endpoint endpoint = *this;
+    (family() == AF_INET6 ? endpoint.address_.v6.sin6_port : endpoint.address_.v4.sin_port) =
+        htons(port);
+    return endpoint;
+}
+
 socklen_t Endpoint::size() const noexcept {
     return family() == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
 }
 
-std::string Endpoint::to_string() const {
+std::string Endpoint::host() const {
     char name[INET6_ADDRSTRLEN] = {};
     if (family() == AF_INET6) {
         inet_ntop(AF_INET6, &address_.v6.sin6_addr, name, sizeof name);
-        return "[" + std::string(name) + "]:" + std::to_string(port());
+    } else {
+        inet_ntop(AF_INET, &address_.v4.sin_addr, name, sizeof name);
     }
-    inet_ntop(AF_INET, &address_.v4.sin_addr, name, sizeof name);
-    return std::string(name) + ":" + std::to_string(port());
+    return name;
+}
+
+std::string Endpoint::to_string() const {
+    const std::string digits = std::to_string(port());
+    return family() == AF_INET6 ? "[" + host() + "]:" + digits : host() + ":" + digits;
 }
 
 bool operator==(const Endpoint& a, const Endpoint& b) noexcept {

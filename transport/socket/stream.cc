@@ -43,7 +43,12 @@ std::error_code apply_options(Kernel& kernel, int fd, int family,
     };
     if (family != AF_UNIX) {
         set(IPPROTO_TCP, TCP_NODELAY, options.no_delay ? 1 : 0);
-        if (options.keep_alive) set(SOL_SOCKET, SO_KEEPALIVE, 1);
+        if (options.keep_alive) {
+            set(SOL_SOCKET, SO_KEEPALIVE, 1);
+            set(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.keep_alive_idle.count()));
+            set(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(options.keep_alive_interval.count()));
+            set(IPPROTO_TCP, TCP_KEEPCNT, options.keep_alive_probes);
+        }
     }
     if (options.send_buffer > 0) set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
     if (options.receive_buffer > 0) set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);

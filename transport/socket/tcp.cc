@@ -51,6 +51,8 @@ void connect(const Endpoint& endpoint, const ConnectOptions& options, Aio& aio,
              StreamPtr& out) noexcept {
     ConnectPlan plan;
     plan.peer = address_of(endpoint);
+    plan.interface = options.interface;
+    plan.local_ports = options.local_ports;
     if (options.local) plan.local = address_of(*options.local);
     plan.stream = options.stream;
     connect_socket(plan, aio, out);

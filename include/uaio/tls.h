@@ -1,0 +1,126 @@
+// TLS 1.2 and 1.3 over any stream (RFC 5246, RFC 8446), with OpenSSL 3 below. A Context holds what
+// many connections share: trust, certificates, versions, sessions. connect() and accept() make a
+// tls stream out of one below; Listener and Connector do that for what makes streams. The streams
+// keep the contract of <uaio/stream.h>; what TLS adds to it stands at connect(). In a build without
+// TLS (kTls is false) everything here ends with Errc::not_supported. Any thread, but for what a
+// member says.
+#pragma once
+
+#include <uaio/stream.h>
+#include <uaio/tls_context.h>
+#include <uaio/tls_error.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace uaio::tls {
+
+class ListenerCore;
+
+// What one connection asks for.
+struct ClientOptions {
+    // The name or the IP address that the certificate has to be for. A name is also sent (SNI, RFC
+    // 6066 3), without a dot at its end. Empty: nothing is sent, and a context that verifies names
+    // refuses to connect, with Errc::invalid_argument.
+    std::string server_name = {};
+    // What tells two places with the same name apart for session resumption, such as the port.
+    std::string session_key = {};
+};
+
+// Makes a tls stream by the client's side of a handshake over `below`, which it takes over, and
+// puts it into `out`, which must live until the callback and is untouched after an error; `below`
+// is closed then. The Aio has to be of the engine of `below`; its deadline and cancel hold for the
+// handshake, its vector is not used, and count() is 0. The context may go before the stream.
+// Errors: a TlsErrc; Errc::truncated if `below` ended inside the handshake; what `below` ends with;
+// invalid_argument, not_enough_memory. Allocates. A server that refuses this side's certificate in
+// TLS 1.3 says so after the handshake: the first read tells (RFC 8446 4.4.2.4).
+//
+// Of the stream: bytes are counted in records. A write that is cancelled, expires or fails counts
+// the bytes of the records that `below` took whole, and none of its bytes leave after its callback.
+// What is encrypted can not be taken back, so such a write, once its turn has come, takes the
+// stream with it even if no byte of it went out (the one difference to Stream::write_all); while it
+// waits behind another it leaves no trace. A read that is cancelled or expires loses nothing.
+// Reading ends with end_of_stream after the peer's closing alert, and with Errc::truncated if bytes
+// end without it; both stay. A TlsErrc while reading or writing stays, too, both ways. close()
+// sends the closing alert, if no write was cut short, and closes `below` when the peer has closed,
+// at the latest after ContextOptions::close_timeout; the engine's end does not wait for that.
+void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
+             StreamPtr& out) noexcept;
+
+// The same for the server's side.
+void accept(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out) noexcept;
+
+// What a handshake has agreed on.
+struct Details {
+    std::string version;      // "TLSv1.3"
+    std::string cipher;       // as OpenSSL names it: "TLS_AES_256_GCM_SHA384"
+    std::string protocol;     // by ALPN; empty if none
+    std::string server_name;  // that the client sent; empty if none
+    std::string peer;         // subject of the peer's certificate, RFC 2253; empty without one
+    bool resumed = false;     // from an earlier session
+    bool offloaded = false;   // the kernel encrypts what is sent
+};
+
+// Those of a stream made here; all empty for another stream. On the engine's thread.
+Details details(const Stream& stream);
+
+// Whether the kernel can encrypt what is sent (kTLS, Documentation/networking/tls.rst), found out
+// once in a process by trying, and why not if it can not. The text lives as long as the program.
+struct Offload {
+    bool available = false;
+    std::string_view reason;
+};
+Offload offload() noexcept;
+
+struct ListenerOptions {
+    // For one handshake: else the connection is closed.
+    std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(10);
+    // Handshakes at a time; at the limit the next connections wait in the acceptor below.
+    std::size_t handshakes = 1024;
+};
+
+// An acceptor of tls streams over another acceptor. Handshakes run beside each other, so that a
+// slow client keeps nobody else waiting; one that fails is counted, told to
+// ContextOptions::on_failure, and not the end of an accept().
+class Listener final : public Acceptor {
+public:
+    // `below` accepts on `engine`. Throws std::bad_alloc.
+    Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
+             const ListenerOptions& options = {});
+    ~Listener() override;
+
+    // Errors beside those of the contract: what accept() of the acceptor below ends with.
+    void accept(Aio& aio, StreamPtr& out) override;
+    // Handshakes end, too.
+    void close() noexcept override;
+
+private:
+    ListenerCore* core_;
+};
+
+// For servers on several engines: a Listener over what `below` makes on each.
+AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
+                         const ListenerOptions& options = {});
+
+// Makes tls connections over those that another connector makes.
+class Connector final : public uaio::Connector {
+public:
+    // `below` must outlive it and what it connects.
+    Connector(uaio::Connector& below, const Context& context, ClientOptions options)
+        : below_(below), context_(context), options_(std::move(options)) {}
+
+    // The Aio's deadline and cancel hold for both, connecting and handshake. Errors: those of
+    // `below` and of tls::connect().
+    void connect(Aio& aio, StreamPtr& out) override;
+
+private:
+    uaio::Connector& below_;
+    Context context_;
+    ClientOptions options_;
+};
+
+}  // namespace uaio::tls

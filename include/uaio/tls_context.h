@@ -1,0 +1,115 @@
+// What many tls connections share. A Context is made once, reads its files then, and does not
+// change; it may be used on all threads at once, and copies are the same context.
+#pragma once
+
+#include <uaio/config.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace uaio::tls {
+
+class ContextCore;
+
+enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
+
+// Of this side, in PEM. Both are names of files, or text that begins with "-----BEGIN".
+struct Certificate {
+    std::string chain = {};  // the certificate, then those between it and the authority
+    std::string key = {};
+    std::string password = {};  // of an encrypted key
+};
+
+struct ContextOptions {
+    // --- What the peer has to show ---
+
+    // A client verifies its server. A server asks clients for a certificate only with
+    // `require_client_certificate`.
+    bool verify_peer = true;
+    // A client compares the certificate with ClientOptions::server_name.
+    bool verify_name = true;
+    bool require_client_certificate = false;
+    // Authorities that are trusted, in PEM: a file or text; a folder as c_rehash(1) makes it. If
+    // both are empty, those of the system, which are read once in a process.
+    std::string authorities = {};
+    std::string authorities_folder = {};
+    // Public keys of which the peer's has to be one, verified or not: "sha256//" and the base64 of
+    // the SHA-256 of the key's SubjectPublicKeyInfo, as curl has it. Empty: any.
+    std::vector<std::string> pins = {};
+
+    // --- What this side shows ---
+
+    // A server takes the first that is for the name that the client sent (RFC 6066 3), or else the
+    // first; of several for one name the one whose key the client can use. A client takes the
+    // first.
+    std::vector<Certificate> certificates = {};
+
+    // --- What both agree on ---
+
+    Version min_version = Version::tls_1_2;
+    Version max_version = Version::tls_1_3;
+    // Lists of openssl-ciphers(1); empty: OpenSSL's own. For TLS 1.2, and for 1.3.
+    std::string ciphers = {};
+    std::string cipher_suites = {};
+    // ALPN (RFC 7301), the best first; none at first. A server refuses a client that offers others.
+    std::vector<std::string> protocols = {};
+    // Sessions are resumed (RFC 8446 2.2, RFC 5077); kept in this context, tickets of TLS 1.3 for
+    // one use each.
+    bool resume = true;
+
+    // --- How a connection behaves ---
+
+    // Records after which a TLS 1.3 key is replaced. RFC 8446 5.5 allows 2^24.5 with AES-GCM.
+    std::uint64_t records_per_key = std::uint64_t{1} << 23;
+    // Messages in a row that carry no data, such as KeyUpdate, after which a peer is
+    // TlsErrc::flood.
+    unsigned idle_messages = 100;
+    // Bytes that leave in small records, which the peer can use packet by packet, at first and
+    // after a second without a write; then records are as large as they can be.
+    std::size_t small_record_bytes = 64 * 1024;
+    // How long a close waits for the peer's.
+    std::chrono::nanoseconds close_timeout = std::chrono::seconds(1);
+
+    // --- For diagnosis ---
+
+    // A file that session secrets are appended to, in the format of NSS, so that others can decrypt
+    // what was captured; empty: none. What programs take from SSLKEYLOGFILE.
+    std::string key_log_file = {};
+    // Called on the engine's thread with why a handshake of a Listener failed; must not throw.
+    std::function<void(std::error_code)> on_failure = {};
+};
+
+class Context {
+public:
+    // Throws std::system_error that says which option is wrong and why: a file that cannot be read,
+    // a key that does not belong to its certificate or whose password is wrong, an unknown cipher.
+    // In a build without TLS it throws nothing, and connections end with Errc::not_supported.
+    explicit Context(const ContextOptions& options = {});
+    ~Context();
+    Context(const Context& other) noexcept;
+    Context(Context&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    Context& operator=(Context other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+
+    // Handshakes that were completed by resuming a session, and all that were completed. Any
+    // thread.
+    std::uint64_t resumed() const noexcept;
+    std::uint64_t handshakes() const noexcept;
+    // Handshakes that failed. Any thread.
+    std::uint64_t failures() const noexcept;
+
+private:
+    friend class ContextCore;
+
+    ContextCore* core_;  // counts its users; null in a build without TLS
+};
+
+}  // namespace uaio::tls

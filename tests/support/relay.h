@@ -1,0 +1,20 @@
+// Servers written with the library, as coroutines: one that greets and echoes, and an HTTP proxy
+// that leads every CONNECT to one place. Over any acceptor, on an engine that the test runs. They
+// end when their acceptor is closed and their connections are over.
+#pragma once
+
+#include <uaio/endpoint.h>
+#include <uaio/stream.h>
+#include <uaio/task.h>
+
+namespace uaio {
+
+inline constexpr std::string_view kGreeting = "hello, whoever you are\n";
+
+// Greets at once, and sends everything back.
+Task<> serve_echo(Acceptor& acceptor);
+
+// Answers any request with a 200, and relays to and from `target`.
+Task<> serve_proxy(Acceptor& acceptor, Endpoint target);
+
+}  // namespace uaio

@@ -1,0 +1,66 @@
+#include "tests/support/tls/ends.h"
+
+namespace uaio {
+
+tls::ContextOptions client_options(tls::Version max) {
+    tls::ContextOptions options;
+    options.authorities = test_authority().certificate();
+    options.max_version = max;
+    return options;
+}
+
+tls::ContextOptions server_options(tls::Version max) {
+    tls::ContextOptions options;
+    options.verify_peer = false;
+    options.certificates = {test_certificate()};
+    options.max_version = max;
+    return options;
+}
+
+TlsEnds::TlsEnds(const tls::Context& client, const tls::Context& server)
+    : client_context_(client), server_context_(server) {}
+
+TlsEnds::TlsEnds(tls::Version version)
+    : TlsEnds(tls::Context(client_options(version)), tls::Context(server_options(version))) {}
+
+void TlsEnds::begin(const tls::ClientOptions& options) {
+    tls::connect(client_context_, std::make_unique<PipeStream>(engine_, to_client_, to_server_),
+                 options, connecting_.aio, client_);
+    tls::accept(server_context_, std::make_unique<PipeStream>(engine_, to_server_, to_client_),
+                accepting_.aio, server_);
+}
+
+void TlsEnds::shake_hands(const tls::ClientOptions& options) {
+    begin(options);
+    REQUIRE(run_until([&] { return connecting_.done() && accepting_.done(); }));
+}
+
+TlsEnds& TlsEnds::joined() {
+    shake_hands();
+    REQUIRE(client_ended() == success(0));
+    REQUIRE(server_ended() == success(0));
+    return *this;
+}
+
+Ended TlsEnds::write_all(Stream& stream, std::string_view bytes) {
+    Operation write(engine_, bytes);
+    stream.write_all(write.aio);
+    REQUIRE(run_until([&] { return write.done(); }));
+    return write.ended();
+}
+
+Ended TlsEnds::read(Stream& stream, std::string& into) {
+    Operation read(engine_, into);
+    stream.read(read.aio);
+    REQUIRE(run_until([&] { return read.done(); }));
+    return read.ended();
+}
+
+Ended TlsEnds::read_all(Stream& stream, std::string& into) {
+    Operation read(engine_, into);
+    stream.read_all(read.aio);
+    REQUIRE(run_until([&] { return read.done(); }));
+    return read.ended();
+}
+
+}  // namespace uaio

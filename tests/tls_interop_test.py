@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Other TLS implementations against uaio-serve and examples/https_client.
+
+    tests/tls_interop_test.py BUILD
+
+OpenSSL's and GnuTLS's programs, curl, nginx, wrk and Python, on loopback ports that the kernel
+picks; keys are made for each run. Prints a line a case for tests/run.py; a program that is not
+installed is a skip.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from interop_test import HELLO, PATIENCE, Skip, answers, free_port, run, same, wait_until
+
+NAMES = "DNS:localhost,IP:127.0.0.1"
+
+
+class Lab:
+    """A server of ours with a certificate of an authority that lives as long as the test."""
+
+    def __init__(self, build, folder, stack):
+        self.build, self.folder, self.stack = build, folder, stack
+        self.large = os.urandom(3 << 20)
+        self.site = folder / "site"
+        self.site.mkdir()
+        (self.site / "large.bin").write_bytes(self.large)
+        (self.site / "index.html").write_bytes(HELLO)
+        self.authority = self.make("authority", [
+            "-x509", "-subj", "/CN=uaio interop authority",
+            "-addext", "keyUsage=critical,keyCertSign"])
+        self.certificate = self.issue("server", NAMES)
+        other = self.issue("other", "DNS:other.test")
+        self.port = self.start(
+            [build / "tools" / "uaio-serve", "--port", "0", "--tls-cert", self.certificate,
+             "--tls-key", folder / "server.key", "--tls-cert", other, "--tls-key",
+             folder / "other.key", self.site], r"https://.*:(\d+)/")
+        self.url = f"https://localhost:{self.port}"
+
+    def make(self, name, arguments):
+        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", self.folder / f"{name}.key", "-out", self.folder / f"{name}.pem",
+            "-days", "2", *arguments)
+        return self.folder / f"{name}.pem"
+
+    def issue(self, name, names):
+        request = self.make(name, ["-subj", f"/CN={name}", "-addext", f"subjectAltName={names}"])
+        run("openssl", "x509", "-req", "-in", request, "-CA", self.authority, "-CAkey",
+            self.folder / "authority.key", "-copy_extensions", "copyall", "-out", request,
+            "-days", "2")
+        return request
+
+    def start(self, command, port_pattern=None, port=None):
+        """Starts a program that listens; the port, which it prints or was given."""
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.stack.callback(process.wait)
+        self.stack.callback(process.kill)
+        if port_pattern:
+            port = int(re.search(port_pattern, process.stdout.readline())[1])
+        wait_until(lambda: answers(port), f"{command[0]} does not listen on {port}")
+        self.last = process
+        return port
+
+    def curl(self, *arguments):
+        return run("curl", "-sS", "--fail", "--max-time", PATIENCE, "--cacert", self.authority,
+                   *arguments)
+
+    def client(self, port, target="/", times=1, authority=None, more=(), name="localhost"):
+        """Content and report of examples/https_client, and whether it succeeded."""
+        done = subprocess.run([str(word) for word in (
+            self.build / "examples" / "https_client", f"127.0.0.1:{port}", name, target,
+            authority or self.authority, times, *more)], capture_output=True, timeout=PATIENCE,
+            check=False)
+        return done.stdout, done.stderr.decode(), done.returncode == 0
+
+    def get(self, port, target="/", **arguments):
+        content, said, well = self.client(port, target, **arguments)
+        assert well, said
+        return content, said
+
+
+# ---- clients against our server ----
+
+def curl_gets(lab):
+    for version in ([], ["--tls-max", "1.2"], ["--tlsv1.3"]):
+        same(lab.curl(*version, lab.url + "/"), HELLO)
+        same(lab.curl(*version, lab.url + "/large.bin"), lab.large)
+    made = lab.curl("-w", "%{num_connects}", "-o", "/dev/null", lab.url + "/",
+                    "-o", "/dev/null", lab.url + "/large.bin")
+    same(made, b"10")
+
+
+def curl_gets_the_certificate_of_the_name(lab):
+    name = f"https://other.test:{lab.port}/"
+    same(lab.curl("--resolve", f"other.test:{lab.port}:127.0.0.1", name), HELLO)
+    refused = subprocess.run(["curl", "-sS", "--max-time", str(PATIENCE), lab.url], check=False,
+                             capture_output=True)
+    assert refused.returncode == 60, refused.stderr  # without our authority
+
+
+def openssl_client(lab):
+    for version in ("-tls1_2", "-tls1_3"):
+        session = lab.folder / f"session{version}"
+        for way in ("-sess_out", "-sess_in"):
+            done = subprocess.run(
+                ["openssl", "s_client", "-connect", f"127.0.0.1:{lab.port}", "-servername",
+                 "localhost", "-CAfile", lab.authority, "-verify_return_error", version, way,
+                 session, "-ign_eof"], check=False, capture_output=True, timeout=PATIENCE,
+                input=b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            said = done.stdout.decode(errors="replace")
+            assert done.returncode == 0 and "hello" in said, said[-500:]
+            assert "Verify return code: 0" in said, said[-500:]
+            assert ("Reused, " if way == "-sess_in" else "New, ") in said, said[-800:]
+
+
+def gnutls_client(lab):
+    for version in ("1.2", "1.3"):
+        done = subprocess.run(
+            ["gnutls-cli", "--x509cafile", str(lab.authority), "-p", str(lab.port), "--priority",
+             f"NORMAL:-VERS-ALL:+VERS-TLS{version}", "localhost"], check=False,
+            capture_output=True, timeout=PATIENCE,
+            input=b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        assert "The certificate is trusted" in said and "hello" in said, said[-800:]
+        assert f"TLS{version}" in said, said[-800:]
+
+
+def python_client(lab):
+    context = ssl.create_default_context(cafile=lab.authority)
+    with socket.create_connection(("127.0.0.1", lab.port), PATIENCE) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost",
+                                 suppress_ragged_eofs=False) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            said = b""
+            while more := peer.recv(65536):
+                said += more
+            assert said.endswith(HELLO), said
+            peer.unwrap()  # the closing alert went both ways
+
+
+def wrk_load(lab):
+    said = run("wrk", "-t1", "-c50", "-d1s", lab.url + "/").decode()
+    errors = re.search(r"Socket errors: (.*), timeout", said)
+    assert not errors or errors[1] == "connect 0, read 0, write 0", said
+    assert "Non-2xx" not in said and "requests in" in said, said
+
+
+# ---- our client against real servers ----
+
+def openssl_server(lab):
+    for version in ("-tls1_2", "-tls1_3"):
+        port = free_port()
+        lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.certificate,
+                   "-key", lab.folder / "server.key", "-www", "-quiet", version], port=port)
+        content, said = lab.get(port, times=3)
+        assert b"s_server" in content, content[:200]
+        assert "3 handshakes, 2 of them resumed" in said, said
+
+
+def openssl_server_wants_a_certificate(lab):
+    lab.issue("client", "DNS:client")
+    for version in ("-tls1_2", "-tls1_3"):
+        port = free_port()
+        lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.certificate,
+                   "-key", lab.folder / "server.key", "-www", "-quiet", version, "-Verify", "3",
+                   "-verify_return_error", "-CAfile", lab.authority], port=port)
+        more = (lab.folder / "client.pem", lab.folder / "client.key")
+        assert b"s_server" in lab.get(port, more=more)[0]
+        _, said, well = lab.client(port)
+        assert not well and ("certificate" in said or "alert" in said), said
+
+
+def gnutls_server(lab):
+    for version in ("1.2", "1.3"):
+        port = free_port()
+        lab.start(["gnutls-serv", "--http", "-p", port, "--x509certfile", lab.certificate,
+                   "--x509keyfile", lab.folder / "server.key", "--priority",
+                   f"NORMAL:-VERS-ALL:+VERS-TLS{version}"], port=port)
+        content, said = lab.get(port, times=2)
+        assert b"GnuTLS" in content, content[:200]
+        assert "2 handshakes" in said, said
+
+
+def nginx_server(lab):
+    for versions in ("TLSv1.2", "TLSv1.3"):
+        port = free_port()
+        path = lab.folder / f"nginx-{port}.conf"
+        path.write_text(f"""
+daemon off; worker_processes 1; pid {lab.folder}/nginx-{port}.pid; error_log /dev/null;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; client_body_temp_path {lab.folder}/n1; proxy_temp_path {lab.folder}/n2;
+  fastcgi_temp_path {lab.folder}/n3; uwsgi_temp_path {lab.folder}/n4;
+  scgi_temp_path {lab.folder}/n5;
+  server {{ listen 127.0.0.1:{port} ssl; ssl_protocols {versions}; root {lab.site};
+            ssl_certificate {lab.certificate}; ssl_certificate_key {lab.folder}/server.key; }}
+}}
+""")
+        lab.start(["nginx", "-p", lab.folder, "-c", path], port=port)
+        content, said = lab.get(port, "/large.bin", times=3)
+        same(content, lab.large)
+        assert "3 handshakes, 2 of them resumed" in said, said
+
+
+def python_server_that_cuts_off(lab):
+    """It closes without the closing alert, in the middle of what it announced, and at its end."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(lab.certificate, lab.folder / "server.key")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for head in (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+                     b"HTTP/1.1 200 OK\r\n\r\nhello"):
+            with subprocess.Popen(
+                    [lab.build / "examples" / "https_client",
+                     f"127.0.0.1:{listener.getsockname()[1]}", "localhost", "/", lab.authority],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+                plain, _ = listener.accept()
+                with context.wrap_socket(plain, server_side=True) as peer:
+                    peer.recv(1000)
+                    peer.sendall(head)
+                    peer.shutdown(socket.SHUT_RDWR)
+                said = client.communicate(timeout=PATIENCE)[1].decode()
+                assert client.returncode == 1 and "ended inside" in said, said
+
+
+def strangers_are_refused(lab):
+    _, said, well = lab.client(lab.port, authority="-")
+    assert not well and "authority that is trusted here" in said, said
+    _, said, well = lab.client(lab.port, name="wrong.test")
+    assert not well and "not for the name" in said, said
+    same(lab.get(lab.port, "/large.bin", times=2)[0], lab.large)
+
+
+CASES = [
+    (curl_gets, "curl"), (curl_gets_the_certificate_of_the_name, "curl"),
+    (openssl_client, "openssl"),
+    (gnutls_client, "gnutls-cli"), (python_client, sys.executable), (wrk_load, "wrk"),
+    (openssl_server, "openssl"), (openssl_server_wants_a_certificate, "openssl"),
+    (gnutls_server, "gnutls-serv"), (nginx_server, "nginx"),
+    (python_server_that_cuts_off, sys.executable), (strangers_are_refused, sys.executable),
+]
+
+
+def main():
+    build = Path(sys.argv[1]).resolve()
+    os.environ["PATH"] += ":/usr/sbin"
+    config = build / "include" / "uaio" / "config.h"
+    if "kTls = true" not in config.read_text():
+        print("skip tls interop: the build option tls is disabled")
+        return 0
+    if not shutil.which("openssl"):
+        print("skip tls interop: openssl is not installed, which makes the certificates")
+        return 0
+    failed = False
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        lab = Lab(build, folder, stack)
+        for case, program in CASES:
+            title = "tls interop: " + case.__name__.replace("_", " ")
+            if not shutil.which(program):
+                print(f"skip {title}: {program} is not installed", flush=True)
+                continue
+            try:
+                case(lab)
+                print(f"ok {title}", flush=True)
+            except Skip as why:
+                print(f"skip {title}: {why}", flush=True)
+            except Exception as error:  # whatever goes wrong is this case's alone
+                failed = True
+                print(f"not ok {title}: {' '.join(str(error).split())[:600]}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

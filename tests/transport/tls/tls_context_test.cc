@@ -1,0 +1,206 @@
+// What a tls::Context decides for its connections, and what it refuses to be made of.
+#include "tests/support/tls/ends.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace uaio {
+namespace {
+
+using tls::Version;
+
+// The message of what a context refuses; empty if it takes it.
+std::string refusal(const tls::ContextOptions& options) {
+    try {
+        const tls::Context context(options);
+    } catch (const std::system_error& error) {
+        CHECK(static_cast<bool>(error.code()));
+        return error.what();
+    }
+    return {};
+}
+
+bool says(const std::string& text, const std::string& part) {
+    INFO(text);
+    return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("a context says which of its options is wrong") {
+    tls::ContextOptions options = client_options();
+    options.authorities = "/nowhere/authority.pem";
+    CHECK(says(refusal(options), "/nowhere/authority.pem: No such file"));
+    options.authorities = test_certificate().key;
+    CHECK(says(refusal(options), "the authorities"));
+    options = client_options();
+    options.authorities_folder = "/nowhere";
+    CHECK(says(refusal(options), "authorities_folder /nowhere"));
+    options = server_options();
+    options.certificates = {{test_certificate().chain, test_authority().issue().key, {}}};
+    CHECK(says(refusal(options), "is not that of the certificate"));
+    options.certificates = {test_authority().issue({}, "secret")};
+    CHECK(refusal(options).empty());
+    options.certificates[0].password = "wrong";
+    CHECK(says(refusal(options), "password"));
+    options.certificates[0].password = "";
+    CHECK(says(refusal(options), "password"));
+    options = client_options();
+    options.ciphers = "no-such-cipher";
+    CHECK(says(refusal(options), "ciphers \"no-such-cipher\""));
+    options.ciphers = {};
+    options.cipher_suites = "TLS_NO_SUCH_SUITE";
+    CHECK(says(refusal(options), "cipher_suites"));
+    options = client_options();
+    options.pins = {"sha256//short"};
+    CHECK(says(refusal(options), "sha256//short"));
+    options = client_options();
+    options.protocols = {""};
+    CHECK(says(refusal(options), "protocols"));
+    options = client_options(Version::tls_1_2);
+    options.min_version = Version::tls_1_3;
+    CHECK(says(refusal(options), "min_version"));
+    options = client_options();
+    options.key_log_file = "/nowhere/keys";
+    CHECK(says(refusal(options), "key_log_file /nowhere/keys"));
+}
+
+TEST_CASE("the versions that both sides allow decide") {
+    tls::ContextOptions new_only = server_options();
+    new_only.min_version = Version::tls_1_3;
+    TlsEnds ends{tls::Context(client_options(Version::tls_1_2)), tls::Context(new_only)};
+    ends.shake_hands();
+    CHECK(ends.client_ended() == failure(TlsErrc::no_common_version));
+    CHECK(ends.server_ended() == failure(TlsErrc::no_common_version));
+    TlsEnds old{tls::Context(client_options()), tls::Context(server_options(Version::tls_1_2))};
+    CHECK(tls::details(old.joined().client()).version == "TLSv1.2");
+}
+
+TEST_CASE("the cipher lists of the two versions are separate") {
+    tls::ContextOptions options = client_options();
+    options.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305";
+    options.cipher_suites = "TLS_AES_128_GCM_SHA256";
+    TlsEnds ends{tls::Context(options), tls::Context(server_options())};
+    CHECK(tls::details(ends.joined().client()).cipher == "TLS_AES_128_GCM_SHA256");
+    TlsEnds old{tls::Context(options), tls::Context(server_options(Version::tls_1_2))};
+    CHECK(tls::details(old.joined().client()).cipher == "ECDHE-ECDSA-CHACHA20-POLY1305");
+    tls::ContextOptions other = server_options(Version::tls_1_2);
+    other.ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    TlsEnds none{tls::Context(options), tls::Context(other)};
+    none.shake_hands();
+    CHECK(none.server_ended() == failure(TlsErrc::no_common_cipher));
+    CHECK(none.client_ended() == failure(TlsErrc::refused_by_peer));
+}
+
+TEST_CASE("a protocol is agreed on where both name one, and none at first") {
+    tls::ContextOptions client = client_options();
+    tls::ContextOptions server = server_options();
+    TlsEnds none{tls::Context(client), tls::Context(server)};
+    CHECK(tls::details(none.joined().client()).protocol.empty());
+    server.protocols = {"http/1.1", "other"};
+    TlsEnds asked_by_nobody{tls::Context(client), tls::Context(server)};
+    CHECK(tls::details(asked_by_nobody.joined().client()).protocol.empty());
+    client.protocols = {"h2", "other", "http/1.1"};
+    TlsEnds both{tls::Context(client), tls::Context(server)};
+    CHECK(tls::details(both.joined().client()).protocol == "http/1.1");
+    CHECK(tls::details(both.server()).protocol == "http/1.1");
+    client.protocols = {"h2"};
+    TlsEnds other{tls::Context(client), tls::Context(server)};
+    other.shake_hands();
+    CHECK(other.server_ended() == failure(TlsErrc::no_common_protocol));
+    CHECK(other.client_ended() == failure(TlsErrc::no_common_protocol));
+}
+
+TEST_CASE("a name is sent without its dot, and an address is not sent") {
+    for (const auto& [asked, sent] :
+         {std::pair<std::string, std::string>{"localhost.", "localhost"}, {"127.0.0.1", ""}}) {
+        TlsEnds ends;
+        ends.shake_hands({.server_name = asked, .session_key = {}});
+        REQUIRE(ends.client_ended() == success(0));
+        CHECK(tls::details(ends.server()).server_name == sent);
+    }
+    TlsEnds ends;
+    ends.begin({.server_name = std::string(300, 'a'), .session_key = {}});
+    REQUIRE(ends.run_until([&] { return ends.connecting().done(); }));
+    CHECK(ends.client_ended() == failure(Errc::invalid_argument));
+}
+
+TEST_CASE("secrets are logged where a file was named, and nowhere else") {
+    const std::filesystem::path file =
+        std::filesystem::temp_directory_path() / ("uaio-keys-" + std::to_string(::getpid()));
+    std::filesystem::remove(file);
+    tls::ContextOptions options = client_options();
+    options.key_log_file = file;
+    {
+        TlsEnds ends{tls::Context(options), tls::Context(server_options())};
+        ends.joined();
+    }
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    for (const char* label :
+         {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+          "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0", "EXPORTER_SECRET"}) {
+        CHECK(says(text.str(), std::string(label) + " "));
+    }
+    const auto mode = std::filesystem::status(file).permissions();
+    CHECK((mode & std::filesystem::perms::others_all) == std::filesystem::perms::none);
+    std::filesystem::remove(file);
+}
+
+TEST_CASE("a context that resumes nothing makes full handshakes") {
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        tls::ContextOptions options = server_options(version);
+        options.resume = false;
+        const tls::Context server(options);
+        const tls::Context client(client_options());
+        for (int round = 0; round < 2; ++round) {
+            TlsEnds ends(client, server);
+            ends.joined();
+            ends.run_some();
+        }
+        CHECK(client.handshakes() == 2);
+        CHECK(client.resumed() == 0);
+    }
+}
+
+TEST_CASE("what is not tls is said to be that") {
+    TlsEnds ends;
+    ends.to_client().insert("HTTP/1.1 400 Bad Request\r\n\r\n");
+    StreamPtr out;
+    Operation connect(ends.engine());
+    tls::connect(tls::Context(client_options()),
+                 std::make_unique<PipeStream>(ends.engine(), ends.to_client(), ends.to_server()),
+                 to_localhost(), connect.aio, out);
+    REQUIRE(ends.run_until([&] { return connect.done(); }));
+    CHECK(connect.ended() == failure(TlsErrc::not_tls));
+    TlsEnds server;
+    server.to_server().insert("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    Operation accept(server.engine());
+    tls::accept(
+        tls::Context(server_options()),
+        std::make_unique<PipeStream>(server.engine(), server.to_server(), server.to_client()),
+        accept.aio, out);
+    REQUIRE(server.run_until([&] { return accept.done(); }));
+    CHECK(accept.ended() == failure(TlsErrc::not_tls));
+}
+
+TEST_CASE("every tls error has a name and a sentence of its own") {
+    std::vector<std::string> seen;
+    for (int code = 1; code <= static_cast<int>(TlsErrc::internal_error); ++code) {
+        const std::error_code error(code, tls_category());
+        CHECK(error.message().find("unknown") != 0);
+        CHECK(std::find(seen.begin(), seen.end(), uaio::strerror(error)) == seen.end());
+        seen.push_back(uaio::strerror(error));
+    }
+    CHECK(std::string(tls_category().name()) == "tls");
+}
+
+TEST_CASE("whether the kernel encrypts is found out once, and why not is said") {
+    const tls::Offload first = tls::offload();
+    CHECK(!first.reason.empty());
+    CHECK(first.reason.data() == tls::offload().reason.data());
+    if (!first.available) report_skip(std::string(first.reason).c_str());
+}
+
+}  // namespace
+}  // namespace uaio

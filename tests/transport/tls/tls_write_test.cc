@@ -1,0 +1,173 @@
+// Writes of a tls stream that are cut short: what leaves, what is counted, what is possible after.
+#include "tests/support/tls/ends.h"
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using tls::Version;
+
+// Bytes of data in whole records among those that the pipe took.
+std::size_t readable(TlsEnds& ends) {
+    std::string in(1 << 20, '\0');
+    const Ended ended = ends.read_all(ends.server(), in);
+    CHECK(ended.error == Errc::truncated);
+    return ended.count;
+}
+
+// A write of three records, cancelled or expired when the pipe has taken `room` bytes of them.
+void cut_a_write(Version version, std::size_t room, bool expires) {
+    CAPTURE(room);
+    TlsEnds ends(version);
+    ends.joined();
+    ends.run_some();
+    const std::size_t before = ends.to_server().taken().size();
+    ends.to_server().limit(before + room);
+    const std::string data = pattern(3000);
+    Operation write(ends.engine(), data);
+    Operation queued(ends.engine(), "queued");
+    if (expires) write.aio.set_timeout(5ms);
+    ends.client().write_all(write.aio);
+    ends.client().write_all(queued.aio);
+    ends.run_some();
+    if (!expires) write.aio.cancel();
+    REQUIRE(ends.run_until([&] { return write.done(); }));
+    if (!write.ended().error) return;  // all of it was taken first
+    const std::string at_callback = ends.to_server().taken();
+    ends.to_server().limit(Pipe::kNever);
+    ends.run_some();
+    CHECK(ends.to_server().taken() == at_callback);
+    CHECK(at_callback.size() == before + room);
+    CHECK(write.ended().error == (expires ? Errc::timed_out : Errc::canceled));
+    REQUIRE(ends.run_until([&] { return queued.done(); }));
+    CHECK(queued.ended() == failure(Errc::closed));
+    CHECK(ends.write_all(ends.client(), "late") == failure(Errc::closed));
+    CHECK(readable(ends) == write.ended().count);
+    CHECK(ends.to_server().taken() == at_callback);
+}
+
+TEST_CASE("no byte of a cancelled tls write leaves after its callback, wherever it was cut") {
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        for (std::size_t room = 0; room < 3100; room += room < 100 ? 1 : 37)
+            cut_a_write(version, room, false);
+    }
+}
+
+TEST_CASE("no byte of an expired tls write leaves after its callback, wherever it was cut") {
+    for (std::size_t room = 0; room < 3100; room += room < 40 ? 1 : 97)
+        cut_a_write(Version::tls_1_3, room, true);
+}
+
+TEST_CASE("a tls write that waits behind another leaves without a trace") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    ends.to_server().limit(ends.to_server().taken().size() + 10);
+    const std::string data = pattern(100'000);
+    Operation write(ends.engine(), data);
+    Operation queued(ends.engine(), "queued");
+    Operation last(ends.engine(), "last");
+    ends.client().write_all(write.aio);
+    ends.client().write_all(queued.aio);
+    ends.client().write_all(last.aio);
+    ends.run_some();
+    queued.aio.cancel();
+    REQUIRE(ends.run_until([&] { return queued.done(); }));
+    CHECK(queued.ended() == failure(Errc::canceled));
+    ends.to_server().limit(Pipe::kNever);
+    std::string in(data.size() + 4, '\0');
+    CHECK(ends.read_all(ends.server(), in) == success(in.size()));
+    CHECK(in == data + "last");
+    CHECK(write.ended() == success(data.size()));
+    CHECK(last.ended() == success(4));
+}
+
+TEST_CASE("a tls write with a zero timeout, or without a vector, harms nothing") {
+    TlsEnds ends;
+    ends.joined();
+    Operation late(ends.engine(), "late");
+    late.aio.set_timeout(0ns);
+    ends.client().write_all(late.aio);
+    Operation none(ends.engine());
+    ends.client().write_all(none.aio);
+    Operation empty(ends.engine(), "");
+    ends.client().write_all(empty.aio);
+    REQUIRE(ends.run_until([&] { return late.done() && none.done() && empty.done(); }));
+    CHECK(late.ended() == failure(Errc::timed_out));
+    CHECK(none.ended() == failure(Errc::invalid_argument));
+    CHECK(empty.ended() == success(0));
+    CHECK(ends.write_all(ends.client(), "tail") == success(4));
+    std::string in(4, '\0');
+    CHECK(ends.read_all(ends.server(), in) == success(4));
+}
+
+TEST_CASE("a peer that is gone ends a tls write, and what it sent can still be read") {
+    TlsEnds ends;
+    ends.joined();
+    CHECK(ends.write_all(ends.server(), "refused, since") == success(14));
+    ends.run_some();
+    ends.server_handle()->close();
+    REQUIRE(ends.run_until([&] { return ends.to_client().write_ended(); }));
+    CHECK(ends.write_all(ends.client(), "too much") == failure(Errc::connection_reset));
+    std::string in(20, '\0');
+    CHECK(ends.read_all(ends.client(), in) == failure(Errc::end_of_stream, 14));
+    CHECK(ends.write_all(ends.client(), "more") == failure(Errc::connection_reset));
+}
+
+TEST_CASE("a closed tls stream ends what is pending, and sends nothing more of it") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    ends.to_server().limit(ends.to_server().taken().size() + 2000);
+    const std::string data = pattern(100'000);
+    std::string in(10, '\0');
+    Operation write(ends.engine(), data);
+    Operation queued(ends.engine(), "queued");
+    Operation read(ends.engine(), in);
+    ends.client().write_all(write.aio);
+    ends.client().write_all(queued.aio);
+    ends.client().read(read.aio);
+    ends.run_some();
+    ends.client().close();
+    REQUIRE(ends.run_until([&] { return write.done() && queued.done() && read.done(); }));
+    const std::string taken = ends.to_server().taken();
+    CHECK(write.ended().error == Errc::closed);
+    CHECK(queued.ended() == failure(Errc::closed));
+    CHECK(read.ended() == failure(Errc::closed));
+    ends.to_server().limit(Pipe::kNever);
+    ends.run_some();
+    CHECK(readable(ends) == write.ended().count);
+    CHECK(ends.to_server().taken() == taken);
+}
+
+TEST_CASE("records are small at first and after a pause, and large in between") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    // Sizes of the records that the pipe took.
+    std::size_t at = ends.to_server().taken().size();
+    const auto next_record = [&] {
+        const std::string& taken = ends.to_server().taken();
+        const std::size_t size = static_cast<unsigned char>(taken[at + 3]) << 8 |
+                                 static_cast<unsigned char>(taken[at + 4]);
+        at += 5 + size;
+        return size;
+    };
+    const std::string data = pattern(200'000);
+    std::string in(data.size(), '\0');
+    Operation read(ends.engine(), in);
+    ends.server().read_all(read.aio);
+    CHECK(ends.write_all(ends.client(), data) == success(data.size()));
+    CHECK(next_record() < 1400);
+    while (at + 5 < ends.to_server().taken().size() && next_record() < 1400) {
+    }
+    CHECK(next_record() > 16384);
+    ends.run_some();
+    at = ends.to_server().taken().size();
+    ends.kernel().advance(2s);
+    CHECK(ends.write_all(ends.client(), data) == success(data.size()));
+    CHECK(next_record() < 1400);
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,65 @@
+// The rules with which a Dialer's user overrides names: addresses in place of a lookup, and other
+// places to connect to. Both are written as curl has them. Not changed once they are read; any
+// thread.
+#pragma once
+
+#include <uaio/endpoint.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace uaio {
+
+struct HostAndPort {
+    std::string host;  // without brackets
+    std::uint16_t port = 0;
+};
+
+// "HOST:PORT:ADDRESS[,ADDRESS]..." (CURLOPT_RESOLVE). Also "*:PORT:...", which any host without a
+// rule of its own matches; "+HOST:...", which expires; "-HOST:PORT", which takes rules back.
+class AddressRules {
+public:
+    // Later rules replace earlier ones for the same host and port. ResolveErrc::bad_rule; throws
+    // std::bad_alloc.
+    std::error_code add(std::string_view rule);
+
+    // The addresses for a host, each with its port; nothing if no rule is for it. `fresh` tells
+    // whether rules that expire still count.
+    std::optional<std::vector<Endpoint>> find(std::string_view host, std::uint16_t port,
+                                              bool fresh) const;
+
+private:
+    struct Rule {
+        HostAndPort of;
+        bool expires = false;
+        std::vector<Endpoint> addresses;
+    };
+    const Rule* rule_for(std::string_view host, std::uint16_t port, bool fresh) const noexcept;
+
+    std::vector<Rule> rules_;
+};
+
+// "HOST:PORT:HOST2:PORT2" (CURLOPT_CONNECT_TO): who wants to connect to HOST and PORT, of which
+// either may be empty for any, connects to HOST2 and PORT2, of which either may be empty to stay.
+class PlaceRules {
+public:
+    // ResolveErrc::bad_rule; throws std::bad_alloc.
+    std::error_code add(std::string_view rule);
+    // Changes `place` by the first rule that fits. False if none does. Throws std::bad_alloc.
+    bool apply(HostAndPort& place) const;
+
+private:
+    struct Rule {
+        std::string host;
+        std::optional<std::uint16_t> port;
+        std::string other_host;
+        std::optional<std::uint16_t> other_port;
+    };
+    std::vector<Rule> rules_;
+};
+
+}  // namespace uaio

@@ -1,0 +1,180 @@
+#include "transport/proxy/connect.h"
+
+#include "transport/http/syntax.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace uaio::proxy {
+namespace {
+
+constexpr int kAuthenticationRequired = 407;
+// A challenge, an answer, and once more for a nonce that grew stale.
+constexpr unsigned kMostRequests = 3;
+
+std::string authority_of(const std::string& host, std::uint16_t port) {
+    const bool six = host.find(':') != host.npos;
+    return (six ? "[" + host + "]" : host) + ':' + std::to_string(port);
+}
+
+// RFC 7617 section 2.
+bool can_be_sent(std::string_view text) noexcept {
+    return std::ranges::none_of(text, [](char character) {
+        return static_cast<unsigned char>(character) < ' ' || character == 0x7f;
+    });
+}
+
+bool is_field(std::string_view line) noexcept {
+    const std::size_t colon = line.find(':');
+    return colon != line.npos && http::is_token(line.substr(0, colon)) &&
+           http::all_are(http::kValue, line.substr(colon + 1));
+}
+
+}  // namespace
+
+ConnectDialogue::ConnectDialogue(ConnectRequest request)
+    : request_(std::move(request)), authority_(authority_of(request_.host, request_.port)) {}
+
+bool ConnectDialogue::wants_another_connection() const noexcept {
+    // An answered challenge that met the end of its connection is sent again on the next.
+    return requests_ < kMostRequests && (again_ || (!answered_ && challenge_));
+}
+
+std::error_code ConnectDialogue::check() const {
+    const bool host_is_fine = std::ranges::all_of(request_.host, [](char character) {
+        return http::is(http::kName, character) || character == ':' || character == '%';
+    });
+    if (request_.host.empty() || !host_is_fine) return Errc::invalid_argument;
+    const bool colon = request_.user.find(':') != std::string::npos;
+    if (colon || !can_be_sent(request_.user) || !can_be_sent(request_.password)) {
+        return ProxyErrc::bad_credentials;
+    }
+    if (!std::ranges::all_of(request_.fields, is_field)) return ProxyErrc::bad_field;
+    const bool digest = request_.authentication == ProxyAuthentication::digest;
+    if (digest && request_.has_credentials && !request_.hash) return Errc::not_supported;
+    return {};
+}
+
+std::error_code ConnectDialogue::begin(std::string& out) {
+    if (const std::error_code error = check()) return error;
+    append_request(out);
+    return {};
+}
+
+void ConnectDialogue::append_request(std::string& out) {
+    ++requests_;
+    answered_ = false;
+    again_ = false;
+    state_ = State::head;
+    reply_.reset();
+    out += "CONNECT " + authority_ + " HTTP/1.1\r\nHost: " + authority_ + "\r\n";
+    const bool at_once =
+        request_.has_credentials && request_.authentication == ProxyAuthentication::basic;
+    if (at_once || (challenge_ && http::same_name(challenge_->scheme, "Basic"))) {
+        out += "Proxy-Authorization: " + answer_basic(request_.user, request_.password) + "\r\n";
+    } else if (challenge_) {
+        out += "Proxy-Authorization: " +
+               answer_digest(*challenge_,
+                             {.user = request_.user,
+                              .password = request_.password,
+                              .method = "CONNECT",
+                              .uri = authority_,
+                              .client_nonce = request_.client_nonce,
+                              .count = ++with_nonce_},
+                             request_.hash) +
+               "\r\n";
+    }
+    out += "Proxy-Connection: Keep-Alive\r\n";
+    for (const std::string& field : request_.fields)
+        out += field + "\r\n";
+    out += "\r\n";
+}
+
+Heard ConnectDialogue::hear(std::string_view received, std::string& out) {
+    switch (state_) {
+        case State::head: return hear_head(received, out);
+        case State::length: return skip(received, 0, out);
+        case State::chunks: return skip_chunks(received, 0, out);
+    }
+    return Heard::fail(ProxyErrc::bad_reply);
+}
+
+Heard ConnectDialogue::hear_head(std::string_view received, std::string& out) {
+    if (!received.empty()) answered_ = true;
+    switch (reply_.read(received)) {
+        case ReplyReader::State::need_more: return {};
+        case ReplyReader::State::failed: return Heard::fail(reply_.error());
+        case ReplyReader::State::complete: break;
+    }
+    status_ = reply_.status();
+    // RFC 9110 9.3.6: what a 2xx says about its length is to be ignored.
+    if (status_ / 100 == 2) return {Heard::State::done, reply_.size()};
+    if (status_ != kAuthenticationRequired) return Heard::fail(Errc::proxy_refused);
+    const Heard heard = hear_challenge();
+    if (heard.state == Heard::State::failed) return heard;
+    again_ = true;
+    const bool ends = reply_.chunked() || reply_.length();
+    if (!ends || !reply_.keeps_alive()) return Heard::fail(ProxyErrc::authentication_required);
+    const std::string_view content = received.substr(reply_.size());
+    if (reply_.chunked()) {
+        chunks_.emplace(trailer_room_);
+        return skip_chunks(content, reply_.size(), out);
+    }
+    left_ = *reply_.length();
+    return skip(content, reply_.size(), out);
+}
+
+// Chooses what to answer. What was answered already was wrong, unless only the nonce is too old.
+Heard ConnectDialogue::hear_challenge() {
+    if (!request_.has_credentials) return Heard::fail(ProxyErrc::authentication_required);
+    if (request_.authentication == ProxyAuthentication::basic || requests_ == kMostRequests) {
+        return Heard::fail(ProxyErrc::credentials_refused);
+    }
+    const bool first = !challenge_;
+    const bool basic_too = request_.authentication == ProxyAuthentication::any;
+    int strongest = 0;
+    std::optional<Challenge> chosen;
+    for (Challenge& offered : parse_challenges(reply_.challenges())) {
+        const int strength = strength_of(offered, request_.hash);
+        if (strength <= strongest || (strength == 1 && !basic_too)) continue;
+        strongest = strength;
+        chosen = std::move(offered);
+    }
+    if (!chosen) return Heard::fail(ProxyErrc::authentication_required);
+    if (!first && !chosen->stale) return Heard::fail(ProxyErrc::credentials_refused);
+    challenge_ = std::move(chosen);
+    with_nonce_ = 0;
+    return {};
+}
+
+Heard ConnectDialogue::skip(std::string_view content, std::size_t before, std::string& out) {
+    const std::size_t taken =
+        static_cast<std::size_t>(std::min<std::uint64_t>(left_, content.size()));
+    left_ -= taken;
+    if (left_ == 0) return repeat(before + taken, out);
+    state_ = State::length;
+    return {Heard::State::advanced, before + taken};
+}
+
+Heard ConnectDialogue::skip_chunks(std::string_view content, std::size_t before, std::string& out) {
+    std::size_t taken = 0;
+    for (;;) {
+        const http::Chunked chunk = chunks_->decode(content.substr(taken));
+        taken += chunk.consumed;
+        switch (chunk.outcome) {
+            case http::Chunked::Outcome::data: continue;
+            case http::Chunked::Outcome::complete: return repeat(before + taken, out);
+            case http::Chunked::Outcome::malformed: return Heard::fail(ProxyErrc::bad_reply);
+            case http::Chunked::Outcome::need_more:
+                state_ = State::chunks;
+                return {Heard::State::advanced, before + taken};
+        }
+    }
+}
+
+Heard ConnectDialogue::repeat(std::size_t consumed, std::string& out) {
+    append_request(out);
+    return {Heard::State::advanced, consumed};
+}
+
+}  // namespace uaio::proxy

@@ -1,0 +1,132 @@
+#include "transport/proxy/handshake.h"
+
+#include <uaio/provider.h>
+#include <uaio/proxy.h>
+
+#include "transport/proxy/prefixed_stream.h"
+
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace uaio::proxy {
+namespace {
+
+// Most answers are a few hundred bytes. What is read too much is copied once.
+constexpr std::size_t kBlock = 4096;
+
+// A dialogue under way. Owns itself from the accepted submission to its end.
+class Handshake {
+public:
+    Handshake(Dialogue& dialogue, StreamPtr& stream, Aio& aio)
+        : dialogue_(dialogue),
+          stream_(stream),
+          user_(aio),
+          io_(aio.engine(), [this](Aio&) { guarded([this] { on_io(); }); }) {}
+
+    static void start(Aio& aio) noexcept {
+        Handshake& self = *static_cast<Handshake*>(provider::owner(aio));
+        if (provider::stopped(aio)) return self.end(Errc::canceled);
+        if (provider::expired(aio)) return self.end(Errc::timed_out);
+        provider::park(aio, [](Aio& parked) noexcept {
+            static_cast<Handshake*>(provider::owner(parked))->io_.cancel();
+        });
+        self.guarded([&self] { self.begin(); });
+    }
+
+private:
+    enum class State : std::uint8_t { writing, reading };
+
+    template <class Step>
+    void guarded(Step step) noexcept {
+        try {
+            step();
+        } catch (const std::bad_alloc&) {
+            end(Errc::not_enough_memory);
+        }
+    }
+
+    void end(std::error_code error) noexcept {
+        const std::unique_ptr<Handshake> freed(this);
+        if (error) stream_->close();
+        provider::finish(user_, error);
+    }
+
+    void begin() {
+        const std::error_code error = dialogue_.begin(said_);
+        if (error) return end(error);
+        said_.empty() ? hear() : write();
+    }
+
+    void write() {
+        state_ = State::writing;
+        static_cast<void>(io_.set_iov(said_.data(), said_.size()));
+        stream_->write_all(io_);
+    }
+
+    void read() {
+        state_ = State::reading;
+        heard_.resize(size_ + kBlock);
+        static_cast<void>(io_.set_iov(heard_.data() + size_, kBlock));
+        stream_->read(io_);
+    }
+
+    // What was asked of the user's Aio comes first: a cancel may have met an operation that was
+    // done, and then the next one would run on.
+    void on_io() {
+        if (const std::error_code asked = provider::cancel_reason(user_)) return end(asked);
+        if (const std::error_code error = io_.result()) {
+            return end(error == Errc::end_of_stream ? ProxyErrc::closed_early : error);
+        }
+        if (state_ == State::writing) {
+            said_.clear();
+        } else {
+            size_ += io_.count();
+        }
+        hear();
+    }
+
+    void hear() {
+        for (;;) {
+            const Heard heard = dialogue_.hear({heard_.data(), size_}, said_);
+            if (heard.state == Heard::State::failed) return end(heard.error);
+            heard_.erase(0, heard.consumed);
+            size_ -= heard.consumed;
+            if (heard.state == Heard::State::done) return finish();
+            if (!said_.empty()) return write();
+            const bool moved = heard.state == Heard::State::advanced && heard.consumed > 0;
+            if (!moved) return read();
+        }
+    }
+
+    void finish() {
+        heard_.resize(size_);
+        StreamPtr tunnel = prefixed(user_.engine(), std::move(stream_), std::move(heard_));
+        stream_ = std::move(tunnel);
+        end({});
+    }
+
+    Dialogue& dialogue_;
+    StreamPtr& stream_;
+    Aio& user_;
+    std::string said_;
+    std::string heard_;     // room for a block behind what came
+    std::size_t size_ = 0;  // of what came and was not consumed
+    State state_ = State::writing;
+    Aio io_;
+};
+
+void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+
+}  // namespace
+
+void run(Dialogue& dialogue, StreamPtr& stream, Aio& aio) noexcept {
+    Handshake* const handshake = new (std::nothrow) Handshake(dialogue, stream, aio);
+    if (!handshake) {
+        provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    } else if (!provider::submit(aio.engine(), aio, &Handshake::start, handshake)) {
+        delete handshake;
+    }
+}
+
+}  // namespace uaio::proxy

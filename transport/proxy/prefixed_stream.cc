@@ -1,0 +1,145 @@
+#include "transport/proxy/prefixed_stream.h"
+
+#include <uaio/provider.h>
+
+#include "transport/admit.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace uaio::proxy {
+namespace {
+
+// What reads under way use, since the stream's handle may go before them. It goes with the last of
+// its users: the handle, and reads between their verb and their start.
+class Prefix {
+public:
+    Prefix(Engine& engine, std::string first) : engine_(engine), bytes_(std::move(first)) {}
+
+    void own(StreamPtr&& lower) noexcept { lower_ = std::move(lower); }
+    Stream& lower() const noexcept { return *lower_; }
+    // Every byte was read: any thread may go straight to the stream below.
+    bool is_used_up() const noexcept { return used_up_.load(std::memory_order_acquire); }
+
+    void close() noexcept {
+        closed_.store(true, std::memory_order_relaxed);
+        lower_->close();
+    }
+
+    void read(Aio& aio, Starter starter) noexcept {
+        users_.fetch_add(1, std::memory_order_relaxed);
+        if (!provider::submit(engine_, aio, starter, this)) drop();
+    }
+    bool is_of(const Aio& aio) const noexcept { return &aio.engine() == &engine_; }
+
+    std::string take() noexcept {
+        if (is_used_up()) return {};
+        bytes_.erase(0, at_);
+        used_up_.store(true, std::memory_order_release);
+        return std::move(bytes_);
+    }
+
+    void drop() noexcept {
+        if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    template <bool kAll>
+    static void start(Aio& aio) noexcept {
+        Prefix& self = *static_cast<Prefix*>(provider::owner(aio));
+        if (!self.start_here(aio, kAll)) {
+            provider::hand_on(aio,
+                              [&] { kAll ? self.lower().read_all(aio) : self.lower().read(aio); });
+        }
+        self.drop();
+    }
+
+private:
+    ~Prefix() = default;
+
+    // False if the stream below has to read.
+    bool start_here(Aio& aio, bool all) noexcept {
+        if (is_used_up()) return false;
+        const Admission admission = admit(aio, closed_.load(std::memory_order_relaxed));
+        if (admission.refused != Errc{}) {
+            provider::finish(aio, admission.refused);
+            return true;
+        }
+        std::size_t wanted = admission.bytes;
+        while (wanted > 0 && at_ < bytes_.size()) {
+            const iovec& entry = provider::cursor(aio).rest().front();
+            const std::size_t size = std::min(entry.iov_len, bytes_.size() - at_);
+            if (size > 0) std::memcpy(entry.iov_base, bytes_.data() + at_, size);
+            provider::advance(aio, size);
+            at_ += size;
+            wanted -= size;
+        }
+        if (at_ == bytes_.size()) {
+            bytes_ = std::string();
+            used_up_.store(true, std::memory_order_release);
+        }
+        if (all && wanted > 0) return false;
+        provider::finish(aio);
+        return true;
+    }
+
+    Engine& engine_;
+    StreamPtr lower_;
+    std::string bytes_;
+    std::size_t at_ = 0;
+    std::atomic<unsigned> users_{1};
+    std::atomic<bool> used_up_{false};
+    std::atomic<bool> closed_{false};
+};
+
+class PrefixedStream final : public Stream {
+public:
+    explicit PrefixedStream(Prefix& prefix) noexcept : prefix_(prefix) {}
+    ~PrefixedStream() override {
+        prefix_.close();
+        prefix_.drop();
+    }
+
+    void read(Aio& aio) override {
+        goes_below(aio) ? lower().read(aio) : prefix_.read(aio, &Prefix::start<false>);
+    }
+    void read_all(Aio& aio) override {
+        goes_below(aio) ? lower().read_all(aio) : prefix_.read(aio, &Prefix::start<true>);
+    }
+    void write(Aio& aio) override { lower().write(aio); }
+    void write_all(Aio& aio) override { lower().write_all(aio); }
+    void close() noexcept override { prefix_.close(); }
+    int native_handle() const noexcept override { return prefix_.lower().native_handle(); }
+    std::string take() noexcept { return prefix_.take(); }
+
+private:
+    Stream& lower() noexcept { return prefix_.lower(); }
+    // An Aio of another engine is refused there.
+    bool goes_below(const Aio& aio) const noexcept {
+        return prefix_.is_used_up() || !prefix_.is_of(aio);
+    }
+
+    Prefix& prefix_;
+};
+
+}  // namespace
+
+std::string take_first(Stream& stream) noexcept {
+    auto* const prefixed = dynamic_cast<PrefixedStream*>(&stream);
+    return prefixed ? prefixed->take() : std::string();
+}
+
+StreamPtr prefixed(Engine& engine, StreamPtr&& lower, std::string first) {
+    if (first.empty()) return std::move(lower);
+    struct Drop {
+        void operator()(Prefix* prefix) const noexcept { prefix->drop(); }
+    };
+    std::unique_ptr<Prefix, Drop> prefix(new Prefix(engine, std::move(first)));
+    StreamPtr stream = std::make_unique<PrefixedStream>(*prefix);
+    prefix.release()->own(std::move(lower));
+    return stream;
+}
+
+}  // namespace uaio::proxy

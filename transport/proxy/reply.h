@@ -1,0 +1,64 @@
+// The head of an HTTP proxy's answer to CONNECT. Unlike the parser of messages it takes what old
+// proxies send, and libcurl too: lines that end with a line feed alone, and folded ones. That is
+// safe here, since nothing but the status and the challenges is used, and nobody else reads the
+// same bytes in another way. Free of I/O, not thread-safe.
+#pragma once
+
+#include <uaio/proxy.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace uaio::proxy {
+
+class ReplyReader {
+public:
+    enum class State { need_more, complete, failed };
+
+    static constexpr std::size_t kLineBytes = 16 * 1024;
+    static constexpr std::size_t kHeadBytes = 300 * 1024;
+    static constexpr std::size_t kLines = 5000;
+
+    // Begins anew.
+    void reset() { *this = ReplyReader(); }
+    // `received` holds all bytes of the answer so far. Throws std::bad_alloc.
+    State read(std::string_view received);
+
+    // Once it is complete.
+    std::size_t size() const noexcept { return line_; }  // bytes of the head
+    int status() const noexcept { return status_; }
+    // The values of Proxy-Authenticate.
+    const std::vector<std::string>& challenges() const noexcept { return challenges_; }
+    // Whether another request may follow on the connection, going by its fields.
+    bool keeps_alive() const noexcept { return !close_ && (minor_ > 0 || keep_alive_); }
+    bool chunked() const noexcept { return chunked_; }
+    std::optional<std::uint64_t> length() const noexcept { return length_; }
+
+    // Once it failed.
+    ProxyErrc error() const noexcept { return error_; }
+
+private:
+    State fail(ProxyErrc error) noexcept;
+    bool take_status(std::string_view line) noexcept;
+    // The field is whole.
+    void take_field();
+
+    std::size_t line_ = 0;     // where the current one begins
+    std::size_t scanned_ = 0;  // up to here there is no end of it
+    std::size_t lines_ = 0;
+    std::string field_;  // the last one, which may go on in the next line
+    int status_ = 0;
+    int minor_ = 0;  // of the version
+    bool close_ = false;
+    bool keep_alive_ = false;
+    bool chunked_ = false;
+    std::optional<std::uint64_t> length_;
+    std::vector<std::string> challenges_;
+    ProxyErrc error_{};
+};
+
+}  // namespace uaio::proxy

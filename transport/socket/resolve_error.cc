@@ -1,0 +1,70 @@
+#include <uaio/resolver.h>
+
+#include "aio/error_with_advice.h"
+
+#include <string>
+
+namespace uaio {
+namespace {
+
+struct Meaning {
+    ResolveErrc code;
+    const char* name;
+    const char* sentence;
+};
+
+constexpr Meaning kMeanings[] = {
+    {ResolveErrc::name_not_found, "name not found",
+     "Nobody has that name; check its spelling, /etc/hosts and the search domains."},
+    {ResolveErrc::no_address, "no address",
+     "The name exists, but has no address of the kind wanted; allow the other family of "
+     "addresses."},
+    {ResolveErrc::try_again, "no name server answered",
+     "No name server answered in time; check /etc/resolv.conf and the network, and try again."},
+    {ResolveErrc::server_failed, "name server failed",
+     "A name server answered that it cannot tell; ask whoever runs the name's domain, or try "
+     "another server."},
+    {ResolveErrc::bad_name, "bad host name",
+     "The host name is empty, longer than 253 bytes, or holds a character that no name has."},
+    {ResolveErrc::failed, "name lookup failed",
+     "The lookup failed on this machine itself; it may lack memory or descriptors, or its "
+     "configuration of names (nsswitch.conf) is broken."},
+    {ResolveErrc::bad_rule, "bad rule for names",
+     "A rule that overrides names is not written as it should be: HOST:PORT:ADDRESS[,ADDRESS] for "
+     "an address, HOST:PORT:HOST2:PORT2 for another place to connect to; IPv6 in brackets."},
+};
+
+const Meaning* meaning_of(int code) noexcept {
+    for (const Meaning& meaning : kMeanings) {
+        if (static_cast<int>(meaning.code) == code) return &meaning;
+    }
+    return nullptr;
+}
+
+class Category final : public ErrorWithAdvice {
+public:
+    const char* name() const noexcept override { return "resolve"; }
+
+    std::string message(int code) const override {
+        const Meaning* meaning = meaning_of(code);
+        return meaning ? meaning->name : "unknown error " + std::to_string(code);
+    }
+
+    const char* sentence(int code) const noexcept override {
+        const Meaning* meaning = meaning_of(code);
+        return meaning ? meaning->sentence : nullptr;
+    }
+};
+
+}  // namespace
+
+const std::error_category& resolve_category() noexcept {
+    static const Category category;
+    return category;
+}
+
+std::error_code make_error_code(ResolveErrc code) noexcept {
+    return {static_cast<int>(code), resolve_category()};
+}
+
+}  // namespace uaio

@@ -1,0 +1,278 @@
+#include <uaio/resolver.h>
+
+#include "transport/socket/lookup.h"
+#include "transport/socket/resolver_core.h"
+
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <new>
+#include <thread>
+
+namespace uaio {
+namespace {
+
+void finish_without_memory(Aio& aio) noexcept {
+    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
+}
+
+}  // namespace
+
+Resolver::Resolver(const ResolverOptions& options) : core_(new ResolverCore(options)) {}
+
+Resolver::~Resolver() { core_->abandon(); }
+
+void Resolver::resolve(std::string_view name, std::uint16_t port, AddressFamily family, Aio& aio,
+                       std::vector<Endpoint>& out) noexcept {
+    core_->resolve(name, port, family, aio, out);
+}
+
+void Resolver::clear_cache() noexcept { core_->clear_cache(); }
+
+ResolverCore::ResolverCore(const ResolverOptions& options) : options_(options) {}
+
+void ResolverCore::drop_user() noexcept {
+    if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+// ---- operations
+
+void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFamily family,
+                           Aio& aio, std::vector<Endpoint>& out) noexcept {
+    std::unique_ptr<Waiter> waiter;
+    try {
+        waiter = std::make_unique<Waiter>();
+        waiter->name = name;
+    } catch (const std::bad_alloc&) {
+        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        return;
+    }
+    waiter->core = this;
+    waiter->aio = &aio;
+    waiter->out = &out;
+    waiter->port = port;
+    waiter->family = family;
+    add_user();
+    if (EngineCore::submit(aio.engine(), aio, &start, waiter.get())) {
+        static_cast<void>(waiter.release());
+    } else {
+        drop_user();
+    }
+}
+
+void ResolverCore::start(Aio& aio) noexcept {
+    Waiter& waiter = *static_cast<Waiter*>(EngineCore::owner(aio));
+    if (EngineCore::stopped(aio)) {
+        waiter.error = Errc::canceled;
+    } else if (EngineCore::expired(aio)) {
+        waiter.error = Errc::timed_out;
+    } else {
+        try {
+            if (!waiter.core->finds_at_once(waiter)) {
+                waiter.core->enqueue(waiter);
+                return provider::park(aio, &on_cancel);
+            }
+        } catch (const std::bad_alloc&) {
+            waiter.error = Errc::not_enough_memory;
+        } catch (const std::system_error& error) {
+            waiter.error = error.code();
+        }
+    }
+    finish(waiter);
+}
+
+bool ResolverCore::finds_at_once(Waiter& waiter) {
+    if (!is_host_name(waiter.name)) {
+        waiter.error = ResolveErrc::bad_name;
+        return true;
+    }
+    if (resolve_without_lookup(waiter.name, waiter.family, waiter.found)) return true;
+    const std::lock_guard lock(mutex_);
+    const auto kept = std::ranges::find_if(kept_, [&](const Kept& one) {
+        return one.name == waiter.name && one.family == waiter.family;
+    });
+    if (kept != kept_.end()) {
+        if (EngineCore::of(*waiter.aio).now_ns() < kept->expires_ns) {
+            waiter.found = kept->found;
+            return true;
+        }
+        kept_.erase(kept);
+    }
+    if (options_.threads > 0) return false;
+    waiter.error = look_up(waiter.name, waiter.family, waiter.found);
+    if (!waiter.error) {
+        keep({.name = waiter.name,
+              .family = waiter.family,
+              .asked_ns = EngineCore::of(*waiter.aio).now_ns(),
+              .waiters = {}},
+             waiter.found);
+    }
+    return true;
+}
+
+void ResolverCore::enqueue(Waiter& waiter) {
+    const std::lock_guard lock(mutex_);
+    auto job = std::ranges::find_if(jobs_, [&](const Job& one) {
+        return one.name == waiter.name && one.family == waiter.family;
+    });
+    if (job == jobs_.end()) {
+        start_worker();
+        jobs_.push_back({.name = waiter.name,
+                         .family = waiter.family,
+                         .asked_ns = EngineCore::of(*waiter.aio).now_ns(),
+                         .waiters = {}});
+        job = std::prev(jobs_.end());
+    }
+    job->waiters.push_back(&waiter);
+    waiter.job = &*job;
+    work_waits_.notify_one();
+}
+
+// A waiter is in its job's list, or its mail is on the way: both change under the lock.
+void ResolverCore::on_cancel(Aio& aio) noexcept {
+    Waiter& waiter = *static_cast<Waiter*>(EngineCore::owner(aio));
+    ResolverCore& self = *waiter.core;
+    {
+        const std::lock_guard lock(self.mutex_);
+        if (!waiter.job) {
+            waiter.aio = nullptr;
+        } else {
+            Job& job = *waiter.job;
+            job.waiters.remove(&waiter);
+            if (job.waiters.empty() && !job.running) {
+                self.jobs_.remove_if([&job](const Job& one) { return &one == &job; });
+            }
+        }
+    }
+    const std::error_code reason = EngineCore::cancel_reason(aio);
+    if (!waiter.aio) return EngineCore::of(aio).finish(aio, reason);
+    waiter.error = reason;
+    finish(waiter);
+}
+
+void ResolverCore::deliver(MailboxEntry& entry) noexcept {
+    Waiter& waiter = static_cast<Waiter&>(entry);
+    // Whoever posted this is still waking the engine, which may be gone after the callback.
+    { const std::lock_guard lock(waiter.core->mutex_); }
+    if (waiter.aio) return finish(waiter);
+    const std::unique_ptr<Waiter> freed(&waiter);
+    waiter.core->drop_user();
+}
+
+void ResolverCore::finish(Waiter& waiter) noexcept {
+    const std::unique_ptr<Waiter> freed(&waiter);
+    if (!waiter.error && waiter.found.empty()) waiter.error = ResolveErrc::no_address;
+    if (!waiter.error) {
+        for (Endpoint& endpoint : waiter.found)
+            endpoint = endpoint.with_port(waiter.port);
+        *waiter.out = std::move(waiter.found);
+    }
+    EngineCore::of(*waiter.aio).finish(*waiter.aio, waiter.error);
+    waiter.core->drop_user();
+}
+
+// ---- lookups
+
+std::error_code ResolverCore::look_up(const std::string& name, AddressFamily family,
+                                      std::vector<Endpoint>& found) noexcept {
+    try {
+        return options_.lookup ? options_.lookup(name, family, found)
+                               : lookup_by_getaddrinfo(name, family, found);
+    } catch (...) {
+        return Errc::not_enough_memory;
+    }
+}
+
+void ResolverCore::start_worker() {
+    const auto waiting = static_cast<std::size_t>(
+        std::ranges::count_if(jobs_, [](const Job& job) { return !job.running; }));
+    if (workers_ - busy_ > waiting || workers_ == options_.threads) return;
+    add_user();
+    try {
+        std::thread([this] { work(); }).detach();
+        ++workers_;
+    } catch (const std::system_error&) {
+        drop_user();
+        if (workers_ == 0) throw;
+    }
+}
+
+void ResolverCore::work() noexcept {
+    sigset_t all;  // a handler of the program's is none of this thread's business
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        const auto is_free = [](const Job& job) { return !job.running; };
+        auto job = jobs_.end();
+        work_waits_.wait(lock, [&] {
+            job = std::ranges::find_if(jobs_, is_free);
+            return abandoned_ || job != jobs_.end();
+        });
+        if (abandoned_) break;
+        job->running = true;
+        ++busy_;
+        lock.unlock();
+        std::vector<Endpoint> found;
+        const std::error_code error = look_up(job->name, job->family, found);
+        lock.lock();
+        --busy_;
+        if (!error) keep(*job, found);
+        for (Waiter* const waiter : job->waiters)
+            answer(*waiter, error, found);
+        jobs_.erase(job);
+    }
+    --workers_;
+    worker_left_.notify_all();
+    lock.unlock();
+    drop_user();
+}
+
+void ResolverCore::answer(Waiter& waiter, std::error_code error,
+                          const std::vector<Endpoint>& found) noexcept {
+    waiter.error = error;
+    try {
+        waiter.found = found;
+    } catch (const std::bad_alloc&) {
+        waiter.error = Errc::not_enough_memory;
+    }
+    waiter.job = nullptr;
+    waiter.deliver = &deliver;
+    EngineCore::of(*waiter.aio).post(waiter);
+}
+
+void ResolverCore::keep(const Job& job, const std::vector<Endpoint>& found) {
+    if (options_.cache_time.count() <= 0 || options_.cache_entries == 0) return;
+    try {
+        kept_.push_front({.name = job.name,
+                          .family = job.family,
+                          .expires_ns = job.asked_ns + options_.cache_time.count(),
+                          .found = found});
+    } catch (const std::bad_alloc&) {
+        return;  // it is looked up again
+    }
+    if (kept_.size() > options_.cache_entries) kept_.pop_back();
+}
+
+void ResolverCore::clear_cache() noexcept {
+    const std::lock_guard lock(mutex_);
+    kept_.clear();
+}
+
+void ResolverCore::abandon() noexcept {
+    {
+        std::unique_lock lock(mutex_);
+        abandoned_ = true;
+        for (Job& job : jobs_) {
+            for (Waiter* const waiter : job.waiters)
+                answer(*waiter, Errc::closed, {});
+            job.waiters.clear();
+        }
+        jobs_.remove_if([](const Job& job) { return !job.running; });
+        work_waits_.notify_all();
+        worker_left_.wait(lock, [this] { return workers_ == busy_; });
+    }
+    drop_user();
+}
+
+}  // namespace uaio

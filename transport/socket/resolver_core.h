@@ -1,0 +1,97 @@
+// What stands behind a Resolver: the threads that look names up, who waits for which name, and what
+// was found. It goes with the last of its Resolver, its threads and its operations. Members may be
+// called by any thread unless they say otherwise.
+#pragma once
+
+#include <uaio/resolver.h>
+
+#include "engine/core.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace uaio {
+
+class ResolverCore {
+public:
+    explicit ResolverCore(const ResolverOptions& options);
+
+    void resolve(std::string_view name, std::uint16_t port, AddressFamily family, Aio& aio,
+                 std::vector<Endpoint>& out) noexcept;
+    void clear_cache() noexcept;
+    // The Resolver is gone.
+    void abandon() noexcept;
+
+private:
+    struct Job;
+
+    // An operation. In its job's list until that is done, then in its engine's mailbox.
+    struct Waiter : MailboxEntry {
+        ResolverCore* core = nullptr;
+        Aio* aio = nullptr;  // nullptr: it ended before its mail came; engine's thread
+        std::vector<Endpoint>* out = nullptr;
+        std::string name;
+        std::uint16_t port = 0;
+        AddressFamily family = AddressFamily::any;
+        Job* job = nullptr;  // by mutex_
+        std::error_code error;
+        std::vector<Endpoint> found;
+    };
+
+    // A name that is looked up. By mutex_, but for name and family, which do not change.
+    struct Job {
+        std::string name;
+        AddressFamily family = AddressFamily::any;
+        std::int64_t asked_ns = 0;
+        bool running = false;
+        std::list<Waiter*> waiters;
+    };
+
+    struct Kept {
+        std::string name;
+        AddressFamily family = AddressFamily::any;
+        std::int64_t expires_ns = 0;
+        std::vector<Endpoint> found;
+    };
+
+    ~ResolverCore() = default;
+
+    // Starter and canceler.
+    static void start(Aio& aio) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+    static void deliver(MailboxEntry& entry) noexcept;
+
+    std::error_code look_up(const std::string& name, AddressFamily family,
+                            std::vector<Endpoint>& found) noexcept;
+    // True if the operation is over, by `waiter.error` and `waiter.found`. Throws.
+    bool finds_at_once(Waiter& waiter);
+    // Gives it to a job. Throws.
+    void enqueue(Waiter& waiter);
+    // REQUIRES: mutex_. Throws std::system_error if there is no thread at all.
+    void start_worker();
+    void work() noexcept;
+    // REQUIRES: mutex_.
+    void keep(const Job& job, const std::vector<Endpoint>& found);
+    static void answer(Waiter& waiter, std::error_code error,
+                       const std::vector<Endpoint>& found) noexcept;
+    static void finish(Waiter& waiter) noexcept;
+    void add_user() noexcept { users_.fetch_add(1, std::memory_order_relaxed); }
+    void drop_user() noexcept;
+
+    const ResolverOptions options_;
+    std::atomic<unsigned> users_{1};
+    std::mutex mutex_;
+    std::condition_variable work_waits_;
+    std::condition_variable worker_left_;
+    std::list<Job> jobs_;   // that wait for a thread, and that have one
+    std::list<Kept> kept_;  // the newest first
+    unsigned workers_ = 0;
+    unsigned busy_ = 0;  // workers inside a lookup
+    bool abandoned_ = false;
+};
+
+}  // namespace uaio

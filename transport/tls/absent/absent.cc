@@ -1,0 +1,52 @@
+// All of <uaio/tls.h> in a build without TLS: everything there is, and nothing works.
+#include <uaio/provider.h>
+#include <uaio/tls.h>
+
+namespace uaio::tls {
+namespace {
+
+void refuse(Aio& aio) noexcept {
+    provider::submit(
+        aio.engine(), aio,
+        [](Aio& started) noexcept { provider::finish(started, Errc::not_supported); }, nullptr);
+}
+
+}  // namespace
+
+Context::Context(const ContextOptions&) : core_(nullptr) {}
+Context::~Context() = default;
+Context::Context(const Context&) noexcept : core_(nullptr) {}
+std::uint64_t Context::resumed() const noexcept { return 0; }
+std::uint64_t Context::handshakes() const noexcept { return 0; }
+std::uint64_t Context::failures() const noexcept { return 0; }
+
+void connect(const Context&, StreamPtr below, const ClientOptions&, Aio& aio, StreamPtr&) noexcept {
+    below.reset();
+    refuse(aio);
+}
+
+void accept(const Context&, StreamPtr below, Aio& aio, StreamPtr&) noexcept {
+    below.reset();
+    refuse(aio);
+}
+
+Details details(const Stream&) { return {}; }
+
+Offload offload() noexcept { return {false, "this build of uaio has no TLS"}; }
+
+Listener::Listener(Engine&, std::unique_ptr<Acceptor>, const Context&, const ListenerOptions&)
+    : core_(nullptr) {}
+Listener::~Listener() = default;
+void Listener::accept(Aio& aio, StreamPtr&) { refuse(aio); }
+void Listener::close() noexcept {}
+
+AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
+                         const ListenerOptions& options) {
+    return [below = std::move(below), context, options](Engine& engine) {
+        return std::make_unique<Listener>(engine, below(engine), context, options);
+    };
+}
+
+void Connector::connect(Aio& aio, StreamPtr&) { refuse(aio); }
+
+}  // namespace uaio::tls

@@ -1,0 +1,92 @@
+// A run of bytes that grows and is given back: records on their way out of OpenSSL or into it. One
+// thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+
+namespace uaio::tls {
+
+class ByteBuffer {
+public:
+    bool empty() const noexcept { return begin_ == end_; }
+    std::size_t size() const noexcept { return end_ - begin_; }
+    std::size_t capacity() const noexcept { return capacity_; }
+    std::span<const std::byte> bytes() const noexcept { return {memory_.get() + begin_, size()}; }
+
+    // Drops bytes from the front. REQUIRES: at most as many as there are.
+    void consume(std::size_t count) noexcept {
+        begin_ += count;
+        if (begin_ == end_) begin_ = end_ = 0;
+    }
+    void clear() noexcept { begin_ = end_ = 0; }
+
+    // Room for at least `count` bytes behind the others, which may move; empty without memory.
+    // commit() says how many were used.
+    std::span<std::byte> prepare(std::size_t count) noexcept {
+        if (capacity_ - end_ < count && !grow(count)) return {};
+        return {memory_.get() + end_, capacity_ - end_};
+    }
+    void commit(std::size_t count) noexcept { end_ += count; }
+
+    // False without memory.
+    bool append(const void* bytes, std::size_t count) noexcept {
+        const std::span<std::byte> room = prepare(count);
+        if (room.size() < count) return false;
+        if (count > 0) std::memcpy(room.data(), bytes, count);
+        commit(count);
+        return true;
+    }
+
+    // Empty, with exactly this much room; false without memory, and then it has none.
+    bool resize(std::size_t capacity) noexcept {
+        clear();
+        if (capacity == capacity_) return true;
+        memory_.reset();
+        memory_.reset(new (std::nothrow) std::byte[capacity]);
+        capacity_ = memory_ ? capacity : 0;
+        return memory_ != nullptr;
+    }
+    // Gives the memory back if it is empty and more than this.
+    void shrink(std::size_t kept) noexcept {
+        if (!empty() || capacity_ <= kept) return;
+        memory_.reset();
+        capacity_ = 0;
+    }
+
+    void swap(ByteBuffer& other) noexcept {
+        std::swap(memory_, other.memory_);
+        std::swap(capacity_, other.capacity_);
+        std::swap(begin_, other.begin_);
+        std::swap(end_, other.end_);
+    }
+
+private:
+    bool grow(std::size_t count) noexcept {
+        if (begin_ > 0 && capacity_ - size() >= count) {
+            std::memmove(memory_.get(), memory_.get() + begin_, size());
+        } else {
+            std::size_t capacity = capacity_ < 512 ? 512 : 2 * capacity_;
+            if (capacity < size() + count) capacity = size() + count;
+            std::unique_ptr<std::byte[]> larger(new (std::nothrow) std::byte[capacity]);
+            if (!larger) return false;
+            if (!empty()) std::memcpy(larger.get(), memory_.get() + begin_, size());
+            memory_ = std::move(larger);
+            capacity_ = capacity;
+        }
+        end_ = size();
+        begin_ = 0;
+        return true;
+    }
+
+    std::unique_ptr<std::byte[]> memory_;
+    std::size_t capacity_ = 0;
+    std::size_t begin_ = 0;
+    std::size_t end_ = 0;
+};
+
+}  // namespace uaio::tls

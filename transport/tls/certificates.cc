@@ -1,0 +1,99 @@
+#include "transport/tls/certificates.h"
+
+#include "transport/tls/failure.h"
+
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+namespace uaio::tls {
+namespace {
+
+bool is_text(const std::string& pem) noexcept { return pem.starts_with("-----BEGIN"); }
+
+// For messages: the file's name, but nobody's key.
+std::string called(const std::string& what, const std::string& pem) {
+    return what + (is_text(pem) ? " given as text" : " " + pem);
+}
+
+BioPtr open(const std::string& what, const std::string& pem) {
+    ERR_clear_error();
+    BioPtr bio(is_text(pem) ? BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))
+                            : BIO_new_file(pem.c_str(), "re"));
+    if (!bio) refuse_option(called(what, pem));
+    return bio;
+}
+
+// Never asks at the terminal, as OpenSSL would by itself.
+int tell_password(char* out, int room, int, void* password) noexcept {
+    const auto& text = *static_cast<const std::string*>(password);
+    if (text.empty() || text.size() > static_cast<std::size_t>(room)) return -1;
+    text.copy(out, text.size());
+    return static_cast<int>(text.size());
+}
+
+CertificatePtr read_certificate(BIO* bio) noexcept {
+    return CertificatePtr(PEM_read_bio_X509(bio, nullptr, nullptr, nullptr));
+}
+
+// Whether what ended a sequence of certificates was just its end.
+bool ended_well() noexcept {
+    const unsigned long error = ERR_peek_last_error();
+    const bool ended =
+        ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+    if (ended) ERR_clear_error();
+    return ended;
+}
+
+}  // namespace
+
+LoadedCertificate load(const Certificate& certificate) {
+    LoadedCertificate loaded;
+    const std::string chain = called("the certificate", certificate.chain);
+    const std::string key = called("the key", certificate.key);
+    BioPtr bio = open("the certificate", certificate.chain);
+    loaded.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+    if (!loaded.leaf) refuse_option(chain);
+    loaded.chain.reset(sk_X509_new_null());
+    if (!loaded.chain) throw std::bad_alloc();
+    while (CertificatePtr next = read_certificate(bio.get())) {
+        if (sk_X509_push(loaded.chain.get(), next.get()) == 0) throw std::bad_alloc();
+        static_cast<void>(next.release());
+    }
+    if (!ended_well()) refuse_option(chain);
+    bio = open("the key", certificate.key);
+    loaded.key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, &tell_password,
+                                             const_cast<std::string*>(&certificate.password)));
+    if (!loaded.key) refuse_option(key + " (is its password right?)");
+    if (X509_check_private_key(loaded.leaf.get(), loaded.key.get()) != 1) {
+        refuse_option(key + " is not that of " + chain);
+    }
+    return loaded;
+}
+
+bool is_for(const LoadedCertificate& certificate, const char* name) noexcept {
+    return X509_check_host(certificate.leaf.get(), name, 0, 0, nullptr) == 1;
+}
+
+std::vector<CertificatePtr> load_authorities(const std::string& pem) {
+    std::vector<CertificatePtr> loaded;
+    const BioPtr bio = open("the authorities", pem);
+    while (CertificatePtr next = read_certificate(bio.get()))
+        loaded.push_back(std::move(next));
+    if (!ended_well() || loaded.empty()) refuse_option(called("the authorities", pem));
+    return loaded;
+}
+
+X509_STORE* system_authorities() {
+    static const StorePtr store = [] {
+        ERR_clear_error();
+        StorePtr made(X509_STORE_new());
+        if (!made || X509_STORE_set_default_paths(made.get()) != 1) {
+            refuse_option("the authorities of the system");
+        }
+        ERR_clear_error();  // a file or folder that is not there is none
+        return made;
+    }();
+    return store.get();
+}
+
+}  // namespace uaio::tls

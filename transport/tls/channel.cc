@@ -1,0 +1,239 @@
+#include "transport/tls/channel.h"
+
+#include "transport/admit.h"
+#include "transport/tls/failure.h"
+#include "transport/tls/stream.h"
+
+#include <new>
+
+namespace uaio::tls {
+namespace {
+
+StreamPtr& out_of(Aio& aio) noexcept {
+    return **std::launder(reinterpret_cast<StreamPtr**>(EngineCore::scratch(aio).data()));
+}
+
+}  // namespace
+
+Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept
+    : Held(core), context_(context), below_(std::move(below)), sink_(*this), source_(*this) {
+    context_.retain();
+}
+
+// ---- before the handshake
+
+std::error_code Channel::become_client(const ClientOptions& options) noexcept {
+    if (context_.options().resume && !options.server_name.empty()) {
+        try {
+            place_ = options.server_name + '\n' + options.session_key;
+        } catch (const std::bad_alloc&) {
+            return Errc::not_enough_memory;
+        }
+    }
+    bool valid = true;
+    ssl_ = context_.make_client(options, place_, valid);
+    if (!valid) return Errc::invalid_argument;
+    return attach();
+}
+
+std::error_code Channel::become_server() noexcept {
+    ssl_ = context_.make_server();
+    return attach();
+}
+
+std::error_code Channel::attach() noexcept {
+    if (!ssl_) return Errc::not_enough_memory;
+    BioPtr bio = make_record_bio(buffers_);
+    if (!bio) return Errc::not_enough_memory;
+    BIO* const both = bio.release();
+    SSL_set_bio(ssl_.get(), both, both);
+    source_.watch(ssl_.get());
+    return {};
+}
+
+// ---- the handshake
+
+void Channel::handshake(Aio& aio, StreamPtr& out) noexcept {
+    if (!EngineCore::submit(engine(), aio, &start_handshake, this, &out)) release();
+}
+
+void Channel::start_handshake(Aio& aio) noexcept {
+    Channel& self = *static_cast<Channel*>(EngineCore::owner(aio));
+    StreamPtr* const out = static_cast<StreamPtr*>(EngineCore::argument(aio));
+    const Admission admission = admit_without_vector(aio, self.closed());
+    if (admission.refused != Errc{}) {
+        self.core().finish(aio, admission.refused);
+        return self.release_here();
+    }
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) StreamPtr*(out);
+    self.handshake_ = &aio;
+    self.core().park(aio, &on_handshake_cancel);
+    self.go_on();
+    self.let_go();
+}
+
+void Channel::on_handshake_cancel(Aio& aio) noexcept {
+    Channel& self = *static_cast<Channel*>(EngineCore::owner(aio));
+    self.end_handshake(EngineCore::cancel_reason(aio));
+    self.close_below();
+    self.let_go();
+}
+
+// One step further, with what has come so far.
+void Channel::go_on() noexcept {
+    ERR_clear_error();
+    const int result = SSL_do_handshake(ssl_.get());
+    const int reason = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+    if (reason == SSL_ERROR_NONE) return complete();
+    if (reason != SSL_ERROR_WANT_READ) return fail(take_failure(ssl_.get()));
+    if (source_.ended()) return fail(source_.end_below());
+    sink_.flush();
+    source_.receive();
+}
+
+void Channel::complete() noexcept {
+    // Before the peer hears that it was accepted.
+    if (const std::error_code error = context_.check_pins(ssl_.get())) {
+        buffers_.out.clear();
+        return fail(error);
+    }
+    StreamPtr stream(new (std::nothrow) TlsStream(*this));
+    if (!stream) {
+        buffers_.out.clear();
+        return fail(Errc::not_enough_memory);
+    }
+    state_ = State::open;
+    context_.count_handshake(SSL_session_reused(ssl_.get()) == 1);
+    sink_.open();
+    source_.open();
+    out_of(*handshake_) = std::move(stream);
+    core().finish(*std::exchange(handshake_, nullptr), {});
+    sink_.flush();
+    source_.serve();
+}
+
+// Ends the user's Aio, which gets no stream, so that nobody holds this.
+void Channel::end_handshake(std::error_code error) noexcept {
+    if (!handshake_) return;
+    context_.count_failure();
+    core().finish(*std::exchange(handshake_, nullptr), error);
+    give_up();
+}
+
+// ---- from the two directions
+
+std::error_code Channel::refusal() const noexcept {
+    if (failure_) return failure_;
+    return Errc::closed;
+}
+
+void Channel::on_received() noexcept {
+    switch (state_) {
+        case State::handshaking: return go_on();
+        case State::open: return source_.serve();
+        case State::draining:
+            if (source_.discard()) return close_below();
+            return;
+        default: return;
+    }
+}
+
+void Channel::on_sent() noexcept {
+    switch (state_) {
+        case State::failed: return close_below();
+        case State::closing:
+            if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) return say_goodbye();
+            return drain();
+        default: return;
+    }
+}
+
+void Channel::fail(std::error_code error) noexcept {
+    if (state_ != State::handshaking && state_ != State::open) return;
+    state_ = State::failed;
+    failure_ = error;
+    end_handshake(error);
+    source_.end_all(error);
+    sink_.end_all(error);
+    // The alert is not waited for longer than a peer's close would be.
+    if (!start_timer()) return close_below();
+    sink_.flush();
+    if (!sink_.writing()) close_below();
+}
+
+void Channel::break_off() noexcept {
+    if (state_ == State::closed) return;
+    end_handshake(Errc::closed);
+    source_.end_all(Errc::closed);
+    sink_.end_all(Errc::closed);
+    close_below();
+}
+
+// ---- the end
+
+void Channel::close_here() noexcept {
+    failure_ = {};  // from now on it is closed, and nothing else
+    if (state_ == State::handshaking) return close_below();
+    if (state_ != State::open) return;
+    state_ = State::closing;
+    source_.end_all(Errc::closed);
+    sink_.end_all(Errc::closed);
+    if (!start_timer()) return close_below();
+    if (!sink_.writing()) say_goodbye();
+}
+
+// The closing alert (RFC 8446 6.1), unless writing has failed.
+void Channel::say_goodbye() noexcept {
+    if (sink_.broken()) return close_below();
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+    sink_.flush();
+    if (!sink_.writing()) drain();
+}
+
+// A socket that is closed with unread bytes resets the connection, and what was on its way to the
+// peer may be lost; so the peer goes first.
+void Channel::drain() noexcept {
+    state_ = State::draining;
+    if (source_.ended() || source_.discard()) return close_below();
+    source_.receive();
+}
+
+bool Channel::start_timer() noexcept {
+    if (!timer_) {
+        timer_.reset(new (std::nothrow) Aio(engine(), [this](Aio&) {
+            timing_ = false;
+            close_below();
+            let_go();
+        }));
+    }
+    if (!timer_) return false;
+    timer_->set_timeout(options().close_timeout);
+    timing_ = true;
+    EngineCore::submit(
+        engine(), *timer_,
+        [](Aio& aio) noexcept {
+            EngineCore::of(aio).park(aio, [](Aio& over) noexcept {
+                EngineCore::of(over).finish(over, EngineCore::cancel_reason(over));
+            });
+        },
+        nullptr);
+    return true;
+}
+
+void Channel::close_below() noexcept {
+    if (state_ == State::closed) return;
+    state_ = State::closed;
+    below_->close();
+    if (timing_) core().cancel_here(*timer_, Errc::canceled);
+}
+
+void Channel::forget(bool idle) noexcept {
+    state_ = State::closed;
+    if (!idle) return;
+    sink_.orphan();
+    source_.orphan();
+    timer_.reset();
+}
+
+}  // namespace uaio::tls

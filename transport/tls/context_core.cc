@@ -1,0 +1,319 @@
+#include "transport/tls/context_core.h"
+
+#include "transport/tls/failure.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include <openssl/sha.h>
+#include <openssl/x509v3.h>
+
+namespace uaio::tls {
+namespace {
+
+int number_of(Version version) noexcept {
+    return version == Version::tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
+}
+
+// Where an SSL_CTX finds its core, and an SSL the place that its sessions are of.
+int core_index() noexcept {
+    static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+int place_index() noexcept {
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+ContextCore& core_of(const SSL* ssl) noexcept {
+    return *static_cast<ContextCore*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), core_index()));
+}
+
+bool is_address(const std::string& name) noexcept {
+    ASN1_OCTET_STRING* const address = a2i_IPADDRESS(name.c_str());
+    ASN1_OCTET_STRING_free(address);
+    ERR_clear_error();
+    return address != nullptr;
+}
+
+}  // namespace
+
+ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
+    ERR_clear_error();
+    context_.reset(SSL_CTX_new(TLS_method()));
+    if (!context_) refuse_option("OpenSSL's own configuration");
+    SSL_CTX* const context = context_.get();
+    SSL_CTX_set_ex_data(context, core_index(), this);
+    // 2048 bits of RSA and SHA-256, whatever the system's configuration allows.
+    SSL_CTX_set_security_level(context, 2);
+    SSL_CTX_set_options(
+        context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    // A write takes what fits into a record, and may be gone on with from anywhere. Buffers are
+    // given back with SSL_free_buffers() when a connection is idle, not after each record.
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    set_versions();
+    set_ciphers();
+    set_authorities();
+    for (const Certificate& certificate : options_.certificates)
+        certificates_.push_back(load(certificate));
+    if (!certificates_.empty()) {
+        const LoadedCertificate& first = certificates_.front();
+        if (SSL_CTX_use_cert_and_key(context, first.leaf.get(), first.key.get(), first.chain.get(),
+                                     1) != 1) {
+            refuse_option("the certificate " + options_.certificates.front().chain);
+        }
+    }
+    if (certificates_.size() > 1) SSL_CTX_set_cert_cb(context, &choose_certificate, this);
+    set_protocols();
+    set_sessions();
+    set_pins();
+    open_key_log();
+}
+
+ContextCore::~ContextCore() {
+    if (key_log_ >= 0) ::close(key_log_);
+}
+
+void ContextCore::set_versions() {
+    if (SSL_CTX_set_min_proto_version(context_.get(), number_of(options_.min_version)) != 1 ||
+        SSL_CTX_set_max_proto_version(context_.get(), number_of(options_.max_version)) != 1 ||
+        options_.min_version > options_.max_version) {
+        refuse_option("min_version and max_version");
+    }
+}
+
+void ContextCore::set_ciphers() {
+    if (!options_.ciphers.empty() &&
+        SSL_CTX_set_cipher_list(context_.get(), options_.ciphers.c_str()) != 1) {
+        refuse_option("ciphers \"" + options_.ciphers + "\"");
+    }
+    if (!options_.cipher_suites.empty() &&
+        SSL_CTX_set_ciphersuites(context_.get(), options_.cipher_suites.c_str()) != 1) {
+        refuse_option("cipher_suites \"" + options_.cipher_suites + "\"");
+    }
+}
+
+void ContextCore::set_authorities() {
+    if (!options_.verify_peer && !options_.require_client_certificate) return;
+    if (options_.authorities.empty() && options_.authorities_folder.empty()) {
+        SSL_CTX_set1_cert_store(context_.get(), system_authorities());
+        return;
+    }
+    X509_STORE* const store = SSL_CTX_get_cert_store(context_.get());
+    if (!options_.authorities.empty()) {
+        for (const CertificatePtr& authority : load_authorities(options_.authorities)) {
+            if (X509_STORE_add_cert(store, authority.get()) != 1 ||
+                SSL_CTX_add_client_CA(context_.get(), authority.get()) != 1) {
+                refuse_option("the authorities");
+            }
+        }
+    }
+    const char* const folder = options_.authorities_folder.c_str();
+    if (*folder == '\0') return;
+    if (::access(folder, R_OK | X_OK) != 0) {
+        throw std::system_error(errno, std::system_category(),
+                                "uaio: tls: authorities_folder " + options_.authorities_folder);
+    }
+    if (X509_STORE_load_path(store, folder) != 1) refuse_option("authorities_folder");
+}
+
+void ContextCore::set_protocols() {
+    for (const std::string& protocol : options_.protocols) {
+        if (protocol.empty() || protocol.size() > 255) refuse_option("a name in protocols");
+        protocols_.push_back(static_cast<char>(protocol.size()));
+        protocols_ += protocol;
+    }
+    if (protocols_.empty()) return;
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(protocols_.data());
+    // 0 is success here, unlike anywhere else (SSL_CTX_set_alpn_protos(3)).
+    if (SSL_CTX_set_alpn_protos(context_.get(), bytes, static_cast<unsigned>(protocols_.size())) !=
+        0) {
+        refuse_option("protocols");
+    }
+    SSL_CTX_set_alpn_select_cb(context_.get(), &choose_protocol, this);
+}
+
+void ContextCore::set_sessions() {
+    SSL_CTX* const context = context_.get();
+    if (!options_.resume) {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(context, 0);
+        return;
+    }
+    // A server keeps nothing: its sessions are in the tickets that clients hold. Those of one
+    // context are not for another (SSL_CTX_set_session_id_context(3)).
+    SSL_CTX_set_session_cache_mode(context,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+    SSL_CTX_sess_set_new_cb(context, &keep_session);
+    const ContextCore* const self = this;
+    SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(&self),
+                                   sizeof self);
+}
+
+void ContextCore::set_pins() {
+    constexpr std::string_view kKind = "sha256//";
+    for (const std::string& pin : options_.pins) {
+        // 44 characters, the last one padding: 33 bytes for OpenSSL, which decodes that as zero.
+        std::array<unsigned char, 33> decoded;
+        const std::string text = pin.starts_with(kKind) ? pin.substr(kKind.size()) : "";
+        const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
+        if (text.size() != 44 || text.back() != '=' ||
+            EVP_DecodeBlock(decoded.data(), bytes, 44) != 33) {
+            refuse_option("the pin \"" + pin + "\" is not sha256//BASE64");
+        }
+        std::copy_n(decoded.begin(), 32, pins_.emplace_back().begin());
+    }
+}
+
+void ContextCore::open_key_log() {
+    if (options_.key_log_file.empty()) return;
+    key_log_ =
+        ::open(options_.key_log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (key_log_ < 0) {
+        throw std::system_error(errno, std::system_category(),
+                                "uaio: tls: key_log_file " + options_.key_log_file);
+    }
+    SSL_CTX_set_keylog_callback(context_.get(), &log_key);
+}
+
+// ---- one connection
+
+SslPtr ContextCore::make_server() noexcept {
+    SslPtr ssl(SSL_new(context_.get()));
+    if (!ssl) return nullptr;
+    SSL_set_accept_state(ssl.get());
+    const int required = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_set_verify(ssl.get(), options_.require_client_certificate ? required : SSL_VERIFY_NONE,
+                   nullptr);
+    return ssl;
+}
+
+SslPtr ContextCore::make_client(const ClientOptions& options, const std::string& session_key,
+                                bool& valid) noexcept {
+    valid = true;
+    SslPtr ssl(SSL_new(context_.get()));
+    if (!ssl) return nullptr;
+    SSL_set_connect_state(ssl.get());
+    SSL_set_verify(ssl.get(), options_.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+    std::string name;
+    try {
+        name = options.server_name;
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+    if (name.ends_with('.')) name.pop_back();
+    const bool address = is_address(name);
+    const bool named = options_.verify_peer && options_.verify_name;
+    if (named && name.empty()) valid = false;
+    if (name.find('\0') != std::string::npos) valid = false;
+    if (!valid) return nullptr;
+    if (!name.empty() && !address) {
+        // Refuses more than 255 bytes. The macro for it is not for C++.
+        valid = SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                         name.data()) == 1;
+        if (!valid) return nullptr;
+    }
+    if (named) {
+        X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl.get());
+        X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        const int set = address ? X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str())
+                                : X509_VERIFY_PARAM_set1_host(rules, name.data(), name.size());
+        if (set != 1) return nullptr;
+    }
+    if (session_key.empty()) return ssl;
+    SSL_set_ex_data(ssl.get(), place_index(), const_cast<std::string*>(&session_key));
+    if (const SessionPtr session = sessions_.take(session_key)) {
+        SSL_set_session(ssl.get(), session.get());
+    }
+    return ssl;
+}
+
+std::error_code ContextCore::check_pins(const SSL* ssl) const noexcept {
+    if (pins_.empty()) return {};
+    X509* const peer = SSL_get0_peer_certificate(ssl);
+    if (!peer) return TlsErrc::certificate_missing;
+    unsigned char* encoded = nullptr;
+    const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(peer), &encoded);
+    if (size <= 0) return Errc::not_enough_memory;
+    Pin pin;
+    SHA256(encoded, static_cast<std::size_t>(size), pin.data());
+    OPENSSL_free(encoded);
+    if (std::ranges::find(pins_, pin) != pins_.end()) return {};
+    return TlsErrc::certificate_not_pinned;
+}
+
+// ---- OpenSSL's callbacks
+
+// All of the first name that fits, so that OpenSSL may choose among the kinds of their keys.
+int ContextCore::choose_certificate(SSL* ssl, void* core) noexcept {
+    const ContextCore& self = *static_cast<ContextCore*>(core);
+    const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (!SSL_is_server(ssl) || !name) return 1;
+    bool chosen = false;
+    for (const LoadedCertificate& certificate : self.certificates_) {
+        if (!is_for(certificate, name)) continue;
+        if (!chosen) SSL_certs_clear(ssl);
+        // Without override: the first of each kind of key stays.
+        const int used = SSL_use_cert_and_key(ssl, certificate.leaf.get(), certificate.key.get(),
+                                              certificate.chain.get(), chosen ? 0 : 1);
+        if (used != 1 && !chosen) return 0;
+        chosen = true;
+    }
+    ERR_clear_error();
+    return 1;
+}
+
+int ContextCore::choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
+                                 const unsigned char* offered, unsigned offered_size,
+                                 void* core) noexcept {
+    const std::string& ours = static_cast<ContextCore*>(core)->protocols_;
+    unsigned char* chosen = nullptr;
+    const int result =
+        SSL_select_next_proto(&chosen, size, reinterpret_cast<const unsigned char*>(ours.data()),
+                              static_cast<unsigned>(ours.size()), offered, offered_size);
+    if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+// 1: the session is ours now.
+int ContextCore::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
+    const auto* const place = static_cast<std::string*>(SSL_get_ex_data(ssl, place_index()));
+    if (!place || SSL_is_server(ssl)) return 0;
+    core_of(ssl).sessions_.keep(*place, SessionPtr(session));
+    return 1;
+}
+
+// One write(2) a line: with O_APPEND the lines of several threads and processes stay whole.
+void ContextCore::log_key(const SSL* ssl, const char* line) noexcept {
+    std::string text;
+    try {
+        text = std::string(line) + "\n";
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+    static_cast<void>(!::write(core_of(ssl).key_log_, text.data(), text.size()));
+}
+
+// ---- the handle
+
+Context::Context(const ContextOptions& options) : core_(new ContextCore(options)) {}
+
+Context::Context(const Context& other) noexcept : core_(other.core_) {
+    if (core_) core_->retain();
+}
+
+Context::~Context() {
+    if (core_) core_->release();
+}
+
+std::uint64_t Context::resumed() const noexcept { return core_->resumed(); }
+std::uint64_t Context::handshakes() const noexcept { return core_->handshakes(); }
+std::uint64_t Context::failures() const noexcept { return core_->failures(); }
+
+}  // namespace uaio::tls

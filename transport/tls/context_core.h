@@ -1,0 +1,87 @@
+// What is behind a Context: OpenSSL's SSL_CTX, made once from the options, and what it does not
+// keep by itself. It lives as long as a Context or a connection counts on it. Any thread.
+#pragma once
+
+#include <uaio/tls.h>
+
+#include "transport/tls/certificates.h"
+#include "transport/tls/openssl.h"
+#include "transport/tls/session_cache.h"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace uaio::tls {
+
+// A SHA-256 of a SubjectPublicKeyInfo.
+using Pin = std::array<unsigned char, 32>;
+
+class ContextCore {
+public:
+    // Throws as Context does.
+    explicit ContextCore(const ContextOptions& options);
+    ContextCore(const ContextCore&) = delete;
+    ContextCore& operator=(const ContextCore&) = delete;
+
+    static ContextCore& of(const Context& context) noexcept { return *context.core_; }
+    void retain() noexcept { users_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    const ContextOptions& options() const noexcept { return options_; }
+    SessionCache& sessions() noexcept { return sessions_; }
+
+    // A connection's side of it. Null without memory.
+    SslPtr make_server() noexcept;
+    // `session_key` must outlive what is made; it is empty for no resumption. False in `valid` if
+    // the name cannot be one.
+    SslPtr make_client(const ClientOptions& options, const std::string& session_key,
+                       bool& valid) noexcept;
+    // What the pins say of the peer's key; no error if there are none.
+    std::error_code check_pins(const SSL* ssl) const noexcept;
+
+    void count_handshake(bool resumed) noexcept {
+        handshakes_.fetch_add(1, std::memory_order_relaxed);
+        if (resumed) resumed_.fetch_add(1, std::memory_order_relaxed);
+    }
+    void count_failure() noexcept { failures_.fetch_add(1, std::memory_order_relaxed); }
+    std::uint64_t handshakes() const noexcept { return handshakes_; }
+    std::uint64_t resumed() const noexcept { return resumed_; }
+    std::uint64_t failures() const noexcept { return failures_; }
+
+private:
+    ~ContextCore();
+
+    void set_versions();
+    void set_ciphers();
+    void set_authorities();
+    void set_protocols();
+    void set_sessions();
+    void set_pins();
+    void open_key_log();
+
+    static int choose_certificate(SSL* ssl, void* core) noexcept;
+    static int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* size,
+                               const unsigned char* offered, unsigned offered_size,
+                               void* core) noexcept;
+    static int keep_session(SSL* ssl, SSL_SESSION* session) noexcept;
+    static void log_key(const SSL* ssl, const char* line) noexcept;
+
+    const ContextOptions options_;
+    SslContextPtr context_;
+    std::vector<LoadedCertificate> certificates_;
+    std::vector<Pin> pins_;
+    std::string protocols_;  // as ALPN writes them: each behind its length
+    SessionCache sessions_;
+    int key_log_ = -1;
+    std::atomic<std::uint32_t> users_{1};
+    std::atomic<std::uint64_t> handshakes_{0};
+    std::atomic<std::uint64_t> resumed_{0};
+    std::atomic<std::uint64_t> failures_{0};
+};
+
+}  // namespace uaio::tls

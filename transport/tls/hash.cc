@@ -1,0 +1,31 @@
+#include "transport/tls/hash.h"
+
+#include <memory>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+namespace uaio::tls {
+
+std::string hash_text(std::string_view algorithm, std::string_view text) {
+    const std::string name(algorithm);
+    const std::unique_ptr<EVP_MD, decltype(&::EVP_MD_free)> method(
+        ::EVP_MD_fetch(nullptr, name.c_str(), nullptr), &::EVP_MD_free);
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    const bool done =
+        method && ::EVP_Digest(text.data(), text.size(), bytes, &size, method.get(), nullptr) == 1;
+    if (!done) {
+        ::ERR_clear_error();  // it would be taken for that of the next connection
+        return {};
+    }
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string hexadecimal;
+    for (unsigned i = 0; i < size; ++i) {
+        hexadecimal += kDigits[bytes[i] >> 4];
+        hexadecimal += kDigits[bytes[i] & 15];
+    }
+    return hexadecimal;
+}
+
+}  // namespace uaio::tls

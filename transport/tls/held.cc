@@ -1,0 +1,58 @@
+#include "transport/tls/held.h"
+
+namespace uaio::tls {
+
+Held::Held(EngineCore& core) noexcept : core_(core) {
+    if (core_.on_thread()) {
+        core_.add_resident(*this);
+        return;
+    }
+    post(registering_, [](MailboxEntry& entry) noexcept {
+        Held& self = static_cast<Mail&>(entry).held;
+        self.core_.add_resident(self);
+    });
+}
+
+Held::~Held() {
+    if (!engine_gone_.load(std::memory_order_relaxed)) core_.remove_resident(*this);
+}
+
+void Held::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
+    mail.deliver = deliver;
+    core_.post(mail);
+}
+
+void Held::close() noexcept {
+    if (engine_gone_.load(std::memory_order_acquire)) return;
+    if (core_.on_thread()) return close_here();
+    if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
+    post(closing_,
+         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).held.close_here(); });
+}
+
+void Held::release() noexcept {
+    if (engine_gone_.load(std::memory_order_acquire)) {
+        if (!busy()) delete this;  // see orphan()
+        return;
+    }
+    if (core_.on_thread()) return release_here();
+    post(releasing_,
+         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).held.release_here(); });
+}
+
+void Held::release_here() noexcept {
+    released_ = true;
+    close_here();
+    let_go();
+}
+
+// An operation that outlived its engine has nobody left to end it: its memory stays, since the
+// kernel may still write there.
+void Held::orphan() noexcept {
+    const bool idle = !busy();
+    forget(idle);
+    engine_gone_.store(true, std::memory_order_release);
+    if (released_ && idle) delete this;
+}
+
+}  // namespace uaio::tls

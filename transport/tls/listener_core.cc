@@ -1,0 +1,178 @@
+#include "transport/tls/listener_core.h"
+
+#include "transport/admit.h"
+
+#include <new>
+#include <utility>
+
+namespace uaio::tls {
+namespace {
+
+// Where the stream goes; kept in the Aio.
+StreamPtr& out_of(Aio& aio) noexcept {
+    return **std::launder(reinterpret_cast<StreamPtr**>(EngineCore::scratch(aio).data()));
+}
+
+}  // namespace
+
+// A handshake, and then the stream that it made.
+struct ListenerCore::Attempt {
+    explicit Attempt(ListenerCore& listener)
+        : aio(listener.engine(), [this, &listener](Aio&) { listener.on_handshake(*this); }) {}
+
+    Attempt* next = nullptr;
+    Attempt* previous = nullptr;
+    StreamPtr stream;
+    Aio aio;
+};
+
+ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
+                           const Context& context, const ListenerOptions& options)
+    : Held(core), below_(std::move(below)), context_(context), options_(options) {
+    inner_.emplace(engine(), [this](Aio&) { on_accepted(); });
+}
+
+ListenerCore::~ListenerCore() {
+    while (Attempt* const attempt = ready_) {
+        take(ready_, *attempt);
+        delete attempt;
+    }
+}
+
+void ListenerCore::add(Attempt*& list, Attempt& attempt) noexcept {
+    attempt.previous = nullptr;
+    attempt.next = list;
+    if (list) list->previous = &attempt;
+    list = &attempt;
+    ++connections_;
+}
+
+void ListenerCore::take(Attempt*& list, Attempt& attempt) noexcept {
+    (attempt.previous ? attempt.previous->next : list) = attempt.next;
+    if (attempt.next) attempt.next->previous = attempt.previous;
+    --connections_;
+}
+
+// ---- from the verbs
+
+void ListenerCore::accept(Aio& aio, StreamPtr& out) noexcept {
+    EngineCore::submit(engine(), aio, &start_accept, this, &out);
+}
+
+void ListenerCore::start_accept(Aio& aio) noexcept {
+    ListenerCore& self = *static_cast<ListenerCore*>(EngineCore::owner(aio));
+    const Admission admission = admit_without_vector(aio, self.closed_);
+    if (admission.refused != Errc{}) return self.core().finish(aio, admission.refused);
+    StreamPtr* const out = static_cast<StreamPtr*>(EngineCore::argument(aio));
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) StreamPtr*(out);
+    self.waiting_.push(aio);
+    self.core().park(aio, &on_cancel);
+    self.hand_out();
+    self.accept_below();
+}
+
+void ListenerCore::on_cancel(Aio& aio) noexcept {
+    ListenerCore& self = *static_cast<ListenerCore*>(EngineCore::owner(aio));
+    self.waiting_.remove(aio);
+    self.core().finish(aio, EngineCore::cancel_reason(aio));
+}
+
+// ---- down
+
+void ListenerCore::accept_below() noexcept {
+    if (accepting_ || closed_ || waiting_.empty() || connections_ >= options_.handshakes) return;
+    accepting_ = true;
+    below_->accept(*inner_, accepted_);
+}
+
+void ListenerCore::on_accepted() noexcept {
+    accepting_ = false;
+    if (const std::error_code error = inner_->result()) {
+        // All of them, since nothing is asked again of an acceptor that has failed until somebody
+        // comes back.
+        while (Aio* const front = waiting_.pop())
+            core().finish(*front, error);
+        return let_go();
+    }
+    StreamPtr stream = std::move(accepted_);
+    if (closed_) return let_go();
+    if (auto* const attempt = new (std::nothrow) Attempt(*this)) {
+        add(attempts_, *attempt);
+        attempt->aio.set_timeout(options_.handshake_timeout);
+        tls::accept(context_, std::move(stream), attempt->aio, attempt->stream);
+    }
+    accept_below();
+}
+
+// ---- up
+
+void ListenerCore::on_handshake(Attempt& attempt) noexcept {
+    take(attempts_, attempt);
+    const std::error_code error = attempt.aio.result();
+    if (error || closed_) {
+        if (error && !closed_ && ContextCore::of(context_).options().on_failure) {
+            ContextCore::of(context_).options().on_failure(error);
+        }
+        delete &attempt;  // in the callback of its Aio, which may destroy it
+        accept_below();
+        return let_go();
+    }
+    add(ready_, attempt);
+    hand_out();
+    accept_below();
+}
+
+// The one that has waited longest is at the end; there is hardly ever more than one.
+void ListenerCore::hand_out() noexcept {
+    while (ready_ && !waiting_.empty()) {
+        Attempt* oldest = ready_;
+        while (oldest->next)
+            oldest = oldest->next;
+        Aio& front = *waiting_.pop();
+        out_of(front) = std::move(oldest->stream);
+        core().finish(front, {});
+        take(ready_, *oldest);
+        delete oldest;
+    }
+}
+
+void ListenerCore::close_here() noexcept {
+    if (closed_) return;
+    closed_ = true;
+    below_->close();
+    while (Aio* const front = waiting_.pop())
+        core().finish(*front, Errc::closed);
+    for (Attempt* attempt = attempts_; attempt; attempt = attempt->next)
+        core().cancel_here(attempt->aio, Errc::closed);
+    while (Attempt* const attempt = ready_) {
+        take(ready_, *attempt);
+        delete attempt;
+    }
+}
+
+void ListenerCore::forget(bool idle) noexcept {
+    closed_ = true;
+    if (idle) inner_.reset();
+}
+
+// ---- the handles
+
+Listener::Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
+                   const ListenerOptions& options)
+    : core_(new ListenerCore(EngineCore::of(engine), std::move(below), context, options)) {}
+
+Listener::~Listener() { core_->release(); }
+
+void Listener::accept(Aio& aio, StreamPtr& out) { core_->accept(aio, out); }
+
+void Listener::close() noexcept { core_->close(); }
+
+AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
+                         const ListenerOptions& options) {
+    return
+        [below = std::move(below), context, options](Engine& engine) -> std::unique_ptr<Acceptor> {
+            return std::make_unique<Listener>(engine, below(engine), context, options);
+        };
+}
+
+}  // namespace uaio::tls

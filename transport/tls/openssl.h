@@ -1,0 +1,33 @@
+// OpenSSL's objects with owners, and an error queue that starts empty. Any thread.
+#pragma once
+
+#include <memory>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+namespace uaio::tls {
+
+template <auto kFree>
+struct FreedBy {
+    template <class T>
+    void operator()(T* object) const noexcept {
+        kFree(object);
+    }
+};
+
+inline void free_chain(STACK_OF(X509) * chain) noexcept { sk_X509_pop_free(chain, &X509_free); }
+
+using BioPtr = std::unique_ptr<BIO, FreedBy<&BIO_free>>;
+using SslPtr = std::unique_ptr<SSL, FreedBy<&SSL_free>>;
+using SslContextPtr = std::unique_ptr<SSL_CTX, FreedBy<&SSL_CTX_free>>;
+using CertificatePtr = std::unique_ptr<X509, FreedBy<&X509_free>>;
+using ChainPtr = std::unique_ptr<STACK_OF(X509), FreedBy<&free_chain>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreedBy<&EVP_PKEY_free>>;
+using StorePtr = std::unique_ptr<X509_STORE, FreedBy<&X509_STORE_free>>;
+using SessionPtr = std::unique_ptr<SSL_SESSION, FreedBy<&SSL_SESSION_free>>;
+
+}  // namespace uaio::tls

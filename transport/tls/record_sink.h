@@ -1,0 +1,85 @@
+// The write side of a tls stream: a FIFO of operations whose bytes are encrypted when their turn
+// comes, a batch of records at a time, into a buffer that the stream below writes out. What waits
+// is not encrypted, so it can still leave without a trace. Engine's thread only.
+#pragma once
+
+#include "engine/core.h"
+#include "transport/tls/byte_buffer.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace uaio::tls {
+
+class Channel;
+
+class RecordSink {
+public:
+    explicit RecordSink(Channel& channel) noexcept;
+
+    // Starters; the owner is the Channel.
+    static void start_write(Aio& aio) noexcept;
+    static void start_write_all(Aio& aio) noexcept;
+
+    // The handshake is over.
+    void open() noexcept;
+    // Sends what OpenSSL has written, as soon as nothing else is on its way.
+    void flush() noexcept;
+    // Answers a peer that asked for a new key.
+    void answer_key_update() noexcept;
+    // Ends the operations: those that wait at once, the one that is being written as soon as the
+    // stream below gives it back.
+    void end_all(std::error_code error) noexcept;
+
+    // Something is on its way out.
+    bool writing() const noexcept { return writing_; }
+    // The stream below takes nothing any more.
+    bool broken() const noexcept { return static_cast<bool>(error_); }
+    bool busy() const noexcept { return writing_ || !queue_.empty(); }
+    // The engine is gone: no Aio may be left.
+    void orphan() noexcept { inner_.reset(); }
+
+private:
+    struct Note {          // in the scratch of a queued Aio
+        std::size_t left;  // bytes that are still to be encrypted
+        bool all;
+    };
+    struct Batch {                // what is being written
+        std::size_t control = 0;  // bytes before the first record of data
+        std::size_t record = 0;   // bytes of data in each record but the last
+        std::size_t data = 0;     // bytes of data in all
+    };
+
+    static Note& note_of(Aio& aio) noexcept;
+    static RecordSink& of(Aio& aio) noexcept;
+    static void start(Aio& aio, bool all) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+
+    void serve() noexcept;
+    bool encrypt(Aio& front) noexcept;
+    bool write_record(Aio& front, std::size_t size) noexcept;
+    bool replace_key() noexcept;
+    std::size_t record_size() noexcept;
+    void send() noexcept;
+    void on_written() noexcept;
+    void end_batch(std::error_code error, std::size_t data) noexcept;
+    std::size_t data_in(std::size_t bytes) const noexcept;
+    void end(Aio& front, std::error_code error) noexcept;
+    void rest() noexcept;
+
+    Channel& channel_;
+    std::optional<Aio> inner_;
+    AioQueue queue_;
+    ByteBuffer sending_;  // what inner_ writes
+    Batch batch_;
+    std::error_code error_;             // that the stream below ended writing with
+    std::size_t record_max_ = 0;        // bytes of data, as agreed on
+    std::size_t small_left_ = 0;        // bytes that leave in small records
+    std::int64_t last_ns_ = 0;          // when the last batch began
+    std::uint64_t records_of_key_ = 0;  // that the key has encrypted
+    bool writing_ = false;              // inner_ is with the stream
+};
+
+}  // namespace uaio::tls

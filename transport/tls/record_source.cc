@@ -1,0 +1,202 @@
+#include "transport/tls/record_source.h"
+
+#include "transport/admit.h"
+#include "transport/tls/channel.h"
+#include "transport/tls/failure.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+namespace uaio::tls {
+namespace {
+
+// Bytes asked of the stream below: few while little comes, so that a connection that waits holds
+// hardly any memory; then a record; then several.
+constexpr std::size_t kRoomIdle = 1024;
+constexpr std::size_t kRoomRecord = 17 * 1024;
+constexpr std::size_t kRoomBulk = 68 * 1024;
+
+bool is_all(Aio& aio) noexcept { return EngineCore::scratch(aio)[0] != std::byte{0}; }
+
+}  // namespace
+
+RecordSource::RecordSource(Channel& channel) noexcept : channel_(channel), room_(kRoomIdle) {
+    inner_.emplace(channel.engine(), [this](Aio&) { on_read(); });
+}
+
+RecordSource& RecordSource::of(Aio& aio) noexcept {
+    return static_cast<Channel*>(EngineCore::owner(aio))->source();
+}
+
+void RecordSource::watch(SSL* ssl) noexcept {
+    SSL_set_msg_callback(ssl, &on_message);
+    SSL_set_msg_callback_arg(ssl, this);
+}
+
+// OpenSSL itself limits empty records and warnings, not these.
+void RecordSource::on_message(int sent, int, int type, const void*, std::size_t, SSL*,
+                              void* source) noexcept {
+    if (sent == 0 && type == SSL3_RT_HANDSHAKE) {
+        ++static_cast<RecordSource*>(source)->idle_messages_;
+    }
+}
+
+// ---- from the verbs
+
+void RecordSource::start(Aio& aio, bool all) noexcept {
+    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    RecordSource& self = channel.source();
+    EngineCore& core = channel.core();
+    const Admission admission = admit(aio, !channel.open());
+    if (admission.refused == Errc::closed) return core.finish(aio, channel.refusal());
+    if (admission.refused != Errc{}) return core.finish(aio, admission.refused);
+    EngineCore::scratch(aio)[0] = std::byte{all};
+    self.queue_.push(aio);
+    core.park(aio, &on_cancel);
+    if (self.queue_.front() == &aio) self.serve();
+}
+
+void RecordSource::start_read(Aio& aio) noexcept { start(aio, false); }
+void RecordSource::start_read_all(Aio& aio) noexcept { start(aio, true); }
+
+// What is on its way comes all the same, for the next one.
+void RecordSource::on_cancel(Aio& aio) noexcept {
+    RecordSource& self = of(aio);
+    const bool first = self.queue_.front() == &aio;
+    self.end(aio, EngineCore::cancel_reason(aio));
+    if (first) self.serve();
+}
+
+void RecordSource::end(Aio& front, std::error_code error) noexcept {
+    queue_.remove(front);
+    channel_.core().finish(front, error);
+}
+
+void RecordSource::end_all(std::error_code error) noexcept {
+    while (Aio* const front = queue_.front())
+        end(*front, error);
+}
+
+// ---- up
+
+void RecordSource::serve() noexcept {
+    Step step = Step::finished;
+    while (Aio* const front = queue_.front()) {
+        step = read_into(*front);
+        if (step != Step::finished) break;
+    }
+    if (step == Step::finished && !channel_.buffers().in.empty()) step = look_ahead();
+    if (step == Step::failed) return;
+    channel_.sink().answer_key_update();
+    channel_.sink().flush();
+    if (SSL_has_pending(channel_.ssl()) == 0) SSL_free_buffers(channel_.ssl());
+    receive();
+}
+
+RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
+    IovCursor& cursor = EngineCore::cursor(front);
+    const bool all = is_all(front);
+    for (;;) {
+        const std::span<iovec> rest = cursor.rest();
+        const auto entry =
+            std::ranges::find_if(rest, [](const iovec& each) { return each.iov_len > 0; });
+        if (entry == rest.end()) return end(front, {}), Step::finished;
+        std::size_t count = 0;
+        ERR_clear_error();
+        const int result =
+            result_ ? 0 : SSL_read_ex(channel_.ssl(), entry->iov_base, entry->iov_len, &count);
+        if (result == 1) {
+            idle_messages_ = 0;
+            EngineCore::advance(front, count);
+            continue;
+        }
+        if (!all && front.count() > 0) {
+            // What stopped it is for the next one, which meets it again.
+            end(front, {});
+            return result_ ? Step::finished : stop(result);
+        }
+        const Step step = result_ ? Step::finished : stop(result);
+        if (step == Step::finished) end(front, result_);
+        return step;
+    }
+}
+
+// Why nothing was read: `finished` if result_ says it, for good.
+RecordSource::Step RecordSource::stop(int result) noexcept {
+    SSL* const ssl = channel_.ssl();
+    const int reason = SSL_get_error(ssl, result);
+    if (idle_messages_ > channel_.options().idle_messages) {
+        channel_.fail(TlsErrc::flood);
+        return Step::failed;
+    }
+    if (reason == SSL_ERROR_WANT_READ) {
+        if (!end_) return Step::more_bytes;
+        result_ = end_below();
+        return Step::finished;
+    }
+    if (reason == SSL_ERROR_ZERO_RETURN) {
+        result_ = Errc::end_of_stream;
+        return Step::finished;
+    }
+    channel_.fail(take_failure(ssl));
+    return Step::failed;
+}
+
+// Nobody reads: messages without data are taken all the same, up to the first byte of data.
+RecordSource::Step RecordSource::look_ahead() noexcept {
+    if (result_) return Step::finished;
+    std::byte first;
+    std::size_t count = 0;
+    ERR_clear_error();
+    const int result = SSL_peek_ex(channel_.ssl(), &first, 1, &count);
+    return result == 1 ? Step::finished : stop(result);
+}
+
+std::error_code RecordSource::end_below() const noexcept {
+    return end_ == Errc::end_of_stream ? make_error_code(Errc::truncated) : end_;
+}
+
+bool RecordSource::discard() noexcept {
+    if (result_) return true;
+    std::array<std::byte, 4096> dropped;
+    for (;;) {
+        std::size_t count = 0;
+        ERR_clear_error();
+        const int result = SSL_read_ex(channel_.ssl(), dropped.data(), dropped.size(), &count);
+        if (result == 1) continue;
+        if (end_ || SSL_get_error(channel_.ssl(), result) != SSL_ERROR_WANT_READ) return true;
+        receive();
+        return false;
+    }
+}
+
+// ---- down
+
+void RecordSource::receive() noexcept {
+    ByteBuffer& in = channel_.buffers().in;
+    if (reading_ || end_ || result_ || channel_.closed() || !in.empty()) return;
+    // A record that is whole, and nothing behind it: perhaps that was all for now.
+    if (!filled_ && SSL_has_pending(channel_.ssl()) == 0) room_ = kRoomIdle;
+    if (!in.resize(room_)) {
+        channel_.fail(Errc::not_enough_memory);
+        return;
+    }
+    reading_ = true;
+    const std::span<std::byte> room = in.prepare(1);
+    static_cast<void>(inner_->set_iov(room.data(), room.size()));
+    channel_.below().read(*inner_);
+}
+
+void RecordSource::on_read() noexcept {
+    reading_ = false;
+    const std::size_t count = inner_->count();
+    channel_.buffers().in.commit(count);
+    end_ = inner_->result();
+    filled_ = count == room_;
+    if (filled_) room_ = room_ == kRoomIdle ? kRoomRecord : kRoomBulk;
+    channel_.on_received();
+    channel_.let_go();  // may free this
+}
+
+}  // namespace uaio::tls

@@ -1,0 +1,93 @@
+#include "transport/tls/stream.h"
+
+#include "transport/tls/failure.h"
+
+#include <new>
+
+namespace uaio::tls {
+namespace {
+
+// For an Aio whose connection could not even be made; the argument is an Errc.
+void start_refused(Aio& aio) noexcept {
+    const auto error = reinterpret_cast<std::uintptr_t>(EngineCore::argument(aio));
+    EngineCore::of(aio).finish(aio, static_cast<Errc>(error));
+}
+
+void refuse(Aio& aio, Errc error) noexcept {
+    EngineCore::submit(aio.engine(), aio, &start_refused, nullptr,
+                       reinterpret_cast<void*>(static_cast<std::uintptr_t>(error)));
+}
+
+template <class Become>
+void make(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out,
+          Become become) noexcept {
+    if (!below) return refuse(aio, Errc::invalid_argument);
+    Channel* const channel =
+        new (std::nothrow) Channel(EngineCore::of(aio), ContextCore::of(context), std::move(below));
+    if (!channel) return refuse(aio, Errc::not_enough_memory);
+    if (const std::error_code error = become(*channel)) {
+        channel->release();
+        return refuse(aio, static_cast<Errc>(error.value()));
+    }
+    channel->handshake(aio, out);
+}
+
+std::string subject_of(const SSL* ssl) {
+    X509* const peer = SSL_get0_peer_certificate(ssl);
+    const BioPtr text(peer ? BIO_new(BIO_s_mem()) : nullptr);
+    if (!text) return {};
+    X509_NAME_print_ex(text.get(), X509_get_subject_name(peer), 0, XN_FLAG_RFC2253);
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(text.get(), &data);
+    return {data, static_cast<std::size_t>(size)};
+}
+
+}  // namespace
+
+void TlsStream::read(Aio& aio) {
+    EngineCore::submit(channel_.engine(), aio, &RecordSource::start_read, &channel_);
+}
+
+void TlsStream::read_all(Aio& aio) {
+    EngineCore::submit(channel_.engine(), aio, &RecordSource::start_read_all, &channel_);
+}
+
+void TlsStream::write(Aio& aio) {
+    EngineCore::submit(channel_.engine(), aio, &RecordSink::start_write, &channel_);
+}
+
+void TlsStream::write_all(Aio& aio) {
+    EngineCore::submit(channel_.engine(), aio, &RecordSink::start_write_all, &channel_);
+}
+
+void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
+             StreamPtr& out) noexcept {
+    make(context, std::move(below), aio, out,
+         [&options](Channel& channel) { return channel.become_client(options); });
+}
+
+void accept(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out) noexcept {
+    make(context, std::move(below), aio, out,
+         [](Channel& channel) { return channel.become_server(); });
+}
+
+Details details(const Stream& stream) {
+    const auto* const tls = dynamic_cast<const TlsStream*>(&stream);
+    if (!tls) return {};
+    SSL* const ssl = tls->channel().ssl();
+    Details result;
+    result.version = SSL_get_version(ssl);
+    result.cipher = SSL_get_cipher_name(ssl);
+    const unsigned char* protocol = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl, &protocol, &size);
+    if (size > 0) result.protocol.assign(reinterpret_cast<const char*>(protocol), size);
+    if (const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) {
+        result.server_name = name;
+    }
+    result.peer = subject_of(ssl);
+    result.resumed = SSL_session_reused(ssl) == 1;
+    return result;
+}
+
+}  // namespace uaio::tls

@@ -1,0 +1,29 @@
+// The user's handle of a tls connection. It may be destroyed at any time and on any thread; the
+// Channel behind it says goodbye and then frees itself.
+#pragma once
+
+#include <uaio/stream.h>
+
+#include "transport/tls/channel.h"
+
+namespace uaio::tls {
+
+class TlsStream final : public Stream {
+public:
+    explicit TlsStream(Channel& channel) noexcept : channel_(channel) {}
+    ~TlsStream() override { channel_.release(); }
+
+    void read(Aio& aio) override;
+    void read_all(Aio& aio) override;
+    void write(Aio& aio) override;
+    void write_all(Aio& aio) override;
+    void close() noexcept override { channel_.close(); }
+    int native_handle() const noexcept override { return channel_.native_handle(); }
+
+    Channel& channel() const noexcept { return channel_; }
+
+private:
+    Channel& channel_;
+};
+
+}  // namespace uaio::tls
