@@ -25,7 +25,7 @@ class AddressRules {
 public:
     // Later rules replace earlier ones for the same host and port. ResolveErrc::bad_rule; throws
     // std::bad_alloc.
-    std::error_code add(std::string_view rule);
+    std::error_code add(std::string_view text);
 
     // The addresses for a host, each with its port; nothing if no rule is for it. `fresh` tells
     // whether rules that expire still count.
@@ -48,7 +48,7 @@ private:
 class PlaceRules {
 public:
     // ResolveErrc::bad_rule; throws std::bad_alloc.
-    std::error_code add(std::string_view rule);
+    std::error_code add(std::string_view text);
     // Changes `place` by the first rule that fits. False if none does. Throws std::bad_alloc.
     bool apply(HostAndPort& place) const;
 

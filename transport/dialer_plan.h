@@ -16,7 +16,7 @@ namespace uaio {
 
 struct DialPlan {
     // Throws std::bad_alloc, and what tls::Context() throws.
-    DialPlan(std::string_view target, const DialOptions& options);
+    DialPlan(std::string_view url, const DialOptions& given);
 
     // Whether rules that expire still count at this time; the first call begins their life.
     bool rules_are_fresh(std::int64_t now_ns) const noexcept;
@@ -37,7 +37,7 @@ struct DialPlan {
     mutable std::atomic<std::int64_t> first_use_ns{0};  // 0: not used yet
 
 private:
-    std::error_code read_target(std::string_view target, std::string& scheme);
+    std::error_code read_target(std::string_view text, std::string& scheme);
     std::error_code read_rules();
     std::error_code read_proxies(std::string_view scheme);
 };

@@ -150,7 +150,7 @@ void ContextCore::set_sessions() {
     SSL_CTX_set_session_cache_mode(context,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     SSL_CTX_sess_set_new_cb(context, &keep_session);
-    const ContextCore* const self = this;
+    const auto self = reinterpret_cast<std::uintptr_t>(this);
     SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(&self),
                                    sizeof self);
 }
