@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""How uaio-send fails: every exit code is had by what it is for, and the message says what to do.
+
+    tests/send_failure_test.py BUILD [CASE]...
+
+Peers are openssl s_server and Python, on loopback ports that the kernel picks; the bad certificates
+are made for each run. Prints a line a case for tests/run.py.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import send_lab
+from proxy_lab import PATIENCE, Skip, free_port, run
+from send_lab import (ARGUMENTS, CERTIFICATE, CUT, DATA, NAME, NO_CONNECTION, NOT_SUPPORTED,
+                      THIS_MACHINE, TIMED_OUT, TLS_FAILED, openssl_server)
+
+
+def arguments_that_are_wrong(lab):
+    for words, arguments in (
+            ("which target", []), ("one target", ["http://a", "http://b"]),
+            ("no option --none", ["--none"]), ("needs a value", ["--proxy"]),
+            ("number of seconds", ["--timeout", "soon", "http://a"]),
+            ("SCHEME://HOST:PORT", ["tcp://127.0.0.1"]), ("SCHEME://HOST:PORT", ["ftp://h:1"]),
+            ("--connect-to is", ["--connect-to", "wrong", lab.plain]),
+            ("none of http, https", ["-x", "foo://h:1", lab.plain])):
+        lab.fails(ARGUMENTS, words, *arguments)
+    if lab.has_tls:
+        lab.fails(ARGUMENTS, "none.pem", lab.secure, "--cacert", "none.pem")
+        lab.fails(ARGUMENTS, "go together", lab.secure, "--cert", lab.chain)
+    out, said, code = lab.send("--help")
+    assert code == 0 and b"--quit-after" in out and b"Exit codes" in out and said == "", said
+
+
+def names_and_places_that_are_not_there(lab):
+    lab.fails(NAME, "no address", "tcp://no-such-name.invalid:80")
+    lab.fails(NAME, "name of the proxy", lab.plain, "-x", "http://no-such-name.invalid:80")
+    lab.fails(NO_CONNECTION, "Nothing listens", f"tcp://127.0.0.1:{free_port()}")
+    lab.fails(NO_CONNECTION, "Nothing listens", lab.plain, "-x",
+              f"http://127.0.0.1:{free_port()}")
+
+
+def silent_peers_time_out(lab):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        lab.fails(TIMED_OUT, "--timeout", lab.plain, "-x", f"http://127.0.0.1:{port}", "--timeout",
+                  "0.2")
+        lab.fails(TIMED_OUT, "timed out", f"tcp://127.0.0.1:{port}", "--max-time", "0.2")
+        if lab.has_tls:
+            lab.fails(TIMED_OUT, "no TLS", f"tls://localhost:{port}", "--timeout", "0.2",
+                      "--cacert", lab.authority)
+
+
+def bad_certificate(lab, words, *more, server=(), issuer=None, name="localhost",
+                    kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
+    """A server of openssl's shows a certificate made with these options."""
+    chain, key = lab.folder / "bad.pem", lab.folder / "bad.key"
+    if issuer is None:
+        issuer = ("-CA", lab.authority, "-CAkey", lab.folder / "authority.key")
+    run("openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-subj", "/CN=bad", "-addext",
+        f"subjectAltName=DNS:{name}", "-addext", "basicConstraints=CA:FALSE", "-days", "2",
+        "-keyout", key, "-out", chain, *issuer, *more)
+    with openssl_server(lab, "-cert", chain, "-key", key, *server) as peer:
+        lab.fails(CERTIFICATE, words, f"tls://localhost:{peer.port}", "--cacert", lab.authority)
+    with openssl_server(lab, "-cert", chain, "-key", key, *server) as peer:
+        out, said, code = lab.send(f"tls://localhost:{peer.port}", "-q", "0", "-k", data=b"")
+        assert code == 0, f"--insecure ended with {code}: {said}"
+
+
+def certificates_that_are_not_accepted(lab):
+    lab.needs_tls()
+    bad_certificate(lab, "certificate is for another name", name="other.test")
+    bad_certificate(lab, "certificate for another purpose", "-addext",
+                    "extendedKeyUsage=clientAuth")
+    bad_certificate(lab, "self-signed certificate", issuer=())
+    bad_certificate(lab, "weak certificate", kind=("rsa:1024",),
+                    server=("-cipher", "DEFAULT:@SECLEVEL=0"))
+
+
+def certificate_of_an_unknown_authority(lab):
+    lab.needs_tls()
+    lab.fails(CERTIFICATE, "name a file that holds it with --cacert", lab.secure)
+    lab.echoes(lab.secure, "--insecure")
+
+
+def certificate_that_has_expired(lab):
+    lab.needs_tls()
+    key, request, chain = (lab.folder / name for name in ("old.key", "old.csr", "old.pem"))
+    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", request)
+    lab.write("index", "")
+    config = lab.write("ca.cnf", f"""
+[ca]
+default_ca = it
+[it]
+database = {lab.folder}/index
+new_certs_dir = {lab.folder}
+rand_serial = yes
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+""")
+    for begin, end, words in (("20200101000000Z", "20200201000000Z", "certificate expired"),
+                              ("20990101000000Z", "20990201000000Z", "not yet valid")):
+        run("openssl", "ca", "-batch", "-notext", "-config", config, "-cert", lab.authority,
+            "-keyfile", lab.folder / "authority.key", "-in", request, "-out", chain, "-startdate",
+            begin, "-enddate", end)
+        lab.write("index", "")
+        with openssl_server(lab, "-cert", chain, "-key", key) as peer:
+            lab.fails(CERTIFICATE, words, f"tls://localhost:{peer.port}", "--cacert", lab.authority)
+
+
+def tls_that_is_none(lab):
+    lab.needs_tls()
+    trust = ("--cacert", lab.authority)
+    lab.fails(TLS_FAILED, "not TLS", f"tls://127.0.0.1:{lab.echo}", *trust)
+    with openssl_server(lab, "-tls1_2") as peer:
+        lab.fails(TLS_FAILED, "--tls-min", f"tls://localhost:{peer.port}", *trust, "--tls-min",
+                  "1.3")
+    for version in ("-tls1_2", "-tls1_3"):
+        with openssl_server(lab, version, "-Verify", "1", "-verify_return_error", "-CAfile",
+                            lab.authority) as peer:
+            target = f"tls://localhost:{peer.port}"
+            lab.fails(TLS_FAILED, "", target, *trust)
+        with openssl_server(lab, version, "-Verify", "1", "-verify_return_error", "-CAfile",
+                            lab.authority) as peer:
+            target = f"tls://localhost:{peer.port}"
+            out, said, code = lab.send(target, *trust, "-q", "0", "--cert", lab.chain, "--key",
+                                       lab.key, data=b"")
+            assert code == 0, said
+
+
+def connections_that_are_cut(lab):
+    """Without the closing alert, by a reset, and before the input was taken."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve(end):
+            peer = listener.accept()[0]
+            with peer if end == "reset" else lab.tls.wrap_socket(peer, server_side=True) as peer:
+                peer.sendall(b"half of")
+                if end == "reset":  # unread bytes make a close one
+                    assert peer.recv(1)
+                else:
+                    peer.shutdown(socket.SHUT_RDWR)
+
+        kinds = ["reset", "cut"] if lab.has_tls else ["reset"]
+        for end in kinds:
+            thread = threading.Thread(target=serve, args=(end,), daemon=True)
+            thread.start()
+            scheme = "tcp" if end == "reset" else "tls"
+            more = () if end == "reset" else ("--cacert", lab.authority)
+            words = "closed or reset" if end == "reset" else "without the end of TLS"
+            lab.fails(CUT, words, f"{scheme}://localhost:{port}", *more, "-4",
+                      data=DATA * 20 if end == "reset" else b"")
+            thread.join(PATIENCE)
+
+
+def output_that_is_closed(lab):
+    out = os.open("/dev/full", os.O_WRONLY)
+    done = subprocess.run(lab.command(lab.plain), input=DATA, stdout=out, stderr=subprocess.PIPE,
+                          check=False, timeout=60)
+    os.close(out)
+    assert done.returncode == THIS_MACHINE and b"standard output: No space" in done.stderr, done
+
+
+def signals_end_it(lab):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for connected, asked in ((True, signal.SIGINT), (False, signal.SIGINT),
+                                 (True, signal.SIGTERM)):
+            way = () if connected else ("-x", f"http://127.0.0.1:{port}")
+            with subprocess.Popen(lab.command(f"tcp://127.0.0.1:{port}", *way),
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+                peer = listener.accept()[0]
+                if connected:
+                    process.stdin.write(b"begun")
+                    process.stdin.flush()
+                assert peer.recv(100)
+                process.send_signal(asked)
+                assert process.wait(PATIENCE) == 128 + asked
+                peer.close()
+
+
+def https_in_a_build_without_tls(lab):
+    if lab.has_tls:
+        raise Skip("the build option tls is on")
+    lab.fails(NOT_SUPPORTED, "-Dtls=enabled", f"https://127.0.0.1:{lab.echo}")
+
+
+CASES = [
+    (arguments_that_are_wrong, sys.executable),
+    (names_and_places_that_are_not_there, sys.executable), (silent_peers_time_out, sys.executable),
+    (certificates_that_are_not_accepted, "openssl"),
+    (certificate_of_an_unknown_authority, "openssl"), (certificate_that_has_expired, "openssl"),
+    (tls_that_is_none, "openssl"), (connections_that_are_cut, sys.executable),
+    (output_that_is_closed, sys.executable), (signals_end_it, sys.executable),
+    (https_in_a_build_without_tls, sys.executable),
+]
+
+if __name__ == "__main__":
+    sys.exit(send_lab.main("send failure", CASES, sys.argv[1:]))

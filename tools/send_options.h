@@ -1,0 +1,292 @@
+// The command line of uaio-send: one table from which it is read and explained. For the main
+// thread, before it does anything else.
+#pragma once
+
+#include <uaio/dialer.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace uaio::send {
+
+struct Arguments {
+    std::string target;
+    DialOptions dial;
+    tls::ContextOptions tls;        // with the target
+    tls::ContextOptions proxy_tls;  // with an https proxy
+    // Silence of the peer after which all is over, once the input has ended; none: its end.
+    std::optional<std::chrono::nanoseconds> quit_after;
+    std::optional<std::chrono::nanoseconds> max_time;
+    bool verbose = false;
+    bool quiet = false;
+};
+
+[[noreturn]] inline void refuse(const std::string& why) {
+    std::fprintf(stderr, "uaio-send: %s\nTry uaio-send --help.\n", why.c_str());
+    std::exit(2);
+}
+
+inline std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+
+// Seconds, perhaps with a fraction.
+inline std::chrono::nanoseconds seconds(std::string_view text) {
+    constexpr double kMost = 1e9;
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool is_number = error == std::errc() && end == text.data() + text.size();
+    if (!is_number || !(value >= 0 && value <= kMost)) {
+        refuse("a time is a number of seconds, such as 2.5, not " + quoted(text));
+    }
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(value * 1e9));
+}
+
+inline std::uint16_t port(std::string_view text) {
+    std::uint16_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value == 0) {
+        refuse("a port is a number from 1 to 65535, not " + quoted(text));
+    }
+    return value;
+}
+
+inline tls::Version version(std::string_view text) {
+    if (text == "1.2") return tls::Version::tls_1_2;
+    if (text == "1.3") return tls::Version::tls_1_3;
+    refuse("a version of TLS is 1.2 or 1.3, not " + quoted(text));
+}
+
+// Either the address to connect from, or the interface.
+inline void set_interface(Arguments& to, std::string_view text) {
+    Endpoint address;
+    const bool is_address = !Endpoint::parse_address(text, 0, address);
+    (is_address ? to.dial.local_address : to.dial.interface) = text;
+}
+
+// N or N-M.
+inline void set_local_port(Arguments& to, std::string_view text) {
+    const std::size_t dash = text.find('-');
+    to.dial.local_port = port(text.substr(0, dash));
+    if (dash == text.npos) return;
+    const std::uint16_t last = port(text.substr(dash + 1));
+    if (last < to.dial.local_port) refuse("ports go from the lower to the higher one");
+    to.dial.local_ports = last - to.dial.local_port + 1u;
+}
+
+inline void set_authentication(Arguments& to, std::string_view text) {
+    if (text == "basic") {
+        to.dial.proxy_authentication = ProxyAuthentication::basic;
+    } else if (text == "digest") {
+        to.dial.proxy_authentication = ProxyAuthentication::digest;
+    } else if (text == "any") {
+        to.dial.proxy_authentication = ProxyAuthentication::any;
+    } else {
+        refuse("--proxy-auth is basic, digest or any, not " + quoted(text));
+    }
+}
+
+inline void set_header(Arguments& to, std::string_view text) {
+    if (text != "v1" && text != "v2") refuse("--proxy-header is v1 or v2, not " + quoted(text));
+    to.dial.proxy_header = text == "v1" ? ProxyHeader::v1 : ProxyHeader::v2;
+}
+
+inline tls::Certificate& certificate(Arguments& to) {
+    if (to.tls.certificates.empty()) to.tls.certificates.emplace_back();
+    return to.tls.certificates.front();
+}
+
+inline void set_protocols(Arguments& to, std::string_view text) {
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t comma = std::min(text.find(',', at), text.size());
+        to.tls.protocols.emplace_back(text.substr(at, comma - at));
+        at = comma + 1;
+    }
+}
+
+inline void trust_anybody(tls::ContextOptions& options) {
+    options.verify_peer = options.verify_name = false;
+}
+
+struct Option {
+    std::string_view name;    // with its dashes
+    std::string_view letter;  // another name, or empty
+    std::string_view value;   // what it takes; empty: nothing
+    std::string_view help;    // lines
+    void (*set)(Arguments& to, std::string_view value);
+};
+
+// clang-format off: a table
+inline constexpr auto kOptions = std::to_array<Option>({
+    {"--quit-after", "-q", "S", "end S seconds after the input has ended and nothing came any more",
+     [](Arguments& to, std::string_view v) { to.quit_after = seconds(v); }},
+    {"--timeout", "", "S", "for names, connecting, proxies and TLS together (300)",
+     [](Arguments& to, std::string_view v) { to.dial.timeout = seconds(v); }},
+    {"--max-time", "-m", "S", "for everything together (no limit)",
+     [](Arguments& to, std::string_view v) { to.max_time = seconds(v); }},
+    {"--verbose", "-v", "", "how it went, and how long each phase took",
+     [](Arguments& to, std::string_view) { to.verbose = true; }},
+    {"--quiet", "", "",
+     "no progress; it is shown if standard error is a terminal and output is not",
+     [](Arguments& to, std::string_view) { to.quiet = true; }},
+
+    {"--ipv4", "-4", "", "addresses of version 4 only",
+     [](Arguments& to, std::string_view) { to.dial.family = AddressFamily::v4; }},
+    {"--ipv6", "-6", "", "addresses of version 6 only",
+     [](Arguments& to, std::string_view) { to.dial.family = AddressFamily::v6; }},
+    {"--resolve", "", "HOST:PORT:ADDRESS[,ADDRESS]", "addresses in place of a lookup",
+     [](Arguments& to, std::string_view v) { to.dial.resolve.emplace_back(v); }},
+    {"--connect-to", "", "HOST:PORT:HOST2:PORT2",
+     "another place to connect to; TLS still wants HOST",
+     [](Arguments& to, std::string_view v) { to.dial.connect_to.emplace_back(v); }},
+    {"--interface", "", "NAME", "where to connect from: an interface, or an address in numbers",
+     &set_interface},
+    {"--local-port", "", "N[-M]", "the port to connect from, or several to be tried",
+     &set_local_port},
+    {"--unix", "", "PATH",
+     "a unix socket in place of the target's address; @NAME is an abstract one",
+     [](Arguments& to, std::string_view v) { to.dial.unix_path = v; }},
+
+    {"--proxy", "-x", "URL",
+     "http, https, socks4, socks4a, socks5 or socks5h://[USER:PASSWORD@]HOST:PORT;"
+     "\nempty: none. Without it http_proxy, https_proxy and all_proxy count",
+     [](Arguments& to, std::string_view v) { to.dial.proxy = v; }},
+    {"--pre-proxy", "", "URL", "a SOCKS proxy through which the proxy is reached",
+     [](Arguments& to, std::string_view v) { to.dial.pre_proxy = v; }},
+    {"--no-proxy", "", "LIST", "hosts that are reached without a proxy; without it no_proxy counts",
+     [](Arguments& to, std::string_view v) { to.dial.no_proxy = v; }},
+    {"--proxy-auth", "", "KIND", "basic, digest or any (basic)", &set_authentication},
+    {"--proxy-field", "", "FIELD", "one more field for CONNECT, such as \"User-Agent: me\"",
+     [](Arguments& to, std::string_view v) { to.dial.proxy_fields.emplace_back(v); }},
+    {"--proxy-cacert", "", "FILE", "authorities that are trusted for an https proxy, in PEM",
+     [](Arguments& to, std::string_view v) { to.proxy_tls.authorities = v; }},
+    {"--proxy-insecure", "", "", "take any certificate from an https proxy",
+     [](Arguments& to, std::string_view) { trust_anybody(to.proxy_tls); }},
+    {"--proxy-header", "", "VERSION",
+     "v1 or v2: tell the server the address of this side first (haproxy's"
+     "\nPROXY protocol)",
+     &set_header},
+
+    {"--cacert", "", "FILE", "authorities that are trusted, in PEM, in place of the system's",
+     [](Arguments& to, std::string_view v) { to.tls.authorities = v; }},
+    {"--insecure", "-k", "", "take any certificate",
+     [](Arguments& to, std::string_view) { trust_anybody(to.tls); }},
+    {"--pinned", "", "PIN",
+     "a public key that the peer has to have, as sha256//BASE64; several times"
+     "\nfor several keys",
+     [](Arguments& to, std::string_view v) { to.tls.pins.emplace_back(v); }},
+    {"--cert", "", "FILE",
+     "this side's certificate, in PEM, with those between it and the authority",
+     [](Arguments& to, std::string_view v) { certificate(to).chain = v; }},
+    {"--key", "", "FILE", "its private key, in PEM",
+     [](Arguments& to, std::string_view v) { certificate(to).key = v; }},
+    {"--tls-min", "", "VERSION", "1.2 or 1.3 (1.2)",
+     [](Arguments& to, std::string_view v) { to.tls.min_version = version(v); }},
+    {"--tls-max", "", "VERSION", "1.2 or 1.3 (1.3)",
+     [](Arguments& to, std::string_view v) { to.tls.max_version = version(v); }},
+    {"--alpn", "", "LIST", "protocols to offer, the best first, such as h2,http/1.1 (none)",
+     &set_protocols},
+    {"--help", "-h", "", "this text", nullptr},
+});
+// clang-format on
+
+inline constexpr std::string_view kIntroduction = R"(uaio-send [OPTIONS] URL
+
+Sends standard input, byte for byte, to a server, and what the server sends to standard output.
+URL is http, https, ws, wss, tcp or tls://HOST[:PORT], of which the last two need a port; https,
+wss and tls mean TLS. It ends when the server has ended and the input has been sent, with a
+terminal as the input at once when the server has ended. Unlike nc, it does not tell the server
+where the input ends; for servers that wait for that there is --quit-after.
+
+)";
+
+inline constexpr std::string_view kClosing = R"(
+SSLKEYLOGFILE in the environment names a file for the secrets of TLS, for others to decrypt with.
+
+Exit codes:
+  0    all was sent, and the server has ended, or --quit-after passed
+  1    this machine: standard input or output, memory, descriptors
+  2    the arguments
+  3    a name has no address: the target's, or a proxy's
+  4    no connection: refused, unreachable, not allowed
+  5    a proxy said no, or is none
+  6    the certificate is not accepted, the target's or an https proxy's
+  7    TLS failed in another way
+  8    the time is over
+  9    the connection was cut: reset, or ended without the end of TLS
+  10   this build, or this kernel, can not do it
+  128+ the signal that ended it: 130 is Ctrl-C
+)";
+
+inline void print_help() {
+    std::fwrite(kIntroduction.data(), 1, kIntroduction.size(), stdout);
+    for (const Option& option : kOptions) {
+        std::string line = "  ";
+        if (!option.letter.empty()) line.append(option.letter) += ", ";
+        line.append(option.name).append(option.value.empty() ? "" : " ").append(option.value);
+        constexpr std::size_t kColumn = 24;
+        if (line.size() + 2 > kColumn) line += "\n";
+        line.append(line.back() == '\n' ? kColumn : kColumn - line.size(), ' ');
+        for (const char byte : option.help) {
+            line += byte;
+            if (byte == '\n') line.append(kColumn, ' ');
+        }
+        std::printf("%s\n", line.c_str());
+    }
+    std::fwrite(kClosing.data(), 1, kClosing.size(), stdout);
+}
+
+// Whether the target is reached without TLS.
+inline bool is_plain(std::string_view target) {
+    const std::size_t colon = target.find("://");
+    if (colon == target.npos) return true;
+    std::string scheme(target.substr(0, colon));
+    for (char& letter : scheme)
+        letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    return scheme == "http" || scheme == "ws" || scheme == "tcp";
+}
+
+inline const Option& find_option(std::string_view name) {
+    for (const Option& option : kOptions) {
+        if (name == option.name || (!option.letter.empty() && name == option.letter)) return option;
+    }
+    refuse("there is no option " + std::string(name));
+}
+
+// Does not return after --help and for what cannot be understood.
+inline Arguments parse(int argc, char** argv) {
+    Arguments arguments;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (!word.starts_with('-') || word == "-") {
+            if (!arguments.target.empty()) refuse("one target, not two");
+            arguments.target = word;
+            continue;
+        }
+        const Option& option = find_option(word);
+        if (!option.set) {
+            print_help();
+            std::exit(0);
+        }
+        if (!option.value.empty() && i + 1 == argc) refuse(std::string(word) + " needs a value");
+        option.set(arguments, option.value.empty() ? std::string_view() : argv[++i]);
+    }
+    if (arguments.target.empty()) refuse("which target?");
+    if (!arguments.tls.certificates.empty()) {
+        const tls::Certificate& own = arguments.tls.certificates.front();
+        if (own.chain.empty() || own.key.empty()) refuse("--cert and --key go together");
+    }
+    if (arguments.tls.min_version > arguments.tls.max_version) {
+        refuse("--tls-min is above --tls-max");
+    }
+    return arguments;
+}
+
+}  // namespace uaio::send

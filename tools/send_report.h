@@ -1,0 +1,214 @@
+// What uaio-send says: why it ended, with what to do and the exit code, how long each phase took,
+// and how far it has got. All on standard error. For the main thread.
+#pragma once
+
+#include <uaio/dialer.h>
+#include <uaio/tls.h>
+
+#include "tools/send_options.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace uaio::send {
+
+enum class ExitCode : std::uint8_t {
+    done = 0,
+    this_machine = 1,
+    arguments = 2,
+    name = 3,
+    no_connection = 4,
+    proxy = 5,
+    certificate = 6,
+    tls_failed = 7,
+    timed_out = 8,
+    cut = 9,
+    not_supported = 10,
+};
+
+// `phase` is done for what fails once there is a connection.
+inline ExitCode exit_code(std::error_code error, DialPhase phase) {
+    if (error == Errc::not_supported) return ExitCode::not_supported;
+    if (error == std::errc::timed_out) return ExitCode::timed_out;
+    if (error == Errc::not_enough_memory) return ExitCode::this_machine;
+    if (error.category() == tls_category()) {
+        const bool is_certificate =
+            error.value() <= static_cast<int>(TlsErrc::certificate_not_pinned);
+        return is_certificate ? ExitCode::certificate : ExitCode::tls_failed;
+    }
+    if (error.category() == resolve_category()) {
+        return error == ResolveErrc::bad_rule ? ExitCode::arguments : ExitCode::name;
+    }
+    if (error.category() == proxy_category()) {
+        const bool is_argument = error == ProxyErrc::bad_url || error == ProxyErrc::bad_field ||
+                                 error == ProxyErrc::unsupported_scheme ||
+                                 error == ProxyErrc::bad_credentials;
+        if (is_argument) return ExitCode::arguments;
+        return error == ProxyErrc::name_not_resolved ? ExitCode::name : ExitCode::proxy;
+    }
+    if (error.category() == std::system_category()) {
+        const int number = error.value();
+        if (number == EMFILE || number == ENFILE || number == ENOBUFS)
+            return ExitCode::this_machine;
+    }
+    if (error == Errc::proxy_refused) return ExitCode::proxy;
+    switch (phase) {
+        case DialPhase::begin: return ExitCode::arguments;
+        case DialPhase::proxy: return ExitCode::proxy;
+        case DialPhase::tls: return ExitCode::tls_failed;
+        case DialPhase::done: return ExitCode::cut;
+        case DialPhase::resolve:
+        case DialPhase::connect: break;
+    }
+    return ExitCode::no_connection;
+}
+
+// What to do, in the words of this program; empty where those of strerror() do.
+inline std::string_view advice(std::error_code error, DialPhase phase) {
+    if (phase == DialPhase::begin && error == Errc::invalid_argument) {
+        return "The target is not SCHEME://HOST:PORT with a scheme that is known; tcp and tls need "
+               "the port.";
+    }
+    if (error == ResolveErrc::bad_rule) {
+        return "--resolve is HOST:PORT:ADDRESS[,ADDRESS], --connect-to is HOST:PORT:HOST2:PORT2; "
+               "IPv6 addresses stand in brackets.";
+    }
+    if (error == TlsErrc::certificate_untrusted) {
+        return "Its authority is not trusted here: name a file that holds it with --cacert, or "
+               "have "
+               "the server send the certificates between.";
+    }
+    if (error == TlsErrc::certificate_self_signed) {
+        return "It, or its root, vouches for itself: if it is the right one, name it with "
+               "--cacert.";
+    }
+    if (error == TlsErrc::certificate_not_pinned) {
+        return "The public key is none of --pinned: if the server has a new one, pin that, else "
+               "somebody stands between.";
+    }
+    if (error == TlsErrc::peer_wants_certificate) {
+        return "The server wants to see a certificate: name yours with --cert and --key.";
+    }
+    if (error == TlsErrc::no_common_version) {
+        return "Look at --tls-min and --tls-max; TLS 1.2 and 1.3 are spoken here.";
+    }
+    if (error == TlsErrc::no_common_protocol) return "Look at --alpn.";
+    if (error == TlsErrc::not_tls) {
+        return "The server's bytes are not TLS; perhaps this port is for tcp or http.";
+    }
+    if (error == ProxyErrc::authentication_required) {
+        return "It wants a user and a password: --proxy SCHEME://USER:PASSWORD@HOST:PORT; perhaps "
+               "another --proxy-auth.";
+    }
+    if (error == Errc::timed_out) {
+        return "Allow more time with --timeout, or find out why there is no answer.";
+    }
+    if (error == Errc::not_supported) {
+        return "This build of uaio has no TLS; build it with -Dtls=enabled.";
+    }
+    if (error == Errc::truncated && phase == DialPhase::done) {
+        return "The server ended without the end of TLS: what came may be a part, and somebody may "
+               "have cut it.";
+    }
+    if (error == Errc::connection_reset && phase == DialPhase::done) {
+        return "The server closed or reset the connection before it had taken everything.";
+    }
+    if (error == std::error_code(ENODEV, std::system_category())) {
+        return "There is no such network interface; ip link names those that there are.";
+    }
+    return {};
+}
+
+inline std::string_view doing(DialPhase phase) {
+    switch (phase) {
+        case DialPhase::begin: return "cannot begin";
+        case DialPhase::resolve: return "no address";
+        case DialPhase::connect: return "no connection";
+        case DialPhase::proxy: return "not through the proxy";
+        case DialPhase::tls: return "no TLS";
+        case DialPhase::done: break;
+    }
+    return "connection lost";
+}
+
+// "uaio-send: no TLS to https://host: certificate expired. What to do."
+inline ExitCode tell_failure(const std::string& target, std::error_code error, DialPhase phase) {
+    std::string_view what_to_do = advice(error, phase);
+    const std::string sentence = what_to_do.empty() ? strerror(error) : std::string(what_to_do);
+    std::fprintf(stderr, "uaio-send: %.*s: %s: %s. %s\n", static_cast<int>(doing(phase).size()),
+                 doing(phase).data(), target.c_str(), error.message().c_str(), sentence.c_str());
+    return exit_code(error, phase);
+}
+
+inline double milliseconds(std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
+
+inline void tell_dial(const DialReport& report) {
+    std::fprintf(stderr, "* resolve %.1f ms, connect %.1f ms, proxy %.1f ms, tls %.1f ms\n",
+                 milliseconds(report.resolve), milliseconds(report.connect),
+                 milliseconds(report.proxy), milliseconds(report.tls));
+    if (report.peer) {
+        std::fprintf(stderr, "* connected to %s; addresses tried: %u, connections: %u\n",
+                     report.peer->to_string().c_str(), report.attempts, report.connections);
+    }
+    if (report.proxy_status != 0) {
+        std::fprintf(stderr, "* the proxy answered %d\n", report.proxy_status);
+    }
+    if (report.socks_reply != 0) {
+        std::fprintf(stderr, "* the SOCKS proxy refused with %d\n", report.socks_reply);
+    }
+}
+
+inline void tell_tls(const tls::Details& details) {
+    if (details.version.empty()) return;
+    std::fprintf(stderr, "* %s, %s, %s, ALPN: %s\n", details.version.c_str(),
+                 details.cipher.c_str(), details.peer.c_str(),
+                 details.protocol.empty() ? "none" : details.protocol.c_str());
+}
+
+// Bytes both ways, in one line that is written over itself, and a last one that stays.
+class Progress {
+public:
+    explicit Progress(bool wanted)
+        : shown_(wanted && ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 0) {}
+
+    // How long the next line may wait; negative: for ever.
+    int pause_ms() const { return shown_ ? 200 : -1; }
+
+    void show(std::uint64_t sent, std::uint64_t received) {
+        if (!shown_ || Clock::now() < next_) return;
+        next_ = Clock::now() + std::chrono::milliseconds(pause_ms());
+        line(sent, received, "");
+    }
+    void finish(std::uint64_t sent, std::uint64_t received, bool verbose) {
+        if (shown_) {
+            line(sent, received, "\n");
+        } else if (verbose) {
+            std::fprintf(stderr, "* sent %llu bytes, received %llu bytes in %.1f s\n",
+                         static_cast<unsigned long long>(sent),
+                         static_cast<unsigned long long>(received), elapsed());
+        }
+    }
+
+private:
+    double elapsed() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
+    void line(std::uint64_t sent, std::uint64_t received, const char* end) const {
+        std::fprintf(stderr, "\r\033[Ksent %llu bytes, received %llu bytes, %.1f s%s",
+                     static_cast<unsigned long long>(sent),
+                     static_cast<unsigned long long>(received), elapsed(), end);
+    }
+
+    const bool shown_;
+    const Clock::time_point began_ = Clock::now();
+    Clock::time_point next_ = began_;
+};
+
+}  // namespace uaio::send

@@ -1,0 +1,284 @@
+// One run of uaio-send: a connection, and standard input and output beside it in one poll(2) loop,
+// with the engine in it by Engine::fd(). Each direction has one buffer, which is filled again only
+// when it is empty, so a slow side stops the other and memory is bounded. For the main thread.
+#pragma once
+
+#include <uaio/dialer.h>
+#include <uaio/engine.h>
+
+#include "tools/send_report.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace uaio::send {
+
+class Session {
+public:
+    // `signals` is a signalfd(2) of what is to end it.
+    Session(const Arguments& arguments, int signals)
+        : arguments_(arguments),
+          signals_(signals),
+          dialer_(arguments.target, arguments.dial),
+          connect_(engine_, [this](Aio&) { on_connected(); }),
+          read_(engine_, [this](Aio&) { on_read(); }),
+          write_(engine_, [this](Aio&) { on_written(); }),
+          progress_(!arguments.quiet) {}
+
+    int run() {
+        dialer_.connect(connect_, stream_, report_);
+        while (turn()) {
+        }
+        if (arguments_.verbose) tell_dial(report_);
+        if (report_.phase == DialPhase::done) {
+            progress_.finish(sent_, received_, arguments_.verbose);
+            close();
+        }
+        if (ending_ == Ending::code) return code_;
+        return static_cast<int>(tell_failure(arguments_.target, error_, report_.phase));
+    }
+
+private:
+    enum class Phase : std::uint8_t { connecting, transferring, stopping };
+    enum class Input : std::uint8_t { wanted, being_sent, ended };
+    enum class Ending : std::uint8_t { code, failure };
+
+    static constexpr std::size_t kBuffer = std::size_t{128} * 1024;
+    static constexpr std::chrono::nanoseconds kCloseTime = std::chrono::seconds(2);
+
+    // One wait and what comes of it. False: over, and no operation is left.
+    bool turn() {
+        engine_.run_once(std::chrono::nanoseconds(0));
+        if (phase_ == Phase::transferring) look_at_ends();
+        if (phase_ == Phase::stopping) {
+            if (!connect_.busy() && !read_.busy() && !write_.busy()) return false;
+            connect_.cancel();
+            read_.cancel();
+            write_.cancel();
+        }
+        const bool flows = phase_ == Phase::transferring;
+        std::array<pollfd, 4> ready{{
+            {engine_.fd(), POLLIN, 0},
+            {signals_, POLLIN, 0},
+            {flows && input_ == Input::wanted ? STDIN_FILENO : -1, POLLIN, 0},
+            {flows && !output_.empty() ? STDOUT_FILENO : -1, POLLOUT, 0},
+        }};
+        if (::poll(ready.data(), ready.size(), patience_ms()) < 0 && errno != EINTR) {
+            fail_here("poll");
+        }
+        if (ready[1].revents != 0) on_signal();
+        if (ready[2].revents != 0) take_input();
+        if (ready[3].revents != 0) give_output();
+        if (flows) progress_.show(sent_, received_);
+        return true;
+    }
+
+    // ---- the connection
+
+    void on_connected() {
+        if (connect_.result()) return stop(connect_.result());
+        phase_ = phase_ == Phase::stopping ? phase_ : Phase::transferring;
+        if (phase_ == Phase::stopping) return;
+        if (arguments_.verbose) tell_tls(tls::details(*stream_));
+        in_.resize(kBuffer);
+        out_.resize(kBuffer);
+        last_received_ = Clock::now();
+        read();
+    }
+
+    void read() {
+        static_cast<void>(read_.set_iov(out_.data(), out_.size()));
+        stream_->read(read_);
+    }
+
+    void on_read() {
+        received_ += read_.count();
+        if (phase_ == Phase::stopping) return;
+        last_received_ = Clock::now();
+        if (read_.result() == Errc::end_of_stream) {
+            peer_ended_ = true;
+        } else if (read_.result() == Errc::closed && write_.busy()) {
+            return;  // by a write that failed, which is about to say why
+        } else if (read_.result()) {
+            stop(write_error_ ? write_error_ : read_.result());
+        } else {
+            output_ = std::span(out_.data(), read_.count());
+        }
+    }
+
+    void on_written() {
+        sent_ += write_.count();
+        if (phase_ == Phase::stopping) return;
+        input_ = write_.result() ? Input::ended : Input::wanted;
+        if (!write_.result()) return;
+        // What the server said before it closed is still to be read, and why it did.
+        write_error_ = write_.result();
+        if (!read_.busy() && output_.empty()) stop(write_error_);
+    }
+
+    // ---- standard input and output
+
+    void take_input() {
+        const ssize_t count = ::read(STDIN_FILENO, in_.data(), in_.size());
+        if (count < 0) {
+            if (errno != EINTR && errno != EAGAIN) fail_here("standard input");
+            return;
+        }
+        if (count == 0) {
+            input_ = Input::ended;
+            last_received_ = Clock::now();  // the peer's time begins now
+            return;
+        }
+        input_ = Input::being_sent;
+        static_cast<void>(write_.set_iov(in_.data(), static_cast<std::size_t>(count)));
+        stream_->write_all(write_);
+    }
+
+    // Without waiting for who reads a pipe: room for one byte is room for PIPE_BUF (pipe(7)).
+    void give_output() {
+        do {
+            const std::size_t most =
+                blocks_ ? std::min<std::size_t>(output_.size(), PIPE_BUF) : output_.size();
+            const ssize_t count = ::write(STDOUT_FILENO, output_.data(), most);
+            if (count < 0) {
+                if (errno != EINTR && errno != EAGAIN) fail_here("standard output");
+                return;
+            }
+            output_ = output_.subspan(static_cast<std::size_t>(count));
+        } while (!output_.empty() && has_room());
+        if (output_.empty()) read();
+    }
+
+    static bool has_room() {
+        pollfd output{STDOUT_FILENO, POLLOUT, 0};
+        return ::poll(&output, 1, 0) == 1;
+    }
+
+    // Files take everything at once.
+    static bool may_block(int fd) {
+        struct stat what {};
+        if (::fstat(fd, &what) != 0) return true;
+        return !S_ISREG(what.st_mode) && !(S_ISCHR(what.st_mode) && ::isatty(fd) == 0);
+    }
+
+    // ---- the end
+
+    void look_at_ends() {
+        if (arguments_.max_time && Clock::now() >= began_ + *arguments_.max_time) {
+            return stop(Errc::timed_out);
+        }
+        if (!output_.empty()) return;
+        const bool input_is_over = input_ == Input::ended || (terminal_ && input_ == Input::wanted);
+        if (peer_ended_ && input_is_over) return finish(ExitCode::done);
+        if (quits() && Clock::now() >= last_received_ + *arguments_.quit_after)
+            finish(ExitCode::done);
+    }
+
+    // The peer's silence is being measured.
+    bool quits() const {
+        return arguments_.quit_after && input_ == Input::ended && !write_error_ && output_.empty();
+    }
+
+    // Until the next thing that no descriptor tells.
+    int patience_ms() const {
+        std::int64_t wait = phase_ == Phase::transferring ? progress_.pause_ms() : -1;
+        const auto at_most = [&wait](Clock::time_point moment) {
+            constexpr std::int64_t kMost = 60'000;
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(moment - Clock::now());
+            const std::int64_t time = std::clamp<std::int64_t>(left.count(), 0, kMost);
+            wait = wait < 0 ? time : std::min(wait, time);
+        };
+        if (arguments_.max_time && phase_ != Phase::stopping)
+            at_most(began_ + *arguments_.max_time);
+        if (phase_ == Phase::transferring && quits()) {
+            at_most(last_received_ + *arguments_.quit_after);
+        }
+        return static_cast<int>(wait);
+    }
+
+    void finish(ExitCode code) {
+        phase_ = Phase::stopping;
+        code_ = static_cast<int>(code);
+    }
+
+    void stop(std::error_code error) {
+        if (phase_ == Phase::stopping) return;
+        phase_ = Phase::stopping;
+        ending_ = Ending::failure;
+        error_ = error;
+    }
+
+    // An errno of something that is not the network.
+    void fail_here(const char* what) {
+        std::fprintf(stderr, "uaio-send: %s: %s\n", what, std::strerror(errno));
+        finish(ExitCode::this_machine);
+    }
+
+    // The first one ends all operations, the second one the program.
+    void on_signal() {
+        signalfd_siginfo got{};
+        if (::read(signals_, &got, sizeof got) != sizeof got) return;
+        const int code = 128 + static_cast<int>(got.ssi_signo);
+        if (interrupted_) ::_exit(code);
+        interrupted_ = true;
+        phase_ = Phase::stopping;
+        code_ = code;
+    }
+
+    // The closing alert of TLS leaves, and what the server has still sent is taken.
+    void close() {
+        if (!stream_) return;
+        stream_->close();
+        const Clock::time_point limit = Clock::now() + kCloseTime;
+        while (stream_->native_handle() >= 0 && Clock::now() < limit) {
+            engine_.run_once(limit - Clock::now());
+        }
+    }
+
+    const Arguments& arguments_;
+    const int signals_;
+    const bool terminal_ = ::isatty(STDIN_FILENO) == 1;
+    const bool blocks_ = may_block(STDOUT_FILENO);
+    const Clock::time_point began_ = Clock::now();
+    Engine engine_;
+    Dialer dialer_;
+    DialReport report_;
+    StreamPtr stream_;
+    Aio connect_;
+    Aio read_;
+    Aio write_;
+    Progress progress_;
+    std::vector<std::byte> in_;          // from standard input
+    std::vector<std::byte> out_;         // to standard output
+    std::span<const std::byte> output_;  // the part of out_ that has yet to be written
+    std::uint64_t sent_ = 0;
+    std::uint64_t received_ = 0;
+    Clock::time_point last_received_;
+    std::error_code write_error_;
+    std::error_code error_;
+    Phase phase_ = Phase::connecting;
+    Input input_ = Input::wanted;
+    Ending ending_ = Ending::code;
+    bool peer_ended_ = false;
+    bool interrupted_ = false;
+    int code_ = 0;
+};
+
+}  // namespace uaio::send
