@@ -79,22 +79,15 @@ def wait_for(port):
 
 
 @contextlib.contextmanager
-def running(server, build, folder):
-    """The port of a server that runs meanwhile, and its process."""
-    first = ["taskset", "-c", "0"]
-    if server == "nginx":
-        port = free_port()
-        config = folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, port=port))
-        command = ["nginx", "-p", str(folder), "-c", str(config)]
-        pipe = subprocess.DEVNULL
-    else:
-        command = [str(build / "bench" / f"server_{server}"), str(folder)]
-        pipe, port = subprocess.PIPE, 0
-    process = subprocess.Popen(first + command, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+def started(command, port=None):
+    """The port of a server that runs meanwhile on the first processor, and its process. A port that
+    is not given is in the first line that the server prints, alone or behind a colon."""
+    pipe = subprocess.DEVNULL if port else subprocess.PIPE
+    process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=pipe,
+                               stderr=subprocess.DEVNULL, text=True)
     try:
         if not port:
-            port = int(process.stdout.readline())
+            port = int(re.search(r"(?:^|:)(\d+)", process.stdout.readline())[1])
         wait_for(port)
         yield port, process
     finally:
@@ -102,6 +95,15 @@ def running(server, build, folder):
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def running(server, build, folder):
+    if server != "nginx":
+        return started([str(build / "bench" / f"server_{server}"), str(folder)])
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(folder=folder, port=port))
+    return started(["nginx", "-p", str(folder), "-c", str(config)], port)
 
 
 def processes_of(pid):

@@ -3,8 +3,9 @@
 
     bench/run.py BUILD [GROUP]... [--csv] [--quick] [--smoke] [--rounds N] [--filter REGEX]
 
-A group is a program bench/GROUP.cc, built as BUILD/bench/GROUP, or the script bench/http_server.py,
-which takes the same arguments; without a group all of them run.
+A group is a program bench/GROUP.cc, built as BUILD/bench/GROUP, or one of the scripts
+bench/http_server.py and bench/slowloris.py, which take the same arguments; without a group all of
+them run.
 Each program is run several times, every time with all its benchmarks once, forwards and backwards
 by turns; the ratio of a comparison is the median of the ratios within those rounds, where contender
 and baseline ran right after each other. Writes BUILD/bench/GROUP.json (Google Benchmark's format,
@@ -38,8 +39,9 @@ FULL = (240, 15)
 OVERHEAD = 1.9
 ROUND_SECONDS_MAX = 900
 
-# A group that loads whole servers from outside: one round takes as long as it takes.
-SCRIPTS = {"http_server"}
+# A group that loads whole servers from outside: one round takes as long as it takes. With the
+# program that has to be there.
+SCRIPTS = {"http_server": "bench/server_uaio", "slowloris": "tools/uaio-serve"}
 SCRIPT_ROUNDS = (1, 7)
 
 SUFFIXES = {"real_time": "real_time", "manual_time": "real_time"}
@@ -50,7 +52,7 @@ class Failure(Exception):
 
 
 def groups_of_tree():
-    return sorted(SCRIPTS | {path.stem for path in (ROOT / "bench").glob("*.cc")})
+    return sorted(set(SCRIPTS) | {path.stem for path in (ROOT / "bench").glob("*.cc")})
 
 
 def command_of(program):
@@ -295,7 +297,7 @@ def main(arguments):
     rows = []
     for group in chosen.groups or groups_of_tree():
         program = chosen.build / "bench" / group
-        built = program.with_name("server_uaio") if group in SCRIPTS else program
+        built = chosen.build / SCRIPTS.get(group, f"bench/{group}")
         if not built.exists():
             raise Failure(f"{built} is not built; Google Benchmark (libbenchmark-dev) is needed")
         if chosen.smoke:

@@ -10,6 +10,7 @@ a line a case for tests/run.py; a program that is not installed is a skip.
 import contextlib
 import hashlib
 import http.client
+import json
 import os
 import re
 import resource
@@ -190,15 +191,45 @@ def slowhttptest_slow_heads(lab):
         attack.wait(timeout=60)
 
 
+def slow_heads_are_ended_in_time(lab):
+    wanted = connections_allowed()
+    timeout, linger = 5, 2  # what it is told, and ServerOptions::linger_timeout
+    port = lab.start([lab.build / "tools" / "uaio-serve", "--port", "0", "--head-timeout", timeout,
+                      lab.site], r":(\d+)/")
+    attack = subprocess.Popen(
+        [sys.executable, Path(__file__).parent / "support" / "slow_heads.py", str(port),
+         "--connections", str(wanted)], stdout=subprocess.PIPE, text=True)
+    lab.stack.callback(attack.wait)
+    lab.stack.callback(attack.kill)
+    assert attack.stdout.readline() == "open\n", "the attack does not begin"
+    limit = time.monotonic() + timeout + linger + PATIENCE
+    answered = 0
+    while attack.poll() is None:
+        assert time.monotonic() < limit, "slow connections stay open"
+        same(lab.get(f"http://127.0.0.1:{port}/"), HELLO)
+        answered += 1
+    seen = json.loads(attack.stdout.read())
+    assert seen["made"] == seen["denied"] == seen["closed"] == wanted, seen
+    # The server's clock may be read a moment before the client's.
+    assert seen["answered_after"][0] > timeout - 0.1, seen
+    assert seen["answered_after"][-1] < timeout + PATIENCE, seen
+    assert answered > 10, f"{answered} requests answered"
+
+
+def connections_allowed():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 5000:
+        raise Skip(f"the kernel lets this process have {hard} descriptors only")
+    return min(10_000, hard - 1000)
+
+
 def idle_connections_are_small(lab):
     program = (lab.build / "tools" / "uaio-serve").read_bytes()
     if b"__asan_init" in program or b"__tsan_init" in program:
         raise Skip("a sanitizer's memory is not the server's")
+    wanted = connections_allowed()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 5000:
-        raise Skip(f"the kernel lets this process have {hard} descriptors only")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = min(10_000, hard - 1000)
     request = (b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
                b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n")
 
@@ -355,7 +386,7 @@ CASES = [
     (curl_gets, "curl"), (curl_posts, "curl"), (curl_keeps_connections, "curl"),
     (python_client, sys.executable), (node_client, "node"), (wrk_load, "wrk"), (ab_load, "ab"),
     (h2load_load, "h2load"), (slowhttptest_slow_heads, "slowhttptest"),
-    (idle_connections_are_small, sys.executable),
+    (slow_heads_are_ended_in_time, "curl"), (idle_connections_are_small, sys.executable),
     (nginx_in_front, "nginx"), (haproxy_in_front, "haproxy"), (nginx_as_origin, "nginx"),
     (apache_in_front, "apache2"), (apache_as_origin, "apache2"), (node_as_origin, "node"),
     (python_as_origin, sys.executable), (own_server, "curl"),

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -34,6 +35,9 @@ Serves the files below DIR over HTTP/1.1 until SIGINT or SIGTERM, then lets what
                 several times for several names, each followed by its --tls-key
   --tls-key F   its private key in PEM
   --threads N   engines, each on a thread of its own (1); 0 is one a processor
+  --head-timeout S  seconds from the first byte of a request's head to its last (20),
+                then it is answered with 408; 0 is any time
+  --idle-timeout S  seconds that a connection is kept without a request (75); 0 is any time
   --log         a line for each request
   --help        this text
 )";
@@ -46,6 +50,8 @@ struct Arguments {
     unsigned port = 8080;
     unsigned threads = 1;
     bool log = false;
+    std::chrono::nanoseconds head_timeout = uaio::http::ServerOptions().head_timeout;
+    std::chrono::nanoseconds idle_timeout = uaio::http::ServerOptions().idle_timeout;
 };
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -61,6 +67,13 @@ unsigned number(std::string_view option, std::string_view text, unsigned limit) 
                ", not \"" + std::string(text) + "\"");
     }
     return value;
+}
+
+std::chrono::nanoseconds timeout(std::string_view option, std::string_view text) {
+    constexpr unsigned kDay = 24 * 60 * 60;
+    const unsigned seconds = number(option, text, kDay);
+    if (seconds == 0) return uaio::kNoTimeout;
+    return std::chrono::seconds(seconds);
 }
 
 Arguments parse(int argc, char** argv) {
@@ -86,6 +99,10 @@ Arguments parse(int argc, char** argv) {
             arguments.port = number(option, value, 65535);
         } else if (option == "--threads") {
             arguments.threads = number(option, value, 1024);
+        } else if (option == "--head-timeout") {
+            arguments.head_timeout = timeout(option, value);
+        } else if (option == "--idle-timeout") {
+            arguments.idle_timeout = timeout(option, value);
         } else if (option == "--unix") {
             arguments.unix_path = value;
         } else if (option == "--address") {
@@ -177,6 +194,8 @@ int serve(const Arguments& arguments) {
     auto handler = uaio::http::directory(arguments.directory);
     uaio::EngineGroup group(arguments.threads);
     uaio::http::ServerOptions options;
+    options.head_timeout = arguments.head_timeout;
+    options.idle_timeout = arguments.idle_timeout;
     if (arguments.log) options.access_log = &log_line;
     uaio::http::Server server(group, options);
     server.handle("GET", "/", handler).tree();

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,7 +31,8 @@ inline constexpr std::chrono::seconds kPatience{10};
 
 inline constexpr std::chrono::milliseconds kNoTimeout{-1};
 
-enum class Verb { write_all, write, read_all, read };
+// `message` is none of the four: what a driver's HTTP verbs and connects do.
+enum class Verb { write_all, write, read_all, read, message };
 
 // How an operation ended: ok, or the error by the name that it has in uaio::Errc; an errno by its
 // own.
@@ -58,6 +60,12 @@ private:
 
 // Why an operation is aborted.
 enum class Reason { permission, none };
+
+// A response that was read.
+struct Reply {
+    int status = 0;
+    std::string content;
+};
 
 // An nng_aio or a uaio::Aio.
 class Operation {
@@ -88,6 +96,27 @@ public:
     virtual void start_timer(Operation& operation, std::chrono::milliseconds time) = 0;
     // Any thread.
     virtual void close() = 0;
+
+    // --- HTTP. Requests are for "/" of the peer; one message at a time. ---
+
+    // Sends a request and reads the response with its content, as the library's client does. No
+    // other verb may be used on the connection then.
+    virtual void transact(std::string_view method, Operation& operation) = 0;
+    // A POST with a Content-Length of so many bytes, and none of them.
+    virtual void write_request(std::size_t length, Operation& operation) = 0;
+    // The head of a response.
+    virtual void read_response(Operation& operation) = 0;
+    // What has been read of the response, if its operation has ended.
+    virtual Reply reply() = 0;
+
+    // --- Connecting as the library's client does; the operation's connection is its own ---
+
+    // Connects of one port are made by one client.
+    virtual void start_connect(std::uint16_t port, Operation& operation) = 0;
+    // The operation has ended and has a connection, which this closes.
+    virtual bool take_connection(Operation& operation) = 0;
+    // What connect() made the connection with goes, the connection stays.
+    virtual void free_client() = 0;
 };
 
 std::unique_ptr<Driver> make_nng_driver();

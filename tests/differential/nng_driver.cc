@@ -1,5 +1,6 @@
 #include "tests/differential/driver.h"
 
+#include <map>
 #include <stdexcept>
 
 #include <nng/nng.h>
@@ -18,6 +19,8 @@ std::string name_of(int error) {
         case NNG_ECONNRESET: return "connection_reset";
         case NNG_ECONNSHUT: return "connection_shut";
         case NNG_EPERM: return "EPERM";
+        case NNG_ECONNREFUSED: return "ECONNREFUSED";
+        case NNG_EPROTO: return "protocol_error";
         default: return nng_strerror(error);
     }
 }
@@ -63,24 +66,47 @@ private:
     nng_aio* aio_ = nullptr;
 };
 
+void require(int error) {
+    if (error != 0) throw std::runtime_error(nng_strerror(error));
+}
+
+// The client of 127.0.0.1 and a port.
+class NngClient {
+public:
+    explicit NngClient(std::uint16_t port) {
+        const std::string text = "http://127.0.0.1:" + std::to_string(port) + "/";
+        require(nng_url_parse(&url_, text.c_str()));
+        require(nng_http_client_alloc(&client_, url_));
+    }
+    ~NngClient() {
+        if (client_) nng_http_client_free(client_);
+        nng_url_free(url_);
+    }
+    NngClient(const NngClient&) = delete;
+    NngClient& operator=(const NngClient&) = delete;
+
+    nng_http_client* get() noexcept { return client_; }
+    const nng_url* url() const noexcept { return url_; }
+
+private:
+    nng_url* url_ = nullptr;
+    nng_http_client* client_ = nullptr;
+};
+
 class NngDriver final : public Driver {
 public:
+    NngDriver() { require(nng_http_res_alloc(&response_)); }
     ~NngDriver() override {
         close();
-        if (client_) nng_http_client_free(client_);
+        if (request_) nng_http_req_free(request_);
+        nng_http_res_free(response_);
     }
 
     std::string connect(std::uint16_t port) override {
         close();
-        if (client_) nng_http_client_free(std::exchange(client_, nullptr));
-        nng_url* url = nullptr;
-        const std::string text = "http://127.0.0.1:" + std::to_string(port) + "/";
-        if (const int error = nng_url_parse(&url, text.c_str())) return name_of(error);
-        const int error = nng_http_client_alloc(&client_, url);
-        nng_url_free(url);
-        if (error != 0) return name_of(error);
+        port_ = port;
         NngOperation connected(nullptr);
-        nng_http_client_connect(client_, connected.aio());
+        start_connect(port, connected);
         connected.wait();
         connection_ = static_cast<nng_http_conn*>(nng_aio_get_output(connected.aio(), 0));
         return connected.getters().result;
@@ -91,27 +117,77 @@ public:
     }
 
     void submit(Verb verb, Operation& operation) override {
-        nng_aio* const aio = static_cast<NngOperation&>(operation).aio();
+        nng_aio* const aio = aio_of(operation);
         switch (verb) {
             case Verb::write_all: return nng_http_conn_write_all(connection_, aio);
             case Verb::write: return nng_http_conn_write(connection_, aio);
             case Verb::read_all: return nng_http_conn_read_all(connection_, aio);
             case Verb::read: return nng_http_conn_read(connection_, aio);
+            case Verb::message: break;
         }
     }
 
     void start_timer(Operation& operation, std::chrono::milliseconds time) override {
-        nng_sleep_aio(static_cast<nng_duration>(time.count()),
-                      static_cast<NngOperation&>(operation).aio());
+        nng_sleep_aio(static_cast<nng_duration>(time.count()), aio_of(operation));
     }
 
     void close() override {
         if (connection_) nng_http_conn_close(std::exchange(connection_, nullptr));
     }
 
+    void transact(std::string_view method, Operation& operation) override {
+        make_request(method);
+        nng_http_conn_transact(connection_, request_, response_, aio_of(operation));
+    }
+
+    void write_request(std::size_t length, Operation& operation) override {
+        make_request("POST");
+        const std::string text = std::to_string(length);
+        require(nng_http_req_set_header(request_, "Content-Length", text.c_str()));
+        nng_http_conn_write_req(connection_, request_, aio_of(operation));
+    }
+
+    void read_response(Operation& operation) override {
+        nng_http_conn_read_res(connection_, response_, aio_of(operation));
+    }
+
+    Reply reply() override {
+        void* data = nullptr;
+        std::size_t size = 0;
+        nng_http_res_get_data(response_, &data, &size);
+        return {nng_http_res_get_status(response_), {static_cast<const char*>(data), size}};
+    }
+
+    void start_connect(std::uint16_t port, Operation& operation) override {
+        nng_http_client_connect(client(port).get(), aio_of(operation));
+    }
+
+    bool take_connection(Operation& operation) override {
+        auto* const made = static_cast<nng_http_conn*>(nng_aio_get_output(aio_of(operation), 0));
+        if (made) nng_http_conn_close(made);
+        return made != nullptr;
+    }
+
+    void free_client() override { clients_.erase(port_); }
+
 private:
-    nng_http_client* client_ = nullptr;
+    static nng_aio* aio_of(Operation& operation) {
+        return static_cast<NngOperation&>(operation).aio();
+    }
+
+    NngClient& client(std::uint16_t port) { return clients_.try_emplace(port, port).first->second; }
+
+    void make_request(std::string_view method) {
+        if (request_) nng_http_req_free(std::exchange(request_, nullptr));
+        require(nng_http_req_alloc(&request_, client(port_).url()));
+        require(nng_http_req_set_method(request_, std::string(method).c_str()));
+    }
+
+    std::uint16_t port_ = 0;
+    std::map<std::uint16_t, NngClient> clients_;
     nng_http_conn* connection_ = nullptr;
+    nng_http_req* request_ = nullptr;
+    nng_http_res* response_ = nullptr;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -77,6 +78,15 @@ std::size_t Peer::read_some(std::size_t limit) {
     return total;
 }
 
+std::string Peer::take_head() {
+    const std::string end = "\r\n\r\n";
+    const std::size_t at = received_.find(end);
+    if (at == received_.npos) return {};
+    std::string head = received_.substr(0, at + end.size());
+    received_.erase(0, head.size());
+    return head;
+}
+
 bool Peer::wait_readable(int milliseconds) const {
     return (events_of(fd_, POLLIN, milliseconds) & (POLLIN | POLLHUP | POLLERR)) != 0;
 }
@@ -143,6 +153,13 @@ bool ObservedSocket::is_hung_up() const {
 bool ObservedSocket::has_unsent() const {
     int bytes = 0;
     return is_open() && ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
+bool ObservedSocket::sends_at_once() const {
+    int value = 0;
+    socklen_t size = sizeof value;
+    require(::getsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &value, &size) == 0, "getsockopt");
+    return value != 0;
 }
 
 }  // namespace differential

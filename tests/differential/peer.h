@@ -33,6 +33,8 @@ public:
     // Waits so many milliseconds at most for bytes or the end.
     bool wait_readable(int milliseconds) const;
     const std::string& received() const noexcept { return received_; }
+    // Takes the head of a request out of received(); empty if there is no whole one.
+    std::string take_head();
     End end() const noexcept { return end_; }
 
     void send(const std::string& bytes);  // all of it, waiting for room
@@ -64,6 +66,8 @@ public:
     bool is_full() const;     // takes no more bytes
     bool is_hung_up() const;  // knows of a reset
     bool has_unsent() const;  // holds bytes that the peer's socket does not have (tcp(7) SIOCOUTQ)
+    // Small writes do not wait for the peer to acknowledge earlier ones (tcp(7) TCP_NODELAY).
+    bool sends_at_once() const;
 
 private:
     int fd_ = -1;

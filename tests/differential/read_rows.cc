@@ -1,10 +1,17 @@
-// Reads.
+// Reads.
 #include "tests/differential/reasons.h"
 
 namespace differential {
 namespace {
 
 constexpr std::size_t kLarge = 16 << 20;
+
+const std::string kMalformed =
+    "what is wrong with a head has a name here, and a server may still answer it";
+const std::string kHeadLimit =
+    "nng's defect: a head has to fit its buffer of 8 KiB; limits are options here, 32 KiB for a "
+    "head";
+const std::string kFieldLimit = "each limit has an error of its own; nng's says connection_shut";
 
 void in_two_parts(Stage& stage) {
     Transfer& read = stage.start(Verb::read_all, "read", 10);
@@ -122,6 +129,32 @@ void large(Stage& stage) {
     stage.until_ended(read);
 }
 
+void read_head(Stage& stage, const std::string& bytes) {
+    Transfer& read = stage.make("read");
+    stage.submit(read, [&](Operation& operation) { stage.driver().read_response(operation); });
+    stage.start(Verb::read_all, "queued", 5);
+    stage.peer().send(bytes);
+    stage.until_ended(read);
+}
+
+void malformed_head(Stage& stage) { read_head(stage, "garbage\r\n"); }
+
+constexpr std::size_t kHeadSize = 8200;
+constexpr std::string_view kHeadBegin = "HTTP/1.1 200 OK\r\nA: ";
+constexpr std::string_view kHeadEnd = "\r\n\r\n";
+
+void large_head(Stage& stage) {
+    const std::string between = "\r\nB: ";
+    const std::size_t values = kHeadSize - kHeadBegin.size() - between.size() - kHeadEnd.size();
+    read_head(stage, std::string(kHeadBegin) + std::string(values / 2, 'a') + between +
+                         std::string(values - values / 2, 'b') + std::string(kHeadEnd));
+}
+
+void large_field(Stage& stage) {
+    const std::size_t value = kHeadSize - kHeadBegin.size() - kHeadEnd.size() + 100;
+    read_head(stage, std::string(kHeadBegin) + std::string(value, 'a') + std::string(kHeadEnd));
+}
+
 }  // namespace
 
 Rows read_rows() {
@@ -171,6 +204,18 @@ Rows read_rows() {
              kReadsDoNotPoison)},
         {"R-12", "read_all of 16 MiB into eight entries", large,
          usable({same("read", "ok/16777216")})},
+        {"R-15", "read_res of what is no head", malformed_head,
+         over_in_nng({differs("read", "protocol_error/0", "bad_start_line/0", kMalformed),
+                      same("queued", "closed/0")},
+                     kMalformed)},
+        {"R-16", "a head of 8200 bytes", large_head,
+         over_in_nng(
+             {differs("read", "connection_shut/0", "ok/0", kHeadLimit), same("queued", "closed/0")},
+             kHeadLimit)},
+        {"R-16", "a field of 8283 bytes", large_field,
+         over_in_nng({differs("read", "connection_shut/0", "header_field_too_long/0", kFieldLimit),
+                      same("queued", "closed/0")},
+                     kFieldLimit)},
     };
 }
 

@@ -1,6 +1,6 @@
 // A row of the comparison: one scenario, played on both libraries, and what is to be observed. Rows
 // are numbered as in the list of nng's semantics that the contract was made from: W for writes and
-// cancels, R for reads. A value type.
+// cancels, R for reads, X for the client. A value type.
 #pragma once
 
 #include "tests/differential/stage.h"
@@ -56,6 +56,7 @@ Rows cancel_rows();   // W-13 to W-19, W-51 to W-55: cancel, abort, stop, free
 Rows timeout_rows();  // W-20 to W-28
 Rows close_rows();    // W-29 to W-42: either side closes or resets
 Rows misuse_rows();   // W-43 to W-49, and threads
-Rows read_rows();
+Rows read_rows();
+Rows client_rows();   // connecting, a request and its response
 
 }  // namespace differential

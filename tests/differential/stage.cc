@@ -67,7 +67,18 @@ void Stage::submit(Verb verb, Transfer& transfer) {
 void Stage::prepare(Verb verb, Transfer& transfer) {
     transfer.submitted(verb);
     Submission* const submission = transfer.submissions.back().get();
+    if (verb == Verb::message) return;
     (submission->writes() ? writes_ : reads_).push_back(submission);
+}
+
+void Stage::submit(Transfer& transfer, const std::function<void(Operation&)>& verb) {
+    prepare(Verb::message, transfer);
+    verb(*transfer.operation);
+}
+
+void Stage::transact(Transfer& transfer, std::string_view method) {
+    follows_up_ = false;
+    submit(transfer, [&](Operation& operation) { driver_.transact(method, operation); });
 }
 
 Transfer& Stage::start(Verb verb, std::string name, std::size_t size) {
@@ -80,6 +91,7 @@ void Stage::free(Transfer& transfer) { transfer.operation.reset(); }
 
 void Stage::close() {
     closed_ = true;
+    follows_up_ = false;
     driver_.close();
 }
 
@@ -117,6 +129,13 @@ bool Stage::until_hung_up() {
     return until("hung up", [&] { return socket_->is_hung_up(); });
 }
 
+bool Stage::until_head() {
+    return until("a head at the peer", [&] {
+        peer_.read_some(kEverything);
+        return !peer_.take_head().empty();
+    });
+}
+
 bool Stage::read_until_ended(Transfer& transfer) {
     return until("ended while the peer read", [&] {
         peer_.read_some(kEverything);
@@ -137,10 +156,10 @@ void Stage::note(std::string name, const Ending& ending) {
 // --- The end ---
 
 Observation Stage::conclude() {
-    if (closed_) {
-        drain(nullptr);
-    } else {
+    if (follows_up_) {
         follow_up();
+    } else {
+        drain(nullptr);
     }
     await_all();
     end_ = end_in_words();

@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace differential {
 
@@ -34,6 +35,10 @@ public:
     // Its timeout for later submissions.
     void set_timeout(Transfer& transfer, std::chrono::milliseconds timeout);
     void submit(Verb verb, Transfer& transfer);
+    // By a verb of the driver's that is none of those; its bytes are not looked at.
+    void submit(Transfer& transfer, const std::function<void(Operation&)>& verb);
+    // A request by the library's client, which has the connection from then on.
+    void transact(Transfer& transfer, std::string_view method);
     // Notes a submission that the scenario makes itself, by driver(), maybe on another thread.
     void prepare(Verb verb, Transfer& transfer);
     Transfer& start(Verb verb, std::string name, std::size_t size);
@@ -41,6 +46,7 @@ public:
     void free(Transfer& transfer);
     // Closes the connection; there will be no follow-up.
     void close();
+    const ObservedSocket& socket() const noexcept { return *socket_; }
 
     // --- Waiting; false, and noted, when kPatience is over ---
 
@@ -52,6 +58,8 @@ public:
     bool until_blocked();
     // The library's socket knows that the peer reset the connection.
     bool until_hung_up();
+    // The peer has the head of a request, and reads it; the rest is what it received.
+    bool until_head();
     // The peer reads until the operation ended.
     bool read_until_ended(Transfer& transfer);
 
@@ -86,6 +94,7 @@ private:
     Observation observation_;
     std::string end_;
     bool closed_ = false;
+    bool follows_up_ = true;
     std::size_t group_ = 0;  // of writes that keep their order; 0: all
     bool garbled_ = false;
 };

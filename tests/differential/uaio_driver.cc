@@ -7,6 +7,8 @@
 #include <string.h>  // strerrorname_np
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <optional>
 
 namespace differential {
@@ -70,18 +72,40 @@ void start_sleep(uaio::Aio& aio) noexcept {
     });
 }
 
+// Gives a stream that is there already to whom asks first.
+class HandOver final : public uaio::Connector {
+public:
+    HandOver(uaio::Engine& engine, uaio::StreamPtr stream)
+        : engine_(engine), stream_(std::move(stream)) {}
+
+    void connect(uaio::Aio& aio, uaio::StreamPtr& out) override {
+        uaio::provider::submit(
+            engine_, aio,
+            [](uaio::Aio& started) noexcept {
+                auto& self = *static_cast<HandOver*>(uaio::provider::owner(started));
+                const bool there = self.stream_ != nullptr;
+                *static_cast<uaio::StreamPtr*>(uaio::provider::argument(started)) =
+                    std::move(self.stream_);
+                uaio::provider::finish(started,
+                                       there ? std::error_code() : uaio::Errc::not_connected);
+            },
+            this, &out);
+    }
+
+private:
+    uaio::Engine& engine_;
+    uaio::StreamPtr stream_;
+};
+
 class UaioDriver final : public Driver {
 public:
     explicit UaioDriver(const uaio::EngineOptions& options) : thread_(options) {}
 
     std::string connect(std::uint16_t port) override {
-        connection_.reset();
-        uaio::StreamPtr stream;
+        port_ = port;
         uaio::Aio connected(thread_.engine());
-        uaio::tcp::connect(uaio::Endpoint::loopback(port), {}, connected, stream);
-        const std::error_code error = connected.wait();
-        if (!error) connection_.emplace(std::move(stream));
-        return name_of(error);
+        connector(port).connect(connected, stream_);
+        return name_of(connected.wait());
     }
 
     std::unique_ptr<Operation> make(std::shared_ptr<Record> record) override {
@@ -89,28 +113,91 @@ public:
     }
 
     void submit(Verb verb, Operation& operation) override {
-        uaio::Aio& aio = static_cast<UaioOperation&>(operation).aio();
+        uaio::Aio& aio = aio_of(operation);
         switch (verb) {
-            case Verb::write_all: return connection_->write_all(aio);
-            case Verb::write: return connection_->write(aio);
-            case Verb::read_all: return connection_->read_all(aio);
-            case Verb::read: return connection_->read(aio);
+            case Verb::write_all: return connection().write_all(aio);
+            case Verb::write: return connection().write(aio);
+            case Verb::read_all: return connection().read_all(aio);
+            case Verb::read: return connection().read(aio);
+            case Verb::message: break;
         }
     }
 
     void start_timer(Operation& operation, std::chrono::milliseconds time) override {
-        uaio::Aio& aio = static_cast<UaioOperation&>(operation).aio();
+        uaio::Aio& aio = aio_of(operation);
         aio.set_deadline(thread_.engine().now() + time);
         uaio::provider::submit(thread_.engine(), aio, &start_sleep, this);
     }
 
     void close() override {
-        if (connection_) connection_->close();
+        if (client_) return client_.reset();
+        connection().close();
     }
 
+    void transact(std::string_view method, Operation& operation) override {
+        make_request(method);
+        client_.emplace(hand_over_.emplace(thread_.engine(), std::move(stream_)));
+        client_->transact(request_, response_, aio_of(operation));
+    }
+
+    void write_request(std::size_t length, Operation& operation) override {
+        make_request("POST");
+        require(request_.headers().set("Content-Length", std::to_string(length)));
+        connection().write_request(request_, aio_of(operation));
+    }
+
+    void read_response(Operation& operation) override {
+        connection().read_response(response_, aio_of(operation));
+    }
+
+    Reply reply() override { return {response_.status(), std::string(response_.data())}; }
+
+    void start_connect(std::uint16_t port, Operation& operation) override {
+        connector(port).connect(aio_of(operation), made_[&operation]);
+    }
+
+    bool take_connection(Operation& operation) override {
+        return made_.extract(&operation).mapped() != nullptr;
+    }
+
+    void free_client() override { connectors_.erase(port_); }
+
 private:
+    static uaio::Aio& aio_of(Operation& operation) {
+        return static_cast<UaioOperation&>(operation).aio();
+    }
+
+    static void require(std::error_code error) {
+        if (error) throw std::system_error(error);
+    }
+
+    uaio::tcp::Connector& connector(std::uint16_t port) {
+        return connectors_.try_emplace(port, uaio::Endpoint::loopback(port)).first->second;
+    }
+
+    // Of the stream, unless a client has it. Any thread.
+    uaio::http::Connection& connection() {
+        const std::lock_guard lock(mutex_);
+        if (!connection_) connection_.emplace(std::move(stream_));
+        return *connection_;
+    }
+
+    void make_request(std::string_view method) {
+        require(request_.set_url("http://127.0.0.1:" + std::to_string(port_) + "/"));
+        require(request_.set_method(method));
+    }
+
     uaio::EngineThread thread_;
+    std::uint16_t port_ = 0;
+    std::map<std::uint16_t, uaio::tcp::Connector> connectors_;
+    std::map<Operation*, uaio::StreamPtr> made_;
+    uaio::StreamPtr stream_;
+    std::mutex mutex_;
     std::optional<uaio::http::Connection> connection_;
+    uaio::http::Request request_;
+    uaio::http::Response response_;
+    std::optional<HandOver> hand_over_;
+    std::optional<uaio::http::Client> client_;
 };
 
 }  // namespace

@@ -145,6 +145,14 @@ TEST_CASE_TEMPLATE("a transaction that is cancelled or late ends its connection 
     lab.ask(second);
     RawPeer two = lab.accept();
     lab.expect(one, kEnd);
+    SUBCASE("in the middle of the content") {
+        one.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+        REQUIRE(lab.run_until([&] { return first.response.data().starts_with("hello"); }));
+        first.end.aio.cancel();
+        REQUIRE(lab.run_until([&] { return first.end.done(); }));
+        CHECK(first.end.ended() == failure(Errc::canceled, 5));
+        CHECK(first.response.data() == "hello");
+    }
     SUBCASE("cancelled") {
         first.end.aio.cancel();
         REQUIRE(lab.run_until([&] { return first.end.done(); }));
@@ -263,6 +271,34 @@ TEST_CASE_TEMPLATE("an early response stops the request that is still being sent
         return peer.end() != RawPeer::End::open;
     }));
     CHECK(peer.received().size() < content.size());
+}
+
+TEST_CASE_TEMPLATE("when a transaction ends nothing of it is in use any more", Kernel, OnLinux,
+                   OnPoll) {
+    Lab lab(Kernel::kKind);
+    Request request("http://h/");
+    Response response;
+    const std::string content = pattern(16 << 20);
+    REQUIRE(!request.set_method("PUT"));
+    REQUIRE(!request.set_data(content));
+    std::optional<std::uint64_t> in_flight;
+    Aio aio(lab.engine(), [&](Aio&) { in_flight = lab.engine().statistics().in_flight; });
+    lab.client().transact(request, response, aio);
+    RawPeer peer = lab.accept();
+    REQUIRE(lab.run_until([&] { return peer.unread() > 1000; }));
+    SUBCASE("cancelled while the request is sent") { aio.cancel(); }
+    SUBCASE("answered early") { peer.send("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"); }
+    SUBCASE("answered early, with a redirect to nowhere") {
+        peer.send("HTTP/1.1 307 No\r\nContent-Length: 0\r\n\r\n");
+    }
+    SUBCASE("cancelled in the middle of an early response") {
+        peer.send("HTTP/1.1 413 No\r\nContent-Length: 10\r\n\r\nhello");
+        REQUIRE(lab.run_until([&] { return response.data().starts_with("hello"); }));
+        aio.cancel();
+    }
+    SUBCASE("its client goes") { lab.drop_client(); }
+    REQUIRE(lab.run_until([&] { return in_flight.has_value(); }));
+    CHECK(*in_flight == 0);
 }
 
 TEST_CASE_TEMPLATE("requests beyond the connections wait, and may be cancelled meanwhile", Kernel,

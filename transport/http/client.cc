@@ -1,8 +1,8 @@
 #include <uaio/http_client.h>
 
 #include "transport/http/client_core.h"
-#include "transport/http/run_there.h"
 
+#include <future>
 #include <memory>
 #include <new>
 
@@ -19,9 +19,16 @@ Client::Client(Connector& connector, const ClientOptions& options)
     : connector_(connector), options_(options) {}
 
 Client::~Client() {
-    if (ClientCore* const core = core_.load(std::memory_order_acquire)) {
-        run_there(core->engine(), [core] { core->abandon(); });
+    ClientCore* const core = core_.load(std::memory_order_acquire);
+    if (!core) return;
+    Engine& engine = core->engine();
+    if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) {
+        core->abandon(nullptr);
+        return;
     }
+    std::promise<void> gone;
+    engine.post([core, &gone] { core->abandon(&gone); });
+    gone.get_future().wait();
 }
 
 void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
@@ -31,7 +38,7 @@ void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
         if (made && core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) {
             core = made;
         } else if (made) {
-            made->abandon();  // another thread was first
+            made->abandon(nullptr);  // another thread was first
         }
     }
     std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);

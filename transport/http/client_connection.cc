@@ -48,8 +48,7 @@ void ClientConnection::connect(Transaction& transaction) noexcept {
 }
 
 void ClientConnection::on_connected(std::error_code error) noexcept {
-    if (error) return fail(error);
-    if (state_ == State::closed) return let_go();  // dropped meanwhile
+    if (error) return end(error);
     connection_.emplace(std::move(stream_), ConnectionOptions{.limits = core_.options().limits});
     reads_.set_timeout(kNoTimeout);
     read_head();
@@ -94,6 +93,7 @@ void ClientConnection::read_head() noexcept {
 void ClientConnection::on_read() noexcept {
     reading_ = false;
     const std::error_code error = reads_.result();
+    if (collecting_) keep_content();
     switch (state_) {
         case State::connecting: return on_connected(error);
         case State::resting: core_.counters.discarded.add(); return close();
@@ -108,17 +108,13 @@ void ClientConnection::on_head(std::error_code error) noexcept {
     if (error) {
         const bool gone = error == Errc::end_of_stream || error == Errc::connection_reset ||
                           error == Errc::closed;
-        if (gone && carried_ > 1 && !transaction.again &&
-            is_idempotent(transaction.request->method())) {
+        const bool retry = gone && carried_ > 1 && !transaction.again &&
+                           is_idempotent(transaction.request->method());
+        if (retry) {
             transaction.again = true;
-            transaction.connection = nullptr;
-            current_ = nullptr;
-            ClientCore& core = core_;
-            core.counters.retries.add();
-            close();  // may free this
-            return core.carry(transaction);
+            core_.counters.retries.add();
         }
-        return fail(error);
+        return end(error, retry ? Then::retry : Then::end);
     }
     std::swap(*transaction.response, incoming_);
     collected_ = 0;
@@ -135,39 +131,42 @@ void ClientConnection::read_content() noexcept {
     const auto& source = connection_->session_.load(std::memory_order_relaxed)->source();
     const std::uint64_t known = source.content_left();
     const std::size_t limit = core_.options().content_limit;
-    if (known > limit - collected_ || collected_ >= limit) return fail(Errc::no_buffer_space);
+    if (known > limit - collected_ || collected_ >= limit) return end(Errc::no_buffer_space);
     const std::size_t wanted =
         known > 0 ? static_cast<std::size_t>(known) : std::min(kPiece, limit - collected_);
     std::string& content = MessageReader::content(*current_->response);
     try {
         content.resize(collected_ + wanted);
     } catch (const std::bad_alloc&) {
-        return fail(Errc::not_enough_memory);
+        return end(Errc::not_enough_memory);
     }
     static_cast<void>(reads_.set_iov(content.data() + collected_, wanted));
-    reading_ = true;
+    reading_ = collecting_ = true;
     connection_->read_body().read_all(reads_);
 }
 
-void ClientConnection::on_content(std::error_code error) noexcept {
-    std::string& content = MessageReader::content(*current_->response);
+void ClientConnection::keep_content() noexcept {
+    collecting_ = false;
     collected_ += reads_.count();
-    content.resize(collected_);
-    if (error && error != Errc::end_of_stream) return fail(error);
+    MessageReader::content(*current_->response).resize(collected_);
+}
+
+void ClientConnection::on_content(std::error_code error) noexcept {
+    if (error && error != Errc::end_of_stream) return end(error);
     if (error || content_is_over()) return complete();
     read_content();
 }
 
 void ClientConnection::complete() noexcept {
-    Transaction& transaction = *std::exchange(current_, nullptr);
-    transaction.connection = nullptr;
-    const bool stays = connection_->keeps_alive() && !writing_;
-    const bool again = redirect(transaction);
-    if (!again) core_.finish(transaction, {});
     // RFC 9112 9.3: an early response to a request that is still being sent leaves nothing to go on
     // with.
+    if (!connection_->keeps_alive() || writing_) return end({}, Then::follow_redirect);
+    Transaction& transaction = *std::exchange(current_, nullptr);
+    transaction.connection = nullptr;
     ClientCore& core = core_;
-    stays ? rest() : close();  // may free this
+    const bool again = redirect(transaction);
+    if (!again) core.finish(transaction, {});
+    rest();  // may free this
     if (again) core.carry(transaction);
 }
 
@@ -202,9 +201,15 @@ bool ClientConnection::redirect(Transaction& transaction) noexcept {
 
 // ---- ends
 
-void ClientConnection::fail(std::error_code error) noexcept {
-    Transaction* const transaction = std::exchange(current_, nullptr);
-    if (transaction) core_.finish(*transaction, error);
+void ClientConnection::end(std::error_code error) noexcept {
+    if (state_ != State::closed) return end(error, Then::end);
+    if (then_ == Then::retry) result_ = error;
+    then_ = Then::end;
+}
+
+void ClientConnection::end(std::error_code error, Then then) noexcept {
+    result_ = error;
+    then_ = then;
     close();
 }
 
@@ -228,11 +233,6 @@ void ClientConnection::on_timer() noexcept {
     timer_.result() == Errc::timed_out ? close() : start_timing();
 }
 
-void ClientConnection::drop() noexcept {
-    current_ = nullptr;
-    close();
-}
-
 void ClientConnection::close() noexcept {
     if (state_ != State::closed) {
         const bool connecting = state_ == State::connecting;
@@ -247,8 +247,19 @@ void ClientConnection::close() noexcept {
     let_go();
 }
 
+// It is over, or another connection's: nothing of it is in use here.
+void ClientConnection::let_transaction_go() noexcept {
+    Transaction& transaction = *std::exchange(current_, nullptr);
+    transaction.connection = nullptr;
+    const bool again =
+        then_ == Then::retry || (then_ == Then::follow_redirect && redirect(transaction));
+    again ? core_.carry(transaction) : core_.finish(transaction, result_);
+}
+
 void ClientConnection::let_go() noexcept {
-    if (state_ == State::closed && !reading_ && !writing_ && !timing_) core_.left(*this);
+    if (state_ != State::closed || reading_ || writing_) return;
+    if (current_) let_transaction_go();
+    if (!timing_) core_.left(*this);
 }
 
 }  // namespace uaio::http

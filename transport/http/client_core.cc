@@ -38,10 +38,8 @@ void ClientCore::start(Aio& aio) noexcept {
 void ClientCore::on_cancel(Aio& aio) noexcept {
     Transaction& transaction = *transaction_of(aio);
     ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
-    if (ClientConnection* const connection = transaction.connection) {
-        self.finish(transaction, EngineCore::cancel_reason(aio));
-        return connection->drop();
-    }
+    if (ClientConnection* const connection = transaction.connection)
+        return connection->end(EngineCore::cancel_reason(aio));
     for (Transaction** at = &self.waiting_; *at; at = &(*at)->next) {
         if (*at != &transaction) continue;
         *at = transaction.next;
@@ -98,7 +96,8 @@ void ClientCore::left(ClientConnection& connection) noexcept {
     carry_waiting();
 }
 
-void ClientCore::abandon() noexcept {
+void ClientCore::abandon(std::promise<void>* gone) noexcept {
+    gone_ = gone;
     while (Transaction* const first = waiting_) {
         waiting_ = first->next;
         finish(*first, Errc::closed);
@@ -106,8 +105,7 @@ void ClientCore::abandon() noexcept {
     waiting_end_ = &waiting_;
     for (ClientConnection* at = connections_; at;) {
         ClientConnection* const next = at->next_;
-        if (at->current_) finish(*at->current_, Errc::closed);
-        at->drop();
+        at->end(Errc::closed);  // may free it
         at = next;
     }
     abandoned_ = true;
@@ -115,7 +113,10 @@ void ClientCore::abandon() noexcept {
 }
 
 void ClientCore::let_go() noexcept {
-    if (abandoned_ && !connections_) delete this;
+    if (!abandoned_ || connections_) return;
+    std::promise<void>* const gone = gone_;
+    delete this;
+    if (gone) gone->set_value();
 }
 
 ClientStatistics ClientCore::statistics() const noexcept {

@@ -8,6 +8,8 @@
 #include "engine/core.h"
 #include "engine/statistics.h"
 
+#include <future>
+
 namespace uaio::http {
 
 class ClientConnection;
@@ -30,8 +32,8 @@ public:
 
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
-    // The Client is gone. Frees this when nothing is left.
-    void abandon() noexcept;
+    // The Client is gone. Frees this when nothing is left, and then tells `gone`, unless null.
+    void abandon(std::promise<void>* gone) noexcept;
 
     Engine& engine() noexcept { return engine_; }
     Connector& connector() noexcept { return connector_; }
@@ -66,6 +68,7 @@ private:
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;
     bool abandoned_ = false;
+    std::promise<void>* gone_ = nullptr;
 };
 
 }  // namespace uaio::http

@@ -1,0 +1,71 @@
+#include "tests/differential/ports.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace differential {
+namespace {
+
+constexpr int kPatience = 10'000;  // milliseconds
+
+void require(bool well, const char* what) {
+    if (!well) throw std::system_error(errno, std::system_category(), what);
+}
+
+sockaddr* as_any(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
+
+sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    return address;
+}
+
+int make_socket() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(fd >= 0, "socket");
+    return fd;
+}
+
+// The port that the kernel picked.
+std::uint16_t bind_any(int fd) {
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    require(::bind(fd, as_any(address), size) == 0, "bind");
+    require(::getsockname(fd, as_any(address), &size) == 0, "getsockname");
+    return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+ClosedPort::ClosedPort() : fd_(make_socket()) { port_ = bind_any(fd_); }
+
+ClosedPort::~ClosedPort() { ::close(fd_); }
+
+FullPort::FullPort() : listener_(make_socket()), first_(make_socket()) {
+    port_ = bind_any(listener_);
+    require(::listen(listener_, 0) == 0, "listen");
+    sockaddr_in address = loopback(port_);
+    require(::connect(first_, as_any(address), sizeof address) == 0, "connect");
+    pollfd queued{listener_, POLLIN, 0};  // the last packet of that may still be on its way
+    require(::poll(&queued, 1, kPatience) == 1, "poll");
+}
+
+FullPort::~FullPort() {
+    if (accepted_ >= 0) ::close(accepted_);
+    ::close(first_);
+    ::close(listener_);
+}
+
+void FullPort::make_room() {
+    accepted_ = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    require(accepted_ >= 0, "accept");
+}
+
+}  // namespace differential
