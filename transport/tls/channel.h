@@ -6,8 +6,8 @@
 #include <uaio/stream.h>
 #include <uaio/tls.h>
 
+#include "transport/held.h"
 #include "transport/tls/context_core.h"
-#include "transport/tls/held.h"
 #include "transport/tls/record_bio.h"
 #include "transport/tls/record_sink.h"
 #include "transport/tls/record_source.h"
