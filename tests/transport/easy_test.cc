@@ -1,5 +1,5 @@
 // easy::Connection over plain sockets. The numbers in parentheses are those of the scenarios that
-// are also compared with libcurl, in tests/differential_easy.
+// libcurl's behaviour was written down by.
 #include "tests/support/easy_ends.h"
 
 #include <array>
