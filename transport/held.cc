@@ -9,6 +9,7 @@ Held::Held(EngineCore& core) noexcept : core_(core) {
     }
     post(registering_, [](MailboxEntry& entry) noexcept {
         Held& self = static_cast<Mail&>(entry).held;
+        self.mailed_.fetch_sub(1, std::memory_order_relaxed);
         self.core_.add_resident(self);
     });
 }
@@ -19,7 +20,7 @@ Held::~Held() {
 
 void Held::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
     mail.deliver = deliver;
-    mailed_.store(true, std::memory_order_relaxed);
+    mailed_.fetch_add(1, std::memory_order_relaxed);
     core_.post(mail);
 }
 
@@ -27,8 +28,11 @@ void Held::close() noexcept {
     if (is_engine_gone()) return;
     if (core_.on_thread()) return close_here();
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
-    post(closing_,
-         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).held.close_here(); });
+    post(closing_, [](MailboxEntry& entry) noexcept {
+        Held& self = static_cast<Mail&>(entry).held;
+        self.mailed_.fetch_sub(1, std::memory_order_relaxed);
+        self.close_here();
+    });
 }
 
 void Held::release() noexcept {
@@ -37,7 +41,7 @@ void Held::release() noexcept {
         return;
     }
     // Behind mail that another thread sent and that has not come yet, since it lies in this object.
-    if (core_.on_thread() && !mailed_.load(std::memory_order_relaxed)) return release_here();
+    if (core_.on_thread() && mailed_.load(std::memory_order_relaxed) == 0) return release_here();
     post(releasing_,
          [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).held.release_here(); });
 }

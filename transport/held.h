@@ -60,7 +60,7 @@ private:
     EngineCore& core_;
     bool released_ = false;
     std::atomic<bool> close_asked_{false};
-    std::atomic<bool> mailed_{false};  // there may be mail of this on its way
+    std::atomic<unsigned> mailed_{0};  // mail of this on its way
     std::atomic<bool> engine_gone_{false};
     Mail registering_{*this};
     Mail closing_{*this};
