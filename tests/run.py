@@ -8,7 +8,7 @@ Three kinds of things are run:
   doctest programs  BUILD/tests/unit_tests and those of tests/programs/*_test.cc that include
                     doctest. One process for each source file, so that a crash or a hang costs
                     one case, which is named, and not the rest.
-  other programs    the remaining tests/programs/*_test.cc and BUILD/tests/differential
+  other programs    the remaining tests/programs/*_test.cc and BUILD/tests/differential*
   scripts           tests/*_test.py, called with the build folder as their argument
 The last two print a line for each case: `ok NAME`, `not ok NAME: why` or `skip NAME: why`. A
 doctest case that cannot run prints `SKIP NAME: why`.
@@ -239,6 +239,10 @@ def collect(build, selection, runner):
         program = build / "tests/differential"
         work.append(LineProgram("differential", [str(program)], True) if program.exists()
                     else AbsentProgram("differential", "libnng is not installed"))
+    if selection.wants("differential_curl"):
+        program = build / "tests/differential_curl_rows"
+        work.append(LineProgram("differential_curl", [str(program)], True) if program.exists()
+                    else AbsentProgram("differential_curl", "libcurl is not installed"))
     unit_programs = [build / "tests/unit_tests"]
     for source in sorted((ROOT / "tests/programs").glob("*_test.cc")):
         program = build / "tests" / source.stem

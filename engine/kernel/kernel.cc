@@ -41,6 +41,16 @@ int Kernel::peer_address(int fd, sockaddr* address, socklen_t* size) noexcept {
 
 int Kernel::shutdown(int fd, int how) noexcept { return value_or_errno(::shutdown(fd, how)); }
 
+std::int64_t Kernel::send_at_once(int fd, const void* data, std::size_t size) noexcept {
+    const ssize_t sent = ::send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+std::int64_t Kernel::receive_at_once(int fd, void* data, std::size_t size) noexcept {
+    const ssize_t received = ::recv(fd, data, size, MSG_DONTWAIT);
+    return received < 0 ? -errno : received;
+}
+
 std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
     // tcp(7): with MSG_TRUNC the bytes are dropped inside the kernel, not copied.
     const ssize_t dropped = ::recv(fd, nullptr, limit, MSG_TRUNC | MSG_DONTWAIT);

@@ -94,6 +94,10 @@ public:
     virtual int local_address(int fd, sockaddr* address, socklen_t* size) noexcept;
     virtual int peer_address(int fd, sockaddr* address, socklen_t* size) noexcept;
     virtual int shutdown(int fd, int how) noexcept;
+    // Transfers what goes at once (MSG_DONTWAIT), for who asks before an operation is worth it:
+    // the number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait.
+    virtual std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept;
+    virtual std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept;
     // Throws away up to `limit` received bytes without waiting; the number, 0 at the end of stream.
     virtual std::int64_t discard_received(int fd, std::size_t limit) noexcept;
     virtual int close(int fd) noexcept;

@@ -43,6 +43,8 @@ public:
     int local_address(int fd, sockaddr* address, socklen_t* size) noexcept override;
     int peer_address(int fd, sockaddr* address, socklen_t* size) noexcept override;
     int shutdown(int fd, int how) noexcept override;
+    std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept override;
+    std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept override;
     std::int64_t discard_received(int fd, std::size_t limit) noexcept override;
     int close(int fd) noexcept override;
     // Paths of the simulated network are not files.
@@ -63,6 +65,7 @@ public:
 private:
     using Action = SimEvents::Action;
 
+    std::int64_t disturb(SimSocket& socket, SimCall call, std::size_t size);
     int refuse(unsigned wait);
     int turn(unsigned wait, Clock::time_point deadline, Action& action);
     int collect(unsigned wait, Clock::time_point deadline, Action& action);

@@ -144,6 +144,60 @@ int SimMachine::shutdown(int fd, int how) noexcept {
     return found ? network_.shutdown(*found, how) : -EBADF;
 }
 
+// What may become of one attempt to transfer this many bytes: how many, or a negative errno.
+std::int64_t SimMachine::disturb(SimSocket& socket, SimCall call, std::size_t size) {
+    const bool sends = call == SimCall::send;
+    const Faults& faults = world_.faults;
+    SimCounters& counters = world_.counters;
+    if (const int error = world_.scripted_error(call)) return error;
+    if (world_.strikes(faults.interrupted_operation, counters.interrupted_operations)) {
+        return -EINTR;
+    }
+    if (socket.other && world_.strikes(faults.reset, counters.resets)) {
+        network_.break_connection(socket);
+    }
+    if (sends) {
+        if (const int error = network_.may_send(socket)) return error;
+    } else if (socket.in.arrived() == 0) {
+        return network_.end_of_receiving(socket).value_or(-EAGAIN);
+    }
+    std::size_t length = std::min(size, sends ? network_.room(socket) : socket.in.arrived());
+    SimLengths& script = sends ? world_.send_lengths : world_.receive_lengths;
+    const unsigned rate = sends ? faults.short_write : faults.short_read;
+    std::uint64_t& cut = sends ? counters.short_writes : counters.short_reads;
+    if (length == 0) return -EAGAIN;
+    if (const std::optional<std::size_t> scripted = script.next()) {
+        ++counters.scripted;
+        length = std::min(length, *scripted);
+    } else if (length > 1 && world_.strikes(rate, cut)) {
+        length = world_.random.between(1, length - 1);
+    }
+    return static_cast<std::int64_t>(length);
+}
+
+std::int64_t SimMachine::send_at_once(int fd, const void* data, std::size_t size) noexcept {
+    const SimInside inside(*this);
+    SimSocket* const found = descriptors_.find(fd);
+    if (!found) return -EBADF;
+    const std::int64_t length = disturb(*found, SimCall::send, size);
+    if (length <= 0) return length;
+    network_.send(*found,
+                  std::string(static_cast<const char*>(data), static_cast<std::size_t>(length)));
+    return length;
+}
+
+std::int64_t SimMachine::receive_at_once(int fd, void* data, std::size_t size) noexcept {
+    const SimInside inside(*this);
+    SimSocket* const found = descriptors_.find(fd);
+    if (!found) return -EBADF;
+    const std::int64_t length = disturb(*found, SimCall::receive, size);
+    if (length <= 0) return length;
+    std::string bytes;
+    network_.receive(*found, static_cast<std::size_t>(length), &bytes);
+    std::memcpy(data, bytes.data(), bytes.size());
+    return length;
+}
+
 std::int64_t SimMachine::discard_received(int fd, std::size_t limit) noexcept {
     const SimInside inside(*this);
     SimSocket* const found = descriptors_.find(fd);

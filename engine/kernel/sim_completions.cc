@@ -19,8 +19,8 @@ constexpr std::chrono::nanoseconds kLateMin(1'000);
 constexpr std::chrono::nanoseconds kLateMax(100'000);
 
 const char* name_of(SimOperation::Kind kind) noexcept {
-    constexpr const char* kNames[] = {"nop",     "send",   "receive",  "accept",
-                                      "connect", "cancel", "shutdown", "close"};
+    constexpr const char* kNames[] = {"nop",    "send",     "receive", "accept", "connect",
+                                      "cancel", "shutdown", "close",   "poll"};
     return kNames[static_cast<int>(kind)];
 }
 

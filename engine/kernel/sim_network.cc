@@ -153,6 +153,19 @@ std::size_t SimNetwork::receive(SimSocket& socket, std::size_t limit, std::strin
     return taken;
 }
 
+bool SimNetwork::is_readable(const SimSocket& socket) const noexcept {
+    if (socket.state == SimSocket::State::listening) return !socket.backlog.empty();
+    const bool over = socket.state != SimSocket::State::connected || socket.ended;
+    return over || socket.error != 0 || socket.shut & SimSocket::kReading ||
+           socket.in.arrived() > 0;
+}
+
+bool SimNetwork::is_writable(const SimSocket& socket) const noexcept {
+    const bool over = socket.state != SimSocket::State::connected || !socket.other;
+    return over || socket.error != 0 || socket.shut & SimSocket::kWriting || room(socket) > 0 ||
+           socket.other->shut & SimSocket::kReading;
+}
+
 void SimNetwork::resize(SimSocket& socket) noexcept {
     if (!socket.other) return;
     SimSocket& other = *socket.other;

@@ -56,6 +56,10 @@ public:
     // Takes up to `limit` arrived bytes; drops them where `out` is null.
     std::size_t receive(SimSocket& socket, std::size_t limit, std::string* out);
 
+    // What poll(2) would say: a receive, or a send, would not have to wait.
+    bool is_readable(const SimSocket& socket) const noexcept;
+    bool is_writable(const SimSocket& socket) const noexcept;
+
     // Uses the sizes of buffers and windows as they are now.
     void resize(SimSocket& socket) noexcept;
 

@@ -6,6 +6,8 @@
 
 #include "engine/kernel/sim_socket.h"
 
+#include <poll.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -51,6 +53,7 @@ struct SimOperation final : SimLender {
         cancel,
         shutdown,
         close,
+        poll,
     };
 
     enum class State : std::uint8_t {
@@ -70,7 +73,9 @@ struct SimOperation final : SimLender {
     bool stoppable() const noexcept { return state == State::begun || state == State::waiting; }
     std::size_t left() const noexcept { return total - done; }
     SimDirection direction() const noexcept {
-        return kind == Kind::receive || kind == Kind::accept ? SimDirection::in : SimDirection::out;
+        const bool in = kind == Kind::receive || kind == Kind::accept ||
+                        (kind == Kind::poll && sqe.call_flags & POLLIN);
+        return in ? SimDirection::in : SimDirection::out;
     }
     // A result that counts what was done, or else `otherwise`.
     int partial_or(int otherwise) const noexcept {

@@ -25,6 +25,7 @@ std::optional<Kind> kind_of(unsigned opcode) noexcept {
         case IORING_OP_ASYNC_CANCEL: return Kind::cancel;
         case IORING_OP_SHUTDOWN: return Kind::shutdown;
         case IORING_OP_CLOSE: return Kind::close;
+        case IORING_OP_POLL_ADD: return Kind::poll;
         default: return std::nullopt;
     }
 }
@@ -37,7 +38,8 @@ Kind simulated_kind(const io_uring_sqe& sqe) {
         sim_failed("the SQE flags " + std::to_string(sqe.flags) + " are not simulated");
     }
     const bool multishot = (*kind == Kind::accept && sqe.ioprio & IORING_ACCEPT_MULTISHOT) ||
-                           (*kind == Kind::receive && sqe.ioprio & IORING_RECV_MULTISHOT);
+                           (*kind == Kind::receive && sqe.ioprio & IORING_RECV_MULTISHOT) ||
+                           (*kind == Kind::poll && sqe.len != 0);
     if (multishot) sim_failed("multishot operations are not simulated");
     return *kind;
 }
@@ -101,6 +103,7 @@ int SimOperations::prepare(SimOperation& operation) {
                                            static_cast<socklen_t>(sqe.off));
             break;
         case Kind::accept:
+        case Kind::poll:
         case Kind::shutdown: break;
     }
     operation.socket = descriptors_.find(sqe.fd);
@@ -127,6 +130,7 @@ SimOperations::Result SimOperations::try_once(SimOperation& operation) {
         case Kind::accept: return try_accept(operation);
         case Kind::connect: return try_connect(operation);
         case Kind::close: return try_close(operation);
+        case Kind::poll: return try_poll(operation);
         case Kind::shutdown:
             if (const int error = world_.scripted_error(SimCall::shutdown)) return error;
             return network_.shutdown(*operation.socket, static_cast<int>(operation.sqe.len));
@@ -215,6 +219,16 @@ SimOperations::Result SimOperations::try_connect(SimOperation& operation) {
     if (socket.state == SocketState::connecting) return std::nullopt;
     if (socket.state != SocketState::fresh) return 0;
     return -(socket.error != 0 ? std::exchange(socket.error, 0) : ECONNABORTED);
+}
+
+// The events asked for that hold now.
+SimOperations::Result SimOperations::try_poll(const SimOperation& operation) const noexcept {
+    const SimSocket& socket = *operation.socket;
+    unsigned ready = 0;
+    if (network_.is_readable(socket)) ready |= POLLIN;
+    if (network_.is_writable(socket)) ready |= POLLOUT;
+    ready &= operation.sqe.call_flags;
+    return ready == 0 ? Result() : static_cast<int>(ready);
 }
 
 int SimOperations::try_close(SimOperation& operation) {

@@ -51,6 +51,7 @@ private:
     Result try_accept(SimOperation& operation);
     Result try_connect(SimOperation& operation);
     int try_close(SimOperation& operation);
+    Result try_poll(const SimOperation& operation) const noexcept;
     void wait(SimOperation& operation);
     void stop_waiting(SimOperation& operation);
 

@@ -3,6 +3,7 @@
 #include <uaio/provider.h>
 
 #include "transport/admit.h"
+#include "transport/immediate.h"
 
 #include <algorithm>
 #include <atomic>
@@ -34,6 +35,17 @@ public:
         if (!provider::submit(engine_, aio, starter, this)) drop();
     }
     bool is_of(const Aio& aio) const noexcept { return &aio.engine() == &engine_; }
+
+    Immediate* immediate() noexcept { return immediate_of(*lower_); }
+    // As many of the bytes as there is room for.
+    std::size_t give(std::span<std::byte> room) noexcept {
+        if (is_used_up()) return 0;
+        const std::size_t size = std::min(room.size(), bytes_.size() - at_);
+        std::memcpy(room.data(), bytes_.data() + at_, size);
+        at_ += size;
+        if (at_ == bytes_.size()) use_up();
+        return size;
+    }
 
     std::string take() noexcept {
         if (is_used_up()) return {};
@@ -76,13 +88,15 @@ private:
             at_ += size;
             wanted -= size;
         }
-        if (at_ == bytes_.size()) {
-            bytes_ = std::string();
-            used_up_.store(true, std::memory_order_release);
-        }
+        if (at_ == bytes_.size()) use_up();
         if (all && wanted > 0) return false;
         provider::finish(aio);
         return true;
+    }
+
+    void use_up() noexcept {
+        bytes_ = std::string();
+        used_up_.store(true, std::memory_order_release);
     }
 
     Engine& engine_;
@@ -94,7 +108,7 @@ private:
     std::atomic<bool> closed_{false};
 };
 
-class PrefixedStream final : public Stream {
+class PrefixedStream final : public Stream, public Immediate {
 public:
     explicit PrefixedStream(Prefix& prefix) noexcept : prefix_(prefix) {}
     ~PrefixedStream() override {
@@ -113,6 +127,31 @@ public:
     void close() noexcept override { prefix_.close(); }
     int native_handle() const noexcept override { return prefix_.lower().native_handle(); }
     std::string take() noexcept { return prefix_.take(); }
+
+    Transferred write_at_once(std::span<const std::byte> bytes) noexcept override {
+        Immediate* const below = prefix_.immediate();
+        return below ? below->write_at_once(bytes) : Transferred{Errc::not_supported};
+    }
+    Transferred read_at_once(std::span<std::byte> bytes) noexcept override {
+        if (const std::size_t given = prefix_.give(bytes)) return {{}, given};
+        Immediate* const below = prefix_.immediate();
+        return below ? below->read_at_once(bytes) : Transferred{Errc::not_supported};
+    }
+    void wait_for(Direction direction, Aio& aio) noexcept override {
+        Immediate* const below = prefix_.immediate();
+        const bool first = direction == Direction::receive && !prefix_.is_used_up();
+        if (below && !first) return below->wait_for(direction, aio);
+        provider::submit(
+            aio.engine(), aio,
+            [](Aio& started) noexcept {
+                const bool possible = provider::argument(started) != nullptr;
+                provider::finish(started, possible ? std::error_code() : Errc::not_supported);
+            },
+            nullptr, below);
+    }
+    void read_on_demand() noexcept override {
+        if (Immediate* const below = prefix_.immediate()) below->read_on_demand();
+    }
 
 private:
     Stream& lower() noexcept { return prefix_.lower(); }

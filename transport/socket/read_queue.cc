@@ -31,6 +31,7 @@ void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.left = bytes, .all = all};
     DCHECK(receiving_ || queue_.empty());
     if (!receiving_ && bytes == 0) return core.finish(aio, {});
+    if (!receiving_ && end_) return core.finish(aio, end_);
     queue_.push(aio);
     ++queued_;
     if (receiving_) return core.park(aio, &on_cancel);
@@ -59,10 +60,12 @@ void ReadQueue::on_cancel(Aio& aio) noexcept {
 
 void ReadQueue::start_next() noexcept {
     while (Aio* front = queue_.front()) {
-        if (note_of(*front).left > 0) return receive(*front);
+        const bool wants_bytes = note_of(*front).left > 0;
+        if (wants_bytes && !end_) return receive(*front);
         leave(*front);
-        socket_.core().finish(*front, {});
+        socket_.core().finish(*front, wants_bytes ? end_ : std::error_code());
     }
+    socket_.readable().on_idle();
 }
 
 void ReadQueue::receive(Aio& front) noexcept {
@@ -113,13 +116,34 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
 // True if what is left of the operation will not come, which is its error then.
 bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
     std::error_code error = EngineCore::cancel_reason(aio);
-    if (!error && result == 0) {
-        error = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
-    }
-    if (!error && result != -EINTR && result != -EAGAIN) error = error_from_result(result);
+    if (!error && result != -EINTR && result != -EAGAIN) error = error_of(result);
     if (!error) return false;
     EngineCore::set_error(aio, error);
     return true;
+}
+
+// What a receive without a byte means. An end stays: the kernel tells of some ends only once.
+std::error_code ReadQueue::error_of(int result) noexcept {
+    if (result == 0) {
+        end_ = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
+        return end_;
+    }
+    const std::error_code error = error_from_result(result);
+    if (result == -ECONNRESET || result == -ETIMEDOUT) end_ = error;
+    return error;
+}
+
+Transferred ReadQueue::receive_at_once(std::span<std::byte> bytes) noexcept {
+    if (receiving_) return {Errc::operation_would_block};
+    if (end_) return {end_};
+    Kernel& kernel = socket_.core().kernel();
+    const std::int64_t result = kernel.receive_at_once(socket_.fd(), bytes.data(), bytes.size());
+    if (result > 0) {
+        drained_ = static_cast<std::size_t>(result) < bytes.size();
+        return {{}, static_cast<std::size_t>(result)};
+    }
+    if (result == -EAGAIN || result == -EINTR) return {Errc::operation_would_block};
+    return {error_of(static_cast<int>(result))};
 }
 
 }  // namespace uaio

@@ -5,8 +5,12 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
+#include "transport/immediate.h"
 
 #include <sys/socket.h>
+
+#include <cstddef>
+#include <span>
 
 namespace uaio {
 
@@ -24,7 +28,11 @@ public:
     // Asks everything in the queue to end with Errc::closed.
     void close() noexcept;
 
+    // Takes what has come, if nothing is queued; see Immediate::read_at_once().
+    Transferred receive_at_once(std::span<std::byte> bytes) noexcept;
+
     bool in_kernel() const noexcept { return receiving_; }
+    bool is_idle() const noexcept { return !receiving_; }
 
 private:
     static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
@@ -32,6 +40,7 @@ private:
 
     Outcome on_received(Aio& aio, int result, unsigned flags) noexcept;
     bool ends_without_bytes(Aio& aio, int result) noexcept;
+    std::error_code error_of(int result) noexcept;
     void start_next() noexcept;
     void receive(Aio& front) noexcept;
     void leave(Aio& aio) noexcept;
@@ -40,6 +49,7 @@ private:
     AioQueue queue_;
     std::size_t queued_ = 0;
     const std::size_t limit_;
+    std::error_code end_;  // that receiving has met, for good
     bool receiving_ = false;
     bool drained_ = false;  // the last receive left nothing behind in the socket
     msghdr message_{};

@@ -33,9 +33,22 @@ void Socket::start_write_all(Aio& aio) noexcept { start<&Socket::writes_>(aio, t
 void Socket::start_read(Aio& aio) noexcept { start<&Socket::reads_>(aio, false); }
 void Socket::start_read_all(Aio& aio) noexcept { start<&Socket::reads_>(aio, true); }
 
+template <auto kList>
+inline void Socket::start_wait(Aio& aio) noexcept {
+    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    const Admission admission = admit_without_vector(aio, socket.closed());
+    if (admission.refused != Errc{}) return socket.core().finish(aio, admission.refused);
+    (socket.*kList).submit(aio);
+}
+
+void Socket::start_wait_writable(Aio& aio) noexcept { start_wait<&Socket::writable_>(aio); }
+void Socket::start_wait_readable(Aio& aio) noexcept { start_wait<&Socket::readable_>(aio); }
+
 void Socket::end_operations() noexcept {
     writes_.close();
     reads_.close();
+    writable_.close();
+    readable_.close();
 }
 
 }  // namespace uaio

@@ -4,6 +4,7 @@
 
 #include "transport/socket/descriptor.h"
 #include "transport/socket/read_queue.h"
+#include "transport/socket/wait_list.h"
 #include "transport/socket/write_queue.h"
 
 namespace uaio {
@@ -15,6 +16,13 @@ public:
 
     WriteQueue& writes() noexcept { return writes_; }
     ReadQueue& reads() noexcept { return reads_; }
+    // Who waits for a direction without transferring anything.
+    WaitList& writable() noexcept { return writable_; }
+    WaitList& readable() noexcept { return readable_; }
+    // Nothing is queued in that direction.
+    bool is_idle(Direction direction) const noexcept {
+        return direction == Direction::send ? writes_.is_idle() : reads_.is_idle();
+    }
 
     // Whether an end of stream is a reset of the peer's in truth. The kernel tells of a reset once,
     // to whichever call meets it first, and not at all to a MSG_WAITALL transfer that had got some
@@ -25,16 +33,25 @@ public:
     static void start_write_all(Aio& aio) noexcept;
     static void start_read(Aio& aio) noexcept;
     static void start_read_all(Aio& aio) noexcept;
+    static void start_wait_writable(Aio& aio) noexcept;
+    static void start_wait_readable(Aio& aio) noexcept;
 
 private:
     template <auto kQueue>
     static void start(Aio& aio, bool all) noexcept;
+    template <auto kList>
+    static void start_wait(Aio& aio) noexcept;
     void end_operations() noexcept override;
-    bool in_kernel() const noexcept override { return writes_.in_kernel() || reads_.in_kernel(); }
+    bool in_kernel() const noexcept override {
+        return writes_.in_kernel() || reads_.in_kernel() || writable_.in_kernel() ||
+               readable_.in_kernel();
+    }
     bool holds_aios() const noexcept override { return in_kernel() || writes_.holds_aios(); }
 
     WriteQueue writes_;
     ReadQueue reads_;
+    WaitList writable_{*this, Direction::send};
+    WaitList readable_{*this, Direction::receive};
 };
 
 }  // namespace uaio

@@ -35,6 +35,22 @@ void SocketStream::write_all(Aio& aio) {
     EngineCore::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
 }
 
+Transferred SocketStream::write_at_once(std::span<const std::byte> bytes) noexcept {
+    if (socket_.closed()) return {Errc::closed};
+    return socket_.writes().send_at_once(bytes);
+}
+
+Transferred SocketStream::read_at_once(std::span<std::byte> bytes) noexcept {
+    if (socket_.closed()) return {Errc::closed};
+    return socket_.reads().receive_at_once(bytes);
+}
+
+void SocketStream::wait_for(Direction direction, Aio& aio) noexcept {
+    const Starter starter =
+        direction == Direction::send ? &Socket::start_wait_writable : &Socket::start_wait_readable;
+    EngineCore::submit(socket_.engine(), aio, starter, &socket_);
+}
+
 std::error_code apply_options(Kernel& kernel, int fd, int family,
                               const StreamOptions& options) noexcept {
     int result = 0;

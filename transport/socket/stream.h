@@ -4,11 +4,12 @@
 
 #include <uaio/stream.h>
 
+#include "transport/immediate.h"
 #include "transport/socket/socket.h"
 
 namespace uaio {
 
-class SocketStream final : public Stream {
+class SocketStream final : public Stream, public Immediate {
 public:
     // A stream on a new Socket that owns `fd`; nullptr without memory, and then `fd` is closed.
     static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
@@ -22,6 +23,10 @@ public:
     void write_all(Aio& aio) override;
     void close() noexcept override { socket_.close(); }
     int native_handle() const noexcept override { return socket_.native_handle(); }
+
+    Transferred write_at_once(std::span<const std::byte> bytes) noexcept override;
+    Transferred read_at_once(std::span<std::byte> bytes) noexcept override;
+    void wait_for(Direction direction, Aio& aio) noexcept override;
 
 private:
     Socket& socket_;

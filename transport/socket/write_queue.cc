@@ -99,6 +99,7 @@ void WriteQueue::start_next() noexcept {
         leave(*front);
         socket_.core().finish(*front, {});
     }
+    socket_.writable().on_idle();
 }
 
 void WriteQueue::send_front(Aio& front) noexcept {
@@ -163,6 +164,16 @@ void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept 
     } else {
         io_uring_prep_sendmsg(&sqe, fd, &message_, static_cast<unsigned>(flags));
     }
+}
+
+Transferred WriteQueue::send_at_once(std::span<const std::byte> bytes) noexcept {
+    if (sending_ > 0) return {Errc::operation_would_block};
+    Kernel& kernel = socket_.core().kernel();
+    const std::int64_t result = kernel.send_at_once(socket_.fd(), bytes.data(), bytes.size());
+    if (result > 0) [[likely]]
+        return {{}, static_cast<std::size_t>(result)};
+    if (result == -EAGAIN || result == -EINTR) return {Errc::operation_would_block};
+    return {error_from_result(result < 0 ? static_cast<int>(result) : -EIO)};
 }
 
 // --- Up: what went out ---

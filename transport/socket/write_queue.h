@@ -7,11 +7,14 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
+#include "transport/immediate.h"
 
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 struct io_uring_sqe;
 
@@ -30,7 +33,11 @@ public:
     // Asks everything in the queue to end with Errc::closed.
     void close() noexcept;
 
+    // Sends what there is room for, if nothing is queued; see Immediate::write_at_once().
+    Transferred send_at_once(std::span<const std::byte> bytes) noexcept;
+
     bool in_kernel() const noexcept { return sending_ > 0; }
+    bool is_idle() const noexcept { return sending_ == 0; }
     // Aios whose bytes are sent, but still in the hands of the kernel.
     bool holds_aios() const noexcept { return held_ > 0; }
 

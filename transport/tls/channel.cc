@@ -16,7 +16,12 @@ StreamPtr& out_of(Aio& aio) noexcept {
 }  // namespace
 
 Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept
-    : Held(core), context_(context), below_(std::move(below)), sink_(*this), source_(*this) {
+    : Held(core),
+      context_(context),
+      below_(std::move(below)),
+      immediate_(immediate_of(*below_)),
+      sink_(*this),
+      source_(*this) {
     context_.retain();
 }
 

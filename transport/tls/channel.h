@@ -6,8 +6,9 @@
 #include <uaio/stream.h>
 #include <uaio/tls.h>
 
+#include "transport/held.h"
+#include "transport/immediate.h"
 #include "transport/tls/context_core.h"
-#include "transport/tls/held.h"
 #include "transport/tls/record_bio.h"
 #include "transport/tls/record_sink.h"
 #include "transport/tls/record_source.h"
@@ -34,6 +35,8 @@ public:
 
     SSL* ssl() noexcept { return ssl_.get(); }
     Stream& below() noexcept { return *below_; }
+    // What can be asked of it at once; null if nothing.
+    Immediate* immediate_below() noexcept { return immediate_; }
     RecordBuffers& buffers() noexcept { return buffers_; }
     RecordSink& sink() noexcept { return sink_; }
     RecordSource& source() noexcept { return source_; }
@@ -87,6 +90,7 @@ private:
 
     ContextCore& context_;
     StreamPtr below_;
+    Immediate* const immediate_;
     SslPtr ssl_;
     RecordBuffers buffers_;
     RecordSink sink_;

@@ -5,8 +5,8 @@
 
 #include <uaio/tls.h>
 
+#include "transport/held.h"
 #include "transport/tls/context_core.h"
-#include "transport/tls/held.h"
 
 #include <cstddef>
 #include <memory>

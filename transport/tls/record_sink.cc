@@ -96,12 +96,111 @@ void RecordSink::end_all(std::error_code error) noexcept {
         end(*aio, error);
         aio = behind;
     }
+    end_waiters(error == Errc::closed ? error : std::error_code());
+}
+
+// ---- without an operation
+
+void RecordSink::start_wait(Aio& aio) noexcept {
+    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    RecordSink& self = channel.sink();
+    const bool closed = !channel.open() && channel.refusal() == Errc::closed;
+    const Admission admission = admit_without_vector(aio, closed);
+    if (admission.refused != Errc{}) return channel.core().finish(aio, admission.refused);
+    // What went wrong an attempt will say.
+    if (!channel.open() || self.error_ || self.is_idle()) return channel.core().finish(aio, {});
+    self.waiters_.push(aio);
+    channel.core().park(aio, &on_wait_cancel);
+}
+
+void RecordSink::on_wait_cancel(Aio& aio) noexcept {
+    RecordSink& self = of(aio);
+    self.waiters_.remove(aio);
+    self.channel_.core().finish(aio, EngineCore::cancel_reason(aio));
+}
+
+void RecordSink::end_waiters(std::error_code error) noexcept {
+    while (Aio* const aio = waiters_.pop())
+        channel_.core().finish(*aio, error);
+}
+
+// A batch is encrypted only when nothing is kept, so that there is never more than one of them.
+Transferred RecordSink::write_at_once(std::span<const std::byte> bytes) noexcept {
+    if (!channel_.open()) return {channel_.refusal()};
+    if (writing_ || !queue_.empty() || !push_kept()) return {Errc::operation_would_block};
+    if (error_) return {error_};
+    ByteBuffer& out = channel_.buffers().out;
+    if (out.empty()) out.swap(sending_);  // its memory is warm
+    Batch batch;
+    std::size_t limit = 0;
+    if (!plan(bytes.size(), batch, limit)) return {channel_.refusal()};
+    while (batch.data < limit) {
+        const std::size_t size = std::min(batch.record, limit - batch.data);
+        if (!write_plain(bytes.data() + batch.data, size)) return {channel_.refusal()};
+        batch.data += size;
+    }
+    small_left_ -= std::min(small_left_, batch.data);
+    sending_.swap(out);
+    push_kept();
+    if (error_) return {error_};
+    return {{}, batch.data};
+}
+
+void RecordSink::flush_at_once() noexcept {
+    ByteBuffer& out = channel_.buffers().out;
+    if (writing_ || !channel_.open() || out.empty() || !push_kept()) return;
+    if (error_) return out.clear();
+    sending_.swap(out);
+    push_kept();
+}
+
+// True if nothing is kept any more; what went wrong is in error_ then.
+bool RecordSink::push_kept() noexcept {
+    Immediate* const below = channel_.immediate_below();
+    while (!sending_.empty()) {
+        const Transferred sent = below ? below->write_at_once(sending_.bytes())
+                                       : Transferred{Errc::operation_would_block};
+        if (sent.error == Errc::operation_would_block) {
+            remind();
+            return false;
+        }
+        if (sent.error) {
+            error_ = sent.error;
+            sending_.clear();
+        } else {
+            sending_.consume(sent.count);
+        }
+    }
+    return true;
+}
+
+// The engine sends what is kept, if no attempt comes before.
+void RecordSink::remind() noexcept {
+    if (reminder_.posted) return;
+    reminder_.posted = true;
+    reminder_.deliver = [](MailboxEntry& entry) noexcept {
+        RecordSink& self = static_cast<Reminder&>(entry).sink;
+        self.reminder_.posted = false;
+        self.serve();
+        self.channel_.let_go();  // may free this
+    };
+    channel_.core().post(reminder_);
+}
+
+void RecordSink::send_kept() noexcept {
+    writing_ = true;
+    static_cast<void>(inner_->set_iov(sending_.bytes().data(), sending_.size()));
+    channel_.below().write_all(*inner_);
 }
 
 // ---- down
 
 void RecordSink::serve() noexcept {
     while (!writing_ && channel_.open()) {
+        if (!sending_.empty()) {
+            send_kept();
+            break;
+        }
         Aio* const front = queue_.front();
         if (!front) break;
         if (error_) {
@@ -115,10 +214,13 @@ void RecordSink::serve() noexcept {
         }
     }
     flush();
+    if (is_idle()) end_waiters({});
 }
 
 void RecordSink::flush() noexcept {
-    if (writing_ || channel_.closed() || channel_.buffers().out.empty()) return;
+    if (writing_ || channel_.closed()) return;
+    if (!sending_.empty()) return send_kept();
+    if (channel_.buffers().out.empty()) return;
     if (error_) return channel_.buffers().out.clear();
     send();
 }
@@ -150,28 +252,36 @@ std::size_t RecordSink::record_size() noexcept {
     return small_left_ > 0 ? std::min(kSmallRecord, record_max_) : record_max_;
 }
 
+// Room and a key for the next batch: how large its records are, and how many bytes of the `left`
+// ones it may have. False if TLS failed.
+bool RecordSink::plan(std::size_t left, Batch& batch, std::size_t& limit) noexcept {
+    const std::uint64_t per_key = channel_.options().records_per_key;
+    const bool replaceable = SSL_version(channel_.ssl()) == TLS1_3_VERSION && per_key > 0;
+    if (replaceable && records_of_key_ >= per_key && !replace_key()) return false;
+    ByteBuffer& out = channel_.buffers().out;
+    batch = {.control = out.size(), .record = record_size()};
+    limit = std::min(left, kBatchBytes);
+    if (batch.record < record_max_) limit = std::min(limit, small_left_);
+    std::uint64_t records = (limit + batch.record - 1) / batch.record;
+    if (replaceable) records = std::min(records, per_key - records_of_key_);
+    limit = std::min<std::uint64_t>(limit, records * batch.record);
+    if (!out.prepare(limit + records * kRecordOverhead).empty()) return true;
+    channel_.fail(Errc::not_enough_memory);
+    return false;
+}
+
 // The next batch of the front's bytes. False if TLS failed.
 bool RecordSink::encrypt(Aio& front) noexcept {
     Note& note = note_of(front);
     ByteBuffer& out = channel_.buffers().out;
     if (out.empty()) out.swap(sending_);  // its memory is warm
-    const std::uint64_t per_key = channel_.options().records_per_key;
-    const bool replaceable = SSL_version(channel_.ssl()) == TLS1_3_VERSION && per_key > 0;
-    if (replaceable && records_of_key_ >= per_key && !replace_key()) return false;
-    Batch batch{.control = out.size(), .record = record_size()};
-    std::size_t limit = std::min(note.left, kBatchBytes);
-    if (batch.record < record_max_) limit = std::min(limit, small_left_);
-    std::uint64_t records = (limit + batch.record - 1) / batch.record;
-    if (replaceable) records = std::min(records, per_key - records_of_key_);
-    if (out.prepare(limit + records * kRecordOverhead).empty()) {
-        channel_.fail(Errc::not_enough_memory);
-        return false;
-    }
-    for (; records > 0; --records) {
+    Batch batch;
+    std::size_t limit = 0;
+    if (!plan(note.left, batch, limit)) return false;
+    while (batch.data < limit) {
         const std::size_t size = std::min(batch.record, limit - batch.data);
         if (!write_record(front, size)) return false;
         batch.data += size;
-        ++records_of_key_;
     }
     note.left -= batch.data;
     small_left_ -= std::min(small_left_, batch.data);
@@ -198,10 +308,17 @@ bool RecordSink::write_record(Aio& front, std::size_t size) noexcept {
         cursor.advance(part);
         taken += part;
     }
+    return write_plain(data, size);
+}
+
+bool RecordSink::write_plain(const void* data, std::size_t size) noexcept {
     ERR_clear_error();
     std::size_t written = 0;
     const int result = SSL_write_ex(channel_.ssl(), data, size, &written);
-    if (result == 1 && written == size) return true;
+    if (result == 1 && written == size) {
+        ++records_of_key_;
+        return true;
+    }
     channel_.buffers().out.clear();  // nothing of it may leave after its end
     channel_.fail(take_failure(channel_.ssl()));
     return false;

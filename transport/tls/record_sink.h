@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/core.h"
+#include "transport/immediate.h"
 #include "transport/tls/byte_buffer.h"
 
 #include <cstddef>
@@ -22,6 +23,12 @@ public:
     // Starters; the owner is the Channel.
     static void start_write(Aio& aio) noexcept;
     static void start_write_all(Aio& aio) noexcept;
+    static void start_wait(Aio& aio) noexcept;
+
+    // See Immediate. What the stream below has no room for is kept.
+    Transferred write_at_once(std::span<const std::byte> bytes) noexcept;
+    // As flush(), without the engine as far as that goes.
+    void flush_at_once() noexcept;
 
     // The handshake is over.
     void open() noexcept;
@@ -37,7 +44,9 @@ public:
     bool writing() const noexcept { return writing_; }
     // The stream below takes nothing any more.
     bool broken() const noexcept { return static_cast<bool>(error_); }
-    bool busy() const noexcept { return writing_ || !queue_.empty(); }
+    bool busy() const noexcept {
+        return writing_ || !queue_.empty() || !waiters_.empty() || reminder_.posted;
+    }
     // The engine is gone: no Aio may be left.
     void orphan() noexcept { inner_.reset(); }
 
@@ -45,6 +54,11 @@ private:
     struct Note {          // in the scratch of a queued Aio
         std::size_t left;  // bytes that are still to be encrypted
         bool all;
+    };
+    struct Reminder : MailboxEntry {  // that bytes are kept, for the engine's next turn
+        explicit Reminder(RecordSink& owner) noexcept : sink(owner) {}
+        RecordSink& sink;
+        bool posted = false;
     };
     struct Batch {                // what is being written
         std::size_t control = 0;  // bytes before the first record of data
@@ -56,6 +70,14 @@ private:
     static RecordSink& of(Aio& aio) noexcept;
     static void start(Aio& aio, bool all) noexcept;
     static void on_cancel(Aio& aio) noexcept;
+    static void on_wait_cancel(Aio& aio) noexcept;
+    void end_waiters(std::error_code error) noexcept;
+    bool is_idle() const noexcept { return !writing_ && queue_.empty() && sending_.empty(); }
+    bool push_kept() noexcept;
+    void remind() noexcept;
+    void send_kept() noexcept;
+    bool plan(std::size_t left, Batch& batch, std::size_t& limit) noexcept;
+    bool write_plain(const void* data, std::size_t size) noexcept;
 
     void serve() noexcept;
     bool encrypt(Aio& front) noexcept;
@@ -72,7 +94,9 @@ private:
     Channel& channel_;
     std::optional<Aio> inner_;
     AioQueue queue_;
-    ByteBuffer sending_;  // what inner_ writes
+    AioQueue waiters_;    // for nothing to be in front of them
+    ByteBuffer sending_;  // what inner_ writes; or, while it does not, what is kept
+    Reminder reminder_{*this};
     Batch batch_;
     std::error_code error_;             // that the stream below ended writing with
     std::size_t record_max_ = 0;        // bytes of data, as agreed on

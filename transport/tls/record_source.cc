@@ -66,6 +66,7 @@ void RecordSource::on_cancel(Aio& aio) noexcept {
     const bool first = self.queue_.front() == &aio;
     self.end(aio, EngineCore::cancel_reason(aio));
     if (first) self.serve();
+    self.stop_unwanted();
 }
 
 void RecordSource::end(Aio& front, std::error_code error) noexcept {
@@ -76,6 +77,105 @@ void RecordSource::end(Aio& front, std::error_code error) noexcept {
 void RecordSource::end_all(std::error_code error) noexcept {
     while (Aio* const front = queue_.front())
         end(*front, error);
+    end_waiters(error == Errc::closed ? error : std::error_code());
+}
+
+// ---- without an operation
+
+// Something went wrong: an attempt will say what.
+void RecordSource::start_wait(Aio& aio) noexcept {
+    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    RecordSource& self = channel.source();
+    const bool closed = !channel.open() && channel.refusal() == Errc::closed;
+    const Admission admission = admit_without_vector(aio, closed);
+    if (admission.refused != Errc{}) return channel.core().finish(aio, admission.refused);
+    if (!channel.open()) return channel.core().finish(aio, {});
+    self.waiters_.push(aio);
+    channel.core().park(aio, &on_wait_cancel);
+    if (self.queue_.empty()) self.serve();
+}
+
+void RecordSource::on_wait_cancel(Aio& aio) noexcept {
+    RecordSource& self = of(aio);
+    self.waiters_.remove(aio);
+    self.channel_.core().finish(aio, EngineCore::cancel_reason(aio));
+    self.stop_unwanted();
+}
+
+void RecordSource::end_waiters(std::error_code error) noexcept {
+    while (Aio* const aio = waiters_.pop())
+        channel_.core().finish(*aio, error);
+}
+
+void RecordSource::read_on_demand() noexcept {
+    Immediate* const below = channel_.immediate_below();
+    if (!below) return;
+    on_demand_ = true;
+    stop_unwanted();
+    below->read_on_demand();
+}
+
+// A handshake and a close have to hear the peer.
+bool RecordSource::is_wanted() const noexcept {
+    return !on_demand_ || !queue_.empty() || !waiters_.empty() || !channel_.open();
+}
+
+// The stream below keeps what comes then, and says what came already.
+void RecordSource::stop_unwanted() noexcept {
+    if (reading_ && !is_wanted()) channel_.core().cancel_here(*inner_, Errc::canceled);
+}
+
+Transferred RecordSource::read_at_once(std::span<std::byte> bytes) noexcept {
+    if (!channel_.open()) return {channel_.refusal()};
+    if (!queue_.empty()) return {Errc::operation_would_block};
+    if (result_) return {result_};
+    std::size_t total = 0;
+    std::error_code error;
+    while (total < bytes.size()) {
+        std::size_t count = 0;
+        ERR_clear_error();
+        const int result =
+            SSL_read_ex(channel_.ssl(), bytes.data() + total, bytes.size() - total, &count);
+        if (result == 1) {
+            idle_messages_ = 0;
+            total += count;
+            continue;
+        }
+        const Step step = stop(result);
+        if (step == Step::more_bytes && total == 0 && fetch()) continue;
+        if (step == Step::failed || !channel_.open()) {
+            error = channel_.refusal();
+        } else {
+            error = result_ ? result_ : make_error_code(Errc::operation_would_block);
+        }
+        break;
+    }
+    channel_.sink().answer_key_update();
+    channel_.sink().flush_at_once();
+    if (total > 0) return {{}, total};
+    return {error};
+}
+
+// Reads below at once; true if that changed something.
+bool RecordSource::fetch() noexcept {
+    Immediate* const below = channel_.immediate_below();
+    ByteBuffer& in = channel_.buffers().in;
+    if (reading_ || end_ || !below || !in.empty()) return false;
+    if (!in.resize(room_)) {
+        channel_.fail(Errc::not_enough_memory);
+        return false;
+    }
+    const Transferred got = below->read_at_once(in.prepare(1));
+    if (got.error == Errc::operation_would_block) return false;
+    end_ = got.error;
+    take_in(got.count);
+    return true;
+}
+
+void RecordSource::take_in(std::size_t count) noexcept {
+    channel_.buffers().in.commit(count);
+    filled_ = count == room_;
+    if (filled_) room_ = room_ == kRoomIdle ? kRoomRecord : kRoomBulk;
 }
 
 // ---- up
@@ -86,10 +186,13 @@ void RecordSource::serve() noexcept {
         step = read_into(*front);
         if (step != Step::finished) break;
     }
-    if (step == Step::finished && !channel_.buffers().in.empty()) step = look_ahead();
+    const bool asked = !channel_.buffers().in.empty() || !waiters_.empty();
+    if (step == Step::finished && asked) step = look_ahead();
     if (step == Step::failed) return;
+    if (step == Step::finished) end_waiters({});
     channel_.sink().answer_key_update();
-    channel_.sink().flush();
+    // So that an attempt to send meets nothing that it did not cause.
+    on_demand_ ? channel_.sink().flush_at_once() : channel_.sink().flush();
     if (SSL_has_pending(channel_.ssl()) == 0) SSL_free_buffers(channel_.ssl());
     receive();
 }
@@ -176,6 +279,7 @@ bool RecordSource::discard() noexcept {
 void RecordSource::receive() noexcept {
     ByteBuffer& in = channel_.buffers().in;
     if (reading_ || end_ || result_ || channel_.closed() || !in.empty()) return;
+    if (!is_wanted()) return;
     // A record that is whole, and nothing behind it: perhaps that was all for now.
     if (!filled_ && SSL_has_pending(channel_.ssl()) == 0) room_ = kRoomIdle;
     if (!in.resize(room_)) {
@@ -190,11 +294,9 @@ void RecordSource::receive() noexcept {
 
 void RecordSource::on_read() noexcept {
     reading_ = false;
-    const std::size_t count = inner_->count();
-    channel_.buffers().in.commit(count);
-    end_ = inner_->result();
-    filled_ = count == room_;
-    if (filled_) room_ = room_ == kRoomIdle ? kRoomRecord : kRoomBulk;
+    const std::error_code result = inner_->result();
+    if (!on_demand_ || result != Errc::canceled) end_ = result;
+    take_in(inner_->count());
     channel_.on_received();
     channel_.let_go();  // may free this
 }

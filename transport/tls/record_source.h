@@ -5,11 +5,13 @@
 #pragma once
 
 #include "engine/core.h"
+#include "transport/immediate.h"
 #include "transport/tls/openssl.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace uaio::tls {
 
@@ -22,6 +24,11 @@ public:
     // Starters; the owner is the Channel.
     static void start_read(Aio& aio) noexcept;
     static void start_read_all(Aio& aio) noexcept;
+    static void start_wait(Aio& aio) noexcept;
+
+    // See Immediate.
+    Transferred read_at_once(std::span<std::byte> bytes) noexcept;
+    void read_on_demand() noexcept;
 
     // Counts what comes to `ssl` without data.
     void watch(SSL* ssl) noexcept;
@@ -40,7 +47,7 @@ public:
     bool ended() const noexcept { return static_cast<bool>(end_); }
     // How, for whoever needed more.
     std::error_code end_below() const noexcept;
-    bool busy() const noexcept { return reading_ || !queue_.empty(); }
+    bool busy() const noexcept { return reading_ || !queue_.empty() || !waiters_.empty(); }
     // The engine is gone: no Aio may be left.
     void orphan() noexcept { inner_.reset(); }
 
@@ -58,16 +65,24 @@ private:
     Step stop(int result) noexcept;
     void end(Aio& front, std::error_code error) noexcept;
     void on_read() noexcept;
+    static void on_wait_cancel(Aio& aio) noexcept;
+    void end_waiters(std::error_code error) noexcept;
+    bool is_wanted() const noexcept;
+    void stop_unwanted() noexcept;
+    bool fetch() noexcept;
+    void take_in(std::size_t count) noexcept;
 
     Channel& channel_;
     std::optional<Aio> inner_;
     AioQueue queue_;
+    AioQueue waiters_;        // for something to read
     std::error_code end_;     // that the stream below ended reading with
     std::error_code result_;  // of every read from now on
     std::size_t room_;        // bytes to ask the stream below for
     unsigned idle_messages_ = 0;
-    bool filled_ = false;   // the last read of the stream below found all that it asked for
-    bool reading_ = false;  // inner_ is with the stream
+    bool filled_ = false;     // the last read of the stream below found all that it asked for
+    bool on_demand_ = false;  // nothing is read below while nobody reads
+    bool reading_ = false;    // inner_ is with the stream
 };
 
 }  // namespace uaio::tls

@@ -60,6 +60,12 @@ void TlsStream::write_all(Aio& aio) {
     EngineCore::submit(channel_.engine(), aio, &RecordSink::start_write_all, &channel_);
 }
 
+void TlsStream::wait_for(Direction direction, Aio& aio) noexcept {
+    const Starter starter =
+        direction == Direction::send ? &RecordSink::start_wait : &RecordSource::start_wait;
+    EngineCore::submit(channel_.engine(), aio, starter, &channel_);
+}
+
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
              StreamPtr& out) noexcept {
     make(context, std::move(below), aio, out,

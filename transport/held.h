@@ -7,7 +7,7 @@
 
 #include <atomic>
 
-namespace uaio::tls {
+namespace uaio {
 
 class Held : public Resident {
 public:
@@ -44,6 +44,8 @@ protected:
     // The engine is gone: lets go of the Aios, if none is left anywhere.
     virtual void forget(bool idle) noexcept = 0;
 
+    // Any thread. Nothing may be asked of the engine any more.
+    bool is_engine_gone() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
     // Nobody holds this from now on.
     void give_up() noexcept { released_ = true; }
     void release_here() noexcept;
@@ -58,10 +60,11 @@ private:
     EngineCore& core_;
     bool released_ = false;
     std::atomic<bool> close_asked_{false};
+    std::atomic<unsigned> mailed_{0};  // mail of this on its way
     std::atomic<bool> engine_gone_{false};
     Mail registering_{*this};
     Mail closing_{*this};
     Mail releasing_{*this};
 };
 
-}  // namespace uaio::tls
+}  // namespace uaio

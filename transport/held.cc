@@ -1,6 +1,6 @@
-#include "transport/tls/held.h"
+#include "transport/held.h"
 
-namespace uaio::tls {
+namespace uaio {
 
 Held::Held(EngineCore& core) noexcept : core_(core) {
     if (core_.on_thread()) {
@@ -9,6 +9,7 @@ Held::Held(EngineCore& core) noexcept : core_(core) {
     }
     post(registering_, [](MailboxEntry& entry) noexcept {
         Held& self = static_cast<Mail&>(entry).held;
+        self.mailed_.fetch_sub(1, std::memory_order_relaxed);
         self.core_.add_resident(self);
     });
 }
@@ -19,23 +20,28 @@ Held::~Held() {
 
 void Held::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
     mail.deliver = deliver;
+    mailed_.fetch_add(1, std::memory_order_relaxed);
     core_.post(mail);
 }
 
 void Held::close() noexcept {
-    if (engine_gone_.load(std::memory_order_acquire)) return;
+    if (is_engine_gone()) return;
     if (core_.on_thread()) return close_here();
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
-    post(closing_,
-         [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).held.close_here(); });
+    post(closing_, [](MailboxEntry& entry) noexcept {
+        Held& self = static_cast<Mail&>(entry).held;
+        self.mailed_.fetch_sub(1, std::memory_order_relaxed);
+        self.close_here();
+    });
 }
 
 void Held::release() noexcept {
-    if (engine_gone_.load(std::memory_order_acquire)) {
+    if (is_engine_gone()) {
         if (!busy()) delete this;  // see orphan()
         return;
     }
-    if (core_.on_thread()) return release_here();
+    // Behind mail that another thread sent and that has not come yet, since it lies in this object.
+    if (core_.on_thread() && mailed_.load(std::memory_order_relaxed) == 0) return release_here();
     post(releasing_,
          [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).held.release_here(); });
 }
@@ -55,4 +61,4 @@ void Held::orphan() noexcept {
     if (released_ && idle) delete this;
 }
 
-}  // namespace uaio::tls
+}  // namespace uaio

@@ -1,0 +1,101 @@
+// An easy connection and its peer: an engine that this thread runs, an easy::Connection on it that
+// has connected, and a far end that the test drives, over real sockets or those of a simulated
+// kernel. For one thread.
+#pragma once
+
+#include <uaio/easy.h>
+
+#include "tests/support/far_end.h"
+#include "tests/support/kernels.h"
+#include "tests/support/turns.h"
+#include "tests/support/wire.h"
+
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace uaio {
+
+// Where easy connections come in, one at a time.
+class EasyPlace {
+public:
+    // On a path in the abstract namespace, or on a port of the loopback interface.
+    EasyPlace(SimKernel* kernel, bool unix_socket);
+    ~EasyPlace();
+    EasyPlace(const EasyPlace&) = delete;
+    EasyPlace& operator=(const EasyPlace&) = delete;
+
+    const std::string& url() const { return url_; }
+    // No environment, and the path.
+    easy::Options options() const;
+    // The far end of the connection that came last; there has to be one.
+    FarEnd accept();
+    // Connections that have come and were not accepted; on a simulated kernel only.
+    std::size_t waiting() const { return arrived_.size(); }
+
+private:
+    SimKernel* kernel_;
+    int listener_ = -1;
+    std::string url_ = "tcp://127.0.0.1:9";
+    std::string path_;
+    std::vector<SimPeer*> arrived_;
+};
+
+class EasyEnds {
+public:
+    explicit EasyEnds(KernelKind kind, bool unix_socket = false, easy::Options options = {});
+
+    Engine& engine() { return *engine_; }
+    EasyPlace& place() { return *place_; }
+    const easy::Options& options() const { return options_; }
+    easy::Connection& connection() { return *connection_; }
+    void drop_connection() { connection_.reset(); }
+    FarEnd& peer() { return *peer_; }
+
+    // Connects again, and says how that ended.
+    Ended connect();
+    void accept() { peer_.emplace(place_->accept()); }
+
+    bool run_until(const std::function<bool()>& done) { return uaio::run_until(*engine_, done); }
+    bool run_until_done(const Operation& operation) {
+        return run_until([&] { return operation.done(); });
+    }
+    void run_some() { uaio::run_some(*engine_); }
+    Ended wait_for(easy::Direction direction);
+
+    easy::Result try_send(std::string_view bytes);
+    // What came of it, and the bytes.
+    struct Received {
+        easy::Result result;
+        std::string bytes;
+    };
+    Received try_receive(std::size_t size = 1024);
+    // The same, when it is worth trying.
+    Received receive(std::size_t size = 1024);
+    // Sends everything, by attempts and waits, while the peer reads.
+    void send_all(std::string_view bytes);
+
+private:
+    std::optional<SimKernel> kernel_;
+    std::optional<Engine> engine_;
+    std::optional<EasyPlace> place_;
+    easy::Options options_;
+    std::optional<easy::Connection> connection_;
+    std::optional<FarEnd> peer_;
+};
+
+inline easy::Result transferred(std::size_t count) { return {{}, count}; }
+inline easy::Result refused(std::error_code error) { return {error, 0}; }
+inline const easy::Result kWouldBlock{Errc::operation_would_block, 0};
+
+namespace easy {  // where they are looked for
+inline bool operator==(const Result& a, const Result& b) {
+    return a.error == b.error && a.count == b.count;
+}
+std::ostream& operator<<(std::ostream& out, const Result& result);
+}  // namespace easy
+
+}  // namespace uaio

@@ -1,0 +1,239 @@
+// easy::Connection over TLS. The numbers in parentheses are those of the scenarios that libcurl's
+// behaviour was written down by.
+#include <uaio/easy.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/easy_ends.h"
+#include "tests/support/tls/ends.h"
+#include "tests/support/tls/inside.h"
+
+#include <sys/socket.h>
+
+#include <optional>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using easy::Direction;
+
+// An easy connection to a tls stream of this library, on one engine.
+struct Secured {
+    explicit Secured(KernelKind kind, tls::Version version = tls::Version::tls_1_3) {
+        if (kind == OnSim::kKind) kernel.emplace(1);
+        kernel ? engine.emplace(*kernel) : engine.emplace(options_on(kind));
+        tcp::ListenOptions small;
+        small.stream.send_buffer = 16384;
+        small.stream.receive_buffer = 16384;
+        auto below = std::make_unique<tcp::Listener>(*engine, Endpoint::loopback(0), small);
+        const std::string url = "tls://" + below->local().to_string();
+        tls::Listener listener(*engine, std::move(below), tls::Context(server_options(version)));
+        Operation accept(*engine);
+        listener.accept(accept.aio, server);
+        connection.emplace(*engine);
+        easy::Options options;
+        options.proxy = "";
+        options.tls_context = tls::Context(client_options(version));
+        options.stream.send_buffer = 16384;
+        Operation connect(*engine);
+        connection->connect(url, options, connect.aio);
+        REQUIRE(run_until([&] { return connect.done() && accept.done(); }));
+        REQUIRE(connect.ended() == success(0));
+        REQUIRE(accept.ended() == success(0));
+    }
+
+    bool run_until(const std::function<bool()>& done) { return uaio::run_until(*engine, done); }
+    easy::Result try_send(std::string_view text) {
+        return connection->try_send(std::as_bytes(std::span(text.data(), text.size())));
+    }
+    std::string try_receive(std::size_t size, easy::Result expected) {
+        std::string room(size, '\0');
+        const easy::Result result =
+            connection->try_receive(std::as_writable_bytes(std::span(room)));
+        CHECK(result == expected);
+        room.resize(result.count);
+        return room;
+    }
+    Ended wait_for(Direction direction) {
+        Operation wait(*engine);
+        connection->wait_for(direction, wait.aio);
+        REQUIRE(run_until([&] { return wait.done(); }));
+        return wait.ended();
+    }
+    void serve(std::string_view text) {
+        Operation write(*engine, text);
+        server->write_all(write.aio);
+        REQUIRE(run_until([&] { return write.done(); }));
+        REQUIRE(write.ended() == success(text.size()));
+    }
+    std::string served(std::size_t size) {
+        std::string room(size, '\0');
+        Operation read(*engine, room);
+        server->read_all(read.aio);
+        REQUIRE(run_until([&] { return read.done(); }));
+        REQUIRE(read.ended() == success(size));
+        return room;
+    }
+
+    std::optional<SimKernel> kernel;
+    std::optional<Engine> engine;
+    StreamPtr server;
+    std::optional<easy::Connection> connection;
+};
+
+TEST_CASE_TEMPLATE("easy tls: bytes go both ways, and tickets are not taken for bytes (25, 26)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    for (const tls::Version version : {tls::Version::tls_1_2, tls::Version::tls_1_3}) {
+        Secured ends(Kernel::kKind, version);
+        ends.try_receive(100, kWouldBlock);
+        Operation wait(*ends.engine);
+        ends.connection->wait_for(Direction::receive, wait.aio);
+        run_some(*ends.engine);
+        CHECK(!wait.done());
+        CHECK(ends.try_send("hello") == transferred(5));
+        CHECK(ends.try_send("") == transferred(0));
+        CHECK(ends.served(5) == "hello");
+        CHECK(!wait.done());
+        ends.serve("world");
+        REQUIRE(ends.run_until([&] { return wait.done(); }));
+        CHECK(wait.ended() == success(0));
+        CHECK(ends.try_receive(3, transferred(3)) == "wor");
+        CHECK(ends.wait_for(Direction::receive) == success(0));  // the rest of the record
+        CHECK(ends.try_receive(3, transferred(2)) == "ld");
+        ends.try_receive(100, kWouldBlock);
+    }
+}
+
+TEST_CASE_TEMPLATE("easy tls: what was counted arrives once, whatever is sent next (31 to 35)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    Secured ends(Kernel::kKind);
+    const std::string bytes = pattern(1'000'000);
+    std::string got(bytes.size(), '\0');
+    std::string_view rest = bytes;
+    unsigned blocked = 0;
+    for (easy::Result result; !(result = ends.try_send(rest)).error;)
+        rest.remove_prefix(result.count);
+    REQUIRE(!rest.empty());  // the server does not read yet
+    CHECK(ends.try_send(rest.substr(0, 1)) == kWouldBlock);
+    ends.try_receive(10, kWouldBlock);
+    Operation read(*ends.engine, got);
+    ends.server->read_all(read.aio);
+    while (!rest.empty()) {
+        // Each time from another address, and another length.
+        const std::string copy(rest.substr(0, 1 + (blocked * 7919) % 70'000));
+        const easy::Result result = ends.try_send(copy);
+        rest.remove_prefix(result.count);
+        if (!result.error) continue;
+        REQUIRE(result == kWouldBlock);
+        ++blocked;
+        REQUIRE(ends.wait_for(Direction::send) == success(0));
+        REQUIRE(ends.try_send(rest.substr(0, 1)) == transferred(1));  // what was promised
+        rest.remove_prefix(1);
+    }
+    CHECK(blocked > 0);
+    REQUIRE(ends.run_until([&] { return read.done(); }));
+    CHECK(read.ended() == success(bytes.size()));
+    CHECK(got == bytes);
+}
+
+TEST_CASE_TEMPLATE("easy tls: attempts keep the order of sends with Aios", Kernel, OnLinux, OnPoll,
+                   OnSim) {
+    Secured ends(Kernel::kKind);
+    const std::string first = pattern(300'000);
+    const std::string second = pattern(300'000, 5);
+    std::string_view rest = first;
+    for (easy::Result result; !(result = ends.try_send(rest)).error;)
+        rest.remove_prefix(result.count);
+    Operation send(*ends.engine, second);
+    ends.connection->send_all(send.aio);
+    CHECK(ends.try_send("overtaking") == kWouldBlock);
+    const std::size_t sent = first.size() - rest.size();
+    CHECK(ends.served(sent) == first.substr(0, sent));
+    CHECK(ends.served(second.size()) == second);
+    REQUIRE(ends.run_until([&] { return send.done(); }));
+    CHECK(send.ended() == success(second.size()));
+    CHECK(ends.wait_for(Direction::send) == success(0));
+    CHECK(ends.try_send("behind") == transferred(6));
+    CHECK(ends.served(6) == "behind");
+}
+
+TEST_CASE_TEMPLATE("easy tls: a receive that gives up leaves the way to attempts", Kernel, OnLinux,
+                   OnPoll, OnSim) {
+    Secured ends(Kernel::kKind);
+    std::string room(5, '\0');
+    Operation receive(*ends.engine, room);
+    ends.connection->receive(receive.aio);
+    ends.try_receive(5, kWouldBlock);
+    run_some(*ends.engine);
+    receive.aio.cancel();
+    REQUIRE(ends.run_until([&] { return receive.done(); }));
+    CHECK(receive.ended() == failure(Errc::canceled));
+    run_some(*ends.engine);
+    ends.serve("first");
+    CHECK(ends.wait_for(Direction::receive) == success(0));
+    CHECK(ends.try_receive(5, transferred(5)) == "first");
+    ends.serve("second");
+    receive.forget();
+    ends.connection->receive(receive.aio);
+    REQUIRE(ends.run_until([&] { return receive.done(); }));
+    CHECK(receive.ended() == success(5));
+    CHECK(ends.try_receive(5, transferred(1)) == "d");
+}
+
+TEST_CASE_TEMPLATE("easy tls: a new key that is asked for costs no byte (40)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
+    Secured ends(Kernel::kKind);
+    unsigned keys = 0;
+    count_key_updates(*ends.server, keys);
+    REQUIRE(update_key(*ends.server, KeyUpdate::both));
+    ends.serve("with a new key");
+    CHECK(ends.wait_for(Direction::receive) == success(0));
+    CHECK(ends.try_receive(100, transferred(14)) == "with a new key");
+    CHECK(ends.try_send("and with another") == transferred(16));
+    CHECK(ends.served(16) == "and with another");
+    CHECK(keys == 1);
+}
+
+TEST_CASE_TEMPLATE("easy tls: an end in order and one cut short are two results (27, 28)", Kernel,
+                   OnLinux, OnPoll) {
+    for (const bool in_order : {true, false}) {
+        Secured ends(Kernel::kKind);
+        ends.serve("bytes");
+        if (in_order) {
+            ends.server->close();
+        } else {
+            REQUIRE(::shutdown(ends.server->native_handle(), SHUT_WR) == 0);
+        }
+        CHECK(ends.wait_for(Direction::receive) == success(0));
+        CHECK(ends.try_receive(100, transferred(5)) == "bytes");
+        const easy::Result end = refused(in_order ? Errc::end_of_stream : Errc::truncated);
+        for (int i = 0; i < 3; ++i) {
+            CHECK(ends.wait_for(Direction::receive) == success(0));
+            ends.try_receive(100, end);
+        }
+        CHECK(ends.try_send("hello") == transferred(5));
+    }
+}
+
+TEST_CASE_TEMPLATE("easy tls: close ends what waits, and says goodbye", Kernel, OnLinux, OnPoll,
+                   OnSim) {
+    Secured ends(Kernel::kKind);
+    Operation wait(*ends.engine);
+    ends.connection->wait_for(Direction::receive, wait.aio);
+    CHECK(ends.try_send("bye") == transferred(3));
+    ends.connection->close();
+    REQUIRE(ends.run_until([&] { return wait.done(); }));
+    CHECK(wait.ended() == failure(Errc::closed));
+    CHECK(ends.try_send("more") == refused(Errc::not_connected));
+    CHECK(ends.served(3) == "bye");
+    std::string room(1, '\0');
+    Operation read(*ends.engine, room);
+    ends.server->read(read.aio);
+    REQUIRE(ends.run_until([&] { return read.done(); }));
+    CHECK(read.ended() == failure(Errc::end_of_stream));
+}
+
+}  // namespace
+}  // namespace uaio

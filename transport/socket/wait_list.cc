@@ -1,0 +1,86 @@
+#include "transport/socket/wait_list.h"
+
+#include "transport/socket/socket.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <new>
+
+#include <liburing.h>
+
+namespace uaio {
+namespace {
+
+WaitList*& list_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<WaitList**>(EngineCore::scratch(aio).data()));
+}
+
+}  // namespace
+
+void WaitList::submit(Aio& aio) noexcept {
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) WaitList*(this);
+    if (socket_.is_idle(direction_)) return poll(aio);
+    parked_.push(aio);
+    socket_.core().park(aio, &on_cancel);
+}
+
+void WaitList::close() noexcept {
+    for (AioQueue* const queue : {&parked_, &polled_}) {
+        for (Aio* aio = queue->front(); aio;) {
+            Aio* const behind = AioQueue::next(*aio);
+            socket_.core().cancel_here(*aio, Errc::closed);
+            aio = behind;
+        }
+    }
+}
+
+void WaitList::on_cancel(Aio& aio) noexcept {
+    WaitList& self = *list_of(aio);
+    self.parked_.remove(aio);
+    self.socket_.core().finish(aio, EngineCore::cancel_reason(aio));
+}
+
+void WaitList::poll_parked() noexcept {
+    while (Aio* const aio = parked_.pop())
+        poll(*aio);
+}
+
+void WaitList::poll(Aio& aio) noexcept {
+    polled_.push(aio);
+    prepare(aio);
+}
+
+void WaitList::prepare(Aio& aio) noexcept {
+    io_uring_sqe& sqe = socket_.core().begin(aio, &on_completion);
+    io_uring_prep_poll_add(&sqe, socket_.fd(), direction_ == Direction::receive ? POLLIN : POLLOUT);
+}
+
+Outcome WaitList::on_completion(Aio& aio, int result, unsigned) noexcept {
+    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    const Outcome outcome = list_of(aio)->on_polled(aio, result);
+    socket.let_go();  // may free the socket
+    return outcome;
+}
+
+Outcome WaitList::on_polled(Aio& aio, int result) noexcept {
+    const std::error_code reason = EngineCore::cancel_reason(aio);
+    if (result == -EINTR && !reason) {
+        prepare(aio);
+        return Outcome::pending;
+    }
+    polled_.remove(aio);
+    if (result >= 0 && !socket_.closed() && !socket_.is_idle(direction_)) {
+        // Something was queued meanwhile, and comes first.
+        if (!reason) {
+            parked_.push(aio);
+            socket_.core().park(aio, &on_cancel);
+            return Outcome::pending;
+        }
+        result = -ECANCELED;
+    }
+    if (result < 0) EngineCore::set_error(aio, reason ? reason : error_from_result(result));
+    return Outcome::finished;
+}
+
+}  // namespace uaio

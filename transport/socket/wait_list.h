@@ -1,0 +1,45 @@
+// Aios that wait until one direction of a socket can transfer something at once: first until
+// nothing is queued in it, then for what poll(2) tells, which IORING_OP_POLL_ADD brings. Each waits
+// by itself. Engine's thread only.
+#pragma once
+
+#include "engine/core.h"
+#include "transport/immediate.h"
+
+namespace uaio {
+
+class Socket;
+
+class WaitList {
+public:
+    WaitList(Socket& socket, Direction direction) noexcept
+        : socket_(socket), direction_(direction) {}
+
+    // Starts an operation that was let in.
+    void submit(Aio& aio) noexcept;
+    // Nothing is queued in the direction any more.
+    void on_idle() noexcept {
+        if (!parked_.empty()) [[unlikely]]
+            poll_parked();
+    }
+    // Asks everything to end with Errc::closed.
+    void close() noexcept;
+
+    bool in_kernel() const noexcept { return !polled_.empty(); }
+
+private:
+    static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
+    static void on_cancel(Aio& aio) noexcept;
+
+    Outcome on_polled(Aio& aio, int result) noexcept;
+    void poll_parked() noexcept;
+    void poll(Aio& aio) noexcept;
+    void prepare(Aio& aio) noexcept;
+
+    Socket& socket_;
+    const Direction direction_;
+    AioQueue parked_;
+    AioQueue polled_;
+};
+
+}  // namespace uaio
