@@ -102,6 +102,7 @@ public:
     explicit UaioDriver(const uaio::EngineOptions& options) : thread_(options) {}
 
     std::string connect(std::uint16_t port) override {
+        connection_.reset();
         port_ = port;
         uaio::Aio connected(thread_.engine());
         connector(port).connect(connected, stream_);

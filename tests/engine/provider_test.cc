@@ -361,7 +361,7 @@ TEST_CASE_TEMPLATE("an Aio that is handed on keeps count, cursor, deadline and c
     gate.open();
     REQUIRE(wire.run_until_done(late));
     CHECK(wire.engine().now() - begin >= 30ms);
-    // On a busy machine it may end while it is held: then nothing of it is sent, and nothing counted.
+    // On a busy machine it may end while it is held: nothing of it is sent then, nor counted.
     wire.connection().stream().close();
     const std::size_t sent = wire.receive_to_end().size() - 6;
     CHECK(late.ended() == failure(Errc::timed_out, sent > 0 ? sent + 1 : 0));
