@@ -108,7 +108,8 @@ inline std::string_view advice(std::error_code error, DialPhase phase) {
                "another --proxy-auth.";
     }
     if (error == Errc::timed_out) {
-        return "Allow more time with --timeout, or find out why there is no answer.";
+        return "Allow more time with --timeout or --max-time, or find out why there is no "
+               "answer.";
     }
     if (error == Errc::not_supported) {
         return "This build of uaio has no TLS; build it with -Dtls=enabled.";
