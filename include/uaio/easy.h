@@ -94,7 +94,8 @@ public:
     // Completes when an attempt in this direction would not be told operation_would_block: bytes,
     // or an end, can be received, or some can be sent. What TLS has to send or to receive for that
     // is its own affair, so that a direction that is reported is one that works. The Aio's vector
-    // is not used and its count() is 0. Errors: not_connected, closed.
+    // is not used and its count() is 0. Errors: not_connected, closed; over a stream that
+    // Options::start_tls made not_supported, with which attempts end as well.
     void wait_for(Direction direction, Aio& aio) noexcept;
 
     // The socket, for observation: getsockname(2), getsockopt(2), and poll(2) while no Aio is
