@@ -156,7 +156,8 @@ def measure(case, connections, server, build, folder, warm):
             "cpu_time": cpu * 1e9 / requests, "side_cpu_ns": cpu * 1e9 / requests}
 
 
-def main():
+def chosen_arguments():
+    """Those of Google Benchmark's that a script stands in for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("build", type=Path)
     parser.add_argument("--benchmark_list_tests")
@@ -164,7 +165,11 @@ def main():
     parser.add_argument("--benchmark_out", type=Path)
     parser.add_argument("--benchmark_min_time", type=float, default=1)
     parser.add_argument("--reverse", action="store_true")
-    chosen, _ = parser.parse_known_args()
+    return parser.parse_known_args()[0]
+
+
+def main():
+    chosen = chosen_arguments()
     names = {f"{case}/{number}/{server}/real_time": (case, number, server)
              for case, number, server in benchmarks()}
     smoke = chosen.benchmark_min_time < 0.001

@@ -14,7 +14,6 @@ head, and both without the slow connections (uaio_quiet, nginx_quiet). A minimal
 millisecond is a smoke run, with fewer connections for a moment.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -26,7 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from http_server import NGINX, free_port, started
+from http_server import NGINX, chosen_arguments, free_port, started
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOW_HEADS = ROOT / "tests" / "support" / "slow_heads.py"
@@ -130,14 +129,7 @@ def entry(case, contender, value, more):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build", type=Path)
-    parser.add_argument("--benchmark_list_tests")
-    parser.add_argument("--benchmark_filter", default="")
-    parser.add_argument("--benchmark_out", type=Path)
-    parser.add_argument("--benchmark_min_time", type=float, default=1)
-    parser.add_argument("--reverse", action="store_true")
-    chosen, _ = parser.parse_known_args()
+    chosen = chosen_arguments()
     wanted = {name_of(case, contender): contender for contender in CONTENDERS
               for case in cases_of(contender)
               if re.search(chosen.benchmark_filter, name_of(case, contender))}

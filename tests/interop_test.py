@@ -14,41 +14,23 @@ import json
 import os
 import re
 import resource
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-PATIENCE = 20
+from lab import PATIENCE, Programs, Skip, free_port, run, run_cases, same, wait_until
+
 HELLO = b"hello\n"
 COUNT = "".join(f"{i}\n" for i in range(1, 1001)).encode()
 
 
-class Skip(Exception):
-    pass
-
-
-def wait_until(done, otherwise):
-    limit = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < limit, otherwise
-        time.sleep(0.02)  # until it is asked again, not until it has happened
-
-
-def answers(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-class Lab:
-    """Programs that run until the test ends, and files for them."""
+class Lab(Programs):
+    """Our servers, and files for them."""
 
     def __init__(self, build, folder, stack):
-        self.build, self.folder, self.stack = build, folder, stack
+        super().__init__(build, folder, stack)
         self.large = os.urandom(3 << 20)
         self.upload = os.urandom(900_000)
         site = folder / "site"
@@ -60,21 +42,9 @@ class Lab:
         self.echo_port = self.start([build / "examples" / "http_server", "0"], r":(\d+)/")
         self.serve_port = self.start([build / "tools" / "uaio-serve", "--port", "0", site],
                                      r":(\d+)/")
-        self.serve_pid = self.last_pid
+        self.serve_pid = self.last.pid
         self.echo = f"http://127.0.0.1:{self.echo_port}"
         self.serve = f"http://127.0.0.1:{self.serve_port}"
-
-    def start(self, command, port_pattern=None, port=None):
-        """Starts a program that listens; the port, which it prints or was given."""
-        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, text=True)
-        self.last_pid = process.pid
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-        if port_pattern:
-            port = int(re.search(port_pattern, process.stdout.readline())[1])
-        wait_until(lambda: answers(port), f"{command[0]} does not listen on {port}")
-        return port
 
     def get(self, *arguments):
         """What curl prints."""
@@ -87,24 +57,6 @@ class Lab:
                               timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout, done.stderr.decode()
-
-
-def run(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, check=False,
-                          timeout=60)
-    assert done.returncode == 0, (f"{command[0]} ended with {done.returncode}: "
-                                  f"{done.stderr.decode(errors='replace')[-500:]}")
-    return done.stdout
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def same(got, wanted):
-    assert got == wanted, f"{len(got)} bytes instead of {len(wanted)}, or others"
 
 
 # ---- clients against our server ----
@@ -395,26 +347,7 @@ CASES = [
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    os.environ["PATH"] += ":/usr/sbin"
-    failed = False
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)
-        lab = Lab(build, folder, stack)
-        for case, program in CASES:
-            title = "interop: " + case.__name__.replace("_", " ")
-            if not shutil.which(program):
-                print(f"skip {title}: {program} is not installed", flush=True)
-                continue
-            try:
-                case(lab)
-                print(f"ok {title}", flush=True)
-            except Skip as why:
-                print(f"skip {title}: {why}", flush=True)
-            except Exception as error:  # whatever goes wrong is this case's alone
-                failed = True
-                print(f"not ok {title}: {' '.join(str(error).split())[:600]}", flush=True)
-    return 1 if failed else 0
+    return run_cases("interop", CASES, lambda folder, stack: Lab(build, folder, stack))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import proxy_lab
-from proxy_lab import free_port
+from lab import free_port, run_cases
 
 
 class Lab(proxy_lab.Lab):
@@ -177,8 +177,7 @@ CASES = [
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    return proxy_lab.run_cases("proxy interop", CASES,
-                               lambda folder, stack: Lab(build, folder, stack))
+    return run_cases("proxy interop", CASES, lambda folder, stack: Lab(build, folder, stack))
 
 
 if __name__ == "__main__":

@@ -8,44 +8,15 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
-import time
 from pathlib import Path
 
-PATIENCE = 20
+from lab import Programs, Skip, answers, free_port, run, wait_until
+
 GREETING = b"hello, whoever you are\n"
-
-
-class Skip(Exception):
-    pass
-
-
-def wait_until(done, otherwise):
-    limit = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < limit, otherwise
-        time.sleep(0.02)  # until it is asked again, not until it has happened
-
-
-def answers(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def run(*command):
-    subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=60)
 
 
 def serve_one(peer, tls, limit):
@@ -74,11 +45,11 @@ def echo_server(stack, tls=None, limit=float("inf")):
     return listener.getsockname()[1]
 
 
-class Lab:
-    """Programs that run until the test ends, and files for them."""
+class Lab(Programs):
+    """The echo servers, and what the proxies need."""
 
     def __init__(self, build, folder, stack):
-        self.build, self.folder, self.stack = build, folder, stack
+        super().__init__(build, folder, stack)
         self.user, self.password = "user" + secrets.token_hex(3), secrets.token_hex(8)
         self.login = f"{self.user}:{self.password}@"
         self.echo = echo_server(stack)
@@ -103,21 +74,6 @@ class Lab:
             "-CA", self.authority, "-CAkey", self.folder / "authority.key", "-keyout", self.key,
             "-out", self.chain)
         self.key.chmod(0o644)  # squid gives up root's rights
-
-    def start(self, *command, port=None):
-        log = self.folder / f"{Path(str(command[0])).name}-{port}.log"
-        with open(log, "wb") as output:
-            process = subprocess.Popen([str(word) for word in command], stdout=output,
-                                       stderr=output, stdin=subprocess.DEVNULL)
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-
-        def ready():
-            assert process.poll() is None, f"{command[0]}: {log.read_text()[-500:]}"
-            return answers(port)
-
-        wait_until(ready, f"{command[0]} does not listen on {port}")
-        return port
 
     def write(self, name, text):
         path = self.folder / name
@@ -149,7 +105,7 @@ Allow 127.0.0.1
 MaxClients 50
 BasicAuth {lab.user} {lab.password}
 """)
-    return lab.start("tinyproxy", "-d", "-c", path, port=port)
+    return lab.start(["tinyproxy", "-d", "-c", path], port=port)
 
 
 def start_squid(lab, name, access, more=""):
@@ -167,7 +123,7 @@ netdb_filename none
 shutdown_lifetime 0 seconds
 coredump_dir {lab.folder}
 """)
-    return lab.start("squid", "-N", "-n", name, "-f", path, port=port)
+    return lab.start(["squid", "-N", "-n", name, "-f", path], port=port)
 
 
 WITH_PASSWORD = """
@@ -206,7 +162,7 @@ def start_squid_inside_tls(lab):
 
 def start_microsocks(lab, *more):
     port = free_port()
-    return lab.start("microsocks", "-i", "127.0.0.1", "-p", port, *more, port=port)
+    return lab.start(["microsocks", "-i", "127.0.0.1", "-p", port, *more], port=port)
 
 
 def start_dante(lab):
@@ -227,7 +183,7 @@ socks pass {{
   from: 127.0.0.0/8 to: 0.0.0.0/0
 }}
 """)
-    return lab.start("danted", "-f", path, "-p", lab.folder / "danted.pid", port=port)
+    return lab.start(["danted", "-f", path, "-p", lab.folder / "danted.pid"], port=port)
 
 
 def start_ssh_forwarding(lab):
@@ -245,10 +201,10 @@ StrictModes no
 UsePAM no
 PidFile none
 """)
-    lab.start("/usr/sbin/sshd", "-D", "-f", path, port=ssh_port)
-    return lab.start("ssh", "-N", "-F", "none", "-D", f"127.0.0.1:{port}", "-p", ssh_port, "-i",
-                     lab.folder / "user_key", "-o", "StrictHostKeyChecking=no", "-o",
-                     "UserKnownHostsFile=/dev/null", f"{getpass.getuser()}@127.0.0.1", port=port)
+    lab.start(["/usr/sbin/sshd", "-D", "-f", path], port=ssh_port)
+    return lab.start(["ssh", "-N", "-F", "none", "-D", f"127.0.0.1:{port}", "-p", ssh_port, "-i",
+                      lab.folder / "user_key", "-o", "StrictHostKeyChecking=no", "-o",
+                      "UserKnownHostsFile=/dev/null", f"{getpass.getuser()}@127.0.0.1"], port=port)
 
 
 def start_haproxy(lab, bind, server):
@@ -264,7 +220,7 @@ listen front
   bind 127.0.0.1:{port} {bind}
   server behind 127.0.0.1:{server}
 """)
-    return lab.start("haproxy", "-db", "-f", path, port=port)
+    return lab.start(["haproxy", "-db", "-f", path], port=port)
 
 
 def start_stunnel(lab, behind, more=""):
@@ -280,30 +236,4 @@ cert = {lab.chain}
 key = {lab.key}
 {more}
 """)
-    return lab.start("stunnel", path, port=port)
-
-
-# ---- the cases ----
-
-def run_cases(title, cases, make_lab):
-    """Prints a line a case; a case is a function of the lab and a program that it needs."""
-    os.environ["PATH"] += ":/usr/sbin"
-    failed = False
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)
-        lab = make_lab(folder, stack)
-        for case, program in cases:
-            label = f"{title}: " + case.__name__.replace("_", " ")
-            if not shutil.which(program):
-                print(f"skip {label}: {program} is not installed", flush=True)
-                continue
-            try:
-                case(lab)
-                print(f"ok {label}", flush=True)
-            except Skip as why:
-                print(f"skip {label}: {why}", flush=True)
-            except Exception as error:  # whatever goes wrong is this case's alone
-                failed = True
-                print(f"not ok {label}: {' '.join(str(error).split())[:600]}", flush=True)
-    return 1 if failed else 0
+    return lab.start(["stunnel", path], port=port)

@@ -15,7 +15,7 @@ import sys
 import threading
 
 import send_lab
-from proxy_lab import PATIENCE, Skip, free_port, run
+from lab import PATIENCE, Skip, free_port, run
 from send_lab import (ARGUMENTS, CERTIFICATE, CUT, DATA, NAME, NO_CONNECTION, NOT_SUPPORTED,
                       THIS_MACHINE, TIMED_OUT, TLS_FAILED, openssl_server)
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import proxy_lab
 import send_lab
-from proxy_lab import GREETING, PATIENCE, echo_server, free_port
+from lab import PATIENCE, free_port
+from proxy_lab import GREETING, echo_server
 from send_lab import (ARGUMENTS, CERTIFICATE, DATA, NAME, NO_CONNECTION, PROXY, TLS_FAILED,
                       openssl_server)
 
@@ -122,9 +123,9 @@ def gnutls_echoes(lab):
     lab.needs_tls()
     for version in ("1.2", "1.3"):
         port = free_port()
-        lab.start("gnutls-serv", "--echo", "-p", port, "--x509certfile", lab.chain,
-                  "--x509keyfile", lab.key, "--priority",
-                  f"NORMAL:-VERS-ALL:+VERS-TLS{version}", port=port)
+        lab.start(["gnutls-serv", "--echo", "-p", port, "--x509certfile", lab.chain,
+                   "--x509keyfile", lab.key, "--priority",
+                   f"NORMAL:-VERS-ALL:+VERS-TLS{version}"], port=port)
         lines = b"".join(b"%07d\n" % i for i in range(len(DATA) // 8))  # it echoes lines
         out, said, code = lab.send(f"tls://localhost:{port}", "--cacert", lab.authority, "-q", "1",
                                    data=lines)

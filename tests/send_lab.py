@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import proxy_lab
-from proxy_lab import GREETING, echo_server, free_port, wait_until
+from lab import free_port, run_cases, wait_until
+from proxy_lab import GREETING, echo_server
 
 DATA = os.urandom(300_000)
 THIS_MACHINE, ARGUMENTS, NAME, NO_CONNECTION, PROXY = 1, 2, 3, 4, 5
@@ -83,5 +84,5 @@ def main(title, cases, arguments):
     """Of BUILD, and perhaps of single cases."""
     build, *only = arguments
     wanted = [case for case in cases if not only or case[0].__name__ in only]
-    return proxy_lab.run_cases(title, wanted,
-                               lambda folder, stack: Lab(Path(build).resolve(), folder, stack))
+    return run_cases(title, wanted,
+                     lambda folder, stack: Lab(Path(build).resolve(), folder, stack))

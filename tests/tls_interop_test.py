@@ -8,7 +8,6 @@ picks; keys are made for each run. Prints a line a case for tests/run.py; a prog
 installed is a skip.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -16,19 +15,19 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from interop_test import HELLO, PATIENCE, Skip, answers, free_port, run, same, wait_until
+from interop_test import HELLO
+from lab import PATIENCE, Programs, free_port, run, run_cases, same
 
 NAMES = "DNS:localhost,IP:127.0.0.1"
 
 
-class Lab:
+class Lab(Programs):
     """A server of ours with a certificate of an authority that lives as long as the test."""
 
     def __init__(self, build, folder, stack):
-        self.build, self.folder, self.stack = build, folder, stack
+        super().__init__(build, folder, stack)
         self.large = os.urandom(3 << 20)
         self.site = folder / "site"
         self.site.mkdir()
@@ -57,18 +56,6 @@ class Lab:
             self.folder / "authority.key", "-copy_extensions", "copyall", "-out", request,
             "-days", "2")
         return request
-
-    def start(self, command, port_pattern=None, port=None):
-        """Starts a program that listens; the port, which it prints or was given."""
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-        if port_pattern:
-            port = int(re.search(port_pattern, process.stdout.readline())[1])
-        wait_until(lambda: answers(port), f"{command[0]} does not listen on {port}")
-        self.last = process
-        return port
 
     def curl(self, *arguments):
         return run("curl", "-sS", "--fail", "--max-time", PATIENCE, "--cacert", self.authority,
@@ -251,7 +238,6 @@ CASES = [
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    os.environ["PATH"] += ":/usr/sbin"
     config = build / "include" / "uaio" / "config.h"
     if "kTls = true" not in config.read_text():
         print("skip tls interop: the build option tls is disabled")
@@ -259,25 +245,7 @@ def main():
     if not shutil.which("openssl"):
         print("skip tls interop: openssl is not installed, which makes the certificates")
         return 0
-    failed = False
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)
-        lab = Lab(build, folder, stack)
-        for case, program in CASES:
-            title = "tls interop: " + case.__name__.replace("_", " ")
-            if not shutil.which(program):
-                print(f"skip {title}: {program} is not installed", flush=True)
-                continue
-            try:
-                case(lab)
-                print(f"ok {title}", flush=True)
-            except Skip as why:
-                print(f"skip {title}: {why}", flush=True)
-            except Exception as error:  # whatever goes wrong is this case's alone
-                failed = True
-                print(f"not ok {title}: {' '.join(str(error).split())[:600]}", flush=True)
-    return 1 if failed else 0
+    return run_cases("tls interop", CASES, lambda folder, stack: Lab(build, folder, stack))
 
 
 if __name__ == "__main__":

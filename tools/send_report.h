@@ -82,8 +82,7 @@ inline std::string_view advice(std::error_code error, DialPhase phase) {
     }
     if (error == TlsErrc::certificate_untrusted) {
         return "Its authority is not trusted here: name a file that holds it with --cacert, or "
-               "have "
-               "the server send the certificates between.";
+               "have the server send the certificates between.";
     }
     if (error == TlsErrc::certificate_self_signed) {
         return "It, or its root, vouches for itself: if it is the right one, name it with "
@@ -108,8 +107,7 @@ inline std::string_view advice(std::error_code error, DialPhase phase) {
                "another --proxy-auth.";
     }
     if (error == Errc::timed_out) {
-        return "Allow more time with --timeout or --max-time, or find out why there is no "
-               "answer.";
+        return "Allow more time with --timeout or --max-time, or find out why there is no answer.";
     }
     if (error == Errc::not_supported) {
         return "This build of uaio has no TLS; build it with -Dtls=enabled.";

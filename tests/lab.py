@@ -1,0 +1,101 @@
+"""What the scripts share that start real programs: patience, ports, a base for what holds those
+programs, and the lines that tests/run.py reads.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+PATIENCE = 20
+
+
+class Skip(Exception):
+    """Why a case cannot run here."""
+
+
+def wait_until(done, otherwise):
+    limit = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < limit, otherwise
+        time.sleep(0.02)  # until it is asked again, not until it has happened
+
+
+def answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, check=False,
+                          timeout=60)
+    assert done.returncode == 0, (f"{command[0]} ended with {done.returncode}: "
+                                  f"{done.stderr.decode(errors='replace')[-500:]}")
+    return done.stdout
+
+
+def same(got, wanted):
+    assert got == wanted, f"{len(got)} bytes instead of {len(wanted)}, or others"
+
+
+class Programs:
+    """Programs that run until the test ends, and a folder for their files."""
+
+    def __init__(self, build, folder, stack):
+        self.build, self.folder, self.stack = build, folder, stack
+
+    def start(self, command, port_pattern=None, port=None):
+        """Starts a program that listens; the port, which it prints or was given."""
+        log = self.folder / f"{Path(str(command[0])).name}.log"
+        with open(log, "ab") as said:
+            process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE if port_pattern else said,
+                                       stderr=said, text=True)
+        self.stack.callback(process.wait)
+        self.stack.callback(process.kill)
+        if port_pattern:
+            port = int(re.search(port_pattern, process.stdout.readline())[1])
+
+        def ready():
+            assert process.poll() is None, f"{command[0]}: {log.read_text()[-500:]}"
+            return answers(port)
+
+        wait_until(ready, f"{command[0]} does not listen on {port}")
+        self.last = process
+        return port
+
+
+def run_cases(title, cases, make_lab):
+    """Prints a line a case; a case is a function of the lab and a program that it needs."""
+    os.environ["PATH"] += ":/usr/sbin"
+    failed = False
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        lab = make_lab(folder, stack)
+        for case, program in cases:
+            label = f"{title}: " + case.__name__.replace("_", " ")
+            if not shutil.which(program):
+                print(f"skip {label}: {program} is not installed", flush=True)
+                continue
+            try:
+                case(lab)
+                print(f"ok {label}", flush=True)
+            except Skip as why:
+                print(f"skip {label}: {why}", flush=True)
+            except Exception as error:  # whatever goes wrong is this case's alone
+                failed = True
+                print(f"not ok {label}: {' '.join(str(error).split())[:600]}", flush=True)
+    return 1 if failed else 0
