@@ -4,7 +4,7 @@
     tests/consumers/run.py PREFIX        where `./dev install PREFIX` put the library
 
 make and pkg-config, and CMake, take the installed tree; the meson project takes a copy of this one
-as its subproject, once as it is and once without HTTP. Prints a line a case, and `N passed, N
+as its subproject, once without TLS and once without HTTP. Prints a line a case, and `N passed, N
 failed, N skipped` at the end.
 """
 
@@ -69,22 +69,24 @@ def meson_project(build):
     return project / "meson"
 
 
-def build_with_meson(build, target, *options):
+def build_with_meson(build, targets, *options):
     # Otherwise an installed uaio would be taken, and the subproject is what is tested here. What is
     # built is the consumer and what it needs, and not the same library once more as an archive.
     run("meson", "setup", build / "out", meson_project(build), "--wrap-mode=forcefallback",
         "--buildtype=debug", "-Duaio:default_library=shared", *options)
-    run("ninja", "-C", build / "out", target)
-    return build / "out" / target
+    run("ninja", "-C", build / "out", *targets)
+    return build / "out"
 
 
-def with_meson(prefix, libraries, build):
-    check_output(build_with_meson(build, "consumer"))
+def without_tls(prefix, libraries, build):
+    out = build_with_meson(build, ["consumer", "without_tls"], "-Duaio:tls=disabled")
+    check_output(out / "consumer")
+    check_output(out / "without_tls", wanted="no TLS, but a connection\n")
 
 
 def without_http(prefix, libraries, build):
-    program = build_with_meson(build, "without_http", "-Duaio:http=false")
-    check_output(program, wanted="no HTTP, but a stream\n")
+    out = build_with_meson(build, ["without_http"], "-Duaio:http=false")
+    check_output(out / "without_http", wanted="no HTTP, but a stream\n")
 
 
 def main():
@@ -94,7 +96,7 @@ def main():
         sys.exit(f"there is no libuaio.so below {prefix}")
     count = {"ok": 0, "not ok": 0}
     for name, build_with in (("make and pkg-config", with_make), ("CMake", with_cmake),
-                             ("a meson subproject", with_meson),
+                             ("a meson subproject without TLS", without_tls),
                              ("a meson subproject without HTTP", without_http)):
         outcome, why = "ok", ""
         with tempfile.TemporaryDirectory() as folder:
