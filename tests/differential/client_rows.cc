@@ -14,6 +14,9 @@ const std::string kNoContent =
 const std::string kCutShort =
     "content that is cut short is truncated, and what came of it is there; nng's buffer is as long "
     "as was promised";
+const std::string kTooSoon =
+    "nng's defect: it may take the hang-up that epoll tells of a socket before connect(2) for the "
+    "end of connecting";
 const std::string kNagle =
     "nng's defect: it leaves Nagle's algorithm on, so that content waits for its head's "
     "acknowledgement, 40 ms as a rule";
@@ -177,17 +180,19 @@ Rows transact_rows() {
 
 Rows connecting_rows() {
     const Expectation none = same("connection of connect", "none");
+    const Expectation perhaps =
+        may_differ("connection of connect", "made | none", "none", kTooSoon);
     return {
         {"X-5", "connect where nobody listens", refused,
          usable({same("connect", "ECONNREFUSED/0"), none})},
         {"X-5", "timeout of a connect", connect_times_out,
-         usable({same("connect", "timed_out/0"), none})},
+         usable({may_differ("connect", "ok/0 | timed_out/0", "timed_out/0", kTooSoon), perhaps})},
         {"X-5", "cancel of a connect", connect_cancelled,
-         usable({same("connect", "canceled/0"), none})},
+         usable({may_differ("connect", "ok/0 | canceled/0", "canceled/0", kTooSoon), perhaps})},
         {"X-6", "cancel of the second of two connects", second_connect_cancelled,
          usable({same("second", "canceled/0"), same("connection of second", "none"),
-                 same("the first", "pending"), same("first", "ok/0"),
-                 same("connection of first", "made")})},
+                 may_differ("the first", "ended | pending", "pending", kTooSoon),
+                 same("first", "ok/0"), same("connection of first", "made")})},
         {"X-7", "write_all when the client that connected is gone", client_goes,
          usable({same("write", "ok/3")})},
         {"X-8", "write_req and then write_all of its content", head_then_content,
