@@ -1,0 +1,143 @@
+// What a send of easy::Connection costs: one unit is so many bytes over tcp on the loopback, to a
+// thread on the other processor that throws everything away. `try`: try_send(), and a wait for room
+// when there is none. `queued16`: 16 Aios are queued with send_all() and again by their callbacks;
+// those that wait leave together. The baseline of both is curl_easy_send(3), which knows no queue.
+#include <uaio/easy.h>
+#include <uaio/engine.h>
+
+#include "bench/peers/curl_sender.h"
+#include "bench/support/contest.h"
+#include "bench/support/engine_report.h"
+#include "bench/support/loopback.h"
+#include "bench/support/meter.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+namespace uaio::bench {
+namespace {
+
+constexpr std::size_t kLargest = std::size_t{16} << 10;
+constexpr unsigned kQueued = 16;
+
+// The same memory for every contender.
+std::span<const char> bytes_of(std::size_t size) {
+    static const std::vector<char> memory(kLargest, 'u');
+    return {memory.data(), size};
+}
+
+// Enough for the congestion window and the automatic buffers of a new connection to have grown.
+std::uint64_t warm_up(std::size_t size) {
+    constexpr std::size_t kBytes = std::size_t{32} << 20;
+    return std::clamp<std::uint64_t>(kBytes / size, 2, 2000);
+}
+
+class UaioSender {
+public:
+    explicit UaioSender(std::uint16_t port) : connection_(engine_), waiting_(engine_) {
+        const std::string url = "tcp://127.0.0.1:" + std::to_string(port);
+        connection_.connect(url, {.proxy = ""}, waiting_);
+        check(waiting_.wait(), "connect");
+    }
+
+    void run_trying(Meter& meter, std::span<const char> bytes) {
+        do {
+            for (auto rest = std::as_bytes(bytes); !rest.empty();) {
+                const easy::Result result = connection_.try_send(rest);
+                rest = rest.subspan(result.count);
+                if (result.error) wait_for_room(result.error);
+            }
+        } while (meter.count());
+    }
+
+    void run_queued(Meter& meter, std::span<const char> bytes) {
+        meter_ = &meter;
+        std::vector<std::unique_ptr<Aio>> aios;
+        for (unsigned i = 0; i < kQueued; ++i) {
+            aios.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_sent(aio); }));
+            check(aios.back()->set_iov(bytes.data(), bytes.size()), "set_iov");
+            connection_.send_all(*aios.back());
+        }
+        engine_.run();
+        connection_.close();
+        check(error_, "send_all");
+    }
+
+    const Engine& engine() const { return engine_; }
+
+private:
+    static void check(std::error_code error, const char* call) {
+        if (error) throw std::system_error(error, call);
+    }
+
+    void wait_for_room(std::error_code error) {
+        if (error != Errc::operation_would_block) check(error, "try_send");
+        connection_.wait_for(easy::Direction::send, waiting_);
+        check(waiting_.wait(), "wait_for");
+    }
+
+    void on_sent(Aio& aio) {
+        if (aio.result()) error_ = aio.result();
+        if (!error_ && meter_->count()) {
+            connection_.send_all(aio);
+        } else {
+            engine_.stop();
+        }
+    }
+
+    Engine engine_;
+    easy::Connection connection_;
+    Aio waiting_;
+    Meter* meter_ = nullptr;
+    std::error_code error_;
+};
+
+// `run` has a new sender send to a new reader.
+template <class Sender, class Run>
+Contender contender(std::size_t size, Run run) {
+    return [=](benchmark::State& state) {
+        const Listening listening;
+        DiscardingReader reader;
+        Sender sender(listening.port());
+        reader.start(listening.accept());
+        SideTime side(reader.clock());
+        Meter meter(state, warm_up(size), &side);
+        run(sender, meter, bytes_of(size));
+        if constexpr (std::is_same_v<Sender, UaioSender>) report_engine(state, sender.engine());
+        side.report(state);
+        state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(size));
+    };
+}
+
+template <class Run>
+void add_case(const std::string& name, std::size_t size, Run run) {
+    add(name, "uaio", Timing::wall, contender<UaioSender>(size, run));
+#if UAIO_BENCH_CURL
+    add(name, "curl", Timing::wall,
+        contender<CurlSender>(
+            size, [](CurlSender& sender, Meter& meter, auto bytes) { sender.run(meter, bytes); }));
+#endif
+}
+
+void add_size(const std::string& name, std::size_t size) {
+    add_case(name + "/try", size,
+             [](UaioSender& sender, Meter& meter, auto bytes) { sender.run_trying(meter, bytes); });
+    add_case(name + "/queued16", size,
+             [](UaioSender& sender, Meter& meter, auto bytes) { sender.run_queued(meter, bytes); });
+}
+
+}  // namespace
+
+void add_contenders() {
+    add_size("64B", 64);
+    add_size("16KiB", kLargest);
+}
+
+}  // namespace uaio::bench
