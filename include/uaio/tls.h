@@ -43,11 +43,13 @@ struct ClientOptions {
 // the bytes of the records that `below` took whole, and none of its bytes leave after its callback.
 // What is encrypted can not be taken back, so such a write, once its turn has come, takes the
 // stream with it even if no byte of it went out (the one difference to Stream::write_all); while it
-// waits behind another it leaves no trace. A read that is cancelled or expires loses nothing.
-// Reading ends with end_of_stream after the peer's closing alert, and with Errc::truncated if bytes
-// end without it; both stay. A TlsErrc while reading or writing stays, too, both ways. close()
-// sends the closing alert, if no write was cut short, and closes `below` when the peer has closed,
-// at the latest after ContextOptions::close_timeout; the engine's end does not wait for that.
+// waits behind another it leaves no trace. For writes that wait, the turn comes together, as far as
+// they fit whole behind the first into 256 KiB; they may share records. A read that is cancelled or
+// expires loses nothing. Reading ends with end_of_stream after the peer's closing alert, and with
+// Errc::truncated if bytes end without it; both stay. A TlsErrc while reading or writing stays,
+// too, both ways. close() sends the closing alert, if no write was cut short, and closes `below`
+// when the peer has closed, at the latest after ContextOptions::close_timeout; the engine's end
+// does not wait for that.
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 

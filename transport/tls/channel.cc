@@ -86,7 +86,7 @@ void Channel::on_handshake_cancel(Aio& aio) noexcept {
 
 // One step further, with what has come so far.
 void Channel::go_on() noexcept {
-    ERR_clear_error();
+    clear_errors();
     const int result = SSL_do_handshake(ssl_.get());
     const int reason = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
     if (reason == SSL_ERROR_NONE) return complete();
@@ -190,7 +190,7 @@ void Channel::close_here() noexcept {
 // The closing alert (RFC 8446 6.1), unless writing has failed.
 void Channel::say_goodbye() noexcept {
     if (sink_.broken()) return close_below();
-    ERR_clear_error();
+    clear_errors();
     SSL_shutdown(ssl_.get());
     sink_.flush();
     if (!sink_.writing()) drain();

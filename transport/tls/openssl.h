@@ -21,6 +21,13 @@ struct FreedBy {
 
 inline void free_chain(STACK_OF(X509) * chain) noexcept { sk_X509_pop_free(chain, &X509_free); }
 
+// Empties this thread's error queue, as every call on an SSL wants it (SSL_get_error(3)). It is
+// empty as a rule, and to empty it all the same costs what a small write does.
+inline void clear_errors() noexcept {
+    if (ERR_peek_error() != 0) [[unlikely]]
+        ERR_clear_error();
+}
+
 using BioPtr = std::unique_ptr<BIO, FreedBy<&BIO_free>>;
 using SslPtr = std::unique_ptr<SSL, FreedBy<&SSL_free>>;
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreedBy<&SSL_CTX_free>>;

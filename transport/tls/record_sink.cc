@@ -15,7 +15,7 @@ namespace {
 
 // Bytes of data that are encrypted and written at a time: one system call, and little enough to
 // stay in a processor's cache on the way.
-constexpr std::size_t kBatchBytes = 64 * 1024;
+constexpr std::size_t kBatchBytes = 256 * 1024;
 
 constexpr std::size_t kRecordMax = SSL3_RT_MAX_PLAIN_LENGTH;
 
@@ -33,7 +33,7 @@ constexpr std::size_t kKept = 2048;
 }  // namespace
 
 RecordSink::RecordSink(Channel& channel) noexcept : channel_(channel) {
-    inner_.emplace(channel.engine(), [this](Aio&) { on_written(); });
+    inner_.emplace(channel.engine(), [this](Aio&) { on_back(); });
 }
 
 RecordSink::Note& RecordSink::note_of(Aio& aio) noexcept {
@@ -61,7 +61,8 @@ void RecordSink::start(Aio& aio, bool all) noexcept {
     const Admission admission = admit(aio, !channel.open());
     if (admission.refused == Errc::closed) return core.finish(aio, channel.refusal());
     if (admission.refused != Errc{}) return core.finish(aio, admission.refused);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{admission.bytes, all};
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data()))
+        Note{.left = admission.bytes, .all = all};
     self.queue_.push(aio);
     core.park(aio, &on_cancel);
     self.serve();
@@ -70,12 +71,12 @@ void RecordSink::start(Aio& aio, bool all) noexcept {
 void RecordSink::start_write(Aio& aio) noexcept { start(aio, false); }
 void RecordSink::start_write_all(Aio& aio) noexcept { start(aio, true); }
 
-// The front is being written: what the stream below says of it is its end.
+// What is being written ends with it: what the stream below says of that is its end.
 void RecordSink::on_cancel(Aio& aio) noexcept {
     RecordSink& self = of(aio);
-    EngineCore& core = self.channel_.core();
-    if (self.queue_.front() == &aio && self.batch_.data > 0) {
-        return core.cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
+    if (note_of(aio).share > 0) {
+        self.batch_.asked = true;
+        return self.channel_.core().cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
     }
     self.end(aio, EngineCore::cancel_reason(aio));
 }
@@ -86,14 +87,11 @@ void RecordSink::end(Aio& front, std::error_code error) noexcept {
 }
 
 void RecordSink::end_all(std::error_code error) noexcept {
-    Aio* aio = queue_.front();
-    if (aio && batch_.data > 0) {
-        channel_.core().cancel_here(*inner_, error);
-        aio = AioQueue::next(*aio);
-    }
-    while (aio) {
+    const bool sending = batch_.data > 0;
+    if (sending) channel_.core().cancel_here(*inner_, error);
+    for (Aio* aio = queue_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
-        end(*aio, error);
+        if (!sending || note_of(*aio).share == 0) end(*aio, error);
         aio = behind;
     }
     end_waiters(error == Errc::closed ? error : std::error_code());
@@ -127,7 +125,9 @@ void RecordSink::end_waiters(std::error_code error) noexcept {
 // A batch is encrypted only when nothing is kept, so that there is never more than one of them.
 Transferred RecordSink::write_at_once(std::span<const std::byte> bytes) noexcept {
     if (!channel_.open()) return {channel_.refusal()};
-    if (writing_ || !queue_.empty() || !push_kept()) return {Errc::operation_would_block};
+    if (state_ == State::sending || !queue_.empty() || !push_kept()) {
+        return {Errc::operation_would_block};
+    }
     if (error_) return {error_};
     ByteBuffer& out = channel_.buffers().out;
     if (out.empty()) out.swap(sending_);  // its memory is warm
@@ -148,7 +148,7 @@ Transferred RecordSink::write_at_once(std::span<const std::byte> bytes) noexcept
 
 void RecordSink::flush_at_once() noexcept {
     ByteBuffer& out = channel_.buffers().out;
-    if (writing_ || !channel_.open() || out.empty() || !push_kept()) return;
+    if (state_ == State::sending || !channel_.open() || out.empty() || !push_kept()) return;
     if (error_) return out.clear();
     sending_.swap(out);
     push_kept();
@@ -188,7 +188,7 @@ void RecordSink::remind() noexcept {
 }
 
 void RecordSink::send_kept() noexcept {
-    writing_ = true;
+    state_ = State::sending;
     static_cast<void>(inner_->set_iov(sending_.bytes().data(), sending_.size()));
     channel_.below().write_all(*inner_);
 }
@@ -196,7 +196,7 @@ void RecordSink::send_kept() noexcept {
 // ---- down
 
 void RecordSink::serve() noexcept {
-    while (!writing_ && channel_.open()) {
+    while (state_ == State::idle && channel_.open()) {
         if (!sending_.empty()) {
             send_kept();
             break;
@@ -218,7 +218,7 @@ void RecordSink::serve() noexcept {
 }
 
 void RecordSink::flush() noexcept {
-    if (writing_ || channel_.closed()) return;
+    if (writing() || channel_.closed()) return;
     if (!sending_.empty()) return send_kept();
     if (channel_.buffers().out.empty()) return;
     if (error_) return channel_.buffers().out.clear();
@@ -235,7 +235,7 @@ void RecordSink::answer_key_update() noexcept {
 
 bool RecordSink::replace_key() noexcept {
     SSL* const ssl = channel_.ssl();
-    ERR_clear_error();
+    clear_errors();
     records_of_key_ = 0;
     if (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1) {
         return true;
@@ -270,49 +270,76 @@ bool RecordSink::plan(std::size_t left, Batch& batch, std::size_t& limit) noexce
     return false;
 }
 
-// The next batch of the front's bytes. False if TLS failed.
+// The next batch. False if TLS failed.
 bool RecordSink::encrypt(Aio& front) noexcept {
-    Note& note = note_of(front);
     ByteBuffer& out = channel_.buffers().out;
     if (out.empty()) out.swap(sending_);  // its memory is warm
     Batch batch;
     std::size_t limit = 0;
-    if (!plan(note.left, batch, limit)) return false;
-    while (batch.data < limit) {
-        const std::size_t size = std::min(batch.record, limit - batch.data);
-        if (!write_record(front, size)) return false;
+    if (!plan(waiting(), batch, limit)) return false;
+    const std::size_t data = gather(front, limit);
+    for (Aio* aio = &front; batch.data < data;) {
+        const std::size_t size = std::min(batch.record, data - batch.data);
+        if (!write_record(aio, size)) return false;
         batch.data += size;
     }
-    note.left -= batch.data;
     small_left_ -= std::min(small_left_, batch.data);
     batch_ = batch;
     return true;
 }
 
+// Bytes to be encrypted, as far as that matters for a batch.
+std::size_t RecordSink::waiting() const noexcept {
+    std::size_t bytes = 0;
+    for (Aio* aio = queue_.front(); aio && bytes < kBatchBytes; aio = AioQueue::next(*aio))
+        bytes += std::min(note_of(*aio).left, kBatchBytes);
+    return bytes;
+}
+
+// Gives the front its share of a batch with so much room, and those behind it, if they fit whole:
+// what is encrypted can no longer be left out. Bytes in all.
+std::size_t RecordSink::gather(Aio& front, std::size_t room) noexcept {
+    std::size_t data = 0;
+    for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
+        Note& note = note_of(*aio);
+        const bool fits = note.left > 0 && note.left <= room - data;
+        if (!fits && data > 0) break;
+        note.share = std::min(note.left, room);
+        note.left -= note.share;
+        data += note.share;
+        if (!fits) break;
+    }
+    return data;
+}
+
 // Entries that are too short for a record are copied together: that costs less than records of
-// their own would. The cursor moves, but nothing is counted until it is out.
-bool RecordSink::write_record(Aio& front, std::size_t size) noexcept {
+// their own would. `aio` is where the bytes come from, and then where they went on. Cursors move,
+// but nothing is counted until it is out.
+bool RecordSink::write_record(Aio*& aio, std::size_t size) noexcept {
     std::array<std::byte, kRecordMax> gathered;
-    IovCursor& cursor = EngineCore::cursor(front);
     const void* data = nullptr;
     std::size_t taken = 0;
     while (taken < size) {
-        const iovec entry = cursor.rest().front();
-        const std::size_t part = std::min(entry.iov_len, size - taken);
-        if (taken == 0 && part == size) {
-            data = entry.iov_base;
+        const std::span<iovec> rest = EngineCore::cursor(*aio).rest();
+        if (rest.empty()) {
+            aio = AioQueue::next(*aio);
+            continue;
+        }
+        const std::size_t part = std::min(rest.front().iov_len, size - taken);
+        if (part == size) {
+            data = rest.front().iov_base;
         } else if (part > 0) {
-            std::memcpy(gathered.data() + taken, entry.iov_base, part);
+            std::memcpy(gathered.data() + taken, rest.front().iov_base, part);
             data = gathered.data();
         }
-        cursor.advance(part);
+        EngineCore::cursor(*aio).advance(part);
         taken += part;
     }
     return write_plain(data, size);
 }
 
 bool RecordSink::write_plain(const void* data, std::size_t size) noexcept {
-    ERR_clear_error();
+    clear_errors();
     std::size_t written = 0;
     const int result = SSL_write_ex(channel_.ssl(), data, size, &written);
     if (result == 1 && written == size) {
@@ -327,15 +354,30 @@ bool RecordSink::write_plain(const void* data, std::size_t size) noexcept {
 void RecordSink::send() noexcept {
     sending_.swap(channel_.buffers().out);
     DCHECK(channel_.buffers().out.empty());
-    writing_ = true;
+    state_ = State::sending;
     static_cast<void>(inner_->set_iov(sending_.bytes().data(), sending_.size()));
     channel_.below().write_all(*inner_);
 }
 
 // ---- up
 
+void RecordSink::on_back() noexcept {
+    const bool sent = state_ == State::sending;
+    state_ = State::idle;
+    if (sent) on_written();
+    serve();
+    if (!writing()) {
+        if (sent && channel_.open()) {
+            pause();
+        } else {
+            rest();
+            channel_.on_sent();
+        }
+    }
+    channel_.let_go();  // may free this
+}
+
 void RecordSink::on_written() noexcept {
-    writing_ = false;
     const std::error_code error = inner_->result();
     const std::size_t count = inner_->count();
     const bool whole = !error || count == sending_.size();
@@ -346,12 +388,15 @@ void RecordSink::on_written() noexcept {
     } else if (!whole) {
         error_ = error;
     }
-    serve();
-    if (!writing_) {
-        rest();
-        channel_.on_sent();
-    }
-    channel_.let_go();  // may free this
+}
+
+// The callbacks of what was sent are due, and what they submit can leave together; the buffers are
+// warm until then.
+void RecordSink::pause() noexcept {
+    state_ = State::pausing;
+    EngineCore::submit(
+        channel_.engine(), *inner_,
+        [](Aio& inner) noexcept { EngineCore::of(inner).finish(inner, {}); }, nullptr);
 }
 
 // Bytes of data in the records that went out whole with the first `bytes` of the batch.
@@ -370,24 +415,45 @@ std::size_t RecordSink::data_in(std::size_t bytes) const noexcept {
 }
 
 void RecordSink::end_batch(std::error_code error, std::size_t data) noexcept {
-    Aio& front = *queue_.front();
-    Note& note = note_of(front);
-    batch_ = {};
-    EngineCore::add_count(front, data);
-    if (!error) {
-        if (note.left == 0 || !note.all) return end(front, {});
-        error = EngineCore::cancel_reason(front);
-        if (!error && channel_.open()) return;
-        if (!error) error = channel_.refusal();
-        end(front, error);
-        return channel_.break_off();
+    const bool untouched = inner_->count() == 0 && queue_.front()->count() == 0;
+    const bool asked = std::exchange(batch_, {}).asked;
+    while (Aio* const front = queue_.front()) {
+        Note& note = note_of(*front);
+        if (note.share == 0) return;
+        const std::size_t out = std::min(data, note.share);
+        EngineCore::add_count(*front, out);
+        if (out < note.share) break;
+        data -= out;
+        note.share = 0;
+        if (note.left > 0 && note.all) return go_on(*front);
+        end(*front, {});
     }
-    // The stream below is usable if it took nothing; the records that it did not take are lost
-    // all the same. A peer that reset the connection may have sent something before.
-    const bool asked = static_cast<bool>(EngineCore::cancel_reason(front));
-    const bool untouched = front.count() == 0 && data == 0 && inner_->count() == 0;
+    if (queue_.empty()) return;
+    if (asked) error = Errc::closed;  // for those that were not
+    cut_short(error, untouched && !asked && error != Errc::closed);
+}
+
+// An operation of which a batch is out, and more is to come.
+void RecordSink::go_on(Aio& front) noexcept {
+    std::error_code error = EngineCore::cancel_reason(front);
+    if (!error && channel_.open()) return;
+    if (!error) error = channel_.refusal();
     end(front, error);
-    if (asked || !untouched || error == Errc::closed) return channel_.break_off();
+    channel_.break_off();
+}
+
+// The front is the first operation of which bytes are lost; all of those behind it in the batch
+// are, too. The stream below is usable if it took nothing: a peer that reset the connection may
+// have sent something before.
+void RecordSink::cut_short(std::error_code error, bool usable) noexcept {
+    for (Aio* aio = queue_.front(); aio && note_of(*aio).share > 0;) {
+        Aio* const behind = AioQueue::next(*aio);
+        const std::error_code reason = EngineCore::cancel_reason(*aio);
+        end(*aio, reason ? reason : error);
+        if (!usable) error = channel_.refusal();
+        aio = behind;
+    }
+    if (!usable) return channel_.break_off();
     error_ = error;
 }
 

@@ -1,6 +1,8 @@
 // The write side of a tls stream: a FIFO of operations whose bytes are encrypted when their turn
-// comes, a batch of records at a time, into a buffer that the stream below writes out. What waits
-// is not encrypted, so it can still leave without a trace. Engine's thread only.
+// comes, a batch of records at a time, into a buffer that the stream below writes out. A batch is
+// of a part of one operation, or of several whole ones, which may share records; each counts the
+// bytes that it has in those that went out. What waits is not encrypted, so it can still leave
+// without a trace. Engine's thread only.
 #pragma once
 
 #include "engine/core.h"
@@ -40,19 +42,25 @@ public:
     // stream below gives it back.
     void end_all(std::error_code error) noexcept;
 
-    // Something is on its way out.
-    bool writing() const noexcept { return writing_; }
+    // Something is on its way out, or may be about to: the channel's on_sent() tells when not.
+    bool writing() const noexcept { return state_ != State::idle; }
     // The stream below takes nothing any more.
     bool broken() const noexcept { return static_cast<bool>(error_); }
     bool busy() const noexcept {
-        return writing_ || !queue_.empty() || !waiters_.empty() || reminder_.posted;
+        return writing() || !queue_.empty() || !waiters_.empty() || reminder_.posted;
     }
     // The engine is gone: no Aio may be left.
     void orphan() noexcept { inner_.reset(); }
 
 private:
-    struct Note {          // in the scratch of a queued Aio
-        std::size_t left;  // bytes that are still to be encrypted
+    enum class State : std::uint8_t {
+        idle,
+        sending,  // inner_ is with the stream
+        pausing,  // inner_ comes back behind the callbacks of what it has sent
+    };
+    struct Note {               // in the scratch of a queued Aio
+        std::size_t left;       // bytes that are still to be encrypted
+        std::size_t share = 0;  // bytes in the batch; those that have some are at the front
         bool all;
     };
     struct Reminder : MailboxEntry {  // that bytes are kept, for the engine's next turn
@@ -64,6 +72,7 @@ private:
         std::size_t control = 0;  // bytes before the first record of data
         std::size_t record = 0;   // bytes of data in each record but the last
         std::size_t data = 0;     // bytes of data in all
+        bool asked = false;       // one of its operations was asked to end
     };
 
     static Note& note_of(Aio& aio) noexcept;
@@ -72,7 +81,9 @@ private:
     static void on_cancel(Aio& aio) noexcept;
     static void on_wait_cancel(Aio& aio) noexcept;
     void end_waiters(std::error_code error) noexcept;
-    bool is_idle() const noexcept { return !writing_ && queue_.empty() && sending_.empty(); }
+    bool is_idle() const noexcept {
+        return state_ != State::sending && queue_.empty() && sending_.empty();
+    }
     bool push_kept() noexcept;
     void remind() noexcept;
     void send_kept() noexcept;
@@ -81,14 +92,20 @@ private:
 
     void serve() noexcept;
     bool encrypt(Aio& front) noexcept;
-    bool write_record(Aio& front, std::size_t size) noexcept;
+    std::size_t waiting() const noexcept;
+    std::size_t gather(Aio& front, std::size_t room) noexcept;
+    bool write_record(Aio*& aio, std::size_t size) noexcept;
     bool replace_key() noexcept;
     std::size_t record_size() noexcept;
     void send() noexcept;
+    void on_back() noexcept;
     void on_written() noexcept;
     void end_batch(std::error_code error, std::size_t data) noexcept;
+    void go_on(Aio& front) noexcept;
+    void cut_short(std::error_code error, bool usable) noexcept;
     std::size_t data_in(std::size_t bytes) const noexcept;
     void end(Aio& front, std::error_code error) noexcept;
+    void pause() noexcept;
     void rest() noexcept;
 
     Channel& channel_;
@@ -103,7 +120,7 @@ private:
     std::size_t small_left_ = 0;        // bytes that leave in small records
     std::int64_t last_ns_ = 0;          // when the last batch began
     std::uint64_t records_of_key_ = 0;  // that the key has encrypted
-    bool writing_ = false;              // inner_ is with the stream
+    State state_ = State::idle;
 };
 
 }  // namespace uaio::tls

@@ -133,7 +133,7 @@ Transferred RecordSource::read_at_once(std::span<std::byte> bytes) noexcept {
     std::error_code error;
     while (total < bytes.size()) {
         std::size_t count = 0;
-        ERR_clear_error();
+        clear_errors();
         const int result =
             SSL_read_ex(channel_.ssl(), bytes.data() + total, bytes.size() - total, &count);
         if (result == 1) {
@@ -206,7 +206,7 @@ RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
             std::ranges::find_if(rest, [](const iovec& each) { return each.iov_len > 0; });
         if (entry == rest.end()) return end(front, {}), Step::finished;
         std::size_t count = 0;
-        ERR_clear_error();
+        clear_errors();
         const int result =
             result_ ? 0 : SSL_read_ex(channel_.ssl(), entry->iov_base, entry->iov_len, &count);
         if (result == 1) {
@@ -251,7 +251,7 @@ RecordSource::Step RecordSource::look_ahead() noexcept {
     if (result_) return Step::finished;
     std::byte first;
     std::size_t count = 0;
-    ERR_clear_error();
+    clear_errors();
     const int result = SSL_peek_ex(channel_.ssl(), &first, 1, &count);
     return result == 1 ? Step::finished : stop(result);
 }
@@ -265,7 +265,7 @@ bool RecordSource::discard() noexcept {
     std::array<std::byte, 4096> dropped;
     for (;;) {
         std::size_t count = 0;
-        ERR_clear_error();
+        clear_errors();
         const int result = SSL_read_ex(channel_.ssl(), dropped.data(), dropped.size(), &count);
         if (result == 1) continue;
         if (end_ || SSL_get_error(channel_.ssl(), result) != SSL_ERROR_WANT_READ) return true;

@@ -1,6 +1,9 @@
 // Writes of a tls stream that are cut short: what leaves, what is counted, what is possible after.
 #include "tests/support/tls/ends.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace uaio {
 namespace {
 
@@ -80,6 +83,100 @@ TEST_CASE("a tls write that waits behind another leaves without a trace") {
     CHECK(in == data + "last");
     CHECK(write.ended() == success(data.size()));
     CHECK(last.ended() == success(4));
+}
+
+// Five writes that leave together behind another one, which are cut when the pipe has taken `room`
+// bytes of them, since that one of them is cancelled.
+void cut_a_batch(Version version, std::size_t room, std::size_t canceled) {
+    CAPTURE(room);
+    CAPTURE(canceled);
+    constexpr std::size_t kPart = 600;
+    TlsEnds ends(version);
+    ends.joined();
+    ends.run_some();
+    const std::size_t before = ends.to_server().taken().size();
+    CHECK(ends.write_all(ends.client(), "first") == success(5));
+    const std::size_t record = ends.to_server().taken().size() - before;
+    ends.to_server().limit(before + 2 * record + room);
+    const std::string data = pattern(5 * kPart);
+    Operation first(ends.engine(), "first");
+    ends.client().write_all(first.aio);
+    std::vector<std::unique_ptr<Operation>> parts;
+    for (std::size_t at = 0; at < data.size(); at += kPart) {
+        const std::string_view part = std::string_view(data).substr(at, kPart);
+        parts.push_back(std::make_unique<Operation>(ends.engine(), part));
+        ends.client().write_all(parts.back()->aio);
+    }
+    ends.run_some();
+    REQUIRE(first.done());
+    parts[canceled]->aio.cancel();
+    REQUIRE(ends.run_until(
+        [&] { return std::ranges::all_of(parts, [](const auto& part) { return part->done(); }); }));
+    const std::string at_callback = ends.to_server().taken();
+    ends.to_server().limit(Pipe::kNever);
+    ends.run_some();
+    CHECK(ends.to_server().taken() == at_callback);
+    std::size_t counted = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const Ended ended = parts[i]->ended();
+        CHECK(ended.calls == 1);
+        // Everything in front of it went out.
+        CHECK((ended.count == 0 || counted == i * kPart));
+        counted += ended.count;
+        std::error_code wanted;
+        if (ended.count < kPart) wanted = i == canceled ? Errc::canceled : Errc::closed;
+        CHECK(ended.error == wanted);
+    }
+    if (counted < data.size()) CHECK(readable(ends) == 10 + counted);
+}
+
+TEST_CASE("tls writes that leave together and are cut anywhere have each its exact count") {
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        for (std::size_t room = 0; room < 3200; room += room < 40 ? 1 : 53)
+            cut_a_batch(version, room, room % 5);
+    }
+}
+
+TEST_CASE("small tls writes that wait behind another leave in one record") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    const std::size_t before = ends.to_server().taken().size();
+    const std::string data = pattern(500);
+    Operation first(ends.engine(), "first");
+    ends.client().write_all(first.aio);
+    std::vector<std::unique_ptr<Operation>> parts;
+    for (std::size_t at = 0; at < data.size(); at += 100) {
+        const std::string_view part = std::string_view(data).substr(at, 100);
+        parts.push_back(std::make_unique<Operation>(ends.engine(), part));
+        ends.client().write_all(parts.back()->aio);
+    }
+    ends.run_some();
+    for (const std::unique_ptr<Operation>& part : parts)
+        CHECK(part->ended() == success(100));
+    // Each record has a header of 5 bytes, a kind, and a tag of 16 (RFC 8446 5.2).
+    CHECK(ends.to_server().taken().size() - before == 2 * 22 + 5 + data.size());
+    std::string in(5 + data.size(), '\0');
+    CHECK(ends.read_all(ends.server(), in) == success(in.size()));
+    CHECK(in == "first" + data);
+}
+
+TEST_CASE("a tls write that is reset before its first byte ends those with it in the same way") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    ends.to_server().limit(ends.to_server().taken().size() + 27);
+    Operation first(ends.engine(), "first");
+    Operation second(ends.engine(), "second");
+    Operation third(ends.engine(), "third");
+    for (Operation* const each : {&first, &second, &third})
+        ends.client().write_all(each->aio);
+    ends.run_some();
+    CHECK(first.ended() == success(5));
+    ends.server_handle()->close();
+    REQUIRE(ends.run_until([&] { return second.done() && third.done(); }));
+    CHECK(second.ended() == failure(Errc::connection_reset));
+    CHECK(third.ended() == failure(Errc::connection_reset));
 }
 
 TEST_CASE("a tls write with a zero timeout, or without a vector, harms nothing") {
