@@ -8,16 +8,19 @@ picks; keys are made for each run. Prints a line a case for tests/run.py; a prog
 installed is a skip.
 """
 
+import contextlib
 import os
 import re
+import resource
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from interop_test import HELLO
+from interop_test import HELLO, connections_allowed, resident
 from lab import PATIENCE, Programs, free_port, run, run_cases, same
 
 NAMES = "DNS:localhost,IP:127.0.0.1"
@@ -38,11 +41,14 @@ class Lab(Programs):
             "-addext", "keyUsage=critical,keyCertSign"])
         self.certificate = self.issue("server", NAMES)
         other = self.issue("other", "DNS:other.test")
-        self.port = self.start(
-            [build / "tools" / "uaio-serve", "--port", "0", "--tls-cert", self.certificate,
-             "--tls-key", folder / "server.key", "--tls-cert", other, "--tls-key",
-             folder / "other.key", self.site], r"https://.*:(\d+)/")
+        self.port = self.serve("--tls-cert", other, "--tls-key", folder / "other.key")
         self.url = f"https://localhost:{self.port}"
+
+    def serve(self, *more):
+        """Another server of ours; its port."""
+        return self.start([self.build / "tools" / "uaio-serve", "--port", "0", "--tls-cert",
+                           self.certificate, "--tls-key", self.folder / "server.key", *more,
+                           self.site], r"https://.*:(\d+)/")
 
     def make(self, name, arguments):
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -132,6 +138,45 @@ def python_client(lab):
                 said += more
             assert said.endswith(HELLO), said
             peer.unwrap()  # the closing alert went both ways
+
+
+def idle_tls_connections_are_small(lab):
+    """Real TLS clients, each of which has had an answer, and then keeps still."""
+    wanted = connections_allowed()
+    port = lab.serve("--idle-timeout", 0)
+    server = lab.last.pid
+    resident(server)  # or a skip
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    context = ssl.create_default_context(cafile=lab.authority)
+    request = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0 (X11; Linux)\r\n"
+               b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n")
+
+    def ask(peer):
+        peer.sendall(request)
+        said = b""
+        while not said.endswith(HELLO):
+            said += peer.recv(4096) or b"the end, too early" + HELLO
+        assert said.startswith(b"HTTP/1.1 200 "), said
+
+    def connect(number):
+        # From several addresses, whose ports suffice also when the test has just run.
+        plain = socket.create_connection(("127.0.0.1", port), PATIENCE,
+                                         source_address=(f"127.0.0.{2 + number % 8}", 0))
+        peer = peers.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+        ask(peer)
+        return peer
+
+    with contextlib.ExitStack() as peers, ThreadPoolExecutor(4) as pool:
+        list(pool.map(connect, range(100)))
+        before = resident(server)
+        idle = list(pool.map(connect, range(wanted)))
+        each = (resident(server) - before) / wanted
+        for peer in idle[::100]:
+            ask(peer)  # it was there all the time
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    print(f"{each:.0f} bytes for each of {wanted} idle TLS connections", flush=True)
+    assert each <= 24 * 1024, f"{each:.0f} bytes each"
 
 
 def wrk_load(lab):
@@ -229,7 +274,8 @@ def strangers_are_refused(lab):
 CASES = [
     (curl_gets, "curl"), (curl_gets_the_certificate_of_the_name, "curl"),
     (openssl_client, "openssl"),
-    (gnutls_client, "gnutls-cli"), (python_client, sys.executable), (wrk_load, "wrk"),
+    (gnutls_client, "gnutls-cli"), (python_client, sys.executable),
+    (idle_tls_connections_are_small, sys.executable), (wrk_load, "wrk"),
     (openssl_server, "openssl"), (openssl_server_wants_a_certificate, "openssl"),
     (gnutls_server, "gnutls-serv"), (nginx_server, "nginx"),
     (python_server_that_cuts_off, sys.executable), (strangers_are_refused, sys.executable),
