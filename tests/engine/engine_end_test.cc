@@ -209,6 +209,25 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
     CHECK(Clock::now() - begin < kPatience);
 }
 
+TEST_CASE_TEMPLATE("an engine waits for nothing where a task is the last thing at its end", Kernel,
+                   OnLinux, OnPoll) {
+    EngineOptions options = options_on(Kernel::kKind);
+    options.drain_timeout = kPatience;  // longer than the test may take
+    bool ran = false;
+    const Clock::time_point begin = Clock::now();
+    {
+        Engine engine(options);
+        engine.run_once(0ns);
+        Aio* const parked = new Aio(engine, [&engine, &ran](Aio& self) {
+            engine.post([&ran] { ran = true; });
+            delete &self;
+        });
+        submit_parked(*parked);
+    }
+    CHECK(ran);
+    CHECK(Clock::now() - begin < kPatience);
+}
+
 TEST_CASE("an engine gives up on what never ends and says so") {
     for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
         std::string logged;
