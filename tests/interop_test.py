@@ -175,19 +175,21 @@ def connections_allowed():
     return min(10_000, hard - 1000)
 
 
-def idle_connections_are_small(lab):
-    program = (lab.build / "tools" / "uaio-serve").read_bytes()
+def resident(process):
+    """Bytes of a process in memory; its program must be without a sanitizer."""
+    program = Path(f"/proc/{process}/exe").read_bytes()
     if b"__asan_init" in program or b"__tsan_init" in program:
         raise Skip("a sanitizer's memory is not the server's")
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+
+def idle_connections_are_small(lab):
     wanted = connections_allowed()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     request = (b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
                b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n")
-
-    def resident():
-        status = Path(f"/proc/{lab.serve_pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
     def ask():
         peer = socket.create_connection(("127.0.0.1", lab.serve_port), PATIENCE)
@@ -198,10 +200,10 @@ def idle_connections_are_small(lab):
     with contextlib.ExitStack() as peers:
         for _ in range(100):
             peers.enter_context(ask())
-        before = resident()
+        before = resident(lab.serve_pid)
         for _ in range(wanted):
             peers.enter_context(ask())
-        each = (resident() - before) * 1024 / wanted
+        each = (resident(lab.serve_pid) - before) / wanted
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert each <= 4096, f"{each:.0f} bytes each"
 

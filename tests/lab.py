@@ -56,6 +56,12 @@ class Programs:
     def __init__(self, build, folder, stack):
         self.build, self.folder, self.stack = build, folder, stack
 
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o644)
+        return path
+
     def start(self, command, port_pattern=None, port=None):
         """Starts a program that listens; the port, which it prints or was given."""
         log = self.folder / f"{Path(str(command[0])).name}.log"

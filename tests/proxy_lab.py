@@ -75,12 +75,6 @@ class Lab(Programs):
             "-out", self.chain)
         self.key.chmod(0o644)  # squid gives up root's rights
 
-    def write(self, name, text):
-        path = self.folder / name
-        path.write_text(text)
-        path.chmod(0o644)
-        return path
-
     def needs_tls(self):
         if not self.has_tls:
             raise Skip("the build option tls is off")
@@ -225,6 +219,22 @@ listen front
 
 def start_stunnel(lab, behind, more=""):
     """TLS with the certificate of localhost in front of what listens on the port `behind`."""
+    return start_stunnel_as(lab, behind, f"cert = {lab.chain}\nkey = {lab.key}\n{more}")
+
+
+def start_stunnel_client(lab, behind, more=""):
+    """Plain bytes in front of what speaks TLS on the port `behind`, and has to be localhost."""
+    return start_stunnel_as(lab, behind, f"""
+client = yes
+sni = localhost
+CAfile = {lab.authority}
+verifyChain = yes
+checkHost = localhost
+{more}
+""")
+
+
+def start_stunnel_as(lab, behind, service):
     port = free_port()
     path = lab.write(f"stunnel-{port}.conf", f"""
 foreground = yes
@@ -232,8 +242,6 @@ pid =
 [front]
 accept = 127.0.0.1:{port}
 connect = 127.0.0.1:{behind}
-cert = {lab.chain}
-key = {lab.key}
-{more}
+{service}
 """)
     return lab.start(["stunnel", path], port=port)

@@ -44,6 +44,15 @@ def names_and_places_that_are_not_there(lab):
               f"http://127.0.0.1:{free_port()}")
 
 
+def address_that_refuses_is_named(lab):
+    """The last of those that were tried, be it the target's or the proxy's."""
+    port = free_port()
+    lab.fails(NO_CONNECTION, f"://h.test:{port} at 127.0.0.3:{port}: Connection refused",
+              f"tcp://h.test:{port}", "--resolve", f"h.test:{port}:127.0.0.2,127.0.0.3")
+    lab.fails(NO_CONNECTION, f"{lab.plain} at 127.0.0.1:{port}: Connection refused", lab.plain,
+              "-x", f"http://127.0.0.1:{port}")
+
+
 def silent_peers_time_out(lab):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -196,7 +205,8 @@ def https_in_a_build_without_tls(lab):
 
 CASES = [
     (arguments_that_are_wrong, sys.executable),
-    (names_and_places_that_are_not_there, sys.executable), (silent_peers_time_out, sys.executable),
+    (names_and_places_that_are_not_there, sys.executable),
+    (address_that_refuses_is_named, sys.executable), (silent_peers_time_out, sys.executable),
     (certificates_that_are_not_accepted, "openssl"),
     (certificate_of_an_unknown_authority, "openssl"), (certificate_that_has_expired, "openssl"),
     (tls_that_is_none, "openssl"), (connections_that_are_cut, sys.executable),

@@ -1,24 +1,30 @@
 #!/usr/bin/env python3
-"""Other TLS implementations against uaio-serve and examples/https_client.
+"""Other TLS implementations against ours: uaio-serve, examples/https_client and
+two of tests/programs.
 
     tests/tls_interop_test.py BUILD
 
-OpenSSL's and GnuTLS's programs, curl, nginx, wrk and Python, on loopback ports that the kernel
-picks; keys are made for each run. Prints a line a case for tests/run.py; a program that is not
-installed is a skip.
+OpenSSL's and GnuTLS's programs, curl, nginx, stunnel, wrk and Python, on loopback ports that the
+kernel picks; keys are made for each run. Prints a line a case for tests/run.py; a program that is
+not installed is a skip.
 """
 
+import contextlib
 import os
 import re
+import resource
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from interop_test import HELLO
-from lab import PATIENCE, Programs, free_port, run, run_cases, same
+import proxy_lab
+from interop_test import HELLO, connections_allowed, resident
+from lab import PATIENCE, Programs, free_port, run, run_cases, same, wait_until
 
 NAMES = "DNS:localhost,IP:127.0.0.1"
 
@@ -36,13 +42,16 @@ class Lab(Programs):
         self.authority = self.make("authority", [
             "-x509", "-subj", "/CN=uaio interop authority",
             "-addext", "keyUsage=critical,keyCertSign"])
-        self.certificate = self.issue("server", NAMES)
+        self.chain, self.key = self.issue("server", NAMES), folder / "server.key"
         other = self.issue("other", "DNS:other.test")
-        self.port = self.start(
-            [build / "tools" / "uaio-serve", "--port", "0", "--tls-cert", self.certificate,
-             "--tls-key", folder / "server.key", "--tls-cert", other, "--tls-key",
-             folder / "other.key", self.site], r"https://.*:(\d+)/")
+        self.port = self.serve("--tls-cert", other, "--tls-key", folder / "other.key")
         self.url = f"https://localhost:{self.port}"
+
+    def serve(self, *more):
+        """Another server of ours; its port."""
+        return self.start([self.build / "tools" / "uaio-serve", "--port", "0", "--tls-cert",
+                           self.chain, "--tls-key", self.key, *more,
+                           self.site], r"https://.*:(\d+)/")
 
     def make(self, name, arguments):
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -109,6 +118,32 @@ def openssl_client(lab):
             assert ("Reused, " if way == "-sess_in" else "New, ") in said, said[-800:]
 
 
+def openssl_client_replaces_keys(lab):
+    """It takes a line with k or K for the wish, and drops what comes to it in one piece with that
+    line, so each step waits for the one before."""
+    said = lab.folder / "s_client.out"
+    with open(said, "wb") as out, subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{lab.port}", "-tls1_3", "-msg"],
+            stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL, bufsize=0) as peer:
+        lab.stack.callback(peer.kill)
+
+        def ask(what, answer, times):
+            peer.stdin.write(what)
+            wait_until(lambda: len(re.findall(answer, said.read_bytes())) >= times,
+                       f"{times} times {answer} is not there: {said.read_bytes()[-300:]}")
+
+        for turn in range(1, 4):
+            # The server's new key comes although it has nothing to write.
+            ask(b"K\n", rb"(?m)^<<< TLS 1.3, .*KeyUpdate$", turn)
+            ask(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", rb"(?m)^hello$", 2 * turn - 1)
+            ask(b"k\n", rb"(?m)^>>> TLS 1.3, .*KeyUpdate$", 2 * turn)
+            ask(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", rb"(?m)^hello$", 2 * turn)
+        peer.stdin.close()
+        assert peer.wait(PATIENCE) == 0
+    received = len(re.findall(rb"(?m)^<<< TLS 1.3, .*KeyUpdate$", said.read_bytes()))
+    assert received == 3, f"{received} new keys of the server for 3 wishes"
+
+
 def gnutls_client(lab):
     for version in ("1.2", "1.3"):
         done = subprocess.run(
@@ -134,6 +169,45 @@ def python_client(lab):
             peer.unwrap()  # the closing alert went both ways
 
 
+def idle_tls_connections_are_small(lab):
+    """Real TLS clients, each of which has had an answer, and then keeps still."""
+    wanted = connections_allowed()
+    port = lab.serve("--idle-timeout", 0)
+    server = lab.last.pid
+    resident(server)  # or a skip
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    context = ssl.create_default_context(cafile=lab.authority)
+    request = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0 (X11; Linux)\r\n"
+               b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n")
+
+    def ask(peer):
+        peer.sendall(request)
+        said = b""
+        while not said.endswith(HELLO):
+            said += peer.recv(4096) or b"the end, too early" + HELLO
+        assert said.startswith(b"HTTP/1.1 200 "), said
+
+    def connect(number):
+        # From several addresses, whose ports suffice also when the test has just run.
+        plain = socket.create_connection(("127.0.0.1", port), PATIENCE,
+                                         source_address=(f"127.0.0.{2 + number % 8}", 0))
+        peer = peers.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+        ask(peer)
+        return peer
+
+    with contextlib.ExitStack() as peers, ThreadPoolExecutor(4) as pool:
+        list(pool.map(connect, range(100)))
+        before = resident(server)
+        idle = list(pool.map(connect, range(wanted)))
+        each = (resident(server) - before) / wanted
+        for peer in idle[::100]:
+            ask(peer)  # it was there all the time
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    print(f"{each:.0f} bytes for each of {wanted} idle TLS connections", flush=True)
+    assert each <= 24 * 1024, f"{each:.0f} bytes each"
+
+
 def wrk_load(lab):
     said = run("wrk", "-t1", "-c50", "-d1s", lab.url + "/").decode()
     errors = re.search(r"Socket errors: (.*), timeout", said)
@@ -141,13 +215,29 @@ def wrk_load(lab):
     assert "Non-2xx" not in said and "requests in" in said, said
 
 
+def stunnel_client(lab):
+    """It turns plain bytes into TLS for an echo server of ours."""
+    behind = lab.start([lab.build / "tests" / "tls_echo", lab.chain, lab.key], r"tls://.*:(\d+)$")
+    sent = os.urandom(300_000)
+    for version in ("TLSv1.2", "TLSv1.3"):
+        port = proxy_lab.start_stunnel_client(lab, behind, f"sslVersion = {version}")
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
+            writing = threading.Thread(target=peer.sendall, args=(sent,))
+            writing.start()
+            got = bytearray()
+            while len(got) < len(proxy_lab.GREETING + sent) and (more := peer.recv(65536)):
+                got += more
+            writing.join()
+            same(got, proxy_lab.GREETING + sent)
+
+
 # ---- our client against real servers ----
 
 def openssl_server(lab):
     for version in ("-tls1_2", "-tls1_3"):
         port = free_port()
-        lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.certificate,
-                   "-key", lab.folder / "server.key", "-www", "-quiet", version], port=port)
+        lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.chain,
+                   "-key", lab.key, "-www", "-quiet", version], port=port)
         content, said = lab.get(port, times=3)
         assert b"s_server" in content, content[:200]
         assert "3 handshakes, 2 of them resumed" in said, said
@@ -157,8 +247,8 @@ def openssl_server_wants_a_certificate(lab):
     lab.issue("client", "DNS:client")
     for version in ("-tls1_2", "-tls1_3"):
         port = free_port()
-        lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.certificate,
-                   "-key", lab.folder / "server.key", "-www", "-quiet", version, "-Verify", "3",
+        lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.chain,
+                   "-key", lab.key, "-www", "-quiet", version, "-Verify", "3",
                    "-verify_return_error", "-CAfile", lab.authority], port=port)
         more = (lab.folder / "client.pem", lab.folder / "client.key")
         assert b"s_server" in lab.get(port, more=more)[0]
@@ -169,8 +259,8 @@ def openssl_server_wants_a_certificate(lab):
 def gnutls_server(lab):
     for version in ("1.2", "1.3"):
         port = free_port()
-        lab.start(["gnutls-serv", "--http", "-p", port, "--x509certfile", lab.certificate,
-                   "--x509keyfile", lab.folder / "server.key", "--priority",
+        lab.start(["gnutls-serv", "--http", "-p", port, "--x509certfile", lab.chain,
+                   "--x509keyfile", lab.key, "--priority",
                    f"NORMAL:-VERS-ALL:+VERS-TLS{version}"], port=port)
         content, said = lab.get(port, times=2)
         assert b"GnuTLS" in content, content[:200]
@@ -189,7 +279,7 @@ http {{
   fastcgi_temp_path {lab.folder}/n3; uwsgi_temp_path {lab.folder}/n4;
   scgi_temp_path {lab.folder}/n5;
   server {{ listen 127.0.0.1:{port} ssl; ssl_protocols {versions}; root {lab.site};
-            ssl_certificate {lab.certificate}; ssl_certificate_key {lab.folder}/server.key; }}
+            ssl_certificate {lab.chain}; ssl_certificate_key {lab.key}; }}
 }}
 """)
         lab.start(["nginx", "-p", lab.folder, "-c", path], port=port)
@@ -198,10 +288,20 @@ http {{
         assert "3 handshakes, 2 of them resumed" in said, said
 
 
+def stunnel_server(lab):
+    """It turns the TLS of our client into plain bytes, which come back."""
+    echo = proxy_lab.echo_server(lab.stack)
+    for version in ("TLSv1.2", "TLSv1.3"):
+        port = proxy_lab.start_stunnel(lab, echo, f"sslVersion = {version}")
+        said = run(lab.build / "tests" / "dial_echo", f"tls://localhost:{port}", "proxy=",
+                   f"ca={lab.authority}")
+        assert said.startswith(b"ok "), said
+
+
 def python_server_that_cuts_off(lab):
     """It closes without the closing alert, in the middle of what it announced, and at its end."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(lab.certificate, lab.folder / "server.key")
+    context.load_cert_chain(lab.chain, lab.key)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for head in (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
                      b"HTTP/1.1 200 OK\r\n\r\nhello"):
@@ -228,8 +328,10 @@ def strangers_are_refused(lab):
 
 CASES = [
     (curl_gets, "curl"), (curl_gets_the_certificate_of_the_name, "curl"),
-    (openssl_client, "openssl"),
-    (gnutls_client, "gnutls-cli"), (python_client, sys.executable), (wrk_load, "wrk"),
+    (openssl_client, "openssl"), (openssl_client_replaces_keys, "openssl"),
+    (gnutls_client, "gnutls-cli"), (python_client, sys.executable),
+    (idle_tls_connections_are_small, sys.executable), (wrk_load, "wrk"),
+    (stunnel_client, "stunnel"), (stunnel_server, "stunnel"),
     (openssl_server, "openssl"), (openssl_server_wants_a_certificate, "openssl"),
     (gnutls_server, "gnutls-serv"), (nginx_server, "nginx"),
     (python_server_that_cuts_off, sys.executable), (strangers_are_refused, sys.executable),

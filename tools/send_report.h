@@ -137,12 +137,17 @@ inline std::string_view doing(DialPhase phase) {
     return "connection lost";
 }
 
-// "uaio-send: no TLS to https://host: certificate expired. What to do."
-inline ExitCode tell_failure(const std::string& target, std::error_code error, DialPhase phase) {
+// "uaio-send: no TLS: https://host: certificate expired. What to do." Where no connection was made,
+// the address that failed last stands behind the target.
+inline ExitCode tell_failure(const std::string& target, std::error_code error,
+                             const DialReport& report) {
+    const DialPhase phase = report.phase;
+    const bool named = phase == DialPhase::connect && report.peer;
+    const std::string place = named ? target + " at " + report.peer->to_string() : target;
     std::string_view what_to_do = advice(error, phase);
     const std::string sentence = what_to_do.empty() ? strerror(error) : std::string(what_to_do);
     std::fprintf(stderr, "uaio-send: %.*s: %s: %s. %s\n", static_cast<int>(doing(phase).size()),
-                 doing(phase).data(), target.c_str(), error.message().c_str(), sentence.c_str());
+                 doing(phase).data(), place.c_str(), error.message().c_str(), sentence.c_str());
     return exit_code(error, phase);
 }
 
@@ -155,8 +160,10 @@ inline void tell_dial(const DialReport& report) {
                  milliseconds(report.resolve), milliseconds(report.connect),
                  milliseconds(report.proxy), milliseconds(report.tls));
     if (report.peer) {
-        std::fprintf(stderr, "* connected to %s; addresses tried: %u, connections: %u\n",
-                     report.peer->to_string().c_str(), report.attempts, report.connections);
+        const bool failed = report.phase == DialPhase::connect;
+        std::fprintf(stderr, "* %s %s; addresses tried: %u, connections: %u\n",
+                     failed ? "no connection to" : "connected to", report.peer->to_string().c_str(),
+                     report.attempts, report.connections);
     }
     if (report.proxy_status != 0) {
         std::fprintf(stderr, "* the proxy answered %d\n", report.proxy_status);

@@ -52,7 +52,7 @@ public:
             close();
         }
         if (ending_ == Ending::code) return code_;
-        return static_cast<int>(tell_failure(arguments_.target, error_, report_.phase));
+        return static_cast<int>(tell_failure(arguments_.target, error_, report_));
     }
 
 private:

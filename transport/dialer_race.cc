@@ -48,6 +48,7 @@ private:
               aio(of.user_.engine(), [this](Aio&) { race.on_end(*this); }) {}
         Race& race;
         Endpoint endpoint;
+        bool running = true;
         StreamPtr stream;
         Aio aio;
     };
@@ -94,15 +95,17 @@ private:
 
     void on_end(Attempt& attempt) noexcept {
         --running_;
+        attempt.running = false;
         const std::error_code error = attempt.aio.result();
         if (state_ == State::settling) {
             attempt.stream.reset();  // too late
         } else if (error) {
             error_ = error;
+            report_.peer = attempt.endpoint;
             if (timing_) timer_.cancel();
         } else {
             winner_ = std::move(attempt.stream);
-            report_.winner = attempt.endpoint;
+            report_.peer = attempt.endpoint;
             settle({});
         }
         go_on(true);
@@ -113,8 +116,10 @@ private:
         error_ = error;
         state_ = State::settling;
         if (timing_) timer_.cancel();
-        for (Attempt& attempt : attempts_)
+        for (Attempt& attempt : attempts_) {
+            if (error && attempt.running) report_.peer = attempt.endpoint;
             attempt.aio.cancel();
+        }
     }
 
     void end(std::error_code error) noexcept {

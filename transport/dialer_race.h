@@ -5,6 +5,7 @@
 #include <uaio/tcp.h>
 
 #include <chrono>
+#include <optional>
 #include <vector>
 
 namespace uaio {
@@ -18,7 +19,8 @@ struct RaceOptions {
 // What the race did; complete at the callback.
 struct RaceReport {
     unsigned attempts = 0;
-    Endpoint winner;
+    // Whom it has connected to; after a failure who failed last, or had not answered.
+    std::optional<Endpoint> peer = {};
 };
 
 // The addresses in the order in which they are tried: IPv6 first, then the families by turns, each

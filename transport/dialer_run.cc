@@ -157,7 +157,7 @@ void DialRun::on_step() {
     if (step_ == Step::connect) {
         report_.attempts += race_.attempts;
         if (!io_.result()) ++report_.connections;
-        if (!io_.result() && first_path().empty()) report_.peer = race_.winner;
+        if (first_path().empty() && race_.peer) report_.peer = race_.peer;
     }
     if (connect_) report_.proxy_status = connect_->status();
     if (socks_) report_.socks_reply = socks_->reply();

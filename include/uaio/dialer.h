@@ -98,11 +98,13 @@ struct DialReport {
     std::chrono::nanoseconds connect{0};
     std::chrono::nanoseconds proxy{0};
     std::chrono::nanoseconds tls{0};
-    std::optional<Endpoint> peer = {};  // whom the socket was connected to last
-    unsigned attempts = 0;              // addresses that were tried
-    unsigned connections = 0;           // that were made: two where a proxy closed after its 407
-    int proxy_status = 0;               // of the last answer to CONNECT (CURLINFO_HTTP_CONNECTCODE)
-    int socks_reply = 0;  // the code with which a SOCKS proxy refused (CURLINFO_PROXY_ERROR)
+    // Whom the socket was connected to last; after a failure of that the address that failed last,
+    // or that had not answered.
+    std::optional<Endpoint> peer = {};
+    unsigned attempts = 0;     // addresses that were tried
+    unsigned connections = 0;  // that were made: two where a proxy closed after its 407
+    int proxy_status = 0;      // of the last answer to CONNECT (CURLINFO_HTTP_CONNECTCODE)
+    int socks_reply = 0;       // the code with which a SOCKS proxy refused (CURLINFO_PROXY_ERROR)
 };
 
 // May be used by any thread, several Aios at a time. Must outlive what it connects: until the

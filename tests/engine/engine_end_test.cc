@@ -3,6 +3,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/nop.h"
+#include "tests/support/one_shot.h"
 #include "tests/support/wire.h"
 
 #include <memory>
@@ -15,23 +16,6 @@ namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
-
-// An Aio that lives until its callback, which notes how it ended.
-class OneShot {
-public:
-    OneShot(Engine& engine, Ended& ended)
-        : aio(engine,
-              [this](Aio& done) {
-                  ended_ = {ended_.calls + 1, done.result(), done.count()};
-                  delete this;
-              }),
-          ended_(ended) {}
-
-    Aio aio;
-
-private:
-    Ended& ended_;
-};
 
 // An engine with a connection to a peer that reads nothing.
 struct Ending {
@@ -46,7 +30,7 @@ struct Ending {
     }
 
     Aio& one_shot(Ended& ended, std::string_view bytes = {}) {
-        Aio& aio = (new OneShot(*engine, ended))->aio;
+        Aio& aio = uaio::one_shot(*engine, ended);
         if (!bytes.empty()) REQUIRE(!aio.set_iov(bytes.data(), bytes.size()));
         return aio;
     }
@@ -139,7 +123,7 @@ TEST_CASE_TEMPLATE("an engine that never ran can be destroyed with everything th
     {
         Engine engine(options_on(Kernel::kKind));
         const tcp::Listener listener(engine, Endpoint::loopback(0));
-        submit_nop((new OneShot(engine, nop))->aio);
+        submit_nop(one_shot(engine, nop));
         engine.post([&] { ran = true; });
     }
     CHECK(nop.calls == 1);
@@ -197,11 +181,8 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
     {
         Engine engine(options);
         engine.run_once(0ns);
-        const auto one_shot = [&engine](Ended& ended) -> Aio& {
-            return (new OneShot(engine, ended))->aio;
-        };
-        submit_parked(one_shot(parked));
-        Aio& with_deadline = one_shot(timed);
+        submit_parked(one_shot(engine, parked));
+        Aio& with_deadline = one_shot(engine, timed);
         with_deadline.set_timeout(1h);
         submit_parked(with_deadline);
         // Parks another time from its callback, which runs when the engine is at its end.
@@ -217,7 +198,7 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
         again->cancel();
         engine.run_once(0ns);
         CHECK(parked_again == failure(Errc::canceled));
-        std::thread([&] { submit_parked(one_shot(posted)); }).join();
+        std::thread([&] { submit_parked(one_shot(engine, posted)); }).join();
     }
     CHECK(parked == failure(Errc::closed));
     CHECK(timed == failure(Errc::closed));
@@ -225,6 +206,25 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
     CHECK(parked_again.calls == 3);
     CHECK(parked_again.error == Errc::closed);
     CHECK(logged.empty());
+    CHECK(Clock::now() - begin < kPatience);
+}
+
+TEST_CASE_TEMPLATE("an engine waits for nothing where a task is the last thing at its end", Kernel,
+                   OnLinux, OnPoll) {
+    EngineOptions options = options_on(Kernel::kKind);
+    options.drain_timeout = kPatience;  // longer than the test may take
+    bool ran = false;
+    const Clock::time_point begin = Clock::now();
+    {
+        Engine engine(options);
+        engine.run_once(0ns);
+        Aio* const parked = new Aio(engine, [&engine, &ran](Aio& self) {
+            engine.post([&ran] { ran = true; });
+            delete &self;
+        });
+        submit_parked(*parked);
+    }
+    CHECK(ran);
     CHECK(Clock::now() - begin < kPatience);
 }
 

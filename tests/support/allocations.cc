@@ -1,11 +1,15 @@
 #include "tests/support/allocations.h"
 
+#include <dlfcn.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define UAIO_COUNTS_ALLOCATIONS 1
@@ -15,7 +19,8 @@ namespace {
 
 // In the program itself, so that their first use allocates nothing (ELF TLS, initial-exec).
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t thread_count = 0;
-[[gnu::tls_model("initial-exec")]] constinit thread_local bool next_fails = false;
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t fails_in = 0;
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool openssl_fails = false;
 constinit std::atomic<std::int64_t> live_count{0};
 
 }  // namespace
@@ -30,10 +35,16 @@ void* __libc_realloc(void*, std::size_t) noexcept;
 void* __libc_memalign(std::size_t, std::size_t) noexcept;
 void __libc_free(void*) noexcept;
 
-static bool fails() noexcept {
-    const bool fails = next_fails;
-    next_fails = false;
-    return fails;
+// By the address that the allocation returns to.
+static bool is_of_openssl(void* caller) noexcept {
+    Dl_info from;
+    if (::dladdr(caller, &from) == 0) return false;
+    return std::strstr(from.dli_fname, "libcrypto.") || std::strstr(from.dli_fname, "libssl.");
+}
+
+static bool fails(void* caller) noexcept {
+    if (fails_in == 0 || (!openssl_fails && is_of_openssl(caller))) return false;
+    return --fails_in == 0;
 }
 
 static void* counted(void* block) noexcept {
@@ -45,13 +56,15 @@ static void* counted(void* block) noexcept {
 }
 
 void* malloc(std::size_t size) noexcept {
-    if (fails()) return nullptr;
+    if (fails(__builtin_return_address(0))) return nullptr;
     return counted(__libc_malloc(size));
 }
 void* calloc(std::size_t number, std::size_t size) noexcept {
+    if (fails(__builtin_return_address(0))) return nullptr;
     return counted(__libc_calloc(number, size));
 }
 void* realloc(void* old, std::size_t size) noexcept {
+    if (size > 0 && fails(__builtin_return_address(0))) return nullptr;
     void* const block = __libc_realloc(old, size);
     if (!old) return counted(block);
     if (block) ++thread_count;
@@ -91,7 +104,14 @@ bool allocations_are_counted() {
 
 std::uint64_t thread_allocations() noexcept { return thread_count; }
 
-void fail_next_allocation() noexcept { next_fails = true; }
+void fail_next_allocation() noexcept { fail_allocation_behind(0); }
+
+void fail_allocation_behind(std::uint64_t others, FailingAllocations which) noexcept {
+    openssl_fails = which == FailingAllocations::all;
+    fails_in = others + 1;
+}
+
+bool stop_failing() noexcept { return std::exchange(fails_in, 0) == 0; }
 
 std::int64_t live_allocations() noexcept { return live_count.load(std::memory_order_relaxed); }
 

@@ -15,8 +15,16 @@ std::uint64_t thread_allocations() noexcept;
 // Blocks of the whole process that are allocated and not freed.
 std::int64_t live_allocations() noexcept;
 
-// The next malloc() or operator new of this thread fails, once. Only where
+// The next malloc(), calloc(), realloc() or operator new of this thread fails, once. Only where
 // allocations_are_counted().
 void fail_next_allocation() noexcept;
+
+// The same for the one that comes behind so many others, of all, or of those that are not made by
+// OpenSSL.
+enum class FailingAllocations : std::uint8_t { all, without_openssl };
+void fail_allocation_behind(std::uint64_t others,
+                            FailingAllocations which = FailingAllocations::all) noexcept;
+// Calls that off; true if it has failed.
+bool stop_failing() noexcept;
 
 }  // namespace uaio

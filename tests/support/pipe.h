@@ -33,6 +33,8 @@ public:
         limit_ = bytes;
         move();
     }
+    // Takes no memory for so many bytes in all.
+    void reserve(std::size_t bytes) { taken_.reserve(bytes); }
     // Bytes that nobody wrote.
     void insert(const std::string& bytes) {
         taken_ += bytes;

@@ -43,7 +43,7 @@ Task<> echo(StreamPtr stream) {
     }
 }
 
-Task<> lead(StreamPtr client, Endpoint target) {
+Task<> lead(StreamPtr client, Endpoint target, std::string early) {
     Engine& engine = co_await this_engine();
     auto tunnel = std::make_shared<Tunnel>();
     tunnel->client = std::move(client);
@@ -56,8 +56,8 @@ Task<> lead(StreamPtr client, Endpoint target) {
     }
     const tcp::ConnectOptions options;
     if (co_await connect(target, options, tunnel->target)) co_return;
-    const std::string_view answer = "HTTP/1.1 200 OK\r\n\r\n";
-    const Transferred put = co_await write_all(*tunnel->client, answer);
+    const std::string answer = "HTTP/1.1 200 OK\r\n\r\n" + early;
+    const Transferred put = co_await write_all(*tunnel->client, std::string_view(answer));
     if (put.error) co_return;
     spawn(engine, pump(tunnel, true));
     spawn(engine, pump(tunnel, false));
@@ -74,12 +74,12 @@ Task<> serve_echo(Acceptor& acceptor) {
     }
 }
 
-Task<> serve_proxy(Acceptor& acceptor, Endpoint target) {
+Task<> serve_proxy(Acceptor& acceptor, Endpoint target, std::string early) {
     Engine& engine = co_await this_engine();
     for (;;) {
         StreamPtr stream;
         if (co_await accept(acceptor, stream)) co_return;
-        spawn(engine, lead(std::move(stream), target));
+        spawn(engine, lead(std::move(stream), target, early));
     }
 }
 

@@ -7,6 +7,8 @@
 #include <uaio/stream.h>
 #include <uaio/task.h>
 
+#include <string>
+
 namespace uaio {
 
 inline constexpr std::string_view kGreeting = "hello, whoever you are\n";
@@ -14,7 +16,7 @@ inline constexpr std::string_view kGreeting = "hello, whoever you are\n";
 // Greets at once, and sends everything back.
 Task<> serve_echo(Acceptor& acceptor);
 
-// Answers any request with a 200, and relays to and from `target`.
-Task<> serve_proxy(Acceptor& acceptor, Endpoint target);
+// Answers any request with a 200, `early` in one piece with it, and relays to and from `target`.
+Task<> serve_proxy(Acceptor& acceptor, Endpoint target, std::string early = {});
 
 }  // namespace uaio

@@ -131,6 +131,20 @@ TEST_CASE("the last failure is that of the race, and the timeout ends all of it"
     CHECK(race.kernel.open_descriptors() == before);
 }
 
+TEST_CASE("a race that fails names the address that failed last, or that had not answered") {
+    Race race;
+    const std::error_code refused{ECONNREFUSED, std::system_category()};
+    CHECK(race.run("::1,127.0.0.2") == failure(refused));
+    CHECK(race.peer() == "127.0.0.2");
+    race.black_hole("127.0.0.3");
+    DialOptions options = quiet_options();
+    options.timeout = 500ms;
+    for (const char* const addresses : {"127.0.0.2,127.0.0.3", "127.0.0.3,127.0.0.2"}) {
+        CHECK(race.run(addresses, options) == failure(Errc::timed_out));
+        CHECK(race.peer() == "127.0.0.3");
+    }
+}
+
 TEST_CASE("a race can be cancelled at every step and leaves nothing") {
     std::uint64_t last = 1;
     for (std::uint64_t step = 1; step <= last; ++step) {

@@ -213,10 +213,12 @@ SslPtr ContextCore::make_client(const ClientOptions& options, const std::string&
     if (name.find('\0') != std::string::npos) valid = false;
     if (!valid) return nullptr;
     if (!name.empty() && !address) {
-        // Refuses more than 255 bytes. The macro for it is not for C++.
-        valid = SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                         name.data()) == 1;
+        valid = name.size() <= TLSEXT_MAXLEN_host_name;
         if (!valid) return nullptr;
+        // The macro for it is not for C++.
+        const long set = SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME,
+                                  TLSEXT_NAMETYPE_host_name, name.data());
+        if (set != 1) return nullptr;
     }
     if (named) {
         X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl.get());

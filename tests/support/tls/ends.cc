@@ -24,10 +24,8 @@ TlsEnds::TlsEnds(tls::Version version)
     : TlsEnds(tls::Context(client_options(version)), tls::Context(server_options(version))) {}
 
 void TlsEnds::begin(const tls::ClientOptions& options) {
-    tls::connect(client_context_, std::make_unique<PipeStream>(engine_, to_client_, to_server_),
-                 options, connecting_.aio, client_);
-    tls::accept(server_context_, std::make_unique<PipeStream>(engine_, to_server_, to_client_),
-                accepting_.aio, server_);
+    tls::connect(client_context_, client_below(), options, connecting_.aio, client_);
+    tls::accept(server_context_, server_below(), accepting_.aio, server_);
 }
 
 void TlsEnds::shake_hands(const tls::ClientOptions& options) {

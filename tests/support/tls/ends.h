@@ -40,6 +40,13 @@ public:
     // Begins both handshakes, and runs the engine until both have ended.
     void shake_hands(const tls::ClientOptions& options = to_localhost());
     void begin(const tls::ClientOptions& options = to_localhost());
+    // What the two streams lie on; begin() makes them itself.
+    StreamPtr client_below() {
+        return std::make_unique<PipeStream>(engine_, to_client_, to_server_);
+    }
+    StreamPtr server_below() {
+        return std::make_unique<PipeStream>(engine_, to_server_, to_client_);
+    }
     // How the two handshakes ended.
     Ended client_ended() const { return connecting_.ended(); }
     Ended server_ended() const { return accepting_.ended(); }

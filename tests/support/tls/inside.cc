@@ -33,4 +33,6 @@ void count_key_updates(Stream& stream, unsigned& counter) {
     SSL_set_msg_callback_arg(channel_of(stream).ssl(), &counter);
 }
 
+void end_openssl_thread() { OPENSSL_thread_stop(); }
+
 }  // namespace uaio

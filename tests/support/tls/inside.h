@@ -14,4 +14,7 @@ bool update_key(Stream& stream, KeyUpdate kind);
 // Counts the new keys of the other end that come from now on; `counter` must outlive the stream.
 void count_key_updates(Stream& stream, unsigned& counter);
 
+// Frees what OpenSSL keeps for this thread, such as the texts of errors that are over.
+void end_openssl_thread();
+
 }  // namespace uaio

@@ -1,0 +1,126 @@
+// easy::Connection through proxies with real TLS: what lies between it and the socket are tls
+// streams in each other, and streams with a prefix.
+#include <uaio/easy.h>
+
+#include "tests/support/easy_ends.h"
+#include "tests/support/tls/town.h"
+
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace uaio {
+namespace {
+
+// An engine with a town on it, and an easy connection to the town's server.
+struct Visit {
+    Visit(KernelKind kind, bool secure_target, bool secure_proxy, const std::string& early = {}) {
+        if (kind == OnSim::kKind) kernel.emplace(1);
+        kernel ? engine.emplace(*kernel) : engine.emplace(options_on(kind));
+        town.emplace(*engine, secure_target, secure_proxy, early);
+        connection.emplace(*engine);
+    }
+    ~Visit() { connection.reset(); }
+
+    void connect() {
+        Operation connect(*engine);
+        connection->connect(town->target, town->options, connect.aio);
+        REQUIRE(run_until(*engine, [&] { return connect.done(); }));
+        REQUIRE(connect.ended() == success(0));
+    }
+    easy::Result try_send(std::string_view text) {
+        return connection->try_send(std::as_bytes(std::span(text.data(), text.size())));
+    }
+    // What came of an attempt; the bytes go behind `got`.
+    easy::Result try_receive(std::size_t size, std::string& got) {
+        std::string room(size, '\0');
+        const easy::Result result =
+            connection->try_receive(std::as_writable_bytes(std::span(room)));
+        got.append(room, 0, result.count);
+        return result;
+    }
+    Ended wait_for(easy::Direction direction) {
+        Operation wait(*engine);
+        connection->wait_for(direction, wait.aio);
+        REQUIRE(run_until(*engine, [&] { return wait.done(); }));
+        return wait.ended();
+    }
+    // Sends all of `out` by attempts and receives `size` bytes by others, while both go.
+    std::string exchange(std::string_view out, std::size_t size) {
+        std::string got;
+        while (!out.empty() || got.size() < size) {
+            const easy::Result sent = try_send(out.substr(0, 7001));
+            out.remove_prefix(sent.count);
+            const easy::Result received = try_receive(5003, got);
+            REQUIRE((!sent.error || sent == kWouldBlock));
+            REQUIRE((!received.error || received == kWouldBlock));
+            // Who neither can send nor has received anything has something to receive.
+            if (sent.count + received.count == 0) {
+                REQUIRE(wait_for(easy::Direction::receive) == success(0));
+            }
+        }
+        return got;
+    }
+
+    std::optional<SimKernel> kernel;
+    std::optional<Engine> engine;
+    std::optional<Town> town;
+    std::optional<easy::Connection> connection;
+};
+
+TEST_CASE_TEMPLATE("easy tls: attempts carry 300,000 bytes both ways with TLS in TLS (57)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
+    const std::string out = pattern(300'000);
+    for (const bool secure_target : {true, false}) {
+        CAPTURE(secure_target);
+        Visit visit(Kernel::kKind, secure_target, true);
+        visit.connect();
+        const std::string wanted = std::string(kGreeting) + out;
+        CHECK(visit.exchange(out, wanted.size()) == wanted);
+        std::string more;
+        CHECK(visit.try_receive(1, more) == kWouldBlock);
+        CHECK(visit.connection->report().proxy_status == 200);
+        visit.connection->close();
+        CHECK(visit.try_send("more") == refused(Errc::not_connected));
+    }
+}
+
+TEST_CASE_TEMPLATE("easy tls: bytes that come with a proxy's answer are received first, and once",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    for (const bool secure_proxy : {true, false}) {
+        CAPTURE(secure_proxy);
+        Visit visit(Kernel::kKind, false, secure_proxy, "early bytes ");
+        visit.connect();
+        std::string got;
+        CHECK(visit.try_receive(3, got) == transferred(3));
+        CHECK(visit.wait_for(easy::Direction::receive) == success(0));
+        CHECK(visit.try_send("and back") == transferred(8));
+        std::string room(4, '\0');
+        Operation receive(*visit.engine, room);
+        visit.connection->receive_all(receive.aio);
+        REQUIRE(run_until(*visit.engine, [&] { return receive.done(); }));
+        CHECK(receive.ended() == success(4));
+        got += room;
+        CHECK(got == "early b");
+        const std::string wanted = "early bytes " + std::string(kGreeting) + "and back";
+        CHECK(got + visit.exchange("", wanted.size() - got.size()) == wanted);
+    }
+}
+
+TEST_CASE_TEMPLATE("easy tls: attempts work behind a proxy whose first address refuses (67)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    for (const bool secure_target : {true, false}) {
+        CAPTURE(secure_target);
+        const std::string early = secure_target ? "" : "early";
+        Visit visit(Kernel::kKind, secure_target, true, early);
+        std::string& proxy = visit.town->options.resolve[1];
+        proxy.insert(proxy.rfind(':') + 1, "127.0.0.2,");
+        visit.connect();
+        CHECK(visit.connection->report().attempts == 2);
+        const std::string wanted = early + std::string(kGreeting) + "echo";
+        CHECK(visit.exchange("echo", wanted.size()) == wanted);
+    }
+}
+
+}  // namespace
+}  // namespace uaio

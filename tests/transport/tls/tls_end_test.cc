@@ -1,0 +1,184 @@
+// Engines that end while tls handshakes are under way on them.
+#include <uaio/tcp.h>
+
+#include "tests/support/allocations.h"
+#include "tests/support/one_shot.h"
+#include "tests/support/tls/ends.h"
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+// An engine, a tls listener on it and what connects there. All but the engine may outlast it.
+struct Town {
+    explicit Town(KernelKind kind, const Faults& faults = {}, std::uint64_t seed = 1) {
+        if (kind == OnSim::kKind) kernel.emplace(seed, faults);
+        engine =
+            kernel ? std::make_unique<Engine>(*kernel) : std::make_unique<Engine>(options_on(kind));
+        auto below = std::make_unique<tcp::Listener>(*engine, Endpoint::loopback(0));
+        endpoint = below->local();
+        listener.emplace(*engine, std::move(below), tls::Context(server_options()));
+        tcp.emplace(endpoint);
+        connector.emplace(*tcp, tls::Context(client_options()), to_localhost());
+    }
+
+    std::optional<SimKernel> kernel;
+    std::unique_ptr<Engine> engine;
+    Endpoint endpoint;
+    std::optional<tls::Listener> listener;
+    std::optional<tcp::Connector> tcp;
+    std::optional<tls::Connector> connector;
+};
+
+// Once, with a stream or for the one reason.
+bool is_ended(const Ended& ended, const StreamPtr& stream) {
+    if (stream) return ended == success(0);
+    return ended == failure(Errc::closed);
+}
+
+// Ends the engine in the middle of a handshake, when `run` returns; true if that was over before.
+template <class Run>
+bool end_after(Town&& town, Run run) {
+    StreamPtr accepted;
+    StreamPtr connected;
+    Ended accept;
+    Ended connect;
+    town.listener->accept(one_shot(*town.engine, accept), accepted);
+    town.connector->connect(one_shot(*town.engine, connect), connected);
+    run(*town.engine);
+    const bool over = accept.calls + connect.calls == 2;
+    town.engine.reset();
+    CAPTURE(accept);
+    CAPTURE(connect);
+    CHECK(is_ended(accept, accepted));
+    CHECK(is_ended(connect, connected));
+    return over;
+}
+
+TEST_CASE_TEMPLATE("an engine that ends after any turn of a handshake ends both sides once", Kernel,
+                   OnLinux, OnPoll, OnSim) {
+    static_cast<void>(end_after(Town(Kernel::kKind), [](Engine& engine) { run_some(engine); }));
+    const std::size_t descriptors = open_descriptors();
+    const std::int64_t blocks = live_allocations();
+    int turns = 0;
+    for (bool over = false; !over; ++turns) {
+        CAPTURE(turns);
+        REQUIRE(turns < 1000);
+        over = end_after(Town(Kernel::kKind), [turns](Engine& engine) {
+            for (int turn = 0; turn < turns; ++turn)
+                engine.run_once(1ms);
+        });
+        CHECK(open_descriptors() == descriptors);
+        CHECK(live_allocations() == blocks);
+    }
+    CHECK(turns > 2);  // some of them in its middle
+}
+
+TEST_CASE("an engine on a bad kernel that ends in a handshake ends both sides once") {
+    const Faults faults{.short_write = 500, .short_read = 500, .late_cancel = 500, .reorder = 300};
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        bool over = false;
+        for (int turns = 0; !over; ++turns) {
+            CAPTURE(seed);
+            CAPTURE(turns);
+            REQUIRE(turns < 1000);
+            over = end_after(Town(OnSim::kKind, faults, seed), [turns](Engine& engine) {
+                for (int turn = 0; turn < turns; ++turn)
+                    engine.run_once(1ms);
+            });
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("an engine that ends while peers say nothing ends their handshakes", Kernel,
+                   OnLinux, OnPoll, OnSim) {
+    Town town(Kernel::kKind);
+    const tls::Context server(server_options());
+    const tls::Context client(client_options());
+    // Both ends of plain connections, and a handshake on each that is the only one there.
+    auto plain = std::make_unique<tcp::Listener>(*town.engine, Endpoint::loopback(0));
+    std::vector<StreamPtr> silent(2);
+    std::vector<StreamPtr> made(4);
+    Ended asks, asked, by_connector, accepts;
+    for (StreamPtr& stream : silent) {
+        StreamPtr other;
+        Operation connect(*town.engine);
+        Operation accept(*town.engine);
+        plain->accept(accept.aio, other);
+        tcp::connect(plain->local(), {}, connect.aio, stream);
+        REQUIRE(run_until(*town.engine, [&] { return connect.done() && accept.done(); }));
+        if (&stream == &silent[0]) {
+            tls::connect(client, std::move(other), to_localhost(), one_shot(*town.engine, asks),
+                         made[0]);
+        } else {
+            tls::accept(server, std::move(other), one_shot(*town.engine, asked), made[1]);
+        }
+    }
+    tcp::Connector below(plain->local());
+    tls::Connector connector(below, client, to_localhost());
+    connector.connect(one_shot(*town.engine, by_connector), made[2]);
+    town.listener->accept(one_shot(*town.engine, accepts), made[3]);
+    StreamPtr late;
+    Ended connect;
+    tcp::connect(town.endpoint, {}, one_shot(*town.engine, connect), late);
+    REQUIRE(run_until(*town.engine, [&] { return connect.calls > 0; }));
+    run_some(*town.engine);
+    CHECK(asks == kPending);
+    CHECK(asked == kPending);
+    town.engine.reset();
+    for (const Ended* const ended : {&asks, &asked, &by_connector, &accepts})
+        CHECK(*ended == failure(Errc::closed));
+    for (const StreamPtr& stream : made)
+        CHECK(!stream);
+}
+
+// How an operation ended that its engine's thread notes and another one reads afterwards.
+struct Pair {
+    Ended accept;
+    Ended connect;
+    StreamPtr accepted;
+    StreamPtr connected;
+};
+
+TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each of them once",
+                   Kernel, OnLinux, OnPoll) {
+    constexpr int kPairs = 8;
+    const tls::Context server(server_options());
+    const tls::Context client(client_options());
+    unsigned cut = 0;
+    for (std::uint64_t round = 0; round <= kPairs; ++round) {
+        CAPTURE(round);
+        std::vector<Pair> pairs(kPairs);
+        {
+            EngineThread io(options_on(Kernel::kKind));
+            auto below = std::make_unique<tcp::Listener>(io.engine(), Endpoint::loopback(0));
+            tcp::Connector plain(below->local());
+            tls::Listener listener(io.engine(), std::move(below), server);
+            tls::Connector connector(plain, client, to_localhost());
+            const std::uint64_t before = client.handshakes();
+            for (Pair& pair : pairs) {
+                listener.accept(one_shot(io.engine(), pair.accept), pair.accepted);
+                connector.connect(one_shot(io.engine(), pair.connect), pair.connected);
+            }
+            // Some of them are through, then; which ones, and how far the others are, is chance.
+            while (client.handshakes() < before + round)
+                std::this_thread::yield();
+        }
+        for (const Pair& pair : pairs) {
+            CHECK(is_ended(pair.accept, pair.accepted));
+            CHECK(is_ended(pair.connect, pair.connected));
+            cut += !pair.accepted || !pair.connected;
+        }
+    }
+    CHECK(cut > 0);
+}
+
+}  // namespace
+}  // namespace uaio

@@ -1,0 +1,215 @@
+// Tls without memory: of all allocations one fails, each of them once, and that is an error of the
+// operation that needed it, and nothing more.
+#include "tests/support/allocations.h"
+#include "tests/support/tls/inside.h"
+#include "tests/support/tls/secured.h"
+
+#include <functional>
+#include <initializer_list>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using tls::Version;
+using Which = FailingAllocations;
+
+// Two contexts that remember nothing of a connection.
+struct Contexts {
+    explicit Contexts(Version version) : server(server_options(version)) {
+        tls::ContextOptions options = client_options(version);
+        options.resume = false;
+        client = tls::Context(options);
+    }
+    tls::Context client;
+    tls::Context server;
+};
+
+// Both ends of a connection, over pipes whose memory is there from the beginning.
+struct RoomyEnds : TlsEnds {
+    explicit RoomyEnds(const Contexts& contexts) : TlsEnds(contexts.client, contexts.server) {
+        to_server().reserve(256 * 1024);
+        to_client().reserve(256 * 1024);
+        run_some();
+    }
+};
+
+// Whether an operation may end like this where memory is missing on one of the two sides. OpenSSL
+// gives other reasons than memory where it lacks that, and its alert tells the other side little.
+bool is_plausible(const Ended& ended) {
+    const std::error_code error = ended.error;
+    return ended.calls == 1 &&
+           (!error || error == Errc::not_enough_memory || error == Errc::truncated ||
+            error == Errc::closed || error == Errc::connection_reset ||
+            error.category() == make_error_code(TlsErrc::flood).category());
+}
+
+// Calls `run` for each of the allocations that it makes, so that it fails; `run` says whether it
+// did. OpenSSL may keep some of its memory for later, but not more and more of it.
+void fail_each(const std::function<bool(std::uint64_t others)>& run) {
+    static_cast<void>(run(1'000'000));  // what is made once in a process is there from now on
+    static_cast<void>(run(1'000'000));
+    end_openssl_thread();
+    const std::int64_t blocks = live_allocations();
+    bool failed = true;
+    for (std::uint64_t others = 0; failed; ++others) {
+        CAPTURE(others);
+        failed = run(others);
+    }
+    end_openssl_thread();
+    CHECK(live_allocations() == blocks);
+}
+
+// How the operations of a run ended: plausibly, and, where OpenSSL has all that it wants, with the
+// one reason that there is; and well, if nothing `lacked`. Counts those that lacked memory.
+void check_ends(std::initializer_list<const Operation*> operations, bool lacked, Which which,
+                unsigned& refused) {
+    bool failed = false;
+    unsigned named = 0;
+    for (const Operation* const operation : operations) {
+        const Ended ended = operation->ended();
+        CAPTURE(ended);
+        CHECK(is_plausible(ended));
+        failed |= static_cast<bool>(ended.error);
+        named += ended.error == Errc::not_enough_memory;
+    }
+    if (!lacked) CHECK(!failed);
+    if (which == Which::without_openssl) CHECK(failed == (named > 0));
+    refused += named;
+}
+
+// A handshake that lacks one allocation; false if it has no more than `others`. Counts the ends
+// for want of memory.
+bool shake_hands_without(std::uint64_t others, Which which, const Contexts& contexts,
+                         unsigned& refused) {
+    RoomyEnds ends(contexts);
+    StreamPtr to_server = ends.client_below();
+    StreamPtr to_client = ends.server_below();
+    const tls::ClientOptions options = to_localhost();
+    Operation& connect = ends.connecting();
+    Operation& accept = ends.accepting();
+    fail_allocation_behind(others, which);
+    tls::connect(contexts.client, std::move(to_server), options, connect.aio, ends.client_handle());
+    tls::accept(contexts.server, std::move(to_client), accept.aio, ends.server_handle());
+    for (int turn = 0; turn < 20; ++turn)
+        ends.engine().run_once(0ns);
+    const bool failed = stop_failing();
+    REQUIRE(ends.run_until([&] { return connect.done() && accept.done(); }));
+    check_ends({&connect, &accept}, failed, which, refused);
+    CHECK(static_cast<bool>(ends.client_handle()) == !connect.ended().error);
+    CHECK(static_cast<bool>(ends.server_handle()) == !accept.ended().error);
+    return failed;
+}
+
+TEST_CASE(
+    "a tls handshake without any one allocation, OpenSSL's included, ends once on each side") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        const Contexts contexts(version);
+        unsigned refused = 0;
+        fail_each([&](std::uint64_t others) {
+            return shake_hands_without(others, Which::all, contexts, refused);
+        });
+        CHECK(refused > 100);
+    }
+}
+
+TEST_CASE("a tls handshake without any one allocation of our own says that memory is missing") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        const Contexts contexts(version);
+        unsigned refused = 0;
+        fail_each([&](std::uint64_t others) {
+            return shake_hands_without(others, Which::without_openssl, contexts, refused);
+        });
+        CHECK(refused > 4);
+    }
+}
+
+// Bytes both ways while one allocation is missing.
+bool talk_without(std::uint64_t others, Which which, const Contexts& contexts, unsigned& refused) {
+    RoomyEnds ends(contexts);
+    ends.joined();
+    ends.run_some();
+    const std::string data = pattern(100'000);
+    std::string in(data.size(), '\0');
+    std::string back(8, '\0');
+    Operation write(ends.engine(), data);
+    Operation answer(ends.engine(), "answered");
+    Operation read(ends.engine(), in);
+    Operation read_back(ends.engine(), back);
+    fail_allocation_behind(others, which);
+    ends.client().write_all(write.aio);
+    ends.server().read_all(read.aio);
+    ends.server().write_all(answer.aio);
+    ends.client().read(read_back.aio);
+    for (int turn = 0; turn < 20; ++turn)
+        ends.engine().run_once(0ns);
+    const bool failed = stop_failing();
+    REQUIRE(ends.run_until(
+        [&] { return write.done() && answer.done() && read.done() && read_back.done(); }));
+    check_ends({&write, &answer, &read, &read_back}, failed, which, refused);
+    CHECK(data.starts_with(std::string_view(in).substr(0, read.ended().count)));
+    CHECK(read.ended().count <= write.ended().count);
+    if (!write.ended().error) CHECK(write.ended().count == data.size());
+    if (!read.ended().error) CHECK(in == data);
+    if (!read_back.ended().error) CHECK(back == "answered");
+    return failed;
+}
+
+TEST_CASE("tls reads and writes without any one allocation end once, and count what went") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        for (const Which which : {Which::all, Which::without_openssl}) {
+            const Contexts contexts(version);
+            unsigned refused = 0;
+            fail_each([&](std::uint64_t others) {
+                return talk_without(others, which, contexts, refused);
+            });
+            CHECK(refused > 0);
+        }
+    }
+}
+
+// An attempt without one allocation; false if it makes no more than `others`.
+bool attempt_without(std::uint64_t others, KernelKind kind, bool sends, unsigned& refused) {
+    Secured ends(kind);
+    const std::string bytes = pattern(20'000);
+    std::string room(bytes.size(), '\0');
+    if (!sends) {
+        ends.serve(std::string_view(bytes).substr(0, 4000));
+        REQUIRE(ends.wait_for(easy::Direction::receive) == success(0));
+    }
+    fail_allocation_behind(others, Which::all);
+    const easy::Result result =
+        sends ? ends.connection->try_send(std::as_bytes(std::span(bytes)))
+              : ends.connection->try_receive(std::as_writable_bytes(std::span(room)));
+    const bool failed = stop_failing();
+    CAPTURE(result);
+    CHECK(is_plausible({1, result.error, result.count}));
+    if (result.error) {
+        CHECK(result.count == 0);
+        CHECK(ends.try_send("more") == result);  // for good
+        refused += result.error == Errc::not_enough_memory;
+    } else if (sends) {
+        CHECK(ends.served(result.count) == bytes.substr(0, result.count));
+    } else {
+        CHECK(room.substr(0, result.count) == bytes.substr(0, result.count));
+    }
+    return failed;
+}
+
+TEST_CASE_TEMPLATE("easy tls: an attempt without any one allocation is an error that stays", Kernel,
+                   OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    for (const bool sends : {true, false}) {
+        unsigned refused = 0;
+        fail_each([&](std::uint64_t others) {
+            return attempt_without(others, Kernel::kKind, sends, refused);
+        });
+        if (sends) CHECK(refused > 0);
+    }
+}
+
+}  // namespace
+}  // namespace uaio

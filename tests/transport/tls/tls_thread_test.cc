@@ -1,0 +1,202 @@
+// Tls streams whose operations come from one thread, are cancelled by another, and run on a third.
+#include <uaio/tcp.h>
+
+#include "tests/support/tls/ends.h"
+
+#include <sys/ioctl.h>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <thread>
+
+namespace uaio {
+namespace {
+
+// A tls connection over sockets with small buffers, each end on an engine's thread of its own.
+struct Joined {
+    explicit Joined(KernelKind kind, tls::Version version = tls::Version::tls_1_3)
+        : here(options_on(kind)), there(options_on(kind)) {
+        tcp::ListenOptions small;
+        small.stream.receive_buffer = 16384;
+        auto below = std::make_unique<tcp::Listener>(there.engine(), Endpoint::loopback(0), small);
+        tcp::ConnectOptions options;
+        options.stream.send_buffer = 16384;
+        tcp::Connector plain(below->local(), options);
+        tls::Listener listener(there.engine(), std::move(below),
+                               tls::Context(server_options(version)));
+        tls::Connector connector(plain, tls::Context(client_options(version)), to_localhost());
+        Operation accept(there.engine());
+        Operation connect(here.engine());
+        listener.accept(accept.aio, server);
+        connector.connect(connect.aio, client);
+        REQUIRE(!connect.aio.wait());
+        REQUIRE(!accept.aio.wait());
+        // A byte behind the server's tickets: unread, they would make a reset of a client's close,
+        // which may take bytes with it that the peer has not read yet.
+        std::string byte(1, '\0');
+        Operation greet(there.engine(), "!");
+        Operation hear(here.engine(), byte);
+        server->write_all(greet.aio);
+        client->read_all(hear.aio);
+        REQUIRE(!greet.aio.wait());
+        REQUIRE(!hear.aio.wait());
+    }
+
+    EngineThread here;
+    EngineThread there;
+    StreamPtr client;
+    StreamPtr server;
+};
+
+// Keeps this thread busy for some microseconds, more in each round, so that what it does then meets
+// another moment; to yield instead would take a busy machine ages.
+void dawdle(int round) {
+    std::atomic<int> steps{0};
+    while (steps.fetch_add(1, std::memory_order_relaxed) < round * 4000) {
+    }
+}
+
+// Bytes that wait in a stream's socket.
+int unread(const Stream& stream) {
+    int bytes = 0;
+    REQUIRE(::ioctl(stream.native_handle(), FIONREAD, &bytes) == 0);
+    return bytes;
+}
+
+TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer can read", Kernel,
+                   OnLinux, OnPoll) {
+    const std::string out = pattern(1 << 20);
+    for (int round = 0; round < 24; ++round) {
+        CAPTURE(round);
+        Joined ends(Kernel::kKind, round % 4 < 2 ? tls::Version::tls_1_3 : tls::Version::tls_1_2);
+        // Every second time the peer reads only when the write is over, which a cancel alone ends.
+        const bool stuck = round % 2 == 0;
+        std::string in(out.size(), '\0');
+        Operation read(ends.there.engine(), in);
+        Operation write(ends.here.engine(), out);
+        if (!stuck) ends.server->read_all(read.aio);
+        ends.client->write_all(write.aio);
+        std::thread([&] {
+            while (stuck && unread(*ends.server) == 0)
+                std::this_thread::yield();
+            dawdle(round);
+            write.aio.cancel();
+        }).join();
+        static_cast<void>(write.aio.wait());
+        if (stuck) ends.server->read_all(read.aio);
+        ends.client.reset();
+        static_cast<void>(read.aio.wait());
+        const std::size_t count = write.ended().count;
+        if (write.ended().error) {
+            CHECK(write.ended() == failure(Errc::canceled, count));
+            // One that had not begun leaves no trace, and so the stream whole.
+            const Ended whole = failure(Errc::end_of_stream);
+            CHECK((read.ended() == failure(Errc::truncated, count) ||
+                   (count == 0 && read.ended() == whole)));
+        } else {
+            CHECK(!stuck);
+            CHECK(write.ended() == success(out.size()));
+            CHECK(read.ended() == success(out.size()));
+        }
+        CHECK(out.compare(0, count, in, 0, count) == 0);
+    }
+}
+
+// What an engine's thread knows of a pipe, asked on that thread.
+std::size_t taken(Engine& engine, Pipe& pipe) {
+    std::promise<std::size_t> answer;
+    engine.post([&] { answer.set_value(pipe.taken().size()); });
+    return answer.get_future().get();
+}
+
+TEST_CASE_TEMPLATE("no byte of a tls write leaves after its callback, whoever cancels it", Kernel,
+                   OnLinux, OnPoll) {
+    const tls::Context server_context(server_options());
+    const tls::Context client_context(client_options());
+    const std::string out = pattern(300'000);
+    for (std::size_t round = 0; round < 40; ++round) {
+        CAPTURE(round);
+        Pipe to_server;
+        Pipe to_client;
+        EngineThread io(options_on(Kernel::kKind));
+        Engine& engine = io.engine();
+        StreamPtr client;
+        StreamPtr server;
+        Operation connect(engine);
+        Operation accept(engine);
+        tls::accept(server_context, std::make_unique<PipeStream>(engine, to_server, to_client),
+                    accept.aio, server);
+        tls::connect(client_context, std::make_unique<PipeStream>(engine, to_client, to_server),
+                     to_localhost(), connect.aio, client);
+        REQUIRE(!connect.aio.wait());
+        REQUIRE(!accept.aio.wait());
+        // Every second time the pipe is full somewhere in the write.
+        const bool full = round % 2 == 0;
+        const std::size_t limit = full ? taken(engine, to_server) + round * 997 : Pipe::kNever;
+        engine.post([&] { to_server.limit(limit); });
+        std::size_t at_callback = 0;
+        Aio write(engine, [&](Aio&) { at_callback = to_server.taken().size(); });
+        REQUIRE(!write.set_iov(out.data(), out.size()));
+        client->write_all(write);
+        std::thread([&write, round] {
+            dawdle(static_cast<int>(round));
+            write.cancel();
+        }).join();
+        const std::error_code error = write.wait();
+        CHECK((error == Errc::canceled || (!error && !full)));
+        engine.post([&] { to_server.limit(Pipe::kNever); });
+        std::size_t behind = at_callback;
+        for (int turn = 0; turn < 5; ++turn)
+            behind = taken(engine, to_server);
+        if (error) CHECK(behind == at_callback);
+        client.reset();
+        server.reset();
+    }
+}
+
+TEST_CASE_TEMPLATE("tls reads that another thread cancels lose nothing", Kernel, OnLinux, OnPoll) {
+    Joined ends(Kernel::kKind);
+    const std::string out = pattern(300'000);
+    std::string in;
+    std::string room(5000, '\0');
+    Operation read(ends.here.engine(), room);
+    std::atomic<unsigned> begun{0};
+    std::atomic<bool> over{false};
+    std::thread canceller([&] {
+        while (!over.load(std::memory_order_acquire)) {
+            if (begun.load(std::memory_order_acquire) % 2 == 1) read.aio.cancel();
+            std::this_thread::yield();
+        }
+    });
+    unsigned cancelled = 0;
+    const auto read_once = [&] {
+        read.forget();
+        const unsigned number = begun.fetch_add(1, std::memory_order_acq_rel);
+        const bool all = number % 3 == 0 && in.size() + room.size() <= out.size();
+        all ? ends.client->read_all(read.aio) : ends.client->read(read.aio);
+        static_cast<void>(read.aio.wait());
+        const Ended ended = read.ended();
+        cancelled += ended.error == Errc::canceled;
+        if (ended.error != Errc::canceled) CHECK(ended == success(ended.count));
+        CHECK(ended.calls == 1);
+        in.append(room, 0, ended.count);
+    };
+    while (begun < 20) {
+        read_once();  // nothing is there yet, so that only a cancel ends it
+        begun.fetch_add(1, std::memory_order_acq_rel);
+    }
+    CHECK(cancelled == 10);
+    CHECK(in.empty());
+    Operation write(ends.there.engine(), out);
+    ends.server->write_all(write.aio);
+    while (in.size() < out.size())
+        read_once();
+    over.store(true, std::memory_order_release);
+    canceller.join();
+    CHECK(!write.aio.wait());
+    CHECK(in == out);
+}
+
+}  // namespace
+}  // namespace uaio
