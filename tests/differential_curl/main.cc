@@ -46,8 +46,11 @@ bool compare(const Row& row) {
 
 // Those whose names begin so.
 bool compare_all(const std::string& names) {
-    const std::vector<Rows> all = {beginning_rows(), connecting_rows(), end_rows(), transfer_rows(),
-                                   url_rows(),       handle_rows(),     pool_rows()};
+    const std::vector<Rows> all = {
+        beginning_rows(),     connecting_rows(),     end_rows(),   transfer_rows(),
+        url_rows(),           handle_rows(),         pool_rows(),  tunnel_rows(),
+        credential_rows(),    tunnel_failure_rows(), socks_rows(), socks_tunnel_rows(),
+        socks_failure_rows(), name_rows(),           race_rows(),  environment_rows()};
     bool good = true;
     for (const Rows& rows : all) {
         for (const Row& row : rows) {

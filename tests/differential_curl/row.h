@@ -85,6 +85,18 @@ Rows url_rows();
 // handle_rows.cc: what a handle of libcurl can do, and a Connection cannot
 Rows handle_rows();
 Rows pool_rows();
+// proxy_rows.cc, socks_rows.cc
+Rows tunnel_rows();
+Rows tunnel_failure_rows();
+Rows credential_rows();
+Rows socks_rows();
+Rows socks_tunnel_rows();
+Rows socks_failure_rows();
+// name_rows.cc
+Rows name_rows();
+Rows race_rows();
+Rows environment_rows();
+
 // Reasons of several files.
 inline constexpr const char* kEnd = "an end is a result of its own, not zero bytes";
 inline constexpr const char* kClosed =
