@@ -46,11 +46,13 @@ bool compare(const Row& row) {
 
 // Those whose names begin so.
 bool compare_all(const std::string& names) {
-    const std::vector<Rows> all = {
+    std::vector<Rows> all = {
         beginning_rows(),     connecting_rows(),     end_rows(),   transfer_rows(),
         url_rows(),           handle_rows(),         pool_rows(),  tunnel_rows(),
         credential_rows(),    tunnel_failure_rows(), socks_rows(), socks_tunnel_rows(),
         socks_failure_rows(), name_rows(),           race_rows(),  environment_rows()};
+    for (Rows& rows : tls_rows())
+        all.push_back(std::move(rows));
     bool good = true;
     for (const Rows& rows : all) {
         for (const Row& row : rows) {

@@ -226,6 +226,11 @@ Rows credential_rows() {
          {"0", "Basic dXNlcjpwQHNz"},
          {"0", "Basic dXNlcjpwQHNz"},
          ""},
+    };
+}
+
+Rows challenge_rows() {
+    return {
         {"53 Digest, on one connection",
          [](Scene& at) {
              at.setup.authentication = ProxyAuthentication::digest;

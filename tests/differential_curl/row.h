@@ -89,6 +89,7 @@ Rows pool_rows();
 Rows tunnel_rows();
 Rows tunnel_failure_rows();
 Rows credential_rows();
+Rows challenge_rows();  // Digest has its hashes from TLS: among tls_rows()
 Rows socks_rows();
 Rows socks_tunnel_rows();
 Rows socks_failure_rows();
@@ -96,6 +97,8 @@ Rows socks_failure_rows();
 Rows name_rows();
 Rows race_rows();
 Rows environment_rows();
+// tls_rows.cc and other files of that name; in a build without TLS without_tls.cc, which has none.
+std::vector<Rows> tls_rows();
 
 // Reasons of several files.
 inline constexpr const char* kEnd = "an end is a result of its own, not zero bytes";
