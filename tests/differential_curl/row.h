@@ -1,0 +1,109 @@
+// A row: the same calls to libcurl and to easy::Connection, before the same peer, what each
+// answers, and the reason where the two differ. The numbers are those of the table in which the
+// behaviour of libcurl was first written down.
+#pragma once
+
+#include "tests/differential_curl/driver.h"
+#include "tests/differential_curl/line.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace uaio {
+
+using Answers = std::vector<std::string>;
+
+// What a row does to both.
+struct Scene {
+    explicit Scene(Driver& own) : driver(own) {}
+
+    std::string place() const { return listener.endpoint().to_string(); }
+    std::string url() const { return "http://" + place(); }
+    // Whoever is connected to the listener comes to it by this name.
+    void name_it(const std::string& host, int port) {
+        setup.resolve = {host + ":" + std::to_string(port) + ":127.0.0.1"};
+    }
+
+    void connect() { connect_to(url()); }
+    void connect_to(const std::string& target) { note(driver.connect(target, setup)); }
+    // The same while a script plays the peer, on another thread; what the script returns. It has
+    // to come to an end even if nobody connects.
+    template <class Script>
+    auto connect_to(const std::string& target, Script script) {
+        return meanwhile([&] { return script(*this); }, [&] { connect_to(target); });
+    }
+    void send(std::size_t size) { note(driver.send(std::string(size, 's'))); }
+    void receive(std::size_t room) { note(driver.receive(room)); }
+    void socket() { note(driver.socket() < 0 ? "BAD" : "good"); }
+    void note(std::string text) { answers.push_back(std::move(text)); }
+    // Whether poll(2) would say that there is something to receive.
+    void readable();
+    // Whether this peer of an earlier connect has seen it end.
+    void note_end(SocketLine& peer);
+    void note_received() { note(driver.received()); }
+
+    RawPeer accept() { return std::move(accept_line()->socket()); }
+    std::unique_ptr<SocketLine> accept_line() const { return uaio::accept_line(listener.fd()); }
+    // Something to receive: bytes, an end, an error.
+    void wait();
+    // The end of what there is to receive, which is behind all bytes.
+    void wait_for_end();
+    // So many bytes to receive.
+    void wait_for_bytes(int size);
+    // Sends what is behind the first `sent` bytes, in as many sends as it takes, and waits where
+    // there is no room, while the peer takes what has come; notes how the last send ended, and how
+    // many bytes were counted in all.
+    void send_all(std::string_view bytes, SocketLine& peer, std::size_t sent = 0);
+    // What has come to the peer, while the library does by itself what is left to do.
+    std::string read_at(Line& peer, std::size_t size) const;
+
+    Driver& driver;
+    Setup setup;
+    RawListener listener;
+    Answers answers;
+};
+
+struct Row {
+    const char* name;
+    std::function<void(Scene&)> play;
+    Answers curl;
+    Answers uaio;
+    const char* reason;  // why they differ; empty where they do not
+};
+
+using Rows = std::vector<Row>;
+
+// plain_rows.cc
+Rows beginning_rows();
+Rows connecting_rows();
+Rows end_rows();
+Rows transfer_rows();
+Rows url_rows();
+// handle_rows.cc: what a handle of libcurl can do, and a Connection cannot
+Rows handle_rows();
+Rows pool_rows();
+// proxy_rows.cc, socks_rows.cc
+Rows tunnel_rows();
+Rows tunnel_failure_rows();
+Rows credential_rows();
+Rows challenge_rows();  // Digest has its hashes from TLS: among tls_rows()
+Rows socks_rows();
+Rows socks_tunnel_rows();
+Rows socks_failure_rows();
+// name_rows.cc
+Rows name_rows();
+Rows race_rows();
+Rows environment_rows();
+// tls_rows.cc and other files of that name; in a build without TLS without_tls.cc, which has none.
+std::vector<Rows> tls_rows();
+
+// Reasons of several files.
+inline constexpr const char* kEnd = "an end is a result of its own, not zero bytes";
+inline constexpr const char* kClosed =
+    "what was connected before is closed first; libcurl keeps it until its handle goes";
+inline constexpr const char* kStays = "an error stays: libcurl makes an end of it, the second time";
+
+}  // namespace uaio

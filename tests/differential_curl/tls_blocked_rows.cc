@@ -1,0 +1,134 @@
+// Sends over TLS that find no room. libcurl takes a buffer whole or says 81, and what it has begun
+// it must be given again, from the same address; a Connection counts what it has taken.
+#include "tests/differential_curl/tls_scene.h"
+
+#include <sys/socket.h>
+
+namespace uaio {
+namespace {
+
+constexpr const char* kCounted =
+    "records are counted as they are taken, libcurl's buffer as a whole";
+constexpr const char* kFree = "what was not counted may be sent otherwise; libcurl breaks down";
+constexpr const char* kReady = "who waits to send can send; libcurl has poll(2) alone";
+
+constexpr std::size_t kMuch = 1'000'000;
+
+std::unique_ptr<TlsLine> connect_with_small_buffers(Scene& at) {
+    at.setup.send_buffer = 8192;
+    const int size = 16'384;
+    ::setsockopt(at.listener.fd(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    return connect_tls(at);
+}
+
+// Sends until there is no room; how many bytes were counted.
+std::size_t send_until_full(Scene& at, std::string_view bytes) {
+    std::size_t sent = 0;
+    std::string last = "0,0";
+    while (last.starts_with("0,") && sent < bytes.size()) {
+        last = at.driver.send(bytes.substr(sent));
+        sent += std::stoul(last.substr(last.find(',') + 1));
+    }
+    at.note(last);
+    at.note(sent == 0 ? "none counted" : sent < bytes.size() ? "some counted" : "all counted");
+    return sent;
+}
+
+// Sends the rest, and compares what has come to the peer.
+void finish(Scene& at, TlsLine& peer, std::string_view bytes, std::size_t sent) {
+    at.send_all(bytes, peer.socket_line(), sent);
+    if (!at.answers.back().starts_with("0,")) return;  // of which nobody reads the end
+    const std::string there = at.read_at(peer, bytes.size());
+    at.note(there == bytes ? "all there" : "not what was sent");
+}
+
+// A send that has begun, tried again with other bytes, and from then on as it was.
+void retry(Scene& at, const std::function<std::string_view(std::string_view rest)>& other) {
+    const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
+    const std::string bytes = pattern(kMuch);
+    const std::size_t sent = send_until_full(at, bytes);
+    at.note(at.driver.send(other(std::string_view(bytes).substr(sent))));
+    finish(at, *peer, bytes, sent);
+}
+
+// Whether a send that was waited for found no room after all.
+void send_to_slow_reader(Scene& at) {
+    const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
+    const std::string bytes = pattern(100'000);
+    std::size_t sent = 0;
+    bool waited = false;
+    bool in_vain = false;
+    for (int round = 0; round < 10'000 && sent < bytes.size(); ++round) {
+        const std::string last = at.driver.send(std::string_view(bytes).substr(sent));
+        sent += std::stoul(last.substr(last.find(',') + 1));
+        if (last.starts_with("0,")) {
+            waited = false;
+            continue;
+        }
+        in_vain = in_vain || waited;
+        waited = at.driver.wait_to_send([&] { peer->socket_line().take(1500); });
+        if (!waited) break;
+    }
+    at.note(in_vain ? "waited in vain" : "never waited in vain");
+    const std::string there = at.read_at(*peer, sent);
+    at.note(there == bytes ? "all there" : "not what was sent");
+}
+
+}  // namespace
+
+Rows tls_blocked_rows() {
+    return {
+        {"31 a megabyte, tried again until it is out",
+         [](Scene& at) {
+             const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
+             const std::string bytes = pattern(kMuch);
+             const std::size_t sent = send_until_full(at, bytes);
+             at.note(at.driver.send(std::string_view(bytes).substr(sent)));
+             finish(at, *peer, bytes, sent);
+         },
+         {"0", "81,0", "none counted", "81,0", "0, 1000000 in all", "all there"},
+         {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
+         kCounted},
+        {"32 tried again with half as much",
+         [](Scene& at) {
+             retry(at, [](std::string_view rest) { return rest.substr(0, kMuch / 2); });
+         },
+         {"0", "81,0", "none counted", "81,0", "0, 1000000 in all", "all there"},
+         {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
+         kCounted},
+        {"32 tried again with twenty bytes",
+         [](Scene& at) { retry(at, [](std::string_view rest) { return rest.substr(0, 20); }); },
+         {"0", "81,0", "none counted", "55,0", "81, 0 in all"},
+         {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
+         kFree},
+        {"33 tried again from another address",
+         [](Scene& at) {
+             std::string copy;
+             retry(at, [&copy](std::string_view rest) { return copy = rest; });
+         },
+         {"0", "81,0", "none counted", "55,0", "81, 0 in all"},
+         {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
+         kFree},
+        {"34 received from while a send has no room",
+         [](Scene& at) {
+             const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
+             const std::string bytes = pattern(kMuch);
+             const std::size_t sent = send_until_full(at, bytes);
+             at.receive(10);
+             peer->send("bytes");
+             at.wait();
+             at.receive(10);
+             finish(at, *peer, bytes, sent);
+         },
+         {"0", "81,0", "none counted", "81,0", "0,5", "0, 1000000 in all", "all there"},
+         {"0", "81,0", "some counted", "81,0", "0,5", "0, 1000000 in all", "all there"},
+         kCounted},
+        {"35 a slow reader, waited for",
+         &send_to_slow_reader,
+         {"0", "waited in vain", "all there"},
+         {"0", "never waited in vain", "all there"},
+         kReady},
+    };
+}
+
+}  // namespace uaio

@@ -1,0 +1,54 @@
+// The server's side of TLS on top of another Line, with OpenSSL between memory buffers: whoever
+// plays it decides which bytes leave together. As Line.
+#pragma once
+
+#include "tests/differential_curl/line.h"
+#include "tests/support/tls/authority.h"
+#include "transport/tls/openssl.h"
+
+namespace uaio {
+
+// How the server is set up. Made on the main thread, as certificates are.
+struct TlsServer {
+    tls::Certificate certificate = test_certificate();
+    int max_version = TLS1_3_VERSION;
+    unsigned tickets = 0;  // that are sent behind a handshake of TLS 1.3
+    bool wants_certificate = false;
+    std::string selected = {};  // by ALPN, whether it was offered or not
+};
+
+class TlsLine final : public Line {
+public:
+    TlsLine(std::unique_ptr<Line> below, const TlsServer& server);
+
+    // False if the other side ended it, or it failed.
+    bool shake_hands();
+
+    void send(std::string_view bytes) override { below_->send(encrypt(bytes)); }
+    std::string receive() override;
+    // The bytes of the records, which are not sent.
+    std::string encrypt(std::string_view bytes);
+    // The closing alert.
+    void say_goodbye();
+    // New keys for both sides.
+    void update_keys();
+    // TLS 1.2: asks the other side for another handshake, and goes on with one.
+    void begin_renegotiation();
+    enum class Renegotiation { going_on, done, refused };
+    // Goes on with what has come, and sends what is due.
+    Renegotiation renegotiate();
+
+    Line& below() { return *below_; }
+    SocketLine& socket_line() { return static_cast<SocketLine&>(*below_); }  // if it is one
+
+private:
+    void flush();
+    // Waits for more from below; false at its end.
+    bool feed();
+
+    std::unique_ptr<Line> below_;
+    std::string selected_;
+    tls::SslPtr ssl_;
+};
+
+}  // namespace uaio
