@@ -2,6 +2,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/tls/ends.h"
+#include "transport/immediate.h"
 
 #include <sys/ioctl.h>
 
@@ -32,8 +33,12 @@ struct Joined {
         connector.connect(connect.aio, client);
         REQUIRE(!connect.aio.wait());
         REQUIRE(!accept.aio.wait());
-        // A byte behind the server's tickets: unread, they would make a reset of a client's close,
-        // which may take bytes with it that the peer has not read yet.
+    }
+
+    // A byte behind the server's tickets, so that none of them is under way any more: one that
+    // meets a closed socket resets the connection, which may take bytes along that the peer has not
+    // read.
+    void greet() {
         std::string byte(1, '\0');
         Operation greet(there.engine(), "!");
         Operation hear(here.engine(), byte);
@@ -70,6 +75,7 @@ TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer
     for (int round = 0; round < 24; ++round) {
         CAPTURE(round);
         Joined ends(Kernel::kKind, round % 4 < 2 ? tls::Version::tls_1_3 : tls::Version::tls_1_2);
+        ends.greet();
         // Every second time the peer reads only when the write is over, which a cancel alone ends.
         const bool stuck = round % 2 == 0;
         std::string in(out.size(), '\0');
@@ -101,6 +107,36 @@ TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer
         }
         CHECK(out.compare(0, count, in, 0, count) == 0);
     }
+}
+
+TEST_CASE_TEMPLATE("a tls write that is cut short over unread bytes loses nothing it counted",
+                   Kernel, OnLinux, OnPoll) {
+    const std::string out = pattern(1 << 20);
+    Joined ends(Kernel::kKind);
+    std::promise<void> on_demand;
+    ends.here.engine().post([&] {
+        immediate_of(*ends.client)->read_on_demand();
+        on_demand.set_value();
+    });
+    on_demand.get_future().get();
+    // A receive that was under way may take some.
+    while (unread(*ends.client) == 0) {
+        Operation greet(ends.there.engine(), "!");
+        ends.server->write_all(greet.aio);
+        REQUIRE(!greet.aio.wait());
+    }
+    Operation write(ends.here.engine(), out);
+    ends.client->write_all(write.aio);
+    while (unread(*ends.server) == 0)
+        std::this_thread::yield();
+    write.aio.cancel();
+    CHECK(write.aio.wait() == Errc::canceled);
+    std::string in(out.size(), '\0');
+    Operation read(ends.there.engine(), in);
+    ends.server->read_all(read.aio);
+    static_cast<void>(read.aio.wait());
+    CHECK(read.ended() == failure(Errc::truncated, write.ended().count));
+    CHECK(out.compare(0, read.ended().count, in, 0, read.ended().count) == 0);
 }
 
 // What an engine's thread knows of a pipe, asked on that thread.
@@ -157,6 +193,7 @@ TEST_CASE_TEMPLATE("no byte of a tls write leaves after its callback, whoever ca
 
 TEST_CASE_TEMPLATE("tls reads that another thread cancels lose nothing", Kernel, OnLinux, OnPoll) {
     Joined ends(Kernel::kKind);
+    ends.greet();
     const std::string out = pattern(300'000);
     std::string in;
     std::string room(5000, '\0');
