@@ -7,11 +7,13 @@ program of Google Benchmark's.
 
 A server alone has the first processor. On the last one wrk asks it for a small file, one request at
 a time, while tests/support/slow_heads.py holds its connections open with a byte a second each, and
-makes new ones for those that the server closes; it gives way to wrk, as if it were elsewhere. The
-real time of p50 and p99 is that percentile of wrk's requests, `closed` the longest time from the
-first byte of a slow connection to its end. Contenders: uaio-serve, nginx with the same time for a
-head, and both without the slow connections (uaio_quiet, nginx_quiet). A minimal time below a
-millisecond is a smoke run, with fewer connections for a moment.
+makes new ones for those that the server closes. They begin spread over the time that the server
+gives a head, and so end and begin anew at an even pace. The real time of p50 and p99 is that
+percentile of wrk's requests, `closed` the longest time from the first byte of a slow connection to
+its end. Contenders: uaio-serve, nginx with the same time for a head, and both without the slow
+connections (uaio_quiet, nginx_quiet); uaio_beside is asked while they are another server's on the
+same processor, which tells what the machine has to do with it. A minimal time below a millisecond
+is a smoke run, with fewer connections for a moment.
 """
 
 import contextlib
@@ -32,7 +34,7 @@ SLOW_HEADS = ROOT / "tests" / "support" / "slow_heads.py"
 CONNECTIONS = 10_000
 HEAD_TIMEOUT = 5
 SECONDS = 10  # that, the lingering behind a 408, and time for the new ones
-CONTENDERS = ("uaio", "uaio_quiet", "nginx", "nginx_quiet")
+CONTENDERS = ("uaio", "uaio_quiet", "uaio_beside", "nginx", "nginx_quiet")
 CASES = ("p50", "p99", "closed")
 PERCENTILES = """
 done = function(summary, latency, requests)
@@ -68,7 +70,7 @@ def slow_connections(port, number):
     """Open meanwhile; what became of them is in the result after that."""
     report = {}
     command = ["taskset", "-c", str(os.cpu_count() - 1), sys.executable, str(SLOW_HEADS), str(port),
-               "--connections", str(number), "--again", "--give-way"]
+               "--connections", str(number), "--rate", str(number / HEAD_TIMEOUT), "--again"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as process:
         if process.stdout.readline() != "open\n":
@@ -98,14 +100,16 @@ def measure(contender, build, folder, smoke):
     if contender.startswith("nginx") and not shutil.which("nginx"):
         return [{"name": name_of(case, contender), "run_type": "iteration", "error_occurred": True,
                  "error_message": "unavailable: no nginx"} for case in cases_of(contender)]
-    with server(contender, build, folder) as port:
+    with contextlib.ExitStack() as running:
+        port = running.enter_context(server(contender, build, folder))
+        attacked = port
+        if contender.endswith("_beside"):
+            attacked = running.enter_context(server(contender, build, folder))
         ask(port, folder, 1)  # warms up
-        if quiet:
-            requests, times = ask(port, folder, seconds)
-            seen = {}
-        else:
-            with slow_connections(port, number) as seen:
-                requests, times = ask(port, folder, seconds)
+        seen = {}
+        if not quiet:
+            seen = running.enter_context(slow_connections(attacked, number))
+        requests, times = ask(port, folder, seconds)
     if not requests:
         sys.exit(f"{contender} answered nothing in {seconds} s: is the machine busy?")
     p50, p99, most = times
@@ -116,7 +120,7 @@ def measure(contender, build, folder, smoke):
 
 
 def cases_of(contender):
-    return CASES[:-1] if contender.endswith("_quiet") else CASES
+    return CASES[:-1] if "_" in contender else CASES
 
 
 def name_of(case, contender):

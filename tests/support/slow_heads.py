@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Many HTTP clients that are slow on purpose, as the attack named Slowloris has them.
 
-    tests/support/slow_heads.py PORT [--connections N] [--seconds S] [--again] [--give-way]
+    tests/support/slow_heads.py PORT [--connections N] [--rate R] [--seconds S] [--again]
 
 Each connection sends the beginning of a request's head, then a byte of one of its fields every S
 seconds, and never the end. It does not go by itself, and sends on after it was answered: the server
@@ -10,8 +10,8 @@ server has closed all of them; with it, a closed connection is replaced at once,
 ends when its input does. Then it prints a line of JSON: how many connections were made, answered
 with 408 and closed by the server, and the seconds from a connection's first byte to its answer and
 to its end: the least, the median, the 99th percentile and the most. Connections are spread over
-several addresses of the loopback, whose ports would not suffice, and their bytes evenly over time.
---give-way: whatever else wants to run on the processor goes first from then on.
+several addresses of the loopback, whose ports would not suffice; they begin at most R a second, and
+their bytes are spread evenly over time.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import time
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 ADDRESSES = 8  # 127.0.0.2 and so on
-TURN = 0.002  # seconds between two looks at the clock
+TURN = 0.0005  # seconds between two looks at the clock: what is due since the last one, goes out
 AT_ONCE = 64  # connections begun in a turn; a listener's queue is not for more
 
 
@@ -77,10 +77,10 @@ class Attack:
             self.clients[client.socket.fileno()] = client
             self.poll.register(client.socket, select.EPOLLIN)
 
-    def watch(self, seconds):
-        """Notes answers and ends, for so long; False when the program's input has ended."""
+    def watch(self):
+        """Notes answers and ends; False when the program's input has ended."""
         goes_on = True
-        for descriptor, _ in self.poll.poll(seconds):
+        for descriptor, _ in self.poll.poll(0):
             client = self.clients.get(descriptor)
             if client is None:
                 goes_on = False
@@ -98,25 +98,26 @@ class Attack:
         client.socket.close()
 
     def run(self):
-        """A byte from each connection in turn, as many as time has passed for."""
-        wanted = self.chosen.connections
-        turns, owed, said = [], 0.0, False
+        """Connections that are missing, and a byte from each in turn, as time has passed for."""
+        chosen = self.chosen
+        turns, due, owed, said = [], 0.0, 0.0, False
         last = time.monotonic()
-        if self.chosen.again:
+        if chosen.again:
             self.poll.register(sys.stdin, select.EPOLLIN | select.EPOLLHUP)
-        while self.watch(TURN):
-            missing = wanted - (len(self.clients) if self.chosen.again else self.made)
-            self.open_some(min(AT_ONCE, missing))
-            if not said and self.made >= wanted:
-                said = True
-                print("open", flush=True)
-                if self.chosen.give_way:
-                    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        while self.watch():
             if said and not self.clients:
                 return
+            time.sleep(TURN)
             now = time.monotonic()
-            owed += (now - last) * len(self.clients) / self.chosen.seconds
-            last = now
+            passed, last = now - last, now
+            missing = chosen.connections - (len(self.clients) if chosen.again else self.made)
+            due = min(due + passed * chosen.rate, missing, AT_ONCE)
+            self.open_some(int(due))
+            due -= int(due)
+            if not said and self.made >= chosen.connections:
+                said = True
+                print("open", flush=True)
+            owed += passed * len(self.clients) / chosen.seconds
             while owed >= 1:
                 owed -= 1
                 turns = turns or list(self.clients.values())
@@ -137,9 +138,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--rate", type=float, default=20_000)
     parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--give-way", action="store_true")
     chosen = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
