@@ -156,12 +156,13 @@ TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each 
     for (std::uint64_t round = 0; round <= kPairs; ++round) {
         CAPTURE(round);
         std::vector<Pair> pairs(kPairs);
+        std::optional<tcp::Connector> plain;  // outlives what it connects, which the engine ends
         {
             EngineThread io(options_on(Kernel::kKind));
             auto below = std::make_unique<tcp::Listener>(io.engine(), Endpoint::loopback(0));
-            tcp::Connector plain(below->local());
+            plain.emplace(below->local());
             tls::Listener listener(io.engine(), std::move(below), server);
-            tls::Connector connector(plain, client, to_localhost());
+            tls::Connector connector(*plain, client, to_localhost());
             const std::uint64_t before = client.handshakes();
             for (Pair& pair : pairs) {
                 listener.accept(one_shot(io.engine(), pair.accept), pair.accepted);
