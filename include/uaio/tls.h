@@ -64,7 +64,8 @@ struct Details {
     std::string server_name;  // that the client sent; empty if none
     std::string peer;         // subject of the peer's certificate, RFC 2253; empty without one
     bool resumed = false;     // from an earlier session
-    bool offloaded = false;   // the kernel encrypts what is sent
+    bool offloaded = false;   // the kernel encrypts what is sent; decided before the first byte
+    std::string why_not_offloaded;  // empty if it does
 };
 
 // Those of a stream made here; all empty for another stream. On the engine's thread.

@@ -73,6 +73,14 @@ struct ContextOptions {
     // Bytes that leave in small records, which the peer can use packet by packet, at first and
     // after a second without a write; then records are as large as they can be.
     std::size_t small_record_bytes = 64 * 1024;
+    // The kernel encrypts what is sent, where it can (see offload() and Details): bytes go from the
+    // user's memory into the socket, records are as large as writes, and nothing but a plain socket
+    // of this library's may lie below. Off at first, since no kernel before 6.14 takes a second
+    // key: a connection of TLS 1.3 ends with TlsErrc::key_used_up where it would get one, at
+    // `records_per_key` or when the peer asks. And since what was written can be lost if the peer
+    // does not take it within `close_timeout` of a close: the kernel throws a record away that
+    // waits to be sent when its socket is closed.
+    bool offload = false;
     // How long a close waits for the peer's.
     std::chrono::nanoseconds close_timeout = std::chrono::seconds(1);
 
