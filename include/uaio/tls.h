@@ -49,7 +49,7 @@ struct ClientOptions {
 // Errc::truncated if bytes end without it; both stay. A TlsErrc while reading or writing stays,
 // too, both ways. close() sends the closing alert, if no write was cut short, and closes `below`
 // when the peer has closed, at the latest after ContextOptions::close_timeout; the engine's end
-// does not wait for that.
+// does not wait for that. Where the kernel encrypts, ContextOptions::offload says what differs.
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 
