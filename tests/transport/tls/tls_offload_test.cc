@@ -241,6 +241,29 @@ TEST_CASE_TEMPLATE("a vector of many entries is encrypted by the kernel in their
     CHECK(tls::details(ends.client()).offloaded);
 }
 
+TEST_CASE_TEMPLATE("streams that ask for zero-copy sends get the kernel's encryption", Kernel,
+                   OnLinux, OnPoll) {
+    if (!kernel_has_it()) return;
+    Setup setup;
+    setup.stream.zero_copy = ZeroCopy::on;
+    Sockets ends(Kernel::kKind, setup);
+    for (const std::size_t size : {1, 300'000})
+        ends.carry(pattern(size));
+    CHECK(tls::details(ends.client()).offloaded);
+    CHECK(tls::details(ends.server()).offloaded);
+    // Some of it, and the rest.
+    const std::string out = pattern(40'000);
+    Operation write(ends.engine(), out);
+    ends.client().write(write.aio);
+    REQUIRE(ends.run_until([&] { return write.done(); }));
+    CHECK(!write.ended().error);
+    std::string in(write.ended().count, '\0');
+    Operation read(ends.engine(), in);
+    ends.server().read_all(read.aio);
+    REQUIRE(ends.run_until([&] { return read.done(); }));
+    CHECK(in == out.substr(0, in.size()));
+}
+
 // More than the sockets hold, by far.
 constexpr std::size_t kMuch = std::size_t{24} << 20;
 
