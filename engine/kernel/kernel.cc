@@ -1,10 +1,12 @@
 #include "engine/kernel/kernel.h"
 
+#include <linux/tls.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace uaio {
 namespace {
@@ -43,6 +45,24 @@ int Kernel::shutdown(int fd, int how) noexcept { return value_or_errno(::shutdow
 
 std::int64_t Kernel::send_at_once(int fd, const void* data, std::size_t size) noexcept {
     const ssize_t sent = ::send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+std::int64_t Kernel::send_record_at_once(int fd, std::uint8_t type, const void* data,
+                                         std::size_t size) noexcept {
+    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof type)] = {};
+    iovec entry{const_cast<void*>(data), size};
+    msghdr message{};
+    message.msg_iov = &entry;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_TLS;
+    header->cmsg_type = TLS_SET_RECORD_TYPE;
+    header->cmsg_len = CMSG_LEN(sizeof type);
+    std::memcpy(CMSG_DATA(header), &type, sizeof type);
+    const ssize_t sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
 }
 

@@ -98,6 +98,9 @@ public:
     // the number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait.
     virtual std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept;
     virtual std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept;
+    // As send_at_once(), all of it as one TLS record of that type, on a socket that encrypts.
+    virtual std::int64_t send_record_at_once(int fd, std::uint8_t type, const void* data,
+                                             std::size_t size) noexcept;
     // Throws away up to `limit` received bytes without waiting; the number, 0 at the end of stream.
     virtual std::int64_t discard_received(int fd, std::size_t limit) noexcept;
     virtual int close(int fd) noexcept;

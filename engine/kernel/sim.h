@@ -14,6 +14,7 @@
 #include "engine/kernel/sim_world.h"
 
 #include <atomic>
+#include <cerrno>
 #include <functional>
 #include <string>
 
@@ -45,6 +46,11 @@ public:
     int shutdown(int fd, int how) noexcept override;
     std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept override;
     std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept override;
+    // No socket here encrypts.
+    std::int64_t send_record_at_once(int, std::uint8_t, const void*,
+                                     std::size_t) noexcept override {
+        return -EOPNOTSUPP;
+    }
     std::int64_t discard_received(int fd, std::size_t limit) noexcept override;
     int close(int fd) noexcept override;
     // Paths of the simulated network are not files.

@@ -73,6 +73,7 @@ int SimMachine::set_option(int fd, int level, int name, const void* value,
     if (!found) return -EBADF;
     if (const int error = level_error(*found, level)) return error;
     if (!value) return -EFAULT;
+    if (level == IPPROTO_TCP && name == TCP_ULP) return -ENOENT;  // it has no TLS
     const auto* const bytes = static_cast<const std::byte*>(value);
     const bool buffer = level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF);
     const bool read_only = level == SOL_SOCKET && own_option(*found, name) && !buffer;

@@ -49,7 +49,7 @@ struct ClientOptions {
 // Errc::truncated if bytes end without it; both stay. A TlsErrc while reading or writing stays,
 // too, both ways. close() sends the closing alert, if no write was cut short, and closes `below`
 // when the peer has closed, at the latest after ContextOptions::close_timeout; the engine's end
-// does not wait for that.
+// does not wait for that. Where the kernel encrypts, ContextOptions::offload says what differs.
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 
@@ -64,7 +64,8 @@ struct Details {
     std::string server_name;  // that the client sent; empty if none
     std::string peer;         // subject of the peer's certificate, RFC 2253; empty without one
     bool resumed = false;     // from an earlier session
-    bool offloaded = false;   // the kernel encrypts what is sent
+    bool offloaded = false;   // the kernel encrypts what is sent; decided before the first byte
+    std::string why_not_offloaded;  // empty if it does
 };
 
 // Those of a stream made here; all empty for another stream. On the engine's thread.

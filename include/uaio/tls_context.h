@@ -73,6 +73,13 @@ struct ContextOptions {
     // Bytes that leave in small records, which the peer can use packet by packet, at first and
     // after a second without a write; then records are as large as they can be.
     std::size_t small_record_bytes = 64 * 1024;
+    // The kernel encrypts what is sent, where it can (see offload() and Details): bytes go from the
+    // user's memory into the socket, and records are as large as writes. A write that is cancelled
+    // before a byte of it went out leaves no trace. Off at first: no kernel before 6.14 takes a
+    // second key, so that a connection of TLS 1.3 ends with TlsErrc::key_used_up where one is due,
+    // at `records_per_key` or when the peer asks; and up to a record that was counted is lost if
+    // the peer does not take it within `close_timeout` of a close, or the engine ends before.
+    bool offload = false;
     // How long a close waits for the peer's.
     std::chrono::nanoseconds close_timeout = std::chrono::seconds(1);
 

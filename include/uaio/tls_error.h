@@ -35,6 +35,7 @@ enum class TlsErrc {
     protocol_violation,         // a message that has no place there, or is not well-formed
     flood,                      // too many messages that carry no data
     internal_error,             // of the TLS library, on either side
+    key_used_up,                // a new key is due, and the kernel, which encrypts, takes none
 };
 
 // The category of TlsErrc; its name() is "tls".

@@ -51,6 +51,17 @@ void SocketStream::wait_for(Direction direction, Aio& aio) noexcept {
     EngineCore::submit(socket_.engine(), aio, starter, &socket_);
 }
 
+std::error_code SocketStream::start_encrypting(std::span<const std::byte> info) noexcept {
+    if (socket_.closed()) return Errc::closed;
+    return socket_.writes().start_encrypting(info);
+}
+
+Transferred SocketStream::write_record_at_once(std::uint8_t type,
+                                               std::span<const std::byte> bytes) noexcept {
+    if (socket_.closed()) return {Errc::closed};
+    return socket_.writes().send_record_at_once(type, bytes);
+}
+
 std::error_code apply_options(Kernel& kernel, int fd, int family,
                               const StreamOptions& options) noexcept {
     int result = 0;

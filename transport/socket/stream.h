@@ -4,12 +4,13 @@
 
 #include <uaio/stream.h>
 
+#include "transport/encrypting.h"
 #include "transport/immediate.h"
 #include "transport/socket/socket.h"
 
 namespace uaio {
 
-class SocketStream final : public Stream, public Immediate {
+class SocketStream final : public Stream, public Immediate, public Encrypting {
 public:
     // A stream on a new Socket that owns `fd`; nullptr without memory, and then `fd` is closed.
     static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
@@ -27,6 +28,10 @@ public:
     Transferred write_at_once(std::span<const std::byte> bytes) noexcept override;
     Transferred read_at_once(std::span<std::byte> bytes) noexcept override;
     void wait_for(Direction direction, Aio& aio) noexcept override;
+
+    std::error_code start_encrypting(std::span<const std::byte> info) noexcept override;
+    Transferred write_record_at_once(std::uint8_t type,
+                                     std::span<const std::byte> bytes) noexcept override;
 
 private:
     Socket& socket_;

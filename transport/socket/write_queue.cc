@@ -4,6 +4,10 @@
 #include "engine/kernel/features.h"
 #include "transport/socket/socket.h"
 
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <new>
@@ -46,7 +50,8 @@ bool take_share(Aio& aio, std::size_t bytes) noexcept {
 WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
     : socket_(socket),
       limit_(options.queue_limit),
-      zero_copy_(options.zero_copy == ZeroCopy::on && socket.core().features().sendmsg_zero_copy) {}
+      zero_copy_(options.zero_copy == ZeroCopy::on && socket.core().features().sendmsg_zero_copy),
+      wait_all_(socket.core().features().send_waitall) {}
 
 void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     EngineCore& core = socket_.core();
@@ -106,7 +111,7 @@ void WriteQueue::send_front(Aio& front) noexcept {
     sending_ = 1;
     // The kernel carries a whole write on by itself where it keeps the count when that is
     // cancelled.
-    const bool wait_all = note_of(front).all && socket_.core().features().send_waitall;
+    const bool wait_all = note_of(front).all && wait_all_;
     send(front, EngineCore::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
 }
 
@@ -169,11 +174,36 @@ void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept 
 Transferred WriteQueue::send_at_once(std::span<const std::byte> bytes) noexcept {
     if (sending_ > 0) return {Errc::operation_would_block};
     Kernel& kernel = socket_.core().kernel();
-    const std::int64_t result = kernel.send_at_once(socket_.fd(), bytes.data(), bytes.size());
+    return transferred(kernel.send_at_once(socket_.fd(), bytes.data(), bytes.size()));
+}
+
+Transferred WriteQueue::transferred(std::int64_t result) noexcept {
     if (result > 0) [[likely]]
         return {{}, static_cast<std::size_t>(result)};
     if (result == -EAGAIN || result == -EINTR) return {Errc::operation_would_block};
     return {error_from_result(result < 0 ? static_cast<int>(result) : -EIO)};
+}
+
+// tls_sw_sendmsg() knows neither MSG_WAITALL nor MSG_ZEROCOPY, and refuses what it does not know.
+std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) noexcept {
+    DCHECK(sending_ == 0);
+    Kernel& kernel = socket_.core().kernel();
+    int result = kernel.set_option(socket_.fd(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls");
+    if (result == 0) {
+        result = kernel.set_option(socket_.fd(), SOL_TLS, TLS_TX, info.data(),
+                                   static_cast<socklen_t>(info.size()));
+    }
+    if (result < 0) return error_from_result(result);
+    zero_copy_ = false;
+    wait_all_ = false;
+    return {};
+}
+
+Transferred WriteQueue::send_record_at_once(std::uint8_t type,
+                                            std::span<const std::byte> bytes) noexcept {
+    if (sending_ > 0) return {Errc::operation_would_block};
+    Kernel& kernel = socket_.core().kernel();
+    return transferred(kernel.send_record_at_once(socket_.fd(), type, bytes.data(), bytes.size()));
 }
 
 // --- Up: what went out ---

@@ -36,6 +36,10 @@ public:
     // Sends what there is room for, if nothing is queued; see Immediate::write_at_once().
     Transferred send_at_once(std::span<const std::byte> bytes) noexcept;
 
+    // See Encrypting.
+    std::error_code start_encrypting(std::span<const std::byte> info) noexcept;
+    Transferred send_record_at_once(std::uint8_t type, std::span<const std::byte> bytes) noexcept;
+
     bool in_kernel() const noexcept { return sending_ > 0; }
     bool is_idle() const noexcept { return sending_ == 0; }
     // Aios whose bytes are sent, but still in the hands of the kernel.
@@ -45,6 +49,7 @@ private:
     static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
     static void on_cancel(Aio& aio) noexcept;
 
+    Transferred transferred(std::int64_t result) noexcept;
     Outcome on_sent(Aio& carrier, int result, unsigned flags) noexcept;
     Outcome on_sent_otherwise(Aio& carrier, int result) noexcept;
     Outcome settle(Aio& carrier) noexcept;
@@ -67,6 +72,7 @@ private:
     unsigned sending_ = 0;  // Aios, from the front, that take part in the send in flight; 0: none
     unsigned held_ = 0;     // Aios out of the queue that wait for a notification
     bool zero_copy_;
+    bool wait_all_;                // the kernel may be asked to carry a whole write on by itself
     bool sent_zero_copy_ = false;  // the send in flight
     bool copy_once_ = false;       // the next send copies: the kernel may pin no more pages now
     bool failed_ = false;          // a write failed half-way: the socket is to be closed

@@ -20,6 +20,7 @@ Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexce
       context_(context),
       below_(std::move(below)),
       immediate_(immediate_of(*below_)),
+      encrypting_(encrypting_of(*below_)),
       sink_(*this),
       source_(*this) {
     context_.retain();
@@ -162,6 +163,16 @@ void Channel::fail(std::error_code error) noexcept {
     sink_.end_all(error);
     // The alert is not waited for longer than a peer's close would be.
     if (!start_timer()) return close_below();
+    sink_.flush();
+    if (!sink_.writing()) close_below();
+}
+
+void Channel::cut_off() noexcept {
+    if (state_ != State::open && state_ != State::closing) return;
+    state_ = State::failed;
+    source_.end_all(Errc::closed);
+    sink_.end_all(Errc::closed);
+    if (!timing_ && !start_timer()) return close_below();
     sink_.flush();
     if (!sink_.writing()) close_below();
 }

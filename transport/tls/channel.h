@@ -6,6 +6,7 @@
 #include <uaio/stream.h>
 #include <uaio/tls.h>
 
+#include "transport/encrypting.h"
 #include "transport/held.h"
 #include "transport/immediate.h"
 #include "transport/tls/context_core.h"
@@ -37,6 +38,8 @@ public:
     Stream& below() noexcept { return *below_; }
     // What can be asked of it at once; null if nothing.
     Immediate* immediate_below() noexcept { return immediate_; }
+    // The same of the kernel's TLS.
+    Encrypting* encrypting_below() noexcept { return encrypting_; }
     RecordBuffers& buffers() noexcept { return buffers_; }
     RecordSink& sink() noexcept { return sink_; }
     RecordSource& source() noexcept { return source_; }
@@ -54,6 +57,9 @@ public:
     void on_sent() noexcept;
     // TLS itself failed: tells the peer, ends everything with `error`, and closes.
     void fail(std::error_code error) noexcept;
+    // A write was cut short behind a whole record: ends everything with Errc::closed, tells the
+    // peer, and closes.
+    void cut_off() noexcept;
     // A record was cut short, so nothing can follow: ends everything with Errc::closed.
     void break_off() noexcept;
 
@@ -91,6 +97,7 @@ private:
     ContextCore& context_;
     StreamPtr below_;
     Immediate* const immediate_;
+    Encrypting* const encrypting_;
     SslPtr ssl_;
     RecordBuffers buffers_;
     RecordSink sink_;

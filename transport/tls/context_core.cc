@@ -52,6 +52,8 @@ ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
     SSL_CTX_set_security_level(context, 2);
     SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    // Makes OpenSSL offer its key, which is all that is wanted of its own support.
+    if (options_.offload && offload().available) SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
     // A write takes what fits into a record, and may be gone on with from anywhere. Buffers are
     // given back with SSL_free_buffers() when a connection is idle, not after each record.
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

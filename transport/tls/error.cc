@@ -82,6 +82,10 @@ constexpr Meaning kMeanings[] = {
     {TlsErrc::internal_error, "internal error of the TLS library",
      "The TLS library of this side or of the peer reports an error of its own; look at the peer's "
      "log, and at OpenSSL's configuration file here."},
+    {TlsErrc::key_used_up, "key used up",
+     "The peer asked for a new key, or ContextOptions::records_per_key is reached, and the kernel, "
+     "which encrypts what is sent, takes no other; connect again, or turn off "
+     "ContextOptions::offload."},
 };
 
 const Meaning* meaning_of(int code) noexcept {

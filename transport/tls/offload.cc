@@ -48,7 +48,7 @@ struct Probe {
         }
         if (::setsockopt(pair.client, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0) {
             available = true;
-            text = "the kernel has it; this version encrypts by itself all the same";
+            text = "the kernel has it; ContextOptions::offload says whether it is used";
             return;
         }
         // ENOENT: no such protocol, and no module of that name (net/ipv4/tcp_ulp.c).

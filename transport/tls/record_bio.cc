@@ -11,11 +11,14 @@ RecordBuffers& buffers_of(BIO* bio) noexcept {
 
 int write_records(BIO* bio, const char* bytes, std::size_t count, std::size_t* written) noexcept {
     BIO_clear_retry_flags(bio);
-    if (!buffers_of(bio).out.append(bytes, count)) {
+    RecordBuffers& buffers = buffers_of(bio);
+    *written = count;
+    if (buffers.shut) return 1;
+    if (!buffers.out.append(bytes, count)) {
         ERR_raise(ERR_LIB_BIO, ERR_R_MALLOC_FAILURE);
         return 0;
     }
-    *written = count;
+    buffers.key.count({reinterpret_cast<const std::byte*>(bytes), count});
     return 1;
 }
 
@@ -34,8 +37,17 @@ int read_records(BIO* bio, char* out, std::size_t room, std::size_t* count) noex
     return 1;
 }
 
-// 0 is the answer to what is not known here: kTLS would take a 1 for a yes.
-long control(BIO*, int command, long, void*) noexcept { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+// BIO_CTRL_SET_KTLS, which only a comment in <openssl/bio.h> names.
+constexpr int kSetKey = 72;
+
+// 0 is the answer to what is not known here, and to an offer of the key, too: OpenSSL goes on to
+// encrypt by itself until the handshake is over, while the kernel's part begins when nothing is on
+// its way any more. `sent` is zero for the key of what is received.
+long control(BIO* bio, int command, long sent, void* argument) noexcept {
+    if (command == BIO_CTRL_FLUSH) return 1;
+    if (command == kSetKey && sent != 0) buffers_of(bio).key.keep(argument);
+    return 0;
+}
 
 int create(BIO* bio) noexcept {
     BIO_set_init(bio, 1);

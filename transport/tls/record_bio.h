@@ -5,12 +5,15 @@
 
 #include "transport/tls/byte_buffer.h"
 #include "transport/tls/openssl.h"
+#include "transport/tls/sending_key.h"
 
 namespace uaio::tls {
 
 struct RecordBuffers {
-    ByteBuffer in;   // received, for OpenSSL to read
-    ByteBuffer out;  // written by OpenSSL, to be sent
+    ByteBuffer in;      // received, for OpenSSL to read
+    ByteBuffer out;     // written by OpenSSL, to be sent
+    SendingKey key;     // that OpenSSL writes with
+    bool shut = false;  // what OpenSSL writes goes nowhere: another encrypts with its key
 };
 
 // A BIO over `buffers`, which must outlive it; null without memory.

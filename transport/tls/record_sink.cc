@@ -88,7 +88,7 @@ void RecordSink::end(Aio& front, std::error_code error) noexcept {
 
 void RecordSink::end_all(std::error_code error) noexcept {
     const bool sending = batch_.data > 0;
-    if (sending) channel_.core().cancel_here(*inner_, error);
+    if (sending || state_ == State::waiting) channel_.core().cancel_here(*inner_, error);
     for (Aio* aio = queue_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
         if (!sending || note_of(*aio).share == 0) end(*aio, error);
@@ -106,7 +106,9 @@ void RecordSink::start_wait(Aio& aio) noexcept {
     const Admission admission = admit_without_vector(aio, closed);
     if (admission.refused != Errc{}) return channel.core().finish(aio, admission.refused);
     // What went wrong an attempt will say.
-    if (!channel.open() || self.error_ || self.is_idle()) return channel.core().finish(aio, {});
+    if (!channel.open() || self.error_ || (self.is_idle() && !self.wait_for_room())) {
+        return channel.core().finish(aio, {});
+    }
     self.waiters_.push(aio);
     channel.core().park(aio, &on_wait_cancel);
 }
@@ -125,10 +127,10 @@ void RecordSink::end_waiters(std::error_code error) noexcept {
 // A batch is encrypted only when nothing is kept, so that there is never more than one of them.
 Transferred RecordSink::write_at_once(std::span<const std::byte> bytes) noexcept {
     if (!channel_.open()) return {channel_.refusal()};
-    if (state_ == State::sending || !queue_.empty() || !push_kept()) {
-        return {Errc::operation_would_block};
-    }
+    if (is_down() || !queue_.empty() || !push_kept()) return {Errc::operation_would_block};
     if (error_) return {error_};
+    offload_if_possible();
+    if (offloaded()) return write_plain_at_once(bytes);
     ByteBuffer& out = channel_.buffers().out;
     if (out.empty()) out.swap(sending_);  // its memory is warm
     Batch batch;
@@ -147,6 +149,7 @@ Transferred RecordSink::write_at_once(std::span<const std::byte> bytes) noexcept
 }
 
 void RecordSink::flush_at_once() noexcept {
+    if (offloaded()) return flush();
     ByteBuffer& out = channel_.buffers().out;
     if (state_ == State::sending || !channel_.open() || out.empty() || !push_kept()) return;
     if (error_) return out.clear();
@@ -201,12 +204,16 @@ void RecordSink::serve() noexcept {
             send_kept();
             break;
         }
+        offload_if_possible();
         Aio* const front = queue_.front();
         if (!front) break;
         if (error_) {
             end(*front, error_);
         } else if (note_of(*front).left == 0) {
             end(*front, {});
+        } else if (offloaded()) {
+            if (!has_key_for(note_of(*front).left)) return;
+            send_plain(*front);
         } else if (!encrypt(*front)) {
             return;  // the channel has failed, and ended everything
         } else {
@@ -219,8 +226,9 @@ void RecordSink::serve() noexcept {
 
 void RecordSink::flush() noexcept {
     if (writing() || channel_.closed()) return;
+    if (offloaded()) return flush_alert();
     if (!sending_.empty()) return send_kept();
-    if (channel_.buffers().out.empty()) return;
+    if (channel_.buffers().out.empty()) return offload_if_possible();
     if (error_) return channel_.buffers().out.clear();
     send();
 }
@@ -230,7 +238,7 @@ void RecordSink::answer_key_update() noexcept {
     SSL* const ssl = channel_.ssl();
     if (SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE) return;
     if (!channel_.open() || error_) return;
-    replace_key();
+    offloaded() ? fail_without_key() : static_cast<void>(replace_key());
 }
 
 bool RecordSink::replace_key() noexcept {
@@ -364,7 +372,7 @@ void RecordSink::send() noexcept {
 void RecordSink::on_back() noexcept {
     const bool sent = state_ == State::sending;
     state_ = State::idle;
-    if (sent) on_written();
+    if (sent) offloaded() ? on_plain_written() : on_written();
     serve();
     if (!writing()) {
         if (sent && channel_.open()) {

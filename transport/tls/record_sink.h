@@ -2,17 +2,20 @@
 // comes, a batch of records at a time, into a buffer that the stream below writes out. A batch is
 // of a part of one operation, or of several whole ones, which may share records; each counts the
 // bytes that it has in those that went out. What waits is not encrypted, so it can still leave
-// without a trace. Engine's thread only.
+// without a trace. Where the kernel encrypts, an operation's bytes go to the stream below as they
+// are (record_sink_offload.cc). Engine's thread only.
 #pragma once
 
 #include "engine/core.h"
 #include "transport/immediate.h"
 #include "transport/tls/byte_buffer.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 
 namespace uaio::tls {
 
@@ -42,6 +45,13 @@ public:
     // stream below gives it back.
     void end_all(std::error_code error) noexcept;
 
+    // OpenSSL has written a message of its own, before it was encrypted.
+    void on_own_message(int type, std::span<const std::byte> bytes) noexcept;
+    // The kernel encrypts.
+    bool offloaded() const noexcept { return offload_ == Offloading::yes; }
+    // Why it does not; empty if it does.
+    std::string why_not_offloaded() const;
+
     // Something is on its way out, or may be about to: the channel's on_sent() tells when not.
     bool writing() const noexcept { return state_ != State::idle; }
     // The stream below takes nothing any more.
@@ -56,7 +66,15 @@ private:
     enum class State : std::uint8_t {
         idle,
         sending,  // inner_ is with the stream
+        waiting,  // the same, to tell when there is room
         pausing,  // inner_ comes back behind the callbacks of what it has sent
+    };
+    enum class Offloading : std::uint8_t { undecided, yes, no };
+    enum class Alert : std::uint8_t {  // on its way to where the kernel encrypts it
+        none,
+        first,   // there has to be room
+        ready,   // it can be written
+        behind,  // it is written, and what the kernel holds back is waited for
     };
     struct Note {               // in the scratch of a queued Aio
         std::size_t left;       // bytes that are still to be encrypted
@@ -81,9 +99,8 @@ private:
     static void on_cancel(Aio& aio) noexcept;
     static void on_wait_cancel(Aio& aio) noexcept;
     void end_waiters(std::error_code error) noexcept;
-    bool is_idle() const noexcept {
-        return state_ != State::sending && queue_.empty() && sending_.empty();
-    }
+    bool is_down() const noexcept { return state_ == State::sending || state_ == State::waiting; }
+    bool is_idle() const noexcept { return !is_down() && queue_.empty() && sending_.empty(); }
     bool push_kept() noexcept;
     void remind() noexcept;
     void send_kept() noexcept;
@@ -96,6 +113,16 @@ private:
     std::size_t gather(Aio& front, std::size_t room) noexcept;
     bool write_record(Aio*& aio, std::size_t size) noexcept;
     bool replace_key() noexcept;
+    void offload_if_possible() noexcept;
+    bool has_key_for(std::size_t bytes) noexcept;
+    void send_plain(Aio& front) noexcept;
+    void on_plain_written() noexcept;
+    Transferred write_plain_at_once(std::span<const std::byte> bytes) noexcept;
+    void flush_alert() noexcept;
+    bool wait_for_room() noexcept;
+    void fail_without_key() noexcept;
+    void cut_off() noexcept;
+    void raise(std::byte level, std::byte description) noexcept;
     std::size_t record_size() noexcept;
     void send() noexcept;
     void on_back() noexcept;
@@ -120,6 +147,10 @@ private:
     std::size_t small_left_ = 0;        // bytes that leave in small records
     std::int64_t last_ns_ = 0;          // when the last batch began
     std::uint64_t records_of_key_ = 0;  // that the key has encrypted
+    std::error_code offload_error_;     // of a kernel that refused
+    std::array<std::byte, 2> alert_{};
+    Alert alert_step_ = Alert::none;
+    Offloading offload_ = Offloading::undecided;
     State state_ = State::idle;
 };
 

@@ -35,10 +35,13 @@ void RecordSource::watch(SSL* ssl) noexcept {
 }
 
 // OpenSSL itself limits empty records and warnings, not these.
-void RecordSource::on_message(int sent, int, int type, const void*, std::size_t, SSL*,
+void RecordSource::on_message(int sent, int, int type, const void* bytes, std::size_t size, SSL*,
                               void* source) noexcept {
-    if (sent == 0 && type == SSL3_RT_HANDSHAKE) {
-        ++static_cast<RecordSource*>(source)->idle_messages_;
+    RecordSource& self = *static_cast<RecordSource*>(source);
+    if (sent != 0) {
+        self.channel_.sink().on_own_message(type, {static_cast<const std::byte*>(bytes), size});
+    } else if (type == SSL3_RT_HANDSHAKE) {
+        ++self.idle_messages_;
     }
 }
 

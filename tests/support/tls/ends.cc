@@ -1,11 +1,20 @@
 #include "tests/support/tls/ends.h"
 
+#include <cstdlib>
+
 namespace uaio {
+namespace {
+
+// For a run of all of the tests on a kernel that encrypts.
+bool offload_asked() { return std::getenv("UAIO_TEST_OFFLOAD") != nullptr; }
+
+}  // namespace
 
 tls::ContextOptions client_options(tls::Version max) {
     tls::ContextOptions options;
     options.authorities = test_authority().certificate();
     options.max_version = max;
+    options.offload = offload_asked();
     return options;
 }
 
@@ -14,6 +23,7 @@ tls::ContextOptions server_options(tls::Version max) {
     options.verify_peer = false;
     options.certificates = {test_certificate()};
     options.max_version = max;
+    options.offload = offload_asked();
     return options;
 }
 

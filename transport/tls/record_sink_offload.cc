@@ -1,0 +1,173 @@
+// Writing where the kernel encrypts: it makes the records of what the stream below is given, and
+// OpenSSL, which still reads, writes nowhere from then on. What it would have said is an alert, or
+// a new key, which no kernel before 6.14 can be given.
+#include "transport/tls/channel.h"
+#include "transport/tls/record_sink.h"
+
+#include <openssl/ssl.h>
+
+namespace uaio::tls {
+namespace {
+
+constexpr std::byte kFatal{SSL3_AL_FATAL};
+constexpr std::byte kInternalError{SSL_AD_INTERNAL_ERROR};
+
+// That the kernel makes of so many bytes: it fills each but the last.
+constexpr std::uint64_t records_in(std::size_t bytes) noexcept {
+    return (bytes + SSL3_RT_MAX_PLAIN_LENGTH - 1) / SSL3_RT_MAX_PLAIN_LENGTH;
+}
+
+}  // namespace
+
+// As soon as the handshake is over and all of it has left, and never later than the first byte of
+// data: what OpenSSL has encrypted may not come behind what the kernel has.
+void RecordSink::offload_if_possible() noexcept {
+    if (offload_ != Offloading::undecided || !channel_.open() || error_) return;
+    RecordBuffers& buffers = channel_.buffers();
+    if (!channel_.options().offload || !channel_.encrypting_below()) {
+        offload_ = Offloading::no;
+        return buffers.key.forget();
+    }
+    if (state_ == State::sending || !sending_.empty() || !buffers.out.empty()) return;
+    offload_ = Offloading::no;
+    // A key that was replaced is not known, and is nobody's business any more.
+    if (buffers.key.known()) {
+        offload_error_ =
+            channel_.encrypting_below()->start_encrypting(buffers.key.for_next_record());
+        if (!offload_error_) {
+            offload_ = Offloading::yes;
+            buffers.shut = true;
+        }
+    }
+    buffers.key.forget();
+}
+
+std::string RecordSink::why_not_offloaded() const {
+    switch (offload_) {
+        case Offloading::yes: return {};
+        case Offloading::undecided: return "what the handshake wrote has not left yet";
+        case Offloading::no: break;
+    }
+    if (!channel_.options().offload) return "ContextOptions::offload is off";
+    if (const Offload kernel = tls::offload(); !kernel.available) return std::string(kernel.reason);
+    if (!channel_.encrypting_below())
+        return "the stream below is no plain socket of this library's";
+    if (offload_error_) return "the kernel refuses: " + offload_error_.message();
+    return "the kernel has not this cipher, or not records this short";
+}
+
+// ---- what OpenSSL would have written
+
+void RecordSink::on_own_message(int type, std::span<const std::byte> bytes) noexcept {
+    if (type == SSL3_RT_HANDSHAKE && channel_.open()) {
+        // A new key, and the peer expects it from now on.
+        channel_.buffers().key.forget();
+        if (offloaded()) error_ = TlsErrc::key_used_up;
+    }
+    if (type == SSL3_RT_ALERT && bytes.size() == alert_.size()) raise(bytes[0], bytes[1]);
+}
+
+void RecordSink::raise(std::byte level, std::byte description) noexcept {
+    const bool final = alert_step_ != Alert::none && alert_[0] == kFatal;
+    if (!offloaded() || final) return;
+    alert_ = {level, description};
+    alert_step_ = Alert::first;
+}
+
+void RecordSink::fail_without_key() noexcept {
+    raise(kFatal, kInternalError);
+    channel_.fail(TlsErrc::key_used_up);
+}
+
+// What comes next would be read as the middle of what was cut.
+void RecordSink::cut_off() noexcept {
+    raise(kFatal, kInternalError);
+    channel_.cut_off();
+}
+
+// A record that finds no room in the socket stays with the kernel's TLS, which says that it was
+// written all the same, and drops it when the socket is shut down. So there is room first, and the
+// alert takes along what was held back.
+void RecordSink::flush_alert() noexcept {
+    if (error_) alert_step_ = Alert::none;
+    if (alert_step_ == Alert::first) {
+        alert_step_ = Alert::ready;
+        if (wait_for_room()) return;
+    }
+    if (alert_step_ == Alert::behind) alert_step_ = Alert::none;
+    if (alert_step_ == Alert::none) return;
+    const Transferred sent =
+        channel_.encrypting_below()->write_record_at_once(SSL3_RT_ALERT, alert_);
+    if (sent.error && sent.error != Errc::operation_would_block) {
+        error_ = sent.error;
+        return;
+    }
+    if (!sent.error) alert_step_ = Alert::behind;
+    wait_for_room();
+}
+
+// ---- data
+
+// A key for so many more bytes; without one the connection fails. In TLS 1.2 there is no other key
+// for anybody.
+bool RecordSink::has_key_for(std::size_t bytes) noexcept {
+    const std::uint64_t per_key = channel_.options().records_per_key;
+    if (SSL_version(channel_.ssl()) != TLS1_3_VERSION || per_key == 0) return true;
+    if (records_of_key_ + records_in(bytes) <= per_key) return true;
+    fail_without_key();
+    return false;
+}
+
+// Not more than some of it at a time, so that the stream below never ends itself: see
+// flush_alert().
+void RecordSink::send_plain(Aio& front) noexcept {
+    Note& note = note_of(front);
+    if (const std::error_code error = inner_->set_iov(EngineCore::cursor(front).rest())) {
+        const bool untouched = front.count() == 0;
+        end(front, error);
+        if (!untouched) cut_off();
+        return;
+    }
+    batch_ = {.data = note.left};
+    note.share = note.left;
+    state_ = State::sending;
+    channel_.below().write(*inner_);
+}
+
+void RecordSink::on_plain_written() noexcept {
+    Aio& front = *queue_.front();
+    Note& note = note_of(front);
+    const std::size_t count = inner_->count();
+    batch_ = {};
+    records_of_key_ += records_in(count);
+    EngineCore::advance(front, count);
+    note.left -= count;
+    note.share = 0;
+    if (note.left == 0 || (!note.all && count > 0)) return end(front, {});
+    const std::error_code reason = EngineCore::cancel_reason(front);
+    std::error_code error = reason ? reason : inner_->result();
+    if (!error && !channel_.open()) error = channel_.refusal();
+    if (!error) return;  // the rest is next
+    const bool untouched = front.count() == 0;
+    end(front, error);
+    if (!reason && channel_.open()) error_ = error;
+    if (!untouched) cut_off();
+}
+
+Transferred RecordSink::write_plain_at_once(std::span<const std::byte> bytes) noexcept {
+    if (!has_key_for(bytes.size())) return {channel_.refusal()};
+    const Transferred sent = channel_.immediate_below()->write_at_once(bytes);
+    if (sent.error && sent.error != Errc::operation_would_block) error_ = sent.error;
+    records_of_key_ += records_in(sent.count);
+    return sent;
+}
+
+// False if that cannot be asked, or nobody has to.
+bool RecordSink::wait_for_room() noexcept {
+    if (!offloaded() || error_ || channel_.closed() || state_ != State::idle) return false;
+    state_ = State::waiting;
+    channel_.immediate_below()->wait_for(Direction::send, *inner_);
+    return true;
+}
+
+}  // namespace uaio::tls

@@ -1,0 +1,100 @@
+#include "transport/tls/sending_key.h"
+
+#include "transport/tls/openssl.h"
+
+#include <linux/tls.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <openssl/crypto.h>
+
+namespace uaio::tls {
+namespace {
+
+using Aes128 = tls12_crypto_info_aes_gcm_128;
+using Aes256 = tls12_crypto_info_aes_gcm_256;
+using ChaCha = tls12_crypto_info_chacha20_poly1305;
+
+constexpr std::size_t kNumber = 8;  // bytes of a record's number, and of a nonce
+static_assert(sizeof Aes128::iv == kNumber && sizeof Aes256::iv == kNumber);
+static_assert(sizeof Aes128::rec_seq == kNumber && sizeof Aes256::rec_seq == kNumber &&
+              sizeof ChaCha::rec_seq == kNumber);
+
+}  // namespace
+
+void SendingKey::keep(const void* info) noexcept {
+    static_assert(sizeof(Aes128) <= sizeof info_ && sizeof(Aes256) <= sizeof info_ &&
+                  sizeof(ChaCha) <= sizeof info_);
+    forget();
+    tls_crypto_info kind;
+    std::memcpy(&kind, info, sizeof kind);
+    newer_ = kind.version == TLS1_3_VERSION;
+    // RFC 5288 3: eight bytes of the nonce are in the record. The others take the record's number
+    // for it (RFC 7905 2, RFC 8446 5.3).
+    switch (kind.cipher_type) {
+        case TLS_CIPHER_AES_GCM_128:
+            size_ = sizeof(Aes128);
+            number_ = offsetof(Aes128, rec_seq);
+            nonce_ = newer_ ? 0 : offsetof(Aes128, iv);
+            break;
+        case TLS_CIPHER_AES_GCM_256:
+            size_ = sizeof(Aes256);
+            number_ = offsetof(Aes256, rec_seq);
+            nonce_ = newer_ ? 0 : offsetof(Aes256, iv);
+            break;
+        case TLS_CIPHER_CHACHA20_POLY1305:
+            size_ = sizeof(ChaCha);
+            number_ = offsetof(ChaCha, rec_seq);
+            nonce_ = 0;
+            break;
+        default: return;
+    }
+    std::memcpy(info_.data(), info, size_);
+}
+
+void SendingKey::forget() noexcept {
+    OPENSSL_cleanse(info_.data(), info_.size());
+    size_ = head_size_ = left_ = 0;
+}
+
+void SendingKey::count(std::span<const std::byte> bytes) noexcept {
+    while (size_ > 0 && !bytes.empty()) {
+        if (left_ > 0) {
+            const std::size_t part = std::min(left_, bytes.size());
+            left_ -= part;
+            bytes = bytes.subspan(part);
+            continue;
+        }
+        head_[head_size_++] = bytes.front();
+        bytes = bytes.subspan(1);
+        if (head_size_ == kHeader + (nonce_ > 0 ? kNonce : 0)) begin_record();
+    }
+}
+
+// What is not as it has to be makes the key useless here, and nothing worse.
+void SendingKey::begin_record() noexcept {
+    const std::size_t length =
+        std::to_integer<std::size_t>(head_[3]) << 8 | std::to_integer<std::size_t>(head_[4]);
+    const std::size_t behind = std::exchange(head_size_, 0) - kHeader;
+    if (length < behind) return forget();
+    if (newer_ && head_[0] != std::byte{SSL3_RT_APPLICATION_DATA}) return forget();
+    if (nonce_ > 0) {
+        if (std::memcmp(&info_[nonce_], &head_[kHeader], kNonce) != 0) return forget();
+        increment(nonce_);
+    }
+    increment(number_);
+    left_ = length - behind;
+}
+
+// Big-endian.
+void SendingKey::increment(std::size_t offset) noexcept {
+    for (std::size_t at = offset + kNumber; at > offset; --at) {
+        std::byte& digit = info_[at - 1];
+        digit = static_cast<std::byte>(std::to_integer<unsigned>(digit) + 1);
+        if (digit != std::byte{0}) return;
+    }
+}
+
+}  // namespace uaio::tls
