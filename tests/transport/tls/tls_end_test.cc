@@ -156,17 +156,20 @@ TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each 
     for (std::uint64_t round = 0; round <= kPairs; ++round) {
         CAPTURE(round);
         std::vector<Pair> pairs(kPairs);
-        std::optional<tcp::Connector> plain;  // outlives what it connects, which the engine ends
+        // Nothing but the engine's end ends what is under way.
+        std::optional<tcp::Connector> plain;
+        std::optional<tls::Connector> connector;
+        std::optional<tls::Listener> listener;
         {
             EngineThread io(options_on(Kernel::kKind));
             auto below = std::make_unique<tcp::Listener>(io.engine(), Endpoint::loopback(0));
             plain.emplace(below->local());
-            tls::Listener listener(io.engine(), std::move(below), server);
-            tls::Connector connector(*plain, client, to_localhost());
+            listener.emplace(io.engine(), std::move(below), server);
+            connector.emplace(*plain, client, to_localhost());
             const std::uint64_t before = client.handshakes();
             for (Pair& pair : pairs) {
-                listener.accept(one_shot(io.engine(), pair.accept), pair.accepted);
-                connector.connect(one_shot(io.engine(), pair.connect), pair.connected);
+                listener->accept(one_shot(io.engine(), pair.accept), pair.accepted);
+                connector->connect(one_shot(io.engine(), pair.connect), pair.connected);
             }
             // Some of them are through, then; which ones, and how far the others are, is chance.
             while (client.handshakes() < before + round)
