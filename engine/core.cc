@@ -52,8 +52,7 @@ void EngineCore::drain() noexcept {
     sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
     const std::int64_t until = now_ns() + std::chrono::nanoseconds(options_.drain_timeout).count();
     while (failure_ == 0) {
-        deliver_mail();  // what ends by it alone would not end a turn
-        end_parked();    // each turn, since a callback may submit the next
+        end_parked();  // each turn, since a callback may submit the next
         if (quiet() || now_ns() >= until) break;
         turn(until, true);  // does not wait once something ended, which may have been all
     }

@@ -172,7 +172,7 @@ private:
     bool runs_here() noexcept;
     std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
     void start(Aio& aio, Starter starter) noexcept;
-    void deliver_mail() noexcept;
+    bool deliver_mail() noexcept;
     void deliver_cancels() noexcept;
     void expire_timers() noexcept;
     void enter(unsigned wait, std::int64_t deadline_ns) noexcept;

@@ -53,19 +53,19 @@ void EngineCore::throw_if_failed() {
 }
 
 // `until_ns` is how long to wait when there is nothing to do, 0 for not at all. With `return_early`
-// a turn that ran callbacks does not wait, and leaves nothing unsubmitted, since the next may be
-// far.
+// a turn that delivered mail or ran callbacks does not wait, since that may have been what the
+// caller waits for, and leaves nothing unsubmitted, since the next may be far.
 std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept {
     in_turn_ = true;
     counters_.turns.add();
     if (foreign_loop_.is_open()) [[unlikely]]
         foreign_loop_.consume();
-    deliver_mail();
+    const bool had_mail = deliver_mail();
     expire_timers();
     std::size_t handled = dispatch_completions() + dispatch_finished();
     if (handled > 0) notify_waiters();  // before the engine sleeps
 
-    const bool may_wait = until_ns > 0 && !(return_early && handled > 0);
+    const bool may_wait = until_ns > 0 && !(return_early && (had_mail || handled > 0));
     if (may_wait && may_sleep()) {
         enter(1, std::min(until_ns, timers_.next_ns()));
         sleeping_.store(false, std::memory_order_relaxed);
@@ -236,8 +236,10 @@ void EngineCore::notify_waiters() noexcept {
     wait_condition_.notify_all();
 }
 
-void EngineCore::deliver_mail() noexcept {
+// Whether there was any.
+bool EngineCore::deliver_mail() noexcept {
     MailboxEntry* entry = mailbox_.take();
+    const bool had_mail = entry != nullptr;
     while (entry) {
         MailboxEntry* const next = entry->next;  // an Aio reuses the link at once
         counters_.posts.add();
@@ -245,6 +247,7 @@ void EngineCore::deliver_mail() noexcept {
         entry = next;
     }
     deliver_cancels();
+    return had_mail;
 }
 
 inline void EngineCore::expire_timers() noexcept {

@@ -104,8 +104,9 @@ public:
     void run();
 
     // One turn: starts what was posted, cancels what is due, submits, waits up to `max_wait` if
-    // nothing is ready (zero polls; kNoTimeout waits for ever), runs callbacks, and submits what
-    // they asked for. Returns the completions handled. Binds and throws like run().
+    // nothing was posted and nothing is ready (zero polls; kNoTimeout waits for ever), runs
+    // callbacks, and submits what they asked for. Returns the completions handled, tasks not
+    // counted. Binds and throws like run().
     std::size_t run_once(std::chrono::nanoseconds max_wait);
 
     // Lets run() return after the current turn, for good. Any thread.
