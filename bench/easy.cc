@@ -10,34 +10,19 @@
 #include "bench/support/engine_report.h"
 #include "bench/support/loopback.h"
 #include "bench/support/meter.h"
+#include "bench/support/resubmission.h"
 
-#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include <benchmark/benchmark.h>
 
 namespace uaio::bench {
 namespace {
 
-constexpr std::size_t kLargest = std::size_t{16} << 10;
 constexpr unsigned kQueued = 16;
-
-// The same memory for every contender.
-std::span<const char> bytes_of(std::size_t size) {
-    static const std::vector<char> memory(kLargest, 'u');
-    return {memory.data(), size};
-}
-
-// Enough for the congestion window and the automatic buffers of a new connection to have grown.
-std::uint64_t warm_up(std::size_t size) {
-    constexpr std::size_t kBytes = std::size_t{32} << 20;
-    return std::clamp<std::uint64_t>(kBytes / size, 2, 2000);
-}
 
 class UaioSender {
 public:
@@ -58,16 +43,12 @@ public:
     }
 
     void run_queued(Meter& meter, std::span<const char> bytes) {
-        meter_ = &meter;
-        std::vector<std::unique_ptr<Aio>> aios;
-        for (unsigned i = 0; i < kQueued; ++i) {
-            aios.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_sent(aio); }));
-            check(aios.back()->set_iov(bytes.data(), bytes.size()), "set_iov");
-            connection_.send_all(*aios.back());
-        }
-        engine_.run();
-        connection_.close();
-        check(error_, "send_all");
+        Resubmission sending(engine_, [this](Aio& aio) { connection_.send_all(aio); });
+        const iovec vector{const_cast<char*>(bytes.data()), bytes.size()};
+        for (unsigned i = 0; i < kQueued; ++i)
+            sending.add({&vector, 1});
+        sending.run(meter);
+        connection_.close();  // ends those that are still queued
     }
 
     const Engine& engine() const { return engine_; }
@@ -83,20 +64,9 @@ private:
         check(waiting_.wait(), "wait_for");
     }
 
-    void on_sent(Aio& aio) {
-        if (aio.result()) error_ = aio.result();
-        if (!error_ && meter_->count()) {
-            connection_.send_all(aio);
-        } else {
-            engine_.stop();
-        }
-    }
-
     Engine engine_;
     easy::Connection connection_;
     Aio waiting_;
-    Meter* meter_ = nullptr;
-    std::error_code error_;
 };
 
 // `run` has a new sender send to a new reader.
@@ -137,7 +107,7 @@ void add_size(const std::string& name, std::size_t size) {
 
 void add_contenders() {
     add_size("64B", 64);
-    add_size("16KiB", kLargest);
+    add_size("16KiB", std::size_t{16} << 10);
 }
 
 }  // namespace uaio::bench

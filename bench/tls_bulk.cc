@@ -17,6 +17,7 @@
 #include "bench/support/engine_report.h"
 #include "bench/support/meter.h"
 #include "bench/support/processor.h"
+#include "bench/support/resubmission.h"
 #include "bench/support/side_time.h"
 
 #include <algorithm>
@@ -28,7 +29,6 @@
 #include <span>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include <benchmark/benchmark.h>
 
@@ -36,18 +36,6 @@ namespace uaio::bench {
 namespace {
 
 constexpr std::size_t kLargest = std::size_t{1} << 20;
-
-// The same memory for every contender.
-std::span<const char> bytes_of(std::size_t size) {
-    static const std::vector<char> memory(kLargest, 'u');
-    return {memory.data(), size};
-}
-
-// Enough for small records to be over, and for a new connection's buffers to have grown.
-std::uint64_t warm_up(std::size_t size) {
-    constexpr std::size_t kBytes = std::size_t{16} << 20;
-    return std::clamp<std::uint64_t>(kBytes / size, 2, 2000);
-}
 
 // A stream to a server in memory. What is written after the handshake is taken and dropped at once.
 class StreamToMemory final : public Stream {
@@ -110,22 +98,15 @@ private:
 class UaioWriter {
 public:
     // In memory, or over tcp if there is a port.
-    UaioWriter(std::optional<std::uint16_t> port, unsigned depth, std::span<const char> bytes)
+    UaioWriter(std::optional<std::uint16_t> port, unsigned depth, std::span<char> bytes)
         : engine_(port ? Engine() : Engine(no_kernel_)) {
         stream_ = secured(port ? connected(*port) : std::make_unique<StreamToMemory>(engine_));
-        for (unsigned i = 0; i < depth; ++i) {
-            aios_.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_done(aio); }));
-            aios_.back()->set_iov(bytes.data(), bytes.size());
-        }
+        const iovec vector{bytes.data(), bytes.size()};
+        for (unsigned i = 0; i < depth; ++i)
+            writing_.add({&vector, 1});
     }
 
-    void run(Meter& meter) {
-        meter_ = &meter;
-        for (const std::unique_ptr<Aio>& aio : aios_)
-            stream_->write_all(*aio);
-        engine_.run();
-        if (error_) throw std::system_error(error_, "write_all");
-    }
+    void run(Meter& meter) { writing_.run(meter); }
 
     const Engine& engine() const { return engine_; }
 
@@ -147,21 +128,15 @@ private:
         return stream;
     }
 
-    void on_done(Aio& aio) {
-        if (aio.result()) error_ = aio.result();
-        if (!error_ && meter_->count()) {
-            stream_->write_all(aio);
-        } else {
-            engine_.stop();
-        }
-    }
+    struct WriteAll {
+        StreamPtr& stream;
+        void operator()(Aio& aio) const { stream->write_all(aio); }
+    };
 
     SimKernel no_kernel_{1};  // of the turns of an engine that has nothing for a kernel
     Engine engine_;
     StreamPtr stream_;
-    Meter* meter_ = nullptr;
-    std::error_code error_;
-    std::vector<std::unique_ptr<Aio>> aios_;
+    Resubmission<WriteAll> writing_{engine_, WriteAll{stream_}};
 };
 
 void report(benchmark::State& state, std::size_t size) {

@@ -13,15 +13,13 @@
 #include "bench/support/engine_report.h"
 #include "bench/support/loopback.h"
 #include "bench/support/meter.h"
+#include "bench/support/resubmission.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include <benchmark/benchmark.h>
 
@@ -29,42 +27,26 @@ namespace uaio::bench {
 namespace {
 
 constexpr std::size_t kEntries = 8;
-constexpr std::size_t kLargest = std::size_t{16} << 20;
 using Vector = std::array<iovec, kEntries>;
 
 // Eight equal parts of memory that is the same for every contender.
 Vector vector_of(std::size_t bytes) {
-    static std::vector<char> memory(kLargest, 'u');
     Vector vector;
     const std::size_t part = bytes / kEntries;
     for (std::size_t i = 0; i < kEntries; ++i)
-        vector[i] = {memory.data() + i * part, part};
+        vector[i] = {bytes_of(bytes).data() + i * part, part};
     return vector;
-}
-
-// Enough for the congestion window and the automatic buffers of a new connection to have grown.
-std::uint64_t warm_up(std::size_t bytes) {
-    constexpr std::size_t kBytes = std::size_t{32} << 20;
-    return std::clamp<std::uint64_t>(kBytes / bytes, 2, 2000);
 }
 
 class UaioWriter {
 public:
     UaioWriter(std::uint16_t port, unsigned depth, const Vector& vector)
         : connection_(connect(engine_, port)), vector_(vector) {
-        for (unsigned i = 0; i < depth; ++i) {
-            aios_.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_done(aio); }));
-            aios_.back()->set_iov(vector_);
-        }
+        for (unsigned i = 0; i < depth; ++i)
+            writing_.add(vector_);
     }
 
-    void run(Meter& meter) {
-        meter_ = &meter;
-        for (const std::unique_ptr<Aio>& aio : aios_)
-            connection_.write_all(*aio);
-        engine_.run();
-        if (error_) throw std::system_error(error_, "write_all");
-    }
+    void run(Meter& meter) { writing_.run(meter); }
 
     void run_waiting(Meter& meter) {
         Aio aio(engine_);
@@ -88,21 +70,15 @@ private:
         return stream;
     }
 
-    void on_done(Aio& aio) {
-        if (aio.result()) error_ = aio.result();
-        if (!error_ && meter_->count()) {
-            connection_.write_all(aio);
-        } else {
-            engine_.stop();
-        }
-    }
+    struct WriteAll {
+        http::Connection& connection;
+        void operator()(Aio& aio) const { connection.write_all(aio); }
+    };
 
     Engine engine_;
     http::Connection connection_;
     const Vector vector_;
-    Meter* meter_ = nullptr;
-    std::error_code error_;
-    std::vector<std::unique_ptr<Aio>> aios_;
+    Resubmission<WriteAll> writing_{engine_, WriteAll{connection_}};
 };
 
 void report(benchmark::State& state, std::size_t bytes, const SideTime& side) {
@@ -195,7 +171,7 @@ void add_contenders() {
     add_size("4KiB", std::size_t{4} << 10);
     add_size("64KiB", std::size_t{64} << 10);
     add_size("1MiB", std::size_t{1} << 20);
-    add_size("16MiB", kLargest);
+    add_size("16MiB", std::size_t{16} << 20);
 }
 
 }  // namespace uaio::bench
