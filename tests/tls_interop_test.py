@@ -215,9 +215,14 @@ def wrk_load(lab):
     assert "Non-2xx" not in said and "requests in" in said, said
 
 
+def start_echo(lab):
+    """An echo server of ours; its port."""
+    return lab.start([lab.build / "tests" / "tls_echo", lab.chain, lab.key], r"tls://.*:(\d+)$")
+
+
 def stunnel_client(lab):
     """It turns plain bytes into TLS for an echo server of ours."""
-    behind = lab.start([lab.build / "tests" / "tls_echo", lab.chain, lab.key], r"tls://.*:(\d+)$")
+    behind = start_echo(lab)
     sent = os.urandom(300_000)
     for version in ("TLSv1.2", "TLSv1.3"):
         port = proxy_lab.start_stunnel_client(lab, behind, f"sslVersion = {version}")
@@ -229,6 +234,40 @@ def stunnel_client(lab):
                 got += more
             writing.join()
             same(got, proxy_lab.GREETING + sent)
+
+
+# A program takes its input in lines, and one that begins with some letters for a command.
+LINES = b"".join(b"%07d\n" % i for i in range(300_000 // 8))
+
+
+def hears_its_echo(lab, *client):
+    """A program that sends its input to an echo server of ours, and prints what comes."""
+    with subprocess.Popen([str(word) for word in client], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as peer:
+        lab.stack.callback(peer.kill)
+        writing = threading.Thread(target=lambda: peer.stdin.write(LINES) and peer.stdin.flush())
+        watchdog = threading.Timer(PATIENCE, peer.kill)
+        writing.start()
+        watchdog.start()
+        said = bytearray()
+        while not said.endswith(LINES[-8:]) and (more := peer.stdout.read1(65536)):
+            said += more
+        writing.join()
+        watchdog.cancel()
+        peer.kill()
+    assert said.endswith(proxy_lab.GREETING + LINES), f"{len(said)} bytes came: {said[-200:]}"
+
+
+def openssl_client_hears_its_echo(lab):
+    for version in ("-tls1_2", "-tls1_3"):
+        hears_its_echo(lab, "openssl", "s_client", "-connect", f"127.0.0.1:{start_echo(lab)}",
+                       "-CAfile", lab.authority, "-verify_return_error", "-quiet", version)
+
+
+def gnutls_client_hears_its_echo(lab):
+    for version in ("1.2", "1.3"):
+        hears_its_echo(lab, "gnutls-cli", "--x509cafile", lab.authority, "-p", start_echo(lab),
+                       "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}", "localhost")
 
 
 # ---- our client against real servers ----
@@ -331,7 +370,8 @@ CASES = [
     (openssl_client, "openssl"), (openssl_client_replaces_keys, "openssl"),
     (gnutls_client, "gnutls-cli"), (python_client, sys.executable),
     (idle_tls_connections_are_small, sys.executable), (wrk_load, "wrk"),
-    (stunnel_client, "stunnel"), (stunnel_server, "stunnel"),
+    (stunnel_client, "stunnel"), (openssl_client_hears_its_echo, "openssl"),
+    (gnutls_client_hears_its_echo, "gnutls-cli"), (stunnel_server, "stunnel"),
     (openssl_server, "openssl"), (openssl_server_wants_a_certificate, "openssl"),
     (gnutls_server, "gnutls-serv"), (nginx_server, "nginx"),
     (python_server_that_cuts_off, sys.executable), (strangers_are_refused, sys.executable),
