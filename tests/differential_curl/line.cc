@@ -7,7 +7,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -83,10 +82,6 @@ std::unique_ptr<SocketLine> accept_line(int listener) {
 }
 
 UnixListener::UnixListener() : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    char folder[] = "/tmp/uaio-curl-XXXXXX";
-    if (!::mkdtemp(folder)) throw std::runtime_error("there is no place for a unix socket");
-    folder_ = folder;
-    path_ = folder_ + "/socket";
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path_.c_str(), path_.size());
@@ -96,11 +91,7 @@ UnixListener::UnixListener() : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC,
     }
 }
 
-UnixListener::~UnixListener() {
-    ::close(fd_);
-    ::unlink(path_.c_str());
-    ::rmdir(folder_.c_str());
-}
+UnixListener::~UnixListener() { ::close(fd_); }
 
 DeadPort::DeadPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const Endpoint any = Endpoint::loopback(0);

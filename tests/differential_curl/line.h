@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tests/support/raw_peer.h"
+#include "tests/support/temporary_folder.h"
 
 #include <future>
 #include <memory>
@@ -61,8 +62,8 @@ public:
     const std::string& path() const { return path_; }
 
 private:
-    std::string folder_;
-    std::string path_;
+    TemporaryFolder folder_;
+    std::string path_ = folder_.at("socket");
     int fd_;
 };
 

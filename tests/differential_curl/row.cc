@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 namespace uaio {
 
@@ -26,13 +27,14 @@ void Scene::wait_for_end() {
 }
 
 void Scene::wait_for_bytes(int size) {
+    // Readable means so many bytes until then, or the end.
+    ::setsockopt(driver.socket(), SOL_SOCKET, SO_RCVLOWAT, &size, sizeof size);
+    wait();
     int there = 0;
-    for (int round = 0; round < 1000 && there < size; ++round) {
-        ::ioctl(driver.socket(), FIONREAD, &there);
-        pollfd nothing{-1, 0, 0};
-        if (there < size) ::poll(&nothing, 1, 10);
-    }
+    ::ioctl(driver.socket(), FIONREAD, &there);
     if (there < size) note("too little came");
+    const int one = 1;
+    ::setsockopt(driver.socket(), SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
 }
 
 void Scene::send_all(std::string_view bytes, SocketLine& peer, std::size_t sent) {

@@ -53,14 +53,19 @@ TlsLine::TlsLine(std::unique_ptr<Line> below, const TlsServer& server)
     SSL_set_accept_state(ssl_.get());
 }
 
-void TlsLine::flush() {
+std::string TlsLine::take_records() {
     char* bytes = nullptr;
     BIO* const out = SSL_get_wbio(ssl_.get());
     const long size = BIO_get_mem_data(out, &bytes);
-    if (size <= 0) return;
-    const std::string records(bytes, static_cast<std::size_t>(size));
+    if (size <= 0) return {};
+    std::string records(bytes, static_cast<std::size_t>(size));
     BIO_reset(out);
-    below_->send(records);
+    return records;
+}
+
+void TlsLine::flush() {
+    const std::string records = take_records();
+    if (!records.empty()) below_->send(records);
 }
 
 bool TlsLine::feed() {
@@ -99,12 +104,7 @@ std::string TlsLine::encrypt(std::string_view bytes) {
     require(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) ==
                 static_cast<int>(bytes.size()),
             "the peer could not encrypt");
-    char* records = nullptr;
-    BIO* const out = SSL_get_wbio(ssl_.get());
-    const long size = BIO_get_mem_data(out, &records);
-    std::string result(records, static_cast<std::size_t>(size));
-    BIO_reset(out);
-    return result;
+    return take_records();
 }
 
 void TlsLine::say_goodbye() {

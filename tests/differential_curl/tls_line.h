@@ -42,6 +42,8 @@ public:
     SocketLine& socket_line() { return static_cast<SocketLine&>(*below_); }  // if it is one
 
 private:
+    // What is encrypted and not sent.
+    std::string take_records();
     void flush();
     // Waits for more from below; false at its end.
     bool feed();

@@ -25,6 +25,15 @@ std::unique_ptr<TlsLine> connect_through(Scene& at, const std::string& answer,
     });
 }
 
+// Five bytes each way.
+void exchange(Scene& at, Line& peer) {
+    at.send(5);
+    at.note(peer.read(5));
+    peer.send("bytes");
+    at.wait();
+    at.receive(5);
+}
+
 constexpr const char* kGranted = "HTTP/1.1 200 OK\r\n\r\n";
 
 constexpr const char* kCause = "why a target is not trusted is told; libcurl loses it in two TLS";
@@ -36,11 +45,7 @@ Rows tls_proxy_rows() {
         {"57 an HTTPS proxy",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_through(at, kGranted);
-             at.send(5);
-             at.note(peer->read(5));
-             peer->send("bytes");
-             at.wait();
-             at.receive(5);
+             exchange(at, *peer);
          },
          {"0", "0,5", "sssss", "0,5"},
          {"0", "0,5", "sssss", "0,5"},
@@ -59,11 +64,7 @@ Rows tls_proxy_rows() {
          [](Scene& at) {
              at.setup.tls.authorities = test_authority().certificate();
              const auto peer = connect_through(at, kGranted, "https://127.0.0.1:443");
-             at.send(5);
-             at.note(peer->read(5));
-             peer->send("bytes");
-             at.wait();
-             at.receive(5);
+             exchange(at, *peer);
          },
          {"0", "0,5", "sssss", "0,5"},
          {"0", "0,5", "sssss", "0,5"},

@@ -1,14 +1,13 @@
 // The operations beside transfers, by raw entries, alike on every kernel of this machine.
 #include "tests/engine/ring_driver.h"
+#include "tests/support/temporary_folder.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/un.h>
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 namespace uaio::test {
 namespace {
@@ -17,26 +16,20 @@ namespace {
 class LocalListener {
 public:
     explicit LocalListener(int backlog) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        char name[] = "/tmp/uaio-kernel-XXXXXX";
-        REQUIRE(::mkdtemp(name) != nullptr);
-        folder_ = name;
         address_.sun_family = AF_UNIX;
-        std::snprintf(address_.sun_path, sizeof address_.sun_path, "%s/socket", name);
+        folder_.at("socket").copy(address_.sun_path, sizeof address_.sun_path - 1);
         REQUIRE(::bind(fd_, address(), sizeof address_) == 0);
         REQUIRE(::listen(fd_, backlog) == 0);
     }
-    ~LocalListener() { std::filesystem::remove_all(folder_); }
-    LocalListener(const LocalListener&) = delete;
-    LocalListener& operator=(const LocalListener&) = delete;
 
     int fd() const { return fd_; }
     sockaddr* address() { return reinterpret_cast<sockaddr*>(&address_); }
     static constexpr socklen_t size() { return sizeof(sockaddr_un); }
 
 private:
+    TemporaryFolder folder_;
     Fd fd_;
     sockaddr_un address_{};
-    std::string folder_;
 };
 
 bool is_blocking(int fd) { return (::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0; }

@@ -1,5 +1,6 @@
 // What handlers for files and directories answer, over real sockets and real files.
 #include "tests/support/site.h"
+#include "tests/support/temporary_folder.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -7,7 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -19,40 +19,26 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A folder with some files, removed with the test.
-class Folder {
-public:
-    Folder() {
-        char name[] = "/tmp/uaio-files-XXXXXX";
-        REQUIRE(::mkdtemp(name) != nullptr);
-        path_ = name;
-    }
-    ~Folder() { static_cast<void>(std::system(("rm -rf " + path_).c_str())); }
-    const std::string& path() const { return path_; }
-    void write(const std::string& name, std::string_view content) const {
-        std::ofstream(path_ + "/" + name, std::ios::binary) << content;
-    }
-
-private:
-    std::string path_;
-};
-
 // The folder that is served, and a secret beside it.
-class Served : public Folder {
+class Served : public TemporaryFolder {
 public:
     const std::string large = pattern(3 << 20);
 
+    void write(const std::string& name, std::string_view content) const {
+        std::ofstream(at(name), std::ios::binary) << content;
+    }
+
     Served() {
-        REQUIRE(::mkdir((path() + "/root").c_str(), 0755) == 0);
-        REQUIRE(::mkdir((path() + "/root/sub dir").c_str(), 0755) == 0);
+        REQUIRE(::mkdir(at("root").c_str(), 0755) == 0);
+        REQUIRE(::mkdir(at("root/sub dir").c_str(), 0755) == 0);
         write("secret", "secret");
         write("root/index.html", "<p>index");
         write("root/a b.txt", "0123456789");
         write("root/large.bin", large);
         write("root/empty.css", "");
-        REQUIRE(::symlink("../secret", (path() + "/root/out").c_str()) == 0);
-        REQUIRE(::symlink("a b.txt", (path() + "/root/in").c_str()) == 0);
-        REQUIRE(::mkfifo((path() + "/root/fifo").c_str(), 0644) == 0);
+        REQUIRE(::symlink("../secret", at("root/out").c_str()) == 0);
+        REQUIRE(::symlink("a b.txt", at("root/in").c_str()) == 0);
+        REQUIRE(::mkfifo(at("root/fifo").c_str(), 0644) == 0);
     }
 };
 
@@ -65,9 +51,9 @@ bool follows_links() {
 }
 
 void serve(Site& site, const Served& folder) {
-    site.server().handle("", "/", http::directory(folder.path() + "/root")).tree();
-    site.server().handle("", "/files", http::directory(folder.path() + "/root")).tree();
-    site.server().handle("", "/one", http::file(folder.path() + "/root/a b.txt"));
+    site.server().handle("", "/", http::directory(folder.at("root"))).tree();
+    site.server().handle("", "/files", http::directory(folder.at("root"))).tree();
+    site.server().handle("", "/one", http::file(folder.at("root/a b.txt")));
     site.server().handle("", "/fixed", http::fixed_content("fixed", "text/x"));
     site.server().handle("", "/moved", http::redirect("/fixed", 302));
     site.listen();
@@ -98,14 +84,14 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     }
     CHECK(status_of(site.ask("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
                              "Content-Length: 0\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed");
-    CHECK_THROWS_AS(http::directory(folder.path() + "/none"), std::system_error);
+    CHECK_THROWS_AS(http::directory(folder.at("none")), std::system_error);
 }
 
 TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
-    const std::string root = folder.path() + "/root";
+    const std::string root = folder.at("root");
     site.server().handle("GET", "/long", http::directory(root, {.keep = 1h})).tree();
     site.server().handle("GET", "/short", http::directory(root, {.keep = 1ms})).tree();
     site.server().handle("GET", "/never", http::directory(root, {.keep = 0s})).tree();

@@ -2,9 +2,9 @@
 // stream_contract_test.cc.
 #include <uaio/local.h>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/support/wire.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,22 +17,6 @@
 
 namespace uaio {
 namespace {
-
-// A new folder, removed with the sockets in it.
-class Folder {
-public:
-    Folder() { REQUIRE(::mkdtemp(name_) != nullptr); }
-    ~Folder() {
-        ::unlink(path().c_str());
-        ::rmdir(name_);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::string path() const { return std::string(name_) + "/socket"; }
-
-private:
-    char name_[32] = "/tmp/uaio-test-XXXXXX";
-};
 
 bool exists(const std::string& path) {
     struct stat status {};
@@ -48,15 +32,16 @@ Ended connect_to(Engine& engine, std::string_view path, StreamPtr& stream) {
 
 TEST_CASE_TEMPLATE("both ends of a unix connection are streams", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
-    const Folder folder;
-    for (const std::string& path : {fresh_abstract_name(), folder.path()}) {
-        local::Listener listener(engine, path);
-        CHECK(listener.path() == path);
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket");
+    for (const std::string& each : {fresh_abstract_name(), path}) {
+        local::Listener listener(engine, each);
+        CHECK(listener.path() == each);
         StreamPtr server;
         StreamPtr client;
         Operation accept(engine);
         listener.accept(accept.aio, server);
-        CHECK(connect_to(engine, path, client) == success(0));
+        CHECK(connect_to(engine, each, client) == success(0));
         REQUIRE(!accept.aio.wait());
         Operation write(engine, "hello");
         client->write_all(write.aio);
@@ -71,61 +56,65 @@ TEST_CASE_TEMPLATE("both ends of a unix connection are streams", Kernel, OnLinux
 TEST_CASE_TEMPLATE("the socket file exists as long as its listener", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(std::chrono::nanoseconds::zero());  // from now on this is the engine's thread
-    const Folder folder;
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket");
     {
-        const local::Listener listener(engine, folder.path());
-        CHECK(exists(folder.path()));
+        const local::Listener listener(engine, path);
+        CHECK(exists(path));
     }
-    CHECK(!exists(folder.path()));
-    local::Listener again(engine, folder.path());
-    CHECK(exists(folder.path()));
+    CHECK(!exists(path));
+    local::Listener again(engine, path);
+    CHECK(exists(path));
     again.close();
-    CHECK(!exists(folder.path()));
+    CHECK(!exists(path));
 }
 
 TEST_CASE("a socket file that nobody listens on is replaced") {
     Engine engine(options_on(KernelKind::poll));
-    const Folder folder;
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket");
     {
         // A server that died: the file stays.
         const RawPeer dead(::socket(AF_UNIX, SOCK_STREAM, 0));
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
-        folder.path().copy(address.sun_path, sizeof address.sun_path - 1);
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
         REQUIRE(::bind(dead.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     }
-    REQUIRE(exists(folder.path()));
+    REQUIRE(exists(path));
     local::ListenOptions keep;
     keep.remove_stale = false;
-    CHECK_THROWS_AS(local::Listener(engine, folder.path(), keep), std::system_error);
-    const local::Listener listener(engine, folder.path());
+    CHECK_THROWS_AS(local::Listener(engine, path, keep), std::system_error);
+    const local::Listener listener(engine, path);
     StreamPtr client;
-    CHECK(connect_to(engine, folder.path(), client) == success(0));
+    CHECK(connect_to(engine, path, client) == success(0));
 }
 
 TEST_CASE("a path in use is refused with its name") {
     Engine engine(options_on(KernelKind::poll));
-    const Folder folder;
-    const local::Listener listener(engine, folder.path());
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket");
+    const local::Listener listener(engine, path);
     try {
-        const local::Listener second(engine, folder.path());
+        const local::Listener second(engine, path);
         FAIL("it was not refused");
     } catch (const std::system_error& error) {
         CHECK(error.code() == std::errc::address_in_use);
-        CHECK(std::string(error.what()).find(folder.path()) != std::string::npos);
+        CHECK(std::string(error.what()).find(path) != std::string::npos);
     }
     // The one that was refused has not taken the file away.
     StreamPtr client;
-    CHECK(connect_to(engine, folder.path(), client) == success(0));
+    CHECK(connect_to(engine, path, client) == success(0));
 }
 
 TEST_CASE("a file that is no socket is not replaced") {
     Engine engine(options_on(KernelKind::poll));
-    const Folder folder;
-    std::ofstream(folder.path()) << "precious";
-    CHECK_THROWS_AS(local::Listener(engine, folder.path()), std::system_error);
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket");
+    std::ofstream(path) << "precious";
+    CHECK_THROWS_AS(local::Listener(engine, path), std::system_error);
     std::string text;
-    std::ifstream(folder.path()) >> text;
+    std::ifstream(path) >> text;
     CHECK(text == "precious");
 }
 
@@ -152,9 +141,10 @@ TEST_CASE("a path of 108 bytes or none is refused") {
 TEST_CASE_TEMPLATE("a connect to a path without a server ends with its errno (X-5)", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
-    const Folder folder;
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket");
     StreamPtr client;
-    CHECK(connect_to(engine, folder.path(), client) == failure({ENOENT, std::system_category()}));
+    CHECK(connect_to(engine, path, client) == failure({ENOENT, std::system_category()}));
     CHECK(connect_to(engine, fresh_abstract_name(), client) ==
           failure({ECONNREFUSED, std::system_category()}));
     CHECK(!client);
