@@ -5,11 +5,11 @@ program of Google Benchmark's.
     bench/slowloris.py BUILD [--benchmark_list_tests=true] [--benchmark_filter=REGEX]
                              [--benchmark_out=FILE] [--benchmark_min_time=S] [--reverse]
 
-A server alone has the first processor. On the last one wrk asks it for a small file, one request at
-a time, while tests/support/slow_heads.py holds its connections open with a byte a second each, and
+A server alone has the first processor. On the last one ab asks it for a small file, one request at
+a time, while tests/programs/slow_heads.cc holds its connections open with a byte a second each, and
 makes new ones for those that the server closes. They begin spread over the time that the server
 gives a head, and so end and begin anew at an even pace. The real time of p50 and p99 is that
-percentile of wrk's requests, `closed` the longest time from the first byte of a slow connection to
+percentile of ab's requests, `closed` the longest time from the first byte of a slow connection to
 its end. Contenders: uaio-serve, nginx with the same time for a head, and both without the slow
 connections (uaio_quiet, nginx_quiet); uaio_beside is asked while they are another server's on the
 same processor, which tells what the machine has to do with it. A minimal time below a millisecond
@@ -29,21 +29,11 @@ from pathlib import Path
 
 from http_server import NGINX, chosen_arguments, free_port, started
 
-ROOT = Path(__file__).resolve().parent.parent
-SLOW_HEADS = ROOT / "tests" / "support" / "slow_heads.py"
 CONNECTIONS = 10_000
 HEAD_TIMEOUT = 5
 SECONDS = 10  # that, the lingering behind a 408, and time for the new ones
 CONTENDERS = ("uaio", "uaio_quiet", "uaio_beside", "nginx", "nginx_quiet")
 CASES = ("p50", "p99", "closed")
-PERCENTILES = """
-done = function(summary, latency, requests)
-  local errors = summary.errors
-  print(string.format("seen %d %d %d %d %d", summary.requests, latency:percentile(50),
-        latency:percentile(99), latency.max, errors.connect + errors.read + errors.write +
-        errors.status + errors.timeout))
-end
-"""
 
 
 @contextlib.contextmanager
@@ -66,11 +56,11 @@ def server(contender, build, folder):
 
 
 @contextlib.contextmanager
-def slow_connections(port, number):
+def slow_connections(build, port, number):
     """Open meanwhile; what became of them is in the result after that."""
     report = {}
-    command = ["taskset", "-c", str(os.cpu_count() - 1), sys.executable, str(SLOW_HEADS), str(port),
-               "--connections", str(number), "--rate", str(number / HEAD_TIMEOUT), "--again"]
+    command = ["taskset", "-c", str(os.cpu_count() - 1), str(build / "bench" / "slow_heads"),
+               str(port), str(number), str(number / HEAD_TIMEOUT), "again"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as process:
         if process.stdout.readline() != "open\n":
@@ -80,17 +70,20 @@ def slow_connections(port, number):
 
 
 def ask(port, folder, seconds):
-    """Requests, and nanoseconds: the median, the 99th percentile and the most."""
-    script = folder / "percentiles.lua"
-    script.write_text(PERCENTILES)
-    command = ["taskset", "-c", str(os.cpu_count() - 1), "wrk", "-t1", "-c1", f"-d{seconds}s", "-s",
-               str(script), f"http://127.0.0.1:{port}/small.bin"]
+    """How many requests, and of their times in nanoseconds the median, the 99th percentile and the
+    most."""
+    percentiles = folder / "percentiles.csv"
+    command = ["taskset", "-c", str(os.cpu_count() - 1), "ab", "-q", "-k", "-c1", "-t",
+               str(seconds), "-n", "100000000", "-e", str(percentiles),
+               f"http://127.0.0.1:{port}/small.bin"]
     output = subprocess.run(command, capture_output=True, text=True, check=True,
                             timeout=60).stdout
-    requests, *micros, errors = map(int, re.search(r"seen (.*)", output)[1].split())
-    if errors:
+    requests, failed = (int(re.search(rf"{what} requests: +(\d+)", output)[1])
+                        for what in ("Complete", "Failed"))
+    if failed or not requests:
         sys.exit(f"{' '.join(command)}: {output}")
-    return requests, [1000 * time for time in micros]
+    milliseconds = dict(re.findall(r"^(\d+),([\d.]+)$", percentiles.read_text(), re.MULTILINE))
+    return requests, [1e6 * float(milliseconds[part]) for part in ("50", "99", "100")]
 
 
 def measure(contender, build, folder, smoke):
@@ -108,10 +101,8 @@ def measure(contender, build, folder, smoke):
         ask(port, folder, 1)  # warms up
         seen = {}
         if not quiet:
-            seen = running.enter_context(slow_connections(attacked, number))
+            seen = running.enter_context(slow_connections(build, attacked, number))
         requests, times = ask(port, folder, seconds)
-    if not requests:
-        sys.exit(f"{contender} answered nothing in {seconds} s: is the machine busy?")
     p50, p99, most = times
     closed = seen.get("closed_after", [0])[-1] * 1e9
     more = {"iterations": requests, "most_ns": most, **seen}
@@ -140,8 +131,8 @@ def main():
     if chosen.benchmark_list_tests:
         print("\n".join(wanted))
         return
-    if not shutil.which("wrk"):
-        sys.exit("this needs wrk (apt-get install wrk)")
+    if not shutil.which("ab"):
+        sys.exit("this needs ab (apt-get install apache2-utils)")
     contenders = list(dict.fromkeys(wanted.values()))
     if chosen.reverse:
         contenders.reverse()

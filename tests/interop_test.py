@@ -149,8 +149,8 @@ def slow_heads_are_ended_in_time(lab):
     port = lab.start([lab.build / "tools" / "uaio-serve", "--port", "0", "--head-timeout", timeout,
                       lab.site], r":(\d+)/")
     attack = subprocess.Popen(
-        [sys.executable, Path(__file__).parent / "support" / "slow_heads.py", str(port),
-         "--connections", str(wanted)], stdout=subprocess.PIPE, text=True)
+        [lab.build / "tests" / "slow_heads", str(port), str(wanted), "20000"],
+        stdout=subprocess.PIPE, text=True)
     lab.stack.callback(attack.wait)
     lab.stack.callback(attack.kill)
     assert attack.stdout.readline() == "open\n", "the attack does not begin"
