@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace uaio::http {
+namespace {
+
+HttpErrc fault_of_value(char byte) noexcept {
+    return byte == '\n' ? HttpErrc::bare_line_feed : HttpErrc::bad_field_value;
+}
+
+}  // namespace
 
 FieldParser::FieldParser(std::span<FieldSlice> room, const FieldLimits& limits, Framing* framing,
                          const Scanner& scanner) noexcept
@@ -10,7 +17,8 @@ FieldParser::FieldParser(std::span<FieldSlice> room, const FieldLimits& limits, 
       scanner_(&scanner),
       framing_(framing),
       limits_(limits) {
-    // Slices are of 32 bits.
+    // Slices are of 32 bits, and a limit must not overflow when it is added to an offset.
+    limits_.line = std::min<std::size_t>(limits_.line, UINT32_MAX);
     limits_.total = std::min<std::size_t>(limits_.total, UINT32_MAX);
     start(0);
 }
@@ -25,8 +33,7 @@ void FieldParser::start(std::size_t begin) noexcept {
 
 void FieldParser::begin_line(std::size_t at) noexcept {
     line_ = at;
-    const std::size_t left = limits_.total - std::min(limits_.total, at);
-    line_cap_ = at + std::min(limits_.line, left);
+    line_cap_ = std::min(at + limits_.line, limits_.total);
 }
 
 Parsed FieldParser::fail(HttpErrc fault) noexcept {
@@ -51,7 +58,7 @@ Parsed FieldParser::bad_name(const char* bytes, std::size_t at) noexcept {
     return fail(HttpErrc::bad_field_name);
 }
 
-HttpErrc FieldParser::keep(const char* bytes, std::size_t at) noexcept {
+inline HttpErrc FieldParser::keep(const char* bytes, std::size_t at) noexcept {
     std::size_t end = at - 1;
     while (end > value_ && is(kWhiteSpace, bytes[end - 1]))
         --end;
@@ -98,8 +105,7 @@ Parsed FieldParser::parse(std::string_view given) noexcept {
             case State::value:
                 at = scanner_->value(bytes, at, stop);
                 if (at == stop) return out_of_bytes(State::value, at);
-                if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
-                if (bytes[at] != '\r') return fail(HttpErrc::bad_field_value);
+                if (bytes[at] != '\r') return fail(fault_of_value(bytes[at]));
                 ++at;
                 [[fallthrough]];
             case State::line_feed:

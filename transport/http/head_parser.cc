@@ -32,6 +32,12 @@ constexpr Version version_of(char minor) noexcept {
     return minor == '0' ? Version::http_1_0 : Version::http_1_1;
 }
 
+// A word of the request line is followed by this byte, or is empty.
+HttpErrc fault_of_word(char byte, bool empty, HttpErrc otherwise) noexcept {
+    if (byte == '\n') return HttpErrc::bare_line_feed;
+    return empty || byte == '\r' ? HttpErrc::bad_start_line : otherwise;
+}
+
 // The byte at `at` of the version and the line end does not fit.
 HttpErrc fault_of_version(std::size_t at, char byte) noexcept {
     if (byte == '\n') return HttpErrc::bare_line_feed;
@@ -121,19 +127,18 @@ Parsed RequestParser::parse_line(std::string_view given) noexcept {
     if (state_ == State::method) {
         at = scanner_->token(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::method, at);
-        if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
-        if (at == line_) return fail(HttpErrc::bad_start_line);
-        if (bytes[at] == '\r') return fail(HttpErrc::bad_start_line);
-        if (bytes[at] != ' ') return fail(HttpErrc::bad_method);
+        if (bytes[at] != ' ' || at == line_) {
+            return fail(fault_of_word(bytes[at], at == line_, HttpErrc::bad_method));
+        }
         target_ = ++at;
         state_ = State::target;
     }
     if (state_ == State::target) {
         at = scanner_->target(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::target, at);
-        if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
-        if (bytes[at] == '\r' || at == target_) return fail(HttpErrc::bad_start_line);
-        if (bytes[at] != ' ') return fail(HttpErrc::bad_target);
+        if (bytes[at] != ' ' || at == target_) {
+            return fail(fault_of_word(bytes[at], at == target_, HttpErrc::bad_target));
+        }
         target_end_ = at++;
     }
     return end_line(given.substr(0, stop), at);
