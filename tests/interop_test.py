@@ -20,7 +20,8 @@ import sys
 import time
 from pathlib import Path
 
-from lab import PATIENCE, Programs, Skip, free_port, run, run_cases, same, wait_until
+from lab import (PATIENCE, Programs, Skip, connect_as_one_of_many, free_port, run, run_cases, same,
+                 wait_until)
 
 HELLO = b"hello\n"
 COUNT = "".join(f"{i}\n" for i in range(1, 1001)).encode()
@@ -191,18 +192,18 @@ def idle_connections_are_small(lab):
     request = (b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
                b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n")
 
-    def ask():
-        peer = socket.create_connection(("127.0.0.1", lab.serve_port), PATIENCE)
+    def ask(number):
+        peer = connect_as_one_of_many(lab.serve_port, number)
         peer.sendall(request)
         assert peer.recv(4096).endswith(HELLO)
         return peer
 
     with contextlib.ExitStack() as peers:
-        for _ in range(100):
-            peers.enter_context(ask())
+        for number in range(100):
+            peers.enter_context(ask(number))
         before = resident(lab.serve_pid)
-        for _ in range(wanted):
-            peers.enter_context(ask())
+        for number in range(wanted):
+            peers.enter_context(ask(number))
         each = (resident(lab.serve_pid) - before) / wanted
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert each <= 4096, f"{each:.0f} bytes each"

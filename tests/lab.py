@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 PATIENCE = 20
+IP_BIND_ADDRESS_NO_PORT = 24  # ip(7); socket has it from Python 3.12 on
 
 
 class Skip(Exception):
@@ -36,6 +37,18 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def connect_as_one_of_many(port, number):
+    """A connection among thousands: from several addresses, whose ports suffice also when a test
+    has just run, and of a kind that keeps no server from listening at its port."""
+    peer = socket.socket()
+    peer.settimeout(PATIENCE)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    peer.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    peer.bind((f"127.0.0.{2 + number % 8}", 0))
+    peer.connect(("127.0.0.1", port))
+    return peer
 
 
 def run(*command):

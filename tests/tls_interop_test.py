@@ -24,7 +24,8 @@ from pathlib import Path
 
 import proxy_lab
 from interop_test import HELLO, connections_allowed, resident
-from lab import PATIENCE, Programs, free_port, run, run_cases, same, wait_until
+from lab import (PATIENCE, Programs, connect_as_one_of_many, free_port, run, run_cases, same,
+                 wait_until)
 
 NAMES = "DNS:localhost,IP:127.0.0.1"
 
@@ -189,9 +190,7 @@ def idle_tls_connections_are_small(lab):
         assert said.startswith(b"HTTP/1.1 200 "), said
 
     def connect(number):
-        # From several addresses, whose ports suffice also when the test has just run.
-        plain = socket.create_connection(("127.0.0.1", port), PATIENCE,
-                                         source_address=(f"127.0.0.{2 + number % 8}", 0))
+        plain = connect_as_one_of_many(port, number)
         peer = peers.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
         ask(peer)
         return peer

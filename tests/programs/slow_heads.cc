@@ -39,13 +39,11 @@ using Seconds = std::chrono::duration<double>;
 constexpr std::string_view kHead = "GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
 constexpr std::string_view kDenied = "HTTP/1.1 408 ";
 constexpr unsigned kAddresses = 8;  // 127.0.0.2 and so on
-// Between two looks at the clock: what is due since the last one, goes out.
+// The longest between two looks at the clock: what is due since the last one, goes out.
 constexpr timespec kTurn{0, 200'000};
 constexpr double kAtOnce = 64;  // begun in a turn; a listener's queue is not for more
 
-double now() {
-    return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int check(int result, const char* call) {
     if (result < 0) throw std::system_error(errno, std::system_category(), call);
@@ -60,6 +58,11 @@ struct Client {
     std::array<char, kDenied.size()> answer{};
     std::size_t size = 0;  // of the answer, as far as it is kept
 };
+
+void set(int fd, int level, int option) {
+    const int on = 1;
+    check(::setsockopt(fd, level, option, &on, sizeof on), "setsockopt");
+}
 
 void bind_and_connect(int fd, std::uint16_t port, unsigned number) {
     sockaddr_in address{};
@@ -116,7 +119,6 @@ public:
         double owed = 0;
         bool said = false;
         while (look() && !(said && open_ == 0)) {
-            ::clock_nanosleep(CLOCK_MONOTONIC, 0, &kTurn, nullptr);
             const double time = now();
             const unsigned missing = wanted_ - (again_ ? open_ : made_);
             due = std::min({due + (time - last) * rate_, static_cast<double>(missing), kAtOnce});
@@ -167,8 +169,10 @@ private:
         }
         Client& client = clients_[at] = Client();
         client.fd = check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-        const int on = 1;
-        check(::setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+        set(client.fd, IPPROTO_TCP, TCP_NODELAY);
+        // So many ports of clients do not keep a server from listening at one of them.
+        set(client.fd, SOL_SOCKET, SO_REUSEADDR);
+        set(client.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
         bind_and_connect(client.fd, port_, made_++);
         ++open_;
         client.began = now();
@@ -184,10 +188,10 @@ private:
         }
     }
 
-    // Notes answers and ends; false when the program's input has ended.
+    // Notes answers and ends, waiting a turn for one; false when the program's input has ended.
     bool look() {
         std::array<epoll_event, 256> events;
-        const int count = ::epoll_wait(poll_, events.data(), events.size(), 0);
+        const int count = ::epoll_pwait2(poll_, events.data(), events.size(), &kTurn, nullptr);
         for (int i = 0; i < count; ++i) {
             const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
             if (tag == kInput) return false;
