@@ -88,7 +88,8 @@ struct ContextOptions {
     // A file that session secrets are appended to, in the format of NSS, so that others can decrypt
     // what was captured; empty: none. What programs take from SSLKEYLOGFILE.
     std::string key_log_file = {};
-    // Called on the engine's thread with why a handshake of a Listener failed; must not throw.
+    // Called on the engine's thread with why a handshake of a Listener failed, or, for want of
+    // memory, could not begin; must not throw.
     std::function<void(std::error_code)> on_failure = {};
 };
 

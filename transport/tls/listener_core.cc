@@ -100,19 +100,26 @@ void ListenerCore::on_accepted() noexcept {
         add(attempts_, *attempt);
         attempt->aio.set_timeout(options_.handshake_timeout);
         tls::accept(context_, std::move(stream), attempt->aio, attempt->stream);
+    } else {
+        tell(Errc::not_enough_memory);
     }
     accept_below();
+    let_go();
 }
 
 // ---- up
+
+// Of a connection that nobody accepts.
+void ListenerCore::tell(std::error_code error) noexcept {
+    const auto& on_failure = ContextCore::of(context_).options().on_failure;
+    if (!closed_ && on_failure) on_failure(error);
+}
 
 void ListenerCore::on_handshake(Attempt& attempt) noexcept {
     take(attempts_, attempt);
     const std::error_code error = attempt.aio.result();
     if (error || closed_) {
-        if (error && !closed_ && ContextCore::of(context_).options().on_failure) {
-            ContextCore::of(context_).options().on_failure(error);
-        }
+        if (error) tell(error);
         delete &attempt;  // in the callback of its Aio, which may destroy it
         accept_below();
         return let_go();

@@ -40,6 +40,7 @@ private:
     void accept_below() noexcept;
     void on_accepted() noexcept;
     void on_handshake(Attempt& attempt) noexcept;
+    void tell(std::error_code error) noexcept;
     void hand_out() noexcept;
     void add(Attempt*& list, Attempt& attempt) noexcept;
     void take(Attempt*& list, Attempt& attempt) noexcept;

@@ -1,11 +1,16 @@
 // Tls without memory: of all allocations one fails, each of them once, and that is an error of the
 // operation that needed it, and nothing more.
+#include <uaio/tcp.h>
+
 #include "tests/support/allocations.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/tls/inside.h"
 #include "tests/support/tls/secured.h"
 
 #include <functional>
 #include <initializer_list>
+#include <memory>
+#include <vector>
 
 namespace uaio {
 namespace {
@@ -49,6 +54,7 @@ bool is_plausible(const Ended& ended) {
 void fail_each(const std::function<bool(std::uint64_t others)>& run) {
     static_cast<void>(run(1'000'000));  // what is made once in a process is there from now on
     static_cast<void>(run(1'000'000));
+    static_cast<void>(run(0));  // also what is made for the first exception
     end_openssl_thread();
     const std::int64_t blocks = live_allocations();
     bool failed = true;
@@ -209,6 +215,42 @@ TEST_CASE_TEMPLATE("easy tls: an attempt without any one allocation is an error 
         });
         if (sends) CHECK(refused > 0);
     }
+}
+
+// A tls listener that lacks one allocation when a connection comes; false if it makes no more than
+// `others`. Counts the connections that it could not take.
+bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
+    Engine engine(options_on(kind));
+    std::vector<std::error_code> failures;
+    failures.reserve(4);
+    tls::ContextOptions options = server_options(Version::tls_1_3);
+    options.on_failure = [&](std::error_code error) { failures.push_back(error); };
+    auto below = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+    const Endpoint place = below->local();
+    tls::Listener listener(engine, std::move(below), tls::Context(options));
+    StreamPtr stream;
+    Operation accept(engine);
+    listener.accept(accept.aio, stream);
+    engine.run_once(0ns);
+    const RawPeer client = RawPeer::connect_tcp(place);
+    fail_allocation_behind(others, Which::without_openssl);
+    for (int turn = 0; turn < 20; ++turn)
+        engine.run_once(0ns);
+    const bool failed = stop_failing();
+    CHECK(failures.size() + (accept.done() ? 1 : 0) == (failed ? 1 : 0));
+    for (const std::error_code error : failures)
+        CHECK(error == Errc::not_enough_memory);
+    if (accept.done()) CHECK(accept.ended() == failure(Errc::not_enough_memory));
+    told += static_cast<unsigned>(failures.size());
+    return failed;
+}
+
+TEST_CASE_TEMPLATE("a connection for which a tls listener has no memory is a failure that is told",
+                   Kernel, OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    unsigned told = 0;
+    fail_each([&](std::uint64_t others) { return accept_without(others, Kernel::kKind, told); });
+    CHECK(told > 0);
 }
 
 }  // namespace
