@@ -71,22 +71,25 @@ inline HttpErrc FieldParser::keep(const char* bytes, std::size_t at) noexcept {
                           {bytes + slice.value, slice.value_size}, index);
 }
 
+// At the line feed of the empty line.
+Parsed FieldParser::end(const char* bytes, std::size_t at, std::size_t stop) noexcept {
+    if (at == stop) return out_of_bytes(State::last_line_feed, at);
+    if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
+    return {Progress::complete, at + 1, kFine};
+}
+
 // The states follow each other in the order of a line. Each looks at bytes below `stop` only, and
 // where there are none left, remembers itself: so the outcome depends on the bytes and not on how
 // they were cut.
 Parsed FieldParser::parse(std::string_view given) noexcept {
     const char* const bytes = given.data();
     std::size_t at = at_;
-    for (;;) {
+    for (State state = state_;; state = State::line) {
         const std::size_t stop = std::min(given.size(), line_cap_);
-        switch (state_) {
+        switch (state) {
             case State::line:
                 if (at == stop) return out_of_bytes(State::line, at);
-                if (bytes[at] == '\r') {
-                    ++at;
-                    state_ = State::last_line_feed;
-                    continue;
-                }
+                if (bytes[at] == '\r') return end(bytes, at + 1, stop);
                 if (count_ == room_.size()) return fail(HttpErrc::too_many_fields);
                 [[fallthrough]];
             case State::name:
@@ -113,12 +116,8 @@ Parsed FieldParser::parse(std::string_view given) noexcept {
                 if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
                 if (const HttpErrc fault = keep(bytes, at); fault != kFine) return fail(fault);
                 begin_line(++at);
-                state_ = State::line;
-                continue;
-            case State::last_line_feed:
-                if (at == stop) return out_of_bytes(State::last_line_feed, at);
-                if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
-                return {Progress::complete, at + 1, kFine};
+                break;
+            case State::last_line_feed: return end(bytes, at, stop);
             case State::failed: return {Progress::malformed, 0, fault_};
         }
     }

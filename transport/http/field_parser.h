@@ -115,6 +115,7 @@ private:
     Parsed fail(HttpErrc fault) noexcept;
     // There are no more bytes at `at`, or no more are allowed.
     Parsed out_of_bytes(State state, std::size_t at) noexcept;
+    Parsed end(const char* bytes, std::size_t at, std::size_t stop) noexcept;
     Parsed bad_name(const char* bytes, std::size_t at) noexcept;
     // A whole line is there; its carriage return is before `at`.
     HttpErrc keep(const char* bytes, std::size_t at) noexcept;
