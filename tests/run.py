@@ -40,6 +40,7 @@ SECONDS_PER_DOCTEST_FILE = 120
 SECONDS_PER_PROGRAM = 300
 CASE_LINE = re.compile(r"^(?:(ok) (.+)|(not ok|skip) (.+?)(?:: (.*))?)$")
 SKIP_LINE = re.compile(r"^SKIP (.+?): (.*)$")
+ABSENT = "is not installed, or comparisons are off"
 EXCUSED_IN_CI = ("kernel", "sanitizer", "valgrind", "build option")
 
 
@@ -238,11 +239,11 @@ def collect(build, selection, runner):
     if list((ROOT / "tests/differential").glob("*.cc")) and selection.wants("differential"):
         program = build / "tests/differential"
         work.append(LineProgram("differential", [str(program)], True) if program.exists()
-                    else AbsentProgram("differential", "libnng is not installed"))
+                    else AbsentProgram("differential", f"libnng {ABSENT}"))
     if selection.wants("differential_curl"):
         program = build / "tests/differential_curl_rows"
         work.append(LineProgram("differential_curl", [str(program)], True) if program.exists()
-                    else AbsentProgram("differential_curl", "libcurl is not installed"))
+                    else AbsentProgram("differential_curl", f"libcurl {ABSENT}"))
     unit_programs = [build / "tests/unit_tests"]
     for source in sorted((ROOT / "tests/programs").glob("*_test.cc")):
         program = build / "tests" / source.stem
