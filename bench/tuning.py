@@ -35,7 +35,7 @@ PLAN = [
 def build(name, *options):
     folder = BUILDS / name
     setup = ["meson", "setup", str(folder), "--buildtype=release", "-Ddefault_library=static",
-             "-Dtests=false", "-Dexamples=false", "-Dtools=false", *options]
+             "-Dtests=false", "-Dexamples=false", "-Dtools=false", "-Dtls=disabled", *options]
     if (folder / "build.ninja").exists():
         setup.insert(2, "--reconfigure")
     subprocess.run(setup, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
