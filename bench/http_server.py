@@ -30,8 +30,8 @@ from pathlib import Path
 SECONDS = 1  # wrk knows no smaller unit
 PATIENCE = 10
 PIPELINED = 16
-CONNECTIONS = {"fixed": (1, 64, 512), "crowded": (64, 512), "pipelined": (1, 64, 512), "small_file": (1, 64, 512),
-               "large_file": (1, 64)}
+CONNECTIONS = {"fixed": (1, 64, 512), "crowded": (64, 512), "pipelined": (1, 64, 512),
+               "small_file": (1, 64, 512), "large_file": (1, 64)}
 PATHS = {"fixed": "/fixed", "crowded": "/fixed", "pipelined": "/fixed",
          "small_file": "/small.bin", "large_file": "/large.bin"}
 SERVERS = ("uaio", "nginx", "nng")
