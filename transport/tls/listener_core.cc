@@ -32,12 +32,7 @@ ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
     inner_.emplace(engine(), [this](Aio&) { on_accepted(); });
 }
 
-ListenerCore::~ListenerCore() {
-    while (Attempt* const attempt = ready_) {
-        take(ready_, *attempt);
-        delete attempt;
-    }
-}
+ListenerCore::~ListenerCore() { drop_ready(); }
 
 void ListenerCore::add(Attempt*& list, Attempt& attempt) noexcept {
     attempt.previous = nullptr;
@@ -132,14 +127,23 @@ void ListenerCore::on_handshake(Attempt& attempt) noexcept {
 // The one that has waited longest is at the end; there is hardly ever more than one.
 void ListenerCore::hand_out() noexcept {
     while (ready_ && !waiting_.empty()) {
-        Attempt* oldest = ready_;
-        while (oldest->next)
-            oldest = oldest->next;
+        Attempt** last = &ready_;
+        while ((*last)->next)
+            last = &(*last)->next;
+        Attempt* const oldest = std::exchange(*last, nullptr);
+        --connections_;
         Aio& front = *waiting_.pop();
         out_of(front) = std::move(oldest->stream);
         core().finish(front, {});
-        take(ready_, *oldest);
         delete oldest;
+    }
+}
+
+void ListenerCore::drop_ready() noexcept {
+    while (Attempt* const attempt = ready_) {
+        ready_ = attempt->next;
+        --connections_;
+        delete attempt;
     }
 }
 
@@ -151,10 +155,7 @@ void ListenerCore::close_here() noexcept {
         core().finish(*front, Errc::closed);
     for (Attempt* attempt = attempts_; attempt; attempt = attempt->next)
         core().cancel_here(attempt->aio, Errc::closed);
-    while (Attempt* const attempt = ready_) {
-        take(ready_, *attempt);
-        delete attempt;
-    }
+    drop_ready();
 }
 
 void ListenerCore::forget(bool idle) noexcept {

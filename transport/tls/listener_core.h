@@ -42,6 +42,7 @@ private:
     void on_handshake(Attempt& attempt) noexcept;
     void tell(std::error_code error) noexcept;
     void hand_out() noexcept;
+    void drop_ready() noexcept;
     void add(Attempt*& list, Attempt& attempt) noexcept;
     void take(Attempt*& list, Attempt& attempt) noexcept;
 
