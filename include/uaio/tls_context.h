@@ -89,7 +89,7 @@ struct ContextOptions {
     // what was captured; empty: none. What programs take from SSLKEYLOGFILE.
     std::string key_log_file = {};
     // Called on the engine's thread with why a handshake of a Listener failed, or, for want of
-    // memory, could not begin; must not throw.
+    // memory, could not begin. It may destroy the Listener; it must not throw.
     std::function<void(std::error_code)> on_failure = {};
 };
 

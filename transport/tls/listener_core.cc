@@ -42,8 +42,8 @@ void ListenerCore::add(Attempt*& list, Attempt& attempt) noexcept {
     ++connections_;
 }
 
-void ListenerCore::take(Attempt*& list, Attempt& attempt) noexcept {
-    (attempt.previous ? attempt.previous->next : list) = attempt.next;
+void ListenerCore::take(Attempt& attempt) noexcept {
+    (attempt.previous ? attempt.previous->next : attempts_) = attempt.next;
     if (attempt.next) attempt.next->previous = attempt.previous;
     --connections_;
 }
@@ -104,14 +104,17 @@ void ListenerCore::on_accepted() noexcept {
 
 // ---- up
 
-// Of a connection that nobody accepts.
+// Of a connection that nobody accepts. The callee may let go of the listener.
 void ListenerCore::tell(std::error_code error) noexcept {
     const auto& on_failure = ContextCore::of(context_).options().on_failure;
-    if (!closed_ && on_failure) on_failure(error);
+    if (closed_ || !on_failure) return;
+    telling_ = true;
+    on_failure(error);
+    telling_ = false;
 }
 
 void ListenerCore::on_handshake(Attempt& attempt) noexcept {
-    take(attempts_, attempt);
+    take(attempt);
     const std::error_code error = attempt.aio.result();
     if (error || closed_) {
         if (error) tell(error);

@@ -33,7 +33,7 @@ private:
     void close_here() noexcept override;
     bool finished() const noexcept override { return closed_; }
     bool busy() const noexcept override {
-        return accepting_ || attempts_ != nullptr || !waiting_.empty();
+        return accepting_ || telling_ || attempts_ != nullptr || !waiting_.empty();
     }
     void forget(bool idle) noexcept override;
 
@@ -44,7 +44,8 @@ private:
     void hand_out() noexcept;
     void drop_ready() noexcept;
     void add(Attempt*& list, Attempt& attempt) noexcept;
-    void take(Attempt*& list, Attempt& attempt) noexcept;
+    // Off the handshakes that run.
+    void take(Attempt& attempt) noexcept;
 
     const std::unique_ptr<Acceptor> below_;
     const Context context_;
@@ -56,6 +57,7 @@ private:
     Attempt* ready_ = nullptr;     // those that succeeded and nobody has asked for, newest first
     std::size_t connections_ = 0;  // in both lists
     bool accepting_ = false;       // inner_ is with the acceptor
+    bool telling_ = false;         // on_failure runs
     bool closed_ = false;
 };
 

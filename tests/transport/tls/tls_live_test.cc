@@ -2,6 +2,7 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/raw_peer.h"
 #include "tests/support/tls/ends.h"
 
 #include <optional>
@@ -120,6 +121,32 @@ TEST_CASE_TEMPLATE("clients that say nothing keep nobody else waiting", Kernel, 
         CHECK(static_cast<bool>(read.ended().error));
     }
     CHECK(place.server().failures() == 7);
+}
+
+TEST_CASE_TEMPLATE("a listener may be destroyed by whom it tells of a failure", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    std::optional<tls::Listener> listener;
+    std::vector<std::error_code> failures;
+    tls::ContextOptions options = server_options();
+    options.on_failure = [&](std::error_code error) {
+        failures.push_back(error);
+        listener.reset();
+    };
+    auto below = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+    const Endpoint place = below->local();
+    // With one handshake at a time nothing is asked of the acceptor below meanwhile.
+    listener.emplace(engine, std::move(below), tls::Context(options),
+                     tls::ListenerOptions{.handshakes = 1});
+    StreamPtr stream;
+    Operation accept(engine);
+    listener->accept(accept.aio, stream);
+    RawPeer client = RawPeer::connect_tcp(place);
+    client.send("this is no handshake\r\n\r\n");
+    REQUIRE(run_until(engine, [&] { return accept.done(); }));
+    CHECK(accept.ended() == failure(Errc::closed));
+    CHECK(failures.size() == 1);
+    CHECK(!stream);
 }
 
 TEST_CASE_TEMPLATE("a handshake is cancelled and expires at every stage", Kernel, OnLinux, OnPoll,
