@@ -42,9 +42,9 @@ public:
         } while (meter.count());
     }
 
-    void run_queued(Meter& meter, std::span<const char> bytes) {
+    void run_queued(Meter& meter, std::span<char> bytes) {
         Resubmission sending(engine_, [this](Aio& aio) { connection_.send_all(aio); });
-        const iovec vector{const_cast<char*>(bytes.data()), bytes.size()};
+        const iovec vector{bytes.data(), bytes.size()};
         for (unsigned i = 0; i < kQueued; ++i)
             sending.add({&vector, 1});
         sending.run(meter);

@@ -191,7 +191,8 @@ private:
     // Notes answers and ends, waiting a turn for one; false when the program's input has ended.
     bool look() {
         std::array<epoll_event, 256> events;
-        const int count = ::epoll_pwait2(poll_, events.data(), events.size(), &kTurn, nullptr);
+        const int count = check(
+            ::epoll_pwait2(poll_, events.data(), events.size(), &kTurn, nullptr), "epoll_pwait2");
         for (int i = 0; i < count; ++i) {
             const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
             if (tag == kInput) return false;
