@@ -7,6 +7,7 @@ Peers are openssl s_server and Python, on loopback ports that the kernel picks; 
 are made for each run. Prints a line a case for tests/run.py.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,8 +23,9 @@ from send_lab import (ARGUMENTS, CERTIFICATE, CUT, DATA, NAME, NO_CONNECTION, NO
 
 def arguments_that_are_wrong(lab):
     for words, arguments in (
-            ("which target", []), ("one target", ["http://a", "http://b"]),
-            ("no option --none", ["--none"]), ("needs a value", ["--proxy"]),
+            ("missing URL", []), ("more than one URL", ["http://a", "http://b"]),
+            ("unrecognized option '--none'", ["--none"]),
+            ("'--proxy' requires an argument", ["--proxy"]),
             ("number of seconds", ["--timeout", "soon", "http://a"]),
             ("SCHEME://HOST:PORT", ["tcp://127.0.0.1"]), ("SCHEME://HOST:PORT", ["ftp://h:1"]),
             ("--connect-to is", ["--connect-to", "wrong", lab.plain]),
@@ -62,6 +64,82 @@ def silent_peers_time_out(lab):
         if lab.has_tls:
             lab.fails(TIMED_OUT, "no TLS", f"tls://localhost:{port}", "--timeout", "0.2",
                       "--cacert", lab.authority)
+
+
+@contextlib.contextmanager
+def silent_server(*greetings):
+    """Accepts, answers what it receives with these, one after the other, and then nothing; its
+    port."""
+    def serve(listener):
+        peers = []
+        with contextlib.suppress(OSError):
+            while True:
+                peers.append(listener.accept()[0])
+                for greeting in greetings:
+                    peers[-1].recv(1000)
+                    peers[-1].sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
+
+
+def max_time_bounds_every_phase(lab):
+    limit = ("-m", "0.3")
+    with silent_server() as port:
+        silent = f"127.0.0.1:{port}"
+        for proxy in ("http", "socks4", "socks5h"):
+            lab.fails(TIMED_OUT, "not through the proxy", lab.plain, "-x", f"{proxy}://{silent}",
+                      *limit)
+        lab.fails(TIMED_OUT, "connection lost", f"tcp://{silent}", *limit)
+        lab.fails(TIMED_OUT, "connection lost", f"tcp://{silent}", *limit, data=DATA * 50)
+        if lab.has_tls:
+            lab.fails(TIMED_OUT, "no TLS", f"tls://{silent}", *limit)
+            lab.fails(TIMED_OUT, "--max-time", lab.plain, "-x", f"https://{silent}", *limit)
+    with silent_server(b"\5\0") as port:
+        lab.fails(TIMED_OUT, "not through the proxy", lab.plain, "-x",
+                  f"socks5h://127.0.0.1:{port}", *limit)
+    if lab.has_tls:
+        with silent_server(b"HTTP/1.1 200 OK\r\n\r\n") as port:
+            lab.fails(TIMED_OUT, "no TLS", lab.secure, "-x", f"http://127.0.0.1:{port}", *limit)
+    lab.fails(TIMED_OUT, "timed out", "tcp://localhost:1", "-m", "0")
+
+
+def max_time_bounds_an_output_that_blocks(lab):
+    """Also that of standard error, and the time that a server leaves the closing to this side."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writes, b"x" * 4096)
+    os.set_blocking(writes, True)
+    with silent_server() as port:
+        done = subprocess.run(lab.command(f"tcp://127.0.0.1:{port}", "-m", "0.2"), check=False,
+                              stdin=subprocess.DEVNULL, stderr=writes, timeout=60)
+        assert done.returncode == TIMED_OUT, done
+        done = subprocess.run(lab.command(f"tcp://127.0.0.1:{port}", "-m", "0.2", "-q", "0"),
+                              check=False, stdin=subprocess.DEVNULL, stderr=writes, timeout=60)
+        assert done.returncode == 0, done
+    done = subprocess.run(lab.command(lab.plain, "-m", "0.5"), check=False, input=DATA,
+                          stdout=writes, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == TIMED_OUT, done
+    os.close(reads)
+    os.close(writes)
+
+
+def password_of_the_target_is_not_printed(lab):
+    for code, target in ((ARGUMENTS, "foo://user:secret@h:1"), (ARGUMENTS, "user:secret@h"),
+                         (ARGUMENTS, "http://user:secret@127.0.0.1/secret@x")):
+        said = lab.send(target, data=b"")[1]
+        assert ":secret@" not in said and "user" not in said, said
+        lab.fails(code, "", target)
+    said = lab.send("http://a", "http://user:secret@b")[1]
+    assert "secret" not in said, said
+    said = lab.send(lab.plain, "--prxy=http://user:secret@b")[1]
+    assert "secret" not in said and "--prxy" in said, said
 
 
 def bad_certificate(lab, words, *more, server=(), issuer=None, name="localhost",
@@ -207,6 +285,9 @@ CASES = [
     (arguments_that_are_wrong, sys.executable),
     (names_and_places_that_are_not_there, sys.executable),
     (address_that_refuses_is_named, sys.executable), (silent_peers_time_out, sys.executable),
+    (max_time_bounds_every_phase, sys.executable),
+    (max_time_bounds_an_output_that_blocks, sys.executable),
+    (password_of_the_target_is_not_printed, sys.executable),
     (certificates_that_are_not_accepted, "openssl"),
     (certificate_of_an_unknown_authority, "openssl"), (certificate_that_has_expired, "openssl"),
     (tls_that_is_none, "openssl"), (connections_that_are_cut, sys.executable),

@@ -6,6 +6,7 @@
 #include <uaio/engine.h>
 #include <uaio/tcp.h>
 
+#include "tools/command_line.h"
 #include "tools/demo_file.h"
 #include "tools/demo_process.h"
 #include "tools/demo_report.h"
@@ -181,10 +182,36 @@ private:
     std::string facts_;
 };
 
+struct Arguments {};
+
+constexpr tools::Program kProgram = {"uaio-demo",
+                                     R"(Usage: uaio-demo [OPTION]
+
+Sends a pseudo-random file of 256 MiB to curl over loopback, to a slow and to a fast reader, and
+compares the SHA-256 of both ends; then cancels a transfer half-way and compares its count with what
+the peer received. It takes about 20 seconds.
+
+)",
+                                     R"(
+Exit codes:
+  0    everything holds
+  1    something does not, or a program is missing: curl, sha256sum
+  2    the arguments
+)"};
+
+void parse(int argc, char** argv) {
+    Arguments none;
+    const std::span<const tools::Option<Arguments>> options;
+    if (!tools::parse(kProgram, options, none, argc, argv).empty()) {
+        tools::refuse(kProgram.name, "there are no arguments");
+    }
+}
+
 }  // namespace
 }  // namespace uaio::demo
 
-int main() {
+int main(int argc, char** argv) {
+    uaio::demo::parse(argc, argv);
     try {
         uaio::demo::Demo().run();
     } catch (const std::exception& failure) {

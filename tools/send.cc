@@ -4,9 +4,14 @@
 
 #include <fcntl.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -22,15 +27,22 @@ void open_standard_descriptors() {
     if (fd > STDERR_FILENO) ::close(fd);
 }
 
-// Blocked before any thread is made, so that all of them leave the signals to the descriptor.
+// Blocked before any thread is made, so that all of them leave the signals to the descriptor. A
+// SIGHUP that is ignored, as nohup(1) has it, stays so.
 int take_signals() {
     std::signal(SIGPIPE, SIG_IGN);
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
-        sigaddset(&signals, signal);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    struct sigaction hangup {};
+    ::sigaction(SIGHUP, nullptr, &hangup);
+    if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    return ::signalfd(-1, &signals, SFD_CLOEXEC);
+    const int descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC);
+    if (descriptor >= 0) return descriptor;
+    std::perror("uaio-send: signalfd");
+    std::exit(static_cast<int>(uaio::send::ExitCode::this_machine));
 }
 
 // Reading the authorities of the system takes a while, which only TLS is worth; where no context is
@@ -45,19 +57,34 @@ void make_contexts(uaio::send::Arguments& arguments) {
     }
 }
 
+// What Session cannot bound itself ends by SIGALRM a second after --max-time: authorities read from
+// a pipe, a file system or a terminal that blocks.
+void bound(std::chrono::nanoseconds max_time) {
+    constexpr auto kEnd = [](int) { ::_exit(static_cast<int>(uaio::send::ExitCode::timed_out)); };
+    constexpr std::int64_t kMost = 100'000'000;  // seconds, three years
+    const auto time = std::chrono::duration_cast<std::chrono::microseconds>(max_time);
+    itimerval timer{};
+    timer.it_value.tv_sec = std::min<std::int64_t>(time.count() / 1'000'000, kMost) + 1;
+    timer.it_value.tv_usec = time.count() % 1'000'000;
+    std::signal(SIGALRM, kEnd);
+    ::setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     using namespace uaio::send;
     open_standard_descriptors();
     Arguments arguments = parse(argc, argv);
+    if (arguments.max_time) bound(*arguments.max_time);
+    const int signals = take_signals();
     try {
         make_contexts(arguments);
     } catch (const std::system_error& error) {
         refuse(error.what());
     }
     try {
-        return Session(arguments, take_signals()).run();
+        return Session(arguments, signals).run();
     } catch (const std::exception& error) {
         std::fprintf(stderr, "uaio-send: %s\n", error.what());
         return static_cast<int>(ExitCode::this_machine);

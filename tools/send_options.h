@@ -4,6 +4,8 @@
 
 #include <uaio/dialer.h>
 
+#include "tools/command_line.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -30,10 +32,7 @@ struct Arguments {
     bool quiet = false;
 };
 
-[[noreturn]] inline void refuse(const std::string& why) {
-    std::fprintf(stderr, "uaio-send: %s\nTry uaio-send --help.\n", why.c_str());
-    std::exit(2);
-}
+[[noreturn]] inline void refuse(const std::string& why) { tools::refuse("uaio-send", why); }
 
 inline std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
 
@@ -115,89 +114,75 @@ inline void trust_anybody(tls::ContextOptions& options) {
     options.verify_peer = options.verify_name = false;
 }
 
-struct Option {
-    std::string_view name;    // with its dashes
-    std::string_view letter;  // another name, or empty
-    std::string_view value;   // what it takes; empty: nothing
-    std::string_view help;    // lines
-    void (*set)(Arguments& to, std::string_view value);
-};
-
 // clang-format off: a table
-inline constexpr auto kOptions = std::to_array<Option>({
-    {"--quit-after", "-q", "S", "end S seconds after the input has ended and nothing came any more",
+inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
+    {"quit-after", 'q', "S", "end S seconds after the input has ended and nothing came any more",
      [](Arguments& to, std::string_view v) { to.quit_after = seconds(v); }},
-    {"--timeout", "", "S", "for names, connecting, proxies and TLS together (300)",
+    {"timeout", 0, "S", "for names, connecting, proxies and TLS together (300)",
      [](Arguments& to, std::string_view v) { to.dial.timeout = seconds(v); }},
-    {"--max-time", "-m", "S", "for everything together (no limit)",
+    {"max-time", 'm', "S", "for everything together (no limit)",
      [](Arguments& to, std::string_view v) { to.max_time = seconds(v); }},
-    {"--verbose", "-v", "", "how it went, and how long each phase took",
+    {"verbose", 'v', "", "how it went, and how long each phase took",
      [](Arguments& to, std::string_view) { to.verbose = true; }},
-    {"--quiet", "", "",
-     "no progress; it is shown if standard error is a terminal and output is not",
+    {"quiet", 0, "", "no progress; it is shown if standard error is a terminal and output is not",
      [](Arguments& to, std::string_view) { to.quiet = true; }},
 
-    {"--ipv4", "-4", "", "addresses of version 4 only",
+    {"ipv4", '4', "", "addresses of version 4 only",
      [](Arguments& to, std::string_view) { to.dial.family = AddressFamily::v4; }},
-    {"--ipv6", "-6", "", "addresses of version 6 only",
+    {"ipv6", '6', "", "addresses of version 6 only",
      [](Arguments& to, std::string_view) { to.dial.family = AddressFamily::v6; }},
-    {"--resolve", "", "HOST:PORT:ADDRESS[,ADDRESS]", "addresses in place of a lookup",
+    {"resolve", 0, "HOST:PORT:ADDRESS[,ADDRESS]", "addresses in place of a lookup",
      [](Arguments& to, std::string_view v) { to.dial.resolve.emplace_back(v); }},
-    {"--connect-to", "", "HOST:PORT:HOST2:PORT2",
-     "another place to connect to; TLS still wants HOST",
+    {"connect-to", 0, "HOST:PORT:HOST2:PORT2", "another place to connect to; TLS still wants HOST",
      [](Arguments& to, std::string_view v) { to.dial.connect_to.emplace_back(v); }},
-    {"--interface", "", "NAME", "where to connect from: an interface, or an address in numbers",
+    {"interface", 0, "NAME", "where to connect from: an interface, or an address in numbers",
      &set_interface},
-    {"--local-port", "", "N[-M]", "the port to connect from, or several to be tried",
-     &set_local_port},
-    {"--unix", "", "PATH",
-     "a unix socket in place of the target's address; @NAME is an abstract one",
+    {"local-port", 0, "N[-M]", "the port to connect from, or several to be tried", &set_local_port},
+    {"unix", 0, "PATH", "a unix socket in place of the target's address; @NAME is an abstract one",
      [](Arguments& to, std::string_view v) { to.dial.unix_path = v; }},
 
-    {"--proxy", "-x", "URL",
+    {"proxy", 'x', "URL",
      "http, https, socks4, socks4a, socks5 or socks5h://[USER:PASSWORD@]HOST:PORT;"
      "\nempty: none. Without it http_proxy, https_proxy and all_proxy count",
      [](Arguments& to, std::string_view v) { to.dial.proxy = v; }},
-    {"--pre-proxy", "", "URL", "a SOCKS proxy through which the proxy is reached",
+    {"pre-proxy", 0, "URL", "a SOCKS proxy through which the proxy is reached",
      [](Arguments& to, std::string_view v) { to.dial.pre_proxy = v; }},
-    {"--no-proxy", "", "LIST", "hosts that are reached without a proxy; without it no_proxy counts",
+    {"no-proxy", 0, "LIST", "hosts that are reached without a proxy; without it no_proxy counts",
      [](Arguments& to, std::string_view v) { to.dial.no_proxy = v; }},
-    {"--proxy-auth", "", "KIND", "basic, digest or any (basic)", &set_authentication},
-    {"--proxy-field", "", "FIELD", "one more field for CONNECT, such as \"User-Agent: me\"",
+    {"proxy-auth", 0, "KIND", "basic, digest or any (basic)", &set_authentication},
+    {"proxy-field", 0, "FIELD", "one more field for CONNECT, such as \"User-Agent: me\"",
      [](Arguments& to, std::string_view v) { to.dial.proxy_fields.emplace_back(v); }},
-    {"--proxy-cacert", "", "FILE", "authorities that are trusted for an https proxy, in PEM",
+    {"proxy-cacert", 0, "FILE", "authorities that are trusted for an https proxy, in PEM",
      [](Arguments& to, std::string_view v) { to.proxy_tls.authorities = v; }},
-    {"--proxy-insecure", "", "", "take any certificate from an https proxy",
+    {"proxy-insecure", 0, "", "take any certificate from an https proxy",
      [](Arguments& to, std::string_view) { trust_anybody(to.proxy_tls); }},
-    {"--proxy-header", "", "VERSION",
+    {"proxy-header", 0, "VERSION",
      "v1 or v2: tell the server the address of this side first (haproxy's"
      "\nPROXY protocol)",
      &set_header},
 
-    {"--cacert", "", "FILE", "authorities that are trusted, in PEM, in place of the system's",
+    {"cacert", 0, "FILE", "authorities that are trusted, in PEM, in place of the system's",
      [](Arguments& to, std::string_view v) { to.tls.authorities = v; }},
-    {"--insecure", "-k", "", "take any certificate",
+    {"insecure", 'k', "", "take any certificate",
      [](Arguments& to, std::string_view) { trust_anybody(to.tls); }},
-    {"--pinned", "", "PIN",
+    {"pinned", 0, "PIN",
      "a public key that the peer has to have, as sha256//BASE64; several times"
      "\nfor several keys",
      [](Arguments& to, std::string_view v) { to.tls.pins.emplace_back(v); }},
-    {"--cert", "", "FILE",
-     "this side's certificate, in PEM, with those between it and the authority",
+    {"cert", 0, "FILE", "this side's certificate, in PEM, with those between it and the authority",
      [](Arguments& to, std::string_view v) { certificate(to).chain = v; }},
-    {"--key", "", "FILE", "its private key, in PEM",
+    {"key", 0, "FILE", "its private key, in PEM",
      [](Arguments& to, std::string_view v) { certificate(to).key = v; }},
-    {"--tls-min", "", "VERSION", "1.2 or 1.3 (1.2)",
+    {"tls-min", 0, "VERSION", "1.2 or 1.3 (1.2)",
      [](Arguments& to, std::string_view v) { to.tls.min_version = version(v); }},
-    {"--tls-max", "", "VERSION", "1.2 or 1.3 (1.3)",
+    {"tls-max", 0, "VERSION", "1.2 or 1.3 (1.3)",
      [](Arguments& to, std::string_view v) { to.tls.max_version = version(v); }},
-    {"--alpn", "", "LIST", "protocols to offer, the best first, such as h2,http/1.1 (none)",
+    {"alpn", 0, "LIST", "protocols to offer, the best first, such as h2,http/1.1 (none)",
      &set_protocols},
-    {"--help", "-h", "", "this text", nullptr},
 });
 // clang-format on
 
-inline constexpr std::string_view kIntroduction = R"(uaio-send [OPTIONS] URL
+inline constexpr std::string_view kIntroduction = R"(Usage: uaio-send [OPTION]... URL
 
 Sends standard input, byte for byte, to a server, and what the server sends to standard output.
 URL is http, https, ws, wss, tcp or tls://HOST[:PORT], of which the last two need a port; https,
@@ -225,23 +210,7 @@ Exit codes:
   128+ the signal that ended it: 130 is Ctrl-C
 )";
 
-inline void print_help() {
-    std::fwrite(kIntroduction.data(), 1, kIntroduction.size(), stdout);
-    for (const Option& option : kOptions) {
-        std::string line = "  ";
-        if (!option.letter.empty()) line.append(option.letter) += ", ";
-        line.append(option.name).append(option.value.empty() ? "" : " ").append(option.value);
-        constexpr std::size_t kColumn = 24;
-        if (line.size() + 2 > kColumn) line += "\n";
-        line.append(line.back() == '\n' ? kColumn : kColumn - line.size(), ' ');
-        for (const char byte : option.help) {
-            line += byte;
-            if (byte == '\n') line.append(kColumn, ' ');
-        }
-        std::printf("%s\n", line.c_str());
-    }
-    std::fwrite(kClosing.data(), 1, kClosing.size(), stdout);
-}
+inline constexpr tools::Program kProgram = {"uaio-send", kIntroduction, kClosing};
 
 // Whether the target is reached without TLS.
 inline bool is_plain(std::string_view target) {
@@ -253,32 +222,15 @@ inline bool is_plain(std::string_view target) {
     return scheme == "http" || scheme == "ws" || scheme == "tcp";
 }
 
-inline const Option& find_option(std::string_view name) {
-    for (const Option& option : kOptions) {
-        if (name == option.name || (!option.letter.empty() && name == option.letter)) return option;
-    }
-    refuse("there is no option " + std::string(name));
-}
-
 // Does not return after --help and for what cannot be understood.
 inline Arguments parse(int argc, char** argv) {
     Arguments arguments;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view word = argv[i];
-        if (!word.starts_with('-') || word == "-") {
-            if (!arguments.target.empty()) refuse("one target, not two");
-            arguments.target = word;
-            continue;
-        }
-        const Option& option = find_option(word);
-        if (!option.set) {
-            print_help();
-            std::exit(0);
-        }
-        if (!option.value.empty() && i + 1 == argc) refuse(std::string(word) + " needs a value");
-        option.set(arguments, option.value.empty() ? std::string_view() : argv[++i]);
-    }
-    if (arguments.target.empty()) refuse("which target?");
+    const std::span<const tools::Option<Arguments>> options = kOptions;
+    const std::vector<std::string_view> operands =
+        tools::parse(kProgram, options, arguments, argc, argv);
+    if (operands.empty()) refuse("missing URL");
+    if (operands.size() > 1) refuse("more than one URL");
+    arguments.target = operands.front();
     if (!arguments.tls.certificates.empty()) {
         const tls::Certificate& own = arguments.tls.certificates.front();
         if (own.chain.empty() || own.key.empty()) refuse("--cert and --key go together");

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -137,13 +138,24 @@ inline std::string_view doing(DialPhase phase) {
     return "connection lost";
 }
 
+// What stands before the path, without a user and a password.
+inline std::string without_secrets(const std::string& target) {
+    const std::size_t scheme = target.find("://");
+    const std::size_t begin = scheme == target.npos ? 0 : scheme + 3;
+    const std::size_t end = std::min(target.find_first_of("/?#", begin), target.size());
+    const std::size_t at = target.substr(0, end).rfind('@');
+    if (at == target.npos || at < begin) return target.substr(0, end);
+    return target.substr(0, begin) + target.substr(at + 1, end - at - 1);
+}
+
 // "uaio-send: no TLS: https://host: certificate expired. What to do." Where no connection was made,
 // the address that failed last stands behind the target.
 inline ExitCode tell_failure(const std::string& target, std::error_code error,
                              const DialReport& report) {
     const DialPhase phase = report.phase;
     const bool named = phase == DialPhase::connect && report.peer;
-    const std::string place = named ? target + " at " + report.peer->to_string() : target;
+    const std::string host = without_secrets(target);
+    const std::string place = named ? host + " at " + report.peer->to_string() : host;
     std::string_view what_to_do = advice(error, phase);
     const std::string sentence = what_to_do.empty() ? strerror(error) : std::string(what_to_do);
     std::fprintf(stderr, "uaio-send: %.*s: %s: %s. %s\n", static_cast<int>(doing(phase).size()),

@@ -40,42 +40,46 @@ public:
           connect_(engine_, [this](Aio&) { on_connected(); }),
           read_(engine_, [this](Aio&) { on_read(); }),
           write_(engine_, [this](Aio&) { on_written(); }),
-          progress_(!arguments.quiet) {}
+          progress_(!arguments.quiet),
+          descriptor_(engine_.fd()) {}
 
     int run() {
         dialer_.connect(connect_, stream_, report_);
         while (turn()) {
-        }
-        if (arguments_.verbose) tell_dial(report_);
-        if (report_.phase == DialPhase::done) {
-            progress_.finish(sent_, received_, arguments_.verbose);
-            close();
         }
         if (ending_ == Ending::code) return code_;
         return static_cast<int>(tell_failure(arguments_.target, error_, report_));
     }
 
 private:
-    enum class Phase : std::uint8_t { connecting, transferring, stopping };
+    enum class Phase : std::uint8_t { connecting, transferring, stopping, closing };
     enum class Input : std::uint8_t { wanted, being_sent, ended };
     enum class Ending : std::uint8_t { code, failure };
 
     static constexpr std::size_t kBuffer = std::size_t{128} * 1024;
+    static constexpr Clock::time_point kNever = Clock::time_point::max();
     static constexpr std::chrono::nanoseconds kCloseTime = std::chrono::seconds(2);
 
     // One wait and what comes of it. False: over, and no operation is left.
     bool turn() {
         engine_.run_once(std::chrono::nanoseconds(0));
+        if (phase_ < Phase::stopping && Clock::now() >= limit_) stop(Errc::timed_out);
         if (phase_ == Phase::transferring) look_at_ends();
+        if (phase_ == Phase::stopping && !connect_.busy() && !read_.busy() && !write_.busy()) {
+            close();
+        }
         if (phase_ == Phase::stopping) {
-            if (!connect_.busy() && !read_.busy() && !write_.busy()) return false;
             connect_.cancel();
             read_.cancel();
             write_.cancel();
         }
+        if (phase_ == Phase::closing &&
+            (!stream_ || stream_->native_handle() < 0 || Clock::now() >= limit_)) {
+            return false;
+        }
         const bool flows = phase_ == Phase::transferring;
         std::array<pollfd, 4> ready{{
-            {engine_.fd(), POLLIN, 0},
+            {descriptor_, POLLIN, 0},
             {signals_, POLLIN, 0},
             {flows && input_ == Input::wanted ? STDIN_FILENO : -1, POLLIN, 0},
             {flows && !output_.empty() ? STDOUT_FILENO : -1, POLLOUT, 0},
@@ -181,9 +185,6 @@ private:
     // ---- the end
 
     void look_at_ends() {
-        if (arguments_.max_time && Clock::now() >= began_ + *arguments_.max_time) {
-            return stop(Errc::timed_out);
-        }
         if (!output_.empty()) return;
         const bool input_is_over = input_ == Input::ended || (terminal_ && input_ == Input::wanted);
         if (peer_ended_ && input_is_over) return finish(ExitCode::done);
@@ -205,8 +206,7 @@ private:
             const std::int64_t time = std::clamp<std::int64_t>(left.count(), 0, kMost);
             wait = wait < 0 ? time : std::min(wait, time);
         };
-        if (arguments_.max_time && phase_ != Phase::stopping)
-            at_most(began_ + *arguments_.max_time);
+        if (limit_ != kNever && phase_ != Phase::stopping) at_most(limit_);
         if (phase_ == Phase::transferring && quits()) {
             at_most(last_received_ + *arguments_.quit_after);
         }
@@ -242,14 +242,20 @@ private:
         code_ = code;
     }
 
-    // The closing alert of TLS leaves, and what the server has still sent is taken.
+    // Reports, and closes: the closing alert of TLS leaves, and what the server still sends is
+    // taken, for kCloseTime at most and not beyond --max-time.
     void close() {
-        if (!stream_) return;
-        stream_->close();
-        const Clock::time_point limit = Clock::now() + kCloseTime;
-        while (stream_->native_handle() >= 0 && Clock::now() < limit) {
-            engine_.run_once(limit - Clock::now());
+        phase_ = Phase::closing;
+        if (arguments_.verbose) tell_dial(report_);
+        if (report_.phase == DialPhase::done) {
+            progress_.finish(sent_, received_, arguments_.verbose);
         }
+        limit_ = std::min(limit_, Clock::now() + kCloseTime);
+        if (stream_) stream_->close();
+    }
+
+    Clock::time_point limit() const {
+        return arguments_.max_time ? began_ + *arguments_.max_time : kNever;
     }
 
     const Arguments& arguments_;
@@ -257,6 +263,7 @@ private:
     const bool terminal_ = ::isatty(STDIN_FILENO) == 1;
     const bool blocks_ = may_block(STDOUT_FILENO);
     const Clock::time_point began_ = Clock::now();
+    Clock::time_point limit_ = limit();  // of everything; later, of closing
     Engine engine_;
     Dialer dialer_;
     DialReport report_;
@@ -265,6 +272,7 @@ private:
     Aio read_;
     Aio write_;
     Progress progress_;
+    const int descriptor_;               // readable when the engine has work
     std::vector<std::byte> in_;          // from standard input
     std::vector<std::byte> out_;         // to standard output
     std::span<const std::byte> output_;  // the part of out_ that has yet to be written
