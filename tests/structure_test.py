@@ -29,6 +29,7 @@ LAYER_OF = {
     "transport/": "stream",
     "transport/dialer": "dialer",
     "transport/easy": "easy",
+    "transport/file/": "file",
     "transport/socket/": "socket",
     "transport/tls/": "tls",
     "transport/http/": "http",
@@ -90,8 +91,8 @@ PUBLIC_LAYER = {
 }
 
 STREAM_AND_BELOW = ["aio", "engine_api", "features", "engine", "stream"]
-LIBRARY = STREAM_AND_BELOW + ["kernel", "socket", "tls", "http_syntax", "http_message", "http",
-                              "proxy", "dialer", "easy", "await"]
+LIBRARY = STREAM_AND_BELOW + ["kernel", "file", "socket", "tls", "http_syntax", "http_message",
+                              "http", "proxy", "dialer", "easy", "await"]
 
 # Beside itself, what a layer may include.
 MAY_INCLUDE = {
@@ -106,7 +107,8 @@ MAY_INCLUDE = {
     "tls": STREAM_AND_BELOW,
     "http_syntax": ["aio"],
     "http_message": ["aio", "http_syntax"],
-    "http": STREAM_AND_BELOW + ["http_syntax", "http_message"],
+    "file": STREAM_AND_BELOW,
+    "http": STREAM_AND_BELOW + ["file", "http_syntax", "http_message"],
     "proxy": STREAM_AND_BELOW + ["http_syntax"],
     "dialer": STREAM_AND_BELOW + ["socket", "tls", "http_syntax", "proxy"],
     "easy": STREAM_AND_BELOW + ["socket", "tls", "proxy", "dialer"],
@@ -117,7 +119,7 @@ MAY_INCLUDE = {
 }
 
 # liburing is known to the engine and to the files that fill SQEs; OpenSSL to the tls folder.
-LIBURING_FOLDERS = ("engine/", "transport/socket/", "tests/", "bench/")
+LIBURING_FOLDERS = ("engine/", "transport/file/", "transport/socket/", "tests/", "bench/")
 OPENSSL_FOLDERS = ("transport/tls/", "tests/", "bench/")
 
 TOP_LEVEL = {

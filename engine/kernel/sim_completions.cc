@@ -20,7 +20,7 @@ constexpr std::chrono::nanoseconds kLateMax(100'000);
 
 const char* name_of(SimOperation::Kind kind) noexcept {
     constexpr const char* kNames[] = {"nop",    "send",     "receive", "accept", "connect",
-                                      "cancel", "shutdown", "close",   "poll"};
+                                      "cancel", "shutdown", "close",   "poll",   "read"};
     return kNames[static_cast<int>(kind)];
 }
 

@@ -54,6 +54,7 @@ struct SimOperation final : SimLender {
         shutdown,
         close,
         poll,
+        read,
     };
 
     enum class State : std::uint8_t {

@@ -2,6 +2,8 @@
 
 #include "engine/kernel/sim_failure.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -26,6 +28,7 @@ std::optional<Kind> kind_of(unsigned opcode) noexcept {
         case IORING_OP_SHUTDOWN: return Kind::shutdown;
         case IORING_OP_CLOSE: return Kind::close;
         case IORING_OP_POLL_ADD: return Kind::poll;
+        case IORING_OP_READ: return Kind::read;
         default: return std::nullopt;
     }
 }
@@ -94,6 +97,9 @@ int SimOperations::prepare(SimOperation& operation) {
         case Kind::nop:
         case Kind::cancel:
         case Kind::close: return 0;
+        case Kind::read:
+            operation.entries.push_back({reinterpret_cast<void*>(sqe.addr), sqe.len});
+            return 0;
         case Kind::send:
         case Kind::receive:
             if (const int refused = prepare_transfer(operation)) return refused;
@@ -131,6 +137,7 @@ SimOperations::Result SimOperations::try_once(SimOperation& operation) {
         case Kind::connect: return try_connect(operation);
         case Kind::close: return try_close(operation);
         case Kind::poll: return try_poll(operation);
+        case Kind::read: return try_read(operation);
         case Kind::shutdown:
             if (const int error = world_.scripted_error(SimCall::shutdown)) return error;
             return network_.shutdown(*operation.socket, static_cast<int>(operation.sqe.len));
@@ -229,6 +236,24 @@ SimOperations::Result SimOperations::try_poll(const SimOperation& operation) con
     if (network_.is_writable(socket)) ready |= POLLOUT;
     ready &= operation.sqe.call_flags;
     return ready == 0 ? Result() : static_cast<int>(ready);
+}
+
+// Of a real file: those are not simulated, but what a read of one may end with is.
+int SimOperations::try_read(SimOperation& operation) {
+    SimCounters& counters = world_.counters;
+    if (world_.strikes(world_.faults.interrupted_operation, counters.interrupted_operations)) {
+        return -EINTR;
+    }
+    const SimRequest& sqe = operation.sqe;
+    std::size_t size = sqe.len;
+    if (size > 1 && world_.strikes(world_.faults.short_read, counters.short_reads)) {
+        size = world_.random.between(1, size - 1);
+    }
+    operation.arrived.resize(size);
+    const ssize_t count =
+        ::pread(sqe.fd, operation.arrived.data(), size, static_cast<off_t>(sqe.off));
+    operation.arrived.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    return count < 0 ? -errno : static_cast<int>(count);
 }
 
 int SimOperations::try_close(SimOperation& operation) {

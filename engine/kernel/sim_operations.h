@@ -52,6 +52,7 @@ private:
     Result try_connect(SimOperation& operation);
     int try_close(SimOperation& operation);
     Result try_poll(const SimOperation& operation) const noexcept;
+    int try_read(SimOperation& operation);
     void wait(SimOperation& operation);
     void stop_waiting(SimOperation& operation);
 

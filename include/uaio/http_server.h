@@ -36,7 +36,7 @@ struct AccessRecord {
     int status = 0;
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
-    std::error_code error;                 // how writing ended; Errc::closed after fail()
+    std::error_code error;                 // how writing ended, or what fail() got
 };
 
 struct ServerOptions {
@@ -98,8 +98,9 @@ public:
     void begin(Aio& aio) noexcept;
     BodyWriter writer() noexcept;
     void end() noexcept;
-    // Closes the connection and ends this exchange: the peer sees that something is missing.
-    void fail() noexcept;
+    // Closes the connection and ends this exchange: the peer sees that something is missing. The
+    // access log gets `error`.
+    void fail(std::error_code error = Errc::closed) noexcept;
 
     // For a route that streams(): the request's content.
     BodyReader reader() noexcept;

@@ -37,7 +37,7 @@ struct Faults {
     // Transfers. A short one takes any length from 1 up, although more would have fitted; with
     // MSG_WAITALL the kernel then goes on by itself, or ends the send short as a signal would.
     unsigned short_write = 0;            // of attempts to send
-    unsigned short_read = 0;             // of attempts to receive
+    unsigned short_read = 0;             // of attempts to receive, and to read a file
     unsigned reset = 0;                  // of attempts to send or receive: the connection breaks
     unsigned interrupted_operation = 0;  // of sends, receives and accepts: -EINTR
     unsigned connect_failed = 0;         // of connects: refused, timed out or unreachable

@@ -42,7 +42,7 @@ void Exchange::respond(std::string_view content, std::string_view type) noexcept
 void Exchange::begin(Aio& aio) noexcept { connection_->begin(*this, aio); }
 BodyWriter Exchange::writer() noexcept { return connection_->connection().write_body(); }
 void Exchange::end() noexcept { connection_->end(*this); }
-void Exchange::fail() noexcept { connection_->fail(*this); }
+void Exchange::fail(std::error_code error) noexcept { connection_->fail(*this, error); }
 BodyReader Exchange::reader() noexcept { return connection_->connection().read_body(); }
 Connection Exchange::hijack() noexcept { return connection_->hijack(*this); }
 

@@ -1,7 +1,6 @@
 #include "transport/http/file_access.h"
 
 #include <linux/openat2.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -53,23 +52,6 @@ ssize_t read_at(int fd, char* out, std::size_t size, std::uint64_t offset) noexc
         done += static_cast<std::size_t>(part);
     }
     return static_cast<ssize_t>(done);
-}
-
-const char* Mapping::map(int fd, std::uint64_t offset, std::size_t size) noexcept {
-    drop();
-    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    const auto before = static_cast<std::size_t>(offset % page);
-    void* const at = ::mmap(nullptr, before + size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd,
-                            static_cast<off_t>(offset - before));
-    if (at == MAP_FAILED) return nullptr;
-    at_ = at;
-    size_ = before + size;
-    return static_cast<const char*>(at) + before;
-}
-
-void Mapping::drop() noexcept {
-    if (at_) ::munmap(at_, size_);
-    at_ = nullptr;
 }
 
 }  // namespace uaio::http

@@ -1,4 +1,4 @@
-// Files for handlers: opened below a root that no name leads out of, read, and mapped. Any thread.
+// Files for handlers: opened below a root that no name leads out of, and read. Any thread.
 #pragma once
 
 #include <fcntl.h>
@@ -39,24 +39,5 @@ OwnedFd open_beneath(int root, const std::string& path);
 
 // As much as there is, up to `size`; -1 and errno.
 ssize_t read_at(int fd, char* out, std::size_t size, std::uint64_t offset) noexcept;
-
-// A part of a file in memory. It is only given to the kernel, so that a file which is cut short
-// meanwhile makes a write fail (EFAULT), and no signal.
-class Mapping {
-public:
-    Mapping() = default;
-    ~Mapping() { drop(); }
-    Mapping(const Mapping&) = delete;
-    Mapping& operator=(const Mapping&) = delete;
-
-    // Where the byte at `offset` lies; null without memory, with errno.
-    const char* map(int fd, std::uint64_t offset, std::size_t size) noexcept;
-
-private:
-    void drop() noexcept;
-
-    void* at_ = nullptr;
-    std::size_t size_ = 0;
-};
 
 }  // namespace uaio::http

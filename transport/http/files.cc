@@ -1,8 +1,7 @@
 #include <uaio/http_files.h>
 
 #include "transport/http/file_access.h"
-#include "transport/http/file_content.h"
-#include "transport/http/message_reader.h"
+#include "transport/http/file_response.h"
 #include "transport/http/syntax.h"
 
 #include <fcntl.h>
@@ -19,118 +18,6 @@
 
 namespace uaio::http {
 namespace {
-
-// A file up to this size is read and leaves with its head in one write. A larger one is mapped, a
-// window at a time, and goes from the page cache to the socket with one copy. (sendfile(2) would
-// spare that one, but blocks on a socket that is not O_NONBLOCK, and io_uring does not wait on one
-// that is.)
-constexpr std::size_t kReadSize = 64 * 1024;
-constexpr std::size_t kWindow = 4 << 20;
-
-int status_of_errno(int error) noexcept {
-    switch (error) {
-        case EACCES:
-        case EPERM: return 403;
-        case EMFILE:
-        case ENFILE:
-        case ENOMEM: return 503;
-        case ENOENT:
-        case ENOTDIR:
-        case ELOOP:
-        case EXDEV:  // openat2(2): the path leads out of the root
-        case ENAMETOOLONG:
-        case ENXIO: return 404;
-        default: return 500;
-    }
-}
-
-// Sends a large file window by window; frees itself.
-class FileSender {
-public:
-    FileSender(Exchange& exchange, OwnedFd file, const FilePart& part)
-        : exchange_(exchange),
-          file_(std::move(file)),
-          offset_(part.offset),
-          left_(part.size),
-          aio_(exchange.engine(), [this](Aio&) { on_done(); }) {}
-
-    void start() noexcept { exchange_.begin(aio_); }
-
-private:
-    void on_done() noexcept {
-        if (aio_.result()) return stop(false);
-        if (left_ == 0) return stop(true);
-        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left_, kWindow));
-        const char* const bytes = window_.map(file_.get(), offset_, size);
-        if (!bytes) return stop(false);
-        offset_ += size;
-        left_ -= size;
-        static_cast<void>(aio_.set_iov(bytes, size));
-        aio_.set_timeout(exchange_.send_timeout(size));
-        exchange_.writer().write(aio_);
-    }
-
-    void stop(bool complete) noexcept {
-        complete ? exchange_.end() : exchange_.fail();
-        delete this;
-    }
-
-    Exchange& exchange_;
-    OwnedFd file_;
-    Mapping window_;
-    std::uint64_t offset_;
-    std::uint64_t left_;
-    Aio aio_;
-};
-
-void set_length(Response& response, std::uint64_t size) {
-    if (response.headers().set("Content-Length", std::to_string(size))) throw std::bad_alloc();
-}
-
-FileState state_of(const struct stat& state) noexcept {
-    return {.size = static_cast<std::uint64_t>(state.st_size),
-            .modified = state.st_mtim.tv_sec,
-            .modified_ns = static_cast<std::uint32_t>(state.st_mtim.tv_nsec)};
-}
-
-// Decides what of a file is sent. False if that was no content, and the exchange has ended.
-bool choose(Exchange& exchange, const FileState& state, std::string_view type, FilePart& part) {
-    Response& response = exchange.response();
-    if (choose_part(exchange.request(), state, response, part)) throw std::bad_alloc();
-    if (part.status == 412 || part.status == 416) return exchange.respond(part.status), false;
-    if (response.set_status(part.status)) throw std::bad_alloc();
-    if (part.status == 304) return exchange.respond(), false;
-    if (response.headers().set("Content-Type", type)) throw std::bad_alloc();
-    if (exchange.request().method() != "HEAD") return true;
-    set_length(response, part.size);
-    exchange.respond();
-    return false;
-}
-
-// Makes these bytes of a file the content. False if they are not there.
-bool read_content(int fd, std::uint64_t offset, std::size_t size, Response& response) {
-    std::string& content = MessageReader::content(response);
-    content.resize(size);
-    if (read_at(fd, content.data(), size, offset) != static_cast<ssize_t>(size)) return false;
-    set_length(response, size);
-    return true;
-}
-
-void send_file(Exchange& exchange, OwnedFd file, const FileState& state, std::string_view type) {
-    FilePart part;
-    if (!choose(exchange, state, type, part)) return;
-    Response& response = exchange.response();
-    if (part.size > kReadSize) {
-        auto sender = std::make_unique<FileSender>(exchange, std::move(file), part);
-        set_length(response, part.size);
-        return sender.release()->start();
-    }
-    if (read_content(file.get(), part.offset, static_cast<std::size_t>(part.size), response)) {
-        return exchange.respond();
-    }
-    response.clear_data();
-    exchange.respond(500);
-}
 
 // A small file that was sent a moment ago, as the response that sends it whole.
 struct KeptFile {
@@ -273,7 +160,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
     }
     if (!S_ISREG(known.st_mode)) return exchange.respond(404);
     const FileState state = state_of(known);
-    if (kept && state.size <= kReadSize) {
+    if (kept && state.size <= kSmallFile) {
         const auto until = now + root.options.keep;
         const KeptFile* small = kept->keep(path, file.get(), state, until, root.options.keep_bytes);
         if (small) return send_kept(exchange, *small);

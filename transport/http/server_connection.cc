@@ -319,9 +319,9 @@ void ServerConnection::end(Exchange& exchange) noexcept {
     after_response();
 }
 
-void ServerConnection::fail(Exchange& exchange) noexcept {
+void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept {
     last_ = true;
-    if (exchange.started_) tell(exchange, session()->sink().content_written(), Errc::closed);
+    if (exchange.started_) tell(exchange, session()->sink().content_written(), error);
     release(exchange);
     close();
 }

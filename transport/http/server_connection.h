@@ -27,7 +27,7 @@ public:
     void respond(Exchange& exchange, int status) noexcept;
     void begin(Exchange& exchange, Aio& aio) noexcept;
     void end(Exchange& exchange) noexcept;
-    void fail(Exchange& exchange) noexcept;
+    void fail(Exchange& exchange, std::error_code error = Errc::closed) noexcept;
     Connection hijack(Exchange& exchange) noexcept;
     Connection& connection() noexcept { return connection_; }
     ServerLoop& loop() noexcept { return loop_; }

@@ -34,6 +34,7 @@ public:
     // For a write of so many bytes.
     std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept {
         constexpr std::size_t kBytesASecond = 16 * 1024;
+        if (options_.send_timeout == kNoTimeout) return kNoTimeout;
         return options_.send_timeout + std::chrono::seconds(bytes / kBytesASecond);
     }
     // False once the Server is gone: no handler may be called.

@@ -1,0 +1,147 @@
+// Files that change while they are served, and files that are none: no connection but the one
+// concerned notices, and nothing blocks the engine.
+#include "tests/support/file_changes.h"
+
+#include <fcntl.h>
+#include <sys/fsuid.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE_TEMPLATE("a file that changes while it is served harms only its own response", Kernel,
+                   OnLinux, OnPoll) {
+    check_file_changes(Kernel::kKind);
+}
+
+TEST_CASE("a file is served whole though its reads are short and interrupted") {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        const ChangingFile folder(ChangingFile::kLarge / 2);
+        FileScene scene(OnSim::kKind, {},
+                        {.short_write = 100,
+                         .short_read = 300,
+                         .interrupted_operation = 100,
+                         .latency_max = 1ms},
+                        seed);
+        scene.serve(http::file(folder.at("changing")));
+        FileClient client(scene);
+        CHECK(client.get("/") == 200);
+        CHECK(client.content() == folder.content);
+    }
+}
+
+TEST_CASE("a client or a server that leaves while a file is read ends the response") {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        const ChangingFile folder(ChangingFile::kLarge);
+        FileScene scene(OnSim::kKind, {}, {.latency_max = 1ms}, seed);
+        scene.serve(http::file(folder.at("changing")));
+        {
+            FileClient client(scene);
+            client.ask("/");
+            client.receive(seed * 1000);
+        }
+        REQUIRE(scene.run_until([&] { return scene.server().connections() == 0; }));
+        FileClient client(scene);
+        client.ask("/");
+        client.receive(seed * 1000);
+        scene.drop_server();
+        client.receive_rest();
+        CHECK(!client.whole());
+    }
+}
+
+TEST_CASE_TEMPLATE("what is no regular file is not found, and does not block", Kernel, OnLinux,
+                   OnPoll) {
+    const ChangingFile folder(10);
+    REQUIRE(::mkfifo(folder.at("fifo").c_str(), 0644) == 0);
+    REQUIRE(::mkfifo(folder.at("full").c_str(), 0644) == 0);
+    const int writer = ::open(folder.at("full").c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(::write(writer, "x", 1) == 1);
+    REQUIRE(::mkdir(folder.at("folder").c_str(), 0755) == 0);
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, folder.at("socket").c_str());
+    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::symlink("/dev/zero", folder.at("device").c_str()) == 0);
+    REQUIRE(::symlink("loop", folder.at("loop").c_str()) == 0);
+    for (const char* name : {"fifo", "full", "folder", "socket", "device", "loop", "none"}) {
+        CAPTURE(name);
+        FileScene one(Kernel::kKind);
+        one.serve(http::file(folder.at(name)));
+        CHECK(FileClient(one).get("/") == 404);
+    }
+    FileScene scene(Kernel::kKind);
+    scene.serve(http::directory(folder.path()));
+    FileClient client(scene);
+    for (const char* target : {"/fifo", "/full", "/folder/", "/socket", "/device", "/loop", "/"}) {
+        CAPTURE(target);
+        CHECK(client.get(target) == 404);
+    }
+    CHECK(client.get("/other") == 200);
+    ::close(socket);
+    ::close(writer);
+}
+
+TEST_CASE_TEMPLATE("a file without a size of its own is empty, one with less than its size is 500",
+                   Kernel, OnLinux, OnPoll) {
+    FileScene scene(Kernel::kKind);
+    scene.serve(http::file("/proc/self/status"));
+    FileClient client(scene);
+    CHECK(client.get("/") == 200);
+    CHECK(client.length() == 0);
+    // Files of sysfs have the size of a page, whatever they hold.
+    const std::string odd = "/sys/kernel/mm/transparent_hugepage/enabled";
+    if (::access(odd.c_str(), R_OK) != 0) return;
+    FileScene second(Kernel::kKind);
+    second.serve(http::file(odd));
+    FileClient again(second);
+    CHECK(again.get("/") == 500);
+    CHECK(again.head().find("ETag") == std::string::npos);
+    CHECK(second.messages.size() == 1);
+    CHECK(again.get("/") == 500);
+}
+
+// The files of this thread are opened as another user's while it lives (setfsuid(2)); root may read
+// everything.
+class AsNobody {
+public:
+    AsNobody() : before_(::setfsuid(65534)) {}
+    ~AsNobody() { ::setfsuid(static_cast<uid_t>(before_)); }
+    AsNobody(const AsNobody&) = delete;
+    AsNobody& operator=(const AsNobody&) = delete;
+
+private:
+    const int before_;
+};
+
+TEST_CASE_TEMPLATE("a file that may not be read is forbidden", Kernel, OnLinux, OnPoll) {
+    const ChangingFile folder(10);
+    REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
+    REQUIRE(::mkdir(folder.at("closed").c_str(), 0700) == 0);
+    folder.write("closed/file", "x");
+    REQUIRE(::chmod(folder.at("changing").c_str(), 0) == 0);
+    if (::geteuid() != 0) REQUIRE(::chmod(folder.at("closed").c_str(), 0) == 0);
+    FileScene scene(Kernel::kKind);
+    scene.serve(http::directory(folder.path(), {.keep = 0s}));
+    FileClient client(scene);
+    {
+        const AsNobody nobody;
+        CHECK(client.get("/changing") == 403);
+        CHECK(client.get("/closed/file") == 403);
+        CHECK(client.get("/other") == 200);
+    }
+    REQUIRE(::chmod(folder.at("changing").c_str(), 0644) == 0);
+    REQUIRE(::chmod(folder.at("closed").c_str(), 0755) == 0);
+    CHECK(client.get("/changing") == 200);
+}
+
+}  // namespace
+}  // namespace uaio
