@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -49,6 +50,23 @@ bool follows_links() {
     if (fd >= 0) ::close(static_cast<int>(fd));
     return fd >= 0;
 }
+
+// When a file was changed last, in the two older forms.
+struct Dates {
+    explicit Dates(const std::string& path) {
+        struct stat state {};
+        REQUIRE(::stat(path.c_str(), &state) == 0);
+        tm time{};
+        ::gmtime_r(&state.st_mtim.tv_sec, &time);
+        char text[64];
+        std::strftime(text, sizeof text, "%A, %d-%b-%y %H:%M:%S GMT", &time);
+        rfc850 = text;
+        std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", &time);
+        asctime = text;
+    }
+    std::string rfc850;
+    std::string asctime;
+};
 
 void serve(Site& site, const Served& folder) {
     site.server().handle("", "/", http::directory(folder.at("root"))).tree();
@@ -172,6 +190,21 @@ TEST_CASE_TEMPLATE("a file is sent under its conditions", Kernel, OnLinux, OnPol
     CHECK(status_with("If-None-Match: \"x\"\r\n") == "200");
     CHECK(status_with("If-Modified-Since: " + date + "\r\n") == "304");
     CHECK(status_with("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n") == "200");
+    // The older forms of a date (RFC 9110 5.6.7).
+    const Dates dates(folder.at("root/a b.txt"));
+    CHECK(status_with("If-Modified-Since: " + dates.rfc850 + "\r\n") == "304");
+    CHECK(status_with("If-Modified-Since: " + dates.asctime + "\r\n") == "304");
+    CHECK(status_with("If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n") == "200");
+    CHECK(status_with("If-Modified-Since: Sun Nov  6 08:49:37 1994\r\n") == "200");
+    CHECK(status_with("If-Unmodified-Since: " + dates.rfc850 + "\r\n") == "200");
+    CHECK(status_with("If-Unmodified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n") == "412");
+    CHECK(status_with("If-Unmodified-Since: Sun Nov  6 08:49:37 1994\r\n") == "412");
+    for (const std::string& same : {date, dates.rfc850, dates.asctime})
+        CHECK(status_with("Range: bytes=0-0\r\nIf-Range: " + same + "\r\n") == "206");
+    for (const char* other : {"Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "x"}) {
+        const std::string field = std::string("If-Range: ") + other + "\r\n";
+        CHECK(status_with("Range: bytes=0-0\r\n" + field) == "200");
+    }
     CHECK(status_with("If-Match: \"x\"\r\n") == "412");
     CHECK(status_with("If-Match: " + tag + "\r\n") == "200");
     CHECK(status_with("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n") == "412");

@@ -37,6 +37,14 @@ int check_conditions(const Headers& fields, std::string_view tag, std::int64_t m
     return 200;
 }
 
+// If-Range: a range is sent only of what the client has the rest of (RFC 9110 13.1.5). A date has
+// to be the very one, in whichever form.
+bool is_unchanged(std::string_view validator, std::string_view tag,
+                  std::int64_t modified) noexcept {
+    const bool is_tag = validator.starts_with('"') || validator.starts_with("W/");
+    return is_tag ? validator == tag : parse_date(validator) == modified;
+}
+
 // One range of bytes; several, or another unit, are ignored, which RFC 9110 14.2 allows.
 enum class Range { none, satisfied, unsatisfiable };
 
@@ -91,9 +99,8 @@ std::error_code choose_part(const Request& request, const FileState& file, Respo
     }
     const auto range = fields.get("Range");
     if (!range || request.method() != "GET") return {};
-    // If-Range: the range only of what the client has the rest of (RFC 9110 13.1.5).
     if (const auto condition = fields.get("If-Range")) {
-        if (*condition != tag && *condition != modified) return {};
+        if (!is_unchanged(*condition, tag, file.modified)) return {};
     }
     char content_range[96];
     switch (parse_range(*range, part, file.size)) {
