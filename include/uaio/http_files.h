@@ -12,8 +12,12 @@ namespace uaio::http {
 // The same bytes for everybody. Throws std::invalid_argument for a type that no header may hold.
 Handler fixed_content(std::string content, const std::string& type);
 
-// A redirect to `location`, with 301, 302, 303, 307 or 308. Throws std::invalid_argument for
-// another status and for a location that no header may hold.
+// A redirect to `location`, with 301, 302, 303, 307 or 308. On a route that is a tree, the part of
+// the request's path behind that of the route is appended, encoded as in the request; the query of
+// the request is appended on any route, behind one that `location` has, and before its fragment
+// (nng_http_handler_alloc(3http)). With "/new" for the tree "/old", "/old/a%2Fb?x=1" leads to
+// "/new/a%2Fb?x=1". No request leads to another host than `location` does. Throws
+// std::invalid_argument for another status and for a location that no header may hold.
 Handler redirect(std::string location, int status = 308);
 
 // One file, opened anew for each request; without a type, that of its name's ending.
@@ -30,8 +34,8 @@ struct DirectoryOptions {
 // The files below `root`, found by Exchange::rest(): ranges of bytes and conditional requests (RFC
 // 9110 13, 14), types by the ending of a name. No request leaves the root: neither dots nor
 // encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH). A directory without a
-// slash at its end is redirected to where it has one. Throws std::system_error if `root` is no
-// directory that can be opened.
+// slash at its end is redirected to where it has one, with the query. Throws std::system_error if
+// `root` is no directory that can be opened.
 Handler directory(const std::string& root, DirectoryOptions options = {});
 
 // The media type for a file of this name, "application/octet-stream" for an unknown ending.

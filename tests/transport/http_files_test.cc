@@ -212,5 +212,36 @@ TEST_CASE_TEMPLATE("a file is sent under its conditions", Kernel, OnLinux, OnPol
     CHECK(status_with("Range: bytes=0-0\r\nIf-Range: \"x\"\r\n") == "200");
 }
 
+TEST_CASE_TEMPLATE("a redirect keeps the rest of a tree's path, and the query", Kernel, OnLinux,
+                   OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    site.server().handle("", "/", http::directory(folder.at("root"))).tree();
+    site.server().handle("", "/files", http::directory(folder.at("root"))).tree();
+    site.server().handle("", "/moved", http::redirect("/fixed", 302));
+    site.server().handle("", "/docs", http::redirect("/manual")).tree();
+    site.server().handle("", "/site", http::redirect("https://new.test/?from=old#top", 301)).tree();
+    site.server().handle("", "/root", http::redirect("/")).tree();
+    site.listen();
+    const auto location = [&](const std::string& target) {
+        const std::string seen = site.get(target);
+        const std::size_t at = seen.find("\r\nLocation: ");
+        return at == seen.npos ? seen : seen.substr(at + 12, seen.find("\r\n", at + 2) - at - 12);
+    };
+    CHECK(location("/docs") == "/manual");
+    CHECK(location("/docs/page?x=1") == "/manual/page?x=1");
+    CHECK(location("/docs/a%20b/c%3Fd/?x=%0d%0a&y=//") == "/manual/a%20b/c%3Fd/?x=%0d%0a&y=//");
+    CHECK(location("/site/a?x=1") == "https://new.test/a?from=old&x=1#top");
+    CHECK(location("/moved?x=1") == "/fixed?x=1");
+    CHECK(location("/root//evil.test/?x") == "/evil.test/?x");
+    CHECK(location("/root/%5Cevil.test") == "/%5Cevil.test");
+    CHECK(location("/root/\\evil.test") == "/%5Cevil.test");
+    CHECK(location("/root/%0D%0ASet-Cookie:x") == "/%0D%0ASet-Cookie:x");
+    CHECK(location("/sub%20dir?a=b&c") == "/sub%20dir/?a=b&c");
+    CHECK(location("//sub%20dir?a") == "/sub%20dir/?a");
+    CHECK(location("/files?a=b") == "/files/?a=b");
+    CHECK(location("http://h/sub%20dir?a=b") == "/sub%20dir/?a=b");
+}
+
 }  // namespace
 }  // namespace uaio

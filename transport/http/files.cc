@@ -2,7 +2,9 @@
 
 #include "transport/http/file_access.h"
 #include "transport/http/file_response.h"
+#include "transport/http/location.h"
 #include "transport/http/syntax.h"
+#include "transport/http/target.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -88,25 +90,6 @@ void send_kept(Exchange& exchange, const KeptFile& file) {
     exchange.respond();
 }
 
-// Percent-encodes a decoded path for a Location.
-std::string encoded(std::string_view path) {
-    constexpr std::string_view kPlain =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/!$&'()*+,;=:@";
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    std::string out;
-    for (const char byte : path) {
-        if (kPlain.find(byte) != std::string_view::npos) {
-            out += byte;
-            continue;
-        }
-        const auto value = static_cast<unsigned char>(byte);
-        out += '%';
-        out += kDigits[value >> 4];
-        out += kDigits[value & 15];
-    }
-    return out;
-}
-
 void redirect_to(Exchange& exchange, std::string_view location, int status) {
     Response& response = exchange.response();
     if (response.set_error_page(status)) throw std::bad_alloc();
@@ -120,6 +103,19 @@ bool answers(Exchange& exchange) {
     if (exchange.response().headers().set("Allow", "GET, HEAD")) throw std::bad_alloc();
     exchange.respond(405);
     return false;
+}
+
+// The path of a target as it came.
+std::string_view raw_path(const Request& request) noexcept {
+    Target target;
+    split_target(request.method(), request.target(), target);
+    return target.path;
+}
+
+// For links of a directory that was asked for without the slash at its end.
+void redirect_to_slash(Exchange& exchange) {
+    const std::string path = encode_path(exchange.path()) + "/";
+    redirect_to(exchange, join_location(path, "", exchange.query()), 301);
 }
 
 struct Root {
@@ -141,7 +137,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
     }
     // The root of a tree may have been asked for without a slash: then relative links would break.
     if (exchange.rest().empty() && exchange.path().back() != '/') {
-        return redirect_to(exchange, encoded(exchange.path()) + "/", 301);
+        return redirect_to_slash(exchange);
     }
     const bool keeps = root.options.keep.count() > 0;
     const Clock::time_point now = keeps ? exchange.engine().now() : Clock::time_point();
@@ -156,7 +152,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
     struct stat known {};
     if (!file || ::fstat(file.get(), &known) != 0) return exchange.respond(status_of_errno(errno));
     if (S_ISDIR(known.st_mode) && !names_directory) {
-        return redirect_to(exchange, encoded(exchange.path()) + "/", 301);
+        return redirect_to_slash(exchange);
     }
     if (!S_ISREG(known.st_mode)) return exchange.respond(404);
     const FileState state = state_of(known);
@@ -197,7 +193,8 @@ Handler redirect(std::string location, int status) {
         throw std::invalid_argument("no header can hold this location: \"" + location + "\"");
     }
     return [location = std::move(location), status](Exchange& exchange) {
-        redirect_to(exchange, location, status);
+        const std::string rest = encoded_rest(raw_path(exchange.request()), exchange.rest());
+        redirect_to(exchange, join_location(location, rest, exchange.query()), status);
     };
 }
 
@@ -205,7 +202,7 @@ Handler file(std::string path, std::string type) {
     if (type.empty()) type = media_type(path);
     return [path = std::move(path), type = std::move(type)](Exchange& exchange) {
         if (!answers(exchange)) return;
-        OwnedFd file(::open(path.c_str(), kOpenFlags));
+        OwnedFd file = OwnedFd(::open(path.c_str(), kOpenFlags));
         struct stat state {};
         if (!file || ::fstat(file.get(), &state) != 0) {
             return exchange.respond(status_of_errno(errno));
