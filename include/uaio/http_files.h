@@ -20,7 +20,8 @@ Handler fixed_content(std::string content, const std::string& type);
 // std::invalid_argument for another status and for a location that no header may hold.
 Handler redirect(std::string location, int status = 308);
 
-// One file, opened anew for each request; without a type, that of its name's ending.
+// One file, opened anew for each request; without a type, that of its name's ending. A relative
+// path is one from the working directory at this call; throws std::system_error if that is gone.
 Handler file(std::string path, std::string type = {});
 
 struct DirectoryOptions {
@@ -34,8 +35,10 @@ struct DirectoryOptions {
 // The files below `root`, found by Exchange::rest(): ranges of bytes and conditional requests (RFC
 // 9110 13, 14), types by the ending of a name. No request leaves the root: neither dots nor
 // encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH). A directory without a
-// slash at its end is redirected to where it has one, with the query. Throws std::system_error if
-// `root` is no directory that can be opened.
+// slash at its end is redirected to where it has one, with the query. `root` is resolved anew for
+// each file that is opened, from the working directory at this call if it is relative: when it is
+// removed and made again, or a symbolic link in it is replaced, the new directory is served, after
+// `keep` at the latest. Throws std::system_error if `root` is no directory that can be opened now.
 Handler directory(const std::string& root, DirectoryOptions options = {});
 
 // The media type for a file of this name, "application/octet-stream" for an unknown ending.

@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -241,6 +243,59 @@ TEST_CASE_TEMPLATE("a redirect keeps the rest of a tree's path, and the query", 
     CHECK(location("//sub%20dir?a") == "/sub%20dir/?a");
     CHECK(location("/files?a=b") == "/files/?a=b");
     CHECK(location("http://h/sub%20dir?a=b") == "/sub%20dir/?a=b");
+}
+
+TEST_CASE_TEMPLATE("a directory that is made again or replaced is served as it is now", Kernel,
+                   OnLinux, OnPoll) {
+    const TemporaryFolder folder;
+    const auto make = [&](const std::string& name, const std::string& text) {
+        REQUIRE(::mkdir(folder.at(name).c_str(), 0755) == 0);
+        std::ofstream(folder.at(name + "/file")) << text;
+        REQUIRE(::symlink("../secret", folder.at(name + "/out").c_str()) == 0);
+    };
+    std::ofstream(folder.at("secret")) << "secret";
+    make("first", "first");
+    make("second", "second");
+    REQUIRE(::symlink("first", folder.at("link").c_str()) == 0);
+    Site site(Kernel::kKind);
+    const http::DirectoryOptions looks{.keep = 0s};
+    site.server().handle("", "/link", http::directory(folder.at("link"), looks)).tree();
+    site.server().handle("", "/first", http::directory(folder.at("first"), looks)).tree();
+    site.server().handle("", "/kept", http::directory(folder.at("link"), {.keep = 1ms})).tree();
+    site.listen();
+    CHECK(body_of(site.get("/link/file")) == "first");
+    CHECK(body_of(site.get("/first/file")) == "first");
+    CHECK(body_of(site.get("/kept/file")) == "first");
+
+    REQUIRE(::symlink("second", folder.at("new").c_str()) == 0);
+    REQUIRE(std::rename(folder.at("new").c_str(), folder.at("link").c_str()) == 0);
+    CHECK(body_of(site.get("/link/file")) == "second");
+    REQUIRE(site.run_until([&] { return body_of(site.get("/kept/file")) == "second"; }));
+    CHECK(status_of(site.get("/link/out")) == "HTTP/1.1 404 Not Found");
+
+    std::filesystem::remove_all(folder.at("first"));
+    CHECK(status_of(site.get("/first/file")) == "HTTP/1.1 404 Not Found");
+    make("first", "again");
+    CHECK(body_of(site.get("/first/file")) == "again");
+    CHECK(status_of(site.get("/first/out")) == "HTTP/1.1 404 Not Found");
+    std::filesystem::remove_all(folder.at("first"));
+    std::ofstream(folder.at("first")) << "a file now";
+    CHECK(status_of(site.get("/first/file")) == "HTTP/1.1 404 Not Found");
+}
+
+TEST_CASE_TEMPLATE("relative paths are those from where the handlers were made", Kernel, OnLinux,
+                   OnPoll) {
+    const Served folder;
+    const std::filesystem::path before = std::filesystem::current_path();
+    Site site(Kernel::kKind);
+    std::filesystem::current_path(folder.path());
+    site.server().handle("", "/", http::directory("root", {.keep = 0s})).tree();
+    site.server().handle("", "/one", http::file("root/a b.txt"));
+    std::filesystem::current_path(before);
+    site.listen();
+    CHECK(body_of(site.get("/a%20b.txt")) == "0123456789");
+    CHECK(body_of(site.get("/one")) == "0123456789");
+    CHECK_THROWS_AS(http::directory(""), std::system_error);
 }
 
 }  // namespace

@@ -29,7 +29,19 @@ OwnedFd walk_beneath(int root, const std::string& path) {
 
 }  // namespace
 
+OwnedFd open_file(const std::string& path) {
+    int fd = -1;
+    do {
+        fd = ::open(path.c_str(), kOpenFlags);
+    } while (fd < 0 && errno == EINTR);
+    return OwnedFd(fd);
+}
+
 OwnedFd open_beneath(int root, const std::string& path) {
+    if (path.find('\0') != std::string::npos) {  // it would end the name
+        errno = ENOENT;
+        return OwnedFd();
+    }
     open_how how{};
     how.flags = kOpenFlags;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;

@@ -33,6 +33,9 @@ private:
 // O_NONBLOCK: a FIFO must not hold the engine until somebody writes to it.
 inline constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
+// Opens a path for reading; errno says why not. Throws nothing.
+OwnedFd open_file(const std::string& path);
+
 // Opens a path without ".." below a directory; errno says why not. Symbolic links are followed
 // inside of the root, or, where openat2(2) is not to be had, not at all.
 OwnedFd open_beneath(int root, const std::string& path);

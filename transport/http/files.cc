@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -118,10 +119,22 @@ void redirect_to_slash(Exchange& exchange) {
     redirect_to(exchange, join_location(path, "", exchange.query()), 301);
 }
 
+// A directory that is opened anew for each file, since what its path leads to changes: it may be
+// removed and made again, and a deployment may replace a symbolic link in it.
 struct Root {
-    OwnedFd fd;
+    std::string path;
     DirectoryOptions options;
+
+    OwnedFd open() const noexcept {
+        return OwnedFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
 };
+
+// The same file after a chdir(2). Throws std::filesystem::filesystem_error without a working
+// directory.
+std::string absolute(const std::string& path) {
+    return path.empty() ? path : std::filesystem::absolute(path).string();
+}
 
 void serve_directory(const Root& root, Exchange& exchange) {
     if (!answers(exchange)) return;
@@ -148,7 +161,9 @@ void serve_directory(const Root& root, Exchange& exchange) {
         kept = static_cast<KeptFiles*>(place.get());
         if (const KeptFile* file = kept->find(path, now)) return send_kept(exchange, *file);
     }
-    OwnedFd file = open_beneath(root.fd.get(), path);
+    const OwnedFd at = root.open();
+    if (!at) return exchange.respond(status_of_errno(errno));
+    OwnedFd file = open_beneath(at.get(), path);
     struct stat known {};
     if (!file || ::fstat(file.get(), &known) != 0) return exchange.respond(status_of_errno(errno));
     if (S_ISDIR(known.st_mode) && !names_directory) {
@@ -200,9 +215,9 @@ Handler redirect(std::string location, int status) {
 
 Handler file(std::string path, std::string type) {
     if (type.empty()) type = media_type(path);
-    return [path = std::move(path), type = std::move(type)](Exchange& exchange) {
+    return [path = absolute(path), type = std::move(type)](Exchange& exchange) {
         if (!answers(exchange)) return;
-        OwnedFd file = OwnedFd(::open(path.c_str(), kOpenFlags));
+        OwnedFd file = open_file(path);
         struct stat state {};
         if (!file || ::fstat(file.get(), &state) != 0) {
             return exchange.respond(status_of_errno(errno));
@@ -213,12 +228,11 @@ Handler file(std::string path, std::string type) {
 }
 
 Handler directory(const std::string& root, DirectoryOptions options) {
-    OwnedFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) {
+    auto shared = std::make_shared<Root>(Root{absolute(root), std::move(options)});
+    if (!shared->open()) {
         throw std::system_error(errno, std::system_category(),
                                 "cannot serve \"" + root + "\" as a directory");
     }
-    auto shared = std::make_shared<Root>(Root{std::move(fd), std::move(options)});
     return [shared = std::move(shared)](Exchange& exchange) { serve_directory(*shared, exchange); };
 }
 
