@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Builds and runs projects that use uaio as a user would.
 
-    tests/consumers/run.py PREFIX        where `./dev install PREFIX` put the library
+    tests/consumers/run.py PREFIX [PART]...   where `./dev install PREFIX` put the library
 
-make and pkg-config, and CMake, take the installed tree; the meson project takes a copy of this one
-as its subproject, once without TLS and once without HTTP. Prints a line a case, and `N passed, N
-failed, N skipped` at the end.
+PART is a part of a case's name.
+
+make and pkg-config, and CMake, take the installed tree, its shared and its static library; the
+meson project takes a copy of this one as its subproject: as a static library, without TLS, and
+without HTTP. Prints a line a case, and `N passed, N failed, N skipped` at the end.
 """
 
 import os
@@ -33,25 +35,42 @@ def run(*command, cwd=HERE, environment=None):
     return done.stdout
 
 
-def check_output(program, environment=None, wanted="24 bytes: one vector, two entries\n"):
-    said = run(program, environment=environment)
+def check_output(program, *arguments, environment=None,
+                 wanted="24 bytes: one vector, two entries\n"):
+    said = run(program, *arguments, environment=environment)
     if said != wanted:
         raise Failed(f"{program.name} said {said!r}")
 
 
-def with_make(prefix, libraries, build):
+def certificate(folder):
+    """For localhost, its own authority."""
+    names = folder / "chain.pem", folder / "key.pem"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2",
+        "-out", names[0], "-keyout", names[1])
+    return names
+
+
+def check_programs(folder, suffix="", environment=None):
+    """What is built from main.cc and secure.cc."""
+    check_output(folder / f"main{suffix}", environment=environment)
+    check_output(folder / f"secure{suffix}", *certificate(folder), environment=environment,
+                 wanted="TLS, Dialer, easy and HTTP\n")
+
+
+def with_make(libraries, build):
     environment = {"PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
     run("make", "-C", HERE / "make", f"BUILD={build}", environment=environment)
-    check_output(build / "consumer", {"LD_LIBRARY_PATH": str(libraries)})
-    check_output(build / "consumer-static")
+    check_programs(build, environment={"LD_LIBRARY_PATH": str(libraries)})
+    check_programs(build, "-static")
 
 
-def with_cmake(prefix, libraries, build):
+def with_cmake(prefix, build):
     run("cmake", "-S", HERE / "cmake", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
         "-DCMAKE_BUILD_TYPE=Release")
     run("cmake", "--build", build)
-    check_output(build / "consumer")
-    check_output(build / "consumer-static")
+    check_programs(build)
+    check_programs(build, "-static")
 
 
 def meson_project(build):
@@ -70,22 +89,28 @@ def meson_project(build):
 
 
 def build_with_meson(build, targets, *options):
-    # Otherwise an installed uaio would be taken, and the subproject is what is tested here. What is
-    # built is the consumer and what it needs, and not the same library once more as an archive.
+    # Otherwise an installed uaio would be taken, and the subproject is what is tested here.
     run("meson", "setup", build / "out", meson_project(build), "--wrap-mode=forcefallback",
-        "--buildtype=debug", "-Duaio:default_library=shared", *options)
+        "--buildtype=debug", *options)
     run("ninja", "-C", build / "out", *targets)
     return build / "out"
 
 
-def without_tls(prefix, libraries, build):
-    out = build_with_meson(build, ["consumer", "without_tls"], "-Duaio:tls=disabled")
-    check_output(out / "consumer")
+def as_static_subproject(build):
+    out = build_with_meson(build, ["main", "secure"], "-Duaio:default_library=static")
+    check_programs(out)
+
+
+def without_tls(build):
+    out = build_with_meson(build, ["main", "without_tls"], "-Duaio:tls=disabled",
+                           "-Duaio:default_library=shared")
+    check_output(out / "main")
     check_output(out / "without_tls", wanted="no TLS, but a connection\n")
 
 
-def without_http(prefix, libraries, build):
-    out = build_with_meson(build, ["without_http"], "-Duaio:http=false")
+def without_http(build):
+    out = build_with_meson(build, ["without_http"], "-Duaio:http=false",
+                           "-Duaio:default_library=shared")
     check_output(out / "without_http", wanted="no HTTP, but a stream\n")
 
 
@@ -95,13 +120,18 @@ def main():
     if not found:
         sys.exit(f"there is no libuaio.so below {prefix}")
     count = {"ok": 0, "not ok": 0}
-    for name, build_with in (("make and pkg-config", with_make), ("CMake", with_cmake),
+    libraries = found[0].parent
+    for name, build_with in (("make and pkg-config", lambda build: with_make(libraries, build)),
+                             ("CMake", lambda build: with_cmake(prefix, build)),
+                             ("a static meson subproject", as_static_subproject),
                              ("a meson subproject without TLS", without_tls),
                              ("a meson subproject without HTTP", without_http)):
+        if sys.argv[2:] and not any(part in name for part in sys.argv[2:]):
+            continue
         outcome, why = "ok", ""
         with tempfile.TemporaryDirectory() as folder:
             try:
-                build_with(prefix, found[0].parent, Path(folder))
+                build_with(Path(folder))
             except (Failed, subprocess.TimeoutExpired) as error:
                 outcome, why = "not ok", f": {error}"
         count[outcome] += 1
