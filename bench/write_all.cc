@@ -1,8 +1,10 @@
 // What write_all() moves: vectors of 8 entries over tcp on the loopback, to a thread on the other
 // processor that throws everything away. One unit is one vector. With depth 1 the next write is
 // submitted by the callback of the one before; with depth 16 as many are queued, which the library
-// may send together; "wait" submits one and waits for it, without a callback. Baselines: a blocking
-// writev loop, a raw SENDMSG loop, and nng.
+// may send together. "wait" submits one and waits for it, without a callback, as the first program
+// of README.md does: on a thread that does not run the engine, and the scheduler places both, nng's
+// threads included. In "run_and_wait" the waiting thread runs the engine itself. Baselines: a
+// blocking writev loop, a raw SENDMSG loop, and nng.
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -13,6 +15,7 @@
 #include "bench/support/engine_report.h"
 #include "bench/support/loopback.h"
 #include "bench/support/meter.h"
+#include "bench/support/processor.h"
 #include "bench/support/resubmission.h"
 
 #include <array>
@@ -38,6 +41,26 @@ Vector vector_of(std::size_t bytes) {
     return vector;
 }
 
+StreamPtr connect(Engine& engine, std::uint16_t port) {
+    StreamPtr stream;
+    Aio connecting(engine);
+    tcp::connect(Endpoint::loopback(port), {}, connecting, stream);
+    if (const std::error_code error = connecting.wait()) {
+        throw std::system_error(error, "connect");
+    }
+    return stream;
+}
+
+void write_waiting(Engine& engine, http::Connection& connection, const Vector& vector,
+                   Meter& meter) {
+    Aio aio(engine);
+    aio.set_iov(vector);
+    do {
+        connection.write_all(aio);
+        if (aio.wait()) throw std::system_error(aio.result(), "write_all");
+    } while (meter.count());
+}
+
 class UaioWriter {
 public:
     UaioWriter(std::uint16_t port, unsigned depth, const Vector& vector)
@@ -47,29 +70,11 @@ public:
     }
 
     void run(Meter& meter) { writing_.run(meter); }
-
-    void run_waiting(Meter& meter) {
-        Aio aio(engine_);
-        aio.set_iov(vector_);
-        do {
-            connection_.write_all(aio);
-            if (aio.wait()) throw std::system_error(aio.result(), "write_all");
-        } while (meter.count());
-    }
+    void run_waiting(Meter& meter) { write_waiting(engine_, connection_, vector_, meter); }
 
     const Engine& engine() const { return engine_; }
 
 private:
-    static StreamPtr connect(Engine& engine, std::uint16_t port) {
-        StreamPtr stream;
-        Aio connecting(engine);
-        tcp::connect(Endpoint::loopback(port), {}, connecting, stream);
-        if (const std::error_code error = connecting.wait()) {
-            throw std::system_error(error, "connect");
-        }
-        return stream;
-    }
-
     struct WriteAll {
         http::Connection& connection;
         void operator()(Aio& aio) const { connection.write_all(aio); }
@@ -87,7 +92,7 @@ void report(benchmark::State& state, std::size_t bytes, const SideTime& side) {
 }
 
 // How the next write comes about: `depth` chains of callbacks, or a wait for the one before.
-constexpr unsigned kWait = 0;
+constexpr unsigned kRunAndWait = 0;
 
 void run_uaio(benchmark::State& state, std::size_t bytes, unsigned depth) {
     const Listening listening;
@@ -96,12 +101,35 @@ void run_uaio(benchmark::State& state, std::size_t bytes, unsigned depth) {
     reader.start(listening.accept());
     SideTime side(reader.clock());
     Meter meter(state, warm_up(bytes), &side);
-    if (depth == kWait) {
+    if (depth == kRunAndWait) {
         writer.run_waiting(meter);
     } else {
         writer.run(meter);
     }
     report_engine(state, writer.engine());
+    report(state, bytes, side);
+}
+
+// For threads that hand work to each other the scheduler's choice is a part of the measurement.
+class Unpinned {
+public:
+    Unpinned() { pin_to_processor(Place::either); }
+    ~Unpinned() { pin_to_processor(Place::own); }
+    Unpinned(const Unpinned&) = delete;
+    Unpinned& operator=(const Unpinned&) = delete;
+};
+
+void run_uaio_apart(benchmark::State& state, std::size_t bytes) {
+    const Unpinned unpinned;
+    const Listening listening;
+    DiscardingReader reader;
+    EngineThread io;
+    http::Connection connection(connect(io.engine(), listening.port()));
+    reader.start(listening.accept());
+    SideTime side(reader.clock());
+    Meter meter(state, warm_up(bytes), &side);
+    write_waiting(io.engine(), connection, vector_of(bytes), meter);
+    report_engine(state, io.engine());
     report(state, bytes, side);
 }
 
@@ -127,7 +155,7 @@ void run_nng(benchmark::State& state, std::size_t bytes, unsigned depth) {
     reader.start(std::move(accepted));
     SideTime side(reader.clock());
     const auto write = [&writer, depth](std::uint64_t count) {
-        if (depth == kWait) {
+        if (depth == kRunAndWait) {
             writer.write_waiting(count);
         } else {
             writer.write(count);
@@ -158,6 +186,18 @@ void add_case(const std::string& name, std::size_t bytes, unsigned depth) {
 #endif
 }
 
+void add_wait(const std::string& name, std::size_t bytes) {
+    add(name, "uaio", Timing::wall, [=](benchmark::State& state) { run_uaio_apart(state, bytes); });
+    add(name, "writev", Timing::wall,
+        [=](benchmark::State& state) { run_kernel<WritevWriter>(state, bytes); });
+#if UAIO_BENCH_NNG
+    add(name, "nng", Timing::wall, [=](benchmark::State& state) {
+        const Unpinned unpinned;
+        run_nng(state, bytes, kRunAndWait);
+    });
+#endif
+}
+
 void add_size(const std::string& size, std::size_t bytes) {
     add_case(size + "/depth1", bytes, 1);
     add_case(size + "/depth16", bytes, 16);
@@ -166,7 +206,8 @@ void add_size(const std::string& size, std::size_t bytes) {
 }  // namespace
 
 void add_contenders() {
-    add_case("64B/wait", 64, kWait);
+    add_wait("64B/wait", 64);
+    add_case("64B/run_and_wait", 64, kRunAndWait);
     add_size("64B", 64);
     add_size("4KiB", std::size_t{4} << 10);
     add_size("64KiB", std::size_t{64} << 10);
