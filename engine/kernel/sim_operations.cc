@@ -240,6 +240,7 @@ SimOperations::Result SimOperations::try_poll(const SimOperation& operation) con
 
 // Of a real file: those are not simulated, but what a read of one may end with is.
 int SimOperations::try_read(SimOperation& operation) {
+    if (const int error = world_.scripted_error(SimCall::read)) return error;
     SimCounters& counters = world_.counters;
     if (world_.strikes(world_.faults.interrupted_operation, counters.interrupted_operations)) {
         return -EINTR;

@@ -122,6 +122,7 @@ enum class SimCall : std::uint8_t {
     receive,
     shutdown,
     close,
+    read,  // of a file
 };
 
 // The far end of a connection, without an engine: a script's hands. Made by SimKernel, which owns

@@ -74,6 +74,7 @@ public:
         listen_();
     }
     Engine& engine() { return *engine_; }
+    SimKernel& kernel() { return *kernel_; }
     Connector& connector() { return *connector_; }
     http::Server& server() { return *server_; }
     void drop_server() { server_.reset(); }

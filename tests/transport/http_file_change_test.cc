@@ -1,5 +1,6 @@
 // Files that change while they are served, and files that are none: no connection but the one
 // concerned notices, and nothing blocks the engine.
+#include "tests/support/allocations.h"
 #include "tests/support/file_changes.h"
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 namespace uaio {
@@ -55,6 +57,60 @@ TEST_CASE("a client or a server that leaves while a file is read ends the respon
         client.receive_rest();
         CHECK(!client.whole());
     }
+}
+
+TEST_CASE_TEMPLATE("a file is answered without memory too, and whole or not at all", Kernel,
+                   OnLinux, OnPoll) {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    for (const std::size_t size : {std::size_t{1000}, ChangingFile::kLarge / 4}) {
+        const ChangingFile folder(size);
+        FileScene scene(Kernel::kKind);
+        const http::Handler handler = http::directory(folder.path(), {.keep = 0s});
+        std::uint64_t others = 0;
+        bool failed = true;
+        scene.serve([&](http::Exchange& exchange) {
+            fail_allocation_behind(others);
+            try {
+                handler(exchange);
+                failed = stop_failing();
+            } catch (...) {
+                failed = stop_failing();
+                throw;
+            }
+        });
+        for (; failed && others < 200; ++others) {
+            FileClient client(scene);
+            client.ask("/changing");
+            client.receive(1);
+            if (client.end()) continue;  // there was no memory for the head
+            client.receive_rest();
+            CAPTURE(others);
+            CHECK((client.status() == 500 ||
+                   (client.status() == 200 && client.content() == folder.content)));
+        }
+        CHECK(!failed);
+        CHECK(FileClient(scene).get("/changing") == 200);
+    }
+}
+
+TEST_CASE("a disk that fails is 500, or ends the response that has begun") {
+    const ChangingFile folder(ChangingFile::kLarge);
+    FileScene scene(OnSim::kKind);
+    scene.serve(http::file(folder.at("changing")));
+    FileClient client(scene);
+    scene.kernel().script_error(SimCall::read, EIO);
+    CHECK(client.get("/") == 500);
+    CHECK(client.head().find("ETag") == std::string::npos);
+    client.ask("/");
+    client.receive_head();
+    scene.kernel().script_error(SimCall::read, EIO);
+    client.receive_rest();
+    CHECK(!client.whole());
+    CHECK(folder.content.starts_with(client.content()));
+    REQUIRE(scene.run_until([&] { return scene.errors.size() == 2; }));
+    CHECK(scene.errors[1] == std::errc::io_error);
+    CHECK(scene.messages.size() == 2);
+    CHECK(FileClient(scene).get("/") == 200);
 }
 
 TEST_CASE_TEMPLATE("what is no regular file is not found, and does not block", Kernel, OnLinux,
