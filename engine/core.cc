@@ -220,6 +220,7 @@ EngineStatistics EngineCore::statistics() const noexcept {
     result.full_rings = counters_.full_rings.value();
     result.zero_copy_sends = counters_.zero_copy_sends.value();
     result.zero_copy_copied = counters_.zero_copy_copied.value();
+    result.accept_pauses = counters_.accept_pauses.value();
     result.wakes = counters_.wakes.load(std::memory_order_relaxed);
     result.misuse = counters_.misuse.load(std::memory_order_relaxed);
     result.in_flight = counters_.begun.value() - result.operations;

@@ -10,6 +10,7 @@
 #include "engine/foreign_loop.h"
 #include "engine/kernel/kernel.h"
 #include "engine/mailbox.h"
+#include "engine/shortage.h"
 #include "engine/statistics.h"
 #include "engine/timer_queue.h"
 
@@ -107,12 +108,21 @@ public:
     // Zero-copy sends of this Aio whose notification is still to come.
     static std::uint16_t& notifications(Aio& aio) noexcept { return aio.notifications_; }
 
+    // Lets the kernel complete at once what was asked to end, on a kernel that can; the callbacks
+    // still come in their turn. False if an operation of `aios` is still in the kernel.
+    bool settle(const AioQueue& aios) noexcept;
+    // Work was added outside a submit(): a foreign loop has to run this engine.
+    void announce_work() noexcept {
+        if (!in_turn_ && foreign_loop_.is_open()) foreign_loop_.signal();
+    }
+
     void add_resident(Resident& resident) noexcept;
     void remove_resident(Resident& resident) noexcept;
 
     Kernel& kernel() noexcept { return *kernel_; }
     const Features& features() const noexcept { return kernel_->features(); }
     Counters& counters() noexcept { return counters_; }
+    Shortage& shortage() noexcept { return shortage_; }
     Engine& face() noexcept { return face_; }
 
     // --- Any thread ---
@@ -133,6 +143,15 @@ public:
     int loop_fd() noexcept;
     // True once a thread runs it.
     bool is_bound() const noexcept { return thread_.load(std::memory_order_acquire) != nullptr; }
+    // Runs `work` while no thread can begin to run the engine; false, without it, if one has.
+    template <class Work>
+    bool run_if_unbound(Work work) {
+        const std::lock_guard lock(bind_mutex_);
+        if (is_bound()) return false;
+        work();
+        return true;
+    }
+    std::chrono::nanoseconds drain_timeout() const noexcept { return options_.drain_timeout; }
     bool on_thread() const noexcept {
         return thread_.load(std::memory_order_relaxed) == &thread_token;
     }
@@ -202,6 +221,7 @@ private:
     io_uring_sqe& next_sqe() noexcept;  // cannot fail; see make_room()
     void make_room() noexcept;
     bool unconsumed(unsigned position) const noexcept;
+    bool is_completed(const Aio& aio) const noexcept;
     bool work_waits() const noexcept;
     void disarm(Aio& aio) noexcept {
         if (aio.has_deadline_.load(std::memory_order_relaxed) && aio.timer_.previous) {
@@ -250,6 +270,7 @@ private:
     bool draining_ = false;
     std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to
     Resident* residents_ = nullptr;
+    Shortage shortage_;
     ForeignLoop foreign_loop_;
 };
 

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <new>
+#include <thread>
 
 #include <liburing.h>
 
@@ -134,12 +136,55 @@ void EngineCore::hand_back_completions() noexcept {
     std::atomic_ref(*ring_.cq_head).store(cq_head_, std::memory_order_release);
 }
 
-// Empties the ring in the middle of a callback.
+// The kernel's own side of enter(), for what has to be over before a call returns. A callback may
+// be running, so nothing is dispatched.
+bool EngineCore::settle(const AioQueue& aios) noexcept {
+    // The first is enough, unless the kernel is short of memory, or a thread of its own reads the
+    // ring.
+    const int rounds = features().sq_polled ? 1000 : 3;
+    const auto all_completed = [&] {
+        for (const Aio* aio = aios.front(); aio; aio = AioQueue::next(*aio)) {
+            if (!is_completed(*aio)) return false;
+        }
+        return true;
+    };
+    for (int round = 0; round < rounds && failure_ == 0 && !all_completed(); ++round) {
+        hand_back_completions();
+        counters_.enters.add();
+        counters_.submissions.add(tail_ - published_);
+        published_ = tail_;
+        std::atomic_ref(*ring_.sq_tail).store(tail_, std::memory_order_release);
+        kernel_->settle();
+        if (features().sq_polled) std::this_thread::yield();
+    }
+    announce_work();
+    return all_completed();
+}
+
+// Its last completion is here, and is still to be dispatched.
+bool EngineCore::is_completed(const Aio& aio) const noexcept {
+    const std::uint64_t wanted = user_data_of(aio);
+    for (std::size_t left = ready_left_; left > 0; --left) {
+        const Completion& completion = ready_[ready_.size() - left];
+        if ((completion.user_data & ~kTagMask) == wanted) return true;
+    }
+    for (unsigned at = cq_head_, tail = completion_tail(); at != tail; ++at) {
+        if ((ring_.cqes[at & ring_.cq_mask].user_data & ~kTagMask) == wanted) return true;
+    }
+    return false;
+}
+
+// Empties the ring in the middle of a callback. Without memory for the list some stay in the ring:
+// make_room() comes again.
 void EngineCore::take_completions() noexcept {
-    for (const unsigned tail = completion_tail(); cq_head_ != tail; ++cq_head_) {
-        const io_uring_cqe& cqe = ring_.cqes[cq_head_ & ring_.cq_mask];
-        ready_.push_back({cqe.user_data, cqe.res, cqe.flags});
-        ++ready_left_;
+    try {
+        for (const unsigned tail = completion_tail(); cq_head_ != tail; ++cq_head_) {
+            const io_uring_cqe& cqe = ring_.cqes[cq_head_ & ring_.cq_mask];
+            ready_.push_back({cqe.user_data, cqe.res, cqe.flags});
+            ++ready_left_;
+        }
+    } catch (const std::bad_alloc&) {
+        std::this_thread::yield();
     }
     hand_back_completions();
 }

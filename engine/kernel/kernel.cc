@@ -1,5 +1,6 @@
 #include "engine/kernel/kernel.h"
 
+#include <fcntl.h>
 #include <linux/tls.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +19,8 @@ int value_or_errno(int value) noexcept { return value < 0 ? -errno : value; }
 int Kernel::socket(int domain, int type, int protocol) noexcept {
     return value_or_errno(::socket(domain, type | SOCK_CLOEXEC, protocol));
 }
+
+int Kernel::duplicate(int fd) noexcept { return value_or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
 int Kernel::bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept {
     return value_or_errno(::bind(fd, address, size));
@@ -79,18 +82,32 @@ std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
 
 int Kernel::close(int fd) noexcept { return value_or_errno(::close(fd)); }
 
-int Kernel::unlink(const char* path) noexcept { return value_or_errno(::unlink(path)); }
+int Kernel::identify_file(const char* path, FileIdentity& file) noexcept {
+    struct stat status {};
+    if (::lstat(path, &status) != 0) return -errno;
+    file = {.device = status.st_dev, .inode = status.st_ino};
+    return 0;
+}
 
-// The file outlives the server that made it; one that refuses connections belongs to nobody.
+// Between the look and unlink(2) another process can still replace the file; Linux has no call that
+// does both.
+void Kernel::remove_file(const char* path, const FileIdentity& file) noexcept {
+    FileIdentity found;
+    if (identify_file(path, found) == 0 && found == file) ::unlink(path);
+}
+
+// The file outlives the server that made it. Another server may replace it during the probe.
 void Kernel::remove_stale_socket(const char* path, const sockaddr* address,
                                  socklen_t size) noexcept {
     struct stat status {};
     if (::stat(path, &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+    FileIdentity file;
+    if (identify_file(path, file) < 0) return;
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0) return;
     const bool stale = ::connect(probe, address, size) != 0 && errno == ECONNREFUSED;
     ::close(probe);
-    if (stale) ::unlink(path);
+    if (stale) remove_file(path, file);
 }
 
 }  // namespace uaio

@@ -44,6 +44,14 @@ struct Features {
     bool sq_polled = false;               // a kernel thread reads the submission ring (SQPOLL)
 };
 
+// Names a file as long as something holds it open: stat(2) st_dev and st_ino. Zero: no file.
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+
+    bool operator==(const FileIdentity&) const = default;
+};
+
 class Kernel {
 public:
     Kernel(const Kernel&) = delete;
@@ -67,6 +75,10 @@ public:
     // of this ring. Entries that were not taken stay published, so coming again is always right.
     virtual int enter(unsigned wait, Clock::time_point deadline) noexcept = 0;
 
+    // Lets what was shut down or cancelled complete in the middle of a callback: enter() without a
+    // wait. Nothing where enter() runs actions of the user's, which belong between callbacks.
+    virtual void settle() noexcept {}
+
     virtual Clock::time_point now() noexcept = 0;
 
     // Any thread: makes a waiting or the next waiting enter() return soon. The engine keeps a read
@@ -87,6 +99,8 @@ public:
     // The calls of set-up and tear-down that do not go through the ring, with the results and the
     // errors of their system calls, but as a negative errno. The defaults are the system calls.
     virtual int socket(int domain, int type, int protocol) noexcept;
+    // Another descriptor of the same socket; -EOPNOTSUPP where there is none.
+    virtual int duplicate(int fd) noexcept;
     virtual int bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept;
     virtual int listen(int fd, int backlog) noexcept;
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t size) noexcept;
@@ -104,9 +118,11 @@ public:
     // Throws away up to `limit` received bytes without waiting; the number, 0 at the end of stream.
     virtual std::int64_t discard_received(int fd, std::size_t limit) noexcept;
     virtual int close(int fd) noexcept;
-    // Removes the file of a unix socket.
-    virtual int unlink(const char* path) noexcept;
-    // Removes the file of a unix socket on which nobody listens any more.
+    // Which file a path names, symbolic links not followed; a negative errno.
+    virtual int identify_file(const char* path, FileIdentity& file) noexcept;
+    // Removes `path` if it still names that file.
+    virtual void remove_file(const char* path, const FileIdentity& file) noexcept;
+    // Removes the file of a unix socket that refuses connections.
     virtual void remove_stale_socket(const char* path, const sockaddr* address,
                                      socklen_t size) noexcept;
 

@@ -17,6 +17,7 @@ public:
 
     std::error_code bind() noexcept override;
     int enter(unsigned wait, Clock::time_point deadline) noexcept override;
+    void settle() noexcept override { enter(0, {}); }
     Clock::time_point now() noexcept override { return Clock::now(); }
     void wake() noexcept override;
     int wake_fd() const noexcept override { return wake_fd_; }

@@ -107,14 +107,19 @@ void PollKernel::wake() noexcept {
     [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof one);
 }
 
+std::error_code PollKernel::bind() noexcept {
+    thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    return {};
+}
+
 int PollKernel::socket(int domain, int type, int protocol) noexcept {
     const int fd = Kernel::socket(domain, type, protocol);
-    if (fd >= 0) adopt(fd);
+    if (fd >= 0 && on_thread()) adopt(fd);
     return fd;
 }
 
 int PollKernel::close(int fd) noexcept {
-    if (!descriptors_.release(fd)) {
+    if (on_thread() && !descriptors_.release(fd)) {
         cancel_descriptor(fd, true);
         descriptors_.release(fd);
     }

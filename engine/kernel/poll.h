@@ -22,10 +22,12 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace uaio {
@@ -37,8 +39,9 @@ public:
     PollKernel(const EngineOptions& options, std::string reason);
     ~PollKernel() override = default;
 
-    std::error_code bind() noexcept override { return {}; }
+    std::error_code bind() noexcept override;
     int enter(unsigned wait, Clock::time_point deadline) noexcept override;
+    void settle() noexcept override { enter(0, {}); }
     Clock::time_point now() noexcept override { return Clock::now(); }
     // Ends a wait even while nobody reads wake_fd().
     void wake() noexcept override;
@@ -91,6 +94,9 @@ private:
     int cancel_by_user_data(std::uint64_t user_data, bool all) noexcept;
     int cancel_descriptor(int fd, bool all) noexcept;
 
+    bool on_thread() const noexcept {
+        return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+    }
     void adopt(int fd) noexcept;
     bool retry_later(PollOperation& operation) noexcept;
     void set_retry_timer(std::chrono::nanoseconds interval) noexcept;
@@ -104,8 +110,11 @@ private:
     PollIndex waiting_;
     PollDescriptors descriptors_;
     std::vector<PollOperation*> retries_;  // those waiting that want_retry()
-    bool precise_ = true;                  // epoll_pwait2(2) is there: Linux 5.11
-    bool woken_ = false;                   // wake() was called while nobody read wake_fd()
+    // That runs enter(). A listener's socket may be made and closed by others, which leave the
+    // table of descriptors alone.
+    std::atomic<std::thread::id> thread_{};
+    bool precise_ = true;  // epoll_pwait2(2) is there: Linux 5.11
+    bool woken_ = false;   // wake() was called while nobody read wake_fd()
     std::array<epoll_event, kBatch> events_;
 };
 

@@ -36,6 +36,7 @@ public:
     bool pending() const noexcept override;
 
     int socket(int domain, int type, int protocol) noexcept override;
+    int duplicate(int) noexcept override { return -EOPNOTSUPP; }
     int bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept override;
     int listen(int fd, int backlog) noexcept override;
     int set_option(int fd, int level, int name, const void* value,
@@ -54,7 +55,8 @@ public:
     std::int64_t discard_received(int fd, std::size_t limit) noexcept override;
     int close(int fd) noexcept override;
     // Paths of the simulated network are not files.
-    int unlink(const char*) noexcept override { return 0; }
+    int identify_file(const char*, FileIdentity&) noexcept override { return 0; }
+    void remove_file(const char*, const FileIdentity&) noexcept override {}
     void remove_stale_socket(const char*, const sockaddr*, socklen_t) noexcept override {}
 
     // Lets everything happen that is due until `time`, without an engine.

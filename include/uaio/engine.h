@@ -76,6 +76,7 @@ struct EngineStatistics {
     std::uint64_t full_rings = 0;        // submissions in mid-turn because the ring was full
     std::uint64_t zero_copy_sends = 0;   // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
     std::uint64_t zero_copy_copied = 0;  // of those, copied by the kernel after all
+    std::uint64_t accept_pauses = 0;     // times an accept found no descriptor or memory and waited
     std::uint64_t misuse = 0;            // operations on busy Aios and the like, all ignored
     std::uint64_t in_flight = 0;         // operations accepted and not yet called back, now
 };

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace uaio {
 
@@ -16,7 +17,10 @@ namespace local {
 struct ListenOptions {
     int backlog = 4096;        // listen(2); the system's net.core.somaxconn caps it
     bool remove_stale = true;  // a socket file that nobody listens on any more is replaced
-    StreamOptions stream;      // of the accepted connections
+    // Whether closing removes the socket file. A file that another process has put at the path
+    // meanwhile is never removed. False leaves it to whom the path is handed over to.
+    bool remove_on_close = true;
+    StreamOptions stream;  // of the accepted connections
 };
 
 struct ConnectOptions {
@@ -29,20 +33,27 @@ public:
     // abstract namespace. Throws std::system_error with a what() that says which call failed, and
     // what to do. Any thread.
     Listener(Engine& engine, std::string_view path, const ListenOptions& options = {});
-    // Closes it, and removes the socket file, as close() does.
+    // Closes it, removes the socket file, and returns when the path can be bound again; see
+    // tcp::Listener for how long that takes.
     ~Listener() override;
 
+    // As tcp::Listener's.
     void accept(Aio& aio, StreamPtr& out) override;
     void close() noexcept override;
 
     const std::string& path() const noexcept { return path_; }
 
 private:
+    friend AcceptorFactory acceptor(std::string_view path, const ListenOptions& options);
+    Listener(std::string&& path, ListeningSocket& socket) noexcept
+        : socket_(&socket), path_(std::move(path)) {}
+
     ListeningSocket* socket_;
     std::string path_;
 };
 
-// Makes a Listener; for one engine, since a path has one listener.
+// Makes Listeners that share one listening socket, for servers on several engines. The last of them
+// that closes removes the socket file.
 AcceptorFactory acceptor(std::string_view path, const ListenOptions& options = {});
 
 // Connects on the Aio's engine to the socket file `path` (a first '@': the abstract namespace) and

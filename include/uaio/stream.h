@@ -48,7 +48,9 @@ public:
     virtual void write_all(Aio& aio) = 0;
 
     // Ends all pending operations with Errc::closed, each with its exact count. What the kernel has
-    // taken still reaches the peer, then the end of the stream. Again: no effect. Any thread.
+    // taken still reaches the peer, then the end of the stream, unless the peer goes on sending:
+    // bytes that nobody will read reset the connection, as with close(2) (RFC 1122 4.2.2.13), and
+    // what was still on its way is lost. Again: no effect. Any thread.
     virtual void close() noexcept = 0;
 
     // The descriptor below, to look at (getsockname(2), SO_INCQ), not to use; -1 once closed.
@@ -65,7 +67,8 @@ using StreamPtr = std::unique_ptr<Stream>;
 // What a server listens on. Any thread.
 class Acceptor {
 public:
-    // Closes it; accepts still pending end with Errc::closed.
+    // Closes it; accepts still pending end with Errc::closed. When it returns, what it listened on
+    // can be bound again.
     virtual ~Acceptor() = default;
     // Waits for a connection and puts its stream, on this acceptor's engine, into `out`, which must
     // live until the callback and is untouched after an error. Several may wait at once.

@@ -10,14 +10,17 @@
 namespace uaio {
 
 class ListeningSocket;
+class SocketShare;
 
 namespace tcp {
 
 struct ListenOptions {
     int backlog = 4096;         // listen(2); the system's net.core.somaxconn caps it
     bool reuse_address = true;  // SO_REUSEADDR: a restarted server gets its port back at once
-    bool reuse_port = false;    // SO_REUSEPORT: several engines listen on one port
-    StreamOptions stream;       // of the accepted connections
+    // SO_REUSEPORT: other sockets of this user may listen on the same port, those of other programs
+    // too. The engines of one program need it not: see acceptor().
+    bool reuse_port = false;
+    StreamOptions stream;  // of the accepted connections
 };
 
 struct ConnectOptions {
@@ -35,24 +38,52 @@ public:
     // Listens at once. Port 0: the kernel picks one, see local(). Throws std::system_error with the
     // errno of the call that failed and a what() that says which, and what to do. Any thread.
     Listener(Engine& engine, const Endpoint& endpoint, const ListenOptions& options = {});
+    // Closes it, and returns when the address can be bound again. On another thread than the
+    // engine's it waits for that one, at most EngineOptions::drain_timeout; a warning is logged if
+    // that was not enough.
     ~Listener() override;
 
-    // Errors beside those of the contract: the errno of accept(2), such as EMFILE; a connection
-    // that died in the queue (ECONNABORTED) is not one, the accept goes on.
+    // Errors beside those of the contract: the errno of accept(2). Two kinds are none, and the
+    // accept goes on: a connection that died in the queue (ECONNABORTED), and want of descriptors
+    // or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), during which the connection waits in the queue.
+    // That is tried again when a socket of this engine has closed, and every 100 ms; it is counted
+    // in EngineStatistics::accept_pauses, and logged when it begins.
     void accept(Aio& aio, StreamPtr& out) override;
+    // As Acceptor::close(). The address can be bound again when a pending accept has ended.
     void close() noexcept override;
 
     // The address it listens on, with the port that the kernel picked.
     Endpoint local() const { return local_; }
 
 private:
+    friend class Acceptors;
+    explicit Listener(ListeningSocket& socket);
+
     ListeningSocket* socket_;
     Endpoint local_;
 };
 
-// For servers on several engines: makes a Listener on each. With port 0 every engine would get a
-// port of its own, so name one, and set reuse_port.
-AcceptorFactory acceptor(const Endpoint& endpoint, const ListenOptions& options = {});
+// An AcceptorFactory for servers on several engines: its listeners share one listening socket, and
+// so one port and one queue of connections, as long as one of them is open. Another factory, or
+// another program, gets EADDRINUSE as usual. With reuse_port each listener has a socket of its own,
+// on the same port. A value: copies share. Any thread.
+class Acceptors {
+public:
+    // Listens when it is called the first time.
+    explicit Acceptors(const Endpoint& endpoint, const ListenOptions& options = {});
+
+    // A Listener on `engine`. Throws as Listener's constructor.
+    std::unique_ptr<Acceptor> operator()(Engine& engine) const;
+
+    // The address, with the port that the kernel picked in place of port 0 once it listens.
+    Endpoint local() const;
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+Acceptors acceptor(const Endpoint& endpoint, const ListenOptions& options = {});
 
 // Connects on the Aio's engine and puts the stream into `out`, which must live until the callback;
 // endpoint and options are copied. The Aio's deadline and cancel hold for the connecting. Errors

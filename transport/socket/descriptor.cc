@@ -6,7 +6,8 @@ namespace uaio {
 namespace {
 
 // A socket closed with unread data resets the connection, and what was still on its way to the peer
-// is lost (RFC 2525 section 2.17). So what has arrived is thrown away first, up to this much.
+// is lost (RFC 2525 section 2.17). So what has arrived is thrown away first, up to this much; what
+// arrives behind close(2) resets the connection, as RFC 1122 section 4.2.2.13 wants it.
 constexpr std::size_t kDiscardBytes = 1 << 20;
 constexpr int kDiscardRounds = 16;
 
@@ -66,24 +67,41 @@ void Descriptor::close_here() noexcept {
     state_ = State::closing;
     visible_fd_.store(-1, std::memory_order_relaxed);
     // Before the cancels: it ends what the kernel is doing on the socket by itself.
-    core_.kernel().shutdown(fd_, SHUT_RDWR);
+    if (!closed_early_) end_transfer();
     end_operations();
+    core_.announce_work();
     let_go();
+}
+
+bool Descriptor::close_unbound() noexcept {
+    return core_.run_if_unbound([this] {
+        if (closed_early_ || state_ != State::open) return;
+        visible_fd_.store(-1, std::memory_order_relaxed);
+        end_transfer();
+        core_.kernel().close(fd_);
+        closed_early_ = true;
+    });
 }
 
 void Descriptor::let_go() noexcept {
     if (state_ == State::closing && !in_kernel()) {
-        for (int round = 0; round < kDiscardRounds; ++round) {
-            if (core_.kernel().discard_received(fd_, kDiscardBytes) <= 0) break;
-        }
-        core_.kernel().close(fd_);
         state_ = State::closed;
+        if (!closed_early_) close_descriptor();
+        on_closed();
     }
     if (state_ == State::closed && released_ && !holds_aios()) delete this;
 }
 
+void Descriptor::close_descriptor() noexcept {
+    for (int round = 0; round < kDiscardRounds; ++round) {
+        if (core_.kernel().discard_received(fd_, kDiscardBytes) <= 0) break;
+    }
+    core_.kernel().close(fd_);
+    core_.shortage().on_descriptor_free();
+}
+
 void Descriptor::orphan() noexcept {
-    if (state_ != State::closed) core_.kernel().close(fd_);
+    if (state_ != State::closed && !closed_early_) core_.kernel().close(fd_);
     visible_fd_.store(-1, std::memory_order_relaxed);
     state_ = State::closed;
     engine_gone_.store(true, std::memory_order_release);

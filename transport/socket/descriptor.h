@@ -1,11 +1,15 @@
 // The engine's side of a socket whose user holds a handle. The handle may go at any time and on any
 // thread; the Descriptor stays until the kernel is done with its operations, closes the socket, and
-// frees itself. Closing is in the order that loses nothing: no new operations, shutdown(2), cancel,
-// wait for the last completions, close(2); closing under a pending receive would send no FIN and
-// swallow data. Members are for the engine's thread unless they say otherwise.
+// frees itself. Closing is in the order that loses nothing: no new operations, shutdown(2) of what
+// is sent, cancel, wait for the last completions, close(2); closing under a pending receive would
+// send no FIN and swallow data. What was received and not read is dropped before close(2), while
+// the peer still learns of the room: it gets everything that was sent to it, and a reset if it
+// sends more. Members are for the engine's thread unless they say otherwise.
 #pragma once
 
 #include "engine/core.h"
+
+#include <sys/socket.h>
 
 #include <atomic>
 #include <cstdint>
@@ -27,7 +31,7 @@ public:
 
     // Ends what is pending with Errc::closed and closes the socket when the kernel let go of it.
     void close_here() noexcept;
-    bool closed() const noexcept { return state_ != State::open; }
+    bool closed() const noexcept { return state_ != State::open || closed_early_; }
     int fd() const noexcept { return fd_; }
     EngineCore& core() noexcept { return core_; }
 
@@ -47,8 +51,22 @@ protected:
     virtual void end_operations() noexcept = 0;
     // True while the kernel has an operation on the descriptor.
     virtual bool in_kernel() const noexcept = 0;
-    // True while the kernel has an Aio of this object, be it only for a zero-copy notification.
+    // True while an Aio of this object is still to come back, be it only from a zero-copy
+    // notification.
     virtual bool holds_aios() const noexcept = 0;
+    // Ends what other side and kernel see of it, by shutdown(2), before its operations are
+    // cancelled. Of a stream only the sending: after SHUT_RD the kernel no longer tells the peer of
+    // room in the window, and a peer that waits for it would wait until FIN-WAIT-2 is over
+    // (tcp(7), tcp_fin_timeout). By the engine's thread, or by any while none runs the engine.
+    virtual void end_transfer() noexcept { core_.kernel().shutdown(fd_, SHUT_WR); }
+    // The descriptor is closed, if not by orphan().
+    virtual void on_closed() noexcept {}
+
+    // Any thread.
+    bool is_engine_gone() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
+    // Any thread: closes the descriptor at once if no thread runs the engine, and so none of its
+    // operations can be in the kernel. False, and nothing has happened, if one does.
+    bool close_unbound() noexcept;
 
 private:
     enum class State : std::uint8_t {
@@ -58,6 +76,7 @@ private:
     };
 
     void release_here() noexcept;
+    void close_descriptor() noexcept;
 
     EngineCore& core_;
     struct Mail : MailboxEntry {
@@ -76,6 +95,7 @@ private:
     const int fd_;
     State state_ = State::open;
     bool released_ = false;
+    bool closed_early_ = false;  // by close_unbound(), before the engine had a thread
 };
 
 }  // namespace uaio

@@ -5,16 +5,45 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
+#include <memory>
+#include <mutex>
 #include <new>
+#include <string_view>
+#include <utility>
 
 #include <liburing.h>
 
 namespace uaio {
 namespace {
 
-// Where the accepted stream goes; kept in the Aio.
-StreamPtr& out_of(Aio& aio) noexcept {
-    return **std::launder(reinterpret_cast<StreamPtr**>(EngineCore::scratch(aio).data()));
+// How long accepts wait without a descriptor or memory, unless a socket of the engine closes first.
+constexpr std::chrono::milliseconds kPause{100};
+
+// What a pending accept keeps in its Aio.
+struct Note {
+    StreamPtr* out;  // where the accepted stream goes
+    bool paused;     // it is parked, and not in the kernel
+};
+
+Note& note_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+}
+
+bool is_shortage(int result) noexcept {
+    return result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
+}
+
+std::string_view shortage_text(int result) noexcept {
+    switch (result) {
+        case -EMFILE:
+            return "accept: this process has no free descriptor (RLIMIT_NOFILE); connections wait "
+                   "until one is closed";
+        case -ENFILE:
+            return "accept: the system has no free descriptor (fs.file-max); connections wait "
+                   "until one is closed";
+        default: return "accept: the kernel has no memory; connections wait until there is some";
+    }
 }
 
 [[noreturn]] void refuse(Kernel& kernel, int fd, int result, const char* call,
@@ -31,6 +60,19 @@ ListeningSocket* ListeningSocket::open(Engine& engine, const sockaddr* address, 
                                        const Setup& setup, const std::string& where) {
     EngineCore& core = EngineCore::of(engine);
     Kernel& kernel = core.kernel();
+    Parts parts{.options = setup.stream, .file = setup.file, .share = setup.share};
+    std::unique_lock<std::mutex> lock;
+    if (setup.share) lock = std::unique_lock(setup.share->mutex());
+    const int shared = setup.share ? setup.share->find(kernel.kind()) : -1;
+    const int fd =
+        shared < 0 ? listen(kernel, address, size, setup, where) : kernel.duplicate(shared);
+    if (fd < 0) refuse(kernel, -1, fd, "dup", where);
+    if (!parts.file.empty()) kernel.identify_file(parts.file.c_str(), parts.identity);
+    return make(core, fd, std::move(parts), where);
+}
+
+int ListeningSocket::listen(Kernel& kernel, const sockaddr* address, socklen_t size,
+                            const Setup& setup, const std::string& where) {
     const int family = address->sa_family;
     const int fd = kernel.socket(family, SOCK_STREAM, 0);
     if (fd < 0) refuse(kernel, -1, fd, "socket", where);
@@ -52,10 +94,69 @@ ListeningSocket* ListeningSocket::open(Engine& engine, const sockaddr* address, 
     if (result < 0) refuse(kernel, fd, result, "bind", where);
     result = kernel.listen(fd, setup.backlog);
     if (result < 0) refuse(kernel, fd, result, "listen", where);
-    ListeningSocket* const socket = new (std::nothrow) ListeningSocket(core, fd, setup);
-    if (!socket) refuse(kernel, fd, -ENOMEM, "memory", where);
-    return socket;
+    return fd;
 }
+
+ListeningSocket* ListeningSocket::make(EngineCore& core, int fd, Parts&& parts,
+                                       const std::string& where) {
+    bool joined = !parts.share;
+    try {
+        if (parts.share) parts.share->join(fd, core.kernel().kind());
+        joined = true;
+    } catch (const std::bad_alloc&) {
+        // The share's list could not grow.
+    }
+    ListeningSocket* const socket =
+        joined ? new (std::nothrow) ListeningSocket(core, fd, std::move(parts)) : nullptr;
+    if (socket) return socket;
+    if (parts.share) parts.share->forget(fd);
+    if (!parts.file.empty()) core.kernel().remove_file(parts.file.c_str(), parts.identity);
+    refuse(core.kernel(), fd, -ENOMEM, "memory", where);
+}
+
+// Nothing here may throw: a Descriptor is known to its engine before it is complete.
+ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexcept
+    : Descriptor(core, fd),
+      closing_(*parts.closing.release()),
+      options_(parts.options),
+      file_(std::move(parts.file)),
+      identity_(parts.identity),
+      share_(std::move(parts.share)) {
+    pause_.emplace(core.face(), [this](Aio&) { on_pause_over(); });
+    pause_->set_timeout(kPause);
+}
+
+ListeningSocket::~ListeningSocket() {
+    if (!is_engine_gone()) core().shortage().remove(*this);
+    closing_.finish();
+    closing_.drop();
+}
+
+// ---- the handle
+
+void ListeningSocket::close() noexcept {
+    if (!is_engine_gone() && !close_unbound()) Descriptor::close();
+}
+
+void ListeningSocket::release() noexcept {
+    Closing& closing = closing_;  // this may be gone soon
+    EngineCore& engine_core = core();
+    const bool engine_gone = is_engine_gone();
+    const bool here = !engine_gone && engine_core.on_thread();
+    const bool elsewhere = !engine_gone && !here && !close_unbound();
+    if (here) close_here();  // Descriptor::release() may have to wait for mail
+    Descriptor::release();
+    if (elsewhere) closing.wait(engine_core);
+    closing.drop();
+}
+
+void ListeningSocket::orphan() noexcept {
+    core().shortage().remove(*this);
+    pause_.reset();
+    Descriptor::orphan();
+}
+
+// ---- accepts
 
 void ListeningSocket::accept(Aio& aio, StreamPtr& out) noexcept {
     provider::submit(engine(), aio, &start_accept, this, &out);
@@ -67,12 +168,14 @@ void ListeningSocket::start_accept(Aio& aio) noexcept {
     if (self.closed()) return self.core().finish(aio, Errc::closed);
     if (EngineCore::expired(aio)) return self.core().finish(aio, Errc::timed_out);
     StreamPtr* const out = static_cast<StreamPtr*>(EngineCore::argument(aio));
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) StreamPtr*(out);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.out = out, .paused = false};
     self.accepts_.push(aio);
     self.wait_for_connection(aio);
 }
 
 void ListeningSocket::wait_for_connection(Aio& aio) noexcept {
+    note_of(aio).paused = pausing_;
+    if (pausing_) return core().park(aio, &on_cancel_paused);
     io_uring_sqe& sqe = core().begin(aio, &on_accepted);
     io_uring_prep_accept(&sqe, fd(), nullptr, nullptr, SOCK_CLOEXEC);
 }
@@ -90,7 +193,7 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
     if (result >= 0) {
         StreamPtr stream = SocketStream::make(core(), result, options_);
         if (stream) {
-            out_of(aio) = std::move(stream);
+            *note_of(aio).out = std::move(stream);
         } else {
             EngineCore::set_error(aio, Errc::not_enough_memory);
         }
@@ -105,17 +208,72 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
         wait_for_connection(aio);
         return false;
     }
+    if (is_shortage(result)) {
+        pause(aio, result);
+        return false;
+    }
     EngineCore::set_error(aio, error_from_result(result));
     return true;
 }
 
+// ---- without a descriptor
+
+// The connection stays in the queue of the kernel. Asked again at once, the kernel would refuse at
+// once, whether there is a connection or not.
+void ListeningSocket::pause(Aio& aio, int result) noexcept {
+    if (!std::exchange(pausing_, true)) {
+        core().counters().accept_pauses.add();
+        core().shortage().add(*this);
+        provider::submit(
+            engine(), *pause_,
+            [](Aio& timer) noexcept {
+                provider::park(timer, [](Aio& over) noexcept {
+                    provider::finish(over, provider::cancel_reason(over));
+                });
+            },
+            nullptr);
+    }
+    wait_for_connection(aio);
+    if (core().shortage().begins_episode(core().now_ns())) {
+        core().log(LogLevel::warning, shortage_text(result));
+    }
+}
+
+void ListeningSocket::on_cancel_paused(Aio& aio) noexcept {
+    ListeningSocket& self = *static_cast<ListeningSocket*>(EngineCore::owner(aio));
+    self.accepts_.remove(aio);
+    self.core().finish(aio, EngineCore::cancel_reason(aio));
+}
+
+void ListeningSocket::on_pause_over() noexcept {
+    pausing_ = false;
+    core().shortage().remove(*this);
+    for (Aio* aio = accepts_.front(); aio; aio = AioQueue::next(*aio)) {
+        if (note_of(*aio).paused) wait_for_connection(*aio);
+    }
+    let_go();  // may free the socket
+}
+
+// ---- the end
+
+// Before the descriptor is closed, which keeps the number of its inode from other files: a server
+// that took the path over has put a socket of its own there.
+void ListeningSocket::leave() noexcept {
+    if (share_ && !share_->leave(fd())) return;  // others go on listening
+    Kernel& kernel = core().kernel();
+    if (!file_.empty()) kernel.remove_file(file_.c_str(), identity_);
+    kernel.shutdown(fd(), SHUT_RDWR);
+}
+
 void ListeningSocket::end_operations() noexcept {
-    if (!file_.empty()) core().kernel().unlink(file_.c_str());
+    if (pausing_) core().cancel_here(*pause_, Errc::closed);
     for (Aio* aio = accepts_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
         core().cancel_here(*aio, Errc::closed);
         aio = behind;
     }
+    // The kernel holds the socket, and so its address, as long as it has an accept of it.
+    settled_ = core().settle(accepts_);
 }
 
 }  // namespace uaio

@@ -1,48 +1,90 @@
 // A listening socket on the engine's side. Each pending accept has an operation of its own in the
-// kernel. Engine's thread, but for what Descriptor lets any thread do.
+// kernel; without a free descriptor or memory it waits here until there may be one. Engine's
+// thread, but for what says otherwise.
 #pragma once
 
 #include <uaio/stream.h>
 
+#include "transport/closing.h"
 #include "transport/socket/descriptor.h"
+#include "transport/socket/socket_share.h"
 
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace uaio {
 
-class ListeningSocket final : public Descriptor {
+class ListeningSocket final : public Descriptor, private Shortage::Waiter {
 public:
     struct Setup {
         int backlog = 0;
         bool reuse_address = false;
         bool reuse_port = false;
         StreamOptions stream;  // of the accepted connections
-        std::string file;      // of a unix socket, removed when it closes
+        // Of a unix socket, to be removed when it closes; empty: none.
+        std::string file;
+        std::shared_ptr<SocketShare> share;  // of a factory; null: the socket has one listener
     };
 
-    // Makes, binds and listens; throws std::system_error that names the call and `where`.
+    // Makes, binds and listens, or shares a socket that does; throws std::system_error that names
+    // the call and `where`. Any thread.
     static ListeningSocket* open(Engine& engine, const sockaddr* address, socklen_t size,
                                  const Setup& setup, const std::string& where);
 
-    ListeningSocket(EngineCore& core, int fd, const Setup& setup)
-        : Descriptor(core, fd), options_(setup.stream), file_(setup.file) {}
-
+    // Any thread.
     void accept(Aio& aio, StreamPtr& out) noexcept;
+    // Any thread. Asks for close_here(); closes at once while no thread runs the engine.
+    void close() noexcept;
+    // Any thread, once, by the handle that goes: closes, and returns when the address is free. From
+    // another thread than the engine's it waits for that one, no longer than the drain_timeout.
+    void release() noexcept;
+
+    void orphan() noexcept override;
 
 private:
+    // What is made before there is a socket, which can then not fail for it.
+    struct Parts {
+        std::unique_ptr<Closing> closing = std::make_unique<Closing>();
+        StreamOptions options;
+        std::string file;
+        FileIdentity identity = {};  // of file
+        std::shared_ptr<SocketShare> share;
+    };
+
+    ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexcept;
+    ~ListeningSocket() override;
+    static int listen(Kernel& kernel, const sockaddr* address, socklen_t size, const Setup& setup,
+                      const std::string& where);
+    static ListeningSocket* make(EngineCore& core, int fd, Parts&& parts, const std::string& where);
+
     static void start_accept(Aio& aio) noexcept;
     static Outcome on_accepted(Aio& aio, int result, unsigned flags) noexcept;
+    static void on_cancel_paused(Aio& aio) noexcept;
 
     void wait_for_connection(Aio& aio) noexcept;
     bool end(Aio& aio, int result) noexcept;
 
-    void end_operations() noexcept override;
-    bool in_kernel() const noexcept override { return !accepts_.empty(); }
-    bool holds_aios() const noexcept override { return in_kernel(); }
+    void pause(Aio& aio, int result) noexcept;
+    void on_pause_over() noexcept;
+    void on_descriptor_free() noexcept override { pause_->cancel(); }
 
-    AioQueue accepts_;
+    void leave() noexcept;
+    void end_operations() noexcept override;
+    bool in_kernel() const noexcept override { return !settled_ && !accepts_.empty(); }
+    bool holds_aios() const noexcept override { return pausing_ || !accepts_.empty(); }
+    void end_transfer() noexcept override { leave(); }
+    void on_closed() noexcept override { closing_.finish(); }
+
+    Closing& closing_;
     const StreamOptions options_;
     const std::string file_;
+    const FileIdentity identity_;
+    const std::shared_ptr<SocketShare> share_;
+    AioQueue accepts_;          // in the kernel, or paused
+    std::optional<Aio> pause_;  // until the engine is gone
+    bool pausing_ = false;      // pause_ runs
+    bool settled_ = false;      // closing: no accept is in the kernel, some are to be called back
 };
 
 }  // namespace uaio

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 namespace uaio::local {
 namespace {
@@ -28,19 +30,24 @@ std::error_code address_of(std::string_view path, SocketAddress& address) noexce
     return {};
 }
 
-ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptions& options) {
+ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptions& options,
+                      std::shared_ptr<SocketShare> share) {
     SocketAddress address;
     if (const std::error_code error = address_of(path, address)) {
         throw std::system_error(error, "uaio: the socket path '" + path + "': " + strerror(error));
     }
     Kernel& kernel = EngineCore::of(engine).kernel();
-    if (options.remove_stale && !is_abstract(path)) {
+    // The probe would leave a connection in the queue of a socket that is shared.
+    const bool shared = share && share->listens();
+    if (options.remove_stale && !is_abstract(path) && !shared) {
         kernel.remove_stale_socket(path.c_str(), address.get(), address.size);
     }
+    const bool keeps_no_file = is_abstract(path) || !options.remove_on_close;
     return ListeningSocket::open(engine, address.get(), address.size,
                                  {.backlog = options.backlog,
                                   .stream = options.stream,
-                                  .file = is_abstract(path) ? std::string() : path},
+                                  .file = keeps_no_file ? std::string() : path,
+                                  .share = std::move(share)},
                                  "the socket path '" + path + "'");
 }
 
@@ -48,7 +55,7 @@ ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptio
 
 Listener::Listener(Engine& engine, std::string_view path, const ListenOptions& options)
     : path_(path) {
-    socket_ = open(engine, path_, options);
+    socket_ = open(engine, path_, options, nullptr);
 }
 
 Listener::~Listener() { socket_->release(); }
@@ -58,8 +65,11 @@ void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
 void Listener::close() noexcept { socket_->close(); }
 
 AcceptorFactory acceptor(std::string_view path, const ListenOptions& options) {
-    return [path = std::string(path), options](Engine& engine) -> std::unique_ptr<Acceptor> {
-        return std::make_unique<Listener>(engine, path, options);
+    return [path = std::string(path), options,
+            share = std::make_shared<SocketShare>()](Engine& engine) -> std::unique_ptr<Acceptor> {
+        std::string kept = path;
+        ListeningSocket& socket = *open(engine, path, options, share);
+        return std::unique_ptr<Acceptor>(new Listener(std::move(kept), socket));
     };
 }
 

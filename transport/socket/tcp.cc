@@ -4,6 +4,8 @@
 #include "transport/socket/listening_socket.h"
 
 #include <cstring>
+#include <mutex>
+#include <utility>
 
 namespace uaio::tcp {
 namespace {
@@ -23,17 +25,24 @@ Endpoint local_of(ListeningSocket& socket) noexcept {
     return Endpoint::from(address.get(), address.size);
 }
 
+ListeningSocket& open(Engine& engine, const Endpoint& endpoint, const ListenOptions& options,
+                      std::shared_ptr<SocketShare> share) {
+    return *ListeningSocket::open(engine, endpoint.address(), endpoint.size(),
+                                  {.backlog = options.backlog,
+                                   .reuse_address = options.reuse_address,
+                                   .reuse_port = options.reuse_port,
+                                   .stream = options.stream,
+                                   .file = {},
+                                   .share = std::move(share)},
+                                  endpoint.to_string());
+}
+
 }  // namespace
 
 Listener::Listener(Engine& engine, const Endpoint& endpoint, const ListenOptions& options)
-    : socket_(ListeningSocket::open(engine, endpoint.address(), endpoint.size(),
-                                    {.backlog = options.backlog,
-                                     .reuse_address = options.reuse_address,
-                                     .reuse_port = options.reuse_port,
-                                     .stream = options.stream,
-                                     .file = {}},
-                                    endpoint.to_string())),
-      local_(local_of(*socket_)) {}
+    : Listener(open(engine, endpoint, options, nullptr)) {}
+
+Listener::Listener(ListeningSocket& socket) : socket_(&socket), local_(local_of(socket)) {}
 
 Listener::~Listener() { socket_->release(); }
 
@@ -41,10 +50,37 @@ void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
 
 void Listener::close() noexcept { socket_->close(); }
 
-AcceptorFactory acceptor(const Endpoint& endpoint, const ListenOptions& options) {
-    return [endpoint, options](Engine& engine) -> std::unique_ptr<Acceptor> {
-        return std::make_unique<Listener>(engine, endpoint, options);
-    };
+struct Acceptors::State {
+    const Endpoint endpoint;
+    const ListenOptions options;
+    const std::shared_ptr<SocketShare> share = std::make_shared<SocketShare>();
+    std::mutex mutex;
+    Endpoint local;  // by mutex
+};
+
+Acceptors::Acceptors(const Endpoint& endpoint, const ListenOptions& options)
+    : state_(new State{.endpoint = endpoint, .options = options, .mutex = {}, .local = endpoint}) {}
+
+std::unique_ptr<Acceptor> Acceptors::operator()(Engine& engine) const {
+    State& state = *state_;
+    const std::lock_guard lock(state.mutex);
+    std::unique_ptr<Listener> listener;
+    if (state.options.reuse_port) {
+        listener.reset(new Listener(open(engine, state.local, state.options, nullptr)));
+    } else {
+        listener.reset(new Listener(open(engine, state.endpoint, state.options, state.share)));
+    }
+    state.local = listener->local();
+    return listener;
+}
+
+Endpoint Acceptors::local() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->local;
+}
+
+Acceptors acceptor(const Endpoint& endpoint, const ListenOptions& options) {
+    return Acceptors(endpoint, options);
 }
 
 void connect(const Endpoint& endpoint, const ConnectOptions& options, Aio& aio,

@@ -27,12 +27,20 @@ struct ListenerCore::Attempt {
 };
 
 ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
-                           const Context& context, const ListenerOptions& options)
-    : Held(core), below_(std::move(below)), context_(context), options_(options) {
+                           const Context& context, const ListenerOptions& options, Closing& closing)
+    : Held(core),
+      closing_(closing),
+      below_(std::move(below)),
+      context_(context),
+      options_(options) {
     inner_.emplace(engine(), [this](Aio&) { on_accepted(); });
 }
 
-ListenerCore::~ListenerCore() { drop_ready(); }
+ListenerCore::~ListenerCore() {
+    drop_ready();
+    closing_.finish();
+    closing_.drop();
+}
 
 void ListenerCore::add(Attempt*& list, Attempt& attempt) noexcept {
     attempt.previous = nullptr;
@@ -46,6 +54,19 @@ void ListenerCore::take(Attempt& attempt) noexcept {
     (attempt.previous ? attempt.previous->next : attempts_) = attempt.next;
     if (attempt.next) attempt.next->previous = attempt.previous;
     --connections_;
+}
+
+void ListenerCore::release() noexcept {
+    Closing& closing = closing_;  // this may be gone soon
+    EngineCore& engine_core = core();
+    const bool engine_gone = is_engine_gone();
+    const bool here = !engine_gone && engine_core.on_thread();
+    const bool elsewhere = !engine_gone && !here && engine_core.is_bound();
+    if (here) close_here();  // Held::release() may have to wait for mail
+    if (!engine_gone && !here && !elsewhere) below_->close();
+    Held::release();
+    if (elsewhere) closing.wait(engine_core);
+    closing.drop();
 }
 
 // ---- from the verbs
@@ -154,6 +175,7 @@ void ListenerCore::close_here() noexcept {
     if (closed_) return;
     closed_ = true;
     below_->close();
+    closing_.finish();
     while (Aio* const front = waiting_.pop())
         core().finish(*front, Errc::closed);
     for (Attempt* attempt = attempts_; attempt; attempt = attempt->next)
@@ -169,8 +191,11 @@ void ListenerCore::forget(bool idle) noexcept {
 // ---- the handles
 
 Listener::Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
-                   const ListenerOptions& options)
-    : core_(new ListenerCore(EngineCore::of(engine), std::move(below), context, options)) {}
+                   const ListenerOptions& options) {
+    auto closing = std::make_unique<Closing>();
+    core_ = new ListenerCore(EngineCore::of(engine), std::move(below), context, options, *closing);
+    static_cast<void>(closing.release());
+}
 
 Listener::~Listener() { core_->release(); }
 

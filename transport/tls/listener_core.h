@@ -5,6 +5,7 @@
 
 #include <uaio/tls.h>
 
+#include "transport/closing.h"
 #include "transport/held.h"
 #include "transport/tls/context_core.h"
 
@@ -17,10 +18,13 @@ namespace uaio::tls {
 class ListenerCore final : public Held {
 public:
     ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below, const Context& context,
-                 const ListenerOptions& options);
+                 const ListenerOptions& options, Closing& closing);
 
     // Any thread.
     void accept(Aio& aio, StreamPtr& out) noexcept;
+    // Any thread, once, by the handle that goes: closes, and returns when the acceptor below is
+    // closed; see ListeningSocket::release().
+    void release() noexcept;
 
     void evict() noexcept override { close_here(); }
 
@@ -47,6 +51,7 @@ private:
     // Off the handshakes that run.
     void take(Attempt& attempt) noexcept;
 
+    Closing& closing_;
     const std::unique_ptr<Acceptor> below_;
     const Context context_;
     const ListenerOptions options_;

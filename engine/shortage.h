@@ -1,0 +1,63 @@
+// Accepts that wait because the process has no descriptor left: they go on when a socket of their
+// engine closes, and try by themselves now and then, since other descriptors close unseen. Also the
+// note of when the shortage was last reported. Engine's thread only.
+#pragma once
+
+#include <cstdint>
+
+namespace uaio {
+
+class Shortage {
+public:
+    // One who waits. In at most one list, and out of it before its memory goes.
+    class Waiter {
+    public:
+        virtual void on_descriptor_free() noexcept = 0;
+
+    protected:
+        ~Waiter() = default;
+
+    private:
+        friend class Shortage;
+        Waiter* next_ = nullptr;
+        Waiter** previous_ = nullptr;
+    };
+
+    // Does nothing for one that waits already.
+    void add(Waiter& waiter) noexcept {
+        if (waiter.previous_) return;
+        waiter.next_ = waiters_;
+        waiter.previous_ = &waiters_;
+        if (waiters_) waiters_->previous_ = &waiter.next_;
+        waiters_ = &waiter;
+    }
+    void remove(Waiter& waiter) noexcept {
+        if (!waiter.previous_) return;
+        *waiter.previous_ = waiter.next_;
+        if (waiter.next_) waiter.next_->previous_ = waiter.previous_;
+        waiter.previous_ = nullptr;
+    }
+
+    // A socket was closed. One waiter goes on for it: who waits longest is at the end, but a
+    // shortage has few waiters, and all of them try again in time.
+    void on_descriptor_free() noexcept {
+        if (!waiters_) return;
+        Waiter& waiter = *waiters_;
+        remove(waiter);
+        waiter.on_descriptor_free();
+    }
+
+    // True for the first call of an episode, which is over when there was none for a while.
+    bool begins_episode(std::int64_t now_ns) noexcept {
+        constexpr std::int64_t kEpisodeNs = 10'000'000'000;
+        const bool begins = now_ns >= episode_ends_ns_;
+        episode_ends_ns_ = now_ns + kEpisodeNs;
+        return begins;
+    }
+
+private:
+    Waiter* waiters_ = nullptr;
+    std::int64_t episode_ends_ns_ = 0;
+};
+
+}  // namespace uaio

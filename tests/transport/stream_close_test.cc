@@ -1,0 +1,47 @@
+// A stream that closes while its peer is sending: what close(2) does with bytes that nobody reads.
+#include <uaio/tcp.h>
+
+#include "tests/support/closing_ends.h"
+#include "transport/proxy/prefixed_stream.h"
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+TEST_CASE_TEMPLATE("a stream destroyed with unread bytes resets a peer that is sending", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    ClosingEnds ends = ClosingEnds::make(engine);
+    check_that_closing_resets(engine, std::move(ends));
+}
+
+TEST_CASE_TEMPLATE("a stream behind a proxy's answer resets a peer that is sending when it closes",
+                   Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    ClosingEnds ends = ClosingEnds::make(engine);
+    ends.closing = proxy::prefixed(engine, std::move(ends.closing), "early");
+    check_that_closing_resets(engine, std::move(ends));
+}
+
+TEST_CASE_TEMPLATE("a stream that closes with a full window delivers what was taken", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    ClosingEnds ends = ClosingEnds::make(engine);
+    fill_window(engine, *ends.sending);
+    Operation answer(engine, "answer");
+    ends.closing->write_all(answer.aio);
+    REQUIRE(!answer.aio.wait());
+    ends.closing->close();
+    std::string in(6, '\0');
+    Operation read(engine, in);
+    ends.sending->read_all(read.aio);
+    CHECK(!read.aio.wait());
+    CHECK(in == "answer");
+    read.forget();
+    ends.sending->read(read.aio);
+    CHECK(read.aio.wait() == Errc::end_of_stream);
+}
+
+}  // namespace
+}  // namespace uaio
