@@ -45,6 +45,10 @@ struct ResolverOptions {
     // Lookups at a time; more wait. They are started as they are needed. 0: on the engine's thread,
     // for a `lookup` that does not block, such as that of a test on a simulated kernel.
     unsigned threads = 8;
+    // Threads beyond those, each in place of one whose lookup hangs although every operation that
+    // asked for it was cancelled or has expired: lookups that nothing waits for any more stop no
+    // others, unless there are more of them than this.
+    unsigned spare_threads = 16;
     // How long addresses are kept (CURLOPT_DNS_CACHE_TIMEOUT has 60 s as well; getaddrinfo does not
     // tell the time that the name's owner allows). Zero: not at all. Failures are never kept.
     std::chrono::nanoseconds cache_time = std::chrono::seconds(60);

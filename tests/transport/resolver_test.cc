@@ -238,6 +238,44 @@ TEST_CASE_TEMPLATE("a lookup can be left behind by a cancel or a deadline", Kern
     CHECK(engine.statistics().in_flight == 0);
 }
 
+TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Gate gate;
+    const Lookup hang = gate.lookup();
+    Resolver resolver({.threads = 2,
+                       .spare_threads = 3,
+                       .lookup = [&hang](const std::string& name, AddressFamily family,
+                                         std::vector<Endpoint>& out) {
+                           if (name.starts_with("hangs")) return hang(name, family, out);
+                           out.push_back(kSome);
+                           return std::error_code();
+                       }});
+    unsigned hanging = 0;
+    std::vector<Endpoint> found;
+    // One of the threads is free at first, and then each spare one takes the place of another.
+    for (; hanging < 4; ++hanging) {
+        Asked asked(engine);
+        asked.start(resolver, "hangs-" + std::to_string(hanging));
+        gate.wait_for_begun(hanging + 1);
+        asked.operation.aio.cancel();
+        CHECK(asked.end() == failure(Errc::canceled));
+        CHECK(ask(engine, resolver, "name-" + std::to_string(hanging), found) == success(0));
+    }
+    // Their number is bounded.
+    Asked last(engine);
+    last.start(resolver, "hangs-last");
+    gate.wait_for_begun(5);
+    last.operation.aio.cancel();
+    CHECK(last.end() == failure(Errc::canceled));
+    Asked waits(engine);
+    waits.start(resolver, "name-last");
+    CHECK(waits.operation.ended() == kPending);
+    gate.open();
+    CHECK(waits.end() == success(0));
+    gate.wait_for_ended(5);
+}
+
 TEST_CASE("a cancel that meets the answer on its way loses or wins, once") {
     EngineThread io;
     Resolver resolver({.cache_time = 0ns,

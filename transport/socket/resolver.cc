@@ -116,14 +116,21 @@ void ResolverCore::enqueue(Waiter& waiter) {
         return one.name == waiter.name && one.family == waiter.family;
     });
     if (job == jobs_.end()) {
-        start_worker();
-        jobs_.push_back({.name = waiter.name,
-                         .family = waiter.family,
-                         .asked_ns = EngineCore::of(*waiter.aio).now_ns(),
-                         .waiters = {}});
+        Job added{.name = waiter.name,
+                  .family = waiter.family,
+                  .asked_ns = EngineCore::of(*waiter.aio).now_ns(),
+                  .waiters = {&waiter}};
+        jobs_.push_back(std::move(added));
         job = std::prev(jobs_.end());
+        try {
+            start_worker();
+        } catch (...) {
+            jobs_.pop_back();
+            throw;
+        }
+    } else {
+        job->waiters.push_back(&waiter);
     }
-    job->waiters.push_back(&waiter);
     waiter.job = &*job;
     work_waits_.notify_one();
 }
@@ -139,15 +146,26 @@ void ResolverCore::on_cancel(Aio& aio) noexcept {
         } else {
             Job& job = *waiter.job;
             job.waiters.remove(&waiter);
-            if (job.waiters.empty() && !job.running) {
-                self.jobs_.remove_if([&job](const Job& one) { return &one == &job; });
-            }
+            if (job.waiters.empty()) self.forsake(job);
         }
     }
     const std::error_code reason = EngineCore::cancel_reason(aio);
     if (!waiter.aio) return EngineCore::of(aio).finish(aio, reason);
     waiter.error = reason;
     finish(waiter);
+}
+
+// No operation waits for this job any more.
+void ResolverCore::forsake(Job& job) noexcept {
+    if (!job.running) {
+        jobs_.remove_if([&job](const Job& one) { return &one == &job; });
+        return;
+    }
+    try {
+        start_worker();
+    } catch (...) {
+        // What waits goes on waiting for the threads that there are.
+    }
 }
 
 void ResolverCore::deliver(MailboxEntry& entry) noexcept {
@@ -183,16 +201,23 @@ std::error_code ResolverCore::look_up(const std::string& name, AddressFamily fam
     }
 }
 
+std::size_t ResolverCore::allowed_workers() const noexcept {
+    const auto left = static_cast<std::size_t>(std::ranges::count_if(
+        jobs_, [](const Job& job) { return job.running && job.waiters.empty(); }));
+    return options_.threads + std::min<std::size_t>(left, options_.spare_threads);
+}
+
 void ResolverCore::start_worker() {
     const auto waiting = static_cast<std::size_t>(
         std::ranges::count_if(jobs_, [](const Job& job) { return !job.running; }));
-    if (workers_ - busy_ > waiting || workers_ == options_.threads) return;
+    if (workers_ - busy_ >= waiting || workers_ >= allowed_workers()) return;
     add_user();
     try {
         std::thread([this] { work(); }).detach();
         ++workers_;
-    } catch (const std::system_error&) {
-        drop_user();
+    } catch (...) {
+        // Not the last user, whose operation asked for this.
+        users_.fetch_sub(1, std::memory_order_relaxed);
         if (workers_ == 0) throw;
     }
 }
@@ -209,7 +234,12 @@ void ResolverCore::work() noexcept {
             job = std::ranges::find_if(jobs_, is_free);
             return abandoned_ || job != jobs_.end();
         });
+        // A spare thread goes when the one that it stood in for is back.
         if (abandoned_) break;
+        if (workers_ > allowed_workers()) {
+            work_waits_.notify_one();
+            break;
+        }
         job->running = true;
         ++busy_;
         lock.unlock();

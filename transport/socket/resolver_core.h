@@ -71,7 +71,12 @@ private:
     bool finds_at_once(Waiter& waiter);
     // Gives it to a job. Throws.
     void enqueue(Waiter& waiter);
-    // REQUIRES: mutex_. Throws std::system_error if there is no thread at all.
+    // REQUIRES: mutex_.
+    void forsake(Job& job) noexcept;
+    // REQUIRES: mutex_. Threads that may run: those that no operation waits for do not count.
+    std::size_t allowed_workers() const noexcept;
+    // REQUIRES: mutex_. Starts one if a job waits that no thread will take. Throws
+    // std::system_error or std::bad_alloc if there is no thread at all.
     void start_worker();
     void work() noexcept;
     // REQUIRES: mutex_.
