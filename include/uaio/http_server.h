@@ -57,6 +57,10 @@ struct ServerOptions {
     std::size_t content_limit = 1 << 20;
     // Connections of each engine; at the limit the next ones wait in the acceptor.
     std::size_t connections = 65536;
+    // Descriptors of the process (RLIMIT_NOFILE) that accepting leaves free for what handlers open,
+    // besides one a connection while there are handlers that send files. With fewer the next
+    // connections wait in the acceptor until one ends.
+    std::size_t spare_descriptors = 8;
     // Requests of a connection, after which it is closed; 0 is any number.
     std::uint64_t requests_per_connection = 0;
     // Responses of a connection that may be on their way while the next request is looked at.
@@ -209,6 +213,8 @@ private:
 
     ServerOptions options_;
     std::unique_ptr<Router> router_;
+    void abandon_loops() noexcept;
+
     std::vector<ServerLoop*> loops_;
     bool listening_ = false;  // routes are looked up, and change no more
     std::shared_ptr<Draining> draining_;

@@ -1,5 +1,6 @@
 #include <uaio/http_files.h>
 
+#include "transport/http/descriptor_budget.h"
 #include "transport/http/file_access.h"
 #include "transport/http/file_response.h"
 #include "transport/http/location.h"
@@ -124,6 +125,7 @@ void redirect_to_slash(Exchange& exchange) {
 struct Root {
     std::string path;
     DirectoryOptions options;
+    DescriptorBudget::Files budgeted = {};
 
     OwnedFd open() const noexcept {
         return OwnedFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -215,7 +217,8 @@ Handler redirect(std::string location, int status) {
 
 Handler file(std::string path, std::string type) {
     if (type.empty()) type = media_type(path);
-    return [path = absolute(path), type = std::move(type)](Exchange& exchange) {
+    return [path = absolute(path), type = std::move(type),
+            budgeted = DescriptorBudget::Files()](Exchange& exchange) {
         if (!answers(exchange)) return;
         OwnedFd file = open_file(path);
         struct stat state {};
@@ -228,7 +231,8 @@ Handler file(std::string path, std::string type) {
 }
 
 Handler directory(const std::string& root, DirectoryOptions options) {
-    auto shared = std::make_shared<Root>(Root{absolute(root), std::move(options)});
+    auto shared =
+        std::make_shared<Root>(Root{.path = absolute(root), .options = std::move(options)});
     if (!shared->open()) {
         throw std::system_error(errno, std::system_category(),
                                 "cannot serve \"" + root + "\" as a directory");

@@ -206,7 +206,7 @@ void ServerConnection::call(Exchange& exchange) noexcept {
 bool ServerConnection::may_stay() noexcept {
     const ServerOptions& options = loop_.options();
     const std::uint64_t limit = options.requests_per_connection;
-    if (last_ || loop_.draining() || closed_ || !session()) return false;
+    if (last_ || loop_.draining() || loop_.crowded() || closed_ || !session()) return false;
     if (limit != 0 && requests_ >= limit) return false;
     if (session()->sink().owes_invitation()) return false;  // nobody knows what the client does
     const std::uint64_t left = session()->source().content_left();

@@ -5,6 +5,7 @@
 
 #include <uaio/http_server.h>
 
+#include "transport/http/descriptor_budget.h"
 #include "transport/http/server_loop.h"
 #include "transport/http/session.h"
 
@@ -64,6 +65,7 @@ private:
     void let_go() noexcept;
 
     ServerLoop& loop_;
+    const DescriptorBudget::Connection budgeted_;
     Connection connection_;
     ServerConnection* next_ = nullptr;
     ServerConnection** previous_ = nullptr;

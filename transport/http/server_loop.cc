@@ -10,7 +10,7 @@
 namespace uaio::http {
 namespace {
 
-// How long a server without descriptors or memory waits before it accepts again, unless one of its
+// How long a server whose acceptor failed waits before it accepts again, unless one of its
 // connections ends earlier.
 constexpr std::chrono::milliseconds kPause{100};
 
@@ -88,7 +88,7 @@ void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
 
 void ServerLoop::accept(Accepting& accepting) noexcept {
     const bool full = open_.load(std::memory_order_relaxed) >= options_.connections;
-    if (accepting.waiting || draining_ || !serves() || full || paused_) return;
+    if (accepting.waiting || draining_ || !serves() || full || paused_ || crowded_) return;
     accepting.waiting = true;
     accepting.acceptor->accept(accepting.aio, accepting.stream);
 }
@@ -101,11 +101,14 @@ void ServerLoop::accept_all() noexcept {
 void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     const std::error_code error = accepting.aio.result();
     if (!error && serves() && !draining_) {
+        const int descriptor = accepting.stream->native_handle();
         auto* const connection =
             new (std::nothrow) ServerConnection(*this, std::move(accepting.stream));
         if (connection) {
             open_.store(open_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
             connection->link(connections_);
+            // The connection's own end makes room again, if no other's does before.
+            crowded_ = !DescriptorBudget::has_room(descriptor, options_.spare_descriptors);
             connection->start();
         } else {
             accepting.stream.reset();
@@ -114,7 +117,8 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     }
     accepting.stream.reset();
     if (error == Errc::closed || !serves() || draining_) return let_go();
-    // No descriptor, no memory: what is open goes on, and makes room when it ends.
+    // Whatever the acceptor lacks, such as memory: what is open goes on, and makes room when it
+    // ends. For a descriptor the listeners of sockets wait themselves.
     if (paused_) return;
     paused_ = true;
     provider::submit(engine_, pause_, &start_pause, nullptr);
@@ -130,6 +134,7 @@ void ServerLoop::left(ServerConnection& connection) noexcept {
     connection.unlink();
     open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     delete &connection;
+    crowded_ = false;
     if (!serves()) return let_go();
     if (paused_) {
         pause_.cancel();

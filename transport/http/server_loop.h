@@ -40,6 +40,8 @@ public:
     // False once the Server is gone: no handler may be called.
     bool serves() const noexcept { return server_ != nullptr; }
     bool draining() const noexcept { return draining_; }
+    // Connections wait that cannot be accepted for want of descriptors.
+    bool crowded() const noexcept { return crowded_; }
     bool empty() const noexcept { return connections_ == nullptr; }
 
     // The time of day, for the Date field. A view that is valid until the next call.
@@ -82,12 +84,13 @@ private:
     Exchange* exchanges_ = nullptr;  // not in use
     std::size_t kept_ = 0;
     std::unordered_map<const void*, std::shared_ptr<void>> locals_;
-    Aio pause_;  // waits while no connection can be had
+    Aio pause_;  // waits while the acceptors fail
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};
     std::int64_t date_second_ = -1;
     DateText date_{};
     bool paused_ = false;
+    bool crowded_ = false;  // handlers would be without descriptors if more were accepted
     bool draining_ = false;
     bool abandoned_ = false;  // abandon() is through
 };
