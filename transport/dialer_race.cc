@@ -3,7 +3,7 @@
 #include <uaio/provider.h>
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <memory>
 #include <new>
 #include <utility>
@@ -133,7 +133,7 @@ private:
     Aio& user_;
     StreamPtr& out_;
     RaceReport& report_;
-    std::deque<Attempt> attempts_;  // an Attempt does not move
+    std::list<Attempt> attempts_;  // an Attempt does not move; an empty list needs no memory
     std::size_t next_ = 0;
     unsigned running_ = 0;
     State state_ = State::racing;

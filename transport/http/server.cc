@@ -12,13 +12,17 @@
 namespace uaio::http {
 
 // Whoever waits for the end. Loops and Server may go before it is told.
-struct Server::Draining {
-    Engine* engine = nullptr;
-    Aio* aio = nullptr;  // until it ended; on the engine's thread
+struct Server::Draining : MailboxEntry {
+    explicit Draining(Engine& of) noexcept : engine(&of) {}
+
+    Engine* engine;
+    Aio* aio = nullptr;              // until it ended; on the engine's thread
+    std::shared_ptr<Draining> self;  // while this is in the engine's mailbox
 };
 
 Server::Server(Engine& engine, ServerOptions options)
     : options_(std::move(options)), router_(std::make_unique<Router>()) {
+    loops_.reserve(1);
     loops_.push_back(new ServerLoop(*this, engine, options_, *router_));
     loops_left_ = 1;
 }
@@ -26,16 +30,25 @@ Server::Server(Engine& engine, ServerOptions options)
 Server::Server(EngineGroup& group, ServerOptions options)
     : options_(std::move(options)), router_(std::make_unique<Router>()) {
     loops_.reserve(group.size());
-    for (std::size_t i = 0; i < group.size(); ++i) {
-        loops_.push_back(new ServerLoop(*this, group.engine(i), options_, *router_));
+    try {
+        for (std::size_t i = 0; i < group.size(); ++i) {
+            loops_.push_back(new ServerLoop(*this, group.engine(i), options_, *router_));
+        }
+    } catch (...) {
+        abandon_loops();
+        throw;
     }
     loops_left_ = loops_.size();
 }
 
-Server::~Server() {
+void Server::abandon_loops() noexcept {
     for (ServerLoop* loop : loops_) {
         run_there(loop->engine(), [loop] { loop->abandon(); });
     }
+}
+
+Server::~Server() {
+    abandon_loops();
     if (draining_) {
         run_there(*draining_->engine, [this] {
             if (Aio* const aio = std::exchange(draining_->aio, nullptr)) provider::finish(*aio);
@@ -70,7 +83,7 @@ void Server::start_drain(Aio& aio) noexcept {
         return provider::finish(aio, Errc::invalid_argument);
     }
     try {
-        if (!again) self.draining_ = std::make_shared<Draining>(Draining{&aio.engine(), nullptr});
+        if (!again) self.draining_ = std::make_shared<Draining>(aio.engine());
         self.draining_->aio = &aio;
         provider::park(aio, [](Aio& ended) noexcept {
             static_cast<Server*>(provider::owner(ended))->draining_->aio = nullptr;
@@ -87,9 +100,12 @@ void Server::start_drain(Aio& aio) noexcept {
 // On the thread of the loop, once, when its last connection is gone and no other will come.
 void Server::loop_is_empty() noexcept {
     if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    draining_->engine->post([draining = draining_] {
-        if (Aio* const aio = std::exchange(draining->aio, nullptr)) provider::finish(*aio);
-    });
+    draining_->self = draining_;
+    draining_->deliver = [](MailboxEntry& entry) noexcept {
+        const std::shared_ptr<Draining> held = std::move(static_cast<Draining&>(entry).self);
+        if (Aio* const aio = std::exchange(held->aio, nullptr)) provider::finish(*aio);
+    };
+    EngineCore::of(*draining_->engine).post(*draining_);
 }
 
 std::size_t Server::connections() const noexcept {
