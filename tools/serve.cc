@@ -79,15 +79,10 @@ std::string listen(uaio::http::Server& server, const Arguments& arguments, std::
     if (uaio::Endpoint::parse(text, endpoint)) {
         refuse("--address takes an IPv4 or IPv6 address, not \"" + arguments.address + "\"");
     }
-    uaio::tcp::ListenOptions options;
-    options.reuse_port = engines > 1;
-    const auto plain = [&](uaio::Engine& engine) {
-        auto listener = std::make_unique<uaio::tcp::Listener>(engine, endpoint, options);
-        endpoint = listener->local();
-        return listener;
-    };
+    const uaio::tcp::Acceptors plain = uaio::tcp::acceptor(endpoint);
     server.listen(secured(plain, arguments, output));
-    return (arguments.certificates.empty() ? "http://" : "https://") + endpoint.to_string() + "/";
+    const std::string scheme = arguments.certificates.empty() ? "http://" : "https://";
+    return scheme + plain.local().to_string() + "/";
 }
 
 // Each connection is a descriptor; the usual limit of 1024 is for programs that use select(2).
