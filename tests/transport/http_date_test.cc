@@ -1,5 +1,6 @@
 // The dates of HTTP, which has three forms of them.
 #include "transport/http/date.h"
+#include "transport/http/file_content.h"
 
 #include <cstdint>
 #include <optional>
@@ -25,6 +26,25 @@ TEST_CASE("a date is read in each of the three forms") {
     CHECK(parse_date("Sunday, 06-Nov-94 08:49:37 GMT") == kExample);
     for (const std::int64_t time : {std::int64_t{0}, std::int64_t{951782400}, kExample, kIn2026}) {
         const http::DateText text = http::format_date(time);
+        CHECK(parse_date(std::string_view(text.data(), text.size()), 0) == time);
+    }
+}
+
+TEST_CASE("a file whose last change has no date in HTTP is sent without one") {
+    for (const std::int64_t time :
+         {INT64_MIN, std::int64_t{-62167219201}, std::int64_t{253402300800}, INT64_MAX}) {
+        CHECK(!http::has_date(time));
+        http::Response response;
+        http::FilePart part;
+        const http::FileState state{.size = 5, .modified = time};
+        CHECK(!http::choose_part(http::Request(), state, response, part));
+        CHECK(part.status == 200);
+        CHECK(!response.headers().contains("Last-Modified"));
+        CHECK(response.headers().contains("ETag"));
+    }
+    for (const std::int64_t time : {std::int64_t{-62167219200}, std::int64_t{253402300799}}) {
+        const http::DateText text = http::format_date(time);
+        CHECK(http::has_date(time));
         CHECK(parse_date(std::string_view(text.data(), text.size()), 0) == time);
     }
 }

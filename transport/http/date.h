@@ -11,8 +11,14 @@ namespace uaio::http {
 inline constexpr std::size_t kDateSize = 29;
 using DateText = std::array<char, kDateSize>;
 
-// IMF-fixdate, the only form that may be sent: "Sun, 06 Nov 1994 08:49:37 GMT". `seconds` since
-// 1970, not before it and not after the year 9999.
+// True if HTTP can write this moment, in seconds since 1970: it has years of four digits. A file
+// may have been changed at any other (utimensat(2)).
+constexpr bool has_date(std::int64_t seconds) noexcept {
+    return seconds >= -62167219200 && seconds <= 253402300799;
+}
+
+// IMF-fixdate, the only form that may be sent: "Sun, 06 Nov 1994 08:49:37 GMT". REQUIRES:
+// has_date(seconds).
 DateText format_date(std::int64_t seconds) noexcept;
 
 // Seconds since 1970, from any of the three forms that a recipient must accept: IMF-fixdate,

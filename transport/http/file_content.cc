@@ -84,11 +84,13 @@ std::error_code choose_part(const Request& request, const FileState& file, Respo
     char tag[64];
     std::snprintf(tag, sizeof tag, "\"%llx-%llx-%x\"", static_cast<unsigned long long>(file.size),
                   static_cast<unsigned long long>(file.modified), file.modified_ns);
-    const DateText date = format_date(file.modified);
+    const DateText date = format_date(has_date(file.modified) ? file.modified : 0);
     const std::string_view modified(date.data(), date.size());
     Headers& out = response.headers();
     if (const auto error = out.set("ETag", tag)) return error;
-    if (const auto error = out.set("Last-Modified", modified)) return error;
+    if (has_date(file.modified)) {
+        if (const auto error = out.set("Last-Modified", modified)) return error;
+    }
     if (const auto error = out.set("Accept-Ranges", "bytes")) return error;
 
     const Headers& fields = request.headers();
