@@ -107,6 +107,24 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     CHECK_THROWS_AS(http::directory(folder.at("none")), std::system_error);
 }
 
+TEST_CASE_TEMPLATE("an encoded slash, dot or NUL leads to no file", Kernel, OnLinux, OnPoll) {
+    const Served folder;
+    Site site(Kernel::kKind);
+    serve(site, folder);
+    folder.write("root/sub dir/file", "in a folder");
+    CHECK(body_of(site.get("/sub%20dir/file")) == "in a folder");
+    for (const char* target :
+         {"/sub%20dir%2Ffile", "/sub%20dir%2ffile", "/..%2Fsecret", "/%2e%2e%2fsecret",
+          "/%2e%2e/secret", "/sub%20dir/..%2F..%2Fsecret", "/%2Fetc/passwd", "/index.html%2F",
+          "/index.html%00", "/index.html%00.css", "/%252e%252e/secret", "/%252Findex.html",
+          "/files%2Findex.html", "/files/sub%20dir%2F", "/files/%2F"}) {
+        const std::string seen = site.get(target);
+        const std::string status = status_of(seen).substr(9, 3);
+        CHECK_MESSAGE((status == "404" || status == "400"), target << ": " << status);
+        CHECK(seen.find("secret") == std::string::npos);
+    }
+}
+
 TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
