@@ -123,8 +123,12 @@ void EngineCore::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
             break;
         default:
             failure_ = result;
-            log(LogLevel::error,
-                "the kernel refused the ring: " + strerror(error_from_result(result)));
+            try {
+                log(LogLevel::error,
+                    "the kernel refused the ring: " + strerror(error_from_result(result)));
+            } catch (const std::bad_alloc&) {
+                log(LogLevel::error, "the kernel refused the ring");
+            }
     }
 }
 

@@ -72,12 +72,15 @@ void* realloc(void* old, std::size_t size) noexcept {
     return block;
 }
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
+    if (fails(__builtin_return_address(0))) return nullptr;
     return counted(__libc_memalign(alignment, size));
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    if (fails(__builtin_return_address(0))) return nullptr;
     return counted(__libc_memalign(alignment, size));
 }
 int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept {
+    if (fails(__builtin_return_address(0))) return ENOMEM;
     void* const block = counted(__libc_memalign(alignment, size));
     if (!block) return ENOMEM;
     *out = block;

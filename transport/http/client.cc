@@ -2,7 +2,6 @@
 
 #include "transport/http/client_core.h"
 
-#include <future>
 #include <memory>
 #include <new>
 
@@ -26,9 +25,13 @@ Client::~Client() {
         core->abandon(nullptr);
         return;
     }
-    std::promise<void> gone;
-    engine.post([core, &gone] { core->abandon(&gone); });
-    gone.get_future().wait();
+    Departure gone(*core);
+    gone.deliver = [](MailboxEntry& entry) noexcept {
+        Departure& self = static_cast<Departure&>(entry);
+        self.core.abandon(&self);
+    };
+    EngineCore::of(engine).post(gone);
+    gone.wait();
 }
 
 void Client::transact(Request& request, Response& response, Aio& aio) noexcept {

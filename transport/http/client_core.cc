@@ -96,7 +96,7 @@ void ClientCore::left(ClientConnection& connection) noexcept {
     carry_waiting();
 }
 
-void ClientCore::abandon(std::promise<void>* gone) noexcept {
+void ClientCore::abandon(Departure* gone) noexcept {
     gone_ = gone;
     while (Transaction* const first = waiting_) {
         waiting_ = first->next;
@@ -114,9 +114,9 @@ void ClientCore::abandon(std::promise<void>* gone) noexcept {
 
 void ClientCore::let_go() noexcept {
     if (!abandoned_ || connections_) return;
-    std::promise<void>* const gone = gone_;
+    Departure* const gone = gone_;
     delete this;
-    if (gone) gone->set_value();
+    if (gone) gone->report();
 }
 
 ClientStatistics ClientCore::statistics() const noexcept {

@@ -8,11 +8,13 @@
 #include "engine/core.h"
 #include "engine/statistics.h"
 
-#include <future>
+#include <condition_variable>
+#include <mutex>
 
 namespace uaio::http {
 
 class ClientConnection;
+class ClientCore;
 
 // One transact() on its way.
 struct Transaction {
@@ -25,6 +27,26 @@ struct Transaction {
     bool again = false;                      // it was sent before
 };
 
+// What the destructor of a Client waits for on another thread; it allocates nothing.
+struct Departure : MailboxEntry {
+    explicit Departure(ClientCore& leaving) noexcept : core(leaving) {}
+
+    void wait() noexcept {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [this] { return gone; });
+    }
+    void report() noexcept {
+        const std::lock_guard lock(mutex);
+        gone = true;
+        changed.notify_one();
+    }
+
+    ClientCore& core;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool gone = false;
+};
+
 class ClientCore {
 public:
     // Any thread.
@@ -33,7 +55,7 @@ public:
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
     // The Client is gone. Frees this when nothing is left, and then tells `gone`, unless null.
-    void abandon(std::promise<void>* gone) noexcept;
+    void abandon(Departure* gone) noexcept;
 
     Engine& engine() noexcept { return engine_; }
     Connector& connector() noexcept { return connector_; }
@@ -68,7 +90,7 @@ private:
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;
     bool abandoned_ = false;
-    std::promise<void>* gone_ = nullptr;
+    Departure* gone_ = nullptr;
 };
 
 }  // namespace uaio::http
