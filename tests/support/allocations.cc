@@ -1,6 +1,7 @@
 #include "tests/support/allocations.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <cerrno>
@@ -22,6 +23,7 @@ namespace {
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t fails_in = 0;
 [[gnu::tls_model("initial-exec")]] constinit thread_local bool openssl_fails = false;
 constinit std::atomic<std::int64_t> live_count{0};
+constinit std::atomic<std::int64_t> live_size{0};
 
 }  // namespace
 
@@ -47,9 +49,14 @@ static bool fails(void* caller) noexcept {
     return --fails_in == 0;
 }
 
+static std::int64_t size_of(void* block) noexcept {
+    return static_cast<std::int64_t>(::malloc_usable_size(block));
+}
+
 static void* counted(void* block) noexcept {
     if (block) {
         ++thread_count;
+        live_size.fetch_add(size_of(block), std::memory_order_relaxed);
         live_count.fetch_add(1, std::memory_order_relaxed);
     }
     return block;
@@ -65,9 +72,11 @@ void* calloc(std::size_t number, std::size_t size) noexcept {
 }
 void* realloc(void* old, std::size_t size) noexcept {
     if (size > 0 && fails(__builtin_return_address(0))) return nullptr;
+    const std::int64_t before = size_of(old);
     void* const block = __libc_realloc(old, size);
     if (!old) return counted(block);
     if (block) ++thread_count;
+    if (block || size == 0) live_size.fetch_add(size_of(block) - before, std::memory_order_relaxed);
     if (!block && size == 0) live_count.fetch_sub(1, std::memory_order_relaxed);
     return block;
 }
@@ -87,7 +96,10 @@ int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept
     return 0;
 }
 void free(void* block) noexcept {
-    if (block) live_count.fetch_sub(1, std::memory_order_relaxed);
+    if (block) {
+        live_count.fetch_sub(1, std::memory_order_relaxed);
+        live_size.fetch_sub(size_of(block), std::memory_order_relaxed);
+    }
     __libc_free(block);
 }
 }
@@ -117,5 +129,7 @@ void fail_allocation_behind(std::uint64_t others, FailingAllocations which) noex
 bool stop_failing() noexcept { return std::exchange(fails_in, 0) == 0; }
 
 std::int64_t live_allocations() noexcept { return live_count.load(std::memory_order_relaxed); }
+
+std::int64_t live_bytes() noexcept { return live_size.load(std::memory_order_relaxed); }
 
 }  // namespace uaio

@@ -14,6 +14,8 @@ std::uint64_t thread_allocations() noexcept;
 
 // Blocks of the whole process that are allocated and not freed.
 std::int64_t live_allocations() noexcept;
+// Bytes of these blocks, as malloc_usable_size(3) counts them.
+std::int64_t live_bytes() noexcept;
 
 // The next malloc(), calloc(), realloc() or operator new of this thread fails, once. Only where
 // allocations_are_counted().

@@ -1,0 +1,183 @@
+// What http::Client does with each misbehaviour of a server in each phase: how the transaction
+// ends, with how much content, and when; for a kept connection, when that is gone. The
+// transaction's own deadline is 39.5 s; ClientOptions::connect_timeout and idle_timeout are 30 s.
+#include <uaio/tls_error.h>
+
+#include "tests/matrix/client_scene.h"
+
+#include <cerrno>
+
+namespace uaio::matrix {
+namespace {
+
+constexpr nanoseconds kDeadline = 39500ms;
+constexpr nanoseconds kConnect = 30s;
+constexpr nanoseconds kIdle = 30s;
+constexpr nanoseconds kNow = 0s;
+
+const char* const kNoLength = "this phase has no length to announce";
+const char* const kSameAsStop = "the peer reads no further: see stop reading";
+const char* const kIsRead = "the request has been read";
+const char* const kNoMessage = "no message has ended";
+const char* const kNoPeer = "nothing is connected";
+
+const std::string kBad = "\x01\x02 not a response\r\n\r\n";
+const std::string kHead = "HTTP/1.1 200 OK\r\n";
+const std::string kPart = kHead + "Content-Length: 1000\r\n\r\n0123456789";
+const std::string kChunked = kHead + "Transfer-Encoding: chunked\r\n\r\n";
+const std::string kWhole = kHead + "Content-Length: 2\r\n\r\nok";
+
+std::vector<Phase> make_phases(bool tls) {
+    const std::error_code cut = tls ? Errc::truncated : Errc::end_of_stream;
+    return {
+        {.name = "connect",
+         .cells = {fails(Errc::timed_out, kConnect), none(kNoPeer), none(kNoPeer), none(kNoPeer),
+                   none(kNoPeer), fails({ECONNREFUSED, std::system_category()}), none(kNoPeer),
+                   none(kNoPeer), none(kNoPeer), none(kNoPeer)}},
+        {.name = "request head",
+         .kept = true,
+         .reads = 10,
+         .garbage = kBad,
+         .cells = {none(kSameAsStop), fails(Errc::timed_out, kDeadline), none(kNoLength),
+                   fails(HttpErrc::bad_start_line), fails(Errc::timed_out, kDeadline),
+                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(HttpErrc::bad_start_line), none(kNoMessage),
+                   fails(Errc::connection_reset)}},
+        {.name = "request content",
+         .kept = true,
+         .uploads = true,
+         .reads = 5000,
+         .garbage = kBad,
+         .cells = {none(kSameAsStop), fails(Errc::timed_out, kDeadline), none(kNoLength),
+                   fails(HttpErrc::bad_start_line), fails(Errc::timed_out, kDeadline),
+                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(HttpErrc::bad_start_line), none(kNoMessage),
+                   fails(Errc::connection_reset)}},
+        {.name = "between request and response",
+         .drips = kHead + "X: " + std::string(100, 'x'),
+         .floods = "X: x\r\n",
+         .garbage = kBad,
+         .garbage_lead = kHead,
+         .cells = {fails(Errc::timed_out, kDeadline), fails(Errc::timed_out, kDeadline),
+                   none(kNoLength), fails(HttpErrc::too_many_fields), none(kIsRead),
+                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(HttpErrc::bad_field_name), none(kNoMessage), fails(cut)}},
+        {.name = "interim responses",
+         .lead = "HTTP/1.1 100 Continue\r\n\r\n",
+         .drips = "HTTP/1.1 103 Early Hints\r\nX: " + std::string(100, 'x'),
+         .floods = "HTTP/1.1 100 Continue\r\n\r\n",
+         .garbage = kBad,
+         .cells = {fails(Errc::timed_out, kDeadline), fails(Errc::timed_out, kDeadline),
+                   none(kNoLength), fails(HttpErrc::bad_status), none(kIsRead),
+                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(HttpErrc::bad_start_line), none(kNoMessage), fails(cut)}},
+        {.name = "response head",
+         .lead = kHead + "Conte",
+         .garbage = kBad,
+         .garbage_lead = kHead,
+         .cells = {fails(Errc::timed_out, kDeadline), fails(Errc::timed_out, kDeadline),
+                   none(kNoLength), fails(HttpErrc::field_too_long), none(kIsRead),
+                   fails(Errc::connection_reset), fails(Errc::truncated),
+                   fails(HttpErrc::bad_field_name), none(kNoMessage), fails(Errc::truncated)}},
+        {.name = "response content with a length",
+         .lead = kPart,
+         .announces = kHead + "Content-Length: 67108864\r\n\r\n",
+         .garbage = std::string(2000, 'x'),
+         .cells = {fails(Errc::timed_out, kDeadline, 10), fails(Errc::timed_out, kDeadline, 50),
+                   fails(Errc::timed_out, kDeadline), succeeds(1000), none(kIsRead),
+                   fails(Errc::connection_reset, kNow, 10), fails(Errc::truncated, kNow, 10),
+                   succeeds(1000), succeeds(1000), fails(Errc::truncated, kNow, 10)}},
+        {.name = "response content in chunks",
+         .lead = kChunked + "5\r\nabcde\r\n10\r\n",
+         .announces = kChunked + "4000000\r\n",
+         .floods = "5\r\nabcde\r\n",
+         .garbage = "no size\r\n",
+         .garbage_lead = kChunked + "5\r\nabcde\r\n",
+         .cells = {fails(Errc::timed_out, kDeadline, 5), none("see response content with a length"),
+                   fails(Errc::timed_out, kDeadline), none("see the end of a flood"), none(kIsRead),
+                   fails(Errc::connection_reset, kNow, 5), fails(Errc::truncated, kNow, 5),
+                   fails(HttpErrc::bad_chunk_size, kNow, 5),
+                   none("see response content with a length"), fails(Errc::truncated, kNow, 5)}},
+        {.name = "response content to the end",
+         .lead = kHead + "Connection: close\r\n\r\n0123456789",
+         .cells = {fails(Errc::timed_out, kDeadline, 10), fails(Errc::timed_out, kDeadline, 50),
+                   none(kNoLength), none("see the end of a flood"), none(kIsRead),
+                   fails(Errc::connection_reset, kNow, 10), succeeds(10),
+                   none("any byte is content"), none("any byte is content"),
+                   tls ? fails(Errc::truncated, kNow, 10) : succeeds(10)}},
+        {.name = "idle kept connection",
+         .kept = true,
+         .answered = true,
+         .floods = kWhole,
+         .garbage = kBad,
+         .cells = {succeeds(2, kIdle), succeeds(2), none(kNoLength), succeeds(2), none(kIsRead),
+                   succeeds(2), succeeds(2), succeeds(2), succeeds(2), succeeds(2)}},
+        {.name = "closing",
+         .lead = kHead + "Content-Length: 2\r\nConnection: close\r\n\r\nok",
+         .floods = kWhole,
+         .garbage = kBad,
+         .cells = {succeeds(2), succeeds(2), none(kNoLength), succeeds(2), none(kIsRead),
+                   succeeds(2), succeeds(2), succeeds(2), succeeds(2), succeeds(2)}},
+    };
+}
+
+}  // namespace
+
+const std::vector<Phase>& client_phases(bool tls) {
+    static const std::vector<Phase> plain = make_phases(false);
+    static const std::vector<Phase> secured = make_phases(true);
+    return tls ? secured : plain;
+}
+
+const std::vector<Phase>& client_handshake_phases() {
+    static const std::array<Cell, kBehaviours> half = {fails(Errc::timed_out, kConnect),
+                                                       fails(Errc::timed_out, kConnect),
+                                                       none("the flight has announced one"),
+                                                       none("see TLS: no byte"),
+                                                       none(kIsRead),
+                                                       fails(Errc::connection_reset),
+                                                       fails(Errc::truncated),
+                                                       none("see TLS: no byte"),
+                                                       none(kNoMessage),
+                                                       fails(Errc::truncated)};
+    static const std::array<Cell, kBehaviours> silent = {fails(Errc::timed_out, kConnect),
+                                                         fails(TlsErrc::not_tls),
+                                                         fails(Errc::timed_out, kConnect),
+                                                         fails(TlsErrc::not_tls),
+                                                         none(kIsRead),
+                                                         fails(Errc::connection_reset),
+                                                         fails(Errc::truncated),
+                                                         fails(TlsErrc::not_tls),
+                                                         none(kNoMessage),
+                                                         fails(Errc::truncated)};
+    static const std::array<Cell, kBehaviours> hello = {none(kSameAsStop),
+                                                        fails(Errc::timed_out, kConnect),
+                                                        none("see TLS: no byte"),
+                                                        fails(TlsErrc::not_tls),
+                                                        fails(Errc::timed_out, kConnect),
+                                                        fails(Errc::connection_reset),
+                                                        fails(Errc::truncated),
+                                                        fails(TlsErrc::not_tls),
+                                                        none(kNoMessage),
+                                                        fails(Errc::connection_reset)};
+    static const std::vector<Phase> phases = {
+        {.name = "TLS: no byte",
+         .raw = true,
+         .announces = "record",
+         .garbage = kBad,
+         .cells = silent},
+        {.name = "TLS: part of the server's flight",
+         .lead = "part",
+         .raw = true,
+         .garbage = kBad,
+         .cells = half},
+        {.name = "TLS: the client's hello",
+         .reads = 20,
+         .raw = true,
+         .garbage = kBad,
+         .cells = hello},
+    };
+    return phases;
+}
+
+}  // namespace uaio::matrix

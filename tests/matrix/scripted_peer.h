@@ -1,0 +1,69 @@
+// A peer of the matrix: says and hears text over a SimPeer, plain here, and in ScriptedTlsPeer
+// inside TLS. For the kernel's thread.
+#pragma once
+
+#include <uaio/sim.h>
+#include <uaio/stream.h>
+#include <uaio/tls_context.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace uaio::matrix {
+
+class ScriptedPeer {
+public:
+    // `socket` must outlive it.
+    explicit ScriptedPeer(SimPeer& socket) : socket_(socket) {
+        socket_.on_receive([this](SimPeer&) {
+            move();
+            if (const auto action = action_) action();
+        });
+    }
+    virtual ~ScriptedPeer() { socket_.on_receive({}); }
+    ScriptedPeer(const ScriptedPeer&) = delete;
+    ScriptedPeer& operator=(const ScriptedPeer&) = delete;
+
+    SimPeer& socket() noexcept { return socket_; }
+
+    virtual void say(std::string_view text) { socket_.send(text); }
+    // The end of what it says, in order; it hears on.
+    virtual void say_end() { socket_.shutdown_write(); }
+    virtual const std::string& heard() const { return socket_.received(); }
+    // Text can be said and heard.
+    virtual bool is_ready() const { return socket_.state() == SimPeer::State::connected; }
+    // What it would send next, for a peer that was made to hold it back; empty without TLS.
+    virtual std::string flight() { return {}; }
+
+    // Called after bytes or an end came.
+    void on_heard(std::function<void()> action) { action_ = std::move(action); }
+    // The other side has ended or reset the connection.
+    bool saw_end() const { return socket_.saw_fin() || socket_.saw_reset(); }
+
+protected:
+    virtual void move() {}
+
+private:
+    SimPeer& socket_;
+    std::function<void()> action_;
+};
+
+// What lies between the two sides.
+struct Transport {
+    enum class Side : unsigned char { client, server };
+
+    bool tls = false;
+    std::optional<tls::Context> context = {};  // for a client that is dialled
+    // The peer as this side of it; one that is held back sends nothing of its handshake itself.
+    std::function<std::unique_ptr<ScriptedPeer>(SimPeer&, Side, bool held)> peer;
+    std::function<AcceptorFactory(AcceptorFactory)> acceptor;
+    std::function<std::unique_ptr<Connector>(Connector&)> connector;
+};
+
+// No TLS.
+Transport plain_transport();
+
+}  // namespace uaio::matrix

@@ -1,0 +1,195 @@
+// What http::Server does with each misbehaviour of a client in each phase: the status that the
+// client sees last, and when its connection is gone. All times are defaults of ServerOptions:
+// head_timeout 20 s, idle_timeout 75 s, content_timeout 60 s, send_timeout 60 s and 1 s for each
+// 16 KiB of a response, linger_timeout 2 s; of tls::ListenerOptions handshake_timeout 10 s; and the
+// handlers' own 5 s.
+#include "tests/matrix/server_scene.h"
+
+namespace uaio::matrix {
+namespace {
+
+constexpr nanoseconds kHead = 20s;
+constexpr nanoseconds kIdle = 75s;
+constexpr nanoseconds kContent = 60s;
+constexpr nanoseconds kSend = 60s;
+constexpr nanoseconds kHandshake = 10s;
+constexpr nanoseconds kHandler = 5s;
+constexpr nanoseconds kNow = 0s;
+
+const char* const kNoLength = "this phase has no length to announce";
+const char* const kNothingToRead = "the server sends nothing in this phase";
+const char* const kSameAsStop = "the peer reads no further: see stop reading";
+const char* const kGarbageToServers = "what follows a request is the next one: see garbage";
+const char* const kIsRequestHead = "the first byte begins a request head";
+
+const std::string kGet = "GET /small HTTP/1.1\r\nHost: h\r\n\r\n";
+const std::string kBad = "\x01\x02 not a request\r\n\r\n";
+const std::string kCollect = "POST /collect HTTP/1.1\r\nHost: h\r\n";
+const std::string kStream = "POST /stream HTTP/1.1\r\nHost: h\r\n";
+const std::string kPart = "Content-Length: 1000\r\n\r\n0123456789";
+const std::string kChunked = "Transfer-Encoding: chunked\r\n\r\n";
+const std::string kChunk = "100\r\n" + std::string(256, 'c') + "\r\n";
+
+std::string get(const char* target) {
+    return "GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+}
+
+Phase response_phase(const char* name, const char* target, std::size_t reads, nanoseconds ends,
+                     int seen) {
+    return {.name = name,
+            .lead = get(target),
+            .reads = reads,
+            .floods = kGet,
+            .garbage = kBad,
+            .cells = {none(kSameAsStop), answers(kAny, ends), none(kNoLength), answers(seen, ends),
+                      answers(seen, ends), answers(seen, kNow), answers(200, kNow),
+                      answers(seen, ends), none(kGarbageToServers), answers(seen, kNow)}};
+}
+
+// The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
+// extra, cut.
+std::vector<Phase> make_phases() {
+    return {
+        {.name = "before the first request",
+         .garbage = kBad,
+         .cells = {answers(0, kIdle), none(kIsRequestHead), none(kNoLength), none(kIsRequestHead),
+                   none(kNothingToRead), answers(0, kNow), answers(0, kNow), answers(400, kNow),
+                   none(kGarbageToServers), answers(0, kNow)}},
+        {.name = "request head",
+         .lead = "GET /small HTTP/1.1\r\nHo",
+         .garbage = kBad,
+         .cells = {answers(408, kHead), answers(408, kHead), none(kNoLength), answers(0, kNow),
+                   none(kNothingToRead), answers(0, kNow), answers(0, kNow), answers(400, kNow),
+                   none(kGarbageToServers), answers(0, kNow)}},
+        {.name = "request content, collected",
+         .lead = kCollect + kPart,
+         .announces = kCollect + "Content-Length: 1048576\r\n\r\n",
+         .floods = kChunk,
+         .garbage = "no size\r\n",
+         .garbage_lead = kCollect + kChunked,
+         .cells = {answers(408, kContent), answers(408, kContent), answers(408, kContent),
+                   answers(0, 1600ms), none("the server invites no content that has begun"),
+                   answers(0, kNow), answers(0, kNow), answers(400, kNow), none(kGarbageToServers),
+                   answers(0, kNow)}},
+        {.name = "request content, invited",
+         .lead = kCollect + "Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
+         .reads = 5,
+         .garbage = "x",
+         .cells = {none(kSameAsStop), answers(kAny, kContent + kSend), none(kNoLength),
+                   none("see request content, collected"), answers(0, kContent + kSend),
+                   answers(0, kNow), answers(0, kNow), none("see request content, collected"),
+                   none(kGarbageToServers), answers(0, kNow)}},
+        {.name = "request content, streamed",
+         .lead = kStream + kPart,
+         .announces = kStream + "Content-Length: 1000000000\r\n\r\n",
+         .floods = kChunk,
+         .garbage = "no size\r\n",
+         .garbage_lead = kStream + kChunked,
+         .cells = {answers(0, kHandler), answers(0, kHandler), answers(0, kHandler),
+                   answers(0, kHandler), none(kNothingToRead), answers(0, kNow), answers(0, kNow),
+                   answers(0, kNow), none(kGarbageToServers), answers(0, kNow)}},
+        {.name = "between request and response",
+         .lead = get("/late"),
+         .drips = kGet,
+         .floods = kGet,
+         .garbage = kBad,
+         .cells = {answers(200, kHandler + kIdle), answers(408, kHandler + kHead), none(kNoLength),
+                   answers(0, kHandler + kSend), answers(0, kHandler + kIdle), answers(0, kHandler),
+                   answers(200, kHandler), answers(400, kHandler), none(kGarbageToServers),
+                   answers(0, kHandler)}},
+        response_phase("response head", "/small", 10, kSend, 0),
+        response_phase("response content", "/big", 5000, kSend + 64s, 200),
+        response_phase("response head of a file", "/file", 10, kSend, 0),
+        response_phase("response content of a file", "/file", 5000, kSend + 12s, 200),
+        {.name = "idle kept connection",
+         .lead = kGet,
+         .answered = true,
+         .drips = kGet,
+         .floods = kGet,
+         .garbage = kBad,
+         .cells = {answers(200, kIdle), answers(408, kHead), none(kNoLength), answers(200, kSend),
+                   none(kNothingToRead), answers(200, kNow), answers(200, kNow), answers(400, kNow),
+                   none(kGarbageToServers), answers(200, kNow)}},
+        {.name = "closing, asked for",
+         .lead = "GET /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+         .answered = true,
+         .drips = kGet,
+         .floods = kGet,
+         .garbage = kBad,
+         .cells = {answers(200, kNow), answers(200, kNow), none(kNoLength), answers(200, kNow),
+                   answers(200, kNow), answers(200, kNow), answers(200, kNow), answers(200, kNow),
+                   answers(200, kNow), answers(200, kNow)}},
+        {.name = "closing, with content that is refused",
+         .lead = kCollect + "Content-Length: 99999999\r\n\r\n",
+         .answered = true,
+         .garbage = kBad,
+         .cells = {answers(413, kNow), answers(413, kNow), none(kNoLength), answers(413, kNow),
+                   answers(413, kNow), answers(413, kNow), answers(413, kNow), answers(413, kNow),
+                   answers(413, kNow), answers(413, kNow)}},
+        {.name = "closing, with content that no handler reads",
+         .lead = "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n",
+         .answered = true,
+         .garbage = kBad,
+         .cells = {answers(200, kNow), answers(200, kNow), none(kNoLength), answers(200, kNow),
+                   answers(200, kNow), answers(200, kNow), answers(200, kNow), answers(200, kNow),
+                   answers(200, kNow), answers(200, kNow)}},
+    };
+}
+
+}  // namespace
+
+const std::vector<Phase>& server_phases() {
+    static const std::vector<Phase> phases = make_phases();
+    return phases;
+}
+
+const std::vector<Phase>& server_handshake_phases() {
+    static const std::array<Cell, kBehaviours> half = {answers(0, kHandshake),
+                                                       answers(0, kHandshake),
+                                                       none("the hello has announced one"),
+                                                       answers(0, kNow),
+                                                       none("the server has sent nothing"),
+                                                       answers(0, kNow),
+                                                       answers(0, kNow),
+                                                       answers(0, kNow),
+                                                       none("see flood"),
+                                                       answers(0, kNow)};
+    static const std::array<Cell, kBehaviours> flight = {none(kSameAsStop),
+                                                         answers(0, kHandshake),
+                                                         none("see TLS: half of a hello"),
+                                                         none("see TLS: half of a hello"),
+                                                         answers(0, kHandshake),
+                                                         answers(0, kNow),
+                                                         answers(0, kNow),
+                                                         answers(0, kNow),
+                                                         none("see garbage"),
+                                                         answers(0, kNow)};
+    static const std::array<Cell, kBehaviours> silent = {answers(0, kHandshake),
+                                                         none("see TLS: half of a hello"),
+                                                         none("see TLS: the header of a record"),
+                                                         none("see TLS: half of a hello"),
+                                                         none(kNothingToRead),
+                                                         answers(0, kNow),
+                                                         answers(0, kNow),
+                                                         answers(0, kNow),
+                                                         none("see garbage"),
+                                                         answers(0, kNow)};
+    static const std::vector<Phase> phases = {
+        {.name = "TLS: no byte", .raw = true, .garbage = kBad, .cells = silent},
+        {.name = "TLS: half of a hello",
+         .lead = "half",
+         .raw = true,
+         .garbage = kBad,
+         .garbage_lead = "nothing",
+         .cells = half},
+        {.name = "TLS: the server's flight",
+         .lead = "hello",
+         .reads = 20,
+         .raw = true,
+         .garbage = kBad,
+         .cells = flight},
+    };
+    return phases;
+}
+
+}  // namespace uaio::matrix

@@ -1,0 +1,63 @@
+// The matrix with an http::Server under test and clients that misbehave. For one thread.
+#pragma once
+
+#include <uaio/http.h>
+
+#include "tests/matrix/scene.h"
+#include "tests/support/temporary_folder.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace uaio::matrix {
+
+// The phases that every transport has, and those of a TLS handshake.
+const std::vector<Phase>& server_phases();
+const std::vector<Phase>& server_handshake_phases();
+// Sizes of what the server answers with.
+inline constexpr std::size_t kSmall = 100;
+inline constexpr std::size_t kBig = 1 << 20;
+inline constexpr std::size_t kFile = 200 << 10;
+
+class ServerScene {
+public:
+    explicit ServerScene(const Transport& transport, http::ServerOptions options = {});
+    ~ServerScene();
+
+    // Plays one cell; what the oracle has against it, or nothing.
+    std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell);
+    // The same with a drain() that begins with the misbehaviour.
+    std::string play_drained(const Phase& phase, Behaviour behaviour, const Cell& cell);
+
+private:
+    class Streamer;
+
+    void serve();
+    // A client that asks once in five seconds, and is answered at once.
+    void begin_other();
+    std::string judge_other() const;
+    bool say_lead(const Phase& phase, Behaviour behaviour);
+    std::string judge(const Cell& cell, nanoseconds taken);
+    std::string judge_counts() const;
+    std::string finish();
+
+    const TemporaryFolder folder_;
+    Scene scene_;
+    std::optional<http::Server> server_;
+    std::unique_ptr<ScriptedPeer> other_;
+    std::unique_ptr<ScriptedPeer> victim_;
+    std::uint16_t port_ = 0;
+    std::size_t asked_ = 0;
+    std::size_t late_ = 0;       // answers of the other client that did not come at once
+    std::uint64_t written_ = 0;  // to the victim, by the access log
+    bool counted_ = true;        // the access log has all of that
+    std::vector<http::Exchange*> unanswered_;
+};
+
+// The last status in what a client heard; 0 if none.
+int last_status(const std::string& heard);
+
+}  // namespace uaio::matrix
