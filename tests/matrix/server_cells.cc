@@ -5,6 +5,8 @@
 // handlers' own 5 s.
 #include "tests/matrix/server_scene.h"
 
+#include <doctest/doctest.h>
+
 namespace uaio::matrix {
 namespace {
 
@@ -29,22 +31,6 @@ const std::string kStream = "POST /stream HTTP/1.1\r\nHost: h\r\n";
 const std::string kPart = "Content-Length: 1000\r\n\r\n0123456789";
 const std::string kChunked = "Transfer-Encoding: chunked\r\n\r\n";
 const std::string kChunk = "100\r\n" + std::string(256, 'c') + "\r\n";
-
-std::string get(const char* target) {
-    return "GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n";
-}
-
-Phase response_phase(const char* name, const char* target, std::size_t reads, nanoseconds ends,
-                     int seen) {
-    return {.name = name,
-            .lead = get(target),
-            .reads = reads,
-            .floods = kGet,
-            .garbage = kBad,
-            .cells = {none(kSameAsStop), answers(kAny, ends), none(kNoLength), answers(seen, ends),
-                      answers(seen, ends), answers(seen, kNow), answers(200, kNow),
-                      answers(seen, ends), none(kGarbageToServers), answers(seen, kNow)}};
-}
 
 // The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
 // extra, cut.
@@ -137,6 +123,51 @@ std::vector<Phase> make_phases() {
 }
 
 }  // namespace
+
+std::string get(const std::string& target) {
+    return "GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n";
+}
+
+Phase response_phase(const char* name, const char* target, std::size_t reads, nanoseconds ends,
+                     int seen) {
+    return {.name = name,
+            .lead = get(target),
+            .reads = reads,
+            .floods = kGet,
+            .garbage = kBad,
+            .cells = {none(kSameAsStop), answers(kAny, ends), none(kNoLength), answers(seen, ends),
+                      answers(seen, ends), answers(seen, kNow), answers(200, kNow),
+                      answers(seen, ends), none(kGarbageToServers), answers(seen, kNow)}};
+}
+
+Cell drained(const Phase& phase, Behaviour behaviour, const Cell& cell) {
+    const std::string name = phase.name;
+    // Nothing has begun, so the connection is closed at once.
+    if (name == "before the first request") return answers(0, kNow);
+    if (name == "idle kept connection") return answers(200, kNow);
+    // No request follows the one that has begun.
+    if (name != "between request and response") return cell;
+    const bool reads = behaviour == Behaviour::stall || behaviour == Behaviour::drip ||
+                       behaviour == Behaviour::half_close || behaviour == Behaviour::garbage;
+    return answers(reads ? 200 : 0, kHandler);
+}
+
+void stop_everywhere(const Transport& transport) {
+    const auto stop = [&transport](const char* target, std::size_t offset, nanoseconds ends) {
+        const Phase phase = response_phase("stop", target, offset, ends, kAny);
+        const std::string where = std::string(target) + " at " + std::to_string(offset) + ": ";
+        const Cell& cell = phase.cells[static_cast<std::size_t>(Behaviour::stop_reading)];
+        CHECK(where + ServerScene(transport).play(phase, Behaviour::stop_reading, cell) == where);
+    };
+    const std::size_t small = ServerScene(transport).size_of("/small");
+    // The last byte of all is in the window.
+    for (std::size_t offset = 0; offset + 1 < small; ++offset)
+        stop("/small", offset, kSend);
+    for (const std::size_t offset : {1u, 3000u, 16384u, 65536u, 300000u, 900000u})
+        stop("/big", offset, kSend + 64s);
+    for (const std::size_t offset : {300u, 1000u, 65536u, 100000u})
+        stop("/file", offset, kSend + 12s);
+}
 
 const std::vector<Phase>& server_phases() {
     static const std::vector<Phase> phases = make_phases();

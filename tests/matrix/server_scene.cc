@@ -17,6 +17,8 @@ using http::Exchange;
 
 constexpr std::string_view kQuestion = "GET /other HTTP/1.1\r\nHost: h\r\n\r\n";
 constexpr nanoseconds kPause = 5s;
+// A peer that reads more than that leaves a whole window unread: a byte at a time takes too long.
+constexpr std::size_t kByteByByte = 8 << 10;
 constexpr std::size_t kPipelined = 20;  // more than ServerOptions::pipelined
 
 const std::string& big_content() {
@@ -141,7 +143,7 @@ bool ServerScene::say_lead(const Phase& phase, Behaviour behaviour) {
     if (!scene_.run(1s, [this] { return victim_->is_ready(); })) return false;
     scene_.settle();
     if (phase.reads != std::string::npos) {
-        socket.set_window(1);
+        if (phase.reads <= kByteByByte) socket.set_window(1);
         socket.read_more(phase.reads);
     }
     const std::string& lead = lead_of(phase, behaviour);
@@ -233,6 +235,14 @@ std::string ServerScene::play_drained(const Phase& phase, Behaviour behaviour, c
     fault += finish();
     if (drained != 1) fault += "the drain completed " + std::to_string(drained) + " times; ";
     return fault;
+}
+
+std::size_t ServerScene::size_of(const std::string& target) {
+    begin_other();
+    const std::size_t before = other_->socket().received().size();
+    other_->say(get(target));
+    static_cast<void>(scene_.run(1s, [] { return false; }));
+    return other_->socket().received().size() - before;
 }
 
 std::string ServerScene::finish() {

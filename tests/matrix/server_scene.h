@@ -22,6 +22,15 @@ inline constexpr std::size_t kSmall = 100;
 inline constexpr std::size_t kBig = 1 << 20;
 inline constexpr std::size_t kFile = 200 << 10;
 
+// The request for a target; and a client that stops to read its response behind so many bytes.
+std::string get(const std::string& target);
+Phase response_phase(const char* name, const char* target, std::size_t reads, nanoseconds ends,
+                     int seen);
+// What a server that is drained when the misbehaviour begins does instead.
+Cell drained(const Phase& phase, Behaviour behaviour, const Cell& cell);
+// Stops to read at each byte of a short response, and at some of long ones.
+void stop_everywhere(const Transport& transport);
+
 class ServerScene {
 public:
     explicit ServerScene(const Transport& transport, http::ServerOptions options = {});
@@ -31,6 +40,8 @@ public:
     std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell);
     // The same with a drain() that begins with the misbehaviour.
     std::string play_drained(const Phase& phase, Behaviour behaviour, const Cell& cell);
+    // Bytes on the wire of the response for this target.
+    std::size_t size_of(const std::string& target);
 
 private:
     class Streamer;

@@ -14,5 +14,16 @@ TEST_CASE("http::Server ends every misbehaviour of a client by its documented de
     play_all(server_phases(), play);
 }
 
+TEST_CASE("http::Server drains past every misbehaviour of a client by its documented deadlines") {
+    play_all(server_phases(), [](const Phase& phase, Behaviour behaviour, const Cell& cell) {
+        return ServerScene(plain_transport())
+            .play_drained(phase, behaviour, drained(phase, behaviour, cell));
+    });
+}
+
+TEST_CASE("http::Server ends a client that stops reading at any byte of a response") {
+    stop_everywhere(plain_transport());
+}
+
 }  // namespace
 }  // namespace uaio::matrix

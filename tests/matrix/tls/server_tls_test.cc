@@ -16,5 +16,18 @@ TEST_CASE("http::Server ends every misbehaviour of a TLS client by its documente
     play_all(server_phases(), play);
 }
 
+TEST_CASE(
+    "http::Server over TLS drains past every misbehaviour of a client by its documented "
+    "deadlines") {
+    play_all(server_phases(), [](const Phase& phase, Behaviour behaviour, const Cell& cell) {
+        return ServerScene(tls_transport())
+            .play_drained(phase, behaviour, drained(phase, behaviour, cell));
+    });
+}
+
+TEST_CASE("http::Server over TLS ends a client that stops reading at any byte of a response") {
+    stop_everywhere(tls_transport());
+}
+
 }  // namespace
 }  // namespace uaio::matrix

@@ -1,0 +1,139 @@
+// What a dial does with each misbehaviour of a proxy in each phase of their dialogue: how it ends,
+// and when. DialOptions::timeout is 30.5 s.
+#include <uaio/proxy.h>
+#include <uaio/tls_error.h>
+
+#include "tests/matrix/dial_scene.h"
+
+namespace uaio::matrix {
+namespace {
+
+using namespace std::string_literals;
+
+constexpr nanoseconds kNow = 0s;
+
+const char* const kNoLength = "this phase has no length to announce";
+const char* const kSameAsStop = "the peer reads no further: see stop reading";
+const char* const kIsRead = "what the dialer says has been read";
+const char* const kFixed = "the answer has a fixed size: see garbage";
+
+const std::string kBad = "\x01\x02 no answer\r\n\r\n";
+
+Phase socks_phase(const char* name, const std::string& lead, const std::string& drips,
+                  const std::string& announces, Cell announced, Cell garbage) {
+    return {.name = name,
+            .lead = lead,
+            .drips = drips,
+            .announces = announces,
+            .floods = kBad,
+            .garbage = kBad,
+            .cells = {fails(Errc::timed_out, kDial),
+                      drips.empty() ? none("see the reply") : fails(Errc::timed_out, kDial),
+                      announced, garbage, none(kIsRead), fails(Errc::connection_reset),
+                      fails(ProxyErrc::closed_early), garbage, none(kFixed),
+                      fails(ProxyErrc::closed_early)}};
+}
+
+// The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
+// extra, cut.
+std::vector<Phase> make_phases(bool tls) {
+    const Cell late = fails(Errc::timed_out, kDial);
+    const std::error_code cut =
+        tls ? make_error_code(Errc::truncated) : make_error_code(ProxyErrc::closed_early);
+    std::vector<Phase> phases = {
+        {.name = "CONNECT, the answer's head",
+         .lead = "HTTP/1.1 200 OK\r\nX",
+         .floods = "\r\nX: x",
+         .garbage = "\r\n\x01\r\n",
+         .cells = {late, late, none(kNoLength), fails(ProxyErrc::reply_too_long, 500ms),
+                   none(kIsRead), fails(Errc::connection_reset), fails(ProxyErrc::closed_early),
+                   fails(ProxyErrc::bad_reply), none("see the tunnel"), fails(cut)}},
+        {.name = "CONNECT, no answer",
+         .drips = "HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x'),
+         .garbage = kBad,
+         .cells = {late, late, none(kNoLength), fails(ProxyErrc::bad_reply), none(kIsRead),
+                   fails(Errc::connection_reset), fails(ProxyErrc::closed_early),
+                   fails(ProxyErrc::bad_reply), none("nothing has ended"), fails(cut)}},
+        {.name = "CONNECT, refused with content",
+         .lead = "HTTP/1.1 503 No\r\nContent-Length: 10\r\n\r\n01",
+         .announces = "HTTP/1.1 503 No\r\nContent-Length: 1000000000\r\n\r\n",
+         .garbage = kBad,
+         .cells = {fails(Errc::proxy_refused), fails(Errc::proxy_refused),
+                   fails(Errc::proxy_refused), fails(Errc::proxy_refused), none(kIsRead),
+                   fails(Errc::proxy_refused), fails(Errc::proxy_refused),
+                   fails(Errc::proxy_refused), fails(Errc::proxy_refused),
+                   fails(Errc::proxy_refused)}},
+        {.name = "CONNECT, granted",
+         .lead = "HTTP/1.1 200 OK\r\n\r\n",
+         .garbage = kBad,
+         .cells = {succeeds(0), succeeds(0), none(kNoLength), succeeds(0), none(kIsRead),
+                   succeeds(0), succeeds(0), succeeds(0), succeeds(0), succeeds(0)}},
+    };
+    if (tls) return phases;
+    phases.push_back({.name = "CONNECT, the request",
+                      .reads = 10,
+                      .garbage = kBad,
+                      .cells = {none(kSameAsStop), late, none(kNoLength),
+                                fails(ProxyErrc::bad_reply), late, fails(Errc::connection_reset),
+                                fails(ProxyErrc::closed_early), fails(ProxyErrc::bad_reply),
+                                none("nothing has ended"), fails(Errc::connection_reset)}});
+    const Cell bad = fails(ProxyErrc::bad_reply);
+    phases.push_back(socks_phase("SOCKS, the method", "", "", "", none(kNoLength), bad));
+    phases.push_back(
+        socks_phase("SOCKS, the password's answer", "\5\2", "", "", none(kNoLength), bad));
+    phases.push_back(socks_phase("SOCKS, the reply", "\5\2\1\0"s,
+                                 "\5\0\0\3\xff"s + std::string(255, 'a'), "\5\2\1\0\5\0\0\3\xff"s,
+                                 late, bad));
+    return phases;
+}
+
+}  // namespace
+
+const std::vector<Phase>& dial_phases(bool tls) {
+    static const std::vector<Phase> plain = make_phases(false);
+    static const std::vector<Phase> secured = make_phases(true);
+    return tls ? secured : plain;
+}
+
+const std::vector<Phase>& dial_handshake_phases() {
+    static const Cell late = fails(Errc::timed_out, kDial);
+    static const std::array<Cell, kBehaviours> silent = {late,
+                                                         fails(TlsErrc::not_tls, 4s),
+                                                         late,
+                                                         fails(TlsErrc::not_tls),
+                                                         none(kIsRead),
+                                                         fails(Errc::connection_reset),
+                                                         fails(Errc::truncated),
+                                                         fails(TlsErrc::not_tls),
+                                                         none("nothing has ended"),
+                                                         fails(Errc::truncated)};
+    static const std::array<Cell, kBehaviours> part = {late,
+                                                       late,
+                                                       none("the flight has announced one"),
+                                                       none("see no byte"),
+                                                       none(kIsRead),
+                                                       fails(Errc::connection_reset),
+                                                       fails(Errc::truncated),
+                                                       none("see no byte"),
+                                                       none("nothing has ended"),
+                                                       fails(Errc::truncated)};
+    static const std::vector<Phase> phases = {
+        {.name = "TLS with the proxy: no byte",
+         .raw = true,
+         .announces = "record",
+         .garbage = kBad,
+         .cells = silent},
+        {.name = "TLS with the proxy: part of its flight",
+         .lead = "part",
+         .raw = true,
+         .cells = part},
+        {.name = "tunnel, TLS with the target: no byte",
+         .raw = true,
+         .announces = "record",
+         .garbage = kBad,
+         .cells = silent},
+    };
+    return phases;
+}
+
+}  // namespace uaio::matrix
