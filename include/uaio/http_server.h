@@ -47,7 +47,7 @@ struct ServerOptions {
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(75);
     // For the content that is collected before a handler is called, in all: else 408.
     std::chrono::nanoseconds content_timeout = std::chrono::seconds(60);
-    // For a response, and another second for each 16 KiB of it: else the connection is closed.
+    // For a response, or 128 KiB of a large file, and 1 s more for each 16 KiB: else it is closed.
     std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
     // A connection that is closed while the client may still be sending is read on for that long,
     // so that the response is not lost by a reset (RFC 9112 9.6).

@@ -59,6 +59,7 @@ ClientScene::ClientScene(const Transport& transport)
 
 ClientScene::~ClientScene() {
     scene_.stop_repeating();
+    if (victim_) victim_->socket().reset();  // with what it has not read
     victim_.reset();
     good_.clear();
 }
@@ -205,6 +206,7 @@ std::string ClientScene::play(const Phase& phase, Behaviour behaviour, const Cel
     std::string fault = judge(phase, cell);
     if (!connecting && !phase.answered) fault += judge_good("another", beside);
     scene_.stop_repeating();
+    if (victim_) victim_->socket().reset();  // with what it has not read
     victim_.reset();
     first_.reset();
     asked_.reset();

@@ -26,6 +26,7 @@ DialScene::DialScene(const Transport& transport)
 
 DialScene::~DialScene() {
     scene_.stop_repeating();
+    if (victim_) victim_->socket().reset();  // with what it has not read
     victim_.reset();
     good_.reset();
 }
@@ -131,6 +132,7 @@ std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell&
     misbehave(scene_, *victim_, phase, behaviour);
     std::string fault = dial_well() + judge(cell, dial);
     scene_.stop_repeating();
+    if (victim_) victim_->socket().reset();  // with what it has not read
     victim_.reset();
     good_.reset();
     fault += scene_.leftovers();

@@ -25,7 +25,7 @@ inline constexpr nanoseconds kCloseTls = 1s;
 inline constexpr nanoseconds kTurn = 100ms;
 // What an idle side may hold more than before, and what one connection may hold meanwhile.
 inline constexpr std::int64_t kIdleMemory = 64 << 10;
-inline constexpr std::int64_t kBusyMemory = 384 << 10;
+inline constexpr std::int64_t kBusyMemory = 512 << 10;
 // What the two buffers of one direction hold.
 inline constexpr std::size_t kWindow = 64 << 10;
 

@@ -42,15 +42,15 @@ TEST_CASE("the matrix reports a server without a deadline in each phase that has
               "pending"));
     CHECK(has(play({.content_timeout = kNoTimeout}, "request content, collected", Behaviour::drip),
               "pending"));
-    CHECK(has(play({.send_timeout = 1h}, "response content", Behaviour::stop_reading),
+    CHECK(has(play({.send_timeout = kNoTimeout}, "response content", Behaviour::stop_reading),
               "the peer sees no end"));
-    CHECK(
-        has(play({.linger_timeout = 1h}, "closing, with content that is refused", Behaviour::stall),
-            "sockets are left"));
+    CHECK(has(play({.linger_timeout = kNoTimeout}, "closing, with content that is refused",
+                   Behaviour::stall),
+              "sockets are left"));
 }
 
 TEST_CASE("the matrix reports a deadline that comes too early") {
-    CHECK(has(play({.head_timeout = 5s}, "request head", Behaviour::stall), "took 5 s"));
+    CHECK(has(play({.head_timeout = 5s}, "request head", Behaviour::stall), "took 7 s"));
 }
 
 TEST_CASE("the matrix reports a wrong status") {

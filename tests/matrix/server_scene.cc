@@ -209,6 +209,7 @@ std::string ServerScene::play(const Phase& phase, Behaviour behaviour, const Cel
     if (!ended) fault = "pending " + std::to_string(taken.count() / 1000000000) + " s later: ";
     fault += judge(cell, taken) + judge_other();
     scene_.stop_repeating();
+    victim_->socket().reset();  // with what it has not read
     victim_.reset();
     fault += scene_.leftovers();
     return fault + finish();
@@ -229,7 +230,11 @@ std::string ServerScene::play_drained(const Phase& phase, Behaviour behaviour, c
     const bool ended = scene_.run(cell.ends + 10s, [&] { return drained > 0; });
     std::string fault = ended ? "" : "the drain is pending: ";
     if (drain.result()) fault += "the drain failed: " + drain.result().message() + "; ";
-    fault += judge(cell, scene_.elapsed());
+    const nanoseconds taken = scene_.elapsed();
+    // A tls stream may still wait for the closing alert.
+    static_cast<void>(scene_.run(kCloseTls + kTurn, [this] { return victim_->saw_end(); }));
+    scene_.settle();
+    fault += judge(cell, taken);
     scene_.stop_repeating();
     victim_.reset();
     fault += finish();

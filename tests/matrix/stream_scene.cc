@@ -55,8 +55,7 @@ bool StreamScene::dial(Pair& pair) {
     easy::Options options;
     options.proxy = "";
     options.tls_context = scene_.transport.context;
-    options.resolve = {"localhost:*:127.0.0.1",
-                       "localhost:" + std::to_string(port_) + ":127.0.0.1"};
+    options.resolve = {"localhost:" + std::to_string(port_) + ":127.0.0.1"};
     Operation connecting(scene_.engine);
     pair.easy->connect(
         (scene_.transport.tls ? "tls://localhost:" : "tcp://localhost:") + std::to_string(port_),
@@ -166,6 +165,7 @@ std::string StreamScene::play(const Phase& phase, Behaviour behaviour, const Cel
     if (!closing) victim_.close();
     fault += judge_end(0s);
     scene_.stop_repeating();
+    socket.reset();  // with what it has not read
     victim_.peer.reset();
     victim_.destroy();
     fault += scene_.leftovers();

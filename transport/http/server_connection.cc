@@ -164,7 +164,7 @@ void ServerConnection::collect(Exchange& exchange) noexcept {
     }
     if (have == 0) {
         read_.set_timeout(kNoTimeout);
-        deadline_ = loop_.engine().now() + loop_.options().content_timeout;
+        deadline_ = loop_.deadline_after(loop_.options().content_timeout);
     }
     read_.set_deadline(deadline_);
     static_cast<void>(read_.set_iov(content.data() + have, wanted));
@@ -278,7 +278,7 @@ void ServerConnection::linger() noexcept {
         rest_.reset(new (std::nothrow) char[kRestSize]);
         if (!rest_) return close();
         read_.set_timeout(kNoTimeout);
-        deadline_ = loop_.engine().now() + loop_.options().linger_timeout;
+        deadline_ = loop_.deadline_after(loop_.options().linger_timeout);
     }
     read_.set_deadline(deadline_);
     static_cast<void>(read_.set_iov(rest_.get(), kRestSize));

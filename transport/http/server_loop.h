@@ -37,6 +37,12 @@ public:
         if (options_.send_timeout == kNoTimeout) return kNoTimeout;
         return options_.send_timeout + std::chrono::seconds(bytes / kBytesASecond);
     }
+    // The end of a timeout that begins now; of kNoTimeout there is none.
+    Clock::time_point deadline_after(std::chrono::nanoseconds timeout) const noexcept {
+        const Clock::time_point now = engine_.now();
+        const bool endless = timeout >= Clock::time_point::max() - now;
+        return endless ? Clock::time_point::max() : now + timeout;
+    }
     // False once the Server is gone: no handler may be called.
     bool serves() const noexcept { return server_ != nullptr; }
     bool draining() const noexcept { return draining_; }
