@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace uaio::matrix {
 
@@ -71,5 +72,11 @@ struct Phase {
     std::string garbage_lead = {};  // in place of the lead, for garbage and flood
     std::array<Cell, kBehaviours> cells = {};
 };
+
+// One table of both.
+inline std::vector<Phase> joined(std::vector<Phase> phases, const std::vector<Phase>& more) {
+    phases.insert(phases.end(), more.begin(), more.end());
+    return phases;
+}
 
 }  // namespace uaio::matrix

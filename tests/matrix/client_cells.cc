@@ -31,7 +31,7 @@ const std::string kPart = kHead + "Content-Length: 1000\r\n\r\n0123456789";
 const std::string kChunked = kHead + "Transfer-Encoding: chunked\r\n\r\n";
 const std::string kWhole = kHead + "Content-Length: 2\r\n\r\nok";
 
-std::vector<Phase> make_phases(bool tls) {
+std::vector<Phase> request_phases(bool tls) {
     const std::error_code cut = tls ? Errc::truncated : Errc::end_of_stream;
     return {
         {.name = "connect",
@@ -75,6 +75,11 @@ std::vector<Phase> make_phases(bool tls) {
                    none(kNoLength), none(kEndless), none(kIsRead), fails(Errc::connection_reset),
                    fails(Errc::end_of_stream), fails(HttpErrc::bad_start_line), none(kNoMessage),
                    fails(cut)}},
+    };
+}
+
+std::vector<Phase> response_phases(bool tls) {
+    return {
         {.name = "response head",
          .lead = kHead + "Conte",
          .garbage = kBad,
@@ -128,8 +133,8 @@ std::vector<Phase> make_phases(bool tls) {
 }  // namespace
 
 const std::vector<Phase>& client_phases(bool tls) {
-    static const std::vector<Phase> plain = make_phases(false);
-    static const std::vector<Phase> secured = make_phases(true);
+    static const std::vector<Phase> plain = joined(request_phases(false), response_phases(false));
+    static const std::vector<Phase> secured = joined(request_phases(true), response_phases(true));
     return tls ? secured : plain;
 }
 

@@ -40,7 +40,7 @@ const std::string kChunk = "100\r\n" + std::string(256, 'c') + "\r\n";
 
 // The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
 // extra, cut.
-std::vector<Phase> make_phases() {
+std::vector<Phase> request_phases() {
     return {
         {.name = "before the first request",
          .garbage = kBad,
@@ -80,6 +80,11 @@ std::vector<Phase> make_phases() {
          .cells = {answers(0, kHandler), answers(0, kHandler), answers(0, kHandler),
                    answers(0, kHandler), none(kNothingToRead), answers(0, kNow), answers(0, kNow),
                    answers(0, kNow), none(kGarbageToServers), answers(0, kNow)}},
+    };
+}
+
+std::vector<Phase> response_phases() {
+    return {
         {.name = "between request and response",
          .lead = get("/late"),
          .drips = kGet,
@@ -177,7 +182,7 @@ void stop_everywhere(const Transport& transport) {
 }
 
 const std::vector<Phase>& server_phases() {
-    static const std::vector<Phase> phases = make_phases();
+    static const std::vector<Phase> phases = joined(request_phases(), response_phases());
     return phases;
 }
 
