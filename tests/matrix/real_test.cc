@@ -1,0 +1,136 @@
+// The cells of http::Server that do not depend on when they end, again over real sockets, where the
+// kernel decides what a peer sees. Deadlines are short where a cell ends by one, and as they are
+// where it does not; how long anything takes is not looked at.
+#include "tests/matrix/server_scene.h"
+#include "tests/support/allocations.h"
+#include "tests/support/site.h"
+
+#include <poll.h>
+
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio::matrix {
+namespace {
+
+http::ServerOptions options_for(const Cell& cell) {
+    http::ServerOptions options;
+    if (cell.ends == 0s) return options;
+    options.head_timeout = options.content_timeout = options.send_timeout = 30ms;
+    options.idle_timeout = 300ms;
+    return options;
+}
+
+// Phases without handlers that wait, and whose bytes do not have to stop at an exact place.
+bool is_real(const Phase& phase) {
+    const std::string_view name = phase.name;
+    return phase.reads == std::string::npos && !name.starts_with("between") &&
+           name.find("streamed") == std::string_view::npos;
+}
+
+// The peer can see, without reading, that the connection is over.
+bool is_over(const RawPeer& peer, bool reset) {
+    pollfd entry{peer.fd(), POLLRDHUP, 0};
+    if (::poll(&entry, 1, 0) != 1) return false;
+    return (entry.revents & (POLLERR | POLLHUP | (reset ? 0 : POLLRDHUP))) != 0;
+}
+
+class RealScene {
+public:
+    RealScene(KernelKind kind, const Cell& cell) : site_(kind, options_for(cell)) {
+        const auto small = [](http::Exchange& exchange) {
+            exchange.respond(std::string(kSmall, 's'));
+        };
+        site_.server().handle("GET", "/small", small);
+        site_.server().handle("POST", "/collect", small);
+        site_.server().handle("POST", "/early", small).streams();
+        site_.listen();
+        static_cast<void>(site_.get("/small"));
+        REQUIRE(site_.run_until([this] { return site_.server().connections() == 0; }));
+    }
+
+    std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
+        const std::size_t descriptors = open_descriptors();
+        const std::int64_t bytes = live_bytes();
+        std::string fault;
+        {
+            RawPeer peer = site_.connect();
+            const std::string lead = lead_of(phase, behaviour);
+            if (!lead.empty()) peer.send(lead);
+            if (phase.answered) {
+                REQUIRE(site_.run_until([&] {
+                    peer.read_some();
+                    return last_status(peer.received()) != 0;
+                }));
+            }
+            begin(peer, phase, behaviour);
+            const bool ended = site_.run_until([&] {
+                go_on(peer, phase, behaviour);
+                return site_.server().connections() == 0 && (closed_ || is_over(peer, floods_));
+            });
+            if (!ended) fault += "the connection stays; ";
+            if (!closed_) peer.read_some();
+            const int status = last_status(peer.received());
+            if (!floods_ && status != cell.status) {
+                fault += "status " + std::to_string(status) + " in place of " +
+                         std::to_string(cell.status) + "; ";
+            }
+            if (site_.get("/small").find("HTTP/1.1 200") != 0) fault += "no later answer; ";
+        }
+        static_cast<void>(site_.run_until([&] { return open_descriptors() <= descriptors; }));
+        if (open_descriptors() > descriptors) fault += "descriptors are left; ";
+        if (allocations_are_counted() && live_bytes() - bytes > kKept) fault += "memory is left; ";
+        return fault;
+    }
+
+private:
+    // With the buffers of RawPeer and of the test.
+    static constexpr std::int64_t kKept = kIdleMemory + (512 << 10);
+
+    void begin(RawPeer& peer, const Phase& phase, Behaviour behaviour) {
+        switch (behaviour) {
+            case Behaviour::reset:
+            case Behaviour::cut:
+                closed_ = true;
+                return behaviour == Behaviour::reset ? peer.reset() : peer.close();
+            case Behaviour::half_close: return peer.shutdown_write();
+            case Behaviour::garbage:
+            case Behaviour::extra: peer.send(phase.garbage); return;
+            case Behaviour::flood: floods_ = true; return;
+            default: return;
+        }
+    }
+
+    // Once a turn.
+    void go_on(RawPeer& peer, const Phase& phase, Behaviour behaviour) {
+        if (floods_) {
+            std::string text;
+            while (text.size() < 16384)
+                text += phase.floods;
+            static_cast<void>(peer.send_some(text));
+        } else if (behaviour == Behaviour::drip) {
+            static_cast<void>(peer.send_some("x"));
+        }
+        if (!closed_ && !floods_) peer.read_some();
+    }
+
+    Site site_;
+    bool closed_ = false;
+    bool floods_ = false;
+};
+
+TEST_CASE_TEMPLATE("http::Server ends every misbehaviour of a client over real sockets", Kernel,
+                   OnLinux, OnPoll) {
+    std::vector<Phase> phases;
+    for (const Phase& phase : server_phases()) {
+        if (is_real(phase)) phases.push_back(phase);
+    }
+    CHECK(phases.size() > 5);
+    play_all(phases, [](const Phase& phase, Behaviour behaviour, const Cell& cell) {
+        return RealScene(Kernel::kKind, cell).play(phase, behaviour, cell);
+    });
+}
+
+}  // namespace
+}  // namespace uaio::matrix
