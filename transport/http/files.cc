@@ -1,5 +1,6 @@
 #include <uaio/http_files.h>
 
+#include "aio/quoted.h"
 #include "transport/http/descriptor_budget.h"
 #include "transport/http/file_access.h"
 #include "transport/http/file_response.h"
@@ -235,7 +236,7 @@ Handler directory(const std::string& root, DirectoryOptions options) {
         std::make_shared<Root>(Root{.path = absolute(root), .options = std::move(options)});
     if (!shared->open()) {
         throw std::system_error(errno, std::system_category(),
-                                "cannot serve \"" + root + "\" as a directory");
+                                "cannot serve " + in_quotes(root) + " as a directory");
     }
     return [shared = std::move(shared)](Exchange& exchange) { serve_directory(*shared, exchange); };
 }

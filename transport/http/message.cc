@@ -1,6 +1,7 @@
 #include <uaio/error.h>
 #include <uaio/http_message.h>
 
+#include "aio/quoted.h"
 #include "transport/http/error.h"
 #include "transport/http/syntax.h"
 #include "transport/http/target.h"
@@ -92,8 +93,8 @@ void Message::reset_message() noexcept {
 Request::Request(std::string_view url) {
     const auto error = set_url(url);
     if (!error) return;
-    throw std::system_error(error, "not a URL that an HTTP request can be made for: \"" +
-                                       std::string(url.substr(0, 200)) + "\"");
+    throw std::system_error(error,
+                            "not a URL that an HTTP request can be made for: " + quoted_url(url));
 }
 
 std::error_code Request::set_url(std::string_view url) noexcept {

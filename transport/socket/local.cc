@@ -1,5 +1,6 @@
 #include <uaio/local.h>
 
+#include "aio/quoted.h"
 #include "transport/socket/connecting.h"
 #include "transport/socket/listening_socket.h"
 
@@ -34,7 +35,8 @@ ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptio
                       std::shared_ptr<SocketShare> share) {
     SocketAddress address;
     if (const std::error_code error = address_of(path, address)) {
-        throw std::system_error(error, "uaio: the socket path '" + path + "': " + strerror(error));
+        throw std::system_error(
+            error, "uaio: the socket path " + in_quotes(path) + ": " + strerror(error));
     }
     Kernel& kernel = EngineCore::of(engine).kernel();
     // The probe would leave a connection in the queue of a socket that is shared.
@@ -48,7 +50,7 @@ ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptio
                                   .stream = options.stream,
                                   .file = keeps_no_file ? std::string() : path,
                                   .share = std::move(share)},
-                                 "the socket path '" + path + "'");
+                                 "the socket path " + in_quotes(path));
 }
 
 }  // namespace
