@@ -23,9 +23,12 @@ class ListenerCore;
 
 // What one connection asks for.
 struct ClientOptions {
-    // The name or the IP address that the certificate has to be for. A name is also sent (SNI, RFC
-    // 6066 3), without a dot at its end. Empty: nothing is sent, and a context that verifies names
-    // refuses to connect, with Errc::invalid_argument.
+    // The DNS name or the IP address that the certificate has to be for. A name consists of labels
+    // of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all; an internationalised
+    // one is given in its form of "xn--". It is also sent (SNI, RFC 6066 3), without a dot at its
+    // end. An address may have a zone ("fe80::1%eth0"), and is also what inet_aton(3) takes for
+    // one, such as "127.1". Empty: nothing is sent. connect() refuses everything else, and an empty
+    // one where the context verifies names, with Errc::invalid_argument, before it sends a byte.
     std::string server_name = {};
     // What tells two places with the same name apart for session resumption, such as the port.
     std::string session_key = {};
@@ -44,7 +47,9 @@ struct ClientOptions {
 // What is encrypted can not be taken back, so such a write, once its turn has come, takes the
 // stream with it even if no byte of it went out (the one difference to Stream::write_all); while it
 // waits behind another it leaves no trace. For writes that wait, the turn comes together, as far as
-// they fit whole behind the first into 256 KiB; they may share records. A read that is cancelled or
+// they fit whole behind the first into 256 KiB; they may share records. write() takes one record at
+// most, 16 KiB, and completes when `below` has taken the first byte of it: the rest leaves before
+// anything else, and before the closing alert. A read that is cancelled or
 // expires loses nothing. Reading ends with end_of_stream after the peer's closing alert, and with
 // Errc::truncated if bytes end without it; both stay. A TlsErrc while reading or writing stays,
 // too, both ways. close() sends the closing alert, if no write was cut short, and closes `below`
@@ -53,7 +58,8 @@ struct ClientOptions {
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 
-// The same for the server's side.
+// The same for the server's side. It keeps no state of TLS, which takes 20 KiB and more, before the
+// peer's first byte.
 void accept(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out) noexcept;
 
 // What a handshake has agreed on.
@@ -61,7 +67,8 @@ struct Details {
     std::string version;      // "TLSv1.3"
     std::string cipher;       // as OpenSSL names it: "TLS_AES_256_GCM_SHA384"
     std::string protocol;     // by ALPN; empty if none
-    std::string server_name;  // that the client sent; empty if none
+    std::string server_name;  // that the client sent, without a dot at its end; empty if none, or
+                              // if it is no DNS name (see ClientOptions::server_name)
     std::string peer;         // subject of the peer's certificate, RFC 2253; empty without one
     bool resumed = false;     // from an earlier session
     bool offloaded = false;   // the kernel encrypts what is sent; decided before the first byte
@@ -80,15 +87,19 @@ struct Offload {
 Offload offload() noexcept;
 
 struct ListenerOptions {
-    // For one handshake: else the connection is closed.
+    // From accepting a connection to the end of its handshake; then the connection is closed.
     std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(10);
-    // Handshakes at a time; at the limit the next connections wait in the acceptor below.
+    // Connections whose handshake has not ended, at least 1. At the limit the oldest one that has
+    // sent nothing for 10 ms since its accept makes room, or, if all have sent something, the
+    // oldest one whose handshake takes longer than 1 s; it fails with Errc::timed_out. Until there
+    // is one, new connections wait in the acceptor below.
     std::size_t handshakes = 1024;
 };
 
-// An acceptor of tls streams over another acceptor. Handshakes run beside each other, so that a
-// slow client keeps nobody else waiting; one that fails is counted, told to
-// ContextOptions::on_failure, and not the end of an accept().
+// An acceptor of tls streams over another acceptor. Handshakes run beside each other, so that slow
+// and silent clients never delay others; one that fails is counted, passed to
+// ContextOptions::on_failure, and not the end of an accept(). A connection of this library's
+// sockets that has not sent a byte takes 2 KiB of memory.
 class Listener final : public Acceptor {
 public:
     // `below` accepts on `engine`. Throws std::bad_alloc.

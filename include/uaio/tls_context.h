@@ -19,7 +19,9 @@ class ContextCore;
 
 enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 
-// Of this side, in PEM. Both are names of files, or text that begins with "-----BEGIN".
+// Of this side, in PEM (RFC 7468). Both are names of files, or text: what has "-----BEGIN "
+// anywhere in it. A Context keeps neither the text of keys nor passwords, and no message quotes
+// them.
 struct Certificate {
     std::string chain = {};  // the certificate, then those between it and the authority
     std::string key = {};
@@ -32,7 +34,9 @@ struct ContextOptions {
     // A client verifies its server. A server asks clients for a certificate only with
     // `require_client_certificate`.
     bool verify_peer = true;
-    // A client compares the certificate with ClientOptions::server_name.
+    // A client compares the certificate with ClientOptions::server_name (RFC 9525): a name with the
+    // DNS entries of subjectAltName, whose wildcards stand for a whole first label, an address with
+    // its IP entries. The common name of the subject proves nothing.
     bool verify_name = true;
     bool require_client_certificate = false;
     // Authorities that are trusted, in PEM: a file or text; a folder as c_rehash(1) makes it. If
@@ -45,17 +49,20 @@ struct ContextOptions {
 
     // --- What this side shows ---
 
-    // A server takes the first that is for the name that the client sent (RFC 6066 3), or else the
-    // first; of several for one name the one whose key the client can use. A client takes the
-    // first.
+    // A server takes the first that is for the name that the client sent (RFC 6066 3), as
+    // `verify_name` compares it, or else the first; of several for one name the one whose key the
+    // client can use. A client takes the first.
     std::vector<Certificate> certificates = {};
 
     // --- What both agree on ---
 
     Version min_version = Version::tls_1_2;
     Version max_version = Version::tls_1_3;
-    // Lists of openssl-ciphers(1); empty: OpenSSL's own. For TLS 1.2, and for 1.3.
+    // A list of openssl-ciphers(1) for TLS 1.2; empty: forward secrecy and AEAD alone, that is
+    // Mozilla's "intermediate" list of ECDHE and DHE with AES-GCM and ChaCha20-Poly1305. More is
+    // allowed by naming it, such as "DEFAULT" for OpenSSL's own list.
     std::string ciphers = {};
+    // The same for TLS 1.3 (SSL_CTX_set_ciphersuites(3)); empty: OpenSSL's own.
     std::string cipher_suites = {};
     // ALPN (RFC 7301), the best first; none at first. A server refuses a client that offers others.
     std::vector<std::string> protocols = {};
@@ -97,7 +104,11 @@ class Context {
 public:
     // Throws std::system_error that says which option is wrong and why: a file that cannot be read,
     // a key that does not belong to its certificate or whose password is wrong, an unknown cipher.
-    // In a build without TLS it throws nothing, and connections end with Errc::not_supported.
+    // In a build without TLS it throws nothing, and connections end with Errc::not_supported. The
+    // first one in a process initialises OpenSSL, so that exit(3) does not free what engines still
+    // use on their threads (OPENSSL_INIT_NO_ATEXIT, OPENSSL_init_crypto(3)): what OpenSSL keeps
+    // for the process stays reachable until its end. A program that uses OpenSSL before it makes
+    // the same call first, or ends its engines before it calls exit().
     explicit Context(const ContextOptions& options = {});
     ~Context();
     Context(const Context& other) noexcept;

@@ -1,5 +1,6 @@
 #include "transport/tls/certificates.h"
 
+#include "aio/quoted.h"
 #include "transport/tls/failure.h"
 
 #include <openssl/pem.h>
@@ -8,18 +9,20 @@
 namespace uaio::tls {
 namespace {
 
-bool is_text(const std::string& pem) noexcept { return pem.starts_with("-----BEGIN"); }
+// Where the first block of PEM begins in a text; npos for the name of a file. Other text may stand
+// before it (RFC 7468 2), as openssl-pkcs12(1) writes "Bag Attributes".
+std::size_t find_block(const std::string& pem) noexcept { return pem.find("-----BEGIN "); }
 
-// For messages: the file's name, but nobody's key.
-std::string called(const std::string& what, const std::string& pem) {
-    return what + (is_text(pem) ? " given as text" : " " + pem);
-}
+bool is_text(const std::string& pem) noexcept { return find_block(pem) != std::string::npos; }
 
 BioPtr open(const std::string& what, const std::string& pem) {
     ERR_clear_error();
-    BioPtr bio(is_text(pem) ? BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))
+    // OpenSSL wants a boundary at the start of a line.
+    const std::string_view text =
+        is_text(pem) ? std::string_view(pem).substr(find_block(pem)) : std::string_view();
+    BioPtr bio(is_text(pem) ? BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))
                             : BIO_new_file(pem.c_str(), "re"));
-    if (!bio) refuse_option(called(what, pem));
+    if (!bio) refuse_option(described(what, pem));
     return bio;
 }
 
@@ -48,8 +51,8 @@ bool ended_well() noexcept {
 
 LoadedCertificate load(const Certificate& certificate) {
     LoadedCertificate loaded;
-    const std::string chain = called("the certificate", certificate.chain);
-    const std::string key = called("the key", certificate.key);
+    const std::string chain = described("the certificate", certificate.chain);
+    const std::string key = described("the key", certificate.key);
     BioPtr bio = open("the certificate", certificate.chain);
     loaded.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
     if (!loaded.leaf) refuse_option(chain);
@@ -70,8 +73,23 @@ LoadedCertificate load(const Certificate& certificate) {
     return loaded;
 }
 
-bool is_for(const LoadedCertificate& certificate, const char* name) noexcept {
-    return X509_check_host(certificate.leaf.get(), name, 0, 0, nullptr) == 1;
+bool is_for(const LoadedCertificate& certificate, const ServerName& server) noexcept {
+    return X509_check_host(certificate.leaf.get(), server.text.data(), server.size, kNameFlags,
+                           nullptr) == 1;
+}
+
+bool sent_name(const SSL* ssl, ServerName& out) noexcept {
+    const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    return name && parse_server_name(name, out) && out.size > 0;
+}
+
+std::string described(const std::string& what, const std::string& pem) {
+    return what + (is_text(pem) ? " given as text" : " " + in_quotes(pem));
+}
+
+void wipe(Certificate& certificate) noexcept {
+    OPENSSL_cleanse(certificate.key.data(), certificate.key.size());
+    OPENSSL_cleanse(certificate.password.data(), certificate.password.size());
 }
 
 std::vector<CertificatePtr> load_authorities(const std::string& pem) {
@@ -79,21 +97,22 @@ std::vector<CertificatePtr> load_authorities(const std::string& pem) {
     const BioPtr bio = open("the authorities", pem);
     while (CertificatePtr next = read_certificate(bio.get()))
         loaded.push_back(std::move(next));
-    if (!ended_well() || loaded.empty()) refuse_option(called("the authorities", pem));
+    if (!ended_well() || loaded.empty()) refuse_option(described("the authorities", pem));
     return loaded;
 }
 
 X509_STORE* system_authorities() {
-    static const StorePtr store = [] {
+    // Lives as long as the program: engines may verify while exit(3) runs.
+    static X509_STORE* const store = [] {
         ERR_clear_error();
         StorePtr made(X509_STORE_new());
         if (!made || X509_STORE_set_default_paths(made.get()) != 1) {
             refuse_option("the authorities of the system");
         }
         ERR_clear_error();  // a file or folder that is not there is none
-        return made;
+        return made.release();
     }();
-    return store.get();
+    return store;
 }
 
 }  // namespace uaio::tls

@@ -5,10 +5,13 @@
 #include <uaio/tls_context.h>
 
 #include "transport/tls/openssl.h"
+#include "transport/tls/server_name.h"
 
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <openssl/x509v3.h>
 
 namespace uaio::tls {
 
@@ -22,8 +25,23 @@ struct LoadedCertificate {
 // Throws std::system_error that names the file, or says what is wrong with it.
 LoadedCertificate load(const Certificate& certificate);
 
-// True if it is for that name (RFC 9525), wildcards included.
-bool is_for(const LoadedCertificate& certificate, const char* name) noexcept;
+// X509_check_host(3): RFC 9525 6.3 has names proved by subjectAltName alone, never by a common
+// name, and a wildcard stand for a whole label.
+inline constexpr unsigned kNameFlags =
+    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+
+// True if it is for that name, wildcards included.
+bool is_for(const LoadedCertificate& certificate, const ServerName& server) noexcept;
+
+// The name in SNI that a server's peer has sent. False if there is none, or one that RFC 6066 3
+// does not allow: an address, or no DNS name.
+bool sent_name(const SSL* ssl, ServerName& out) noexcept;
+
+// For messages: `what`, and which file that is of, but never a key.
+std::string described(const std::string& what, const std::string& pem);
+
+// Overwrites the key and the password.
+void wipe(Certificate& certificate) noexcept;
 
 // All certificates of a file or text. Throws as load() does, also if there is none.
 std::vector<CertificatePtr> load_authorities(const std::string& pem);

@@ -42,11 +42,6 @@ std::error_code Channel::become_client(const ClientOptions& options) noexcept {
     return attach();
 }
 
-std::error_code Channel::become_server() noexcept {
-    ssl_ = context_.make_server();
-    return attach();
-}
-
 std::error_code Channel::attach() noexcept {
     if (!ssl_) return Errc::not_enough_memory;
     BioPtr bio = make_record_bio(buffers_);
@@ -87,6 +82,12 @@ void Channel::on_handshake_cancel(Aio& aio) noexcept {
 
 // One step further, with what has come so far.
 void Channel::go_on() noexcept {
+    if (!ssl_) {
+        if (source_.ended() && buffers_.in.empty()) return fail(source_.end_below());
+        if (buffers_.in.empty()) return source_.receive();
+        ssl_ = context_.make_server();
+        if (const std::error_code error = attach()) return fail(error);
+    }
     clear_errors();
     const int result = SSL_do_handshake(ssl_.get());
     const int reason = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);

@@ -25,15 +25,17 @@ public:
     // On any thread. Counts on `context`.
     Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept;
 
-    // Any thread, before handshake(): which side this is. No error, or why it cannot be.
+    // Any thread, before handshake(), for the client's side. No error, or why it cannot be. Without
+    // it this is the server's side, which makes its SSL with the first byte of the peer: one that
+    // sends nothing costs no more than the room for that.
     std::error_code become_client(const ClientOptions& options) noexcept;
-    std::error_code become_server() noexcept;
     // Any thread, once. Puts a stream into `out`, or lets go of this.
     void handshake(Aio& aio, StreamPtr& out) noexcept;
 
     // Any thread.
     int native_handle() const noexcept { return below_->native_handle(); }
 
+    // Null on the server's side before the first byte.
     SSL* ssl() noexcept { return ssl_.get(); }
     Stream& below() noexcept { return *below_; }
     // What can be asked of it at once; null if nothing.

@@ -1,13 +1,17 @@
 #include "transport/tls/context_core.h"
 
+#include "aio/quoted.h"
 #include "transport/tls/failure.h"
+#include "transport/tls/server_name.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <new>
+#include <span>
 
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
@@ -33,16 +37,29 @@ ContextCore& core_of(const SSL* ssl) noexcept {
     return *static_cast<ContextCore*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), core_index()));
 }
 
-bool is_address(const std::string& name) noexcept {
-    ASN1_OCTET_STRING* const address = a2i_IPADDRESS(name.c_str());
-    ASN1_OCTET_STRING_free(address);
-    ERR_clear_error();
-    return address != nullptr;
+// Forward secrecy and AEAD only: TLS 1.2 of Mozilla's "intermediate" configuration
+// (https://wiki.mozilla.org/Security/Server_Side_TLS), which any client since 2014 knows. A server
+// sets no group for DHE, so that it uses the first six.
+constexpr char kDefaultCiphers[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
+
+// The peer's certificate has to be for `server`. False without memory.
+bool require_name(SSL* ssl, const ServerName& server) noexcept {
+    X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl);
+    X509_VERIFY_PARAM_set_hostflags(rules, kNameFlags);
+    const std::span<const unsigned char> address = server.address();
+    if (!address.empty())
+        return X509_VERIFY_PARAM_set1_ip(rules, address.data(), address.size()) == 1;
+    return X509_VERIFY_PARAM_set1_host(rules, server.text.data(), server.size) == 1;
 }
 
 }  // namespace
 
 ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
+    initialise_openssl();
     ERR_clear_error();
     context_.reset(SSL_CTX_new(TLS_method()));
     if (!context_) refuse_option("OpenSSL's own configuration");
@@ -66,9 +83,13 @@ ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
         const LoadedCertificate& first = certificates_.front();
         if (SSL_CTX_use_cert_and_key(context, first.leaf.get(), first.key.get(), first.chain.get(),
                                      1) != 1) {
-            refuse_option("the certificate " + options_.certificates.front().chain);
+            refuse_option(described("the certificate", options_.certificates.front().chain));
         }
     }
+    // OpenSSL has the keys now; their text and passwords are in no core file and no log of this.
+    for (Certificate& certificate : options_.certificates)
+        wipe(certificate);
+    options_.certificates.clear();
     if (certificates_.size() > 1) SSL_CTX_set_cert_cb(context, &choose_certificate, this);
     set_protocols();
     set_sessions();
@@ -89,13 +110,14 @@ void ContextCore::set_versions() {
 }
 
 void ContextCore::set_ciphers() {
-    if (!options_.ciphers.empty() &&
-        SSL_CTX_set_cipher_list(context_.get(), options_.ciphers.c_str()) != 1) {
-        refuse_option("ciphers \"" + options_.ciphers + "\"");
+    const char* const ciphers =
+        options_.ciphers.empty() ? kDefaultCiphers : options_.ciphers.c_str();
+    if (SSL_CTX_set_cipher_list(context_.get(), ciphers) != 1) {
+        refuse_option("ciphers " + in_quotes(options_.ciphers));
     }
     if (!options_.cipher_suites.empty() &&
         SSL_CTX_set_ciphersuites(context_.get(), options_.cipher_suites.c_str()) != 1) {
-        refuse_option("cipher_suites \"" + options_.cipher_suites + "\"");
+        refuse_option("cipher_suites " + in_quotes(options_.cipher_suites));
     }
 }
 
@@ -117,8 +139,9 @@ void ContextCore::set_authorities() {
     const char* const folder = options_.authorities_folder.c_str();
     if (*folder == '\0') return;
     if (::access(folder, R_OK | X_OK) != 0) {
-        throw std::system_error(errno, std::system_category(),
-                                "uaio: tls: authorities_folder " + options_.authorities_folder);
+        throw std::system_error(
+            errno, std::system_category(),
+            "uaio: tls: authorities_folder " + in_quotes(options_.authorities_folder));
     }
     if (X509_STORE_load_path(store, folder) != 1) refuse_option("authorities_folder");
 }
@@ -166,7 +189,7 @@ void ContextCore::set_pins() {
         const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
         if (text.size() != 44 || text.back() != '=' ||
             EVP_DecodeBlock(decoded.data(), bytes, 44) != 33) {
-            refuse_option("the pin \"" + pin + "\" is not sha256//BASE64");
+            refuse_option("the pin " + in_quotes(pin) + " is not sha256//BASE64");
         }
         std::copy_n(decoded.begin(), 32, pins_.emplace_back().begin());
     }
@@ -174,11 +197,15 @@ void ContextCore::set_pins() {
 
 void ContextCore::open_key_log() {
     if (options_.key_log_file.empty()) return;
+    // A file of any name would be made, also of a key that came here by mistake.
+    const std::string name = in_quotes(options_.key_log_file);
+    if (!name.starts_with('"') && options_.key_log_file.size() <= NAME_MAX) {
+        refuse_option("key_log_file " + name);
+    }
     key_log_ =
         ::open(options_.key_log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (key_log_ < 0) {
-        throw std::system_error(errno, std::system_category(),
-                                "uaio: tls: key_log_file " + options_.key_log_file);
+        throw std::system_error(errno, std::system_category(), "uaio: tls: key_log_file " + name);
     }
     SSL_CTX_set_keylog_callback(context_.get(), &log_key);
 }
@@ -197,38 +224,21 @@ SslPtr ContextCore::make_server() noexcept {
 
 SslPtr ContextCore::make_client(const ClientOptions& options, const std::string& session_key,
                                 bool& valid) noexcept {
-    valid = true;
+    const bool named = options_.verify_peer && options_.verify_name;
+    ServerName server;
+    valid = options.server_name.empty() ? !named : parse_server_name(options.server_name, server);
+    if (!valid) return nullptr;
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) return nullptr;
     SSL_set_connect_state(ssl.get());
     SSL_set_verify(ssl.get(), options_.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-    std::string name;
-    try {
-        name = options.server_name;
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-    if (name.ends_with('.')) name.pop_back();
-    const bool address = is_address(name);
-    const bool named = options_.verify_peer && options_.verify_name;
-    if (named && name.empty()) valid = false;
-    if (name.find('\0') != std::string::npos) valid = false;
-    if (!valid) return nullptr;
-    if (!name.empty() && !address) {
-        valid = name.size() <= TLSEXT_MAXLEN_host_name;
-        if (!valid) return nullptr;
+    if (server.size > 0) {
         // The macro for it is not for C++.
         const long set = SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME,
-                                  TLSEXT_NAMETYPE_host_name, name.data());
+                                  TLSEXT_NAMETYPE_host_name, server.text.data());
         if (set != 1) return nullptr;
     }
-    if (named) {
-        X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl.get());
-        X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const int set = address ? X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str())
-                                : X509_VERIFY_PARAM_set1_host(rules, name.data(), name.size());
-        if (set != 1) return nullptr;
-    }
+    if (named && !require_name(ssl.get(), server)) return nullptr;
     if (session_key.empty()) return ssl;
     SSL_set_ex_data(ssl.get(), place_index(), const_cast<std::string*>(&session_key));
     if (const SessionPtr session = sessions_.take(session_key)) {
@@ -256,11 +266,11 @@ std::error_code ContextCore::check_pins(const SSL* ssl) const noexcept {
 // All of the first name that fits, so that OpenSSL may choose among the kinds of their keys.
 int ContextCore::choose_certificate(SSL* ssl, void* core) noexcept {
     const ContextCore& self = *static_cast<ContextCore*>(core);
-    const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    if (!SSL_is_server(ssl) || !name) return 1;
+    ServerName server;
+    if (!SSL_is_server(ssl) || !sent_name(ssl, server)) return 1;
     bool chosen = false;
     for (const LoadedCertificate& certificate : self.certificates_) {
-        if (!is_for(certificate, name)) continue;
+        if (!is_for(certificate, server)) continue;
         if (!chosen) SSL_certs_clear(ssl);
         // Without override: the first of each kind of key stays.
         const int used = SSL_use_cert_and_key(ssl, certificate.leaf.get(), certificate.key.get(),

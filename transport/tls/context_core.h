@@ -71,7 +71,7 @@ private:
     static int keep_session(SSL* ssl, SSL_SESSION* session) noexcept;
     static void log_key(const SSL* ssl, const char* line) noexcept;
 
-    const ContextOptions options_;
+    ContextOptions options_;  // without `certificates`, once it is made
     SslContextPtr context_;
     std::vector<LoadedCertificate> certificates_;
     std::vector<Pin> pins_;

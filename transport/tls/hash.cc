@@ -1,13 +1,13 @@
 #include "transport/tls/hash.h"
 
-#include <memory>
+#include "transport/tls/openssl.h"
 
-#include <openssl/err.h>
-#include <openssl/evp.h>
+#include <memory>
 
 namespace uaio::tls {
 
 std::string hash_text(std::string_view algorithm, std::string_view text) {
+    initialise_openssl();
     const std::string name(algorithm);
     const std::unique_ptr<EVP_MD, decltype(&::EVP_MD_free)> method(
         ::EVP_MD_fetch(nullptr, name.c_str(), nullptr), &::EVP_MD_free);

@@ -19,6 +19,13 @@ struct FreedBy {
     }
 };
 
+// Before any other call of OpenSSL's in this library, as often as anybody likes: OpenSSL gets no
+// function that atexit(3) calls, which would free its tables under the engines' threads.
+inline void initialise_openssl() noexcept {
+    static const int done = OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr);
+    static_cast<void>(done);
+}
+
 inline void free_chain(STACK_OF(X509) * chain) noexcept { sk_X509_pop_free(chain, &X509_free); }
 
 // Empties this thread's error queue, as every call on an SSL wants it (SSL_get_error(3)). It is

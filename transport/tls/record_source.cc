@@ -284,7 +284,7 @@ void RecordSource::receive() noexcept {
     if (reading_ || end_ || result_ || channel_.closed() || !in.empty()) return;
     if (!is_wanted()) return;
     // A record that is whole, and nothing behind it: perhaps that was all for now.
-    if (!filled_ && SSL_has_pending(channel_.ssl()) == 0) room_ = kRoomIdle;
+    if (!filled_ && channel_.ssl() && SSL_has_pending(channel_.ssl()) == 0) room_ = kRoomIdle;
     if (!in.resize(room_)) {
         channel_.fail(Errc::not_enough_memory);
         return;

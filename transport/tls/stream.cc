@@ -73,8 +73,7 @@ void connect(const Context& context, StreamPtr below, const ClientOptions& optio
 }
 
 void accept(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out) noexcept {
-    make(context, std::move(below), aio, out,
-         [](Channel& channel) { return channel.become_server(); });
+    make(context, std::move(below), aio, out, [](Channel&) { return std::error_code(); });
 }
 
 Details details(const Stream& stream) {
@@ -88,9 +87,7 @@ Details details(const Stream& stream) {
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl, &protocol, &size);
     if (size > 0) result.protocol.assign(reinterpret_cast<const char*>(protocol), size);
-    if (const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) {
-        result.server_name = name;
-    }
+    if (ServerName server; sent_name(ssl, server)) result.server_name = server.name();
     result.peer = subject_of(ssl);
     result.resumed = SSL_session_reused(ssl) == 1;
     result.offloaded = tls->channel().sink().offloaded();

@@ -30,12 +30,12 @@ bool says(const std::string& text, const std::string& part) {
 TEST_CASE("a context says which of its options is wrong") {
     tls::ContextOptions options = client_options();
     options.authorities = "/nowhere/authority.pem";
-    CHECK(says(refusal(options), "/nowhere/authority.pem: No such file"));
+    CHECK(says(refusal(options), "\"/nowhere/authority.pem\": No such file"));
     options.authorities = test_certificate().key;
     CHECK(says(refusal(options), "the authorities"));
     options = client_options();
     options.authorities_folder = "/nowhere";
-    CHECK(says(refusal(options), "authorities_folder /nowhere"));
+    CHECK(says(refusal(options), "authorities_folder \"/nowhere\""));
     options = server_options();
     options.certificates = {{test_certificate().chain, test_authority().issue().key, {}}};
     CHECK(says(refusal(options), "is not that of the certificate"));
@@ -62,7 +62,60 @@ TEST_CASE("a context says which of its options is wrong") {
     CHECK(says(refusal(options), "min_version"));
     options = client_options();
     options.key_log_file = "/nowhere/keys";
-    CHECK(says(refusal(options), "key_log_file /nowhere/keys"));
+    CHECK(says(refusal(options), "key_log_file \"/nowhere/keys\""));
+}
+
+// Text that is not of the certificate may stand before it (RFC 7468 2).
+TEST_CASE("A certificate, its key and the authorities may have text before their boundaries") {
+    for (const std::string before :
+         {"\n", " ", "\r\n", "\xef\xbb\xbf", "Bag Attributes\n    friendlyName: a\n"}) {
+        CAPTURE(before);
+        tls::ContextOptions client;
+        client.authorities = before + test_authority().certificate();
+        const tls::Certificate& own = test_certificate();
+        tls::ContextOptions server;
+        server.certificates = {{before + own.chain, before + own.key, {}}};
+        CHECK(refusal(client).empty());
+        CHECK(refusal(server).empty());
+        std::string text = before + own.key;
+        for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
+            text.replace(at, 1, "\r\n");
+        server.certificates.front().key = text;
+        CHECK(refusal(server).empty());
+    }
+}
+
+TEST_CASE("A context that refuses a key never quotes it") {
+    const std::string key = test_certificate().key;
+    const std::string start = "-----BEGIN PRIVATE KEY-----\n";
+    REQUIRE(key.starts_with(start));
+    const std::string secret = key.substr(start.size(), 40);
+    std::string one_line = key.substr(start.size(), key.find("\n-----END") - start.size());
+    std::erase(one_line, '\n');
+    for (const std::string& text :
+         {"\n" + key.substr(0, 60), " " + key.substr(0, 100), key.substr(start.size()),
+          key.substr(5), one_line, "-----BEGIN PRIVATE KEY-----" + one_line}) {
+        for (std::string tls::Certificate::*const member :
+             {&tls::Certificate::key, &tls::Certificate::chain}) {
+            tls::ContextOptions options = server_options();
+            options.certificates = {test_certificate()};
+            options.certificates.front().*member = text;
+            CHECK(!refusal(options).empty());
+            CHECK(!says(refusal(options), secret));
+        }
+        tls::ContextOptions options;
+        for (std::string tls::ContextOptions::*const member :
+             {&tls::ContextOptions::authorities, &tls::ContextOptions::authorities_folder,
+              &tls::ContextOptions::ciphers, &tls::ContextOptions::cipher_suites,
+              &tls::ContextOptions::key_log_file}) {
+            options = {};
+            options.*member = text;
+            CHECK(!says(refusal(options), secret));
+        }
+        options = {};
+        options.pins = {text};
+        CHECK(!says(refusal(options), secret));
+    }
 }
 
 TEST_CASE("the versions that both sides allow decide") {
@@ -113,7 +166,9 @@ TEST_CASE("a protocol is agreed on where both name one, and none at first") {
 
 TEST_CASE("a name is sent without its dot, and an address is not sent") {
     for (const auto& [asked, sent] :
-         {std::pair<std::string, std::string>{"localhost.", "localhost"}, {"127.0.0.1", ""}}) {
+         {std::pair<std::string, std::string>{"localhost.", "localhost"},
+          {"127.0.0.1", ""},
+          {"127.1", ""}}) {
         TlsEnds ends;
         ends.shake_hands({.server_name = asked, .session_key = {}});
         REQUIRE(ends.client_ended() == success(0));
