@@ -73,7 +73,8 @@ public:
     static std::error_code replace_iov(Aio& aio, std::span<const iovec> entries) noexcept {
         return aio.assign(entries);
     }
-    // Makes the operation end at that time of now(), if its deadline is later.
+    // Makes the operation end at that time of now(), if its deadline is later; without effect on
+    // one that has ended.
     void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;
     void cancel_here(Aio& aio, std::error_code reason) noexcept;
     // Ends the Aio's kernel operation early without a reason of its own: the handler decides.

@@ -72,6 +72,8 @@ void EngineCore::accept_deadline(Aio& aio) noexcept {
 
 void EngineCore::limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
     if (aio.timer_.deadline_ns <= deadline_ns) return;
+    // Its callback is due, and nothing would take the node out again.
+    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
     if (aio.timer_.previous) timers_.disarm(aio.timer_);
     aio.timer_.deadline_ns = deadline_ns;
     // For disarm(); the next accept_deadline() asks the timeout again.

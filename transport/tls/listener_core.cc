@@ -1,7 +1,9 @@
 #include "transport/tls/listener_core.h"
 
 #include "transport/admit.h"
+#include "transport/immediate.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -13,18 +15,41 @@ StreamPtr& out_of(Aio& aio) noexcept {
     return **std::launder(reinterpret_cast<StreamPtr**>(EngineCore::scratch(aio).data()));
 }
 
+// How old a connection becomes whose place another one wants: a silent one, whose first byte would
+// have come with the end of TCP's handshake or soon after, and any other.
+constexpr std::int64_t kSilentNs = 10'000'000;
+constexpr std::int64_t kRunningNs = 1'000'000'000;
+
 }  // namespace
 
-// A handshake, and then the stream that it made.
+// A connection until it is handed out.
 struct ListenerCore::Attempt {
     explicit Attempt(ListenerCore& listener)
-        : aio(listener.engine(), [this, &listener](Aio&) { listener.on_handshake(*this); }) {}
+        : aio(listener.engine(), [this, &listener](Aio&) { listener.on_back(*this); }) {}
 
     Attempt* next = nullptr;
     Attempt* previous = nullptr;
-    StreamPtr stream;
+    List* list = nullptr;
+    std::int64_t accepted_ns = 0;
+    StreamPtr stream;  // the one below until the first byte, then that of TLS
     Aio aio;
 };
+
+void ListenerCore::List::push(Attempt& attempt) noexcept {
+    attempt.list = this;
+    attempt.next = nullptr;
+    attempt.previous = back;
+    (back ? back->next : front) = &attempt;
+    back = &attempt;
+    ++size;
+}
+
+void ListenerCore::List::remove(Attempt& attempt) noexcept {
+    (attempt.previous ? attempt.previous->next : front) = attempt.next;
+    (attempt.next ? attempt.next->previous : back) = attempt.previous;
+    attempt.list = nullptr;
+    --size;
+}
 
 ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
                            const Context& context, const ListenerOptions& options, Closing& closing)
@@ -40,20 +65,6 @@ ListenerCore::~ListenerCore() {
     drop_ready();
     closing_.finish();
     closing_.drop();
-}
-
-void ListenerCore::add(Attempt*& list, Attempt& attempt) noexcept {
-    attempt.previous = nullptr;
-    attempt.next = list;
-    if (list) list->previous = &attempt;
-    list = &attempt;
-    ++connections_;
-}
-
-void ListenerCore::take(Attempt& attempt) noexcept {
-    (attempt.previous ? attempt.previous->next : attempts_) = attempt.next;
-    if (attempt.next) attempt.next->previous = attempt.previous;
-    --connections_;
 }
 
 void ListenerCore::release() noexcept {
@@ -96,36 +107,63 @@ void ListenerCore::on_cancel(Aio& aio) noexcept {
 // ---- down
 
 void ListenerCore::accept_below() noexcept {
-    if (accepting_ || closed_ || waiting_.empty() || connections_ >= options_.handshakes) return;
+    if (accepting_ || closed_ || waiting_.empty() || !make_room()) return;
     accepting_ = true;
     below_->accept(*inner_, accepted_);
+}
+
+// True if one more may be accepted now. Else the oldest connection goes as soon as it has had a
+// little time: one that is silent, or, if all have spoken, one whose handshake stands still. So
+// neither keeps the others waiting for a whole handshake_timeout, while in a burst of real clients,
+// whose first bytes are on their way, those behind wait in the acceptor below.
+bool ListenerCore::make_room() noexcept {
+    const std::size_t connections = silent_.size + running_.size + ready_.size;
+    if (connections < std::max<std::size_t>(options_.handshakes, 1)) return true;
+    if (Attempt* const oldest = silent_.front) {
+        core().limit_deadline(oldest->aio, oldest->accepted_ns + kSilentNs);
+    } else if (Attempt* const running = running_.front) {
+        core().limit_deadline(running->aio, running->accepted_ns + kRunningNs);
+    }
+    return false;
 }
 
 void ListenerCore::on_accepted() noexcept {
     accepting_ = false;
     if (const std::error_code error = inner_->result()) {
-        // All of them, since nothing is asked again of an acceptor that has failed until somebody
-        // comes back.
+        // All of them, since nothing is asked again of an acceptor that has failed until another
+        // accept comes.
         while (Aio* const front = waiting_.pop())
             core().finish(*front, error);
         return let_go();
     }
     StreamPtr stream = std::move(accepted_);
     if (closed_) return let_go();
-    if (auto* const attempt = new (std::nothrow) Attempt(*this)) {
-        add(attempts_, *attempt);
-        attempt->aio.set_timeout(options_.handshake_timeout);
-        tls::accept(context_, std::move(stream), attempt->aio, attempt->stream);
-    } else {
-        tell(Errc::not_enough_memory);
-    }
+    begin(std::move(stream));
     accept_below();
     let_go();
 }
 
+void ListenerCore::begin(StreamPtr stream) noexcept {
+    auto* const attempt = new (std::nothrow) Attempt(*this);
+    if (!attempt) return tell(Errc::not_enough_memory);
+    attempt->accepted_ns = core().now_ns();
+    attempt->aio.set_timeout(options_.handshake_timeout);
+    Immediate* const immediate = immediate_of(*stream);
+    // What cannot say that something has come begins at once.
+    if (!immediate) return shake_hands(*attempt, std::move(stream));
+    silent_.push(*attempt);
+    attempt->stream = std::move(stream);
+    immediate->wait_for(Direction::receive, attempt->aio);
+}
+
+void ListenerCore::shake_hands(Attempt& attempt, StreamPtr stream) noexcept {
+    running_.push(attempt);
+    tls::accept(context_, std::move(stream), attempt.aio, attempt.stream);
+}
+
 // ---- up
 
-// Of a connection that nobody accepts. The callee may let go of the listener.
+// Of a connection that nobody accepts. The callee may release the listener.
 void ListenerCore::tell(std::error_code error) noexcept {
     const auto& on_failure = ContextCore::of(context_).options().on_failure;
     if (closed_ || !on_failure) return;
@@ -134,28 +172,38 @@ void ListenerCore::tell(std::error_code error) noexcept {
     telling_ = false;
 }
 
-void ListenerCore::on_handshake(Attempt& attempt) noexcept {
-    take(attempt);
+void ListenerCore::on_back(Attempt& attempt) noexcept {
     const std::error_code error = attempt.aio.result();
+    const bool spoke = attempt.list == &running_;
+    attempt.list->remove(attempt);
+    if (!spoke && error) ContextCore::of(context_).count_failure();
     if (error || closed_) {
         if (error) tell(error);
         delete &attempt;  // in the callback of its Aio, which may destroy it
-        accept_below();
-        return let_go();
+    } else if (spoke) {
+        ready_.push(attempt);
+        hand_out();
+    } else {
+        on_first_byte(attempt);
     }
-    add(ready_, attempt);
-    hand_out();
     accept_below();
+    let_go();
 }
 
-// The one that has waited longest is at the end; there is hardly ever more than one.
+void ListenerCore::on_first_byte(Attempt& attempt) noexcept {
+    // The time counts from the accept on.
+    const std::int64_t timeout = options_.handshake_timeout.count();
+    if (timeout < kNoTimeout.count() - attempt.accepted_ns) {
+        const std::chrono::nanoseconds deadline(attempt.accepted_ns + timeout);
+        attempt.aio.set_deadline(Clock::time_point(deadline));
+    }
+    shake_hands(attempt, std::move(attempt.stream));
+}
+
 void ListenerCore::hand_out() noexcept {
-    while (ready_ && !waiting_.empty()) {
-        Attempt** last = &ready_;
-        while ((*last)->next)
-            last = &(*last)->next;
-        Attempt* const oldest = std::exchange(*last, nullptr);
-        --connections_;
+    while (!ready_.empty() && !waiting_.empty()) {
+        Attempt* const oldest = ready_.front;
+        ready_.remove(*oldest);
         Aio& front = *waiting_.pop();
         out_of(front) = std::move(oldest->stream);
         core().finish(front, {});
@@ -164,11 +212,15 @@ void ListenerCore::hand_out() noexcept {
 }
 
 void ListenerCore::drop_ready() noexcept {
-    while (Attempt* const attempt = ready_) {
-        ready_ = attempt->next;
-        --connections_;
+    while (Attempt* const attempt = ready_.front) {
+        ready_.remove(*attempt);
         delete attempt;
     }
+}
+
+void ListenerCore::cancel_all(const List& list) noexcept {
+    for (Attempt* attempt = list.front; attempt; attempt = attempt->next)
+        core().cancel_here(attempt->aio, Errc::closed);
 }
 
 void ListenerCore::close_here() noexcept {
@@ -178,8 +230,8 @@ void ListenerCore::close_here() noexcept {
     closing_.finish();
     while (Aio* const front = waiting_.pop())
         core().finish(*front, Errc::closed);
-    for (Attempt* attempt = attempts_; attempt; attempt = attempt->next)
-        core().cancel_here(attempt->aio, Errc::closed);
+    cancel_all(silent_);
+    cancel_all(running_);
     drop_ready();
 }
 

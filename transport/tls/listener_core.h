@@ -1,6 +1,8 @@
-// The engine's side of a tls::Listener: connections are accepted below as long as somebody waits
-// for one, their handshakes run beside each other, and those that succeed are handed out in the
-// order in which they did. Engine's thread only, but for what Held lets any thread do.
+// The engine's side of a tls::Listener: connections are accepted below as long as accepts wait for
+// one. Each first waits for the peer's first byte, which costs next to no memory, then its
+// handshake runs; both happen beside those of the others. Connections whose handshake succeeded are
+// handed out in the order in which it did. Engine's thread only, but for what Held lets any thread
+// do.
 #pragma once
 
 #include <uaio/tls.h>
@@ -31,25 +33,39 @@ public:
 private:
     struct Attempt;
 
+    // The oldest in front.
+    struct List {
+        void push(Attempt& attempt) noexcept;
+        void remove(Attempt& attempt) noexcept;
+        bool empty() const noexcept { return front == nullptr; }
+
+        Attempt* front = nullptr;
+        Attempt* back = nullptr;
+        std::size_t size = 0;
+    };
+
     ~ListenerCore() override;
     static void start_accept(Aio& aio) noexcept;
     static void on_cancel(Aio& aio) noexcept;
     void close_here() noexcept override;
     bool finished() const noexcept override { return closed_; }
     bool busy() const noexcept override {
-        return accepting_ || telling_ || attempts_ != nullptr || !waiting_.empty();
+        return accepting_ || telling_ || !silent_.empty() || !running_.empty() || !waiting_.empty();
     }
     void forget(bool idle) noexcept override;
 
+    std::size_t connections() const noexcept { return silent_.size + running_.size + ready_.size; }
+    bool make_room() noexcept;
     void accept_below() noexcept;
     void on_accepted() noexcept;
-    void on_handshake(Attempt& attempt) noexcept;
+    void begin(StreamPtr stream) noexcept;
+    void on_back(Attempt& attempt) noexcept;
+    void on_first_byte(Attempt& attempt) noexcept;
+    void shake_hands(Attempt& attempt, StreamPtr stream) noexcept;
     void tell(std::error_code error) noexcept;
     void hand_out() noexcept;
+    void cancel_all(const List& list) noexcept;
     void drop_ready() noexcept;
-    void add(Attempt*& list, Attempt& attempt) noexcept;
-    // Off the handshakes that run.
-    void take(Attempt& attempt) noexcept;
 
     Closing& closing_;
     const std::unique_ptr<Acceptor> below_;
@@ -57,12 +73,12 @@ private:
     const ListenerOptions options_;
     std::optional<Aio> inner_;  // accepts below
     StreamPtr accepted_;
-    AioQueue waiting_;             // the users'
-    Attempt* attempts_ = nullptr;  // handshakes that run
-    Attempt* ready_ = nullptr;     // those that succeeded and nobody has asked for, newest first
-    std::size_t connections_ = 0;  // in both lists
-    bool accepting_ = false;       // inner_ is with the acceptor
-    bool telling_ = false;         // on_failure runs
+    AioQueue waiting_;        // the users'
+    List silent_;             // no byte has come yet
+    List running_;            // handshakes
+    List ready_;              // those that succeeded and nobody has asked for
+    bool accepting_ = false;  // inner_ is with the acceptor
+    bool telling_ = false;    // on_failure runs
     bool closed_ = false;
 };
 

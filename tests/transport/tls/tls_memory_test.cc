@@ -232,7 +232,8 @@ bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
     Operation accept(engine);
     listener.accept(accept.aio, stream);
     engine.run_once(0ns);
-    const RawPeer client = RawPeer::connect_tcp(place);
+    RawPeer client = RawPeer::connect_tcp(place);
+    client.send("\x16");  // a handshake begins with the first byte
     fail_allocation_behind(others, Which::without_openssl);
     for (int turn = 0; turn < 20; ++turn)
         engine.run_once(0ns);

@@ -1,0 +1,201 @@
+// A tls::Listener among clients that say nothing, or stop half-way.
+#include <uaio/tcp.h>
+
+#include "tests/support/allocations.h"
+#include "tests/support/raw_peer.h"
+#include "tests/support/tls/ends.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <vector>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A listener that takes every connection which comes, and notes what it fails with.
+class Crowd {
+public:
+    explicit Crowd(KernelKind kind, const tls::ListenerOptions& options) {
+        if (kind == OnSim::kKind) kernel_.emplace(1);
+        kernel_ ? engine_.emplace(*kernel_) : engine_.emplace(options_on(kind));
+        accept_.emplace(*engine_, [this](Aio& done) {
+            if (done.result()) return;
+            streams_.push_back(std::move(stream_));
+            listener_->accept(*accept_, stream_);
+        });
+        tls::ContextOptions server = server_options();
+        server.on_failure = [this](std::error_code error) { failures_.push_back(error); };
+        server_.emplace(server);
+        auto below = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0));
+        endpoint_ = below->local();
+        listener_.emplace(*engine_, std::move(below), *server_, options);
+        listener_->accept(*accept_, stream_);
+    }
+    ~Crowd() {
+        listener_->close();
+        CHECK(run_until([this] { return !accept_->busy(); }));
+    }
+
+    Engine& engine() { return *engine_; }
+    const Endpoint& endpoint() const { return endpoint_; }
+    const tls::Context& server() const { return *server_; }
+    const std::vector<std::error_code>& failures() const { return failures_; }
+    std::size_t failures(Errc error) const {
+        return static_cast<std::size_t>(std::ranges::count(failures_, make_error_code(error)));
+    }
+    std::size_t accepted() const { return streams_.size(); }
+    bool run_until(const std::function<bool()>& done) { return uaio::run_until(*engine_, done); }
+    void run_some() { uaio::run_some(*engine_); }
+
+    // A plain connection on the same engine, of which some bytes are sent at once.
+    StreamPtr connect_plain(const std::string& bytes = {}) {
+        StreamPtr stream;
+        Operation connect(*engine_);
+        tcp::connect(endpoint_, {}, connect.aio, stream);
+        REQUIRE(run_until([&] { return connect.done(); }));
+        REQUIRE(stream);
+        if (bytes.empty()) return stream;
+        Operation write(*engine_, bytes);
+        stream->write_all(write.aio);
+        REQUIRE(run_until([&] { return write.done(); }));
+        return stream;
+    }
+    // A client that shakes hands.
+    Ended connect() {
+        tcp::Connector below(endpoint_);
+        tls::Connector connector(below, client_, to_localhost());
+        StreamPtr stream;
+        Operation connect(*engine_);
+        connector.connect(connect.aio, stream);
+        const std::size_t before = accepted();
+        REQUIRE(run_until([&] { return connect.done() && accepted() > before; }));
+        return connect.ended();
+    }
+
+private:
+    tls::Context client_{client_options()};
+    std::optional<SimKernel> kernel_;
+    std::optional<Engine> engine_;
+    std::vector<std::error_code> failures_;
+    std::optional<tls::Context> server_;
+    Endpoint endpoint_;
+    StreamPtr stream_;
+    std::vector<StreamPtr> streams_;
+    std::optional<tls::Listener> listener_;
+    std::optional<Aio> accept_;
+};
+
+TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks", Kernel, OnLinux,
+                   OnPoll) {
+    constexpr std::size_t kLimit = 100;
+    // Nothing waits for the time of a whole handshake.
+    Crowd crowd(Kernel::kKind, {.handshake_timeout = kNoTimeout, .handshakes = kLimit});
+    std::deque<RawPeer> silent;
+    for (std::size_t i = 0; i < 2 * kLimit; ++i) {
+        silent.push_back(RawPeer::connect_tcp(crowd.endpoint()));
+        if (i % 50 == 0) crowd.run_some();  // the queue of the listening socket is short
+    }
+    CHECK(crowd.connect() == success(0));
+    CHECK(crowd.connect() == success(0));
+    // Each new one took the place of the oldest.
+    CHECK(crowd.failures().size() == crowd.failures(Errc::timed_out));
+    CHECK(crowd.failures().size() >= kLimit);
+    CHECK(crowd.failures().size() <= kLimit + 2);
+    CHECK(crowd.server().failures() == crowd.failures().size());
+    CHECK(crowd.run_until([&] {
+        silent.front().read_some();
+        return silent.front().end() != RawPeer::End::open;
+    }));
+    silent.back().read_some();
+    CHECK(silent.back().end() == RawPeer::End::open);
+}
+
+TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", Kernel, OnLinux,
+                   OnPoll) {
+    if (!allocations_are_counted()) return report_skip("allocations cannot be counted here");
+    constexpr std::size_t kClients = 300;
+    Crowd crowd(Kernel::kKind, {.handshake_timeout = kNoTimeout, .handshakes = 2 * kClients});
+    CHECK(crowd.connect() == success(0));  // what is made once in a process
+    std::deque<RawPeer> silent;
+    const auto join = [&](std::size_t clients) {
+        for (std::size_t i = 0; i < clients; ++i) {
+            silent.push_back(RawPeer::connect_tcp(crowd.endpoint()));
+            crowd.engine().run_once(1ms);
+            crowd.engine().run_once(0ns);
+        }
+        crowd.run_some();
+    };
+    join(20);
+    const auto taken = [] { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; };
+    const std::size_t before = taken();
+    join(kClients);
+    const std::size_t each = (taken() - before) / kClients;
+    MESSAGE(each << " bytes for each silent client");
+    CHECK(each > 0);
+    CHECK(each <= 2048);
+    CHECK(crowd.failures().empty());
+}
+
+TEST_CASE("tls::accept makes no state of TLS before the peer's first byte") {
+    if (!allocations_are_counted()) return report_skip("allocations cannot be counted here");
+    TlsEnds ends;
+    ends.joined();
+    TlsEnds silent;
+    const auto taken = [] { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; };
+    const tls::Context server(server_options());
+    StreamPtr out;
+    Operation accept(silent.engine());
+    silent.run_some();
+    const std::size_t before = taken();
+    tls::accept(server, silent.server_below(), accept.aio, out);
+    silent.run_some();
+    CHECK(taken() - before <= 6 * 1024);
+    silent.to_server().cut_at(0);
+    REQUIRE(silent.run_until([&] { return accept.done(); }));
+    CHECK(accept.ended() == failure(Errc::truncated));
+    CHECK(server.failures() == 1);
+}
+
+TEST_CASE("Handshakes that stop half-way give their place to others after a second") {
+    Crowd crowd(OnSim::kKind, {.handshake_timeout = kNoTimeout, .handshakes = 8});
+    std::vector<StreamPtr> stopped;
+    for (int i = 0; i < 20; ++i)
+        stopped.push_back(crowd.connect_plain("\x16\x03"));
+    crowd.run_some();
+    const Clock::time_point start = crowd.engine().now();
+    CHECK(crowd.connect() == success(0));
+    CHECK(crowd.engine().now() - start >= 1s);
+    CHECK(crowd.engine().now() - start <= 4s);  // there are 20 before it, and 8 at a time
+    CHECK(crowd.failures().size() == crowd.failures(Errc::timed_out));
+    CHECK(crowd.failures().size() >= 13);
+}
+
+TEST_CASE("A tls listener's time for a handshake counts from the accept, silent or not") {
+    for (const bool speaks : {false, true}) {
+        Crowd crowd(OnSim::kKind, {.handshake_timeout = 10s});
+        const Clock::time_point start = crowd.engine().now();
+        const StreamPtr client = crowd.connect_plain();
+        Pipe nothing;
+        PipeStream timer(crowd.engine(), nothing, nothing);
+        std::string in(1, '\0');
+        Operation wait(crowd.engine(), in);
+        wait.aio.set_timeout(6s);
+        timer.read(wait.aio);
+        REQUIRE(crowd.run_until([&] { return wait.done(); }));
+        Operation write(crowd.engine(), "\x16");
+        if (speaks) client->write_all(write.aio);
+        REQUIRE(crowd.run_until([&] { return !crowd.failures().empty(); }));
+        CHECK(crowd.failures(Errc::timed_out) == 1);
+        const auto passed = crowd.engine().now() - start;
+        CHECK(passed >= 10s);
+        CHECK(passed < 11s);
+    }
+}
+
+}  // namespace
+}  // namespace uaio
