@@ -285,6 +285,9 @@ bool RecordSink::encrypt(Aio& front) noexcept {
     Batch batch;
     std::size_t limit = 0;
     if (!plan(waiting(), batch, limit)) return false;
+    // What is encrypted is counted, so that a write() takes no more than has to leave with it.
+    batch.some = !note_of(front).all;
+    if (batch.some) limit = std::min(limit, batch.record);
     const std::size_t data = gather(front, limit);
     for (Aio* aio = &front; batch.data < data;) {
         const std::size_t size = std::min(batch.record, data - batch.data);
@@ -304,14 +307,14 @@ std::size_t RecordSink::waiting() const noexcept {
     return bytes;
 }
 
-// Gives the front its share of a batch with so much room, and those behind it, if they fit whole:
-// what is encrypted can no longer be left out. Bytes in all.
+// Gives the front its share of a batch with so much room, and those of the same verb behind it, if
+// they fit whole: what is encrypted can no longer be left out. Bytes in all.
 std::size_t RecordSink::gather(Aio& front, std::size_t room) noexcept {
     std::size_t data = 0;
     for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
         Note& note = note_of(*aio);
         const bool fits = note.left > 0 && note.left <= room - data;
-        if (!fits && data > 0) break;
+        if ((!fits || note.all != note_of(front).all) && data > 0) break;
         note.share = std::min(note.left, room);
         note.left -= note.share;
         data += note.share;
@@ -364,7 +367,7 @@ void RecordSink::send() noexcept {
     DCHECK(channel_.buffers().out.empty());
     state_ = State::sending;
     static_cast<void>(inner_->set_iov(sending_.bytes().data(), sending_.size()));
-    channel_.below().write_all(*inner_);
+    batch_.some ? channel_.below().write(*inner_) : channel_.below().write_all(*inner_);
 }
 
 // ---- up
@@ -388,7 +391,12 @@ void RecordSink::on_back() noexcept {
 void RecordSink::on_written() noexcept {
     const std::error_code error = inner_->result();
     const std::size_t count = inner_->count();
-    const bool whole = !error || count == sending_.size();
+    const bool whole = count == sending_.size();
+    // A write() is complete with its first byte: the rest of its record is kept, and leaves next.
+    if (batch_.some && !error && !whole) {
+        sending_.consume(count);
+        return end_batch({}, batch_.data);
+    }
     const std::size_t data = data_in(count);
     sending_.clear();
     if (batch_.data > 0) {

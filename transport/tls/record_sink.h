@@ -91,6 +91,7 @@ private:
         std::size_t record = 0;   // bytes of data in each record but the last
         std::size_t data = 0;     // bytes of data in all
         bool asked = false;       // one of its operations was asked to end
+        bool some = false;        // of write(): the first byte that leaves completes them
     };
 
     static Note& note_of(Aio& aio) noexcept;

@@ -161,6 +161,99 @@ TEST_CASE("small tls writes that wait behind another leave in one record") {
     CHECK(in == "first" + data);
 }
 
+// write() of a megabyte into a pipe with so much room, and what the other side can read in the end.
+void write_into(TlsEnds& ends, Stream& from, Stream& to, std::size_t room) {
+    CAPTURE(room);
+    const std::string data = pattern(1'000'000);
+    ends.run_some();
+    ends.to_server().limit(ends.to_server().taken().size() + room);
+    Operation write(ends.engine(), data);
+    from.write(write.aio);
+    ends.run_some();
+    REQUIRE(write.done());
+    CHECK(!write.ended().error);
+    CHECK(write.ended().count > 0);
+    CHECK(write.ended().count <= 16384);
+    // What comes next waits until the rest has left, and a cancel leaves no trace of it.
+    Operation next(ends.engine(), data);
+    from.write(next.aio);
+    ends.run_some();
+    const std::size_t taken = ends.to_server().taken().size();
+    if (!next.done()) next.aio.cancel();
+    REQUIRE(ends.run_until([&] { return next.done(); }));
+    CHECK(ends.to_server().taken().size() == taken);
+    ends.to_server().limit(Pipe::kNever);
+    const std::size_t total = write.ended().count + next.ended().count;
+    std::string in(total, '\0');
+    CHECK(ends.read_all(to, in) == success(total));
+    CHECK(in.substr(0, write.ended().count) == data.substr(0, write.ended().count));
+}
+
+TEST_CASE("A write over tls completes when its first byte is taken, and counts what arrives") {
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        for (const std::size_t room : {1, 5, 6, 1000, 1381}) {
+            TlsEnds ends(version);
+            ends.joined();
+            write_into(ends, ends.client(), ends.server(), room);
+            CHECK(ends.write_all(ends.client(), "tail") == success(4));
+            ends.client_handle().reset();
+            std::string in(5, '\0');
+            CHECK(ends.read_all(ends.server(), in) == failure(Errc::end_of_stream, 4));
+        }
+    }
+}
+
+TEST_CASE("A write over TLS in TLS completes when its first byte is taken") {
+    const tls::Context server(server_options());
+    const tls::Context client(client_options());
+    TlsEnds ends;
+    ends.joined();
+    StreamPtr inner_client;
+    StreamPtr inner_server;
+    Operation connect(ends.engine());
+    Operation accept(ends.engine());
+    tls::accept(server, std::move(ends.server_handle()), accept.aio, inner_server);
+    tls::connect(client, std::move(ends.client_handle()), to_localhost(), connect.aio,
+                 inner_client);
+    REQUIRE(ends.run_until([&] { return accept.done() && connect.done(); }));
+    REQUIRE(inner_client);
+    REQUIRE(inner_server);
+    write_into(ends, *inner_client, *inner_server, 1);
+}
+
+TEST_CASE("What a write over tls has counted arrives before the close that follows") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    ends.to_server().limit(ends.to_server().taken().size() + 100);
+    const std::string data = pattern(5000);
+    Operation write(ends.engine(), data);
+    ends.client().write(write.aio);
+    REQUIRE(ends.run_until([&] { return write.done(); }));
+    ends.client_handle().reset();
+    ends.run_some();
+    ends.to_server().limit(Pipe::kNever);
+    std::string in(data.size(), '\0');
+    CHECK(ends.read_all(ends.server(), in) == failure(Errc::end_of_stream, write.ended().count));
+    CHECK(data.starts_with(in.substr(0, write.ended().count)));
+}
+
+TEST_CASE("Small writes over tls that wait leave in one record, apart from those of write_all") {
+    TlsEnds ends;
+    ends.joined();
+    ends.run_some();
+    const std::size_t before = ends.to_server().taken().size();
+    std::vector<std::unique_ptr<Operation>> parts;
+    for (int i = 0; i < 6; ++i) {
+        parts.push_back(std::make_unique<Operation>(ends.engine(), "part"));
+        i < 4 ? ends.client().write(parts.back()->aio) : ends.client().write_all(parts.back()->aio);
+    }
+    ends.run_some();
+    for (const std::unique_ptr<Operation>& part : parts)
+        CHECK(part->ended() == success(4));
+    CHECK(ends.to_server().taken().size() - before == 3 * 22 + 6 * 4);
+}
+
 TEST_CASE("a tls write that is reset before its first byte ends those with it in the same way") {
     TlsEnds ends;
     ends.joined();
