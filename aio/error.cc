@@ -96,10 +96,7 @@ const char* advice_for(int error) noexcept {
 
 }  // namespace
 
-const std::error_category& error_category() noexcept {
-    static const Category category;
-    return category;
-}
+const std::error_category& error_category() noexcept { return only_category<Category>(); }
 
 std::error_code make_error_code(Errc code) noexcept {
     return {static_cast<int>(code), error_category()};

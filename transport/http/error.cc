@@ -113,10 +113,7 @@ public:
 
 }  // namespace
 
-const std::error_category& http_category() noexcept {
-    static const Category category;
-    return category;
-}
+const std::error_category& http_category() noexcept { return only_category<Category>(); }
 
 std::error_code make_error_code(HttpErrc code) noexcept {
     return {static_cast<int>(code), http_category()};

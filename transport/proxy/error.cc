@@ -97,10 +97,7 @@ public:
 
 }  // namespace
 
-const std::error_category& proxy_category() noexcept {
-    static const Category category;
-    return category;
-}
+const std::error_category& proxy_category() noexcept { return only_category<Category>(); }
 
 std::error_code make_error_code(ProxyErrc code) noexcept {
     return {static_cast<int>(code), proxy_category()};

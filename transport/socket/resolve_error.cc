@@ -58,10 +58,7 @@ public:
 
 }  // namespace
 
-const std::error_category& resolve_category() noexcept {
-    static const Category category;
-    return category;
-}
+const std::error_category& resolve_category() noexcept { return only_category<Category>(); }
 
 std::error_code make_error_code(ResolveErrc code) noexcept {
     return {static_cast<int>(code), resolve_category()};

@@ -112,10 +112,7 @@ public:
 
 }  // namespace
 
-const std::error_category& tls_category() noexcept {
-    static const Category category;
-    return category;
-}
+const std::error_category& tls_category() noexcept { return only_category<Category>(); }
 
 std::error_code make_error_code(TlsErrc code) noexcept {
     return {static_cast<int>(code), tls_category()};
