@@ -207,6 +207,20 @@ def idle_tls_connections_are_small(lab):
     assert each <= 24 * 1024, f"{each:.0f} bytes each"
 
 
+def silent_clients_delay_nobody(lab):
+    """More connections that say nothing than there may be handshakes, none of which ends by
+    itself; curl still gets its file, at the default limit and at a small one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for limit in (1024, 8):
+        port = lab.serve("--handshake-timeout", 0, "--handshakes", limit)
+        with contextlib.ExitStack() as peers:
+            for number in range(limit + 100):
+                peers.enter_context(connect_as_one_of_many(port, number))
+            same(lab.curl(f"https://localhost:{port}/"), HELLO)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def wrk_load(lab):
     said = run("wrk", "-t1", "-c50", "-d1s", lab.url + "/").decode()
     errors = re.search(r"Socket errors: (.*), timeout", said)
@@ -368,7 +382,8 @@ CASES = [
     (curl_gets, "curl"), (curl_gets_the_certificate_of_the_name, "curl"),
     (openssl_client, "openssl"), (openssl_client_replaces_keys, "openssl"),
     (gnutls_client, "gnutls-cli"), (python_client, sys.executable),
-    (idle_tls_connections_are_small, sys.executable), (wrk_load, "wrk"),
+    (idle_tls_connections_are_small, sys.executable), (silent_clients_delay_nobody, "curl"),
+    (wrk_load, "wrk"),
     (stunnel_client, "stunnel"), (openssl_client_hears_its_echo, "openssl"),
     (gnutls_client_hears_its_echo, "gnutls-cli"), (stunnel_server, "stunnel"),
     (openssl_server, "openssl"), (openssl_server_wants_a_certificate, "openssl"),

@@ -4,6 +4,7 @@
 
 #include <uaio/dialer.h>
 
+#include "aio/quoted.h"
 #include "tools/command_line.h"
 
 #include <algorithm>
@@ -34,8 +35,6 @@ struct Arguments {
 
 [[noreturn]] inline void refuse(const std::string& why) { tools::refuse("uaio-send", why); }
 
-inline std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
-
 // Seconds, perhaps with a fraction.
 inline std::chrono::nanoseconds seconds(std::string_view text) {
     constexpr double kMost = 1e9;
@@ -43,7 +42,7 @@ inline std::chrono::nanoseconds seconds(std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool is_number = error == std::errc() && end == text.data() + text.size();
     if (!is_number || !(value >= 0 && value <= kMost)) {
-        refuse("a time is a number of seconds, such as 2.5, not " + quoted(text));
+        refuse("a time is a number of seconds, such as 2.5, not " + in_quotes(text));
     }
     return std::chrono::nanoseconds(static_cast<std::int64_t>(value * 1e9));
 }
@@ -52,7 +51,7 @@ inline std::uint16_t port(std::string_view text) {
     std::uint16_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value == 0) {
-        refuse("a port is a number from 1 to 65535, not " + quoted(text));
+        refuse("a port is a number from 1 to 65535, not " + in_quotes(text));
     }
     return value;
 }
@@ -60,7 +59,7 @@ inline std::uint16_t port(std::string_view text) {
 inline tls::Version version(std::string_view text) {
     if (text == "1.2") return tls::Version::tls_1_2;
     if (text == "1.3") return tls::Version::tls_1_3;
-    refuse("a version of TLS is 1.2 or 1.3, not " + quoted(text));
+    refuse("a version of TLS is 1.2 or 1.3, not " + in_quotes(text));
 }
 
 // Either the address to connect from, or the interface.
@@ -88,12 +87,12 @@ inline void set_authentication(Arguments& to, std::string_view text) {
     } else if (text == "any") {
         to.dial.proxy_authentication = ProxyAuthentication::any;
     } else {
-        refuse("--proxy-auth is basic, digest or any, not " + quoted(text));
+        refuse("--proxy-auth is basic, digest or any");  // not quoted: perhaps USER:PASSWORD
     }
 }
 
 inline void set_header(Arguments& to, std::string_view text) {
-    if (text != "v1" && text != "v2") refuse("--proxy-header is v1 or v2, not " + quoted(text));
+    if (text != "v1" && text != "v2") refuse("--proxy-header is v1 or v2, not " + in_quotes(text));
     to.dial.proxy_header = text == "v1" ? ProxyHeader::v1 : ProxyHeader::v2;
 }
 
@@ -194,6 +193,8 @@ where the input ends; for servers that wait for that there is --quit-after.
 
 inline constexpr std::string_view kClosing = R"(
 SSLKEYLOGFILE in the environment names a file for the secrets of TLS, for others to decrypt with.
+A user and a password on the command line are overwritten as soon as they were read; in the
+environment, as of https_proxy, other users never see them.
 
 Exit codes:
   0    all was sent, and the server has ended, or --quit-after passed
@@ -222,6 +223,26 @@ inline bool is_plain(std::string_view target) {
     return scheme == "http" || scheme == "ws" || scheme == "tcp";
 }
 
+// Other users can read the arguments of a program (proc(5), cmdline), so that the passwords in URLs
+// and the values of fields are overwritten once they were copied.
+inline void hide_credentials(int argc, char** argv) {
+    constexpr std::string_view kField = "--proxy-field";
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        std::size_t begin = word.starts_with("--") ? word.find('=') + 1 : 0;
+        std::size_t end = word.rfind('@');
+        if (word.starts_with(kField) || argv[i - 1] == kField) {
+            begin = word.find(':', begin);
+            end = word.size();
+        } else if (const std::size_t scheme = word.find("://"); scheme != word.npos) {
+            begin = scheme + 3;
+        }
+        if (end == word.npos || begin >= end) continue;
+        if (end < word.size() && word.find(':', begin) > end) continue;  // a name is no secret
+        std::fill(argv[i] + begin, argv[i] + end, '*');
+    }
+}
+
 // Does not return after --help and for what cannot be understood.
 inline Arguments parse(int argc, char** argv) {
     Arguments arguments;
@@ -231,6 +252,7 @@ inline Arguments parse(int argc, char** argv) {
     if (operands.empty()) refuse("missing URL");
     if (operands.size() > 1) refuse("more than one URL");
     arguments.target = operands.front();
+    hide_credentials(argc, argv);
     if (!arguments.tls.certificates.empty()) {
         const tls::Certificate& own = arguments.tls.certificates.front();
         if (own.chain.empty() || own.key.empty()) refuse("--cert and --key go together");

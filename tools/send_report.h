@@ -138,14 +138,17 @@ inline std::string_view doing(DialPhase phase) {
     return "connection lost";
 }
 
-// What stands before the path, without a user and a password.
+// What stands before the path, without a user and a password; and less of it where a password holds
+// a slash, so that it would be taken for a host or a port.
 inline std::string without_secrets(const std::string& target) {
     const std::size_t scheme = target.find("://");
     const std::size_t begin = scheme == target.npos ? 0 : scheme + 3;
     const std::size_t end = std::min(target.find_first_of("/?#", begin), target.size());
-    const std::size_t at = target.substr(0, end).rfind('@');
+    const std::size_t at = target.rfind('@');
     if (at == target.npos || at < begin) return target.substr(0, end);
-    return target.substr(0, begin) + target.substr(at + 1, end - at - 1);
+    if (at < end) return target.substr(0, begin) + target.substr(at + 1, end - at - 1);
+    const bool unsure = target.substr(begin, end - begin).find_first_of(":@") != target.npos;
+    return target.substr(0, unsure ? begin : end) + (unsure ? "..." : "");
 }
 
 // "uaio-send: no TLS: https://host: certificate expired. What to do." Where no connection was made,

@@ -37,7 +37,11 @@ constexpr std::chrono::seconds kDrainTime{30};
 void log_line(Output& output, const uaio::http::AccessRecord& record) noexcept {
     try {
         std::string line(record.method);
-        line.append(" ").append(record.target).append(" ").append(std::to_string(record.status));
+        // Without its query, which files have no use for, and which may hold a token.
+        line.append(" ")
+            .append(record.target.substr(0, record.target.find('?')))
+            .append(" ")
+            .append(std::to_string(record.status));
         line.append(" ").append(std::to_string(record.bytes)).append(" B ");
         line.append(std::to_string(record.duration.count() / 1000)).append(" us");
         if (record.error) line.append(" ").append(record.error.message());
@@ -60,7 +64,7 @@ uaio::AcceptorFactory secured(uaio::AcceptorFactory plain, const Arguments& argu
             output.line("no connection: " + uaio::strerror(error));
         };
     }
-    return uaio::tls::acceptor(std::move(plain), uaio::tls::Context(options));
+    return uaio::tls::acceptor(std::move(plain), uaio::tls::Context(options), arguments.tls);
 }
 
 // Listens on each engine, and says where. With several engines and any port, the first one's is

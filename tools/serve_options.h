@@ -4,6 +4,7 @@
 #include <uaio/http.h>
 #include <uaio/tls.h>
 
+#include "aio/quoted.h"
 #include "tools/command_line.h"
 
 #include <array>
@@ -26,6 +27,7 @@ struct Arguments {
     bool log = false;
     std::chrono::nanoseconds head_timeout = http::ServerOptions().head_timeout;
     std::chrono::nanoseconds idle_timeout = http::ServerOptions().idle_timeout;
+    tls::ListenerOptions tls;
 };
 
 [[noreturn]] inline void refuse(const std::string& why) { tools::refuse("uaio-serve", why); }
@@ -34,8 +36,8 @@ inline unsigned number(const std::string& option, std::string_view text, unsigne
     unsigned value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value > limit) {
-        refuse(option + " takes a number from 0 to " + std::to_string(limit) + ", not \"" +
-               std::string(text) + "\"");
+        refuse(option + " takes a number from 0 to " + std::to_string(limit) + ", not " +
+               in_quotes(text));
     }
     return value;
 }
@@ -67,6 +69,16 @@ inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
          to.certificates.push_back({.chain = std::string(v)});
      }},
     {"tls-key", 0, "FILE", "its private key, in PEM", &set_key},
+    {"handshakes", 0, "N",
+     "TLS connections of an engine that have not ended their handshake (1024);"
+     "\nthe oldest silent one makes room for the next",
+     [](Arguments& to, std::string_view v) {
+         to.tls.handshakes = number("--handshakes", v, 1'000'000);
+     }},
+    {"handshake-timeout", 0, "S", "seconds for a TLS handshake (10); 0 is any time",
+     [](Arguments& to, std::string_view v) {
+         to.tls.handshake_timeout = timeout("--handshake-timeout", v);
+     }},
     {"threads", 't', "N", "engines, each on a thread of its own (1); 0 is one a processor",
      [](Arguments& to, std::string_view v) { to.threads = number("--threads", v, 1024); }},
     {"head-timeout", 0, "S",
@@ -106,7 +118,7 @@ inline Arguments parse(int argc, char** argv) {
         tools::parse(kProgram, options, arguments, argc, argv);
     if (operands.empty()) refuse("missing directory");
     if (operands.size() > 1) {
-        refuse("more than one directory: \"" + std::string(operands[1]) + "\"");
+        refuse("more than one directory: " + in_quotes(operands[1]));
     }
     arguments.directory = operands.front();
     for (const tls::Certificate& certificate : arguments.certificates) {

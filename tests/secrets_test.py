@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""No secret in what uaio-send and uaio-serve print, nor in their command lines once they run.
+
+    tests/secrets_test.py BUILD
+
+Each run gets marked secrets where a user could put some, rightly or by mistake, and fails in one
+way or another. Prints a line a case for tests/run.py.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from lab import PATIENCE, Programs, run_cases
+
+MARK = "s3cr3tMARK"
+URL = f"http://user:{MARK}@127.0.0.1:1/{MARK}?token={MARK}#{MARK}"
+PEM = f"\n-----BEGIN PRIVATE KEY-----\n{MARK}{MARK}{MARK}\n-----END PRIVATE KEY-----\n"
+ANSWERS = [
+    b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"r\"\r\n"
+    b"Content-Length: 0\r\n\r\n",
+    b"HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n"
+    b"Content-Length: 0\r\n\r\n",
+    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    b"nonsense\r\n\r\n",
+    b"",
+]
+
+
+def check(text, where):
+    """The check itself, which a_secret_is_found checks."""
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    assert MARK not in text, f"{where}: {text.replace(MARK, 'THE SECRET')[:300]}"
+
+
+class Lab(Programs):
+    def send(self, *arguments, **environment):
+        """How uaio-send ends; what it says is checked."""
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.lower().endswith("_proxy")} | environment
+        done = subprocess.run([self.build / "tools" / "uaio-send", "-v", *arguments],
+                              input=b"x", capture_output=True, check=False, timeout=PATIENCE,
+                              env=environment)
+        check(done.stderr + done.stdout, f"uaio-send {' '.join(map(str, arguments))}")
+        assert done.returncode > 0, f"uaio-send {arguments} succeeded"
+        return done
+
+    def proxy(self, answer):
+        """A proxy that says this to each request, and closes; its port."""
+        listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    with peer:
+                        peer.recv(65536)
+                        peer.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return listener.getsockname()[1]
+
+
+def a_secret_is_found(_):
+    said = subprocess.run(["sh", "-c", f"echo {MARK} >&2"], capture_output=True, check=True).stderr
+    try:
+        check(said, "on purpose")
+    except AssertionError as error:
+        assert MARK not in str(error)
+        return
+    raise AssertionError("the check finds nothing")
+
+
+def a_bad_target_or_proxy_is_not_quoted_with_its_password(lab):
+    urls = [URL, f"user:{MARK}@127.0.0.1:1", f"tcp://user:{MARK}@127.0.0.1:1",
+            f"https://user:{MARK[:4]}/{MARK}@127.0.0.1:1", f"tls://{MARK}@127.0.0.1:1",
+            f"nonsense://user:{MARK}@host", f"http://user:{MARK}@", f"http://[{MARK}@::1]:1",
+            f"http://127.0.0.1:1/?token={MARK}", f"http://127.0.0.1:1/#{MARK}",
+            f"http://user:{MARK}@127.0.0.1:99999", f"http://user:x y{MARK}@127.0.0.1:1"]
+    for url in urls:
+        lab.send(url)
+        for option in ("--proxy", "--pre-proxy"):
+            lab.send("tcp://127.0.0.1:1", option, url)
+            lab.send("tcp://127.0.0.1:1", f"{option}={url}")
+        for name in ("http_proxy", "all_proxy", "ALL_PROXY"):
+            lab.send("http://127.0.0.1:1", **{name: url})
+
+
+def a_proxy_that_refuses_reveals_no_password(lab):
+    for answer in ANSWERS:
+        port = lab.proxy(answer)
+        for scheme in ("http", "https", "socks4", "socks5", "socks5h"):
+            for kind in ("basic", "digest", "any"):
+                lab.send("tcp://127.0.0.1:1", "--proxy", f"{scheme}://user:{MARK}@127.0.0.1:{port}",
+                         "--proxy-auth", kind, "--proxy-field", f"Cookie: {MARK}")
+
+
+def options_with_a_wrong_value_are_not_quoted(lab):
+    for option in ("--proxy-auth", "--proxy-field", "--resolve", "--connect-to", "--cert", "--key",
+                   "--cacert", "--proxy-cacert"):
+        for value in (f"user:{MARK}@host", f"Authorization {MARK}\n", PEM,
+                      f"-----BEGIN KEY-----{MARK}", PEM.replace("\n", "\r\n")):
+            # The names of files are quoted, as far as they can be some.
+            if option in ("--cert", "--key", "--cacert", "--proxy-cacert") and "---" not in value:
+                continue
+            more = ["--cert", "/nowhere"] if option == "--key" else []
+            more += ["--key", "/nowhere"] if option == "--cert" else []
+            lab.send("tls://127.0.0.1:1", "--proxy", "https://127.0.0.1:1", option, value, *more)
+
+
+def a_server_says_nothing_of_keys(lab):
+    for arguments in (["--tls-cert", PEM, "--tls-key", PEM], ["--tls-cert", "/nowhere", "--tls-key",
+                      PEM], ["--tls-key", PEM], [PEM, "more"]):
+        done = subprocess.run([lab.build / "tools" / "uaio-serve", "--port", "0", *arguments,
+                               lab.folder], capture_output=True, check=False, timeout=PATIENCE)
+        check(done.stderr + done.stdout, "uaio-serve")
+        assert done.returncode in (1, 2), done.returncode
+
+
+def an_access_log_has_no_secret_of_a_request(lab):
+    with subprocess.Popen([lab.build / "tools" / "uaio-serve", "--port", "0", "--log", lab.folder],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        lab.stack.callback(server.kill)
+        port = int(server.stdout.readline().split("127.0.0.1:")[1].split("/")[0])
+        for target in (f"/path?token={MARK}", f"http://127.0.0.1/path?token={MARK}", "/path"):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
+                peer.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {MARK}\r\n"
+                             f"Authorization: Basic {MARK}\r\nReferer: http://h/?{MARK}\r\n"
+                             f"Connection: close\r\n\r\n".encode())
+                while peer.recv(65536):
+                    pass
+        server.terminate()
+        said = server.communicate(timeout=PATIENCE)[0]
+    check(said, "the access log")
+    assert said.count("/path 404") == 3, said
+
+
+def a_command_line_loses_its_passwords(lab):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        proxy = f"127.0.0.1:{silent.getsockname()[1]}"
+        for arguments in (["-x", f"http://user:{MARK}@{proxy}"], ["-x", f"user:{MARK}@{proxy}"],
+                          [f"--proxy=http://user:{MARK}@{proxy}"],
+                          ["-x", proxy, "--proxy-field", f"Cookie: {MARK}"],
+                          ["-x", proxy, f"--proxy-field=Cookie: {MARK}"]):
+            with subprocess.Popen([lab.build / "tools" / "uaio-send", *arguments,
+                                   "tcp://127.0.0.1:1"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as client:
+                lab.stack.callback(client.kill)
+                peer, _ = silent.accept()  # it runs
+                command = Path(f"/proc/{client.pid}/cmdline").read_bytes()
+                peer.close()
+                check(command, "its command line")
+                check(client.communicate(timeout=PATIENCE)[1], "its end")
+
+
+CASES = [(case, sys.executable) for case in (
+    a_secret_is_found, a_bad_target_or_proxy_is_not_quoted_with_its_password,
+    a_proxy_that_refuses_reveals_no_password, options_with_a_wrong_value_are_not_quoted,
+    a_server_says_nothing_of_keys, an_access_log_has_no_secret_of_a_request,
+    a_command_line_loses_its_passwords)]
+
+
+def main():
+    build = Path(sys.argv[1]).resolve()
+    return run_cases("secrets", CASES, lambda folder, stack: Lab(build, folder, stack))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

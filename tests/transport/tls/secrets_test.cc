@@ -1,0 +1,190 @@
+// No secret in what the library says: each structure of its interface that can hold one gets marked
+// ones, rightly or by mistake, and fails.
+#include <uaio/easy.h>
+#include <uaio/http.h>
+#include <uaio/local.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tls/ends.h"
+
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace uaio {
+namespace {
+
+const std::string kMark = "s3cr3tMARK";
+
+// Everything that was said so far.
+class Said {
+public:
+    void add(std::string_view text) { text_.append(text).append("\n"); }
+    void add(std::error_code error) {
+        add(error.message());
+        add(uaio::strerror(error));
+        add(error.category().name());
+    }
+    // What a call throws, if it does.
+    void thrown_by(const std::function<void()>& call) {
+        try {
+            call();
+        } catch (const std::system_error& error) {
+            add(error.what());
+            add(error.code());
+        } catch (const std::exception& error) {
+            add(error.what());
+        }
+    }
+    bool has_mark() const { return text_.find(kMark) != std::string::npos; }
+    bool empty() const { return text_.empty(); }
+    EngineOptions hook(KernelKind kind) {
+        EngineOptions options;
+        options.log = [this](LogLevel, std::string_view text) { add(text); };
+        return options_on(kind, options);
+    }
+
+private:
+    std::string text_;
+};
+
+// What a user may take for a password, a key or the URL of something.
+std::vector<std::string> secrets() {
+    return {kMark,
+            "user:" + kMark + "@127.0.0.1:1",
+            "http://user:" + kMark + "@127.0.0.1:1/?token=" + kMark,
+            "https://user:" + kMark + "@127.0.0.1:1/",
+            "socks5h://user:" + kMark + "@127.0.0.1:1",
+            "nonsense://user:" + kMark + "@127.0.0.1:1",
+            "http://user:a/" + kMark + "@127.0.0.1:1",
+            "http://[" + kMark + "@127.0.0.1:1",
+            "Cookie: " + kMark,
+            "Authorization " + kMark + "\r\n",
+            "\n-----BEGIN PRIVATE KEY-----\n" + kMark + "\n-----END PRIVATE KEY-----\n",
+            "-----BEGIN PRIVATE KEY-----" + kMark,
+            "MII" + std::string(60, 'A') + kMark};
+}
+
+TEST_CASE("A secret in a message is found by the tests that look for it") {
+    Said said;
+    CHECK(!said.has_mark());
+    said.thrown_by([] { throw std::runtime_error("the password is " + kMark); });
+    CHECK(said.has_mark());
+}
+
+TEST_CASE("No option of a tls context that holds a secret gets into a message") {
+    Said said;
+    for (const std::string& secret : secrets()) {
+        // The name of a file is quoted; what has the shape of a key or a password's URL is none.
+        if (secret == kMark || secret.starts_with("Cookie") || secret.find('@') != secret.npos)
+            continue;
+        for (std::string tls::ContextOptions::*const member :
+             {&tls::ContextOptions::authorities, &tls::ContextOptions::authorities_folder,
+              &tls::ContextOptions::ciphers, &tls::ContextOptions::cipher_suites}) {
+            tls::ContextOptions options;
+            options.*member = secret;
+            said.thrown_by([&] { const tls::Context context(options); });
+        }
+        for (std::string tls::Certificate::*const member :
+             {&tls::Certificate::chain, &tls::Certificate::key}) {
+            tls::ContextOptions options;
+            options.certificates = {test_certificate()};
+            options.certificates.front().*member = secret;
+            said.thrown_by([&] { const tls::Context context(options); });
+        }
+        tls::ContextOptions options;
+        options.pins = {secret};
+        said.thrown_by([&] { const tls::Context context(options); });
+    }
+    tls::ContextOptions options;
+    options.certificates = {test_authority().issue({}, kMark)};
+    options.certificates.front().password = "not " + kMark;
+    said.thrown_by([&] { const tls::Context context(options); });
+    CHECK(!said.empty());
+    CHECK(!said.has_mark());
+}
+
+TEST_CASE_TEMPLATE("No target, proxy or field of a Dialer gets into an error", Kernel, OnLinux,
+                   OnPoll) {
+    Said said;
+    Engine engine(said.hook(Kernel::kKind));
+    const auto dial = [&](const std::string& target, const DialOptions& options) {
+        StreamPtr stream;
+        DialReport report;
+        Operation connect(engine);
+        std::optional<Dialer> dialer;
+        said.thrown_by([&] { dialer.emplace(target, options); });
+        if (!dialer) return;
+        dialer->connect(connect.aio, stream, report);
+        REQUIRE(run_until(engine, [&] { return connect.done(); }));
+        said.add(connect.ended().error);
+        if (report.peer) said.add(report.peer->to_string());
+        easy::Connection connection(engine);
+        Operation again(engine);
+        connection.connect(target, options, again.aio);
+        REQUIRE(run_until(engine, [&] { return again.done(); }));
+        said.add(again.ended().error);
+    };
+    for (const std::string& secret : secrets()) {
+        if (secret == kMark || secret.starts_with("MII")) continue;  // names that are looked up
+        DialOptions plain;
+        plain.proxy = "";
+        dial(secret, plain);
+        const std::string target = "tcp://127.0.0.1:1";
+        DialOptions options;
+        options.proxy = secret;
+        dial(target, options);
+        options.proxy = "http://127.0.0.1:1";
+        options.pre_proxy = secret;
+        dial(target, options);
+        options = {};
+        options.proxy = "http://127.0.0.1:1";
+        options.proxy_fields = {secret};
+        dial(target, options);
+        options = plain;
+        options.resolve = {secret};
+        dial(target, options);
+        options = plain;
+        options.connect_to = {secret};
+        dial(target, options);
+        for (std::string DialOptions::*const member :
+             {&DialOptions::local_address, &DialOptions::interface, &DialOptions::unix_path}) {
+            options = plain;
+            options.*member = secret;
+            dial(target, options);
+        }
+        ::setenv("http_proxy", secret.c_str(), 1);
+        dial("http://127.0.0.1:1", {});
+        ::unsetenv("http_proxy");
+    }
+    CHECK(!said.empty());
+    CHECK(!said.has_mark());
+}
+
+TEST_CASE_TEMPLATE("No URL, header or path that holds a secret gets into a message", Kernel,
+                   OnLinux, OnPoll) {
+    Said said;
+    Engine engine(said.hook(Kernel::kKind));
+    for (const std::string& secret : secrets()) {
+        if (secret.find('@') != secret.npos) {
+            said.thrown_by([&] { const http::Request request(secret); });
+        }
+        http::Request request;
+        said.add(request.set_url(secret));
+        said.add(request.headers().set("Authorization", secret));
+        said.add(request.headers().set("Cookie\n", secret));
+        if (secret.find("---") == secret.npos) continue;
+        said.thrown_by([&] { static_cast<void>(http::directory("/nowhere/\n" + secret)); });
+        said.thrown_by([&] { const local::Listener listener(engine, secret + secret); });
+    }
+    said.thrown_by([] { const http::Request request("http://h/ x?token=" + kMark); });
+    said.thrown_by([] { const http::Request request("ftp://h/?token=" + kMark); });
+    CHECK(!said.empty());
+    CHECK(!said.has_mark());
+}
+
+}  // namespace
+}  // namespace uaio
