@@ -88,7 +88,8 @@ using Environment = std::function<const char*(const char* name)>;
 
 // Which proxy the environment names for a target of this scheme ("http", "https" and so on), as
 // curl's manual page says: <scheme>_proxy, then <SCHEME>_PROXY, but never HTTP_PROXY, which a CGI
-// client could set; then all_proxy and ALL_PROXY. Empty: none. Throws std::bad_alloc.
+// client could set; for ws and wss what http and https have; then all_proxy and ALL_PROXY. Empty:
+// none. Throws std::bad_alloc.
 std::string proxy_from_environment(std::string_view scheme, const Environment& environment);
 // no_proxy, else NO_PROXY. Empty: neither.
 std::string no_proxy_from_environment(const Environment& environment);

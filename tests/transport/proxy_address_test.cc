@@ -101,6 +101,16 @@ TEST_CASE("the environment names a proxy for a scheme (68)") {
     CHECK(found("http", {{"all_proxy", "a"}, {"ALL_PROXY", "b"}}) == "a");
     CHECK(found("http", {{"ALL_PROXY", "b"}, {"http_proxy", ""}}) == "b");
     CHECK(found("tcp", {{"TCP_PROXY", "t"}}) == "t");
+    // WebSocket goes where HTTP does, unless it has a proxy of its own.
+    CHECK(found("ws", {{"http_proxy", "a"}, {"all_proxy", "b"}}) == "a");
+    CHECK(found("ws", {{"HTTP_PROXY", "a"}}) == "");
+    CHECK(found("ws", {{"https_proxy", "a"}}) == "");
+    CHECK(found("ws", {{"WS_PROXY", "w"}, {"http_proxy", "a"}}) == "w");
+    CHECK(found("WSS", {{"https_proxy", "a"}, {"http_proxy", "b"}}) == "a");
+    CHECK(found("wss", {{"HTTPS_PROXY", "a"}}) == "a");
+    CHECK(found("wss", {{"http_proxy", "a"}}) == "");
+    CHECK(found("wss", {{"wss_proxy", "w"}, {"https_proxy", "a"}}) == "w");
+    CHECK(found("wss", {{"ALL_PROXY", "b"}}) == "b");
     const auto excepted = [](const Variables& variables) {
         return no_proxy_from_environment([&](const char* name) -> const char* {
             const auto at = variables.find(name);

@@ -86,6 +86,9 @@ std::string proxy_from_environment(std::string_view scheme, const Environment& e
     if (found.empty() && lower != "http_proxy") {
         found = value_of(environment, with_case(lower, true));
     }
+    // WebSocket begins as HTTP does, so its proxies are the same, as with curl.
+    if (found.empty() && lower == "ws_proxy") return proxy_from_environment("http", environment);
+    if (found.empty() && lower == "wss_proxy") return proxy_from_environment("https", environment);
     if (found.empty()) found = value_of(environment, "all_proxy");
     if (found.empty()) found = value_of(environment, "ALL_PROXY");
     return found;
