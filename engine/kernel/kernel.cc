@@ -74,6 +74,12 @@ std::int64_t Kernel::receive_at_once(int fd, void* data, std::size_t size) noexc
     return received < 0 ? -errno : received;
 }
 
+int Kernel::peek(int fd) noexcept {
+    char byte;
+    const ssize_t result = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return result < 0 ? -errno : static_cast<int>(result);
+}
+
 std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
     // tcp(7): with MSG_TRUNC the bytes are dropped inside the kernel, not copied.
     const ssize_t dropped = ::recv(fd, nullptr, limit, MSG_TRUNC | MSG_DONTWAIT);

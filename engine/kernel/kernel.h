@@ -112,6 +112,9 @@ public:
     // the number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait.
     virtual std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept;
     virtual std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept;
+    // Whether receive_at_once() has something to tell, which stays: 1 for bytes, 0 at the end of
+    // stream, or its error.
+    virtual int peek(int fd) noexcept;
     // As send_at_once(), all of it as one TLS record of that type, on a socket that encrypts.
     virtual std::int64_t send_record_at_once(int fd, std::uint8_t type, const void* data,
                                              std::size_t size) noexcept;

@@ -52,6 +52,7 @@ public:
                                      std::size_t) noexcept override {
         return -EOPNOTSUPP;
     }
+    int peek(int fd) noexcept override;
     std::int64_t discard_received(int fd, std::size_t limit) noexcept override;
     int close(int fd) noexcept override;
     // Paths of the simulated network are not files.

@@ -199,6 +199,14 @@ std::int64_t SimMachine::receive_at_once(int fd, void* data, std::size_t size) n
     return length;
 }
 
+int SimMachine::peek(int fd) noexcept {
+    const SimInside inside(*this);
+    SimSocket* const found = descriptors_.find(fd);
+    if (!found) return -EBADF;
+    if (found->in.arrived() > 0) return 1;
+    return static_cast<int>(network_.end_of_receiving(*found).value_or(-EAGAIN));
+}
+
 std::int64_t SimMachine::discard_received(int fd, std::size_t limit) noexcept {
     const SimInside inside(*this);
     SimSocket* const found = descriptors_.find(fd);
