@@ -70,6 +70,13 @@ enum class HttpErrc {
     bad_chunk_extension,          // not ";" name [ "=" value ] (9112 7.1.1)
     chunk_extension_too_long,     // http::Limits::chunk_extension or chunk_extensions
     bad_chunk_end,                // what follows the bytes of a chunk is not a line end
+    too_many_interim_responses,   // more than 16 of 1xx before the final one (9110 15.2)
+    unexpected_switch,            // 101 for a request without Upgrade (9110 7.8, 15.2.2)
+    unrequested_response,         // it began to come before its request was sent
+    // What http::Client does not do; nothing of the message has been sent.
+    insecure_connector,  // an https URL, and a connector without TLS
+    wrong_origin,        // a URL of another scheme, host or port than the client's connections have
+    too_many_redirects,  // http::ClientOptions::redirects
 };
 
 // The category of HttpErrc; its name() is "http".

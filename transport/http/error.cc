@@ -87,6 +87,26 @@ constexpr Meaning kMeanings[] = {
     {HttpErrc::bad_chunk_end, 400, "bad end of chunk",
      "A chunk is not followed by a line end, so its size was wrong; the peer is broken, or "
      "hostile."},
+    {HttpErrc::too_many_interim_responses, 502, "too many interim responses",
+     "The server sends more than 16 interim responses (1xx) and no final one; it is broken, or "
+     "hostile."},
+    {HttpErrc::unexpected_switch, 502, "unexpected 101 response",
+     "The server switches to another protocol, which the request did not ask for; it is broken, or "
+     "hostile."},
+    {HttpErrc::unrequested_response, 502, "unrequested response",
+     "The server sent a response before the request; it may belong to another request, so the "
+     "connection has been closed."},
+    {HttpErrc::insecure_connector, 500, "https over a connector without TLS",
+     "The request is for an https URL, and the client's connector makes plain connections: the "
+     "request would be sent in clear. Give the client a Dialer for that URL, or a "
+     "tls::Connector; a connector of your own that uses TLS has to override origin()."},
+    {HttpErrc::wrong_origin, 500, "wrong origin",
+     "The request is for the URL of another scheme, host or port than the client reaches. A client "
+     "is for one server: make one for the other server. For another name of the same server set "
+     "the target, by set_target(), and Host."},
+    {HttpErrc::too_many_redirects, 502, "too many redirects",
+     "The server redirects more often than ClientOptions::redirects allows, perhaps in a circle; "
+     "the response is its last one."},
 };
 
 const Meaning* meaning_of(int code) noexcept {

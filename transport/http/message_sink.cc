@@ -127,9 +127,9 @@ void MessageSink::write_request(Aio& aio, Request& request) noexcept {
     std::string& head = request.head_;
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
     if (const auto error = write_head(request, payload, head, following)) return end(aio, error);
-    if (!session_.source().expect_response(asked_by(request.method()))) {
-        return end(aio, Errc::not_enough_memory);
-    }
+    AskedBy asked = asked_by(request.method());
+    if (asked == AskedBy::other && request.headers().contains("Upgrade")) asked = AskedBy::upgrade;
+    if (!session_.source().expect_response(asked)) return end(aio, Errc::not_enough_memory);
     keep_alive_ = keep_alive_ && following.keep_alive;
     write_message(aio, request, head, following, streamed);
 }

@@ -18,6 +18,9 @@ namespace {
 // it is there.
 constexpr std::size_t kUsualFields = 100;
 
+// Interim responses before a final one. One or two are usual: 100, and 103 for each group of links.
+constexpr unsigned kMostInterim = 16;
+
 }  // namespace
 
 AskedBy asked_by(std::string_view method) noexcept {
@@ -162,6 +165,7 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
     if (buffer_.empty()) return Step::more_bytes;
     const Limits& limits = session_.limits();
     const bool request = note_of(front).kind == Kind::request;
+    if (!request) note_arrival();
     if (incomplete_ && incomplete_->request != request) incomplete_.reset();
     if (!incomplete_ && limits.fields <= kUsualFields) {
         std::array<FieldSlice, kUsualFields> room;
@@ -193,6 +197,25 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
     return parse_head(front, parser);
 }
 
+// The first byte of a response is there.
+void MessageSource::note_arrival() noexcept {
+    if (arrived_) return;
+    arrived_ = true;
+    early_ = !request_sent_;
+    arrival_ = session_.core().counters().enters.value();
+}
+
+// RFC 9110 7.8: a server must not switch to a protocol that the request did not name. Whoever reads
+// a response to a request that was not written here knows what was in it.
+HttpErrc MessageSource::fault_of_interim(int status) noexcept {
+    if (status >= 200) return interim_ = 0, kFine;
+    if (status == 101) {
+        const bool asked = asked_.empty() || asked_.front() == AskedBy::upgrade;
+        return asked ? kFine : HttpErrc::unexpected_switch;
+    }
+    return ++interim_ > kMostInterim ? HttpErrc::too_many_interim_responses : kFine;
+}
+
 template <class Parser>
 MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexcept {
     for (;;) {
@@ -203,8 +226,12 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
             case Progress::complete: break;
         }
         if constexpr (std::is_same_v<Parser, ResponseParser>) {
+            const int status = parser.head().status;
+            if (const HttpErrc fault = fault_of_interim(status); fault != kFine) {
+                return fail_head(front, fault);
+            }
             // Interim responses say that the final one is still to come (RFC 9110 15.2).
-            if (const int status = parser.head().status; status < 200 && status != 101) {
+            if (status < 200 && status != 101) {
                 buffer_.consume(parsed.consumed);
                 parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
                 continue;

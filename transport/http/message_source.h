@@ -25,7 +25,7 @@ namespace uaio::http {
 class Session;
 
 // What matters of a request to whoever frames its response.
-enum class AskedBy : std::uint8_t { other, head, connect };
+enum class AskedBy : std::uint8_t { other, head, connect, upgrade };
 AskedBy asked_by(std::string_view method) noexcept;
 std::string_view method_of(AskedBy asked) noexcept;
 
@@ -55,6 +55,22 @@ public:
     bool has_bytes() const noexcept { return !buffer_.empty(); }
     // A head has begun to come and is not complete.
     bool mid_head() const noexcept { return head_deadline_ns_ != 0; }
+    // --- For a client, which has one request at a time ---
+    // A read of a response waits, and not a byte has come for it.
+    bool waits_for_first_byte() const noexcept {
+        return !queue_.empty() && reading_ && buffer_.empty();
+    }
+    // A request is about to be written, and has been.
+    void begin_exchange() noexcept { arrived_ = request_sent_ = early_ = false; }
+    void request_sent() noexcept { request_sent_ = true; }
+    // The first byte of the response came before request_sent(); before the kernel was entered for
+    // the time after this count of it, while it could not know of the request.
+    bool is_early() const noexcept { return early_; }
+    bool arrived_before(std::uint64_t enters) const noexcept {
+        return arrived_ && arrival_ <= enters;
+    }
+    bool is_tunnel() const noexcept { return content_ == Body::tunnel; }
+
     // Nothing is left to read of the message's content.
     bool content_is_over() const noexcept {
         return content_ == Body::none || content_ == Body::tunnel;
@@ -97,6 +113,8 @@ private:
     void leave(Aio& aio) noexcept;
 
     Step read_head(Aio& front) noexcept;
+    void note_arrival() noexcept;
+    HttpErrc fault_of_interim(int status) noexcept;
     template <class Parser>
     Step parse_head(Aio& front, Parser& parser) noexcept;
     Step take_head(Aio& front, const RequestHead& head) noexcept;
@@ -130,6 +148,7 @@ private:
     std::unique_ptr<Incomplete> incomplete_;
     std::unique_ptr<Chunks> chunks_;
     Backlog<AskedBy> asked_;
+    std::uint64_t arrival_ = 0;  // the count of enters when the first byte of a response came
     std::uint64_t content_left_ = 0;
     std::int64_t head_deadline_ns_ = 0;  // of the head of which a part is there; 0: of none
     Body content_ = Body::none;
@@ -138,6 +157,10 @@ private:
     bool broken_ = false;        // a message could not be understood: nothing behind it can be
     bool keep_alive_ = true;     // of the last message
     bool content_read_ = false;  // somebody has asked for this message's content
+    bool arrived_ = false;       // the first byte of the response
+    bool request_sent_ = false;  // all of it
+    bool early_ = false;
+    unsigned interim_ = 0;  // responses (1xx) before the final one
 };
 
 }  // namespace uaio::http
