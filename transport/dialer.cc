@@ -35,4 +35,8 @@ void Dialer::connect(Aio& aio, StreamPtr& out, DialReport& report) {
     dial(*plan_, aio, out, &report);
 }
 
+Origin Dialer::origin() const noexcept {
+    return {plan_->secure, plan_->target.host, plan_->target.port};
+}
+
 }  // namespace uaio

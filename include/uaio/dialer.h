@@ -129,6 +129,10 @@ public:
     // The same, with a report, which must live until the callback as well.
     void connect(Aio& aio, StreamPtr& out, DialReport& report);
 
+    // Scheme, host and port of the target; those of a proxy never. Empty if connect() refuses the
+    // target.
+    Origin origin() const noexcept override;
+
 private:
     std::unique_ptr<DialPlan> plan_;
 };

@@ -27,7 +27,18 @@ struct ClientOptions {
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
     // Connections at a time; requests beyond that wait.
     std::size_t connections = 16;
-    // Redirects that are followed, to the same host alone; 0: a redirect is the response.
+    // Redirects that are followed: 301, 302, 303, 307 and 308 with one Location (RFC 9110 15.4), an
+    // http or https URL or a reference relative to the request's (RFC 3986 5). 0: a redirect is the
+    // response. One more than that is HttpErrc::too_many_redirects, with the last response.
+    //
+    // The client follows a redirect to the origin of the request (RFC 6454 4). It follows one to
+    // another origin only if Connector::origin() names that, and sends no Authorization,
+    // Proxy-Authorization, Cookie, Cookie2, WWW-Authenticate or Proxy-Authenticate then; any other
+    // redirect is the response: from http to https, for one, needs another client.
+    //
+    // 301 and 302 turn POST into GET, 303 turns everything but HEAD into GET; the content goes with
+    // its fields then: Content-*, Transfer-Encoding, Trailer, Expect, Digest, Repr-Digest and
+    // Last-Modified. A redirect of CONNECT is the response.
     unsigned redirects = 0;
 };
 
@@ -35,12 +46,14 @@ struct ClientStatistics {
     std::uint64_t connections = 0;  // made
     std::uint64_t reuses = 0;       // requests on a connection that had carried another
     std::uint64_t retries = 0;      // requests sent again, since a kept connection was gone
-    std::uint64_t discarded = 0;    // kept connections that the server closed or wrote to
+    std::uint64_t discarded = 0;    // kept connections that the server closed, or that held bytes
+                                    // behind a response which no request asked for
 };
 
 class Client {
 public:
-    // `connector` must outlive it. The first transact() decides which engine it belongs to.
+    // `connector` must outlive it. The first transact() decides which engine it belongs to. What
+    // Connector::origin() does not name, host or port, the first request for a URL decides.
     explicit Client(Connector& connector, const ClientOptions& options = {});
     // Ends what is pending with Errc::closed. On another thread than the engine's it waits for
     // that. Not inside a callback of another engine.
@@ -56,8 +69,16 @@ public:
     // truncated if the content was cut short, with what came of it; invalid_argument for a request
     // that must not be sent, and for an Aio of another engine. Any thread.
     //
-    // A request that met a kept connection on its way to be closed, before a byte of a response, is
-    // sent once more if its method is idempotent (RFC 9110 9.2.2).
+    // A request for a URL (Request::origin()) is only sent to that origin:
+    // HttpErrc::insecure_connector for https over plain connections, HttpErrc::wrong_origin for
+    // another scheme, host or port than the client's. A request that is made from a target and a
+    // Host goes to whatever server the connector reaches, as virtual hosts need it; only a whole
+    // https URL as its target needs a secure connector, too.
+    //
+    // A kept connection is used again only if the server has sent nothing behind the last response.
+    // A request that met one on its way to be closed, before a byte of a response, is sent once
+    // more, on a new connection, if its method is idempotent (RFC 9110 9.2.2) or nothing of it had
+    // been sent.
     void transact(Request& request, Response& response, Aio& aio) noexcept;
 
     // Any thread, a moment apart.

@@ -8,6 +8,7 @@
 #include <uaio/http_headers.h>
 #include <uaio/http_types.h>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -82,13 +83,18 @@ class Request : public Message {
 public:
     // GET, HTTP/1.1, without a target and without a Host, both of which it needs to be sent.
     Request() = default;
-    // For a URL. Throws std::system_error that names it if set_url() refuses it.
+    // For a URL. Throws std::system_error that names it, without user information and query, if
+    // set_url() refuses it.
     explicit Request(std::string_view url);
 
-    // Sets target and Host from an http, https, ws or wss URL: Host without a port that is the
-    // scheme's own, the target without the fragment, which is not sent (RFC 9110 7.1, 7.2).
+    // Sets origin, target and Host from an http, https, ws or wss URL: Host without a port that is
+    // the scheme's own, the target without the fragment, which is not sent (RFC 9110 7.1, 7.2).
     // Errc::invalid_argument too for user information and for what has to be percent-encoded.
     std::error_code set_url(std::string_view url) noexcept;
+    // The origin of the URL (RFC 6454 4): "http://host", "https://host:8443"; https for wss. It
+    // stays when the target or Host is set to something else; http::Client sends the request there
+    // or nowhere. Empty for a request that is made from a target and a Host alone.
+    std::string_view origin() const noexcept { return {target_.data(), origin_size_}; }
 
     // A token, in its own case: "GET". `http::Request` does not know methods by name.
     std::string_view method() const noexcept { return method_.empty() ? kGet : method_; }
@@ -96,7 +102,9 @@ public:
     // As in the request line (RFC 9112 3.2): "/path?query", or a whole URL for a proxy,
     // "host:port" for CONNECT, "*" for OPTIONS; that it goes with the method is looked at when the
     // request is sent. Visible ASCII without "#".
-    std::string_view target() const noexcept { return target_; }
+    std::string_view target() const noexcept {
+        return std::string_view(target_).substr(origin_size_);
+    }
     std::error_code set_target(std::string_view target) noexcept;
 
     // As new, but for the memory, which is kept.
@@ -107,7 +115,8 @@ private:
     static constexpr std::string_view kGet = "GET";
 
     std::string method_;  // empty for GET, so that the default needs no memory
-    std::string target_;
+    std::string target_;  // behind the origin, if there is one
+    std::size_t origin_size_ = 0;
 };
 
 class Response : public Message {

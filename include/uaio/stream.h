@@ -15,8 +15,11 @@
 #include <uaio/aio.h>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace uaio {
 
@@ -77,10 +80,22 @@ public:
     virtual void close() noexcept = 0;
 };
 
-// What a client asks for a stream. Any thread.
+// What the connections of a Connector reach, as far as it knows: the scheme, the host and the port
+// of RFC 6454 section 4. The view is valid as long as the connector.
+struct Origin {
+    bool secure = false;         // TLS, with a peer that has to prove its name, lies in between
+    std::string_view host = {};  // as in a URL, without brackets; empty: not known
+    std::uint16_t port = 0;      // 0: not known
+};
+
+// Opens connections. Any thread.
 class Connector {
 public:
     virtual ~Connector() = default;
+    // What connect() reaches. http::Client refuses a request for a URL of another origin. A
+    // connector that makes TLS connections has to override this, or https URLs are refused: by
+    // default connections are plain, to a host that is not known.
+    virtual Origin origin() const noexcept { return {}; }
     // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live
     // until the callback and is untouched after an error.
     virtual void connect(Aio& aio, StreamPtr& out) = 0;

@@ -131,6 +131,11 @@ public:
     // `below` and of tls::connect().
     void connect(Aio& aio, StreamPtr& out) override;
 
+    // Secure, at ClientOptions::server_name and the port of `below`.
+    Origin origin() const noexcept override {
+        return {true, options_.server_name, below_.origin().port};
+    }
+
 private:
     uaio::Connector& below_;
     Context context_;

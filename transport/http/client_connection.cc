@@ -3,10 +3,11 @@
 #include <uaio/provider.h>
 
 #include "transport/http/message_reader.h"
+#include "transport/http/redirect.h"
 #include "transport/http/session.h"
-#include "transport/http/target.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <utility>
 
@@ -62,16 +63,29 @@ void ClientConnection::carry(Transaction& transaction) noexcept {
     send();
 }
 
+// A read that waits for the first byte says that nothing has come so far; what has come since then,
+// only the socket knows. Streams without one are taken at the read's word.
+bool ClientConnection::check() noexcept {
+    if (!reading_ || !source().waits_for_first_byte()) return false;
+    const int fd = connection_->stream().native_handle();
+    if (fd < 0) return true;
+    const int result = EngineCore::of(core_.engine()).kernel().peek(fd);
+    return result == -EAGAIN || result == -ENOTSOCK || result == -EOPNOTSUPP;
+}
+
 void ClientConnection::send() noexcept {
     state_ = State::head;
     ++carried_;
     writing_ = true;
+    enters_ = core_.enters();
+    source().begin_exchange();
     connection_->write_request(*current_->request, writes_);
 }
 
 void ClientConnection::on_written() noexcept {
     writing_ = false;
     const std::error_code error = writes_.result();
+    if (!error) source().request_sent();
     if (error && current_ && state_ == State::head) {
         const bool unsent = writes_.count() == 0;
         if (unsent && (error == Errc::invalid_argument || error == Errc::not_enough_memory)) {
@@ -104,32 +118,28 @@ void ClientConnection::on_read() noexcept {
 }
 
 void ClientConnection::on_head(std::error_code error) noexcept {
-    Transaction& transaction = *current_;
+    if (source().arrived_before(enters_)) {  // the kernel did not know the request then
+        core_.counters.discarded.add();
+        return end(HttpErrc::unrequested_response, Then::retry);
+    }
     if (error) {
         const bool gone = error == Errc::end_of_stream || error == Errc::connection_reset ||
                           error == Errc::closed;
-        const bool retry = gone && carried_ > 1 && !transaction.again &&
-                           is_idempotent(transaction.request->method());
-        if (retry) {
-            transaction.again = true;
-            core_.counters.retries.add();
-        }
-        return end(error, retry ? Then::retry : Then::end);
+        return end(error, gone ? Then::retry : Then::end);
     }
-    std::swap(*transaction.response, incoming_);
+    std::swap(*current_->response, incoming_);
     collected_ = 0;
-    if (content_is_over()) return complete();
+    if (source().content_is_over()) return complete();
     state_ = State::content;
     read_content();
 }
 
-bool ClientConnection::content_is_over() noexcept {
-    return connection_->session_.load(std::memory_order_relaxed)->source().content_is_over();
+MessageSource& ClientConnection::source() noexcept {
+    return connection_->session_.load(std::memory_order_relaxed)->source();
 }
 
 void ClientConnection::read_content() noexcept {
-    const auto& source = connection_->session_.load(std::memory_order_relaxed)->source();
-    const std::uint64_t known = source.content_left();
+    const std::uint64_t known = source().content_left();
     const std::size_t limit = core_.options().content_limit;
     if (known > limit - collected_ || collected_ >= limit) return end(Errc::no_buffer_space);
     const std::size_t wanted =
@@ -153,47 +163,40 @@ void ClientConnection::keep_content() noexcept {
 
 void ClientConnection::on_content(std::error_code error) noexcept {
     if (error && error != Errc::end_of_stream) return end(error);
-    if (error || content_is_over()) return complete();
+    if (error || source().content_is_over()) return complete();
     read_content();
 }
 
+// A connection that has brought a byte nobody asked for, or a response before all of its request
+// was sent, may bring the response to another request next: it is not used again.
 void ClientConnection::complete() noexcept {
     // RFC 9112 9.3: an early response to a request that is still being sent leaves nothing to go on
     // with.
-    if (!connection_->keeps_alive() || writing_) return end({}, Then::follow_redirect);
+    const bool last =
+        !connection_->keeps_alive() || writing_ || source().is_early() || source().is_tunnel();
+    if (!last && source().has_bytes()) core_.counters.discarded.add();
+    if (last || source().has_bytes()) return end({}, Then::follow_redirect);
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;
     ClientCore& core = core_;
-    const bool again = redirect(transaction);
-    if (!again) core.finish(transaction, {});
+    std::error_code error;
+    const bool again = redirect(transaction, error);
+    if (!again) core.finish(transaction, error);
     rest();  // may free this
     if (again) core.carry(transaction);
 }
 
 // True if the request was changed into the one that the redirect asks for.
-bool ClientConnection::redirect(Transaction& transaction) noexcept {
-    if (transaction.redirects >= core_.options().redirects) return false;
-    Request& request = *transaction.request;
-    const int status = transaction.response->status();
-    const bool keeps_method = status == 307 || status == 308;
-    if (!keeps_method && status != 301 && status != 302 && status != 303) return false;
-    const auto location = transaction.response->headers().get("Location");
-    if (!location) return false;
-    std::string_view target = *location;
-    if (!target.starts_with('/') || target.starts_with("//")) {
-        Url url;
-        if (parse_url(target, url)) return false;
-        const auto host = request.headers().get("Host");
-        if (!host || url.authority != *host) return false;
-        target = url.target.empty() ? "/" : url.target;
-    }
-    target = target.substr(0, target.find('#'));
-    const bool get = request.method() == "GET" || request.method() == "HEAD";
-    if (!keeps_method && !get) {  // as browsers do, and as RFC 9110 15.4 allows
-        if (request.set_method("GET")) return false;
-        request.clear_data();
-    }
-    if (request.set_target(target)) return false;
+bool ClientConnection::redirect(Transaction& transaction, std::error_code& error) noexcept {
+    const unsigned limit = core_.options().redirects;
+    if (limit == 0) return false;
+    Redirect redirect;
+    error = redirect.read(*transaction.request, *transaction.response, core_.origin());
+    if (error || !redirect.followed()) return false;
+    if (transaction.redirects >= limit) return error = HttpErrc::too_many_redirects, false;
+    error = redirect.apply(*transaction.request);
+    if (error) return false;
+    transaction.response->reset();
     ++transaction.redirects;
     transaction.again = false;
     return true;
@@ -251,9 +254,21 @@ void ClientConnection::close() noexcept {
 void ClientConnection::let_transaction_go() noexcept {
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;
-    const bool again =
-        then_ == Then::retry || (then_ == Then::follow_redirect && redirect(transaction));
+    const bool again = then_ == Then::retry             ? may_retry(transaction)
+                       : then_ == Then::follow_redirect ? redirect(transaction, result_)
+                                                        : false;
     again ? core_.carry(transaction) : core_.finish(transaction, result_);
+}
+
+// A kept connection was gone before a byte of a response: once more, if the request may have been
+// acted upon only where that does no harm (RFC 9110 9.2.2).
+bool ClientConnection::may_retry(Transaction& transaction) const noexcept {
+    const bool unsent = writes_.result() && writes_.count() == 0;
+    if (carried_ < 2 || transaction.again) return false;
+    if (!unsent && !is_idempotent(transaction.request->method())) return false;
+    transaction.again = true;
+    core_.counters.retries.add();
+    return true;
 }
 
 void ClientConnection::let_go() noexcept {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "transport/http/client_core.h"
+#include "transport/http/message_source.h"
 
 #include <optional>
 
@@ -19,6 +20,9 @@ public:
     // REQUIRES: rests().
     void carry(Transaction& transaction) noexcept;
     bool rests() const noexcept { return state_ == State::resting; }
+    // False if something has come over it, or its end, that nothing has noticed yet. REQUIRES:
+    // rests().
+    bool check() noexcept;
     // Closes, and ends what it carries with this error, unless that is ending already; then it only
     // goes nowhere else.
     void end(std::error_code error) noexcept;
@@ -39,7 +43,9 @@ private:
     void on_content(std::error_code error) noexcept;
     void on_written() noexcept;
     void complete() noexcept;
-    bool redirect(Transaction& transaction) noexcept;
+    bool redirect(Transaction& transaction, std::error_code& error) noexcept;
+    bool may_retry(Transaction& transaction) const noexcept;
+    MessageSource& source() noexcept;
     void end(std::error_code error, Then then) noexcept;
     void let_transaction_go() noexcept;
     void rest() noexcept;
@@ -47,7 +53,6 @@ private:
     void on_timer() noexcept;
     void close() noexcept;
     void let_go() noexcept;
-    bool content_is_over() noexcept;
 
     ClientCore& core_;
     StreamPtr stream_;
@@ -58,6 +63,7 @@ private:
     ClientConnection** previous_ = nullptr;
     std::size_t collected_ = 0;
     std::uint64_t carried_ = 0;  // requests
+    std::uint64_t enters_ = 0;   // when the request was given to the stream
     std::error_code result_;     // of the transaction, once it is to end
     State state_ = State::connecting;
     Then then_ = Then::end;

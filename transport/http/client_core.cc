@@ -15,7 +15,7 @@ Transaction*& transaction_of(Aio& aio) noexcept {
 }  // namespace
 
 ClientCore::ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept
-    : engine_(engine), connector_(connector), options_(options) {}
+    : engine_(engine), connector_(connector), options_(options), origin_(connector) {}
 
 void ClientCore::start(Aio& aio) noexcept {
     ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
@@ -27,6 +27,8 @@ void ClientCore::start(Aio& aio) noexcept {
         refused = Errc::closed;
     } else if (EngineCore::expired(aio)) {
         refused = Errc::timed_out;
+    } else {
+        refused = self.origin_.admit(*transaction->request);
     }
     if (refused) return EngineCore::of(aio).finish(aio, refused);
     ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Transaction*(transaction.get());
@@ -49,18 +51,45 @@ void ClientCore::on_cancel(Aio& aio) noexcept {
     self.finish(transaction, EngineCore::cancel_reason(aio));
 }
 
-void ClientCore::carry(Transaction& transaction) noexcept {
+ClientConnection* ClientCore::find_usable() noexcept {
+    ClientConnection* usable = nullptr;
     for (ClientConnection* at = connections_; at; at = at->next_) {
         if (!at->rests()) continue;
-        counters.reuses.add();
-        return at->carry(transaction);
+        if (at->check()) {
+            usable = at;
+        } else {
+            counters.discarded.add();
+            at->end(Errc::closed);  // frees nothing yet: it reads
+        }
     }
-    if (open_ >= options_.connections) {
+    return usable;
+}
+
+// One that was sent before wants the next new connection, and makes room for it.
+void ClientCore::wait(Transaction& transaction) noexcept {
+    if (!transaction.again) {
         transaction.next = nullptr;
         *waiting_end_ = &transaction;
         waiting_end_ = &transaction.next;
         return;
     }
+    transaction.next = waiting_;
+    if (!waiting_) waiting_end_ = &transaction.next;
+    waiting_ = &transaction;
+    for (ClientConnection* at = connections_; at; at = at->next_) {
+        if (at->rests()) return at->end(Errc::closed);
+    }
+}
+
+// A request that a dead kept connection has failed is not given to another kept one, which may
+// be as dead.
+void ClientCore::carry(Transaction& transaction) noexcept {
+    ClientConnection* const kept = find_usable();
+    if (kept && !transaction.again) {
+        counters.reuses.add();
+        return kept->carry(transaction);
+    }
+    if (open_ >= options_.connections) return wait(transaction);
     auto* const connection = new (std::nothrow) ClientConnection(*this);
     if (!connection) return finish(transaction, Errc::not_enough_memory);
     connection->next_ = connections_;

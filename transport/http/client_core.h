@@ -7,6 +7,7 @@
 
 #include "engine/core.h"
 #include "engine/statistics.h"
+#include "transport/http/client_origin.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -24,7 +25,7 @@ struct Transaction {
     ClientConnection* connection = nullptr;  // that carries it, if one does
     Transaction* next = nullptr;             // of those that wait
     unsigned redirects = 0;                  // that were followed
-    bool again = false;                      // it was sent before
+    bool again = false;                      // it was sent before, on a kept connection
 };
 
 // What the destructor of a Client waits for on another thread; it allocates nothing.
@@ -60,6 +61,11 @@ public:
     Engine& engine() noexcept { return engine_; }
     Connector& connector() noexcept { return connector_; }
     const ClientOptions& options() const noexcept { return options_; }
+    const ClientOrigin& origin() const noexcept { return origin_; }
+    // How often the kernel has been entered.
+    std::uint64_t enters() const noexcept {
+        return EngineCore::of(engine_).counters().enters.value();
+    }
     bool abandoned() const noexcept { return abandoned_; }
 
     // Gives it to a connection, or lets it wait.
@@ -80,11 +86,15 @@ private:
 
     ~ClientCore() = default;
     static void on_cancel(Aio& aio) noexcept;
+    // A connection that rests and can be used; the others that rest and cannot are closed.
+    ClientConnection* find_usable() noexcept;
+    void wait(Transaction& transaction) noexcept;
     void let_go() noexcept;
 
     Engine& engine_;
     Connector& connector_;
     const ClientOptions options_;
+    ClientOrigin origin_;
     ClientConnection* connections_ = nullptr;  // all
     std::size_t open_ = 0;
     Transaction* waiting_ = nullptr;

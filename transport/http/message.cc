@@ -100,10 +100,13 @@ Request::Request(std::string_view url) {
 std::error_code Request::set_url(std::string_view url) noexcept {
     Url parts;
     if (const auto error = parse_url(url, parts)) return error;
+    const std::string_view scheme = parts.secure ? "https://" : "http://";
     const bool rooted = parts.target.starts_with('/');
+    const std::size_t origin_size = scheme.size() + parts.authority.size();
     std::string target;
     try {
-        target.reserve(parts.target.size() + 1);
+        target.reserve(origin_size + parts.target.size() + 1);
+        target.append(scheme).append(parts.authority);
         if (!rooted) target += '/';
         target += parts.target;
     } catch (const std::bad_alloc&) {
@@ -111,6 +114,7 @@ std::error_code Request::set_url(std::string_view url) noexcept {
     }
     if (const auto error = headers().set("Host", parts.authority)) return error;
     target_.swap(target);
+    origin_size_ = origin_size;
     return {};
 }
 
@@ -121,13 +125,22 @@ std::error_code Request::set_method(std::string_view method) noexcept {
 
 std::error_code Request::set_target(std::string_view target) noexcept {
     if (target.empty() || !all_are(kTarget, target)) return Errc::invalid_argument;
-    return assign(target_, target);
+    if (origin_size_ == 0) return assign(target_, target);
+    try {
+        target_.replace(origin_size_, target_.npos, std::string(target));  // it may be a part of it
+        return {};
+    } catch (const std::bad_alloc&) {
+        return Errc::not_enough_memory;
+    } catch (const std::length_error&) {
+        return Errc::not_enough_memory;
+    }
 }
 
 void Request::reset() noexcept {
     reset_message();
     method_.clear();
     target_.clear();
+    origin_size_ = 0;
 }
 
 // ---- responses
