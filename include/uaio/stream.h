@@ -47,7 +47,9 @@ public:
     // Writes the whole vector: success if and only if every byte was accepted by what lies below.
     // Ended by an error after some of its bytes went out, it takes the stream with it: everything
     // pending and later, both ways, ends with Errc::closed, since what follows would be read as the
-    // middle of it. Ended with no byte out, the stream stays usable. The same holds for write().
+    // middle of it; but if it was the peer that reset the connection, reads first give what had
+    // come before that. Ended with no byte out, the stream stays usable. The same holds for
+    // write().
     virtual void write_all(Aio& aio) = 0;
 
     // Ends all pending operations with Errc::closed, each with its exact count. What the kernel has

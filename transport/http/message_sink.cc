@@ -265,8 +265,9 @@ void MessageSink::on_written() noexcept {
     if (piece_ > 0 && written > 0) first_chunk_ = false;
     if (error) {
         // Earlier pieces of it went out whole, and the stream does not know that they belong
-        // together.
-        if (note.done > 0 && written == 0) stream_.close();
+        // together. What came before a reset can still be read.
+        const bool reset = error == Errc::connection_reset;
+        if (note.done > 0 && written == 0 && !reset) stream_.close();
         end(front, error);
     } else if (note.kind == Kind::finish) {
         content_ = Body::none;

@@ -90,6 +90,7 @@ void ReadQueue::receive(Aio& front) noexcept {
 Outcome ReadQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
     Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
     const Outcome outcome = socket.reads().on_received(aio, result, flags);
+    if (socket.is_read_only() && socket.reads().end_) socket.close_here();
     socket.let_go();  // may free the socket
     return outcome;
 }
@@ -124,6 +125,7 @@ bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
 
 // What a receive without a byte means. An end stays: the kernel tells of some ends only once.
 std::error_code ReadQueue::error_of(int result) noexcept {
+    if (socket_.is_read_only()) return end_ = Errc::closed;
     if (result == 0) {
         end_ = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
         return end_;

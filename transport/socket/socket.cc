@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <type_traits>
+
 namespace uaio {
 
 Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
@@ -13,11 +15,26 @@ Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
 template <auto kQueue>
 inline void Socket::start(Aio& aio, bool all) noexcept {
     Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
-    const Admission admission = admit(aio, socket.closed());
+    bool closed = socket.closed();
+    if constexpr (std::is_same_v<decltype(kQueue), WriteQueue Socket::*>) {
+        closed = closed || socket.read_only_;
+    }
+    const Admission admission = admit(aio, closed);
     if (admission.refused != Errc{}) [[unlikely]] {
         return socket.core().finish(aio, admission.refused);
     }
     (socket.*kQueue).submit(aio, all, admission.bytes);
+}
+
+// The kernel keeps what was received when a reset comes, and gives it before it tells of that. Shut
+// down, the socket keeps no read waiting, whatever the reason of the failed write was.
+void Socket::end_writing() noexcept {
+    if (closed() || read_only_) return;
+    if (core().kernel().peek(fd()) <= 0) return close_here();
+    read_only_ = true;
+    core().kernel().shutdown(fd(), SHUT_RDWR);
+    writes_.close();
+    writable_.close();
 }
 
 bool Socket::was_reset() noexcept {

@@ -29,6 +29,11 @@ public:
     // bytes; a read behind that sees an end.
     bool was_reset() noexcept;
 
+    // The peer has reset the connection in the middle of a write: closes it, after what the peer
+    // had sent before, which may say why, has been read.
+    void end_writing() noexcept;
+    bool is_read_only() const noexcept { return read_only_; }
+
     static void start_write(Aio& aio) noexcept;
     static void start_write_all(Aio& aio) noexcept;
     static void start_read(Aio& aio) noexcept;
@@ -52,6 +57,7 @@ private:
     ReadQueue reads_;
     WaitList writable_{*this, Direction::send};
     WaitList readable_{*this, Direction::receive};
+    bool read_only_ = false;
 };
 
 }  // namespace uaio

@@ -36,7 +36,7 @@ void SocketStream::write_all(Aio& aio) {
 }
 
 Transferred SocketStream::write_at_once(std::span<const std::byte> bytes) noexcept {
-    if (socket_.closed()) return {Errc::closed};
+    if (socket_.closed() || socket_.is_read_only()) return {Errc::closed};
     return socket_.writes().send_at_once(bytes);
 }
 
@@ -58,7 +58,7 @@ std::error_code SocketStream::start_encrypting(std::span<const std::byte> info) 
 
 Transferred SocketStream::write_record_at_once(std::uint8_t type,
                                                std::span<const std::byte> bytes) noexcept {
-    if (socket_.closed()) return {Errc::closed};
+    if (socket_.closed() || socket_.is_read_only()) return {Errc::closed};
     return socket_.writes().send_record_at_once(type, bytes);
 }
 

@@ -214,7 +214,7 @@ Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept
     const Outcome outcome = (flags & IORING_CQE_F_NOTIF) ? self.on_notification(aio, result)
                                                          : self.on_sent(aio, result, flags);
     if (self.failed_) [[unlikely]]
-        socket.close_here();
+        self.reset_ ? socket.end_writing() : socket.close_here();
     socket.let_go();  // may free the socket
     return outcome;
 }
@@ -285,9 +285,13 @@ void WriteQueue::end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept
     for (; sending_ > 0; --sending_) {
         Aio* const behind = AioQueue::next(*aio);
         std::error_code error = EngineCore::cancel_reason(*aio);
+        const bool asked = static_cast<bool>(error);
         if (!error && failure != 0 && aio == &carrier) error = error_from_result(failure);
         if (error) {
-            if (aio->count() > 0) failed_ = true;
+            if (aio->count() > 0) {
+                failed_ = true;
+                reset_ = !asked && error == Errc::connection_reset;
+            }
             end(*aio, carrier, error, outcome);
         }
         aio = behind;

@@ -76,6 +76,7 @@ private:
     bool sent_zero_copy_ = false;  // the send in flight
     bool copy_once_ = false;       // the next send copies: the kernel may pin no more pages now
     bool failed_ = false;          // a write failed half-way: the socket is to be closed
+    bool reset_ = false;           // since the peer reset the connection
     msghdr message_{};
     std::unique_ptr<iovec[]> gathered_;  // made at the first gathered send
 };

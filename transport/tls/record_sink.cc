@@ -445,8 +445,10 @@ void RecordSink::end_batch(std::error_code error, std::size_t data) noexcept {
         end(*front, {});
     }
     if (queue_.empty()) return;
+    const bool reset = !asked && error == Errc::connection_reset;
     if (asked) error = Errc::closed;  // for those that were not
-    cut_short(error, untouched && !asked && error != Errc::closed);
+    cut_short(error, (untouched && !asked && error != Errc::closed) || reset);
+    if (reset && !untouched) error_ = Errc::closed;
 }
 
 // An operation of which a batch is out, and more is to come.
@@ -459,8 +461,8 @@ void RecordSink::go_on(Aio& front) noexcept {
 }
 
 // The front is the first operation of which bytes are lost; all of those behind it in the batch
-// are, too. The stream below is usable if it took nothing: a peer that reset the connection may
-// have sent something before.
+// are, too. The stream below is usable if it took nothing, or if the peer reset the connection: it
+// may have sent something before.
 void RecordSink::cut_short(std::error_code error, bool usable) noexcept {
     for (Aio* aio = queue_.front(); aio && note_of(*aio).share > 0;) {
         Aio* const behind = AioQueue::next(*aio);

@@ -150,8 +150,9 @@ void RecordSink::on_plain_written() noexcept {
     if (!error) return;  // the rest is next
     const bool untouched = front.count() == 0;
     end(front, error);
-    if (!reason && channel_.open()) error_ = error;
-    if (!untouched) cut_off();
+    const bool reset = !reason && error == Errc::connection_reset;
+    if (!reason && channel_.open()) error_ = untouched ? error : make_error_code(Errc::closed);
+    if (!untouched && !reset) cut_off();  // what came before a reset can be read
 }
 
 Transferred RecordSink::write_plain_at_once(std::span<const std::byte> bytes) noexcept {

@@ -1,0 +1,78 @@
+// A server that answers before it has read the request, and goes: what it had sent arrives.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/client_lab.h"
+
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+TEST_CASE_TEMPLATE("an early response that a reset follows is delivered as far as it came", Kernel,
+                   OnLinux, OnPoll) {
+    const std::string content = pattern(16 << 20);
+    const std::string page = pattern(6000, 2);
+    for (const bool whole : {true, false}) {
+        for (const bool pieces : {true, false}) {
+            CAPTURE(whole);
+            CAPTURE(pieces);
+            ClientLab lab(Kernel::kKind);
+            Asked asked(lab.engine());
+            REQUIRE(!asked.request.set_method("POST"));
+            REQUIRE(!asked.request.set_data(content));
+            lab.ask(asked);
+            RawPeer peer = lab.accept();
+            REQUIRE(lab.run_until([&] { return peer.unread() > 1000; }));
+            const std::string response =
+                "HTTP/1.1 413 Content Too Large\r\nContent-Length: 6000\r\n\r\n" + page;
+            const std::string sent = response.substr(0, response.size() - (whole ? 0 : 1000));
+            peer.send(std::string_view(sent).substr(0, 100));
+            if (pieces) lab.engine().run_once(std::chrono::milliseconds(1));
+            peer.send(std::string_view(sent).substr(100));
+            peer.close();  // with bytes unread: a reset
+            REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+            CHECK(asked.response.status() == 413);
+            if (whole) {
+                CHECK(asked.end.ended() == success(page.size()));
+                CHECK(asked.response.data() == page);
+            } else {
+                CHECK(asked.end.ended().error);
+                CHECK(asked.end.ended().count == page.size() - 1000);
+                CHECK(asked.response.data() == page.substr(0, page.size() - 1000));
+            }
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("what came before a reset can be read although a write has failed of it", Kernel,
+                   OnLinux, OnPoll) {
+    Wire wire(Kernel::kKind);
+    const std::string body = pattern(Wire::kBlocking);
+    Operation write(wire.engine(), body);
+    wire.connection().write_all(write.aio);
+    REQUIRE(wire.run_until_blocked());
+    const std::string said = pattern(3000, 3);
+    wire.peer().send(said);
+    wire.peer().close();
+    REQUIRE(wire.run_until_done(write));
+    CHECK(write.ended().error == Errc::connection_reset);
+    CHECK(write.ended().count > 0);
+    CHECK(wire.follow_up() == failure(Errc::closed));
+    std::string in(5000, '\0');
+    Operation read(wire.engine(), in);
+    wire.connection().read_all(read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::closed, said.size()));
+    CHECK(in.substr(0, said.size()) == said);
+    Operation more(wire.engine(), in);
+    wire.connection().read(more.aio);
+    REQUIRE(wire.run_until_done(more));
+    CHECK(more.ended() == failure(Errc::closed));
+    CHECK(wire.connection().stream().native_handle() == -1);
+}
+
+}  // namespace
+}  // namespace uaio
