@@ -15,8 +15,12 @@ namespace uaio::http {
 class ClientCore;
 
 struct ClientOptions {
-    // What a response's head may cost.
-    Limits limits = {};
+    // What a response's head may cost; more than a server's defaults, since a client has chosen
+    // whom it asks.
+    Limits limits = {.field = 64 << 10, .head = 256 << 10, .fields = 1000};
+    // Refuses what ConnectionOptions::lenient describes. For a client whose responses go on to
+    // others, as those of a proxy do.
+    bool strict = false;
     // Bytes of a response's content that are collected; more is Errc::no_buffer_space, and the
     // connection is closed.
     std::size_t content_limit = 64 << 20;

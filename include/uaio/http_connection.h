@@ -1,6 +1,6 @@
 // HTTP/1.1 over any stream: messages, content in pieces, and raw bytes. write_all() does what the
 // manual page of nng_http_conn_write_all(3http) promises; messages are framed and parsed by RFC
-// 9110 and RFC 9112, strictly.
+// 9110 and RFC 9112, strictly unless ConnectionOptions::lenient says otherwise.
 #pragma once
 
 #include <uaio/http_body.h>
@@ -23,6 +23,13 @@ struct ConnectionOptions {
     // From its first byte on, a head has to come within this time; read_request or read_response
     // ends with Errc::timed_out then, or at the Aio's own deadline, if that is earlier.
     std::chrono::nanoseconds head_timeout = kNoTimeout;
+    // Responses are read as a user agent may read them, where what they mean is beyond doubt (RFC
+    // 9112 2.2, 4, 5.1, 5.2, 6.3): folded field lines, which become one, lines that a line feed
+    // alone ends, a status line without a reason and the space before it, white space before a
+    // colon and behind the size of a chunk, any text as a chunk's extension, several equal
+    // Content-Length. Not for a proxy, whose client may read them differently. Requests are always
+    // read strictly.
+    bool lenient = false;
 };
 
 // Owns its stream. Verbs return at once, may be called from any thread, and never call back inside
@@ -45,7 +52,8 @@ public:
     // vector is not consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed
     // write), connection_reset (the peer closed or reset), invalid_argument (no vector, a null
     // entry, too long), not_enough_memory, not_supported, or an errno of the system category. After
-    // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed.
+    // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed,
+    // reads after what came before a reset by the peer.
     void write_all(Aio& aio) noexcept;
     // The same, but completes when at least one byte was accepted (nng_http_conn_write(3http)).
     void write(Aio& aio) noexcept;

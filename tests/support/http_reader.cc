@@ -32,7 +32,7 @@ private:
 std::string text_of(const FieldViews& fields) {
     std::string text;
     for (const auto [name, value] : fields)
-        text.append(name).append("=").append(value).append("\n");
+        text.append(name).append("=").append(is_folded(value) ? unfold(value) : value).append("\n");
     return text;
 }
 
@@ -61,8 +61,8 @@ public:
         : how_(how),
           scanner_(how.scanner ? *how.scanner : best_scanner()),
           request_(head_room_, how.limits, scanner_),
-          response_(head_room_, how.limits, scanner_),
-          chunks_(trailer_room_, how.limits, scanner_) {
+          response_(head_room_, how.limits, scanner_, how.strictness),
+          chunks_(trailer_room_, how.limits, scanner_, how.strictness) {
         response_.reset(how.answer_to);
     }
 

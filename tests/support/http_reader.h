@@ -36,7 +36,8 @@ struct Reading {
     bool response = false;
     std::string_view answer_to = "GET";  // the method, for a response
     http::Limits limits = {};
-    const http::Scanner* scanner = nullptr;  // null: the best one
+    const http::Scanner* scanner = nullptr;                  // null: the best one
+    http::Strictness strictness = http::Strictness::strict;  // of responses and chunks
 };
 
 // A name that tests and people can read.

@@ -17,10 +17,11 @@ constexpr std::uint64_t hex_value(char digit) noexcept {
 }  // namespace
 
 ChunkedDecoder::ChunkedDecoder(std::span<FieldSlice> room, const Limits& limits,
-                               const Scanner& scanner) noexcept
-    : fields_(room, {limits.field, limits.trailer, limits.fields}, nullptr, scanner),
+                               const Scanner& scanner, Strictness strictness) noexcept
+    : fields_(room, {limits.field, limits.trailer, limits.fields}, nullptr, scanner, strictness),
       extension_limit_(limits.chunk_extension),
-      extensions_limit_(limits.chunk_extensions) {}
+      extensions_limit_(limits.chunk_extensions),
+      strictness_(strictness) {}
 
 void ChunkedDecoder::reset() noexcept {
     fields_.start(0);
@@ -57,11 +58,26 @@ HttpErrc ChunkedDecoder::take_size(char byte) noexcept {
     if (byte == '\r') {
         state_ = State::line_feed;
     } else if (byte == ';') {
-        state_ = State::name_begin;
+        state_ = strict() ? State::name_begin : State::text;
     } else if (is(kWhiteSpace, byte)) {
-        state_ = State::size_gap;
+        state_ = strict() ? State::size_gap : State::text_gap;
+    } else if (byte == '\n') {
+        return strict() ? HttpErrc::bare_line_feed : end_size();
     } else {
-        return byte == '\n' ? HttpErrc::bare_line_feed : HttpErrc::bad_chunk_size;
+        return HttpErrc::bad_chunk_size;
+    }
+    return kFine;
+}
+
+// What a lenient recipient skips behind a size: white space, and an extension of whatever text.
+HttpErrc ChunkedDecoder::take_text(char byte) noexcept {
+    if (byte == '\n') return end_size();
+    if (byte == '\r') {
+        state_ = State::line_feed;
+    } else if (byte == ';') {
+        state_ = State::text;
+    } else if (!is(state_ == State::text ? kValue : kWhiteSpace, byte)) {
+        return HttpErrc::bad_chunk_extension;
     }
     return kFine;
 }
@@ -136,23 +152,27 @@ HttpErrc ChunkedDecoder::take(char byte) noexcept {
         case State::size: return take_size(byte);
         case State::line_feed: return byte == '\n' ? end_size() : HttpErrc::bare_carriage_return;
         case State::data_return:
+            if (byte == '\n' && !strict()) return begin_size(), kFine;
             if (byte != '\r') return HttpErrc::bad_chunk_end;
             state_ = State::data_line_feed;
             return kFine;
         case State::data_line_feed:
             if (byte != '\n') return HttpErrc::bad_chunk_end;
-            state_ = State::size;
-            left_ = 0;
-            digits_ = 0;
-            return kFine;
+            return begin_size(), kFine;
         default: break;
     }
-    if (byte == '\n') return HttpErrc::bare_line_feed;
+    if (byte == '\n' && strict()) return HttpErrc::bare_line_feed;
     // The byte that led here, the ";" or the space, is not counted, and the line end makes up for
     // it.
     if (++extension_ > extension_limit_ || ++extensions_ > extensions_limit_)
         return HttpErrc::chunk_extension_too_long;
-    return take_extension(byte);
+    return strict() ? take_extension(byte) : take_text(byte);
+}
+
+void ChunkedDecoder::begin_size() noexcept {
+    state_ = State::size;
+    left_ = 0;
+    digits_ = 0;
 }
 
 HttpErrc ChunkedDecoder::end_size() noexcept {

@@ -1,5 +1,6 @@
 // Chunked content (RFC 9112 section 7.1): a decoder, and the lines that an encoder puts around the
-// bytes. Strict and free of I/O, without allocating. Not thread-safe.
+// bytes. Strict unless the caller asks for a lenient decoder, free of I/O, without allocating. Not
+// thread-safe.
 #pragma once
 
 #include <uaio/http_types.h>
@@ -33,8 +34,11 @@ class ChunkedDecoder {
 public:
     // Trailer fields are put into `room`, which must outlive the decoder: at most so many, and at
     // most Limits::fields, may come.
+    // A lenient decoder accepts line feeds alone as line ends, white space behind a size, any text
+    // as an extension, and what a lenient FieldParser does.
     explicit ChunkedDecoder(std::span<FieldSlice> room, const Limits& limits = {},
-                            const Scanner& scanner = best_scanner()) noexcept;
+                            const Scanner& scanner = best_scanner(),
+                            Strictness strictness = Strictness::strict) noexcept;
 
     void reset() noexcept;
     Chunked decode(std::string_view bytes) noexcept;
@@ -61,6 +65,8 @@ private:
         quoted,       // a quoted string
         escaped,      // after its backslash
         quoted_end,   // after its end
+        text_gap,     // lenient: white space behind the size, then ";" or the line end
+        text,         // lenient: any text up to the line end
         line_feed,    // of the line with the size
         data,         // the chunk's bytes
         data_return,  // the line end behind them
@@ -75,7 +81,10 @@ private:
     HttpErrc take(char byte) noexcept;
     HttpErrc take_size(char byte) noexcept;
     HttpErrc take_extension(char byte) noexcept;
+    HttpErrc take_text(char byte) noexcept;
     HttpErrc end_size() noexcept;
+    bool strict() const noexcept { return strictness_ == Strictness::strict; }
+    void begin_size() noexcept;
     Chunked decode_trailer(std::string_view bytes, std::size_t consumed) noexcept;
 
     FieldParser fields_;
@@ -87,6 +96,7 @@ private:
     std::uint64_t left_ = 0;      // the size so far, or what is left of the chunk
     unsigned digits_ = 0;
     State state_ = State::size;
+    const Strictness strictness_;
     HttpErrc fault_ = kFine;
 };
 

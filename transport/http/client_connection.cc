@@ -50,7 +50,8 @@ void ClientConnection::connect(Transaction& transaction) noexcept {
 
 void ClientConnection::on_connected(std::error_code error) noexcept {
     if (error) return end(error);
-    connection_.emplace(std::move(stream_), ConnectionOptions{.limits = core_.options().limits});
+    connection_.emplace(std::move(stream_), ConnectionOptions{.limits = core_.options().limits,
+                                                              .lenient = !core_.options().strict});
     reads_.set_timeout(kNoTimeout);
     read_head();
     send();

@@ -1,7 +1,11 @@
-// Reads header or trailer fields up to the empty line behind them, free of I/O, without allocating,
-// and strictly: a line ends with CRLF and nothing else, and is never continued (RFC 9112
-// sections 2.2 and 5). It can stop at any byte and go on there, so that bytes are looked at once
-// however they arrive, and whatever is wrong is noticed at the same byte. Not thread-safe.
+// Reads header or trailer fields up to the empty line behind them, free of I/O, without allocating.
+// Strictly, a line ends with CRLF and nothing else, and is never continued (RFC 9112 sections 2.2
+// and 5). Leniently, as a client may read responses, it may end with a line feed alone, have white
+// space before its colon, and be continued by lines that begin with white space, unless the field
+// says where the message ends; such a value holds line ends until unfold() replaces them. A
+// carriage return that no line feed follows is refused all the same. The parser can stop at any
+// byte and go on there, so that bytes are looked at once however they arrive, and whatever is wrong
+// is noticed at the same byte. Not thread-safe.
 #pragma once
 
 #include <uaio/http_types.h>
@@ -13,6 +17,7 @@
 #include <cstdint>
 #include <iterator>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace uaio::http {
@@ -97,7 +102,7 @@ public:
     // Fields are put into `room`, which must outlive the parser; it also limits their number.
     // `framing`, unless null, is told of each and must outlive the parser.
     FieldParser(std::span<FieldSlice> room, const FieldLimits& limits, Framing* framing,
-                const Scanner& scanner) noexcept;
+                const Scanner& scanner, Strictness strictness = Strictness::strict) noexcept;
 
     // Begins anew, with fields that start at offset `begin`.
     void start(std::size_t begin) noexcept;
@@ -110,15 +115,33 @@ public:
     FieldViews fields(const char* bytes) const noexcept { return {bytes, room_.first(count_)}; }
 
 private:
-    enum class State : std::uint8_t { line, name, space, value, line_feed, last_line_feed, failed };
+    enum class State : std::uint8_t {
+        line,
+        name,
+        name_gap,  // lenient: white space between name and colon
+        space,
+        value,
+        line_feed,
+        last_line_feed,
+        failed,
+    };
 
+    bool strict() const noexcept { return strictness_ == Strictness::strict; }
+    // False for the empty line, and for one that goes on with the field before it.
+    bool begins_field(char first) const noexcept {
+        return strict() || (first != '\n' && !is(kWhiteSpace, first));
+    }
     Parsed fail(HttpErrc fault) noexcept;
     // There are no more bytes at `at`, or no more are allowed.
     Parsed out_of_bytes(State state, std::size_t at) noexcept;
     Parsed end(const char* bytes, std::size_t at, std::size_t stop) noexcept;
     Parsed bad_name(const char* bytes, std::size_t at) noexcept;
-    // A whole line is there; its carriage return is before `at`.
-    HttpErrc keep(const char* bytes, std::size_t at) noexcept;
+    // What a lenient recipient makes of a byte that ends no name: the state to go on with, or
+    // failed, if it makes nothing of it.
+    State read_oddity(const char* bytes, std::size_t at) noexcept;
+    bool unfold_last(const char* bytes) noexcept;
+    // A whole line is there; what ends it begins at `end`.
+    HttpErrc keep(const char* bytes, std::size_t end) noexcept;
     void begin_line(std::size_t at) noexcept;
 
     std::span<FieldSlice> room_;
@@ -132,7 +155,14 @@ private:
     std::size_t colon_ = 0;
     std::size_t value_ = 0;
     State state_ = State::line;
+    Strictness strictness_;
     HttpErrc fault_ = kFine;
 };
+
+// True if the value was continued over several lines.
+bool is_folded(std::string_view value) noexcept;
+// Such a value in one line: each line end, with the white space around it, becomes a space, or
+// nothing at the ends (RFC 9112 5.2). Throws std::bad_alloc.
+std::string unfold(std::string_view value);
 
 }  // namespace uaio::http

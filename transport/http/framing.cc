@@ -22,14 +22,39 @@ HttpErrc Framing::take_known(std::string_view name, std::string_view value,
     }
 }
 
+bool Framing::knows(std::string_view name) noexcept {
+    constexpr std::string_view kNames[] = {"host",       "expect",         "upgrade",
+                                           "connection", "content-length", "transfer-encoding"};
+    for (const std::string_view known : kNames) {
+        if (same_name(name, known)) return true;
+    }
+    return false;
+}
+
 // RFC 9110 8.6 lets a recipient take equal numbers for one. Whoever sends several is broken at
 // best, and not everybody before or behind us takes the same one of them.
 HttpErrc Framing::take_length(std::string_view value) noexcept {
+    if (strictness_ == Strictness::lenient) return take_lengths(value);
     if (has_length_) return HttpErrc::repeated_content_length;
     const auto length = parse_length(value);
     if (!length) return HttpErrc::bad_content_length;
     length_ = *length;
     has_length_ = true;
+    return kFine;
+}
+
+// Equal numbers are one number, in one line or in several. A client has to understand such a
+// response or lose it.
+HttpErrc Framing::take_lengths(std::string_view value) noexcept {
+    if (value.empty()) return HttpErrc::bad_content_length;
+    std::string_view element;
+    while (next_element(value, element)) {
+        const auto length = parse_length(element);
+        if (!length) return HttpErrc::bad_content_length;
+        if (has_length_ && *length != length_) return HttpErrc::repeated_content_length;
+        length_ = *length;
+        has_length_ = true;
+    }
     return kFine;
 }
 
@@ -56,7 +81,11 @@ HttpErrc Framing::take_codings(std::string_view value) noexcept {
 HttpErrc Framing::take_connection(std::string_view value) noexcept {
     std::string_view option;
     while (next_element(value, option)) {
-        if (!all_are(kToken, option)) return HttpErrc::bad_connection;
+        if (!all_are(kToken, option)) {
+            if (strictness_ == Strictness::strict) return HttpErrc::bad_connection;
+            close_ = true;  // the message can be read, but the connection is not relied upon
+            continue;
+        }
         if (same_name(option, "close")) close_ = true;
         if (same_name(option, "keep-alive")) keep_alive_ = true;
         if (same_name(option, "upgrade")) upgrade_option_ = true;

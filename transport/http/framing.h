@@ -23,15 +23,25 @@ enum class Body {
     tunnel,       // bytes that are not HTTP: after CONNECT, or after 101
 };
 
+// How a recipient reads what the grammar forbids. A server, and a proxy, are strict, since another
+// recipient may read it differently. A client may be lenient: it reads what can mean one thing only
+// (RFC 9112 2.2, 5.1, 5.2, 6.3).
+enum class Strictness : std::uint8_t { strict, lenient };
+
 class Framing {
 public:
-    void reset() noexcept { *this = Framing(); }
+    void reset(Strictness strictness = Strictness::strict) noexcept {
+        *this = Framing();
+        strictness_ = strictness;
+    }
 
     // Takes notice of a field: `index` is its place in the head. The fault, or kFine. `name` is a
     // token, `value` is without control characters and without white space at its ends.
     HttpErrc take(std::string_view name, std::string_view value, std::uint32_t index) noexcept {
         return may_matter(name) ? take_known(name, value, index) : kFine;
     }
+    // True if take() does something with a field of that name.
+    static bool knows(std::string_view name) noexcept;
 
     // At the empty line of a request: what follows it. The fault, or kFine. Needs a host in 1.1.
     HttpErrc end_request(std::string_view method, Version version, Body& body) const noexcept;
@@ -66,6 +76,7 @@ private:
     HttpErrc take_known(std::string_view name, std::string_view value,
                         std::uint32_t index) noexcept;
     HttpErrc take_length(std::string_view value) noexcept;
+    HttpErrc take_lengths(std::string_view value) noexcept;
     HttpErrc take_codings(std::string_view value) noexcept;
     HttpErrc take_connection(std::string_view value) noexcept;
     HttpErrc take_host(std::string_view value, std::uint32_t index) noexcept;
@@ -86,6 +97,7 @@ private:
     bool upgrade_field_ = false;
     bool expect_continue_ = false;
     bool unknown_expectation_ = false;
+    Strictness strictness_ = Strictness::strict;
 };
 
 }  // namespace uaio::http

@@ -200,13 +200,16 @@ HttpErrc RequestParser::finish(const char* bytes) noexcept {
 // ---- responses
 
 ResponseParser::ResponseParser(std::span<FieldSlice> room, const Limits& limits,
-                               const Scanner& scanner) noexcept
+                               const Scanner& scanner, Strictness strictness) noexcept
     : scanner_(&scanner),
-      fields_(room, field_limits(limits), &framing_, scanner),
-      limit_(start_line_limit(limits)) {}
+      fields_(room, field_limits(limits), &framing_, scanner, strictness),
+      limit_(start_line_limit(limits)),
+      strictness_(strictness) {
+    framing_.reset(strictness);
+}
 
 void ResponseParser::reset(std::string_view method) noexcept {
-    framing_.reset();
+    framing_.reset(strictness_);
     method_ = method;
     at_ = 0;
     state_ = State::start;
@@ -235,31 +238,49 @@ Parsed ResponseParser::parse(std::string_view bytes) noexcept {
     return parse_fields(bytes);
 }
 
+// Version and status. Complete: the reason begins at reason_.
+Parsed ResponseParser::parse_start(const char* bytes, std::size_t stop) noexcept {
+    constexpr std::size_t kSpace = kStartOfStatusLine.size() - 1;
+    const std::size_t fits = matching(kStartOfStatusLine, bytes, stop);
+    reason_ = kStartOfStatusLine.size();
+    if (fits < kStartOfStatusLine.size()) {
+        if (fits == stop) {
+            if (fits >= limit_) return fail(HttpErrc::start_line_too_long);
+            return out_of_bytes(State::start, 0);
+        }
+        const bool ends = bytes[fits] == '\r' || bytes[fits] == '\n';
+        if (fits < kSpace || !ends || strictness_ == Strictness::strict) {
+            return fail(fault_of_status_line(fits, bytes[fits]));
+        }
+        reason_ = kSpace;
+    }
+    if (bytes[kMajor] != '1') return fail(HttpErrc::unsupported_version);
+    head_.version = version_of(bytes[kMinor]);
+    head_.status =
+        (bytes[kStatus] - '0') * 100 + (bytes[kStatus + 1] - '0') * 10 + (bytes[kStatus + 2] - '0');
+    if (head_.status < 100) return fail(HttpErrc::bad_status);
+    return {Progress::complete, 0, kFine};
+}
+
 Parsed ResponseParser::parse_line(std::string_view given) noexcept {
     const char* const bytes = given.data();
     const std::size_t stop = std::min(given.size(), limit_);
     std::size_t at = at_;
     if (state_ == State::start) {
-        const std::size_t fits = matching(kStartOfStatusLine, bytes, stop);
-        if (fits < kStartOfStatusLine.size()) {
-            if (fits < stop) return fail(fault_of_status_line(fits, bytes[fits]));
-            if (fits >= limit_) return fail(HttpErrc::start_line_too_long);
-            return out_of_bytes(State::start, 0);
-        }
-        if (bytes[kMajor] != '1') return fail(HttpErrc::unsupported_version);
-        head_.version = version_of(bytes[kMinor]);
-        head_.status = (bytes[kStatus] - '0') * 100 + (bytes[kStatus + 1] - '0') * 10 +
-                       (bytes[kStatus + 2] - '0');
-        if (head_.status < 100) return fail(HttpErrc::bad_status);
-        at = kStartOfStatusLine.size();
+        const Parsed start = parse_start(bytes, stop);
+        if (start.progress != Progress::complete) return start;
+        at = reason_;
         state_ = State::reason;
     }
+    bool alone = false;  // a line feed without its carriage return
     if (state_ == State::reason) {
         at = scanner_->value(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::reason, at);
-        if (bytes[at] == '\n') return fail(HttpErrc::bare_line_feed);
-        if (bytes[at] != '\r') return fail(HttpErrc::bad_reason);
-        ++at;
+        reason_end_ = at;
+        alone = bytes[at] == '\n';
+        if (alone && strictness_ == Strictness::strict) return fail(HttpErrc::bare_line_feed);
+        if (!alone && bytes[at] != '\r') return fail(HttpErrc::bad_reason);
+        if (!alone) ++at;
     }
     if (at == stop) return out_of_bytes(State::line_feed, at);
     if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
@@ -275,8 +296,7 @@ Parsed ResponseParser::parse_fields(std::string_view bytes) noexcept {
     if (parsed.progress == Progress::need_more) return parsed;
     const HttpErrc fault = framing_.end_response(method_, head_.version, head_.status, head_.body);
     if (fault != kFine) return fail(fault);
-    constexpr std::size_t kReason = kStartOfStatusLine.size();
-    head_.reason = bytes.substr(kReason, at_ - 2 - kReason);
+    head_.reason = bytes.substr(reason_, reason_end_ - reason_);
     head_.fields = fields_.fields(bytes.data());
     head_.content_length = framing_.length();
     // What ends with the connection takes it along.

@@ -1,7 +1,8 @@
-// The heads of requests and responses (RFC 9112), read strictly, free of I/O, and without
-// allocating: bytes in, one of three outcomes out. Nothing is lenient and nothing can be made so. A
-// parser may be given a head in pieces of any size, at a cost that is linear in its bytes, and the
-// outcome is that of the whole. Not thread-safe.
+// The heads of requests and responses (RFC 9112), free of I/O, and without allocating: bytes in,
+// one of three outcomes out. Requests are read strictly, and nothing can be made lenient there;
+// responses leniently where the caller asks for that. A parser may be given a head in pieces of any
+// size, at a cost that is linear in its bytes, and the outcome is that of the whole. Not
+// thread-safe.
 #pragma once
 
 #include <uaio/http_types.h>
@@ -93,8 +94,11 @@ private:
 
 class ResponseParser {
 public:
+    // A lenient parser accepts what FieldParser and Framing then do, a status line without the
+    // space behind the status, and one that a line feed alone ends.
     explicit ResponseParser(std::span<FieldSlice> room, const Limits& limits = {},
-                            const Scanner& scanner = best_scanner()) noexcept;
+                            const Scanner& scanner = best_scanner(),
+                            Strictness strictness = Strictness::strict) noexcept;
     ResponseParser(const ResponseParser&) = delete;
     ResponseParser& operator=(const ResponseParser&) = delete;
 
@@ -110,6 +114,7 @@ private:
 
     Parsed fail(HttpErrc fault) noexcept;
     Parsed out_of_bytes(State state, std::size_t at) noexcept;
+    Parsed parse_start(const char* bytes, std::size_t stop) noexcept;
     Parsed parse_line(std::string_view given) noexcept;
     Parsed parse_fields(std::string_view bytes) noexcept;
 
@@ -119,6 +124,9 @@ private:
     std::string_view method_ = "GET";
     std::size_t limit_;
     std::size_t at_ = 0;
+    std::size_t reason_ = 0;  // where it begins and ends
+    std::size_t reason_end_ = 0;
+    const Strictness strictness_;
     State state_ = State::start;
     HttpErrc fault_ = kFine;
     ResponseHead head_;

@@ -11,6 +11,26 @@ void MessageReader::read_fields(const FieldViews& fields, Headers& out) {
         out.add_checked(name, value);
 }
 
+// What a lenient parser lets through, as the strict one would have it.
+void MessageReader::read_odd_fields(const ResponseHead& head, Headers& out) {
+    constexpr std::string_view kLength = "content-length";
+    bool has_length = false;
+    for (const auto [name, value] : head.fields) {
+        if (name.size() == kLength.size() && same_name(name, kLength)) {
+            // Several equal numbers (RFC 9110 8.6).
+            std::string_view list = value;
+            std::string_view first;
+            next_element(list, first);
+            if (!has_length) out.add_checked(name, first);
+            has_length = true;
+        } else if (is_folded(value)) {
+            out.add_checked(name, unfold(value));
+        } else {
+            out.add_checked(name, value);
+        }
+    }
+}
+
 std::error_code MessageReader::read(const RequestHead& head, Request& out) noexcept {
     out.reset();
     try {
@@ -29,7 +49,7 @@ std::error_code MessageReader::read(const ResponseHead& head, Response& out) noe
     out.reset();
     try {
         out.reason_.assign(head.reason);
-        read_fields(head.fields, out.headers_);
+        read_odd_fields(head, out.headers_);
     } catch (const std::bad_alloc&) {
         out.reset();
         return Errc::not_enough_memory;

@@ -24,6 +24,7 @@ public:
 
 private:
     static void read_fields(const FieldViews& fields, Headers& out);
+    static void read_odd_fields(const ResponseHead& head, Headers& out);
 };
 
 }  // namespace uaio::http

@@ -38,12 +38,12 @@ std::string_view method_of(AskedBy asked) noexcept {
 }
 
 struct MessageSource::Incomplete {
-    Incomplete(const Limits& limits, bool is_request)
+    Incomplete(const Limits& limits, Strictness strictness, bool is_request)
         : room(std::min<std::size_t>(limits.fields, 1 << 16)), request(is_request) {
         if (is_request) {
             parser.emplace<RequestParser>(room, limits);
         } else {
-            parser.emplace<ResponseParser>(room, limits);
+            parser.emplace<ResponseParser>(room, limits, best_scanner(), strictness);
         }
     }
 
@@ -167,14 +167,15 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
     const bool request = note_of(front).kind == Kind::request;
     if (!request) note_arrival();
     if (incomplete_ && incomplete_->request != request) incomplete_.reset();
-    if (!incomplete_ && limits.fields <= kUsualFields) {
+    const Strictness strictness = session_.strictness();
+    if (!incomplete_) {
         std::array<FieldSlice, kUsualFields> room;
         Step result;
         if (request) {
             RequestParser parser(room, limits);
             result = parse_head(front, parser);
         } else {
-            ResponseParser parser(room, limits);
+            ResponseParser parser(room, limits, best_scanner(), strictness);
             parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
             result = parse_head(front, parser);
         }
@@ -183,7 +184,7 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
     // Some of it is missing: from now on every byte is looked at once.
     if (!incomplete_) {
         try {
-            incomplete_ = std::make_unique<Incomplete>(limits, request);
+            incomplete_ = std::make_unique<Incomplete>(limits, strictness, request);
         } catch (const std::bad_alloc&) {
             return end(front, Errc::not_enough_memory);
         }
@@ -222,7 +223,13 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
         const Parsed parsed = parser.parse(buffer_.bytes());
         switch (parsed.progress) {
             case Progress::need_more: return wait_for_head(front);
-            case Progress::malformed: return fail_head(front, parsed.fault);
+            case Progress::malformed:
+                // More room than that on the stack may be allowed.
+                if (parsed.fault == HttpErrc::too_many_fields && !incomplete_ &&
+                    session_.limits().fields > kUsualFields) {
+                    return Step::more_bytes;
+                }
+                return fail_head(front, parsed.fault);
             case Progress::complete: break;
         }
         if constexpr (std::is_same_v<Parser, ResponseParser>) {
@@ -280,7 +287,7 @@ MessageSource::Step MessageSource::begin_content(Aio& front, Body body, std::uin
     chunks_.reset();
     if (body == Body::chunked) {
         try {
-            chunks_ = std::make_unique<Chunks>(session_.limits());
+            chunks_ = std::make_unique<Chunks>(session_.limits(), session_.strictness());
         } catch (const std::bad_alloc&) {
             broken_ = true;
             error = Errc::not_enough_memory;

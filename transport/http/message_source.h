@@ -91,8 +91,9 @@ private:
     enum class Step { finished, more_bytes, handed_on, direct };
     struct Incomplete;  // a parser that has seen the first part of a head
     struct Chunks {     // the decoder of chunked content
-        explicit Chunks(const Limits& limits)
-            : room(std::min<std::size_t>(limits.fields, 1 << 16)), decoder(room, limits) {}
+        Chunks(const Limits& limits, Strictness strictness)
+            : room(std::min<std::size_t>(limits.fields, 1 << 16)),
+              decoder(room, limits, best_scanner(), strictness) {}
 
         std::vector<FieldSlice> room;
         ChunkedDecoder decoder;

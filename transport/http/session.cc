@@ -1,5 +1,7 @@
 #include "transport/http/session.h"
 
+#include <new>
+
 namespace uaio::http {
 
 Session::Session(EngineCore& core, Stream& stream, const ConnectionOptions& options) noexcept
@@ -66,8 +68,17 @@ void Session::took_trailer(const FieldViews& fields) noexcept {
     trailer_.clear();
     // Without memory for it, or for a field that no head may have, the trailer is dropped, which a
     // recipient may do with any of it (RFC 9110 6.5.1).
-    for (const auto [name, value] : fields)
-        static_cast<void>(trailer_.add(name, value));
+    for (const auto [name, value] : fields) {
+        if (!is_folded(value)) {
+            static_cast<void>(trailer_.add(name, value));
+            continue;
+        }
+        try {
+            static_cast<void>(trailer_.add(name, unfold(value)));
+        } catch (const std::bad_alloc&) {
+            continue;
+        }
+    }
 }
 
 std::int64_t Session::head_deadline_ns() noexcept {

@@ -34,6 +34,10 @@ public:
     MessageSource& source() noexcept { return source_; }
     MessageSink& sink() noexcept { return sink_; }
     const Limits& limits() const noexcept { return options_.limits; }
+    // How responses are read.
+    Strictness strictness() const noexcept {
+        return options_.lenient ? Strictness::lenient : Strictness::strict;
+    }
     bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
     // Where a request goes to whose read named none: so it needs no memory before it is there.
