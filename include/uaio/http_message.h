@@ -5,6 +5,7 @@
 // sends or receives them. Views that they give are valid until what they show changes.
 #pragma once
 
+#include <uaio/http_content.h>
 #include <uaio/http_headers.h>
 #include <uaio/http_types.h>
 
@@ -51,7 +52,7 @@ public:
     // True after set_data or copy_data, even of no bytes.
     bool has_data() const noexcept { return data_kind_ != DataKind::none; }
     std::string_view data() const noexcept {
-        return data_kind_ == DataKind::owned ? std::string_view(owned_) : borrowed_;
+        return data_kind_ == DataKind::owned ? owned_.view() : borrowed_;
     }
 
 protected:
@@ -73,7 +74,7 @@ private:
 
     Headers headers_;
     std::string head_;  // as it is sent, while a connection sends it
-    std::string owned_;
+    ContentBuffer owned_;
     std::string_view borrowed_;
     DataKind data_kind_ = DataKind::none;
     Version version_ = Version::http_1_1;

@@ -125,6 +125,7 @@ private:
 
     explicit Exchange(Engine& engine);
     void reset() noexcept;
+    std::size_t capacity() const noexcept;  // bytes that it holds, in use or kept
 
     ServerConnection* connection_ = nullptr;
     Exchange* next_ = nullptr;  // of those that the loop keeps

@@ -275,7 +275,7 @@ TEST_CASE("what was read can be written and is the same again") {
     CHECK(response.reason().empty());
     CHECK(head_of(response, {}, Payload::streamed) ==
           "HTTP/1.0 200 \r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: close\r\n\r\n");
-    MessageReader::content(response).append("received");
+    MessageReader::content(response).assign("received");
     CHECK(response.data() == "received");
     CHECK(!response.headers().contains("Content-Length"));
 }

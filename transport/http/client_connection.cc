@@ -14,8 +14,8 @@
 namespace uaio::http {
 namespace {
 
-// Content without a known length is collected in pieces of this size.
-constexpr std::size_t kPiece = 16 * 1024;
+// What a connection that rests keeps of its last response.
+constexpr std::size_t kKeptBytes = 64 * 1024;
 
 // RFC 9110 9.2.2.
 bool is_idempotent(std::string_view method) noexcept {
@@ -143,15 +143,10 @@ void ClientConnection::read_content() noexcept {
     const std::uint64_t known = source().content_left();
     const std::size_t limit = core_.options().content_limit;
     if (known > limit - collected_ || collected_ >= limit) return end(Errc::no_buffer_space);
-    const std::size_t wanted =
-        known > 0 ? static_cast<std::size_t>(known) : std::min(kPiece, limit - collected_);
-    std::string& content = MessageReader::content(*current_->response);
-    try {
-        content.resize(collected_ + wanted);
-    } catch (const std::bad_alloc&) {
-        return end(Errc::not_enough_memory);
-    }
-    static_cast<void>(reads_.set_iov(content.data() + collected_, wanted));
+    const std::span<char> room = MessageReader::content_room(
+        *current_->response, collected_, known > 0 ? known : limit - collected_);
+    if (room.empty()) return end(Errc::not_enough_memory);
+    static_cast<void>(reads_.set_iov(room.data(), room.size()));
     reading_ = collecting_ = true;
     connection_->read_body().read_all(reads_);
 }
@@ -220,7 +215,11 @@ void ClientConnection::end(std::error_code error, Then then) noexcept {
 void ClientConnection::rest() noexcept {
     if (core_.abandoned()) return close();
     state_ = State::resting;
-    if (!reading_) read_head();
+    if (!reading_) {
+        // It has the memory of the response that was swapped with it.
+        if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
+        read_head();
+    }
     if (!timing_) start_timing();
     core_.carry_waiting();
 }

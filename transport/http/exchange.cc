@@ -1,5 +1,6 @@
 #include <uaio/http_server.h>
 
+#include "transport/http/message_reader.h"
 #include "transport/http/server_connection.h"
 #include "transport/http/target.h"
 
@@ -14,6 +15,11 @@ void Exchange::reset() noexcept {
     failed_ = started_ = false;
     route_ = nullptr;
     connection_ = nullptr;
+}
+
+std::size_t Exchange::capacity() const noexcept {
+    return MessageReader::capacity(request_) + MessageReader::capacity(response_) +
+           path_.capacity();
 }
 
 std::string_view Exchange::query() const noexcept {

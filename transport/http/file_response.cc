@@ -237,7 +237,7 @@ bool choose(Exchange& exchange, const FileState& state, std::string_view type, F
 }
 
 bool read_content(int fd, std::uint64_t offset, std::size_t size, Response& response) {
-    std::string& content = MessageReader::content(response);
+    ContentBuffer& content = MessageReader::content(response);
     content.resize(size);
     if (read_at(fd, content.data(), size, offset) != static_cast<ssize_t>(size)) return false;
     set_length(response, size);

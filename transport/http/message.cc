@@ -63,8 +63,6 @@ std::error_code Message::copy_data(const void* data, std::size_t size) noexcept 
         owned_.reserve(size);
     } catch (const std::bad_alloc&) {
         return Errc::not_enough_memory;
-    } catch (const std::length_error&) {
-        return Errc::not_enough_memory;
     }
     if (const auto error = set_length(size)) return error;
     owned_.assign(bytes);

@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include <algorithm>
 #include <new>
 
 namespace uaio::http {
@@ -60,10 +61,38 @@ std::error_code MessageReader::read(const ResponseHead& head, Response& out) noe
     return {};
 }
 
-std::string& MessageReader::content(Message& message) noexcept {
+ContentBuffer& MessageReader::content(Message& message) noexcept {
     message.borrowed_ = {};
     message.data_kind_ = Message::DataKind::owned;
     return message.owned_;
+}
+
+std::span<char> MessageReader::content_room(Message& message, std::size_t have,
+                                            std::uint64_t wanted) noexcept {
+    constexpr std::size_t kFirstPiece = 4096;
+    const auto size =
+        static_cast<std::size_t>(std::clamp<std::uint64_t>(wanted, 1, std::max(kFirstPiece, have)));
+    ContentBuffer& bytes = content(message);
+    try {
+        bytes.resize(have + size);
+    } catch (const std::bad_alloc&) {
+        return {};
+    }
+    return {bytes.data() + have, size};
+}
+
+std::size_t MessageReader::capacity_of(const Message& message) noexcept {
+    const Headers& headers = message.headers_;
+    return message.head_.capacity() + message.owned_.capacity() + headers.text_.capacity() +
+           headers.entries_.capacity() * sizeof(Headers::Entry);
+}
+
+std::size_t MessageReader::capacity(const Request& request) noexcept {
+    return capacity_of(request) + request.method_.capacity() + request.target_.capacity();
+}
+
+std::size_t MessageReader::capacity(const Response& response) noexcept {
+    return capacity_of(response) + response.reason_.capacity();
 }
 
 }  // namespace uaio::http

@@ -6,7 +6,8 @@
 
 #include "transport/http/head_parser.h"
 
-#include <string>
+#include <cstdint>
+#include <span>
 #include <system_error>
 
 namespace uaio::http {
@@ -20,11 +21,22 @@ public:
     static std::error_code read(const ResponseHead& head, Response& out) noexcept;
 
     // The message's own content, to be filled with what was received. Lives as long as the message.
-    static std::string& content(Message& message) noexcept;
+    static ContentBuffer& content(Message& message) noexcept;
+
+    // Room for content that is being received, behind the `have` bytes that have come: at least one
+    // byte and at most `wanted`, but no more than as many again as have come or 4 KiB. So memory
+    // follows the bytes that came, and not a length that the peer announced. Empty without memory.
+    static std::span<char> content_room(Message& message, std::size_t have,
+                                        std::uint64_t wanted) noexcept;
+
+    // Bytes that the message holds, in use or kept for later.
+    static std::size_t capacity(const Request& request) noexcept;
+    static std::size_t capacity(const Response& response) noexcept;
 
 private:
     static void read_fields(const FieldViews& fields, Headers& out);
     static void read_odd_fields(const ResponseHead& head, Headers& out);
+    static std::size_t capacity_of(const Message& message) noexcept;
 };
 
 }  // namespace uaio::http

@@ -14,9 +14,6 @@ namespace {
 // request, up to this much; more is cheaper to answer with a new connection.
 constexpr std::uint64_t kSkipBytes = 64 * 1024;
 
-// Chunked content is collected in pieces of this size.
-constexpr std::size_t kPiece = 16 * 1024;
-
 // What a connection that lingers reads at once.
 constexpr std::size_t kRestSize = 4096;
 
@@ -148,17 +145,15 @@ void ServerConnection::route(Exchange& exchange) noexcept {
 
 void ServerConnection::collect(Exchange& exchange) noexcept {
     const std::size_t limit = exchange.route_->content_limit_;
-    std::string& content = MessageReader::content(exchange.request_);
     const std::uint64_t known = session()->source().content_left();  // 0 if chunked
     const std::size_t have = exchange.collected_;
     if (known > limit || have > limit) {
         last_ = lingers_ = true;
         return respond(exchange, 413);
     }
-    const std::size_t wanted = known > 0 ? static_cast<std::size_t>(known) : kPiece;
-    try {
-        content.resize(have + wanted);
-    } catch (const std::bad_alloc&) {
+    const std::span<char> room =
+        MessageReader::content_room(exchange.request_, have, known > 0 ? known : limit - have);
+    if (room.empty()) {
         last_ = lingers_ = true;
         return respond(exchange, 503);
     }
@@ -167,16 +162,15 @@ void ServerConnection::collect(Exchange& exchange) noexcept {
         deadline_ = loop_.deadline_after(loop_.options().content_timeout);
     }
     read_.set_deadline(deadline_);
-    static_cast<void>(read_.set_iov(content.data() + have, wanted));
+    static_cast<void>(read_.set_iov(room.data(), room.size()));
     reading_ = Reading::content;
     connection_.read_body().read_all(read_);
 }
 
 void ServerConnection::on_content(std::error_code error) noexcept {
     Exchange& exchange = *current_;
-    std::string& content = MessageReader::content(exchange.request_);
     exchange.collected_ += read_.count();
-    content.resize(exchange.collected_);
+    MessageReader::content(exchange.request_).resize(exchange.collected_);
     if (!loop_.serves()) return fail(exchange);
     if (error && error != Errc::end_of_stream) return refuse(error);
     if (exchange.collected_ > exchange.route_->content_limit_) {

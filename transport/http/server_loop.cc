@@ -14,9 +14,10 @@ namespace {
 // connections ends earlier.
 constexpr std::chrono::milliseconds kPause{100};
 
-// Exchanges that are kept for the next requests; each holds what its last ones needed.
+// Exchanges that are kept for the next requests. Each holds what its last ones needed, up to this
+// much.
 constexpr std::size_t kKeptExchanges = 256;
-constexpr std::size_t kKeptContent = 64 * 1024;
+constexpr std::size_t kKeptBytes = 64 * 1024;
 
 void start_pause(Aio& aio) noexcept {
     provider::park(
@@ -69,10 +70,9 @@ Exchange* ServerLoop::take_exchange(ServerConnection& connection) noexcept {
 }
 
 void ServerLoop::give_back(Exchange& exchange) noexcept {
-    const std::size_t content = exchange.request_.data().size() + exchange.response_.data().size();
     exchange.reset();
     // In the callback of its own Aio, which may destroy it.
-    if (kept_ == kKeptExchanges || content > kKeptContent) {
+    if (kept_ == kKeptExchanges || exchange.capacity() > kKeptBytes) {
         delete &exchange;
         return;
     }
