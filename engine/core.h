@@ -75,7 +75,14 @@ public:
     }
     // Makes the operation end at that time of now(), if its deadline is later; without effect on
     // one that has ended.
-    void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;
+    void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
+        if (aio.timer_.deadline_ns > deadline_ns) replace_deadline(aio, deadline_ns);
+    }
+    // The same, be its deadline earlier or later; TimerNode::kNoDeadline takes it away.
+    void replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;
+    static bool has_deadline(const Aio& aio) noexcept {
+        return aio.timer_.deadline_ns != TimerNode::kNoDeadline;
+    }
     void cancel_here(Aio& aio, std::error_code reason) noexcept;
     // Ends the Aio's kernel operation early without a reason of its own: the handler decides.
     void interrupt(Aio& aio) noexcept;

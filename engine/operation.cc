@@ -70,15 +70,14 @@ void EngineCore::accept_deadline(Aio& aio) noexcept {
     }
 }
 
-void EngineCore::limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
-    if (aio.timer_.deadline_ns <= deadline_ns) return;
+void EngineCore::replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
     // Its callback is due, and nothing would take the node out again.
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
     if (aio.timer_.previous) timers_.disarm(aio.timer_);
     aio.timer_.deadline_ns = deadline_ns;
     // For disarm(); the next accept_deadline() asks the timeout again.
     aio.has_deadline_.store(true, std::memory_order_relaxed);
-    timers_.arm(aio.timer_, now_ns());
+    if (deadline_ns != TimerNode::kNoDeadline) timers_.arm(aio.timer_, now_ns());
 }
 
 void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {

@@ -26,6 +26,8 @@ struct ClientOptions {
     std::size_t content_limit = 64 << 20;
     // For a new connection. The Aio's own deadline holds for everything together.
     std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
+    // For sending a request, and another second for each 16 KiB of it: else Errc::timed_out.
+    std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
     // How long a connection is kept without a request. Servers close theirs after a while, too, and
     // a request that meets that is only sent again if it may be.
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);

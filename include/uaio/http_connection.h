@@ -23,6 +23,11 @@ struct ConnectionOptions {
     // From its first byte on, a head has to come within this time; read_request or read_response
     // ends with Errc::timed_out then, or at the Aio's own deadline, if that is earlier.
     std::chrono::nanoseconds head_timeout = kNoTimeout;
+    // A write of a message, of content or of its end ends with Errc::timed_out after this time and
+    // another second for each 16 KiB of it, counted from its submission, or at the Aio's own
+    // deadline, if that is earlier. It also limits the "100 Continue" that the connection writes by
+    // itself. Raw writes have the Aio's own deadline alone.
+    std::chrono::nanoseconds send_timeout = kNoTimeout;
     // Responses are read as a user agent may read them, where what they mean is beyond doubt (RFC
     // 9112 2.2, 4, 5.1, 5.2, 6.3): folded field lines, which become one, lines that a line feed
     // alone ends, a status line without a reason and the space before it, white space before a

@@ -41,13 +41,17 @@ struct AccessRecord {
 
 struct ServerOptions {
     Limits limits = {};  // of a head: else 414 or 431
-    // From the first byte of a head to its last: else 408.
+    // From the first byte of a head to its last, whatever is left of idle_timeout: else 408.
     std::chrono::nanoseconds head_timeout = std::chrono::seconds(20);
-    // With no request: the connection is closed.
+    // Without a byte of a request: the connection is closed.
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(75);
-    // For the content that is collected before a handler is called, in all: else 408.
+    // For the content that is collected before a handler is called, in all: else 408. For each read
+    // of a reader() whose Aio has no deadline of its own: else that ends with Errc::timed_out.
     std::chrono::nanoseconds content_timeout = std::chrono::seconds(60);
-    // For a response, or 128 KiB of a large file, and 1 s more for each 16 KiB: else it is closed.
+    // For each write of a response, and another second for each 16 KiB of it: else the connection
+    // is closed. So it is for begin() and for each write of a writer(), whose Aios end with
+    // Errc::timed_out then, or at their own deadline, if that is earlier. Large files are written
+    // 128 KiB at a time.
     std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
     // A connection that is closed while the client may still be sending is read on for that long,
     // so that the response is not lost by a reset (RFC 9112 9.6).

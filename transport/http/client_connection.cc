@@ -50,8 +50,10 @@ void ClientConnection::connect(Transaction& transaction) noexcept {
 
 void ClientConnection::on_connected(std::error_code error) noexcept {
     if (error) return end(error);
-    connection_.emplace(std::move(stream_), ConnectionOptions{.limits = core_.options().limits,
-                                                              .lenient = !core_.options().strict});
+    connection_.emplace(std::move(stream_),
+                        ConnectionOptions{.limits = core_.options().limits,
+                                          .send_timeout = core_.options().send_timeout,
+                                          .lenient = !core_.options().strict});
     reads_.set_timeout(kNoTimeout);
     read_head();
     send();
@@ -93,6 +95,7 @@ void ClientConnection::on_written() noexcept {
             core_.finish(*std::exchange(current_, nullptr), error);
             return rest();
         }
+        if (error == Errc::timed_out) return end(error);
         // A server may have answered early and closed: the read, which is under way, tells.
     }
     let_go();

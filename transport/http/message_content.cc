@@ -58,6 +58,7 @@ MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
     if (content_ == Body::none || content_ == Body::tunnel) {
         return end(front, Errc::end_of_stream);
     }
+    session_.limit_content(front);
     if (!content_read_) {
         content_read_ = true;
         if (buffer_.empty()) session_.content_wanted();

@@ -55,7 +55,19 @@ void MessageSink::start(Aio& aio, Kind kind) noexcept {
     ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{message, 0, kind};
     self.queue_.push(aio);
     session.core().park(aio, &on_cancel);
+    if (kind != Kind::raw && kind != Kind::raw_all) self.limit_time(aio, admission.bytes);
     if (self.queue_.front() == &aio) self.serve();
+}
+
+// `bytes` of a vector; a message has its own.
+void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
+    if (session_.send_timeout() == kNoTimeout) return;
+    const Note& note = note_of(aio);
+    const Message* message = nullptr;
+    if (note.kind == Kind::request) message = static_cast<const Request*>(note.message);
+    if (note.kind == Kind::response) message = static_cast<const Response*>(note.message);
+    if (message) bytes = message->data().size() + message->headers().text().size();
+    session_.limit_sending(aio, bytes);
 }
 
 void MessageSink::start_request(Aio& aio) noexcept { start(aio, Kind::request); }
@@ -158,7 +170,10 @@ void MessageSink::write_response(Aio& aio, Response& response) noexcept {
             session_.source().decide_tunnel(following.body == Body::tunnel);
         }
     }
-    write_message(aio, response, head, following, streamed);
+    // Content that is written behind the head of one that must not have any is dropped.
+    const int status = response.status();
+    const bool bodiless = status == 204 || status == 205 || status == 304;
+    write_message(aio, response, head, following, streamed || (bodiless && !response.has_data()));
 }
 
 void MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
@@ -297,6 +312,7 @@ void MessageSink::invite_content() noexcept {
         }));
         if (!invitation_) return;  // a client goes on by itself after a while (RFC 9110 10.1.1)
     }
+    invitation_->set_timeout(session_.send_timeout());
     static_cast<void>(invitation_->set_iov(kContinue.data(), kContinue.size()));
     inviting_ = true;
     stream_.write_all(*invitation_);

@@ -53,6 +53,8 @@ public:
     }
     // A client waits for word whether to send its content, and got none.
     bool owes_invitation() const noexcept { return !owed_.empty() && owed_.front().expects; }
+    // The request that is answered next has no response yet, and nothing of one was written.
+    bool owes_response() const noexcept { return !owed_.empty(); }
     // Bytes of it, without what frames them, that were written in pieces so far.
     std::uint64_t content_written() const noexcept { return content_written_; }
     bool busy() const noexcept { return writing_ || inviting_; }
@@ -87,6 +89,7 @@ private:
     static void start(Aio& aio, Kind kind) noexcept;
     static void on_cancel(Aio& aio) noexcept;
 
+    void limit_time(Aio& aio, std::size_t bytes) noexcept;
     void serve() noexcept;
     void hand_on(Aio& aio, bool all) noexcept;
     bool step(Aio& front) noexcept;

@@ -273,9 +273,16 @@ MessageSource::Step MessageSource::take_head(Aio& front, const ResponseHead& hea
 
 // The time for a head is one for all reads that wait for it.
 MessageSource::Step MessageSource::wait_for_head(Aio& front) noexcept {
-    if (buffer_.empty()) return Step::more_bytes;
-    if (head_deadline_ns_ == 0) head_deadline_ns_ = session_.head_deadline_ns();
-    session_.core().limit_deadline(front, head_deadline_ns_);
+    // A line end that an old client sends behind its content begins no head.
+    const std::string_view bytes = buffer_.bytes();
+    if (bytes.empty() || bytes == "\r" || bytes == "\r\n") return Step::more_bytes;
+    const bool begins = head_deadline_ns_ == 0;
+    if (begins) head_deadline_ns_ = session_.head_deadline_ns();
+    if (!session_.is_server()) {
+        session_.core().limit_deadline(front, head_deadline_ns_);
+    } else if (begins) {
+        session_.core().replace_deadline(front, head_deadline_ns_);
+    }
     return Step::more_bytes;
 }
 

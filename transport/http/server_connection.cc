@@ -21,14 +21,16 @@ constexpr std::size_t kRestSize = 4096;
 
 ServerConnection::ServerConnection(ServerLoop& loop, StreamPtr stream)
     : loop_(loop),
-      connection_(std::move(stream),
-                  {.limits = loop.options().limits, .head_timeout = loop.options().head_timeout}),
+      connection_(std::move(stream), {.limits = loop.options().limits,
+                                      .head_timeout = loop.options().head_timeout,
+                                      .send_timeout = loop.options().send_timeout}),
       read_(loop.engine(), [this](Aio&) { on_read(); }) {}
 
 void ServerConnection::start() noexcept {
     Session* const made = connection_.session_for(read_);
     if (!made) return close();
     made->set_provider(&lend_request, this);
+    made->set_server(loop_.options().content_timeout);
     read_next();
 }
 
@@ -226,7 +228,6 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
         found->sink().set_keep_alive(stay);
         found->sink().set_date(loop_.date());
     }
-    exchange.aio_.set_timeout(loop_.send_timeout(exchange.response_.data().size()));
     connection_.write_response(exchange.response_, exchange.aio_);
     // A request that is there already can be answered in the same turn, and its response leaves
     // with this one. Otherwise one exchange is enough, and its memory stays warm.
@@ -321,6 +322,7 @@ void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept 
 }
 
 Connection ServerConnection::hijack(Exchange& exchange) noexcept {
+    if (session()) session()->set_no_server();
     Connection taken = std::move(connection_);
     last_ = closed_ = true;
     release(exchange);

@@ -7,6 +7,7 @@
 #include "engine/core.h"
 #include "transport/http/date.h"
 #include "transport/http/router.h"
+#include "transport/http/send_allowance.h"
 
 #include <atomic>
 #include <memory>
@@ -33,9 +34,7 @@ public:
     const Router& router() const noexcept { return *router_; }
     // For a write of so many bytes.
     std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept {
-        constexpr std::size_t kBytesASecond = 16 * 1024;
-        if (options_.send_timeout == kNoTimeout) return kNoTimeout;
-        return options_.send_timeout + std::chrono::seconds(bytes / kBytesASecond);
+        return send_allowance(options_.send_timeout, bytes);
     }
     // The end of a timeout that begins now; of kNoTimeout there is none.
     Clock::time_point deadline_after(std::chrono::nanoseconds timeout) const noexcept {

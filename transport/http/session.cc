@@ -1,11 +1,17 @@
 #include "transport/http/session.h"
 
+#include "transport/http/send_allowance.h"
+
 #include <new>
 
 namespace uaio::http {
 
 Session::Session(EngineCore& core, Stream& stream, const ConnectionOptions& options) noexcept
-    : core_(core), options_(options), source_(*this, stream), sink_(*this, stream) {
+    : core_(core),
+      options_(options),
+      source_(*this, stream),
+      sink_(*this, stream),
+      send_timeout_(options.send_timeout) {
     if (core_.on_thread()) {
         core_.add_resident(*this);
         return;
@@ -84,6 +90,16 @@ void Session::took_trailer(const FieldViews& fields) noexcept {
 std::int64_t Session::head_deadline_ns() noexcept {
     if (options_.head_timeout == kNoTimeout) return TimerNode::kNoDeadline;
     return core_.now_ns() + options_.head_timeout.count();
+}
+
+void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {
+    if (send_timeout_ == kNoTimeout) return;
+    core_.limit_deadline(aio, core_.now_ns() + send_allowance(send_timeout_, bytes).count());
+}
+
+void Session::limit_content(Aio& aio) noexcept {
+    if (content_timeout_ == kNoTimeout || EngineCore::has_deadline(aio)) return;
+    core_.limit_deadline(aio, core_.now_ns() + content_timeout_.count());
 }
 
 }  // namespace uaio::http

@@ -56,6 +56,24 @@ public:
     void forget_trailer() noexcept { trailer_.clear(); }
     // When a head has to be there that begins to come now.
     std::int64_t head_deadline_ns() noexcept;
+    std::chrono::nanoseconds send_timeout() const noexcept { return send_timeout_; }
+    // Limits an operation that has begun to write so many bytes: ConnectionOptions::send_timeout.
+    void limit_sending(Aio& aio, std::size_t bytes) noexcept;
+
+    // What a server asks for: a head that begins replaces the deadline of the read that waits for
+    // it, which is that of idleness, and reads of content without a deadline get this one.
+    void set_server(std::chrono::nanoseconds content_timeout) noexcept {
+        is_server_ = true;
+        content_timeout_ = content_timeout;
+    }
+    // The connection is no server's any more.
+    void set_no_server() noexcept {
+        is_server_ = false;
+        content_timeout_ = send_timeout_ = kNoTimeout;
+    }
+    bool is_server() const noexcept { return is_server_; }
+    // Limits an operation that waits for content.
+    void limit_content(Aio& aio) noexcept;
 
     // Of the request that was read last.
     bool unknown_expectation() const noexcept { return unknown_expectation_; }
@@ -87,7 +105,10 @@ private:
     Headers trailer_;
     Provide provide_ = nullptr;
     void* provide_context_ = nullptr;
+    std::chrono::nanoseconds send_timeout_;
+    std::chrono::nanoseconds content_timeout_ = kNoTimeout;
     bool unknown_expectation_ = false;
+    bool is_server_ = false;
     bool released_ = false;
     std::atomic<bool> closed_{false};
     std::atomic<bool> engine_gone_{false};

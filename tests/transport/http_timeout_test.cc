@@ -1,0 +1,244 @@
+// No operation of HTTP waits for a peer without an end: what is sent and what is read by the server
+// and the client has its time, at whichever byte the peer stops.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/sim_site.h"
+#include "tests/support/site.h"
+#include "tests/support/wire.h"
+
+#include <memory>
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Exchange;
+using http::Request;
+using http::Response;
+
+// Answers with content in pieces, none of which has a deadline.
+class Pieces {
+public:
+    static void answer(Exchange& exchange) { new Pieces(exchange); }
+
+private:
+    explicit Pieces(Exchange& exchange)
+        : exchange_(exchange), aio_(exchange.engine(), [this](Aio&) { next(); }) {
+        exchange_.begin(aio_);
+    }
+    void next() {
+        if (aio_.result() || step_ == 3) {
+            step_ == 3 && !aio_.result() ? exchange_.end() : exchange_.fail();
+            delete this;
+            return;
+        }
+        if (++step_ == 3) return exchange_.writer().finish(aio_);
+        REQUIRE(!aio_.set_iov("hello", 5));
+        exchange_.writer().write(aio_);
+    }
+
+    Exchange& exchange_;
+    int step_ = 0;
+    Aio aio_;
+};
+
+constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+TEST_CASE("send_timeout ends a response at whichever byte the client stops to read") {
+    for (const bool pieces : {false, true}) {
+        CAPTURE(pieces);
+        std::size_t whole = 0;
+        for (std::size_t window = 1; whole == 0 || window < whole; ++window) {
+            CAPTURE(window);
+            SimSite site({.idle_timeout = 1000s, .send_timeout = 7s, .linger_timeout = 1s});
+            site.server().handle("GET", "/", [&](Exchange& exchange) {
+                pieces ? Pieces::answer(exchange) : exchange.respond("hello");
+            });
+            site.listen();
+            SimPeer& peer = site.kernel().connect_peer(80);
+            if (whole > 0) {
+                peer.read_nothing();
+                peer.set_window(window);
+            }
+            peer.send(kGet);
+            if (whole == 0) {  // how much it is
+                REQUIRE(site.run_until(
+                    [&] { return site.server().requests() == 1 && peer.received().size() > 100; }));
+                whole = peer.received().size();
+                window = 0;
+                continue;
+            }
+            REQUIRE(site.run_until([&] { return site.server().connections() == 1; }));
+            const auto time = site.time_until([&] { return site.server().connections() == 0; });
+            CHECK(time >= 7s);
+            CHECK(time <= 3 * 7s + 2s);
+        }
+        CHECK(whole > 100);
+    }
+}
+
+TEST_CASE("a response in pieces whose head is not read ends, and its Aio says timed_out") {
+    SimSite site({.send_timeout = 7s});
+    std::error_code error;
+    struct Head {
+        Exchange& exchange;
+        std::error_code& error;
+        Aio aio;
+        Head(Exchange& of, std::error_code& out)
+            : exchange(of), error(out), aio(of.engine(), [this](Aio&) {
+                  error = aio.result();
+                  exchange.fail();
+                  delete this;
+              }) {
+            exchange.begin(aio);
+        }
+    };
+    site.server().handle("GET", "/", [&](Exchange& exchange) { new Head(exchange, error); });
+    site.listen();
+    SimPeer& peer = site.kernel().connect_peer(80);
+    peer.set_window(10);
+    peer.read_nothing();
+    peer.send(kGet);
+    CHECK(site.time_until([&] { return error != std::error_code(); }) >= 7s);
+    CHECK(error == Errc::timed_out);
+    CHECK(site.run_until([&] { return site.server().connections() == 0; }));
+}
+
+TEST_CASE("a client that reads slowly, but within send_timeout, gets all of it") {
+    SimSite site({.send_timeout = 7s});
+    const std::string content(100000, 'x');
+    site.server().handle("GET", "/", [&](Exchange& exchange) { exchange.respond(content); });
+    site.listen();
+    SimPeer& peer = site.kernel().connect_peer(80);
+    peer.set_window(1000);
+    peer.read_slowly(10);
+    peer.send(kGet);
+    CHECK(site.run_until([&] { return peer.received().ends_with(content); }));
+}
+
+TEST_CASE("a reader without a deadline gets content_timeout, one with a deadline its own") {
+    for (const bool own : {false, true}) {
+        SimSite site({.content_timeout = 9s});
+        std::error_code error;
+        struct Read {
+            Exchange& exchange;
+            std::error_code& error;
+            char buffer[10];
+            Aio aio;
+            Read(Exchange& of, std::error_code& out)
+                : exchange(of), error(out), aio(of.engine(), [this](Aio&) {
+                      error = aio.result();
+                      exchange.respond(408);
+                      delete this;
+                  }) {
+                REQUIRE(!aio.set_iov(buffer, sizeof buffer));
+            }
+        };
+        site.server()
+            .handle("POST", "/",
+                    [&](Exchange& exchange) {
+                        auto* const read = new Read(exchange, error);
+                        if (own) read->aio.set_timeout(30s);
+                        exchange.reader().read(read->aio);
+                    })
+            .streams();
+        site.listen();
+        site.connect("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
+        const auto time = site.time_until([&] { return error != std::error_code(); });
+        CHECK(error == Errc::timed_out);
+        CHECK(time >= (own ? 30s : 9s));
+        CHECK(time < (own ? 31s : 10s));
+    }
+}
+
+TEST_CASE("head_timeout counts from the first byte of a head, idle_timeout up to it") {
+    SimSite site({.head_timeout = 20s, .idle_timeout = 75s});
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    site.listen();
+    SimPeer& slow = site.kernel().connect_peer(80);
+    SimPeer& stalled = site.kernel().connect_peer(80);
+    SimPeer& line_end = site.kernel().connect_peer(80);
+    site.kernel().schedule(74s, [&] {
+        slow.send("G");
+        stalled.send("G");
+        line_end.send("\r\n");  // begins no head
+    });
+    site.kernel().schedule(90s, [&] { slow.send(kGet.substr(1)); });
+    const auto closed = site.time_until([&] { return line_end.saw_fin(); });
+    CHECK(closed >= 75s);
+    CHECK(closed < 76s);
+    CHECK(line_end.received().empty());
+    const auto answered = site.time_until([&] { return slow.received().ends_with("hi"); });
+    CHECK(closed + answered >= 90s);
+    CHECK(status_of(slow.received()) == "HTTP/1.1 200 OK");
+    const auto refused = site.time_until([&] { return stalled.received().size() > 0; });
+    CHECK(closed + answered + refused >= 94s);
+    CHECK(closed + answered + refused < 95s);
+    CHECK(status_of(stalled.received()) == "HTTP/1.1 408 Request Timeout");
+}
+
+TEST_CASE("ConnectionOptions::send_timeout limits messages and content, and no raw write") {
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    SimListener& listener = kernel.listen_peer(90);
+    listener.read_nothing();
+    listener.set_window(10);
+    tcp::Connector connector(Endpoint::loopback(90));
+    StreamPtr stream;
+    Operation connected(engine);
+    connector.connect(connected.aio, stream);
+    CHECK(!connected.aio.wait());
+    http::Connection connection(std::move(stream), {.send_timeout = 5s});
+    const std::string bytes(20, 'x');
+    Operation raw(engine, bytes);
+    connection.write_all(raw.aio);
+    Request request("http://h/");
+    Operation message(engine);
+    connection.write_request(request, message.aio);
+    for (int turn = 0; turn < 1000 && !message.done(); ++turn)
+        engine.run_once(1h);
+    CHECK(message.ended() == failure(Errc::timed_out));
+    CHECK(!raw.done());
+}
+
+TEST_CASE("a client's request that is not read ends at send_timeout") {
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    SimListener& listener = kernel.listen_peer(90);
+    listener.read_nothing();
+    listener.set_window(10);
+    tcp::Connector connector(Endpoint::loopback(90));
+    http::Client client(connector, {.send_timeout = 5s});
+    Request request("http://h/");
+    Response response;
+    Operation asked(engine);
+    client.transact(request, response, asked.aio);
+    const Clock::time_point begin = engine.now();
+    for (int turn = 0; turn < 1000 && !asked.done(); ++turn)
+        engine.run_once(1h);
+    CHECK(asked.ended() == failure(Errc::timed_out));
+    CHECK(engine.now() - begin >= 5s);
+    CHECK(engine.now() - begin < 6s);
+}
+
+TEST_CASE_TEMPLATE("a message behind a write that is stuck ends at send_timeout", Kernel, OnLinux,
+                   OnPoll) {
+    Wire wire(Kernel::kKind, {.http = {.send_timeout = 20ms}});
+    const std::string bytes(Wire::kBlocking, 'x');
+    Operation raw(wire.engine(), bytes);
+    wire.connection().write_all(raw.aio);
+    REQUIRE(wire.run_until_blocked());
+    Request request("http://h/");
+    Operation message(wire.engine());
+    wire.connection().write_request(request, message.aio);
+    REQUIRE(wire.run_until_done(message));
+    CHECK(message.ended() == failure(Errc::timed_out));
+    CHECK(!raw.done());
+}
+
+}  // namespace
+}  // namespace uaio
