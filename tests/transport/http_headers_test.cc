@@ -118,7 +118,7 @@ TEST_CASE("no name or value can end a line (W1, W2)") {
 
 TEST_CASE("headers that frame and route keep to their grammar (W3, W4)") {
     Headers headers;
-    for (const std::string_view host : {"", "a b", "a/b", "u@a", "a:x", "a\"b"})
+    for (const std::string_view host : {"a b", "a/b", "u@a", "a:x", "a\"b"})
         CHECK(headers.set("Host", host) == Errc::invalid_argument);
     for (const std::string_view length : {"", "-1", "+5", "5, 5", "0x5", "9223372036854775808"})
         CHECK(headers.set("content-length", length) == Errc::invalid_argument);

@@ -179,11 +179,17 @@ TEST_CASE("a field name is a token (H9, H11, H12, H14)") {
 TEST_CASE("an HTTP/1.1 request has one good Host (L1 to L3)") {
     check_refused("GET / HTTP/1.1\r\n\r\n", HttpErrc::bad_host);
     check_refused(kGet + "Host: a\r\n\r\n", HttpErrc::bad_host);
-    for (const char* const host : {"a b", "", "a,b c", "a/b", "u@a", "a:x", "a\"", "[::1"}) {
+    for (const char* const host : {"a b", "a,b c", "a/b", "u@a", "a:x", "a\"", "[::1"}) {
         check_refused("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n",
                       HttpErrc::bad_host);
     }
+    check_refused("GET / HTTP/1.1\r\nHost: [1:2]\r\n\r\n", HttpErrc::bad_host);
+    check_refused("GET http://[1::2::3]/ HTTP/1.1\r\nHost: a\r\n\r\n", HttpErrc::bad_target);
     check_refused("GET http://b/ HTTP/1.1\r\n\r\n", HttpErrc::bad_host);
+    // What a client without an authority sends (RFC 9112 3.2).
+    check_accepted("GET / HTTP/1.1\r\nHost:\r\n\r\n");
+    check_accepted("GET / HTTP/1.1\r\nHost: \r\n\r\n");
+    check_refused("GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n", HttpErrc::bad_host);
     check_accepted("GET / HTTP/1.0\r\n\r\n");
     check_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", HttpErrc::bad_host);
 }

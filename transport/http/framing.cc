@@ -94,7 +94,8 @@ HttpErrc Framing::take_connection(std::string_view value) noexcept {
 }
 
 HttpErrc Framing::take_host(std::string_view value, std::uint32_t index) noexcept {
-    if (has_host_ || !is_host(value)) return HttpErrc::bad_host;
+    // An empty one is what a client without an authority has to send (RFC 9112 3.2).
+    if (has_host_ || (!value.empty() && !is_host(value))) return HttpErrc::bad_host;
     has_host_ = true;
     host_ = index;
     return kFine;

@@ -12,6 +12,7 @@ namespace uaio::http {
 namespace {
 
 constexpr std::string_view kRoot = "/";
+constexpr std::string_view kEncodedSlash = "%2F";
 
 // Digits of at most 65535, or nothing; leading zeros are allowed and counted.
 bool is_port(std::string_view text) noexcept {
@@ -35,19 +36,56 @@ bool is_registered_name(std::string_view text) noexcept {
     return !text.empty();
 }
 
-// What may stand between brackets: an IPv6 address, or the form kept for what comes after it. The
-// groups of the address are not counted: who connects to it does that.
-bool is_bracketed(std::string_view text) noexcept {
-    if (text.size() < 2) return false;
-    const bool future = text[0] == 'v' || text[0] == 'V';
-    bool colon = false;
-    for (const char character : text.substr(future ? 1 : 0)) {
-        const bool fits = future ? is(kName, character) || character == ':'
-                                 : is(kHexDigit, character) || character == ':' || character == '.';
-        if (!fits) return false;
-        colon |= character == ':';
+// dec-octet: 0 to 255 without leading zeros, four of them with dots between.
+bool is_ipv4(std::string_view text) noexcept {
+    for (int left = 4; left > 0; --left) {
+        const std::size_t size = left > 1 ? text.find('.') : text.size();
+        if (size == text.npos || size == 0 || size > 3) return false;
+        unsigned number = 0;
+        for (const char digit : text.substr(0, size)) {
+            if (!is(kDigit, digit)) return false;
+            number = number * 10 + static_cast<unsigned>(digit - '0');
+        }
+        if (number > 255 || (size > 1 && text.front() == '0')) return false;
+        text.remove_prefix(left > 1 ? size + 1 : size);
     }
-    return future || colon;
+    return true;
+}
+
+// The 16-bit groups of one side of "::", or of all; an IPv4 address at the end counts for two, and
+// no text is none. -1 if it is anything else.
+int count_groups(std::string_view text, bool to_the_end) noexcept {
+    if (text.empty()) return 0;
+    int groups = 0;
+    for (;;) {
+        const std::size_t colon = text.find(':');
+        const std::string_view group = text.substr(0, colon);
+        const bool last = colon == text.npos;
+        if (last && to_the_end && is_ipv4(group)) return groups + 2;
+        if (group.empty() || group.size() > 4 || !all_are(kHexDigit, group)) return -1;
+        if (++groups > 8) return -1;
+        if (last) return groups;
+        text.remove_prefix(colon + 1);
+    }
+}
+
+bool is_ipv6(std::string_view text) noexcept {
+    const std::size_t gap = text.find("::");
+    if (gap == text.npos) return count_groups(text, true) == 8;
+    const int before = count_groups(text.substr(0, gap), false);
+    const int behind = count_groups(text.substr(gap + 2), true);
+    return before >= 0 && behind >= 0 && before + behind <= 7;
+}
+
+// What may stand between brackets: IPv6address or IPvFuture of RFC 3986 3.2.2.
+bool is_bracketed(std::string_view text) noexcept {
+    if (text.empty() || (text.front() | 0x20) != 'v') return is_ipv6(text);
+    const std::size_t dot = text.find('.');
+    if (dot == text.npos || dot < 2 || dot + 1 == text.size()) return false;
+    if (!all_are(kHexDigit, text.substr(1, dot - 1))) return false;
+    return std::ranges::all_of(text.substr(dot + 1), [](char character) {
+        return is(kName, character) || character == ':';
+    });
 }
 
 // Host, as in an URL with brackets, and port. False if it is not a host and perhaps a port.
@@ -105,8 +143,9 @@ int hex_value(char digit) noexcept {
     return is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10;
 }
 
-// Appends the decoded text. False at a bad percent sign. Throws std::bad_alloc.
-bool append_decoded(std::string_view text, std::string& out) {
+// Appends the decoded text, an encoded slash as `slash`. False at a bad percent sign. Throws
+// std::bad_alloc.
+bool append_decoded(std::string_view text, std::string_view slash, std::string& out) {
     for (std::size_t at = 0; at < text.size(); ++at) {
         if (text[at] != '%') {
             out += text[at];
@@ -114,7 +153,8 @@ bool append_decoded(std::string_view text, std::string& out) {
         }
         if (text.size() - at < 3) return false;
         if (!is(kHexDigit, text[at + 1]) || !is(kHexDigit, text[at + 2])) return false;
-        out += static_cast<char>(hex_value(text[at + 1]) * 16 + hex_value(text[at + 2]));
+        const int byte = hex_value(text[at + 1]) * 16 + hex_value(text[at + 2]);
+        byte == '/' ? out += slash : out += static_cast<char>(byte);
         at += 2;
     }
     return true;
@@ -123,9 +163,9 @@ bool append_decoded(std::string_view text, std::string& out) {
 // Appends one decoded segment and its slash, or follows its dots. Throws std::bad_alloc.
 bool append_segment(std::string_view segment, bool last, std::string& out) {
     const std::size_t begin = out.size();
-    if (!append_decoded(segment, out)) return false;
+    if (!append_decoded(segment, kEncodedSlash, out)) return false;
     const std::string_view name = std::string_view(out).substr(begin);
-    if (name.find('/') != name.npos || name.find('\0') != name.npos) return false;
+    if (name.find('\0') != name.npos) return false;
     if (name.empty() || name == ".") {
         out.resize(begin);
     } else if (name == "..") {
@@ -219,7 +259,14 @@ std::error_code parse_url(std::string_view url, Url& out) noexcept {
 }
 
 std::error_code percent_decode(std::string_view text, std::string& out) noexcept {
-    return filled(out, [&] { return append_decoded(text, out); });
+    return filled(out, [&] { return append_decoded(text, "/", out); });
+}
+
+bool has_encoded_slash(std::string_view path) noexcept {
+    for (std::size_t at = path.find("%2"); at != path.npos; at = path.find("%2", at + 1)) {
+        if (at + 2 < path.size() && (path[at + 2] | 0x20) == 'f') return true;
+    }
+    return false;
 }
 
 std::error_code normalise_path(std::string_view path, std::string& out) noexcept {

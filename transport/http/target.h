@@ -43,16 +43,19 @@ struct Url {
 // unspecified then.
 std::error_code parse_url(std::string_view url, Url& out) noexcept;
 
+// True for "%2F" in either case: what a file system would read as a separator once it is decoded.
+bool has_encoded_slash(std::string_view path) noexcept;
+
 // Replaces "%41" and the like, once, by the bytes they stand for. Errc::invalid_argument if two
 // hexadecimal digits do not follow a percent sign, Errc::not_enough_memory; `out`, whose capacity
 // is used again, is empty then.
 std::error_code percent_decode(std::string_view text, std::string& out) noexcept;
 
 // The decoded path of a target, as a server looks it up: it begins with a slash, has no empty, "."
-// or ".." segment, and keeps a slash at its end. Each segment is decoded once.
-// Errc::invalid_argument for what could leave the root or be read differently by a file system:
-// ".." above the root, an encoded slash or NUL, a bad percent sign; Errc::not_enough_memory; `out`,
-// whose capacity is used again, is empty then. An empty path is "/".
+// or ".." segment, and keeps a slash at its end. Each segment is decoded once; an encoded slash
+// stays "%2F", since it is a part of its segment. Errc::invalid_argument for ".." above the root,
+// an encoded NUL, a bad percent sign; Errc::not_enough_memory; `out`, whose capacity is used again,
+// is empty then. An empty path is "/".
 std::error_code normalise_path(std::string_view path, std::string& out) noexcept;
 
 }  // namespace uaio::http
