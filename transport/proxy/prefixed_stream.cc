@@ -3,6 +3,7 @@
 #include <uaio/provider.h>
 
 #include "transport/admit.h"
+#include "transport/half_close.h"
 #include "transport/immediate.h"
 
 #include <algorithm>
@@ -108,7 +109,7 @@ private:
     std::atomic<bool> closed_{false};
 };
 
-class PrefixedStream final : public Stream, public Immediate {
+class PrefixedStream final : public Stream, public Immediate, public HalfClose {
 public:
     explicit PrefixedStream(Prefix& prefix) noexcept : prefix_(prefix) {}
     ~PrefixedStream() override {
@@ -151,6 +152,10 @@ public:
     }
     void read_on_demand() noexcept override {
         if (Immediate* const below = prefix_.immediate()) below->read_on_demand();
+    }
+
+    void end_output() noexcept override {
+        if (HalfClose* const below = half_close_of(lower())) below->end_output();
     }
 
 private:

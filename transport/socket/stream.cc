@@ -62,6 +62,10 @@ Transferred SocketStream::write_record_at_once(std::uint8_t type,
     return socket_.writes().send_record_at_once(type, bytes);
 }
 
+void SocketStream::end_output() noexcept {
+    if (!socket_.closed()) socket_.core().kernel().shutdown(socket_.fd(), SHUT_WR);
+}
+
 std::error_code apply_options(Kernel& kernel, int fd, int family,
                               const StreamOptions& options) noexcept {
     int result = 0;

@@ -5,12 +5,13 @@
 #include <uaio/stream.h>
 
 #include "transport/encrypting.h"
+#include "transport/half_close.h"
 #include "transport/immediate.h"
 #include "transport/socket/socket.h"
 
 namespace uaio {
 
-class SocketStream final : public Stream, public Immediate, public Encrypting {
+class SocketStream final : public Stream, public Immediate, public Encrypting, public HalfClose {
 public:
     // A stream on a new Socket that owns `fd`; nullptr without memory, and then `fd` is closed.
     static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
@@ -32,6 +33,8 @@ public:
     std::error_code start_encrypting(std::span<const std::byte> info) noexcept override;
     Transferred write_record_at_once(std::uint8_t type,
                                      std::span<const std::byte> bytes) noexcept override;
+
+    void end_output() noexcept override;
 
 private:
     Socket& socket_;
