@@ -25,8 +25,8 @@ class ServerConnection;
 class ServerLoop;
 
 // Called on the engine's thread with each request that a route takes. It answers, now or later on
-// that thread, by one of Exchange's ways to respond; what it throws is answered with 500. It must
-// not block.
+// that thread, by one of Exchange's ways to respond. What it throws is answered with 500, logged
+// (EngineOptions::log) and in the access log. It must not block.
 using Handler = std::function<void(Exchange&)>;
 
 // What was answered, for an access log. The views are valid during the call.
@@ -36,7 +36,11 @@ struct AccessRecord {
     int status = 0;
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
-    std::error_code error;                 // how writing ended, or what fail() got
+    // How writing ended; else what fail() was given, the code of a std::system_error that the
+    // handler threw, Errc::canceled for anything else that it threw, or Errc::invalid_argument for
+    // a response that cannot be sent as it is.
+    std::error_code error;
+    std::string_view reason = {};  // what the handler threw, or what was wrong with its response
 };
 
 struct ServerOptions {
@@ -53,8 +57,10 @@ struct ServerOptions {
     // Errc::timed_out then, or at their own deadline, if that is earlier. Large files are written
     // 128 KiB at a time.
     std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
-    // A connection that is closed while the client may still be sending is read on for that long,
-    // so that the response is not lost by a reset (RFC 9112 9.6).
+    // Before a connection is closed behind a response while the client may still be sending, what
+    // is sent is ended, and what comes is read and dropped, until the client ends too or for this
+    // long, so that the response is not lost by a reset (RFC 9112 9.6). Over TLS the closing alert
+    // follows at the end of that time.
     std::chrono::nanoseconds linger_timeout = std::chrono::seconds(2);
     // Bytes of content that are collected, unless a route says otherwise: else 413, before they are
     // read.
@@ -74,15 +80,24 @@ struct ServerOptions {
 };
 
 // One request and its response. It belongs to the server, and is the handler's until it responded,
-// even if the connection breaks meanwhile. On the engine's thread.
+// even if the connection breaks meanwhile, but not longer than the engine. On the engine's thread.
+//
+// respond(), end(), fail() and hijack() end it, each at most once: afterwards the server may use it
+// for another request. What is called in a wrong order or on another thread is misuse, as that of
+// an Aio is: counted (EngineStatistics::misuse), logged and ignored, so that nothing goes out that
+// would be taken for another response; but end() without begin() is answered with 500, and
+// respond() after begin() does what fail() does. Builds for development stop there.
 class Exchange {
 public:
     // The request, with its content if the route collects that.
     const Request& request() const noexcept { return request_; }
-    // The target's path, decoded, without dot segments: what the route was found by.
+    // The target's path, decoded, without dot segments: what the route was found by. An encoded
+    // slash is no separator and stays "%2F".
     std::string_view path() const noexcept { return path_; }
     // The part of path() behind that of a tree's route: "" or "/a/b".
     std::string_view rest() const noexcept { return std::string_view(path_).substr(rest_); }
+    // The target's path as it came: "/a%2Fb/../c".
+    std::string_view raw_path() const noexcept;
     // As it came, without its question mark.
     std::string_view query() const noexcept;
     Engine& engine() const noexcept;
@@ -91,23 +106,27 @@ public:
 
     // 200 without content, until it is changed.
     Response& response() noexcept { return response_; }
-    // Sends response() and ends this exchange. What it borrows must live until the access log is
-    // told, so let it own what it sends (copy_data), or borrow what lives as long as the server.
+    // Sends response() and ends this exchange. Its status is 200 or above: another one, or fields
+    // and content that must not be sent, are logged and answered with 500. What it borrows must
+    // live until the access log is told, so let it own what it sends (copy_data), or borrow what
+    // lives as long as the server.
     void respond() noexcept;
-    // An error page.
+    // An error page; 500 for a status that is not 200 to 999.
     void respond(int status) noexcept;
     // 200 with a copy of this text.
     void respond(std::string_view content,
                  std::string_view type = "text/plain; charset=utf-8") noexcept;
 
     // For content in pieces: writes the head of response(), which has either a Content-Length and
-    // no content, or none ("Transfer-Encoding: chunked" is added then); the content goes by
-    // writer(), to its finish(); then end(), or fail() if it cannot be completed.
+    // no content, or none ("Transfer-Encoding: chunked" is added then, unless the response has no
+    // content: 101, 204, 205, 304 and a 2xx to CONNECT); the content goes by writer(), to its
+    // finish(); then end(), or fail() if it cannot be completed. A status below 200 that is not 101
+    // is logged and ends the Aio with Errc::invalid_argument.
     void begin(Aio& aio) noexcept;
     BodyWriter writer() noexcept;
     void end() noexcept;
-    // Closes the connection and ends this exchange: the peer sees that something is missing. The
-    // access log gets `error`.
+    // Closes the connection and ends this exchange: the peer sees that something is missing. After
+    // a begin() of which nothing was sent, the response is 500. The access log gets `error`.
     void fail(std::error_code error = Errc::closed) noexcept;
 
     // For a route that streams(): the request's content.
@@ -127,8 +146,19 @@ private:
     friend class ServerConnection;
     friend class ServerLoop;
 
+    enum class State : std::uint8_t {
+        over,      // not a request's
+        open,      // nothing of a response is on its way
+        begun,     // begin() was called
+        answered,  // respond() was called
+    };
+
     explicit Exchange(Engine& engine);
     void reset() noexcept;
+    bool on_its_thread() noexcept;
+    bool may_respond() noexcept;
+    void misuse(const char* what) noexcept;
+    static void refuse(Aio& aio) noexcept;
     std::size_t capacity() const noexcept;  // bytes that it holds, in use or kept
 
     ServerConnection* connection_ = nullptr;
@@ -139,8 +169,10 @@ private:
     std::size_t rest_ = 0;
     std::size_t collected_ = 0;  // bytes of content
     Clock::time_point begun_;    // when its head was there
-    bool failed_ = false;        // a response could not be made and an error page took its place
-    bool started_ = false;       // begin() was called
+    State state_ = State::over;
+    bool failed_ = false;      // a response could not be made and an error page took its place
+    std::error_code failure_;  // of the handler, and its reason
+    std::string reason_;
     const Route* route_ = nullptr;
     Aio aio_;  // writes the response
 };
@@ -175,9 +207,10 @@ private:
 // other methods is 405 with Allow.
 class Server {
 public:
-    // The engine must outlive it. Any thread.
+    // Any thread. If the engine ends first, the server's connections, exchanges and acceptors go
+    // with it, no handler is called any more, and the server may still be destroyed.
     explicit Server(Engine& engine, ServerOptions options = {});
-    // On each engine of the group, which must outlive it.
+    // On each engine of the group.
     explicit Server(EngineGroup& group, ServerOptions options = {});
     // Closes all connections; no handler is called any more. On another thread than an engine's it
     // waits for that. Not inside a handler.
@@ -194,7 +227,8 @@ public:
 
     // Makes an acceptor on each engine and serves what it accepts. May be called several times, for
     // several addresses. Throws what the factory throws, and std::invalid_argument for two routes
-    // of the same method, host and path. One thread at a time, not inside a handler.
+    // of the same method, host and path, and std::logic_error after the end of an engine. One
+    // thread at a time, not inside a handler.
     void listen(const AcceptorFactory& factory);
 
     // Accepts no more, closes what is idle, lets requests that have begun be answered, with
@@ -215,6 +249,7 @@ private:
     struct Draining;
     static void start_drain(Aio& aio) noexcept;
     void loop_is_empty() noexcept;
+    void engine_ends(const Engine& engine) noexcept;
 
     ServerOptions options_;
     std::unique_ptr<Router> router_;

@@ -1,8 +1,11 @@
 #include <uaio/http_server.h>
 
+#include "engine/core.h"
 #include "transport/http/message_reader.h"
 #include "transport/http/server_connection.h"
 #include "transport/http/target.h"
+
+#include <new>
 
 namespace uaio::http {
 
@@ -12,14 +15,23 @@ Exchange::Exchange(Engine& engine)
 void Exchange::reset() noexcept {
     response_.reset();
     rest_ = collected_ = 0;
-    failed_ = started_ = false;
+    state_ = State::over;
+    failed_ = false;
+    failure_.clear();
+    reason_.clear();
     route_ = nullptr;
     connection_ = nullptr;
 }
 
 std::size_t Exchange::capacity() const noexcept {
     return MessageReader::capacity(request_) + MessageReader::capacity(response_) +
-           path_.capacity();
+           path_.capacity() + reason_.capacity();
+}
+
+std::string_view Exchange::raw_path() const noexcept {
+    Target target;
+    split_target(request_.method(), request_.target(), target);
+    return target.path;
 }
 
 std::string_view Exchange::query() const noexcept {
@@ -36,20 +48,128 @@ std::chrono::nanoseconds Exchange::send_timeout(std::size_t bytes) const noexcep
 
 std::shared_ptr<void>& Exchange::local(const void* key) { return connection_->loop().local(key); }
 
-void Exchange::respond() noexcept { connection_->respond(*this); }
-void Exchange::respond(int status) noexcept { connection_->respond(*this, status); }
+// ---- what a handler may do, and when
+
+void Exchange::misuse(const char* what) noexcept { EngineCore::of(aio_).misuse(what); }
+
+bool Exchange::on_its_thread() noexcept {
+    if (EngineCore::of(aio_).on_thread()) [[likely]]
+        return true;
+    misuse("an http::Exchange was used on another thread than its engine's; it was ignored");
+    return false;
+}
+
+bool Exchange::may_respond() noexcept {
+    if (!on_its_thread()) return false;
+    if (state_ == State::open) [[likely]]
+        return true;
+    if (state_ == State::begun) {
+        misuse(
+            "Exchange::respond() after begin(): the response that has begun cannot be completed, "
+            "so the connection is closed");
+        connection_->fail(*this, Errc::invalid_argument);
+    } else {
+        misuse("Exchange::respond() on an exchange that has ended; it was ignored");
+    }
+    return false;
+}
+
+void Exchange::respond() noexcept {
+    if (may_respond()) connection_->respond(*this);
+}
+
+void Exchange::respond(int status) noexcept {
+    if (may_respond()) connection_->respond(*this, status);
+}
 
 void Exchange::respond(std::string_view content, std::string_view type) noexcept {
+    if (!may_respond()) return;
     std::error_code error = response_.copy_data(content);
     if (!error) error = response_.headers().set("Content-Type", type);
     error ? connection_->respond(*this, 500) : connection_->respond(*this);
 }
 
-void Exchange::begin(Aio& aio) noexcept { connection_->begin(*this, aio); }
-BodyWriter Exchange::writer() noexcept { return connection_->connection().write_body(); }
-void Exchange::end() noexcept { connection_->end(*this); }
-void Exchange::fail(std::error_code error) noexcept { connection_->fail(*this, error); }
-BodyReader Exchange::reader() noexcept { return connection_->connection().read_body(); }
-Connection Exchange::hijack() noexcept { return connection_->hijack(*this); }
+void Exchange::begin(Aio& aio) noexcept {
+    if (on_its_thread()) {
+        if (state_ == State::open) return connection_->begin(*this, aio);
+        misuse("Exchange::begin() on an exchange that has begun or ended; nothing was sent");
+    }
+    refuse(aio);
+}
+
+// By its callback.
+void Exchange::refuse(Aio& aio) noexcept {
+    EngineCore::submit(
+        aio.engine(), aio,
+        [](Aio& refused) noexcept {
+            EngineCore::of(refused).finish(refused, Errc::invalid_argument);
+        },
+        nullptr);
+}
+
+void Exchange::end() noexcept {
+    if (!on_its_thread()) return;
+    if (state_ == State::begun) return connection_->end(*this);
+    if (state_ == State::open) {
+        misuse("Exchange::end() without begin(): the response is 500");
+        return connection_->respond(*this, 500);
+    }
+    misuse("Exchange::end() on an exchange that has ended; it was ignored");
+}
+
+void Exchange::fail(std::error_code error) noexcept {
+    if (!on_its_thread()) return;
+    if (state_ == State::open || state_ == State::begun) return connection_->fail(*this, error);
+    misuse("Exchange::fail() on an exchange that has ended; it was ignored");
+}
+
+// Without a session every operation of a reader and of a writer ends with Errc::invalid_argument.
+BodyWriter Exchange::writer() noexcept {
+    if (state_ == State::begun) return connection_->connection().write_body();
+    misuse("Exchange::writer() without begin(), or on an exchange that has ended");
+    return BodyWriter(nullptr);
+}
+
+BodyReader Exchange::reader() noexcept {
+    if (state_ == State::open || state_ == State::begun) {
+        return connection_->connection().read_body();
+    }
+    misuse("Exchange::reader() on an exchange that has ended");
+    return BodyReader(nullptr);
+}
+
+namespace {
+
+// What a hijack that came too late gets.
+class NoStream final : public Stream {
+public:
+    explicit NoStream(Engine& engine) noexcept : engine_(engine) {}
+    void read(Aio& aio) override { refuse(aio); }
+    void read_all(Aio& aio) override { refuse(aio); }
+    void write(Aio& aio) override { refuse(aio); }
+    void write_all(Aio& aio) override { refuse(aio); }
+    void close() noexcept override {}
+    int native_handle() const noexcept override { return -1; }
+
+private:
+    void refuse(Aio& aio) noexcept {
+        EngineCore::submit(
+            engine_, aio,
+            [](Aio& refused) noexcept { EngineCore::of(refused).finish(refused, Errc::closed); },
+            nullptr);
+    }
+
+    Engine& engine_;
+};
+
+}  // namespace
+
+Connection Exchange::hijack() noexcept {
+    if (on_its_thread()) {
+        if (state_ == State::open || state_ == State::begun) return connection_->hijack(*this);
+        misuse("Exchange::hijack() on an exchange that has ended; its connection is closed");
+    }
+    return Connection(StreamPtr(new (std::nothrow) NoStream(engine())));
+}
 
 }  // namespace uaio::http

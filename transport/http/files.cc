@@ -108,13 +108,6 @@ bool answers(Exchange& exchange) {
     return false;
 }
 
-// The path of a target as it came.
-std::string_view raw_path(const Request& request) noexcept {
-    Target target;
-    split_target(request.method(), request.target(), target);
-    return target.path;
-}
-
 // For links of a directory that was asked for without the slash at its end.
 void redirect_to_slash(Exchange& exchange) {
     const std::string path = encode_path(exchange.path()) + "/";
@@ -141,6 +134,8 @@ std::string absolute(const std::string& path) {
 
 void serve_directory(const Root& root, Exchange& exchange) {
     if (!answers(exchange)) return;
+    // No file has a name with a slash in it.
+    if (has_encoded_slash(exchange.raw_path())) return exchange.respond(404);
     std::string path(exchange.rest());
     const std::size_t begin = path.find_first_not_of('/');
     path.erase(0, begin == std::string::npos ? path.size() : begin);
@@ -211,7 +206,7 @@ Handler redirect(std::string location, int status) {
         throw std::invalid_argument("no header can hold this location: \"" + location + "\"");
     }
     return [location = std::move(location), status](Exchange& exchange) {
-        const std::string rest = encoded_rest(raw_path(exchange.request()), exchange.rest());
+        const std::string rest = encoded_rest(exchange.raw_path(), exchange.rest());
         redirect_to(exchange, join_location(location, rest, exchange.query()), status);
     };
 }

@@ -5,17 +5,19 @@
 #include "transport/http/run_there.h"
 #include "transport/http/server_loop.h"
 
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <utility>
 
 namespace uaio::http {
 
-// Whoever waits for the end. Loops and Server may go before it is told.
+// What waits for the end. Loops and Server may go before that comes.
 struct Server::Draining : MailboxEntry {
     explicit Draining(Engine& of) noexcept : engine(&of) {}
 
-    Engine* engine;
+    std::mutex mutex;
+    Engine* engine;                  // by mutex: null once it is gone
     Aio* aio = nullptr;              // until it ended; on the engine's thread
     std::shared_ptr<Draining> self;  // while this is in the engine's mailbox
 };
@@ -43,13 +45,17 @@ Server::Server(EngineGroup& group, ServerOptions options)
 
 void Server::abandon_loops() noexcept {
     for (ServerLoop* loop : loops_) {
-        run_there(loop->engine(), [loop] { loop->abandon(); });
+        if (loop->outlived_engine()) {
+            loop->release();
+        } else {
+            run_there(loop->engine(), [loop] { loop->abandon(); });
+        }
     }
 }
 
 Server::~Server() {
     abandon_loops();
-    if (draining_) {
+    if (draining_ && draining_->engine) {
         run_there(*draining_->engine, [this] {
             if (Aio* const aio = std::exchange(draining_->aio, nullptr)) provider::finish(*aio);
         });
@@ -65,6 +71,9 @@ void Server::listen(const AcceptorFactory& factory) {
     if (!listening_) router_->freeze();
     listening_ = true;
     for (ServerLoop* loop : loops_) {
+        if (loop->outlived_engine()) {
+            throw std::logic_error("Server::listen(): the engine of this server has ended");
+        }
         std::unique_ptr<Acceptor> acceptor = factory(loop->engine());
         run_there(loop->engine(), [&] { loop->add(std::move(acceptor)); });
     }
@@ -89,8 +98,13 @@ void Server::start_drain(Aio& aio) noexcept {
             static_cast<Server*>(provider::owner(ended))->draining_->aio = nullptr;
             provider::finish(ended, provider::cancel_reason(ended));
         });
-        for (ServerLoop* loop : self.loops_)
-            loop->engine().post([loop] { loop->drain(); });
+        for (ServerLoop* loop : self.loops_) {
+            if (!loop->outlived_engine()) {
+                loop->engine().post([loop] { loop->drain(); });
+            } else if (!again) {
+                self.loop_is_empty();
+            }
+        }
     } catch (const std::bad_alloc&) {
         if (self.draining_) self.draining_->aio = nullptr;
         provider::finish(aio, Errc::not_enough_memory);
@@ -100,12 +114,19 @@ void Server::start_drain(Aio& aio) noexcept {
 // On the thread of the loop, once, when its last connection is gone and no other will come.
 void Server::loop_is_empty() noexcept {
     if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    const std::lock_guard lock(draining_->mutex);
+    if (!draining_->engine) return;
     draining_->self = draining_;
     draining_->deliver = [](MailboxEntry& entry) noexcept {
         const std::shared_ptr<Draining> held = std::move(static_cast<Draining&>(entry).self);
         if (Aio* const aio = std::exchange(held->aio, nullptr)) provider::finish(*aio);
     };
     EngineCore::of(*draining_->engine).post(*draining_);
+}
+
+void Server::engine_ends(const Engine& engine) noexcept {
+    const std::lock_guard lock(draining_->mutex);
+    if (draining_->engine == &engine) draining_->engine = nullptr;
 }
 
 std::size_t Server::connections() const noexcept {

@@ -1,10 +1,15 @@
 #include "transport/http/server_connection.h"
 
 #include "aio/check.h"
+#include "transport/half_close.h"
 #include "transport/http/message_reader.h"
 #include "transport/http/target.h"
 
+#include <charconv>
+#include <exception>
 #include <new>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace uaio::http {
@@ -188,13 +193,59 @@ void ServerConnection::call(Exchange& exchange) noexcept {
     try {
         exchange.route_->handler_(exchange);
     } catch (...) {
-        // Whatever it did before, only an exchange that is still its own can be answered.
-        if (current_ == &exchange) {
-            exchange.started_ ? fail(exchange) : respond(exchange, 500);
-        }
+        on_thrown(current_ == &exchange ? &exchange : nullptr);
     }
     calling_ = false;
     let_go();
+}
+
+// Inside of a handler's catch. Only an exchange that is still the handler's can be answered.
+void ServerConnection::on_thrown(Exchange* exchange) noexcept {
+    std::error_code failure = Errc::canceled;
+    try {
+        throw;
+    } catch (const std::system_error& error) {
+        if (error.code()) failure = error.code();
+        note_failure(exchange, failure, "the handler threw", error.what());
+    } catch (const std::bad_alloc& error) {
+        note_failure(exchange, Errc::not_enough_memory, "the handler threw", error.what());
+    } catch (const std::exception& error) {
+        note_failure(exchange, failure, "the handler threw", error.what());
+    } catch (...) {
+        note_failure(exchange, failure, "the handler threw", "what is no std::exception");
+    }
+    if (!exchange) return;
+    if (exchange->state_ == Exchange::State::begun) return fail(*exchange, exchange->failure_);
+    respond(*exchange, 500);
+}
+
+// For the log now, and for the access record; the exchange is null if it has ended.
+void ServerConnection::note_failure(Exchange* exchange, std::error_code failure,
+                                    std::string_view what, std::string_view detail) noexcept {
+    EngineCore& core = EngineCore::of(loop_.engine());
+    if (exchange) exchange->failure_ = failure;
+    try {
+        std::string reason = std::string(what).append(": ").append(detail);
+        std::string text = "http::Server: ";
+        if (exchange) {
+            text.append(exchange->request_.method()).append(" ");
+            text.append(exchange->request_.target()).append(": ");
+            exchange->reason_ = reason;
+        }
+        core.log(LogLevel::error, text.append(reason));
+    } catch (const std::bad_alloc&) {
+        core.log(LogLevel::error, what);
+    }
+}
+
+// A status that no final response has; 500 takes its place.
+bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
+    if (status >= 200 && status <= 999) return true;
+    char digits[16];
+    const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
+    note_failure(&exchange, Errc::invalid_argument, "no response can have the status",
+                 std::string_view(digits, static_cast<std::size_t>(end - digits)));
+    return false;
 }
 
 // ---- writing
@@ -210,17 +261,38 @@ bool ServerConnection::may_stay() noexcept {
 }
 
 void ServerConnection::respond(Exchange& exchange, int status) noexcept {
-    const std::error_code error = exchange.response_.set_error_page(status);
-    if (error) exchange.failed_ = true;
-    respond(exchange);
+    if (!is_final(exchange, status)) status = 500;
+    send_page(exchange, status);
+}
+
+void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
+    exchange.failed_ = true;  // no other page is tried
+    if (exchange.response_.set_error_page(status)) {
+        exchange.response_.reset();
+        static_cast<void>(exchange.response_.set_status(500));
+    }
+    send(exchange);
 }
 
 void ServerConnection::respond(Exchange& exchange) noexcept {
+    if (is_final(exchange, exchange.response_.status())) return send(exchange);
+    exchange.response_.reset();
+    send_page(exchange, 500);
+}
+
+// No request is read behind this one. A client that is still sending, or that does not know yet,
+// would lose the response by a reset if the connection were closed at once (RFC 9112 9.6).
+void ServerConnection::end_with_this() noexcept {
+    last_ = true;
+    if (!session()) return;
+    const MessageSource& source = session()->source();
+    if (!source.content_is_over() || source.has_bytes() || source.keeps_alive()) lingers_ = true;
+}
+
+void ServerConnection::send(Exchange& exchange) noexcept {
+    exchange.state_ = Exchange::State::answered;
     const bool stay = may_stay();
-    if (!stay) {
-        last_ = true;
-        if (!content_is_over()) lingers_ = true;
-    }
+    if (!stay) end_with_this();
     if (current_ == &exchange) current_ = nullptr;
     ++writing_;
     Session* const found = session();
@@ -240,11 +312,12 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
     const std::error_code error = exchange.aio_.result();
     if (error == Errc::invalid_argument && !exchange.failed_ && exchange.aio_.count() == 0) {
         // The handler's response cannot be sent as it is. Nothing of it was.
-        exchange.failed_ = true;
+        note_failure(&exchange, error, "the response cannot be sent",
+                     "its status, fields and content contradict each other");
         exchange.response_.reset();
-        return respond(exchange, 500);
+        return send_page(exchange, 500);
     }
-    tell(exchange, exchange.aio_.count(), error);
+    tell(exchange, exchange.aio_.count(), error ? error : exchange.failure_);
     if (error) {
         last_ = true;
         lingers_ = false;
@@ -264,16 +337,19 @@ void ServerConnection::tell(const Exchange& exchange, std::uint64_t bytes,
                                 .status = exchange.response_.status(),
                                 .bytes = bytes,
                                 .duration = loop_.engine().now() - exchange.begun_,
-                                .error = error});
+                                .error = error,
+                                .reason = exchange.reason_});
 }
 
-// Reads and drops what the peer still sends, until it stops or its time is over.
+// Ends what is sent, then reads and drops what the peer still sends, until it ends or its time is
+// over. What it sends later resets the connection.
 void ServerConnection::linger() noexcept {
     if (!rest_) {
         rest_.reset(new (std::nothrow) char[kRestSize]);
         if (!rest_) return close();
         read_.set_timeout(kNoTimeout);
         deadline_ = loop_.deadline_after(loop_.options().linger_timeout);
+        if (HalfClose* const half = half_close_of(connection_.stream())) half->end_output();
     }
     read_.set_deadline(deadline_);
     static_cast<void>(read_.set_iov(rest_.get(), kRestSize));
@@ -293,14 +369,17 @@ void ServerConnection::after_response() noexcept {
 // ---- content in pieces, and what is no HTTP
 
 void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
-    exchange.started_ = true;
+    exchange.state_ = Exchange::State::begun;
+    const int status = exchange.response_.status();
+    if (status != 101 && !is_final(exchange, status)) return Exchange::refuse(aio);
     const bool stay = may_stay();
-    if (!stay) last_ = true;
+    if (!stay) end_with_this();
     session()->sink().set_keep_alive(stay);
     session()->sink().set_date(loop_.date());
     Response& response = exchange.response_;
-    const int status = response.status();
-    if (status >= 200 && !response.has_data() && !response.headers().contains("Content-Length") &&
+    const bool tunnel = status / 100 == 2 && exchange.request_.method() == "CONNECT";
+    const bool bodiless = status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
+    if (!bodiless && !response.has_data() && !response.headers().contains("Content-Length") &&
         !response.headers().contains("Transfer-Encoding")) {
         static_cast<void>(response.headers().set("Transfer-Encoding", "chunked"));
     }
@@ -308,15 +387,38 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
 }
 
 void ServerConnection::end(Exchange& exchange) noexcept {
-    if (!session()->sink().end_content()) return fail(exchange);
-    tell(exchange, session()->sink().content_written(), {});
+    if (owes_response()) {
+        note_failure(&exchange, Errc::invalid_argument, "end()",
+                     "nothing of the response was sent");
+        return answer_unsent(exchange);
+    }
+    if (!session()->sink().end_content()) {
+        note_failure(&exchange, Errc::truncated, "end()", "content is missing");
+        return fail(exchange, Errc::truncated);
+    }
+    tell(exchange, session()->sink().content_written(), exchange.failure_);
     release(exchange);
     after_response();
 }
 
+// begin() was called, and nothing of the response went out.
+bool ServerConnection::owes_response() noexcept {
+    return !closed_ && session() && session()->sink().owes_response();
+}
+
+void ServerConnection::answer_unsent(Exchange& exchange) noexcept {
+    exchange.response_.reset();
+    send_page(exchange, 500);
+}
+
 void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept {
+    const bool begun = exchange.state_ == Exchange::State::begun;
+    if (begun && loop_.serves() && owes_response()) {
+        if (!exchange.failure_) exchange.failure_ = error;
+        return answer_unsent(exchange);
+    }
     last_ = true;
-    if (exchange.started_) tell(exchange, session()->sink().content_written(), error);
+    if (begun) tell(exchange, session()->sink().content_written(), error);
     release(exchange);
     close();
 }
@@ -343,6 +445,8 @@ void ServerConnection::abandon() noexcept {
     close();
 }
 
+void ServerConnection::drop_exchange() noexcept { delete std::exchange(current_, nullptr); }
+
 void ServerConnection::close() noexcept {
     if (!closed_) {
         closed_ = true;
@@ -357,8 +461,7 @@ void ServerConnection::release(Exchange& exchange) noexcept {
 }
 
 void ServerConnection::let_go() noexcept {
-    const bool pending = current_ || writing_ > 0 || reading_ != Reading::nothing || calling_;
-    if (closed_ && !pending) loop_.left(*this);  // frees this
+    if (closed_ && !current_ && !pending() && !calling_) loop_.left(*this);  // frees this
 }
 
 }  // namespace uaio::http

@@ -32,6 +32,10 @@ public:
     Connection hijack(Exchange& exchange) noexcept;
     Connection& connection() noexcept { return connection_; }
     ServerLoop& loop() noexcept { return loop_; }
+    // An operation of its own is still to come back.
+    bool pending() const noexcept { return writing_ > 0 || reading_ != Reading::nothing; }
+    // The engine is about to be gone, and what a handler has of it with it.
+    void drop_exchange() noexcept;
 
     void on_written(Exchange& exchange) noexcept;
 
@@ -55,7 +59,16 @@ private:
     void collect(Exchange& exchange) noexcept;
     void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
+    void on_thrown(Exchange* exchange) noexcept;
+    void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
+                      std::string_view detail) noexcept;
+    bool is_final(Exchange& exchange, int status) noexcept;
+    void send_page(Exchange& exchange, int status) noexcept;
+    void send(Exchange& exchange) noexcept;
+    bool owes_response() noexcept;
+    void answer_unsent(Exchange& exchange) noexcept;
     bool may_stay() noexcept;
+    void end_with_this() noexcept;
     void tell(const Exchange& exchange, std::uint64_t bytes, std::error_code error) noexcept;
     void after_response() noexcept;
     void linger() noexcept;

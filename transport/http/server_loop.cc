@@ -4,6 +4,7 @@
 
 #include "transport/http/server_connection.h"
 
+#include <algorithm>
 #include <ctime>
 #include <new>
 
@@ -41,15 +42,18 @@ struct ServerLoop::Accepting {
 
 ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& options,
                        const Router& router)
-    : server_(&server),
+    : Held(EngineCore::of(engine)),
+      server_(&server),
       engine_(engine),
       options_(options),
       router_(&router),
-      pause_(engine, [this](Aio&) { on_pause_over(); }) {
-    pause_.set_timeout(kPause);
+      pause_(std::in_place, engine, [this](Aio&) { on_pause_over(); }) {
+    pause_->set_timeout(kPause);
 }
 
-ServerLoop::~ServerLoop() {
+ServerLoop::~ServerLoop() { free_exchanges(); }
+
+void ServerLoop::free_exchanges() noexcept {
     while (Exchange* const exchange = exchanges_) {
         exchanges_ = exchange->next_;
         delete exchange;
@@ -66,6 +70,7 @@ Exchange* ServerLoop::take_exchange(ServerConnection& connection) noexcept {
         if (!exchange) return nullptr;
     }
     exchange->connection_ = &connection;
+    exchange->state_ = Exchange::State::open;
     return exchange;
 }
 
@@ -121,7 +126,7 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     // ends. For a descriptor the listeners of sockets wait themselves.
     if (paused_) return;
     paused_ = true;
-    provider::submit(engine_, pause_, &start_pause, nullptr);
+    provider::submit(engine_, *pause_, &start_pause, nullptr);
 }
 
 void ServerLoop::on_pause_over() noexcept {
@@ -137,11 +142,18 @@ void ServerLoop::left(ServerConnection& connection) noexcept {
     crowded_ = false;
     if (!serves()) return let_go();
     if (paused_) {
-        pause_.cancel();
+        pause_->cancel();
     } else {
         accept_all();
     }
-    if (draining_ && empty()) server_->loop_is_empty();
+    if (empty()) tell_empty();
+}
+
+// Once, when no connection is left and none will come.
+void ServerLoop::tell_empty() noexcept {
+    if (!draining_ || !server_ || told_) return;
+    told_ = true;
+    server_->loop_is_empty();
 }
 
 std::shared_ptr<void>& ServerLoop::local(const void* key) { return locals_[key]; }
@@ -166,14 +178,20 @@ void ServerLoop::drain() noexcept {
         connection->drain();
         connection = next;
     }
-    if (empty()) server_->loop_is_empty();
+    if (empty()) tell_empty();
 }
 
 void ServerLoop::abandon() noexcept {
     server_ = nullptr;
+    close_here();
+    release();
+}
+
+void ServerLoop::close_here() noexcept {
+    if (abandoned_) return;
     for (const auto& accepting : acceptors_)
         accepting->acceptor->close();
-    pause_.cancel();
+    if (paused_) pause_->cancel();
     ServerConnection* connection = connections_;
     while (connection) {
         ServerConnection* const next = connection->next();
@@ -181,15 +199,39 @@ void ServerLoop::abandon() noexcept {
         connection = next;
     }
     abandoned_ = true;
-    let_go();
 }
 
-void ServerLoop::let_go() noexcept {
-    if (!abandoned_ || !empty() || paused_) return;
-    for (const auto& accepting : acceptors_) {
-        if (accepting->waiting) return;
+bool ServerLoop::accepting() const noexcept {
+    return std::ranges::any_of(acceptors_, [](const auto& each) { return each->waiting; });
+}
+
+bool ServerLoop::busy() const noexcept { return !empty() || paused_ || accepting(); }
+
+// What is with a handler does not hold up the end of the engine.
+bool ServerLoop::quiet() const noexcept {
+    for (const ServerConnection* at = connections_; at; at = at->next()) {
+        if (at->pending()) return false;
     }
-    delete this;
+    return !paused_ && !accepting();
+}
+
+// The engine is about to be gone: so is everything that holds an Aio of it. What is still pending,
+// since the kernel did not give it back, has to stay where it is.
+void ServerLoop::forget(bool) noexcept {
+    ended_ = true;
+    if (!quiet()) return;
+    while (ServerConnection* const connection = connections_) {
+        connection->unlink();
+        connection->drop_exchange();
+        delete connection;
+    }
+    open_.store(0, std::memory_order_relaxed);
+    acceptors_.clear();
+    locals_.clear();
+    free_exchanges();
+    pause_.reset();
+    if (draining_ && server_) server_->engine_ends(engine_);
+    tell_empty();
 }
 
 }  // namespace uaio::http

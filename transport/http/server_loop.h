@@ -1,16 +1,20 @@
 // A server's part on one engine: its acceptors and its connections. It goes when its Server is gone
-// and its last connection is. Engine's thread, but for what says otherwise.
+// and its last connection is. If the engine ends first, connections, exchanges and acceptors go
+// with it, and this stays, empty, until its Server goes. Engine's thread, but for what says
+// otherwise.
 #pragma once
 
 #include <uaio/http_server.h>
 
 #include "engine/core.h"
+#include "transport/held.h"
 #include "transport/http/date.h"
 #include "transport/http/router.h"
 #include "transport/http/send_allowance.h"
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -18,16 +22,22 @@ namespace uaio::http {
 
 class ServerConnection;
 
-class ServerLoop {
+class ServerLoop final : public Held {
 public:
     // Any thread.
     ServerLoop(Server& server, Engine& engine, const ServerOptions& options, const Router& router);
 
+    void evict() noexcept override { ended_ = true; }  // sockets and listeners end by themselves
+    bool quiet() const noexcept override;
+
     void add(std::unique_ptr<Acceptor> acceptor);
     // Accepts no more and closes what is idle.
     void drain() noexcept;
-    // The Server is gone: everything closes, nobody is told. Frees this when nothing is left.
+    // The Server is gone: everything closes, and no callback of it runs any more. Frees this when
+    // nothing is left.
     void abandon() noexcept;
+    // Any thread: the engine has ended, and nothing may be asked of it any more.
+    bool outlived_engine() const noexcept { return is_engine_gone(); }
 
     Engine& engine() noexcept { return engine_; }
     const ServerOptions& options() const noexcept { return options_; }
@@ -43,7 +53,7 @@ public:
         return endless ? Clock::time_point::max() : now + timeout;
     }
     // False once the Server is gone: no handler may be called.
-    bool serves() const noexcept { return server_ != nullptr; }
+    bool serves() const noexcept { return server_ != nullptr && !ended_; }
     bool draining() const noexcept { return draining_; }
     // Connections wait that cannot be accepted for want of descriptors.
     bool crowded() const noexcept { return crowded_; }
@@ -73,12 +83,18 @@ public:
 private:
     struct Accepting;
 
-    ~ServerLoop();
+    ~ServerLoop() override;
+    void close_here() noexcept override;
+    bool finished() const noexcept override { return abandoned_; }
+    bool busy() const noexcept override;
+    void forget(bool idle) noexcept override;
+    bool accepting() const noexcept;
+    void tell_empty() noexcept;
+    void free_exchanges() noexcept;
     void accept(Accepting& accepting) noexcept;
     void on_accepted(Accepting& accepting) noexcept;
     void on_pause_over() noexcept;
     void accept_all() noexcept;
-    void let_go() noexcept;
 
     Server* server_;
     Engine& engine_;
@@ -89,7 +105,7 @@ private:
     Exchange* exchanges_ = nullptr;  // not in use
     std::size_t kept_ = 0;
     std::unordered_map<const void*, std::shared_ptr<void>> locals_;
-    Aio pause_;  // waits while the acceptors fail
+    std::optional<Aio> pause_;  // waits while the acceptors fail
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};
     std::int64_t date_second_ = -1;
@@ -98,6 +114,8 @@ private:
     bool crowded_ = false;  // handlers would be without descriptors if more were accepted
     bool draining_ = false;
     bool abandoned_ = false;  // abandon() is through
+    bool told_ = false;       // that it is empty
+    bool ended_ = false;      // the engine is ending, or has ended
 };
 
 }  // namespace uaio::http

@@ -1,0 +1,367 @@
+// What a handler may do with its http::Exchange, what becomes of it where it does something else,
+// and that nothing of that disturbs the responses of other requests.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/sim_site.h"
+#include "tests/support/site.h"
+#include "tests/support/wire.h"
+
+#include <csignal>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Exchange;
+
+constexpr std::string_view kTwo =
+    "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+// Calls begin(), notes how its Aio ended, and then does one thing.
+class Head {
+public:
+    static void begin(Exchange& exchange, std::error_code& result,
+                      std::function<void(Exchange&)> then) {
+        auto* const head = new Head(exchange, result, std::move(then));
+        exchange.begin(head->aio_);
+    }
+
+private:
+    Head(Exchange& exchange, std::error_code& result, std::function<void(Exchange&)> then)
+        : exchange_(exchange),
+          result_(result),
+          then_(std::move(then)),
+          aio_(exchange.engine(), [this](Aio& done) {
+              result_ = done.result();
+              then_(exchange_);
+              delete this;
+          }) {}
+
+    Exchange& exchange_;
+    std::error_code& result_;
+    std::function<void(Exchange&)> then_;
+    Aio aio_;
+};
+
+// What the client gets for kTwo, and what the log says.
+struct Seen {
+    std::string received;
+    std::string log;
+    std::uint64_t misuse = 0;
+};
+
+Seen ask_two(const http::Handler& handler) {
+    Seen seen;
+    EngineOptions options;
+    options.log = [&seen](LogLevel, std::string_view text) { seen.log.append(text).append("\n"); };
+    SimSite site({.linger_timeout = 1s}, options);
+    site.server().handle("GET", "/", handler);
+    site.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
+    site.listen();
+    SimPeer& peer = site.connect(kTwo);
+    site.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
+    seen.received = peer.received();
+    seen.misuse = site.engine().statistics().misuse;
+    return seen;
+}
+
+// One response that begins so, and that of the other request.
+bool is_answered(const Seen& seen, std::string_view first) {
+    const std::size_t second = seen.received.find("HTTP/1.1", 1);
+    return seen.received.starts_with(first) && second != std::string::npos &&
+           seen.received.substr(second).starts_with("HTTP/1.1 200 OK") &&
+           seen.received.ends_with("\r\n\r\nnext") &&
+           seen.received.find("HTTP/1.1", second + 1) == std::string::npos;
+}
+
+TEST_CASE("a status that no final response has is answered with 500, and logged") {
+    for (const int status : {0, -1, 99, 100, 101, 103, 199, 1000, 100000}) {
+        CAPTURE(status);
+        const Seen seen = ask_two([status](Exchange& exchange) { exchange.respond(status); });
+        CHECK(is_answered(seen, "HTTP/1.1 500 Internal Server Error\r\n"));
+        CHECK(seen.log.find("no response can have the status: " + std::to_string(status)) !=
+              std::string::npos);
+    }
+    for (const int status : {100, 103}) {
+        const Seen seen = ask_two([status](Exchange& exchange) {
+            REQUIRE(!exchange.response().set_status(status));
+            exchange.respond();
+        });
+        CHECK(is_answered(seen, "HTTP/1.1 500 "));
+        CHECK(seen.log.find("no response can have the status") != std::string::npos);
+        std::error_code result;
+        const Seen begun = ask_two([&](Exchange& exchange) {
+            REQUIRE(!exchange.response().set_status(status));
+            Head::begin(exchange, result, [](Exchange& ended) { ended.fail(); });
+        });
+        CHECK(result == Errc::invalid_argument);
+        CHECK(is_answered(begun, "HTTP/1.1 500 "));
+    }
+    CHECK(is_answered(ask_two([](Exchange& exchange) { exchange.respond(599); }), "HTTP/1.1 599 "));
+}
+
+TEST_CASE("a begin() that cannot be sent, and then fail() or end(), is answered with 500") {
+    for (const bool fails : {false, true}) {
+        std::error_code result;
+        const Seen seen = ask_two([&](Exchange& exchange) {
+            REQUIRE(!exchange.response().set_status(205));
+            REQUIRE(!exchange.response().headers().set("Content-Length", "5"));
+            Head::begin(exchange, result, [fails](Exchange& e) { fails ? e.fail() : e.end(); });
+        });
+        CHECK(result == Errc::invalid_argument);
+        CHECK(is_answered(seen, "HTTP/1.1 500 "));
+    }
+}
+
+struct Misuse {
+    const char* what;  // a part of the message
+    void (*handle)(Exchange&);
+    const char* first;  // what the first response begins with; null: the connection is closed
+};
+
+void begin_and(Exchange& exchange, void (*then)(Exchange&)) {
+    static std::error_code result;
+    Head::begin(exchange, result, then);
+}
+
+const Misuse kMisuses[] = {
+    {"respond() on an exchange that has ended",
+     [](Exchange& exchange) {
+         exchange.respond("once");
+         exchange.respond("twice");
+     },
+     "HTTP/1.1 200 OK"},
+    {"end() without begin()", [](Exchange& exchange) { exchange.end(); }, "HTTP/1.1 500 "},
+    {"respond() after begin()",
+     [](Exchange& exchange) { begin_and(exchange, [](Exchange& begun) { begun.respond("x"); }); },
+     nullptr},
+    {"begin() on an exchange that has begun",
+     [](Exchange& exchange) {
+         begin_and(exchange, [](Exchange& begun) {
+             auto* const second = new Operation(begun.engine());  // the child ends with it
+             begun.begin(second->aio);
+             begun.fail();
+         });
+     },
+     nullptr},
+    {"fail() on an exchange that has ended",
+     [](Exchange& exchange) {
+         exchange.respond("once");
+         exchange.fail();
+     },
+     "HTTP/1.1 200 OK"},
+    {"end() on an exchange that has ended",
+     [](Exchange& exchange) {
+         exchange.respond("once");
+         exchange.end();
+     },
+     "HTTP/1.1 200 OK"},
+    {"hijack() on an exchange that has ended",
+     [](Exchange& exchange) {
+         exchange.respond("once");
+         http::Connection none = exchange.hijack();
+         none.close();
+     },
+     "HTTP/1.1 200 OK"},
+    {"writer() without begin()",
+     [](Exchange& exchange) {
+         auto* const write = new Operation(exchange.engine());
+         exchange.writer().finish(write->aio);
+         exchange.respond("once");
+     },
+     "HTTP/1.1 200 OK"},
+    {"another thread than its engine's",
+     [](Exchange& exchange) {
+         std::thread([&exchange] { exchange.respond("elsewhere"); }).join();
+         exchange.respond("here");
+     },
+     "HTTP/1.1 200 OK"},
+};
+
+TEST_CASE("misuse of an exchange is counted and harms no response, or stops a debug build") {
+    for (const Misuse& misuse : kMisuses) {
+        CAPTURE(misuse.what);
+        const ChildEnd end = run_in_child([&]() -> std::string {
+            const Seen seen = ask_two(misuse.handle);
+            if (seen.misuse != 1) return "misuse was not counted once";
+            if (seen.log.find(misuse.what) == std::string::npos) return "logged: " + seen.log;
+            const bool closed = !misuse.first && seen.received.find("next") == std::string::npos;
+            const bool good = misuse.first ? is_answered(seen, misuse.first) : closed;
+            return good ? "" : "received: " + seen.received;
+        });
+        INFO(end.output);
+        if (kMisuseStops) {
+            CHECK(end.signal == SIGABRT);
+            CHECK(end.output.find(misuse.what) != std::string::npos);
+        } else {
+            CHECK(end.well());
+        }
+    }
+}
+
+TEST_CASE("what a handler throws is logged, and in the access record") {
+    const struct {
+        void (*handle)(Exchange&);
+        std::error_code error;
+        const char* reason;
+    } cases[] = {
+        {[](Exchange&) { throw std::runtime_error("the database is gone"); },
+         make_error_code(Errc::canceled), "the handler threw: the database is gone"},
+        {[](Exchange&) {
+             throw std::system_error(std::make_error_code(std::errc::host_unreachable), "backend");
+         },
+         std::make_error_code(std::errc::host_unreachable), "the handler threw: backend"},
+        {[](Exchange&) { throw std::bad_alloc(); }, make_error_code(Errc::not_enough_memory),
+         "the handler threw: "},
+        {[](Exchange&) { throw 1; }, make_error_code(Errc::canceled),
+         "the handler threw: what is no std::exception"},
+        {[](Exchange& exchange) {
+             static_cast<void>(exchange.response().set_status(204));
+             exchange.respond("no content may be here");
+         },
+         make_error_code(Errc::invalid_argument), "the response cannot be sent"},
+    };
+    for (const auto& wanted : cases) {
+        CAPTURE(wanted.reason);
+        std::string log;
+        std::string reason;
+        std::error_code error;
+        int status = 0;
+        EngineOptions options;
+        options.log = [&](LogLevel level, std::string_view text) {
+            CHECK(level == LogLevel::error);
+            log.append(text);
+        };
+        SimSite site({.access_log =
+                          [&](const http::AccessRecord& record) {
+                              error = record.error;
+                              reason = record.reason;
+                              status = record.status;
+                          }},
+                     options);
+        site.server().handle("GET", "/", wanted.handle);
+        site.listen();
+        SimPeer& peer = site.connect("GET /?a=b HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(
+            site.run_until([&] { return status != 0 && peer.received().ends_with("</html>\n"); }));
+        CHECK(status_of(peer.received()) == "HTTP/1.1 500 Internal Server Error");
+        CHECK(status == 500);
+        CHECK(error == wanted.error);
+        CHECK(reason.starts_with(wanted.reason));
+        CHECK(log == "http::Server: GET /?a=b: " + reason);
+    }
+}
+
+TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content, and the connection stays",
+                   Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    struct Empty {
+        Exchange& exchange;
+        bool begun = false;
+        Aio aio;
+        explicit Empty(Exchange& of)
+            : exchange(of), aio(of.engine(), [this](Aio& done) {
+                  CHECK(!done.result());
+                  if (!std::exchange(begun, true)) return exchange.writer().finish(aio);
+                  exchange.end();
+                  delete this;
+              }) {
+            exchange.begin(aio);
+        }
+    };
+    site.server()
+        .handle("GET", "/",
+                [](Exchange& exchange) {
+                    const std::string status(exchange.rest().substr(1));
+                    REQUIRE(!exchange.response().set_status(std::stoi(status)));
+                    new Empty(exchange);
+                })
+        .tree();
+    site.listen();
+    RawPeer peer = site.connect();
+    std::uint64_t answered = 1;
+    for (const char* const status : {"204", "205", "304"}) {
+        const std::size_t before = peer.received().size();
+        peer.send("GET /" + std::string(status) + " HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(site.run_until([&] {
+            peer.read_some();
+            return peer.received().size() > before && peer.received().ends_with("\r\n\r\n") &&
+                   site.server().requests() == answered;
+        }));
+        ++answered;
+        const std::string seen = peer.received().substr(before);
+        CHECK(status_of(seen).starts_with("HTTP/1.1 " + std::string(status)));
+        CHECK(seen.find("Transfer-Encoding") == std::string::npos);
+        CHECK(has_line(seen, "Content-Length: 0") == (std::string(status) == "205"));
+    }
+    CHECK(site.server().connections() == 1);
+}
+
+TEST_CASE_TEMPLATE("CONNECT that is accepted by begin() becomes a tunnel of its handler's", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    std::optional<http::Connection> taken;
+    std::error_code result = Errc::canceled;
+    site.server().handle("CONNECT", "/", [&](Exchange& exchange) {
+        CHECK(exchange.request().target() == "far:443");
+        Head::begin(exchange, result, [&](Exchange& begun) { taken.emplace(begun.hijack()); });
+    });
+    site.listen();
+    RawPeer peer = site.connect();
+    peer.send("CONNECT far:443 HTTP/1.1\r\nHost: far:443\r\n\r\nhello");
+    const std::string seen = site.receive(peer, "\r\n\r\n");
+    CHECK(status_of(seen) == "HTTP/1.1 200 OK");
+    CHECK(seen.find("Transfer-Encoding") == std::string::npos);
+    CHECK(seen.find("Content-Length") == std::string::npos);
+    REQUIRE(site.run_until([&] { return taken.has_value(); }));
+    CHECK(result == std::error_code());
+    std::string in(5, '\0');
+    Operation read(site.engine(), in);
+    taken->read_all(read.aio);
+    REQUIRE(site.run_until([&] { return read.done(); }));
+    CHECK(in == "hello");
+    Operation write(site.engine(), "tunnel");
+    taken->write_all(write.aio);
+    CHECK(site.receive(peer, "tunnel").ends_with("\r\n\r\ntunnel"));
+}
+
+TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and is no separator", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    const auto says = [](std::string name) {
+        return [name](Exchange& exchange) {
+            exchange.respond(name + " " + std::string(exchange.path()) + " " +
+                             std::string(exchange.rest()) + " " + std::string(exchange.raw_path()));
+        };
+    };
+    site.server().handle("GET", "/", says("root")).tree();
+    site.server().handle("GET", "/admin", says("admin")).tree();
+    site.listen();
+    CHECK(body_of(site.get("/@scope%2fname?q")) ==
+          "root /@scope%2Fname /@scope%2Fname /@scope%2fname");
+    CHECK(body_of(site.get("/admin/a%2Fb")) == "admin /admin/a%2Fb /a%2Fb /admin/a%2Fb");
+    CHECK(body_of(site.get("/admin%2Fa")) == "root /admin%2Fa /admin%2Fa /admin%2Fa");
+    CHECK(body_of(site.get("/x/..%2Fadmin")) == "root /x/..%2Fadmin /x/..%2Fadmin /x/..%2Fadmin");
+}
+
+TEST_CASE_TEMPLATE("an empty Host is no host", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("any"); });
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("h"); }).host("h");
+    site.listen();
+    CHECK(body_of(site.ask("GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")) == "any");
+    CHECK(body_of(site.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "h");
+}
+
+}  // namespace
+}  // namespace uaio

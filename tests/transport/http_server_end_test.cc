@@ -1,0 +1,185 @@
+// How a server's connections end, and the server itself: early responses, and engines that end
+// first.
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/one_shot.h"
+#include "tests/support/sim_site.h"
+#include "tests/support/site.h"
+#include "tests/support/wire.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Exchange;
+
+// What the client sends behind an early response is read, up to a time: it gets the response and
+// the end of the stream at once, and its send never blocks.
+void check_early(const http::Handler& handler, std::string_view status, bool peer_ends) {
+    SimSite site({.linger_timeout = 3s, .content_limit = 10});
+    site.server().handle("POST", "/", handler).streams();
+    site.server().handle("POST", "/collected", handler);
+    site.listen();
+    const char* const path = status.find("413") != status.npos ? "/collected" : "/";
+    SimPeer& peer = site.connect("POST " + std::string(path) +
+                                 " HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n");
+    peer.send(std::string(1000000, 'x'));
+    const auto answered = site.time_until([&] { return peer.saw_fin(); });
+    CHECK(answered < 1s);
+    CHECK(status_of(peer.received()) == status);
+    CHECK(site.server().connections() == 1);
+    peer.send(std::string(1000000, 'x'));
+    REQUIRE(site.run_until([&] { return peer.unsent() == 0; }));
+    CHECK(!peer.saw_reset());
+    CHECK(site.server().connections() == 1);
+    if (peer_ends) peer.shutdown_write();
+    const auto time = site.time_until([&] { return site.server().connections() == 0; });
+    CHECK(time < (peer_ends ? 1s : 4s));
+    if (!peer_ends) CHECK(time > 2s);
+}
+
+TEST_CASE("an early response is followed by the end of the stream, and what comes is read on") {
+    for (const bool peer_ends : {false, true}) {
+        CAPTURE(peer_ends);
+        check_early([](Exchange& exchange) { exchange.respond(403); }, "HTTP/1.1 403 Forbidden",
+                    peer_ends);
+        check_early([](Exchange& exchange) { exchange.respond("unused"); },
+                    "HTTP/1.1 413 Content Too Large", peer_ends);
+        struct Begun {
+            Exchange& exchange;
+            Aio aio;
+            explicit Begun(Exchange& of)
+                : exchange(of), aio(of.engine(), [this](Aio&) {
+                      exchange.end();
+                      delete this;
+                  }) {
+                REQUIRE(!exchange.response().set_status(204));
+                exchange.begin(aio);
+            }
+        };
+        check_early([](Exchange& exchange) { new Begun(exchange); }, "HTTP/1.1 204 No Content",
+                    peer_ends);
+    }
+}
+
+TEST_CASE("behind its last response a server reads on if the client may not know that yet") {
+    SimSite site({.linger_timeout = 3s, .requests_per_connection = 1});
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    site.listen();
+    SimPeer& asks_on = site.connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    REQUIRE(site.run_until([&] { return asks_on.saw_fin(); }));
+    asks_on.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    REQUIRE(site.run_until([&] { return site.server().connections() == 0; }));
+    CHECK(asks_on.received().ends_with("hi"));
+    CHECK(!asks_on.saw_reset());
+    SimPeer& closes = site.connect("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(site.time_until([&] { return closes.saw_fin() && site.server().connections() == 0; }) <
+          1s);
+}
+
+TEST_CASE_TEMPLATE("a client that sends on after fail() is not left waiting", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("POST", "/", [](Exchange& exchange) { exchange.fail(); }).streams();
+    site.listen();
+    RawPeer peer = site.connect();
+    peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n");
+    const std::string content(1 << 20, 'x');
+    std::size_t sent = 0;
+    REQUIRE(site.run_until([&] {
+        if (peer.end() == RawPeer::End::open || sent < 90000000) sent += peer.send_some(content);
+        peer.read_some();
+        return peer.end() != RawPeer::End::open;
+    }));
+}
+
+TEST_CASE_TEMPLATE("a server may be destroyed after its engine", Kernel, OnLinux, OnPoll) {
+    for (const bool drains : {false, true}) {
+        CAPTURE(drains);
+        std::optional<Engine> engine(std::in_place, options_on(Kernel::kKind));
+        Exchange* held = nullptr;
+        int calls = 0;
+        http::Server server(*engine);
+        server.handle("GET", "/held", [&](Exchange& exchange) { held = &exchange; });
+        server.handle("GET", "/", [&](Exchange& exchange) {
+            ++calls;
+            exchange.respond("hi");
+        });
+        Endpoint endpoint;
+        server.listen([&](Engine& on) {
+            auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
+            endpoint = listener->local();
+            return listener;
+        });
+        RawPeer idle = RawPeer::connect_tcp(endpoint);
+        RawPeer waits = RawPeer::connect_tcp(endpoint);
+        RawPeer begun = RawPeer::connect_tcp(endpoint);
+        waits.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n");
+        begun.send("GET / HT");
+        idle.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(run_until(*engine, [&] { return held && server.requests() == 1; }));
+        REQUIRE(run_until(*engine, [&] { return server.connections() == 3; }));
+        Ended ended;
+        if (drains) {
+            auto& aio = one_shot(*engine, ended);
+            server.drain(aio);
+            run_some(*engine);
+        }
+        engine.reset();
+        CHECK(ended.calls == (drains ? 1U : 0U));
+        CHECK(server.connections() == 0);
+        CHECK(server.requests() == 1);
+        CHECK(calls == 1);
+        CHECK_THROWS_AS(server.listen(tcp::acceptor(Endpoint::loopback(0))), std::logic_error);
+        for (RawPeer* const peer : {&idle, &waits, &begun}) {
+            const Clock::time_point limit = Clock::now() + kPatience;
+            while (peer->end() == RawPeer::End::open && Clock::now() < limit)
+                peer->read_some();
+            CHECK(peer->end() != RawPeer::End::open);
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("a server whose engine never ran may be destroyed before it and after it",
+                   Kernel, OnLinux, OnPoll) {
+    std::optional<Engine> engine(std::in_place, options_on(Kernel::kKind));
+    std::optional<http::Server> first(std::in_place, *engine);
+    http::Server second(*engine);
+    first->listen(tcp::acceptor(Endpoint::loopback(0)));
+    second.listen(tcp::acceptor(Endpoint::loopback(0)));
+    first.reset();
+    engine.reset();
+    CHECK(second.connections() == 0);
+}
+
+TEST_CASE("a server may be destroyed after its group of engines") {
+    std::optional<EngineGroup> group(std::in_place, 2);
+    http::Server server(*group);
+    server.handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    Endpoint endpoint;
+    server.listen([&](Engine& engine) {
+        auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+        endpoint = listener->local();
+        return listener;
+    });
+    RawPeer peer = RawPeer::connect_tcp(endpoint);
+    peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (!peer.received().ends_with("hi")) {
+        REQUIRE(Clock::now() < limit);
+        peer.read_some();
+    }
+    group.reset();
+    CHECK(server.connections() == 0);
+    CHECK(server.requests() == 1);
+}
+
+}  // namespace
+}  // namespace uaio
