@@ -21,8 +21,7 @@ Aio::~Aio() {
     // Idle in its own callback is the ordinary end of an Aio that deletes itself.
     const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
     if (!in_own_callback && busy()) {
-        core.request_cancel(*this, Errc::closed);
-        const std::error_code ended = wait();
+        const std::error_code ended = core.stop_and_wait(*this);
         CHECK(ended != Errc::resource_deadlock_would_occur || !busy(),
               "an Aio was destroyed in a callback while its operation was running; stop() it and "
               "destroy it when it has ended");

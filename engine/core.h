@@ -99,7 +99,7 @@ public:
     static IovCursor& cursor(Aio& aio) noexcept { return aio.cursor_; }
     static std::error_code cancel_reason(const Aio& aio) noexcept { return aio.reason_; }
     static bool stopped(const Aio& aio) noexcept {
-        return aio.stopped_.load(std::memory_order_relaxed);
+        return aio.stop_.load(std::memory_order_relaxed) != Aio::Stop::none;
     }
     static bool expired(const Aio& aio) noexcept {
         return aio.timer_.deadline_ns != TimerNode::kNoDeadline && !aio.timer_.previous;
@@ -138,6 +138,8 @@ public:
                        void* argument = nullptr) noexcept;
     void request_cancel(Aio& aio, std::error_code reason) noexcept;
     void stop_aio(Aio& aio) noexcept;
+    // For ~Aio, of a busy one: ends it and what its callback submits; returns as wait() does.
+    std::error_code stop_and_wait(Aio& aio) noexcept;
     void forget(Aio& aio) noexcept;  // before its memory goes: drops cancels still on their way
     void post(MailboxEntry& entry) noexcept;
     void stop() noexcept;
@@ -179,6 +181,7 @@ private:
         Aio* aio;
         std::uint32_t generation;
         std::error_code reason;
+        bool any_generation = false;  // whichever operation runs when the request arrives
     };
 
     static std::uint64_t user_data_of(const Aio& aio) noexcept {
@@ -193,7 +196,9 @@ private:
 
     bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
                           void* argument) noexcept;
+    void send_cancel(const CancelRequest& request) noexcept;
     bool queue_cancel(const CancelRequest& request) noexcept;
+    void request_stop(Aio& aio, std::error_code reason) noexcept;
     bool bind_here(std::error_code& error) noexcept;
     void bind_or_throw();
     bool runs_here() noexcept;

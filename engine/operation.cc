@@ -89,6 +89,8 @@ void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
 }
 
 void EngineCore::start_special(Aio& aio, Starter starter) noexcept {
+    // The provider sees an ordinary stopped Aio, for what it gave the operation has to be freed.
+    if (aio.stop_.load(std::memory_order_relaxed) == Aio::Stop::destroyed) aio.invoke_ = nullptr;
     if (aio.timer_.deadline_ns != TimerNode::kNoDeadline) {
         // An operation whose time is over before it starts is not armed; expired() sees that.
         const std::int64_t now = now_ns();
@@ -209,8 +211,10 @@ void EngineCore::request_cancel(Aio& aio, std::error_code reason) noexcept {
         return;
     }
     if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) return;
-    const std::uint32_t generation = aio.generation_.load(std::memory_order_acquire);
-    const CancelRequest request{&aio, generation, reason};
+    send_cancel({&aio, aio.generation_.load(std::memory_order_acquire), reason});
+}
+
+void EngineCore::send_cancel(const CancelRequest& request) noexcept {
     while (!queue_cancel(request)) {
         // Full, and no memory to grow: the engine's next turn makes room.
         wake_if_asleep();
@@ -238,7 +242,10 @@ void EngineCore::deliver_cancels() noexcept {
     std::size_t kept = 0;
     for (const CancelRequest& request : cancels_) {
         Aio& aio = *request.aio;
-        if (aio.generation_.load(std::memory_order_relaxed) != request.generation) continue;
+        if (!request.any_generation &&
+            aio.generation_.load(std::memory_order_relaxed) != request.generation) {
+            continue;
+        }
         if (aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::posted) {
             cancels_[kept++] = request;  // overtook its operation, which the mailbox still holds
         } else {
@@ -257,8 +264,26 @@ void EngineCore::forget(Aio& aio) noexcept {
 }
 
 void EngineCore::stop_aio(Aio& aio) noexcept {
-    aio.stopped_.store(true, std::memory_order_release);
-    request_cancel(aio, Errc::canceled);
+    Aio::Stop none = Aio::Stop::none;
+    if (aio.stop_.compare_exchange_strong(none, Aio::Stop::stopped, std::memory_order_release,
+                                          std::memory_order_relaxed)) {
+        request_stop(aio, Errc::canceled);
+    }
+}
+
+std::error_code EngineCore::stop_and_wait(Aio& aio) noexcept {
+    aio.stop_.store(Aio::Stop::destroyed, std::memory_order_release);
+    request_stop(aio, Errc::closed);
+    return wait(aio);
+}
+
+// Behind the store of stop_. A callback may submit the Aio again at this very moment, and without a
+// fence in submit() neither side needs to see the other. So another thread does not look at the
+// operation: the engine's ends whichever it finds, and what it submits later meets stop_, which the
+// lock of the request made visible.
+void EngineCore::request_stop(Aio& aio, std::error_code reason) noexcept {
+    if (on_thread()) return request_cancel(aio, reason);
+    send_cancel({&aio, 0, reason, true});
 }
 
 // --- The public faces ---

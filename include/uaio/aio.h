@@ -67,9 +67,10 @@ public:
     template <class F>
     requires std::is_invocable_v<F&, Aio&> Aio(Engine& engine, F callback);
 
-    // The Aio should be idle, or inside its own callback. A busy one is first aborted with
-    // Errc::closed and waited for, as nng_aio_free does; inside another Aio's callback, where
-    // nobody could wait, that stops the program with a message: stop() it earlier instead.
+    // The Aio should be idle, or inside its own callback. A busy one is stopped, its operation ends
+    // with Errc::closed, and the destructor waits for the callback, as nng_aio_free does; what the
+    // callback submits then ends without a callback. Inside another Aio's callback, where waiting
+    // is impossible, this stops the program with a message: stop() it earlier instead.
     ~Aio();
 
     Aio(const Aio&) = delete;
@@ -136,6 +137,12 @@ private:
         finished,  // ended; its callback has yet to run
     };
 
+    enum class Stop : std::uint8_t {
+        none,
+        stopped,    // each later operation is canceled
+        destroyed,  // by ~Aio, which waits: neither does its callback run
+    };
+
     // Random, so that an Aio which lies where another one lay is not taken for it.
     static std::uint32_t first_generation() noexcept;
     bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
@@ -152,7 +159,7 @@ private:
     void* owner_ = nullptr;  // the provider's object that runs the operation
     std::size_t count_ = 0;
     std::atomic<Phase> phase_{Phase::idle};
-    std::atomic<bool> stopped_{false};
+    std::atomic<Stop> stop_{Stop::none};
     // There is a timeout, or a deadline for the next operation. Atomic since set_timeout() may come
     // while the engine's thread looks at it for the running one.
     std::atomic<bool> has_deadline_{false};

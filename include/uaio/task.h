@@ -274,14 +274,17 @@ T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
     // Throws where wait() could not wait, as long as nothing refers to this stack.
     if (engine.on_engine_thread()) engine.run_once(std::chrono::nanoseconds::zero());
     Aio ended(engine);
-    const Starter hold = [](Aio& aio) noexcept { provider::park(aio, [](Aio&) noexcept {}); };
-    provider::submit(engine, ended, hold, nullptr);
     std::optional<TaskResult<T>> result;
-    const auto done = [&](TaskResult<T> ready) noexcept {
+    auto done = [&](TaskResult<T> ready) noexcept {
         result.emplace(std::move(ready));
         provider::finish(ended);
     };
-    spawn(engine, std::move(task), done, std::move(stop));
+    // Before `ended` is held, which from then on nothing but the task's end could finish.
+    auto* const spawned =
+        new SpawnedTask<T, decltype(done)>(engine, std::move(task), done, std::move(stop));
+    const Starter hold = [](Aio& aio) noexcept { provider::park(aio, [](Aio&) noexcept {}); };
+    provider::submit(engine, ended, hold, nullptr);
+    spawned->start();
     const std::error_code failed = ended.wait();
     if (!result) throw std::system_error(failed, "uaio: the engine of a task failed");
     return result->get();
