@@ -1,6 +1,7 @@
 #include "engine/core.h"
 
 #include "aio/check.h"
+#include "engine/kernel/limits.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -227,10 +228,15 @@ EngineStatistics EngineCore::statistics() const noexcept {
     return result;
 }
 
-int EngineCore::loop_fd() noexcept {
+int EngineCore::loop_fd() {
+    if (!owned_kernel_) return -1;
     const std::lock_guard lock(bind_mutex_);
     if (!foreign_loop_.is_open()) {
-        if (!foreign_loop_.open(*kernel_)) return -1;
+        if (const std::error_code error = foreign_loop_.open(*kernel_)) {
+            const char* const limit = limit_behind(error.value());
+            throw std::system_error(
+                error, std::string("uaio: Engine::fd() ") + (limit ? limit : "failed"));
+        }
         sleeping_.store(true, std::memory_order_release);
         foreign_loop_.signal();  // whatever is due already is found by a first run_once(0)
     }

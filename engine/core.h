@@ -150,7 +150,7 @@ public:
     std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
     void log(LogLevel level, std::string_view text) const noexcept;
     EngineStatistics statistics() const noexcept;
-    int loop_fd() noexcept;
+    int loop_fd();
     // True once a thread runs it.
     bool is_bound() const noexcept { return thread_.load(std::memory_order_acquire) != nullptr; }
     // Runs `work` while no thread can begin to run the engine; false, without it, if one has.

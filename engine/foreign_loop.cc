@@ -9,6 +9,7 @@ namespace uaio {
 namespace {
 
 bool watch(int epoll, int fd) noexcept {
+    if (epoll < 0 || fd < 0) return false;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = fd;
@@ -22,30 +23,35 @@ void close_if_open(int& fd) noexcept {
 
 }  // namespace
 
-ForeignLoop::~ForeignLoop() {
+ForeignLoop::~ForeignLoop() { close(); }
+
+void ForeignLoop::close() noexcept {
     close_if_open(event_);
     close_if_open(timer_);
-    int epoll = epoll_.load();
+    int epoll = epoll_.exchange(-1);
     close_if_open(epoll);
 }
 
-bool ForeignLoop::open(Kernel& kernel) noexcept {
+// Each call only where those before it succeeded, so that errno is of the one that failed.
+std::error_code ForeignLoop::open(Kernel& kernel) noexcept {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    const bool made =
-        epoll >= 0 && event_ >= 0 && timer_ >= 0 && watch(epoll, event_) && watch(epoll, timer_);
-    if (made && !kernel.notify(event_)) {
-        const int own = kernel.poll_fd();
-        if (own < 0 || watch(epoll, own)) {
-            epoll_.store(epoll, std::memory_order_release);
-            return true;
-        }
+    if (epoll >= 0) event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (event_ >= 0) timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    const int own = kernel.poll_fd();
+    std::error_code error;
+    if (!watch(epoll, event_) || !watch(epoll, timer_) || (own >= 0 && !watch(epoll, own))) {
+        error = error_from_result(-errno);
+    } else {
+        error = kernel.notify(event_);
+    }
+    if (!error) {
+        epoll_.store(epoll, std::memory_order_release);
+        return {};
     }
     close_if_open(event_);
     close_if_open(timer_);
     close_if_open(epoll);
-    return false;
+    return error;
 }
 
 void ForeignLoop::signal() noexcept {

@@ -17,8 +17,10 @@ public:
     ForeignLoop(const ForeignLoop&) = delete;
     ForeignLoop& operator=(const ForeignLoop&) = delete;
 
-    // Makes the set and asks `kernel` to announce completions. False when descriptors run out.
-    bool open(Kernel& kernel) noexcept;
+    // Makes the set and asks `kernel` to announce completions. An errno when descriptors run out.
+    std::error_code open(Kernel& kernel) noexcept;
+    // Closes it, and in a child of fork(2) nothing but the child's copies.
+    void close() noexcept;
     bool is_open() const noexcept { return epoll_.load(std::memory_order_acquire) >= 0; }
     int fd() const noexcept { return epoll_.load(std::memory_order_acquire); }
 

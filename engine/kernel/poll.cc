@@ -1,5 +1,7 @@
 #include "engine/kernel/poll.h"
 
+#include "engine/kernel/limits.h"
+
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -17,12 +19,9 @@ using std::chrono::nanoseconds;
 [[noreturn]] void throw_set_up_error(int error, const char* call) {
     std::string what = "the epoll kernel could not be made: ";
     what += call;
-    if (error == EMFILE) {
-        what += " found no free descriptor in this process; raise RLIMIT_NOFILE (ulimit -n)";
-    } else if (error == ENFILE) {
-        what += " found no free file in this system; raise the sysctl fs.file-max";
-    } else if (error == ENOSPC) {
-        what += " reached the user's limit of watches; raise the sysctl fs.epoll.max_user_watches";
+    if (const char* const limit = limit_behind(error)) {
+        what += ' ';
+        what += limit;
     } else if (error == ENOSYS || error == EPERM || error == EACCES) {
         what += " was refused; the seccomp profile of this container has to allow it";
     } else {

@@ -122,7 +122,8 @@ public:
     // For a foreign loop (epoll, libuv, asio): a descriptor that is readable when run_once(0) has
     // work, deadlines included. Made at the first call, on the engine's thread or before it runs;
     // it costs a notification per completion from then on. -1 on a SimKernel. The engine's own.
-    int fd() const noexcept;
+    // The first call throws std::system_error when descriptors run out, with the limit to raise.
+    int fd() const;
 
     // The time that deadlines are compared with: CLOCK_MONOTONIC, virtual on a SimKernel. Any
     // thread.

@@ -138,3 +138,27 @@ TEST_CASE("a constructor without descriptors says which limit to raise and leaks
 
 }  // namespace
 }  // namespace uaio
+}
+
+TEST_CASE("fd() without descriptors says which limit to raise and may be asked again") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+            Engine engine(options_on(kind));
+            const std::size_t before = open_descriptors();
+            for (int left = 0; left < 3; ++left) {
+                if (!limit_descriptors(left)) return "the limit could not be set";
+                try {
+                    return "fd() gave " + std::to_string(engine.fd());
+                } catch (const std::system_error& refused) {
+                    if (refused.code() != std::errc::too_many_files_open) return refused.what();
+                    if (!has(refused.what(), "ulimit -n")) return refused.what();
+                }
+                if (!limit_descriptors(64)) return "the limit could not be lifted";
+                if (open_descriptors() != before) return "descriptors were left open";
+            }
+            if (engine.fd() < 0) return "fd() is negative";
+        }
+        return "";
+    });
+    INFO(end.output);
+    CHECK(end.well());
