@@ -6,17 +6,15 @@
 
 namespace uaio {
 
-Features probe_features(int ring_fd) noexcept {
+int probe_features(int ring_fd, Features& features) noexcept {
     constexpr unsigned kOperations = 256;
     // The probe structure ends in an array whose length the caller picks (io_uring_register(2)).
     alignas(io_uring_probe)
         std::byte memory[sizeof(io_uring_probe) + kOperations * sizeof(io_uring_probe_op)] = {};
     auto& probe = *reinterpret_cast<io_uring_probe*>(memory);
-    Features features;
-    if (io_uring_register(static_cast<unsigned>(ring_fd), IORING_REGISTER_PROBE, &probe,
-                          kOperations) < 0) {
-        return features;
-    }
+    const int result = io_uring_register(static_cast<unsigned>(ring_fd), IORING_REGISTER_PROBE,
+                                         &probe, kOperations);
+    if (result < 0) return result;
     const auto supported = [&probe](int operation) {
         return operation <= probe.last_op &&
                (probe.ops[operation].flags & IO_URING_OP_SUPPORTED) != 0;
@@ -26,7 +24,7 @@ Features probe_features(int ring_fd) noexcept {
     // No operation came with the usage reports of 6.2; the next that did is of 6.7.
     features.report_zero_copy_usage = supported(kOpReadMultishot);
     features.send_waitall = features.sendmsg_zero_copy;
-    return features;
+    return 0;
 }
 
 }  // namespace uaio

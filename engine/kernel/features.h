@@ -17,6 +17,7 @@ inline constexpr unsigned kEnterAbsoluteTimer = 1u << 5;      // 6.12
 inline constexpr unsigned kFeatureMinimumTimeout = 1u << 15;  // tells of kEnterAbsoluteTimer
 
 // Asks the ring (IORING_REGISTER_PROBE, 5.6) which operations it knows. Any ring, enabled or not.
-Features probe_features(int ring_fd) noexcept;
+// 0, or a negative errno.
+int probe_features(int ring_fd, Features& features) noexcept;
 
 }  // namespace uaio

@@ -96,10 +96,10 @@ std::string cause_of(int error) {
     }
 }
 
-[[noreturn]] void refuse(int error) {
+[[noreturn]] void refuse(int error, const char* call = "io_uring_setup(2)") {
     throw std::system_error(error, std::system_category(),
-                            "uaio: io_uring is not to be had: " + cause_of(error) +
-                                "; KernelKind::poll works without it");
+                            std::string("uaio: io_uring is unavailable, ") + call + " failed: " +
+                                cause_of(error) + "; KernelKind::poll works without it");
 }
 
 }  // namespace
@@ -111,11 +111,11 @@ LinuxKernel::LinuxKernel(const EngineOptions& options) {
     if (wake_fd_ < 0) {
         const int error = errno;
         io_uring_queue_exit(&uring_);
-        refuse(error);
+        refuse(error, "eventfd(2)");
     }
     // A child would share the rings and move their tails; it gets no mapping at all instead.
     io_uring_ring_dontfork(&uring_);
-    features_ = probe_features(uring_.ring_fd);
+    try_calls();
     features_.sq_polled = (uring_.flags & IORING_SETUP_SQPOLL) != 0;
     absolute_timer_ = (uring_.features & kFeatureMinimumTimeout) != 0;
     enter_fd_ = uring_.ring_fd;
@@ -125,6 +125,23 @@ LinuxKernel::LinuxKernel(const EngineOptions& options) {
 LinuxKernel::~LinuxKernel() {
     io_uring_queue_exit(&uring_);
     if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
+// A seccomp profile may allow io_uring_setup(2) alone. An engine that found that out later could
+// not fall back any more.
+void LinuxKernel::try_calls() {
+    const char* call = "io_uring_register(2)";
+    int error = -probe_features(uring_.ring_fd, features_);
+    if (error == 0) {
+        call = "io_uring_enter(2)";
+        const long result =
+            ::syscall(__NR_io_uring_enter, uring_.ring_fd, 0, 0, 0, nullptr, std::size_t{0});
+        if (result < 0 && errno != EBADFD) error = errno;  // EBADFD: not enabled before bind()
+    }
+    if (error == 0) return;
+    io_uring_queue_exit(&uring_);
+    ::close(wake_fd_);
+    refuse(error, call);
 }
 
 void LinuxKernel::make_ring(const EngineOptions& options) {

@@ -27,6 +27,7 @@ public:
 private:
     void make_ring(const EngineOptions& options);
     void view_ring() noexcept;
+    void try_calls();
 
     io_uring uring_{};
     int wake_fd_ = -1;

@@ -83,10 +83,12 @@ bool limit_descriptors(int more) {
     return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-bool refuse_io_uring(int error) {
+bool refuse_io_uring(int error) { return refuse_system_call(__NR_io_uring_setup, error); }
+
+bool refuse_system_call(long number, int error) {
     sock_filter program[] = {
         {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, __NR_io_uring_setup},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<unsigned>(number)},
         {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)},
         {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
     };

@@ -25,7 +25,9 @@ bool become_unprivileged(std::size_t locked_memory_bytes);
 // Lets at most so many more descriptors be opened (RLIMIT_NOFILE's soft limit).
 bool limit_descriptors(int more);
 
-// Lets io_uring_setup(2) fail with `error` from now on, as a seccomp profile does.
+// Lets a system call, by its number, fail with `error` from now on, as a seccomp profile does.
+bool refuse_system_call(long number, int error);
+// The same for io_uring_setup(2).
 bool refuse_io_uring(int error);
 
 }  // namespace uaio
