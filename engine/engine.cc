@@ -4,6 +4,7 @@
 #include "engine/kernel/linux.h"
 #include "engine/kernel/poll.h"
 #include "engine/kernel/sim.h"
+#include "engine/thread.h"
 
 #include <sched.h>
 
@@ -76,7 +77,7 @@ EngineThread::EngineThread(const EngineOptions& options) {
     std::promise<Engine*> started;
     std::future<Engine*> engine = started.get_future();
     // The engine stays until the destructor has asked for its end, and is out of stop() again.
-    thread_ = std::thread([&options, &started, released = released_.get_future()]() mutable {
+    thread_ = start_thread([&options, &started, released = released_.get_future()]() mutable {
         std::unique_ptr<Engine> own;
         try {
             own = std::make_unique<Engine>(options);

@@ -161,7 +161,8 @@ void Engine::post(F task) {
     post_task(std::make_unique<Stored>(std::move(task)));
 }
 
-// An engine on a thread of its own.
+// An engine on a thread of its own, which blocks all signals but those that an instruction of its
+// own causes (SIGSEGV and the like) and SIGPROF.
 class EngineThread {
 public:
     // Returns when the engine runs. Throws what Engine's constructor throws.

@@ -1,13 +1,12 @@
 #include <uaio/resolver.h>
 
+#include "engine/thread.h"
 #include "transport/socket/lookup.h"
 #include "transport/socket/resolver_core.h"
 
 #include <algorithm>
-#include <csignal>
 #include <memory>
 #include <new>
-#include <thread>
 
 namespace uaio {
 namespace {
@@ -213,7 +212,7 @@ void ResolverCore::start_worker() {
     if (workers_ - busy_ >= waiting || workers_ >= allowed_workers()) return;
     add_user();
     try {
-        std::thread([this] { work(); }).detach();
+        start_thread([this] { work(); }).detach();
         ++workers_;
     } catch (...) {
         // Not the last user, whose operation asked for this.
@@ -223,9 +222,6 @@ void ResolverCore::start_worker() {
 }
 
 void ResolverCore::work() noexcept {
-    sigset_t all;  // a handler of the program's is none of this thread's business
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     std::unique_lock lock(mutex_);
     for (;;) {
         const auto is_free = [](const Job& job) { return !job.running; };
