@@ -50,6 +50,9 @@ constexpr Meaning kMeanings[] = {
      "instead."},
     {Errc::proxy_refused, 0, "proxy refused",
      "The proxy answered and refused; check its address, its access rules and the credentials."},
+    {Errc::engine_lost, 0, "engine lost",
+     "No thread runs the engine any more: the one that did has ended, or this process is a child "
+     "of the one that made it; make a new engine."},
 };
 
 const Meaning* meaning_of(int code) noexcept {

@@ -22,6 +22,9 @@ Aio::~Aio() {
     const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
     if (!in_own_callback && busy()) {
         const std::error_code ended = core.stop_and_wait(*this);
+        CHECK(ended != Errc::engine_lost || core.is_forked() || !busy(),
+              "an Aio was destroyed while its operation was running, and the thread that ran its "
+              "engine has ended; destroy it before, or run the engine until it has ended");
         CHECK(ended != Errc::resource_deadlock_would_occur || !busy(),
               "an Aio was destroyed in a callback while its operation was running; stop() it and "
               "destroy it when it has ended");

@@ -20,17 +20,24 @@ EngineCore::EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kern
     cancels_.reserve(64);
     tail_ = published_ = head_ = *ring_.sq_tail;
     cq_head_ = *ring_.cq_head;
+    list();
 }
 
 EngineCore::~EngineCore() {
     std::error_code error;
     if (bind_here(error)) {
         drain();
-    } else {
+    } else if (!is_over()) {
         log(LogLevel::error,
             "an engine was destroyed on another thread than the one that ran it; what was in "
             "flight is lost");
     }
+    orphan_residents();
+    unlist();  // behind the last callback, which may fork: then the ring is not the child's to free
+    if (is_forked()) static_cast<void>(owned_kernel_.release());
+}
+
+void EngineCore::orphan_residents() noexcept {
     while (residents_) {
         Resident& resident = *residents_;
         remove_resident(resident);
@@ -99,18 +106,66 @@ void EngineCore::remove_resident(Resident& resident) noexcept {
 // --- Threads ---
 
 bool EngineCore::bind_here(std::error_code& error) noexcept {
+    if (is_over()) {
+        error = Errc::engine_lost;
+        return false;
+    }
     const std::lock_guard lock(bind_mutex_);
     if (thread_.load(std::memory_order_relaxed)) return on_thread();
     error = kernel_->bind();
     if (error) return false;
+    bind_to_this_thread();
     thread_.store(&thread_token, std::memory_order_release);
     arm_wake();
     return true;
 }
 
+// A ring accepts entries from one thread alone, so what another one could still do is little: the
+// engine ends here, with everything it has.
+void EngineCore::on_thread_end() noexcept {
+    if (!on_thread()) return;
+    drain();
+    orphan_residents();
+    thread_.store(&thread_ended_mark, std::memory_order_seq_cst);
+    // Behind the store: a thread that waits looks at it under this lock.
+    const std::lock_guard lock(wait_mutex_);
+    wait_condition_.notify_all();
+}
+
+// The parent's threads may have been anywhere, so nothing is looked at that they change. A
+// simulated kernel is memory, of which the child has a whole copy.
+void EngineCore::on_fork() noexcept {
+    if (!owned_kernel_ || is_over()) return;
+    residents_known_ = on_thread() || !is_bound();
+    thread_.store(&forked_mark, std::memory_order_release);
+    // Now, since the child may close these numbers and open its own files under them.
+    owned_kernel_->close_inherited();
+    foreign_loop_.close();
+    // For a callback that forked and returns to the loop in the child: it finds an empty ring and a
+    // kernel that fails.
+    inherited_.take_over(*kernel_, cq_head_, static_cast<std::uint64_t>(Tag::ignored));
+    kernel_ = &inherited_;
+    ring_ = inherited_.ring();
+    failure_ = -EOWNERDEAD;
+    ready_left_ = 0;
+    mail_left_ = nullptr;
+    finished_ = AioQueue();
+    if (finishing_) *finishing_ = AioQueue();
+    timers_.forget_all();
+    waiters_ = 0;
+    cancels_pending_ = 0;
+}
+
+void EngineCore::close_inherited() noexcept {
+    if (!is_forked() || !residents_known_) return;
+    for (Resident* resident = residents_; resident; resident = resident->next_resident_)
+        resident->close_inherited();
+}
+
 void EngineCore::bind_or_throw() {
     std::error_code error;
     if (on_thread() ? in_turn_ : !bind_here(error)) {
+        if (error == Errc::engine_lost) throw std::system_error(error, "uaio: " + strerror(error));
         if (!error) error = Errc::resource_deadlock_would_occur;
         throw std::system_error(
             error,
@@ -151,31 +206,48 @@ bool EngineCore::busy(const Aio& aio) const noexcept {
 }
 
 // True if the caller's thread is the engine's, or becomes it because no other ran the engine yet.
-bool EngineCore::runs_here() noexcept {
-    std::error_code error;
+// False with an error: no thread runs it.
+bool EngineCore::runs_here(std::error_code& error) noexcept {
     return on_thread() || bind_here(error);
 }
 
 std::error_code EngineCore::wait(Aio& aio) noexcept {
     if (!busy(aio)) return aio.result_;
-    if (runs_here()) {
+    std::error_code error;
+    if (runs_here(error)) {
         if (in_turn_) return Errc::resource_deadlock_would_occur;
         while (busy(aio)) {
             turn(TimerNode::kNoDeadline, true);
-            if (failure_ != 0) return error_from_result(failure_);
+            if (failure_ != 0) return failure();
         }
         return aio.result_;
     }
+    if (error) return error;
+    return wait_elsewhere(aio, [this](std::unique_lock<std::mutex>& lock, const auto& is_over) {
+        wait_condition_.wait(lock, is_over);
+    });
+}
+
+// While another thread runs the engine. `wait`, given the lock and a condition, waits for it, or
+// gives up.
+template <class Wait>
+std::error_code EngineCore::wait_elsewhere(const Aio& aio, Wait wait) noexcept {
     std::unique_lock lock(wait_mutex_);
     waiters_.fetch_add(1, std::memory_order_acq_rel);
-    wait_condition_.wait(lock, [&] { return !busy(aio); });
+    wait(lock, [&] { return !busy(aio) || failure_ != 0 || is_over(); });
     waiters_.fetch_sub(1, std::memory_order_acq_rel);
-    return aio.result_;
+    if (!busy(aio)) return aio.result_;
+    return failure_ != 0 ? failure() : make_error_code(Errc::engine_lost);
+}
+
+std::error_code EngineCore::failure() const noexcept {
+    return is_forked() ? make_error_code(Errc::engine_lost) : error_from_result(failure_);
 }
 
 bool EngineCore::wait_until(Aio& aio, Clock::time_point deadline) noexcept {
     if (!busy(aio)) return true;
-    if (runs_here()) {
+    std::error_code error;
+    if (runs_here(error)) {
         if (in_turn_) return false;
         const std::int64_t until = deadline.time_since_epoch().count();
         while (busy(aio)) {
@@ -184,11 +256,11 @@ bool EngineCore::wait_until(Aio& aio, Clock::time_point deadline) noexcept {
         }
         return true;
     }
-    std::unique_lock lock(wait_mutex_);
-    waiters_.fetch_add(1, std::memory_order_acq_rel);
-    const bool done = wait_condition_.wait_until(lock, deadline, [&] { return !busy(aio); });
-    waiters_.fetch_sub(1, std::memory_order_acq_rel);
-    return done;
+    if (error) return false;
+    wait_elsewhere(aio, [&](std::unique_lock<std::mutex>& lock, const auto& is_over) {
+        wait_condition_.wait_until(lock, deadline, is_over);
+    });
+    return !busy(aio);
 }
 
 // --- Reports ---
@@ -229,6 +301,8 @@ EngineStatistics EngineCore::statistics() const noexcept {
 }
 
 int EngineCore::loop_fd() {
+    if (is_over())
+        throw std::system_error(make_error_code(Errc::engine_lost), "uaio: Engine::fd()");
     if (!owned_kernel_) return -1;
     const std::lock_guard lock(bind_mutex_);
     if (!foreign_loop_.is_open()) {

@@ -8,7 +8,9 @@
 
 #include "aio/check.h"
 #include "engine/foreign_loop.h"
+#include "engine/kernel/inherited.h"
 #include "engine/kernel/kernel.h"
+#include "engine/live_engines.h"
 #include "engine/mailbox.h"
 #include "engine/shortage.h"
 #include "engine/statistics.h"
@@ -33,6 +35,9 @@ public:
     virtual bool quiet() const noexcept = 0;
     // The engine is gone: only the memory is left, to be freed by whoever holds the object.
     virtual void orphan() noexcept = 0;
+    // In a child of fork(2): closes the child's copies of its descriptors, and touches nothing that
+    // the parent has as well.
+    virtual void close_inherited() noexcept {}
 
 protected:
     ~Resident() = default;
@@ -46,7 +51,11 @@ private:
 // Its address names the thread: one instruction, where pthread_self(3) is a call.
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local char thread_token = 0;
 
-class EngineCore {
+// What thread_ holds when no thread will run the engine any more.
+inline char forked_mark = 0;        // this process is a child of the one that made it
+inline char thread_ended_mark = 0;  // the thread that ran it has ended
+
+class EngineCore final : public LiveEngine {
 public:
     // `owned` is `kernel`, or nothing where the kernel outlives the engine.
     EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kernel,
@@ -151,11 +160,27 @@ public:
     void log(LogLevel level, std::string_view text) const noexcept;
     EngineStatistics statistics() const noexcept;
     int loop_fd();
-    // True once a thread runs it.
-    bool is_bound() const noexcept { return thread_.load(std::memory_order_acquire) != nullptr; }
+    // True while a thread runs it.
+    bool is_bound() const noexcept {
+        return thread_.load(std::memory_order_acquire) != nullptr && !is_over();
+    }
+    // True in a child of the process that made it: nothing may be asked of it, and its locks may be
+    // held for ever.
+    bool is_forked() const noexcept {
+        return thread_.load(std::memory_order_acquire) == &forked_mark;
+    }
+    // True when no thread runs it any more, nor will.
+    bool is_over() const noexcept {
+        const char* const thread = thread_.load(std::memory_order_acquire);
+        return thread == &forked_mark || thread == &thread_ended_mark;
+    }
+    // In a child: closes what it and its residents have open, if the thread that forked could have
+    // changed those; on another one they may be half changed, and stay open.
+    void close_inherited() noexcept override;
     // Runs `work` while no thread can begin to run the engine; false, without it, if one has.
     template <class Work>
     bool run_if_unbound(Work work) {
+        if (is_over()) return false;
         const std::lock_guard lock(bind_mutex_);
         if (is_bound()) return false;
         work();
@@ -199,9 +224,14 @@ private:
     void send_cancel(const CancelRequest& request) noexcept;
     bool queue_cancel(const CancelRequest& request) noexcept;
     void request_stop(Aio& aio, std::error_code reason) noexcept;
+    void on_fork() noexcept override;
+    void on_thread_end() noexcept override;
+    void refuse_when_over(Aio& aio) noexcept;
     bool bind_here(std::error_code& error) noexcept;
+    template <class Wait>
+    std::error_code wait_elsewhere(const Aio& aio, Wait wait) noexcept;
     void bind_or_throw();
-    bool runs_here() noexcept;
+    bool runs_here(std::error_code& error) noexcept;
     std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
     void start(Aio& aio, Starter starter) noexcept;
     bool deliver_mail() noexcept;
@@ -214,6 +244,7 @@ private:
     void wake() noexcept;
     void wake_if_asleep() noexcept;
     void throw_if_failed();
+    std::error_code failure() const noexcept;  // why the ring ended
     static void take_over(Aio& aio, void* owner, void* argument) noexcept;
     void accept(Aio& aio, void* owner, void* argument) noexcept;
     [[gnu::noinline]] void accept_deadline(Aio& aio) noexcept;
@@ -230,6 +261,7 @@ private:
     void arm_wake() noexcept;
     void drain() noexcept;
     void end_parked() noexcept;
+    void orphan_residents() noexcept;
 
     io_uring_sqe& next_sqe() noexcept;  // cannot fail; see make_room()
     void make_room() noexcept;
@@ -258,7 +290,10 @@ private:
     std::vector<Completion> ready_;
     std::size_t ready_left_ = 0;
     TimerQueue timers_;
-    int failure_ = 0;  // the negative errno that ended the ring
+    std::atomic<int> failure_{0};  // the negative errno that ended the ring
+    // What the loop is going through, for a fork in a callback: the child goes through none of it.
+    AioQueue* finishing_ = nullptr;
+    MailboxEntry* mail_left_ = nullptr;
 
     // What other threads touch.
     alignas(64) Mailbox mailbox_;
@@ -285,6 +320,8 @@ private:
     Resident* residents_ = nullptr;
     Shortage shortage_;
     ForeignLoop foreign_loop_;
+    InheritedKernel inherited_;     // takes the place of the other one in a child
+    bool residents_known_ = false;  // in a child: the list of them is whole
 };
 
 // --- What every operation goes through, open to the compiler ---

@@ -4,12 +4,14 @@
 #include "engine/kernel/linux.h"
 #include "engine/kernel/poll.h"
 #include "engine/kernel/sim.h"
+#include "engine/live_engines.h"
 #include "engine/thread.h"
 
 #include <sched.h>
 
 #include <cstdlib>
 #include <future>
+#include <new>
 #include <string>
 
 namespace uaio {
@@ -50,7 +52,15 @@ Engine::Engine(const EngineOptions& options) {
 Engine::Engine(SimKernel& kernel, const EngineOptions& options)
     : core_(std::make_unique<EngineCore>(*this, nullptr, kernel_of(kernel), options)) {}
 
-Engine::~Engine() = default;
+// In a child of fork(2) the memory stays: destroying it would unmap what may be other memory by
+// now, and wait for threads that the child does not have.
+Engine::~Engine() {
+    if (!core_->is_forked()) return;
+    core_->close_inherited();
+    static_cast<void>(core_.release());
+}
+
+void Engine::notify_fork_child() noexcept { close_inherited_engines(); }
 
 void Engine::run() { core_->run(); }
 std::size_t Engine::run_once(std::chrono::nanoseconds max_wait) {
@@ -65,6 +75,14 @@ EngineStatistics Engine::statistics() const noexcept { return core_->statistics(
 bool Engine::on_engine_thread() const noexcept { return core_->on_thread(); }
 
 void Engine::post_task(std::unique_ptr<Task> task) noexcept {
+    if (core_->is_over()) {
+        return core_->log(LogLevel::error,
+                          core_->is_forked()
+                              ? "a task was posted in a child of fork(2) to an engine of the "
+                                "parent; it was dropped"
+                              : "a task was posted to an engine whose thread has ended; it was "
+                                "dropped");
+    }
     Task& posted = *task.release();
     posted.deliver = [](MailboxEntry& entry) noexcept {
         const std::unique_ptr<Task> owned(static_cast<Task*>(&entry));
@@ -99,9 +117,21 @@ EngineThread::EngineThread(const EngineOptions& options) {
 }
 
 EngineThread::~EngineThread() {
+    if (EngineCore::of(*engine_).is_forked()) {
+        // The thread is the parent's. The C library may have given what names it here to a new
+        // thread, so it is neither joined nor detached.
+        EngineCore::of(*engine_).close_inherited();
+        ::new (static_cast<void*>(&thread_)) std::thread;
+        return;
+    }
+    const bool in_callback = engine_->on_engine_thread();
     engine_->stop();
     released_.set_value();
-    thread_.join();
+    if (in_callback) {
+        thread_.detach();
+    } else {
+        thread_.join();
+    }
 }
 
 EngineGroup::EngineGroup(unsigned engines, const EngineOptions& options) {

@@ -49,9 +49,13 @@ std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
 
 void EngineCore::throw_if_failed() {
     if (failure_ == 0) return;
+    if (is_forked()) {
+        const std::error_code lost = Errc::engine_lost;
+        throw std::system_error(lost, "uaio: " + strerror(lost));
+    }
     throw std::system_error(-failure_, std::system_category(),
                             "uaio: the kernel refused the ring of a running engine (was a seccomp "
-                            "filter installed, or the process forked?)");
+                            "filter installed?)");
 }
 
 // `until_ns` is how long to wait when there is nothing to do, 0 for not at all. With `return_early`
@@ -122,6 +126,7 @@ void EngineCore::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
         case -EAGAIN:  // no memory for more requests just now; completions give some back
             break;
         default:
+            if (failure_ != 0) break;
             failure_ = result;
             try {
                 log(LogLevel::error,
@@ -129,6 +134,7 @@ void EngineCore::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
             } catch (const std::bad_alloc&) {
                 log(LogLevel::error, "the kernel refused the ring");
             }
+            notify_waiters();
     }
 }
 
@@ -269,10 +275,12 @@ inline std::size_t EngineCore::dispatch_finished() noexcept {
     std::size_t handled = 0;
     AioQueue batch = finished_;
     finished_ = AioQueue();
+    finishing_ = &batch;
     while (Aio* aio = batch.pop()) {
         call_back(*aio);
         ++handled;
     }
+    finishing_ = nullptr;
     return handled;
 }
 
@@ -290,10 +298,10 @@ bool EngineCore::deliver_mail() noexcept {
     MailboxEntry* entry = mailbox_.take();
     const bool had_mail = entry != nullptr;
     while (entry) {
-        MailboxEntry* const next = entry->next;  // an Aio reuses the link at once
+        mail_left_ = entry->next;  // an Aio reuses the link at once
         counters_.posts.add();
         entry->deliver(*entry);
-        entry = next;
+        entry = mail_left_;
     }
     deliver_cancels();
     return had_mail;

@@ -19,6 +19,10 @@ bool EngineCore::submit_otherwise(Engine& target, Aio& aio, Starter starter, voi
                                   void* argument) noexcept {
     if (&target != aio.engine_) starter = &start_on_wrong_engine;
     const bool here = on_thread();
+    if (!here && is_over()) {
+        refuse_when_over(aio);
+        return false;
+    }
     if (here && handed_on_ == &aio) {
         handed_on_ = nullptr;
         take_over(aio, owner, argument);
@@ -41,6 +45,21 @@ bool EngineCore::submit_otherwise(Engine& target, Aio& aio, Starter starter, voi
     aio.mail_.deliver = &deliver_operation;
     post(aio.mail_);
     return true;
+}
+
+// Without a callback, since there is no thread for one. The Aio stays as it was if it was busy when
+// the engine was lost.
+void EngineCore::refuse_when_over(Aio& aio) noexcept {
+    if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) {
+        aio.count_ = 0;
+        set_error(aio, Errc::engine_lost);
+    }
+    counters_.misuse.fetch_add(1, std::memory_order_relaxed);
+    log(LogLevel::error,
+        is_forked() ? "an operation was submitted in a child of fork(2) to an engine of the "
+                      "parent; it was refused without a callback"
+                    : "an operation was submitted to an engine whose thread has ended; it was "
+                      "refused without a callback");
 }
 
 // From its owner so far, which has it neither parked nor in the kernel any more. Its timer stays
@@ -152,6 +171,10 @@ void EngineCore::finish(Aio& aio, std::error_code error) noexcept {
 // are taken out of the other ring, those move to ready_ and are dispatched after the running
 // callback.
 void EngineCore::make_room() noexcept {
+    if (is_forked()) {  // in a callback that forked: what it fills is thrown away
+        head_ = tail_;
+        return;
+    }
     head_ = std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
     if (tail_ - head_ <= ring_.sq_mask) return;
     counters_.full_rings.add();
@@ -210,12 +233,12 @@ void EngineCore::request_cancel(Aio& aio, std::error_code reason) noexcept {
         if (!in_turn_ && foreign_loop_.is_open()) foreign_loop_.signal();
         return;
     }
-    if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) return;
+    if (is_over() || aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) return;
     send_cancel({&aio, aio.generation_.load(std::memory_order_acquire), reason});
 }
 
 void EngineCore::send_cancel(const CancelRequest& request) noexcept {
-    while (!queue_cancel(request)) {
+    while (!is_over() && !queue_cancel(request)) {
         // Full, and no memory to grow: the engine's next turn makes room.
         wake_if_asleep();
         std::this_thread::yield();
@@ -257,7 +280,7 @@ void EngineCore::deliver_cancels() noexcept {
 }
 
 void EngineCore::forget(Aio& aio) noexcept {
-    if (cancels_pending_.load(std::memory_order_acquire) == 0) return;
+    if (is_forked() || cancels_pending_.load(std::memory_order_acquire) == 0) return;
     const std::lock_guard lock(cancel_mutex_);
     std::erase_if(cancels_, [&aio](const CancelRequest& request) { return request.aio == &aio; });
     cancels_pending_.store(static_cast<unsigned>(cancels_.size()), std::memory_order_release);
@@ -282,7 +305,7 @@ std::error_code EngineCore::stop_and_wait(Aio& aio) noexcept {
 // operation: the engine's ends whichever it finds, and what it submits later meets stop_, which the
 // lock of the request made visible.
 void EngineCore::request_stop(Aio& aio, std::error_code reason) noexcept {
-    if (on_thread()) return request_cancel(aio, reason);
+    if (on_thread() || is_over()) return request_cancel(aio, reason);
     send_cancel({&aio, 0, reason, true});
 }
 

@@ -36,6 +36,16 @@ void TimerQueue::hold(TimerNode& node) noexcept {
     link(held_, node);
 }
 
+void TimerQueue::forget_all() noexcept {
+    armed_ = 0;
+    due_ = held_ = nullptr;
+    for (int level = 0; level < kLevels; ++level) {
+        occupied_[level] = 0;
+        for (TimerNode*& slot : slots_[level])
+            slot = nullptr;
+    }
+}
+
 TimerNode* TimerQueue::take_any() noexcept {
     TimerNode* any = due_ ? due_ : held_;
     Slot slot{};

@@ -38,6 +38,9 @@ public:
     // and does not count as armed. REQUIRES: not armed, deadline_ns is kNoDeadline.
     void hold(TimerNode& node) noexcept;
 
+    // Becomes empty without looking at a node; those that were armed may not be disarmed.
+    void forget_all() noexcept;
+
     // Takes out any node, armed or held; nullptr if there is none. For the end of an engine.
     TimerNode* take_any() noexcept;
 

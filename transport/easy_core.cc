@@ -292,6 +292,7 @@ Result ConnectionCore::try_send(std::span<const std::byte> bytes) noexcept {
     if (is_engine_gone()) return {Errc::not_connected};
     if (core().on_thread()) [[likely]]
         return send_here(bytes);
+    if (core().is_over()) return {Errc::engine_lost};
     if (!is_connected()) return {Errc::not_connected};
     // Only read, as it was given.
     auto* const data = const_cast<std::byte*>(bytes.data());
@@ -302,6 +303,7 @@ Result ConnectionCore::try_receive(std::span<std::byte> bytes) noexcept {
     if (is_engine_gone()) return {Errc::not_connected};
     if (core().on_thread()) [[likely]]
         return receive_here(bytes);
+    if (core().is_over()) return {Errc::engine_lost};
     if (!is_connected()) return {Errc::not_connected};
     return send_on_errand(new (std::nothrow)
                               Errand(*this, Errand::Kind::receive, bytes.data(), bytes.size()));
@@ -310,6 +312,7 @@ Result ConnectionCore::try_receive(std::span<std::byte> bytes) noexcept {
 void ConnectionCore::close_connection() noexcept {
     if (is_engine_gone()) return;
     if (core().on_thread()) return close_here();
+    if (core().is_over()) return close();
     auto* const errand = new (std::nothrow) Errand(*this, Errand::Kind::close, nullptr, 0);
     if (!errand) return close();  // which can be asked for once
     users_.fetch_add(1, std::memory_order_relaxed);

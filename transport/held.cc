@@ -25,7 +25,7 @@ void Held::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
 }
 
 void Held::close() noexcept {
-    if (is_engine_gone()) return;
+    if (is_engine_gone() || core_.is_forked()) return;
     if (core_.on_thread()) return close_here();
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
     post(closing_, [](MailboxEntry& entry) noexcept {
@@ -40,6 +40,7 @@ void Held::release() noexcept {
         if (!busy()) delete this;  // see orphan()
         return;
     }
+    if (core_.is_forked()) return;  // the parent's lists may name this object, so it stays
     // Behind mail that another thread sent and that has not come yet, since it lies in this object.
     if (core_.on_thread() && mailed_.load(std::memory_order_relaxed) == 0) return release_here();
     post(releasing_,

@@ -96,6 +96,11 @@ public:
     // waits for an enter(), although the completion ring looks empty.
     virtual bool pending() const noexcept = 0;
 
+    // In a child of fork(2): closes the child's copies of this kernel's own descriptors and touches
+    // nothing else, neither memory that is not mapped there nor what parent and child share. The
+    // kernel is neither used nor destroyed afterwards. May not lock, wait or allocate.
+    virtual void close_inherited() noexcept {}
+
     // The calls of set-up and tear-down that do not go through the ring, with the results and the
     // errors of their system calls, but as a negative errno. The defaults are the system calls.
     virtual int socket(int domain, int type, int protocol) noexcept;

@@ -252,6 +252,11 @@ std::error_code LinuxKernel::notify(int event_fd) noexcept {
     return error_from_result(io_uring_register_eventfd(&uring_, event_fd));
 }
 
+void LinuxKernel::close_inherited() noexcept {
+    ::close(uring_.ring_fd);
+    ::close(wake_fd_);
+}
+
 bool LinuxKernel::pending() const noexcept {
     return (std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_relaxed) &
             IORING_SQ_CQ_OVERFLOW) != 0;

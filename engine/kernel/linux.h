@@ -23,11 +23,12 @@ public:
     int wake_fd() const noexcept override { return wake_fd_; }
     std::error_code notify(int event_fd) noexcept override;
     bool pending() const noexcept override;
+    void close_inherited() noexcept override;
 
 private:
     void make_ring(const EngineOptions& options);
-    void view_ring() noexcept;
     void try_calls();
+    void view_ring() noexcept;
 
     io_uring uring_{};
     int wake_fd_ = -1;

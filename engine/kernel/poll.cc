@@ -111,6 +111,13 @@ std::error_code PollKernel::bind() noexcept {
     return {};
 }
 
+// Without epoll_ctl(2): the set is the parent's as well.
+void PollKernel::close_inherited() noexcept {
+    epoll_.reset(-1);
+    wake_.reset(-1);
+    retry_timer_.reset(-1);
+}
+
 int PollKernel::socket(int domain, int type, int protocol) noexcept {
     const int fd = Kernel::socket(domain, type, protocol);
     if (fd >= 0 && on_thread()) adopt(fd);

@@ -51,6 +51,7 @@ public:
     // The epoll set. It is readable while an event waits in it that enter(0) would handle.
     int poll_fd() const noexcept override { return epoll_.get(); }
     bool pending() const noexcept override { return memory_.overflowed(); }
+    void close_inherited() noexcept override;
 
     int socket(int domain, int type, int protocol) noexcept override;
     int close(int fd) noexcept override;

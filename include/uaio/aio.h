@@ -112,9 +112,11 @@ public:
     // Blocks until the operation and its callback are done; if the callback submits again, until
     // the chain ends. Returns result(). On the engine's own thread it runs the engine meanwhile;
     // inside a callback or a posted task it returns Errc::resource_deadlock_would_occur at once.
-    // Any other thread.
+    // Where no thread runs the engine any more it returns Errc::engine_lost, and where the ring
+    // failed, the errno. Any other thread.
     std::error_code wait() noexcept;
-    // The same until `deadline`, which is read against Engine::now(). False: still busy.
+    // The same until `deadline`, which is read against Engine::now(). False: still busy; at once
+    // where wait() would return an error of the engine.
     bool wait_until(Clock::time_point deadline) noexcept;
 
     // How the last operation ended; no error while one is pending.

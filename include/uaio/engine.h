@@ -1,6 +1,20 @@
 // An Engine drives Aios: it owns one io_uring and belongs to the thread that first runs it. The
 // loop makes one system call a turn, which submits everything and collects what is done. Members
 // say when any thread may call them; all others are for the engine's thread.
+//
+// An engine ends with the thread that runs it, as by its destructor, if that is not the main thread
+// (which ends with the process). Afterwards a submission is refused: it is counted as misuse and
+// logged, no callback runs, and Aio::result() and wait() say Errc::engine_lost.
+//
+// fork(2): an engine stays with the process that made it. In a child run() and run_once() throw,
+// submissions are refused as above, Aio::wait() returns Errc::engine_lost for what was under way,
+// and cancel(), stop() and posts have no effect. Everything of the parent's may be destroyed there,
+// by any thread and at exit(3) as well: destructors do not wait, they close the child's copies of
+// descriptors, and neither the parent's connections, nor the files of its unix sockets, nor its
+// threads notice. Their memory stays allocated. A child that goes on makes its own engines; see
+// Engine::notify_fork_child(). A child that is forked inside a callback and returns from it leaves
+// run() by the exception. vfork(2), posix_spawn(3) and exec(3) need nothing: all descriptors are
+// close-on-exec. _Fork(3) and clone(2) run no handlers: call nothing but exec after them.
 #pragma once
 
 #include <uaio/aio.h>
@@ -90,10 +104,11 @@ public:
     explicit Engine(const EngineOptions& options = {});
     // An engine on a simulated kernel, which must outlive it; for tests (<uaio/sim.h>).
     explicit Engine(SimKernel& kernel, const EngineOptions& options = {});
-    // On the engine's thread, or when no thread ever ran it. Closes what its streams hold, cancels
-    // what other providers hold (Errc::closed), ends all operations by their callbacks and waits up
-    // to drain_timeout for the kernel and for what its canceler did not end. Aios, and posts
-    // from other threads, must be over by then; streams may still be destroyed afterwards.
+    // On the engine's thread, or when no thread ever ran it or that thread has ended. Closes what
+    // its streams hold, cancels what other providers hold (Errc::closed), ends all operations by
+    // their callbacks and waits up to drain_timeout for the kernel and for what its canceler did
+    // not end. Aios, and posts from other threads, must be over by then; streams may still be
+    // destroyed afterwards.
     ~Engine();
 
     Engine(const Engine&) = delete;
@@ -115,7 +130,8 @@ public:
 
     // Runs `task`, a void(), on the engine's thread, in the order of one thread's posts and verbs.
     // Any thread. Allocates; throws std::bad_alloc. Tasks still waiting when the engine is
-    // destroyed are run by the destructor.
+    // destroyed are run by the destructor. Where no thread will run the engine any more (see above)
+    // the task is destroyed instead, and that is logged.
     template <class F>
     void post(F task);
 
@@ -138,6 +154,14 @@ public:
 
     // True on the thread that runs this engine. Any thread.
     bool on_engine_thread() const noexcept;
+
+    // For a child of fork(2) that goes on without exec, such as daemon(3) makes, or a pre-forked
+    // worker: closes its copies of the sockets of all engines that it inherited, of those whose
+    // engine was run by the thread that forked, or by none. (Where another thread ran it, their
+    // list may have been half changed: each Stream and Listener closes its own copy when it is
+    // destroyed.) Without it a connection that the parent closes by dying stays open in the child.
+    // No effect on the parent, nor in a process that inherited no engine. Any thread.
+    static void notify_fork_child() noexcept;
 
 private:
     friend class EngineCore;
@@ -167,7 +191,8 @@ class EngineThread {
 public:
     // Returns when the engine runs. Throws what Engine's constructor throws.
     explicit EngineThread(const EngineOptions& options = {});
-    // Stops the engine, destroys it on its thread and joins. Not from its own callbacks.
+    // Stops the engine, destroys it on its thread and joins. In a callback of its own, or in an
+    // exit(3) that such a callback calls, the engine ends behind that callback, without a join.
     ~EngineThread();
 
     Engine& engine() noexcept { return *engine_; }

@@ -26,6 +26,7 @@ enum class Errc {
     operation_would_block,  // the std::errc of that name
     resource_deadlock_would_occur,  // wait() inside a callback: the std::errc of that name
     proxy_refused,                  // the proxy answered, and said no
+    engine_lost,  // no thread runs the engine any more: it has ended, or is a parent's (fork(2))
 };
 
 // The category of Errc; its name() is "uaio".

@@ -1,11 +1,13 @@
 // Names to addresses without stopping an engine: getaddrinfo(3), which blocks and cannot be
 // interrupted, runs on threads of the Resolver's own, and an operation that is cancelled or expires
-// ends at once and leaves its lookup behind. What was found is kept for a while. Any thread.
+// ends at once and leaves its lookup behind. What was found is kept for a while. In a child of
+// fork(2) a Resolver of the parent begins anew, with nothing kept. Any thread.
 #pragma once
 
 #include <uaio/aio.h>
 #include <uaio/endpoint.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -82,7 +84,9 @@ public:
     void clear_cache() noexcept;
 
 private:
-    ResolverCore* core_;
+    ResolverCore* core_of_this_process() noexcept;
+
+    std::atomic<ResolverCore*> core_;
 };
 
 }  // namespace uaio

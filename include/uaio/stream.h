@@ -10,6 +10,10 @@
 // address, or a total over SSIZE_MAX is Errc::invalid_argument, and nothing happens to the stream;
 // entries of length zero are skipped, and a vector of nothing else succeeds with count 0 when its
 // turn comes. An operation cancelled or expired in the queue leaves no trace.
+//
+// In a child of fork(2) a stream, acceptor or connector of the parent does nothing: operations are
+// refused (Errc::engine_lost, see <uaio/engine.h>), and close() and the destructor close the
+// child's copy of the descriptor, by close(2) alone, which the connection does not notice.
 #pragma once
 
 #include <uaio/aio.h>

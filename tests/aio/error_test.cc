@@ -18,6 +18,7 @@ constexpr Errc kAll[] = {
     Errc::not_enough_memory, Errc::not_supported,
     Errc::no_buffer_space,   Errc::operation_would_block,
     Errc::proxy_refused,     Errc::resource_deadlock_would_occur,
+    Errc::engine_lost,
 };
 
 TEST_CASE("every error has a name and a sentence of its own") {

@@ -94,7 +94,7 @@ TEST_CASE_TEMPLATE("an Aio that its callback submits again can be destroyed wher
             submit(chain);
             engine.run_once(0ns);
         }
-        CHECK(again.errors() == 1);
+        CHECK(again.errors() <= 1);  // a NOP may be over already
         CHECK(!again.outlasted());
         CHECK(engine.statistics().in_flight == 0);
     }

@@ -5,8 +5,14 @@
 #include "tests/support/nop.h"
 #include "tests/support/wire.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -30,10 +36,11 @@ std::string run_a_nop(Engine& engine) {
     return error ? "a NOP failed: " + error.message() : "";
 }
 
-// In a child whose io_uring_setup(2) fails with `error`.
-std::string check_refusal(int error, std::string_view cause) {
+// In a child where `call`, one of io_uring's, fails with `error`.
+std::string check_refusal(int error, std::string_view cause, long call = __NR_io_uring_setup) {
     ::unsetenv("UAIO_KERNEL");
-    if (!refuse_io_uring(error)) return "the filter was not installed";
+    const std::size_t descriptors = open_descriptors();
+    if (!refuse_system_call(call, error)) return "the filter was not installed";
     try {
         const Engine engine(asking_for(KernelKind::linux));
         return "io_uring was not refused";
@@ -43,6 +50,7 @@ std::string check_refusal(int error, std::string_view cause) {
         for (const std::string_view part : {cause, std::string_view("KernelKind::poll")}) {
             if (!has(what, part)) return "no " + std::string(part) + " in: " + what;
         }
+        if (open_descriptors() != descriptors) return "descriptors were left open";
     }
     Engine engine;
     if (engine.kernel() != KernelKind::poll) return "it did not fall back to poll";
@@ -56,6 +64,44 @@ TEST_CASE("where seccomp forbids io_uring the engine says so and falls back to e
         INFO(end.output);
         CHECK(end.well());
     }
+}
+
+TEST_CASE("where seccomp forbids one of io_uring's calls the engine says so and falls back") {
+    constexpr std::pair<long, std::string_view> kCalls[] = {
+        {__NR_io_uring_setup, "io_uring_setup(2)"},
+        {__NR_io_uring_enter, "io_uring_enter(2)"},
+        {__NR_io_uring_register, "io_uring_register(2)"},
+    };
+    for (const auto& [call, name] : kCalls) {
+        for (const int error : {EPERM, ENOSYS}) {
+            CAPTURE(name);
+            CAPTURE(error);
+            const ChildEnd by_name = run_in_child([&] { return check_refusal(error, name, call); });
+            CHECK(by_name.output == "");
+            const ChildEnd by_cause =
+                run_in_child([&] { return check_refusal(error, "seccomp", call); });
+            CHECK(by_cause.output == "");
+        }
+    }
+}
+
+TEST_CASE("a filter that comes after the engine ends a wait with its error") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        ::unsetenv("UAIO_KERNEL");
+        std::optional<Engine> engine;
+        try {
+            engine.emplace(asking_for(KernelKind::linux));
+        } catch (const std::system_error&) {
+            return "";
+        }
+        Aio parked(*engine);
+        std::thread([&] { submit_parked(parked); }).join();
+        if (!refuse_system_call(__NR_io_uring_register, EPERM)) return "no filter";
+        const std::error_code error = parked.wait();
+        ::_exit(error == std::errc::operation_not_permitted ? 0 : 1);
+    });
+    INFO(end.output);
+    CHECK(end.well());
 }
 
 TEST_CASE("where a security module forbids io_uring the engine says so") {
@@ -115,6 +161,30 @@ TEST_CASE("the environment decides what automatic means and nothing else") {
     CHECK(end.well());
 }
 
+TEST_CASE("fd() without descriptors says which limit to raise and may be asked again") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+            Engine engine(options_on(kind));
+            const std::size_t before = open_descriptors();
+            for (int left = 0; left < 3; ++left) {
+                if (!limit_descriptors(left)) return "the limit could not be set";
+                try {
+                    return "fd() gave " + std::to_string(engine.fd());
+                } catch (const std::system_error& refused) {
+                    if (refused.code() != std::errc::too_many_files_open) return refused.what();
+                    if (!has(refused.what(), "ulimit -n")) return refused.what();
+                }
+                if (!limit_descriptors(64)) return "the limit could not be lifted";
+                if (open_descriptors() != before) return "descriptors were left open";
+            }
+            if (engine.fd() < 0) return "fd() is negative";
+        }
+        return "";
+    });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
 TEST_CASE("a constructor without descriptors says which limit to raise and leaks none") {
     const ChildEnd end = run_in_child([]() -> std::string {
         ::unsetenv("UAIO_KERNEL");
@@ -138,27 +208,3 @@ TEST_CASE("a constructor without descriptors says which limit to raise and leaks
 
 }  // namespace
 }  // namespace uaio
-}
-
-TEST_CASE("fd() without descriptors says which limit to raise and may be asked again") {
-    const ChildEnd end = run_in_child([]() -> std::string {
-        for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
-            Engine engine(options_on(kind));
-            const std::size_t before = open_descriptors();
-            for (int left = 0; left < 3; ++left) {
-                if (!limit_descriptors(left)) return "the limit could not be set";
-                try {
-                    return "fd() gave " + std::to_string(engine.fd());
-                } catch (const std::system_error& refused) {
-                    if (refused.code() != std::errc::too_many_files_open) return refused.what();
-                    if (!has(refused.what(), "ulimit -n")) return refused.what();
-                }
-                if (!limit_descriptors(64)) return "the limit could not be lifted";
-                if (open_descriptors() != before) return "descriptors were left open";
-            }
-            if (engine.fd() < 0) return "fd() is negative";
-        }
-        return "";
-    });
-    INFO(end.output);
-    CHECK(end.well());

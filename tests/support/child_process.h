@@ -1,5 +1,6 @@
 // Runs a part of a test in a child process of its own: for what stops the program, or changes the
-// process for good (seccomp filters, limits, users). Call it while no other thread runs.
+// process for good (seccomp filters, limits, users). Call it while no other thread holds a lock
+// that the child needs: those of engines at rest hold none.
 #pragma once
 
 #include <functional>

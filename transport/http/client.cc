@@ -21,6 +21,7 @@ Client::~Client() {
     ClientCore* const core = core_.load(std::memory_order_acquire);
     if (!core) return;
     Engine& engine = core->engine();
+    if (EngineCore::of(engine).is_forked()) return;  // the memory stays, as that of its streams
     if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) {
         core->abandon(nullptr);
         return;

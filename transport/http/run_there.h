@@ -11,10 +11,12 @@
 namespace uaio::http {
 
 // Returns when `work` is done, or throws what it threw; on the caller's own thread if that is the
-// engine's, or if no thread runs the engine yet. Allocates nothing itself.
+// engine's, or if no thread runs the engine. Does nothing in a child of
+// fork(2), where what `work` is about is the parent's. Allocates nothing itself.
 template <class Work>
 void run_there(Engine& engine, Work work) {
     EngineCore& core = EngineCore::of(engine);
+    if (core.is_forked()) return;
     if (core.on_thread() || !core.is_bound()) return work();
     struct Errand : MailboxEntry {
         explicit Errand(Work& what) noexcept : work(what) {}

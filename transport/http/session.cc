@@ -33,6 +33,7 @@ void Session::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept
 
 void Session::release(StreamPtr stream) noexcept {
     close();
+    if (core_.is_forked()) return;  // the parent's lists may name this object, so it stays
     stream_ = std::move(stream);
     if (engine_gone_.load(std::memory_order_acquire)) {
         if (!busy()) delete this;  // see orphan()

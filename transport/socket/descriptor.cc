@@ -36,6 +36,7 @@ void Descriptor::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexc
 
 void Descriptor::close() noexcept {
     if (engine_gone_.load(std::memory_order_acquire)) return;
+    if (core_.is_forked()) return close_inherited();
     if (core_.on_thread()) return close_here();
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
     post(closing_,
@@ -47,6 +48,7 @@ void Descriptor::release() noexcept {
         delete this;
         return;
     }
+    if (core_.is_forked()) return close_inherited();  // the parent's queues may name this object
     // Behind mail that another thread sent and that has not come yet, since it lies in this object.
     if (core_.on_thread() && !mailed_.load(std::memory_order_relaxed)) return release_here();
     post(releasing_,
@@ -85,6 +87,8 @@ bool Descriptor::close_unbound() noexcept {
 
 void Descriptor::let_go() noexcept {
     if (state_ == State::closing && !in_kernel()) {
+        // Before the close: a child that is forked in between closes nothing then, instead of what
+        // another thread opened meanwhile.
         state_ = State::closed;
         if (!closed_early_) close_descriptor();
         on_closed();
@@ -98,6 +102,13 @@ void Descriptor::close_descriptor() noexcept {
     }
     core_.kernel().close(fd_);
     core_.shortage().on_descriptor_free();
+}
+
+void Descriptor::close_inherited() noexcept {
+    if (state_ == State::closed || closed_early_) return;
+    state_ = State::closed;
+    visible_fd_.store(-1, std::memory_order_relaxed);
+    core_.kernel().close(fd_);
 }
 
 void Descriptor::orphan() noexcept {

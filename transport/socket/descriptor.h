@@ -42,6 +42,7 @@ public:
     void evict() noexcept override { close_here(); }
     bool quiet() const noexcept override { return state_ == State::closed && !holds_aios(); }
     void orphan() noexcept override;
+    void close_inherited() noexcept override;
 
 protected:
     Descriptor(EngineCore& core, int fd) noexcept;

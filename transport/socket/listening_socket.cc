@@ -139,7 +139,8 @@ void ListeningSocket::close() noexcept {
 }
 
 void ListeningSocket::release() noexcept {
-    Closing& closing = closing_;  // this may be gone soon
+    if (core().is_forked()) return close_inherited();  // the parent's engine closes its own
+    Closing& closing = closing_;                       // this may be gone soon
     EngineCore& engine_core = core();
     const bool engine_gone = is_engine_gone();
     const bool here = !engine_gone && engine_core.on_thread();

@@ -1,5 +1,6 @@
 #include <uaio/resolver.h>
 
+#include "engine/live_engines.h"
 #include "engine/thread.h"
 #include "transport/socket/lookup.h"
 #include "transport/socket/resolver_core.h"
@@ -19,16 +20,39 @@ void finish_without_memory(Aio& aio) noexcept {
 
 Resolver::Resolver(const ResolverOptions& options) : core_(new ResolverCore(options)) {}
 
-Resolver::~Resolver() { core_->abandon(); }
+// Threads that a child of fork(2) does not have may hold what is inherited, so its memory stays.
+Resolver::~Resolver() {
+    ResolverCore* const core = core_.load(std::memory_order_acquire);
+    if (!core->is_inherited()) core->abandon();
+}
 
 void Resolver::resolve(std::string_view name, std::uint16_t port, AddressFamily family, Aio& aio,
                        std::vector<Endpoint>& out) noexcept {
-    core_->resolve(name, port, family, aio, out);
+    ResolverCore* const core = core_of_this_process();
+    if (core) return core->resolve(name, port, family, aio, out);
+    EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
 }
 
-void Resolver::clear_cache() noexcept { core_->clear_cache(); }
+void Resolver::clear_cache() noexcept {
+    if (ResolverCore* const core = core_of_this_process()) core->clear_cache();
+}
 
-ResolverCore::ResolverCore(const ResolverOptions& options) : options_(options) {}
+ResolverCore* Resolver::core_of_this_process() noexcept {
+    ResolverCore* core = core_.load(std::memory_order_acquire);
+    if (!core->is_inherited()) [[likely]]
+        return core;
+    try {
+        auto* const made = new ResolverCore(core->options());
+        if (core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) return made;
+        made->abandon();  // another thread was first
+        return core;
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
+ResolverCore::ResolverCore(const ResolverOptions& options)
+    : options_(options), made_at_(fork_count()) {}
 
 void ResolverCore::drop_user() noexcept {
     if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;

@@ -6,6 +6,7 @@
 #include <uaio/resolver.h>
 
 #include "engine/core.h"
+#include "engine/live_engines.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -25,6 +26,9 @@ public:
     void clear_cache() noexcept;
     // The Resolver is gone.
     void abandon() noexcept;
+    // This process is a child of the one that made it: its threads are not here.
+    bool is_inherited() const noexcept { return made_at_ != fork_count(); }
+    const ResolverOptions& options() const noexcept { return options_; }
 
 private:
     struct Job;
@@ -88,6 +92,7 @@ private:
     void drop_user() noexcept;
 
     const ResolverOptions options_;
+    const unsigned made_at_;  // fork_count()
     std::atomic<unsigned> users_{1};
     std::mutex mutex_;
     std::condition_variable work_waits_;

@@ -1,0 +1,51 @@
+// Every engine of the process, for the two events that take the thread of an engine away: fork(2),
+// whose child has none of the parent's other threads and must not touch the parent's ring, and the
+// end of a thread that has run an engine. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace uaio {
+
+class LiveEngine {
+public:
+    LiveEngine(const LiveEngine&) = delete;
+    LiveEngine& operator=(const LiveEngine&) = delete;
+
+protected:
+    LiveEngine() = default;
+    ~LiveEngine() = default;
+
+    // Lists it; the last step of its constructor, the first of its destructor. A `thread_local`
+    // engine is destroyed before the end of its thread is reported. Throws std::system_error if
+    // the handlers of fork(2) find no memory.
+    void list();
+    void unlist() noexcept;
+    // From now on the end of this thread is reported.
+    void bind_to_this_thread() noexcept;
+
+private:
+    friend class LiveEngines;
+
+    // In a child, from the handler of pthread_atfork(3), with the list locked: may not lock, wait
+    // or allocate.
+    virtual void on_fork() noexcept = 0;
+    // On the thread that ran it, at its end; not on the main thread, which ends with the process.
+    virtual void on_thread_end() noexcept = 0;
+    // In a child.
+    virtual void close_inherited() noexcept = 0;
+
+    LiveEngine* next_live_ = nullptr;
+    LiveEngine** previous_live_ = nullptr;
+    std::atomic<std::uint64_t> thread_number_{0};  // 0: of none, or of one that has ended
+};
+
+// Closes what every engine that this process inherited has open. No effect in other processes.
+void close_inherited_engines() noexcept;
+
+// How many forks lie between the first process with an engine and this one: something that has
+// threads compares it with the number it was made at. Registers the handlers of fork(2).
+unsigned fork_count();
+
+}  // namespace uaio

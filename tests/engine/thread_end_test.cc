@@ -1,0 +1,192 @@
+// Threads that end before the engines they ran, and processes that exit with engines alive.
+#include <uaio/engine.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+// An operation that nothing ends: its provider ignores the cancel.
+void submit_stuck(Aio& aio) {
+    provider::submit(
+        aio.engine(), aio,
+        [](Aio& started) noexcept { provider::park(started, [](Aio&) noexcept {}); }, nullptr);
+}
+
+TEST_CASE_TEMPLATE("an engine ends with the thread that ran it", Kernel, OnLinux, OnPoll) {
+    std::string logged;
+    EngineOptions options = options_on(Kernel::kKind);
+    options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
+    const std::size_t descriptors = open_descriptors();
+    {
+        Engine engine(options);
+        std::thread loop([&engine] { engine.run(); });
+        tcp::Listener listener(engine, Endpoint::loopback(0));
+        StreamPtr stream, never;
+        Aio accept(engine);
+        listener.accept(accept, stream);
+        RawPeer peer = RawPeer::connect_tcp(listener.local());
+        CHECK(!accept.wait());
+        char in[10];
+        Operation read(engine), parked(engine), again(engine);
+        REQUIRE(!read.aio.set_iov(in, sizeof in));
+        stream->read(read.aio);
+        submit_parked(parked.aio);
+        listener.accept(again.aio, never);
+        engine.stop();
+        loop.join();
+        CHECK(read.ended() == failure(Errc::closed));
+        CHECK(parked.ended() == failure(Errc::closed));
+        CHECK(again.ended() == failure(Errc::closed));
+        CHECK(read.aio.wait() == Errc::closed);
+        CHECK(logged.empty());
+        CHECK(engine.statistics().in_flight == 0);
+
+        // What comes later is refused, without a callback.
+        read.forget();
+        stream->read(read.aio);
+        CHECK(!read.aio.busy());
+        CHECK(read.aio.wait() == Errc::engine_lost);
+        CHECK(!read.done());
+        CHECK(logged.find("whose thread has ended") != std::string::npos);
+        CHECK(engine.statistics().misuse == 1);
+        bool ran = false;
+        engine.post([&ran] { ran = true; });
+        CHECK(!ran);
+        CHECK_THROWS_AS(engine.run_once(0ns), std::system_error);
+        logged.clear();
+    }
+    CHECK(logged.empty());
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE_TEMPLATE("a wait ends when the thread of the engine has ended", Kernel, OnLinux, OnPoll) {
+    EngineOptions options = options_on(Kernel::kKind);
+    options.drain_timeout = 1ms;
+    options.log = [](LogLevel, std::string_view) {};
+    alignas(Aio) std::byte memory[sizeof(Aio)];  // an Aio that is never destroyed
+    Engine engine(options);
+    Aio& stuck = *::new (static_cast<void*>(memory)) Aio(engine);
+    std::thread loop([&engine] { engine.run(); });
+    submit_stuck(stuck);
+    std::error_code waited;
+    std::thread waiter([&] { waited = stuck.wait(); });
+    std::thread other([&] { CHECK(!stuck.wait_until(Clock::now() + 1h)); });
+    engine.stop();
+    loop.join();
+    waiter.join();
+    other.join();
+    CHECK(waited == Errc::engine_lost);
+    CHECK(stuck.wait() == Errc::engine_lost);
+}
+
+TEST_CASE("the destructor of an Aio whose engine's thread has ended stops the program") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        EngineOptions options = options_on(KernelKind::linux);
+        options.drain_timeout = 1ms;
+        Engine engine(options);
+        Aio stuck(engine);
+        std::thread loop([&engine] { engine.run(); });
+        submit_stuck(stuck);
+        engine.post([&engine] { engine.stop(); });
+        loop.join();
+        return "";
+    });
+    INFO(end.output);
+    CHECK(end.signal == SIGABRT);
+    CHECK(end.output.find("thread that ran its engine has ended") != std::string::npos);
+}
+
+TEST_CASE_TEMPLATE("a thread_local engine is destroyed at the end of its thread", Kernel, OnLinux,
+                   OnPoll) {
+    std::atomic<int> calls{0};
+    std::thread([&calls] {
+        thread_local Engine engine(options_on(Kernel::kKind));
+        thread_local std::atomic<int>* counter = &calls;
+        thread_local Aio nop(engine, [](Aio&) { ++*counter; });
+        submit_nop(nop);
+        CHECK(!nop.wait());
+        engine.post([&calls] { ++calls; });
+    }).join();
+    CHECK(calls == 2);
+}
+
+TEST_CASE_TEMPLATE("an EngineThread that is destroyed in its own callback ends behind it", Kernel,
+                   OnLinux, OnPoll) {
+    std::atomic<bool> ended{false};
+    auto* const io = new EngineThread(options_on(Kernel::kKind));
+    io->engine().post([&ended, io] {
+        Engine& engine = io->engine();
+        delete io;
+        engine.post([&ended] { ended = true; });  // by its destructor
+    });
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (!ended && Clock::now() < limit)
+        std::this_thread::yield();
+    CHECK(ended);
+}
+
+// In a child, whose exit(3) destroys what is static.
+template <class Body>
+void check_exit(Body body) {
+    const ChildEnd end = run_in_child([&]() -> std::string {
+        body();
+        return "exit() was not called";
+    });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+TEST_CASE_TEMPLATE("exit() ends static engines that have operations in flight", Kernel, OnLinux,
+                   OnPoll) {
+    check_exit([] {
+        static EngineGroup group(2, options_on(Kernel::kKind));
+        static EngineThread thread(options_on(Kernel::kKind));
+        static Engine engine(options_on(Kernel::kKind));
+        static const tcp::Listener listener(thread.engine(), Endpoint::loopback(0));
+        static Aio first(group.engine(0)), second(thread.engine()), third(engine);
+        for (Aio* const aio : {&first, &second, &third})
+            submit_parked(*aio);
+        engine.run_once(0ns);
+        std::exit(0);
+    });
+}
+
+TEST_CASE_TEMPLATE("exit() may find streams whose static engines are destroyed", Kernel, OnLinux,
+                   OnPoll) {
+    check_exit([] {
+        static std::unique_ptr<tcp::Listener> listener;
+        static std::unique_ptr<tcp::Listener> other;
+        static EngineThread thread(options_on(Kernel::kKind));
+        static Engine engine(options_on(Kernel::kKind));
+        listener = std::make_unique<tcp::Listener>(thread.engine(), Endpoint::loopback(0));
+        other = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+        engine.run_once(0ns);
+        std::exit(0);
+    });
+}
+
+TEST_CASE_TEMPLATE("exit() may be called on the thread of a static EngineThread", Kernel, OnLinux,
+                   OnPoll) {
+    check_exit([] {
+        static EngineThread thread(options_on(Kernel::kKind));
+        thread.engine().post([] { std::exit(0); });
+        std::this_thread::sleep_for(kPatience);
+    });
+}
+
+}  // namespace
+}  // namespace uaio
