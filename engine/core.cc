@@ -1,6 +1,7 @@
 #include "engine/core.h"
 
 #include "aio/check.h"
+#include "engine/default_log.h"
 #include "engine/kernel/limits.h"
 
 #include <algorithm>
@@ -68,6 +69,9 @@ void EngineCore::drain() noexcept {
         log(LogLevel::error,
             "an engine was destroyed while operations were in flight; their callbacks will not "
             "run");
+    } else if (!mailbox_.empty()) {
+        log(LogLevel::error,
+            "an engine was destroyed while tasks were posted to it; they are lost");
     }
     notify_waiters();
 }
@@ -275,7 +279,8 @@ void EngineCore::misuse(const char* what) noexcept {
 }
 
 void EngineCore::log(LogLevel level, std::string_view text) const noexcept {
-    if (options_.log) options_.log(level, text);
+    if (options_.log) return options_.log(level, text);
+    log_to_standard_error(level, text);
 }
 
 EngineStatistics EngineCore::statistics() const noexcept {

@@ -69,7 +69,9 @@ struct EngineOptions {
     unsigned submission_poll_ms = 0;
     // How long the destructor waits for the kernel to give back what is in flight.
     std::chrono::milliseconds drain_timeout{2000};
-    // Told about misuse and trouble, with a complete sentence. Any thread; must not throw.
+    // Called with a complete sentence about misuse or trouble, in place of the default, which
+    // writes warnings and errors to standard error, a line each, and of the same sentence at most
+    // five in ten seconds. Any thread; must not throw.
     std::function<void(LogLevel, std::string_view)> log;
 };
 

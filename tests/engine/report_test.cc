@@ -1,0 +1,89 @@
+// What the engine says without a log hook, and with one.
+#include <uaio/engine.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/nop.h"
+#include "tests/support/wire.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::size_t occurrences(std::string_view text, std::string_view part) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1))
+        ++count;
+    return count;
+}
+
+TEST_CASE("misuse of a busy Aio is a line on standard error") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        Engine engine(options_on(KernelKind::linux));
+        Aio aio(engine);
+        submit_parked(aio);
+        submit_nop(aio);  // a build for development stops here
+        aio.stop();
+        static_cast<void>(aio.wait());
+        return "";
+    });
+    CHECK(end.well() == !kMisuseStops);
+    CHECK(
+        end.output.starts_with("uaio: an operation was submitted on a busy Aio; it was ignored\n"));
+}
+
+// Submits to an engine that has ended, which is misuse that stops no build.
+void misuse_often(const EngineOptions& options, int times) {
+    Engine engine(options);
+    std::thread([&engine] { engine.run_once(0ns); }).join();
+    Aio aio(engine);
+    for (int i = 0; i < times; ++i)
+        submit_nop(aio);
+    engine.post([] {});
+}
+
+TEST_CASE("a loop of misuse does not flood standard error") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        misuse_often(options_on(KernelKind::linux), 10'000);
+        return "";
+    });
+    CHECK(end.well());
+    CHECK(occurrences(end.output, "an operation was submitted") == 5);
+    CHECK(occurrences(end.output, "a task was posted") == 1);
+    CHECK(occurrences(end.output, "\n") == 6);
+}
+
+TEST_CASE("a log hook stands in place of standard error and gets every message") {
+    int messages = 0;
+    EngineOptions options = options_on(KernelKind::linux);
+    options.log = [&messages](LogLevel, std::string_view) { ++messages; };
+    const ChildEnd end = run_in_child([&]() -> std::string {
+        misuse_often(options, 100);
+        return messages == 101 ? "" : std::to_string(messages) + " messages";
+    });
+    CHECK(end.well());
+    CHECK(end.output.empty());
+}
+
+TEST_CASE("a message to a pipe that nobody reads does not end the program") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        int ends[2];
+        if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return "no pipe";
+        ::close(ends[0]);
+        std::signal(SIGPIPE, SIG_DFL);
+        misuse_often(options_on(KernelKind::linux), 1);
+        std::signal(SIGPIPE, SIG_IGN);
+        return "";
+    });
+    CHECK(end.well());
+}
+
+}  // namespace
+}  // namespace uaio
