@@ -1,10 +1,14 @@
 // Threads that end before the engines they ran, and processes that exit with engines alive.
 #include <uaio/engine.h>
+#include <uaio/proxy.h>
+#include <uaio/resolver.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/child_process.h"
 #include "tests/support/nop.h"
 #include "tests/support/wire.h"
+
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -18,6 +22,19 @@ namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
+
+// Made before the first error and so destroyed after what the errors may need, if that is asked.
+struct LastToGo {
+    bool asked = false;
+    ~LastToGo() {
+        if (!asked) return;
+        const std::error_code codes[] = {Errc::closed, HttpErrc::bad_host, ResolveErrc::failed,
+                                         ProxyErrc::bad_url};
+        for (const std::error_code code : codes) {
+            if (code.message().empty() || strerror(code).empty()) ::_exit(3);
+        }
+    }
+} last_to_go;
 
 // An operation that nothing ends: its provider ignores the cancel.
 void submit_stuck(Aio& aio) {
@@ -175,6 +192,13 @@ TEST_CASE_TEMPLATE("exit() may find streams whose static engines are destroyed",
         listener = std::make_unique<tcp::Listener>(thread.engine(), Endpoint::loopback(0));
         other = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
         engine.run_once(0ns);
+        std::exit(0);
+    });
+}
+
+TEST_CASE("errors have their names and sentences until the process has exited") {
+    check_exit([] {
+        last_to_go.asked = true;
         std::exit(0);
     });
 }
