@@ -127,7 +127,7 @@ bool EngineCore::bind_here(std::error_code& error) noexcept {
 // A ring accepts entries from one thread alone, so what another one could still do is little: the
 // engine ends here, with everything it has.
 void EngineCore::on_thread_end() noexcept {
-    if (!on_thread()) return;
+    if (!on_thread() || in_turn_) return;  // in a turn: a callback called exit(3)
     drain();
     orphan_residents();
     thread_.store(&thread_ended_mark, std::memory_order_seq_cst);

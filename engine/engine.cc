@@ -124,7 +124,7 @@ EngineThread::~EngineThread() {
         ::new (static_cast<void*>(&thread_)) std::thread;
         return;
     }
-    const bool in_callback = engine_->on_engine_thread();
+    const bool in_callback = thread_.get_id() == std::this_thread::get_id();
     engine_->stop();
     released_.set_value();
     if (in_callback) {

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <new>
 #include <thread>
@@ -43,6 +44,15 @@ void submit_stuck(Aio& aio) {
         [](Aio& started) noexcept { provider::park(started, [](Aio&) noexcept {}); }, nullptr);
 }
 
+// A thread that runs the engine until stop(), and does so already.
+std::thread run_elsewhere(Engine& engine) {
+    std::promise<void> runs;
+    engine.post([&runs] { runs.set_value(); });
+    std::thread loop([&engine] { engine.run(); });
+    runs.get_future().wait();
+    return loop;
+}
+
 TEST_CASE_TEMPLATE("an engine ends with the thread that ran it", Kernel, OnLinux, OnPoll) {
     std::string logged;
     EngineOptions options = options_on(Kernel::kKind);
@@ -50,7 +60,7 @@ TEST_CASE_TEMPLATE("an engine ends with the thread that ran it", Kernel, OnLinux
     const std::size_t descriptors = open_descriptors();
     {
         Engine engine(options);
-        std::thread loop([&engine] { engine.run(); });
+        std::thread loop = run_elsewhere(engine);
         tcp::Listener listener(engine, Endpoint::loopback(0));
         StreamPtr stream, never;
         Aio accept(engine);
@@ -97,7 +107,7 @@ TEST_CASE_TEMPLATE("a wait ends when the thread of the engine has ended", Kernel
     alignas(Aio) std::byte memory[sizeof(Aio)];  // an Aio that is never destroyed
     Engine engine(options);
     Aio& stuck = *::new (static_cast<void*>(memory)) Aio(engine);
-    std::thread loop([&engine] { engine.run(); });
+    std::thread loop = run_elsewhere(engine);
     submit_stuck(stuck);
     std::error_code waited;
     std::thread waiter([&] { waited = stuck.wait(); });
@@ -116,7 +126,7 @@ TEST_CASE("the destructor of an Aio whose engine's thread has ended stops the pr
         options.drain_timeout = 1ms;
         Engine engine(options);
         Aio stuck(engine);
-        std::thread loop([&engine] { engine.run(); });
+        std::thread loop = run_elsewhere(engine);
         submit_stuck(stuck);
         engine.post([&engine] { engine.stop(); });
         loop.join();
@@ -208,7 +218,8 @@ TEST_CASE_TEMPLATE("exit() may be called on the thread of a static EngineThread"
     check_exit([] {
         static EngineThread thread(options_on(Kernel::kKind));
         thread.engine().post([] { std::exit(0); });
-        std::this_thread::sleep_for(kPatience);
+        for (;;)
+            ::pause();  // until that exit, or the alarm of the child
     });
 }
 
