@@ -23,9 +23,6 @@ constexpr nanoseconds kNow = 0s;
 
 const char* const kNoLength = "this phase has no length to announce";
 const char* const kNothingToRead = "the server sends nothing in this phase";
-// Cells that do not hold yet.
-const char* const kMemory = "memory is taken for content that has not come";
-
 const char* const kSameAsStop = "the peer reads no further: see stop reading";
 const char* const kGarbageToServers = "what follows a request is the next one: see garbage";
 const char* const kIsRequestHead = "the first byte begins a request head";
@@ -59,7 +56,7 @@ std::vector<Phase> request_phases() {
          .floods = kChunk,
          .garbage = "no size\r\n",
          .garbage_lead = kCollect + kChunked,
-         .cells = {answers(408, kContent), answers(408, kContent), none(kMemory),
+         .cells = {answers(408, kContent), answers(408, kContent), answers(408, kContent),
                    answers(0, 1600ms), none("the server invites no content that has begun"),
                    answers(0, kNow), answers(0, kNow), answers(400, kNow), none(kGarbageToServers),
                    answers(0, kNow)}},

@@ -13,9 +13,6 @@ constexpr nanoseconds kNow = 0s;
 const char* const kNoLength = "a stream has no length to announce";
 const char* const kNoMessages = "a stream has no messages";
 const char* const kNothingToRead = "this side sends nothing in this phase";
-// A cell that does not hold yet.
-const char* const kWhole = "a write over TLS waits for all of its bytes";
-
 const char* const kSameAsStop = "the peer reads no further: see stop reading";
 const char* const kSeeWriteAll = "see write all";
 
@@ -44,8 +41,8 @@ std::vector<Phase> make_phases(bool tls) {
         {.name = "write some",
          .reads = 0,
          .cells = {none(kSeeWriteAll), none(kSeeWriteAll), none(kSeeWriteAll), none(kSeeWriteAll),
-                   tls ? none(kWhole) : succeeds(kCounted), none(kSeeWriteAll), none(kSeeWriteAll),
-                   none(kSeeWriteAll), none(kSeeWriteAll), none(kSeeWriteAll)}},
+                   succeeds(kCounted), none(kSeeWriteAll), none(kSeeWriteAll), none(kSeeWriteAll),
+                   none(kSeeWriteAll), none(kSeeWriteAll)}},
         {.name = "idle",
          .lead = kLead,
          .cells = {none("see read"), none("see read"), none(kNoLength), succeeds(100),
