@@ -1,5 +1,6 @@
 #include <uaio/error.h>
 
+#include "aio/error_text.h"
 #include "aio/error_with_advice.h"
 
 #include <cerrno>
@@ -34,8 +35,8 @@ constexpr Meaning kMeanings[] = {
     {Errc::connection_reset, ECONNRESET, "connection reset",
      "The peer closed or reset the connection while data was on its way; open a new one."},
     {Errc::invalid_argument, EINVAL, "invalid argument",
-     "The operation cannot be started as asked: no vector was set, an entry has a length but no "
-     "address, or the Aio belongs to another engine."},
+     "The buffers cannot be transferred: none were set by Aio::set_iov(), there are more than 1024 "
+     "of them or more than SSIZE_MAX bytes, or one has a length but no address."},
     {Errc::not_enough_memory, ENOMEM, "not enough memory",
      "Memory could not be had; free some, or raise the limit (ulimit -v, RLIMIT_MEMLOCK)."},
     {Errc::not_supported, EOPNOTSUPP, "not supported",
@@ -114,6 +115,17 @@ std::error_code error_from_result(int result) noexcept {
         case ENOMEM: return Errc::not_enough_memory;
         default: return {-result, std::system_category()};
     }
+}
+
+std::string with_advice(std::string what, std::error_code error) {
+    std::string advice;
+    if (error.category() == std::system_category()) {
+        if (const char* const known = advice_for(error.value())) advice = known;
+    } else {
+        advice = strerror(error);
+    }
+    if (!advice.empty()) what.append(": ").append(advice, 0, advice.size() - 1);
+    return what;
 }
 
 std::string strerror(std::error_code error) {

@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/engine.h>
 
 #include "engine/core.h"
@@ -24,7 +25,7 @@ KernelKind wanted_kernel(KernelKind asked) {
     if (name == "linux") return KernelKind::linux;
     if (name == "poll") return KernelKind::poll;
     throw std::system_error(
-        make_error_code(Errc::invalid_argument),
+        make_error_code(ArgumentErrc::invalid_option),
         "uaio: UAIO_KERNEL is '" + std::string(name) + "'; it may be linux or poll");
 }
 

@@ -1,5 +1,7 @@
 // The way down: from a verb to a submission entry, and what ends an operation before the kernel
 // does.
+#include <uaio/argument_error.h>
+
 #include "aio/check.h"
 #include "engine/core.h"
 
@@ -125,7 +127,7 @@ void EngineCore::start_special(Aio& aio, Starter starter) noexcept {
 }
 
 void EngineCore::start_on_wrong_engine(Aio& aio) noexcept {
-    of(aio).finish(aio, Errc::invalid_argument);
+    of(aio).finish(aio, ArgumentErrc::wrong_engine);
 }
 
 // --- In the kernel, parked, or over ---

@@ -60,6 +60,7 @@ LAYER_OF = {
 PUBLIC_LAYER = {
     "config": "aio",
     "error": "aio",
+    "argument_error": "aio",
     "iov_cursor": "aio",
     "aio": "aio",
     "provider": "aio",

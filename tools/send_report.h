@@ -2,6 +2,7 @@
 // and how far it has got. All on standard error. For the main thread.
 #pragma once
 
+#include <uaio/argument_error.h>
 #include <uaio/dialer.h>
 #include <uaio/tls.h>
 
@@ -73,7 +74,7 @@ inline ExitCode exit_code(std::error_code error, DialPhase phase) {
 
 // What to do, in the words of this program; empty where those of strerror() do.
 inline std::string_view advice(std::error_code error, DialPhase phase) {
-    if (phase == DialPhase::begin && error == Errc::invalid_argument) {
+    if (phase == DialPhase::begin && error == ArgumentErrc::invalid_url) {
         return "The target is not SCHEME://HOST:PORT with a scheme that is known; tcp and tls need "
                "the port.";
     }

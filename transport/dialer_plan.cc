@@ -1,5 +1,7 @@
 #include "transport/dialer_plan.h"
 
+#include <uaio/argument_error.h>
+
 #include "transport/http/syntax.h"
 #include "transport/http/target.h"
 
@@ -56,7 +58,7 @@ std::error_code DialPlan::read_target(std::string_view text, std::string& scheme
         const std::size_t port = authority.rfind(':');
         const bool has_port = port != authority.npos && port + 1 < authority.size() &&
                               authority.find(']', port) == authority.npos;
-        if (!has_port) return Errc::invalid_argument;
+        if (!has_port) return ArgumentErrc::invalid_url;
     }
     target = {std::string(parts.host), parts.port};
     secure = parts.secure;

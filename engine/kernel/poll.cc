@@ -17,7 +17,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 [[noreturn]] void throw_set_up_error(int error, const char* call) {
-    std::string what = "the epoll kernel could not be made: ";
+    std::string what = "uaio: the epoll kernel could not be made: ";
     what += call;
     if (const char* const limit = limit_behind(error)) {
         what += ' ';

@@ -120,7 +120,7 @@ public:
 
     // Cancel and deadline hold in every phase; at the callback no descriptor and no operation is
     // left of what did not become the stream. What a proxy sent behind its answer is read from the
-    // stream first. Errors: invalid_argument for the target; a ResolveErrc for its name, and
+    // stream first. Errors: invalid_url for the target; a ResolveErrc for its name, and
     // name_not_resolved for a proxy's; the errno of connect(2) and bind(2); a ProxyErrc, and
     // proxy_refused for an answer to CONNECT that is no 2xx; those of tls::connect(), with report.
     // phase to tell a proxy's from the target's; timed_out, canceled,

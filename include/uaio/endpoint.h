@@ -23,11 +23,11 @@ public:
     static Endpoint any6(std::uint16_t port) noexcept;       // [::]
 
     // Reads "192.0.2.1:80" or "[2001:db8::1]:80" (RFC 3986 section 3.2 notation) into `out`.
-    // Errc::invalid_argument if it is anything else, and `out` is untouched.
+    // ArgumentErrc::invalid_endpoint if it is anything else, and `out` is untouched.
     static std::error_code parse(std::string_view text, Endpoint& out) noexcept;
 
     // Reads a numeric address without a port, "192.0.2.1", "2001:db8::1" or "[2001:db8::1]".
-    // Errc::invalid_argument if it is anything else, and `out` is untouched.
+    // ArgumentErrc::invalid_endpoint if it is anything else, and `out` is untouched.
     static std::error_code parse_address(std::string_view address, std::uint16_t port,
                                          Endpoint& out) noexcept;
 

@@ -21,15 +21,15 @@ public:
 
     // Writes the whole vector as content: as it is, or as a chunk, or several for a long vector.
     // count() is of the vector's bytes, without what frames them. Errors: those of write_all, and
-    // Errc::invalid_argument without a message that waits for content, or for more bytes than its
-    // Content-Length leaves; nothing happens to the connection then.
+    // ArgumentErrc::wrong_message_state without a message that waits for content, or for more bytes
+    // than its Content-Length leaves; nothing happens to the connection then.
     void write(Aio& aio) noexcept;
-    // Ends the content. Errc::invalid_argument if bytes of a Content-Length are missing: the peer
-    // waits for them, so write them or close the connection. The Aio's vector is not used.
+    // Ends the content. ArgumentErrc::wrong_message_state if bytes of a Content-Length are missing:
+    // the peer waits for them, so write them or close the connection. The Aio's vector is not used.
     void finish(Aio& aio) noexcept;
     // The same with trailer fields, which must live until the callback. Only chunked content has a
-    // trailer; with other content the fields are dropped. Errc::invalid_argument for fields that
-    // RFC 9110 6.5.1 does not allow there.
+    // trailer; with other content the fields are dropped. ArgumentErrc::invalid_trailer for fields
+    // that RFC 9110 6.5.1 does not allow there.
     void finish(const Headers& trailer, Aio& aio) noexcept;
 
 private:

@@ -72,8 +72,8 @@ public:
     // Both must live until the callback; the request is not changed, but for a redirect that is
     // followed, which leaves it as it was sent last. The Aio's vector is not used, and count() is
     // that of the response's content. Errors: what connecting, writing and reading end with;
-    // truncated if the content was cut short, with what came of it; invalid_argument for a request
-    // that must not be sent, and for an Aio of another engine. Any thread.
+    // truncated if the content was cut short, with what came of it; invalid_message for a request
+    // that must not be sent, wrong_engine for an Aio of another engine. Any thread.
     //
     // A request for a URL (Request::origin()) is only sent to that origin:
     // HttpErrc::insecure_connector for https over plain connections, HttpErrc::wrong_origin for

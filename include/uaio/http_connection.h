@@ -76,7 +76,7 @@ public:
     // no chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A
     // message without content, but with "Transfer-Encoding: chunked" or a Content-Length of its
     // own, is a head whose content follows by write_body(). What must not be sent is
-    // Errc::invalid_argument, and nothing happens to the connection.
+    // ArgumentErrc::invalid_message (or wrong_message_state), and the connection stays as it is.
     //
     // The message must live, and stay as it is, until the callback. count() is of head and content.
     // The Aio's vector is replaced, as by nng_http_conn_write_req(3http), but the message is made

@@ -17,9 +17,9 @@ namespace uaio::http {
 
 // Nothing in here can end a line or begin another: names are tokens, values hold no control
 // characters but the tab, so neither CR, LF nor NUL. Host, Content-Length, Transfer-Encoding and
-// Connection are held to their own grammar, and to each other. What breaks this is refused with
-// Errc::invalid_argument; Errc::not_enough_memory says that memory could not be had. After an error
-// everything is as before. Clearing keeps the memory, so that an object in use allocates no more.
+// Connection are held to their own grammar, and to each other: else it is a code of
+// ArgumentErrc, invalid_header_name and so on, and Errc::not_enough_memory without memory; nothing
+// has changed then. Clearing keeps the memory, so that an object in use allocates no more.
 class Headers {
 public:
     class Iterator;

@@ -24,8 +24,8 @@ std::string_view reason_phrase(int status) noexcept;
 // or 505 for a fault of HttpErrc (RFC 9110 section 15), 500 for any other.
 int status_for(std::error_code error) noexcept;
 
-// What requests and responses have in common. All setters: Errc::invalid_argument for what cannot
-// be sent, Errc::not_enough_memory; everything is as before then.
+// What requests and responses have in common. A setter returns a code of ArgumentErrc for what
+// cannot be sent, or Errc::not_enough_memory; everything is as before then.
 class Message {
 public:
     Version version() const noexcept { return version_; }
@@ -35,8 +35,8 @@ public:
     const Headers& headers() const noexcept { return headers_; }
 
     // Makes these bytes the content and sets Content-Length. The bytes are borrowed: until the
-    // message has other content, is reset, or is gone. Errc::invalid_argument too if
-    // Transfer-Encoding is set, or for a length without an address.
+    // message has other content, is reset, or is gone. ArgumentErrc::conflicting_header
+    // if Transfer-Encoding is set, Errc::invalid_argument for a length without an address.
     std::error_code set_data(const void* data, std::size_t size) noexcept;
     std::error_code set_data(std::string_view data) noexcept {
         return set_data(data.data(), data.size());
@@ -84,13 +84,13 @@ class Request : public Message {
 public:
     // GET, HTTP/1.1, without a target and without a Host, both of which it needs to be sent.
     Request() = default;
-    // For a URL. Throws std::system_error that names it, without user information and query, if
-    // set_url() refuses it.
+    // For a URL. Throws std::system_error with the error of set_url(); its text names the URL,
+    // without user information and query.
     explicit Request(std::string_view url);
 
     // Sets origin, target and Host from an http, https, ws or wss URL: Host without a port that is
     // the scheme's own, the target without the fragment, which is not sent (RFC 9110 7.1, 7.2).
-    // Errc::invalid_argument too for user information and for what has to be percent-encoded.
+    // ArgumentErrc::invalid_url too for user information and what has to be percent-encoded.
     std::error_code set_url(std::string_view url) noexcept;
     // The origin of the URL (RFC 6454 4): "http://host", "https://host:8443"; https for wss. It
     // stays when the target or Host is set to something else; http::Client sends the request there

@@ -234,7 +234,7 @@ public:
     // Accepts no more, closes what is idle, lets requests that have begun be answered, with
     // "Connection: close", and completes the Aio when the last connection is gone. A cancel or a
     // deadline ends only the waiting, which may begin again with an Aio of the same engine;
-    // Errc::invalid_argument while one waits already, or for another engine's. Any thread.
+    // ArgumentErrc::drain_in_progress while one waits already, or for another engine's. Any thread.
     void drain(Aio& aio) noexcept;
 
     // Connections that are open now. Any thread.

@@ -30,11 +30,11 @@ namespace provider {
 
 // Accepts `aio` for an operation of `owner`, an object on `engine`, and lets `starter` run: at once
 // on the engine's thread, through its mailbox from another. Any thread. What is refused still ends
-// by callback: an Aio of another engine with Errc::invalid_argument, without the starter running; a
-// stopped() or expired() one as its starter says, or, if that did not ask, by being cancelled right
-// behind it. `argument` is for the starter, see argument(). A busy Aio is left alone; that is
-// misuse, counted and logged. False then, and where no thread will run the engine any more
-// (Errc::engine_lost): then the starter does not run.
+// by callback: an Aio of another engine with ArgumentErrc::wrong_engine, without the starter
+// running; a stopped() or expired() one as its starter says, or, if that did not ask, by being
+// cancelled right behind it. `argument` is for the starter, see argument(). A busy Aio is left
+// alone; that is misuse, counted and logged. False then, and where no thread will run the engine
+// any more (Errc::engine_lost): then the starter does not run.
 bool submit(Engine& engine, Aio& aio, Starter starter, void* owner,
             void* argument = nullptr) noexcept;
 

@@ -28,7 +28,8 @@ struct ClientOptions {
     // one is given in its form of "xn--". It is also sent (SNI, RFC 6066 3), without a dot at its
     // end. An address may have a zone ("fe80::1%eth0"), and is also what inet_aton(3) takes for
     // one, such as "127.1". Empty: nothing is sent. connect() refuses everything else, and an empty
-    // one where the context verifies names, with Errc::invalid_argument, before it sends a byte.
+    // one where the context verifies names, with ArgumentErrc::invalid_server_name, before it sends a
+    // byte.
     std::string server_name = {};
     // What tells two places with the same name apart for session resumption, such as the port.
     std::string session_key = {};
@@ -39,8 +40,8 @@ struct ClientOptions {
 // is closed then. The Aio has to be of the engine of `below`; its deadline and cancel hold for the
 // handshake, its vector is not used, and count() is 0. The context may go before the stream.
 // Errors: a TlsErrc; Errc::truncated if `below` ended inside the handshake; what `below` ends with;
-// invalid_argument, not_enough_memory. Allocates. A server that refuses this side's certificate in
-// TLS 1.3 says so after the handshake: the first read tells (RFC 8446 4.4.2.4).
+// no_stream, invalid_server_name, not_enough_memory. Allocates. A server that refuses this side's
+// certificate in TLS 1.3 says so after the handshake: the first read tells (RFC 8446 4.4.2.4).
 //
 // Of the stream: bytes are counted in records. A write that is cancelled, expires or fails counts
 // the bytes of the records that `below` took whole, and none of its bytes leave after its callback.

@@ -1,9 +1,14 @@
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
+
+#include "aio/error_text.h"
 
 #include <cerrno>
 #include <ios>
+#include <iterator>
 #include <ostream>
 #include <set>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -21,21 +26,34 @@ constexpr Errc kAll[] = {
     Errc::engine_lost,
 };
 
+// Arguments that a call does not take.
+constexpr ArgumentErrc kInvalid[] = {
+    ArgumentErrc::invalid_option,       ArgumentErrc::invalid_url,
+    ArgumentErrc::invalid_endpoint,     ArgumentErrc::invalid_method,
+    ArgumentErrc::invalid_target,       ArgumentErrc::invalid_status,
+    ArgumentErrc::invalid_reason,       ArgumentErrc::invalid_header_name,
+    ArgumentErrc::invalid_header_value, ArgumentErrc::conflicting_header,
+    ArgumentErrc::invalid_trailer,      ArgumentErrc::invalid_message,
+    ArgumentErrc::wrong_message_state,  ArgumentErrc::wrong_engine,
+    ArgumentErrc::invalid_server_name,  ArgumentErrc::no_stream,
+    ArgumentErrc::drain_in_progress,
+};
+
 TEST_CASE("every error has a name and a sentence of its own") {
     std::set<std::string> names;
     std::set<std::string> sentences;
-    for (const Errc code : kAll) {
-        const std::error_code error = code;
+    std::vector<std::error_code> codes(std::begin(kAll), std::end(kAll));
+    codes.insert(codes.end(), std::begin(kInvalid), std::end(kInvalid));
+    for (const std::error_code error : codes) {
         CHECK(error);
-        CHECK(error.category() == error_category());
         CHECK(!error.message().starts_with("unknown"));
         names.insert(error.message());
         const std::string sentence = strerror(error);
         CHECK(sentence.ends_with('.'));
         sentences.insert(sentence);
     }
-    CHECK(names.size() == std::size(kAll));
-    CHECK(sentences.size() == std::size(kAll));
+    CHECK(names.size() == codes.size());
+    CHECK(sentences.size() == codes.size());
     CHECK(std::string_view(error_category().name()) == "uaio");
 }
 
@@ -57,6 +75,28 @@ TEST_CASE("errors equal the std::errc that fits and no other") {
     CHECK(!is(Errc::canceled, std::errc::timed_out));
     CHECK(make_error_code(Errc::closed) == Errc::closed);
     CHECK(make_error_code(Errc::closed) != Errc::end_of_stream);
+}
+
+TEST_CASE("each invalid argument has a code of its own, which equals std::errc::invalid_argument") {
+    CHECK(std::string_view(argument_category().name()) == "argument");
+    for (const ArgumentErrc code : kInvalid) {
+        CHECK(make_error_code(code) == std::errc::invalid_argument);
+        CHECK(make_error_code(code) != Errc::invalid_argument);
+        CHECK(strerror(code).find("Aio::set_iov") == std::string::npos);
+    }
+}
+
+TEST_CASE("the text of an exception says what to do, and the cause once") {
+    const auto text = [](int number) {
+        const std::error_code error(number, std::system_category());
+        return std::string(std::system_error(error, with_advice("uaio: bind", error)).what());
+    };
+    CHECK(text(EADDRINUSE) ==
+          "uaio: bind: Another program has that address; stop it, or use port 0: Address already "
+          "in use");
+    CHECK(text(EBADF) == "uaio: bind: Bad file descriptor");
+    const std::error_code url = ArgumentErrc::invalid_url;
+    CHECK(with_advice("call", url) + '.' == "call: " + strerror(url));
 }
 
 TEST_CASE("what the kernel reports becomes one error each") {

@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/engine.h>
 #include <uaio/tls_error.h>
 
@@ -70,7 +71,7 @@ int code_of_proxy(std::error_code error, bool socks) {
 int code_of(std::error_code error, DialPhase phase, bool socks) {
     if (!error) return CURLE_OK;
     if (error == Errc::timed_out) return CURLE_OPERATION_TIMEDOUT;
-    if (error == Errc::invalid_argument) return CURLE_URL_MALFORMAT;
+    if (error == ArgumentErrc::invalid_url) return CURLE_URL_MALFORMAT;
     if (error == Errc::proxy_refused) return CURLE_RECV_ERROR;
     if (error.category() == resolve_category()) return CURLE_COULDNT_RESOLVE_HOST;
     if (error.category() == tls_category()) return code_of_tls(error);

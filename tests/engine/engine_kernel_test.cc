@@ -1,4 +1,5 @@
 // Which kernel an engine chooses, and what it says where one is refused.
+#include <uaio/argument_error.h>
 #include <uaio/engine.h>
 
 #include "tests/support/child_process.h"
@@ -151,7 +152,7 @@ TEST_CASE("the environment decides what automatic means and nothing else") {
             const Engine engine;
             return "nonsense was taken";
         } catch (const std::system_error& error) {
-            if (error.code() != Errc::invalid_argument || !has(error.what(), "windows")) {
+            if (error.code() != ArgumentErrc::invalid_option || !has(error.what(), "windows")) {
                 return error.what();
             }
         }

@@ -1,4 +1,5 @@
 // Operations and streams of one's own, with what <uaio/provider.h> offers and nothing else.
+#include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
 #include "tests/support/child_process.h"
@@ -153,8 +154,8 @@ TEST_CASE_TEMPLATE("an Aio of another engine ends there without the starter", Ke
     int out = 0;
     Operation stranger(other);
     CHECK(turnstile.wait(stranger.aio, &out));
-    CHECK(stranger.aio.wait() == Errc::invalid_argument);
-    CHECK(stranger.ended() == failure(Errc::invalid_argument));
+    CHECK(stranger.aio.wait() == ArgumentErrc::wrong_engine);
+    CHECK(stranger.ended() == failure(ArgumentErrc::wrong_engine));
     CHECK(turnstile.empty());
 }
 

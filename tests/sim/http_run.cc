@@ -290,7 +290,7 @@ std::string HttpRun::judge_one(const Transaction& one) {
         if (one.aio.count() != one.response.data().size()) return "another count";
         return {};
     }
-    if (error == Errc::invalid_argument || error == Errc::not_enough_memory) {
+    if (error == std::errc::invalid_argument || error == Errc::not_enough_memory) {
         return "ended with " + error.message();
     }
     if (error.category() == http_category()) return "malformed: " + error.message();

@@ -1,6 +1,8 @@
 // The rules that override names, and the order in which addresses are tried.
 #include "transport/dialer_names.h"
 
+#include <uaio/argument_error.h>
+
 #include "transport/dialer_plan.h"
 #include "transport/dialer_race.h"
 
@@ -94,7 +96,7 @@ TEST_CASE("a target is an URL, or a host and perhaps a port") {
     CHECK(read("a:81") == "a 81");
     for (const char* bad : {"", "tcp://a", "tls://[::1]", "tcp://a:", "foo://a", "http://",
                             "http://u:p@a", "http://a:99999", "http://a:0", "a b"}) {
-        CHECK(read(bad) == "invalid argument");
+        CHECK(read(bad) == "invalid URL");
     }
 }
 
@@ -121,7 +123,7 @@ TEST_CASE("a plan says which proxies are used, and refuses what cannot be") {
           ProxyErrc::bad_url);
     CHECK(refused({.resolve = {"x"}}) == ResolveErrc::bad_rule);
     CHECK(refused({.connect_to = {"x"}}) == ResolveErrc::bad_rule);
-    CHECK(refused({.local_address = "eth0"}) == Errc::invalid_argument);
+    CHECK(refused({.local_address = "eth0"}) == ArgumentErrc::invalid_endpoint);
 }
 
 TEST_CASE("addresses are tried by turns, IPv6 first") {

@@ -1,5 +1,7 @@
 // The connects of an easy::Connection: cancelled anywhere, replaced, short of memory; and its calls
 // from other threads.
+#include <uaio/argument_error.h>
+
 #include "tests/support/allocations.h"
 #include "tests/support/easy_ends.h"
 
@@ -97,8 +99,8 @@ TEST_CASE("easy: an Aio of another engine is refused") {
     ends.connection().connect(ends.place().url(), ends.options(), connect.aio);
     ends.connection().send(send.aio);
     REQUIRE(run_until(other, [&] { return connect.done() && send.done(); }));
-    CHECK(connect.ended() == failure(Errc::invalid_argument));
-    CHECK(send.ended() == failure(Errc::invalid_argument));
+    CHECK(connect.ended() == failure(ArgumentErrc::wrong_engine));
+    CHECK(send.ended() == failure(ArgumentErrc::wrong_engine));
     CHECK(ends.try_send("hello") == transferred(5));
 }
 

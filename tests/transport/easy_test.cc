@@ -1,5 +1,7 @@
 // easy::Connection over plain sockets. The numbers in parentheses are those of the scenarios that
 // libcurl's behaviour was written down by.
+#include <uaio/argument_error.h>
+
 #include "tests/support/easy_ends.h"
 
 #include <array>
@@ -89,7 +91,7 @@ TEST_CASE_TEMPLATE("easy: an URL that is none is an error of the connect (23)", 
         Operation connect(ends.engine());
         ends.connection().connect(url, ends.options(), connect.aio);
         REQUIRE(ends.run_until_done(connect));
-        CHECK(connect.ended() == failure(Errc::invalid_argument));
+        CHECK(connect.ended() == failure(ArgumentErrc::invalid_url));
     }
     CHECK(ends.try_send("hello") == refused(Errc::not_connected));
 }

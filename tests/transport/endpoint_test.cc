@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/endpoint.h>
 #include <uaio/error.h>
 
@@ -61,7 +62,7 @@ TEST_CASE("what is not a numeric address and a port is refused and changes nothi
           "[1111:2222:3333:4444:5555:6666:7777:8888:9999:0000:1111:2222]:80"}) {
         CAPTURE(text);
         Endpoint endpoint = Endpoint::loopback(7);
-        CHECK(Endpoint::parse(text, endpoint) == Errc::invalid_argument);
+        CHECK(Endpoint::parse(text, endpoint) == ArgumentErrc::invalid_endpoint);
         CHECK(endpoint == Endpoint::loopback(7));
     }
 }
@@ -100,7 +101,7 @@ TEST_CASE("an address is read without a port and told without one") {
     CHECK(Endpoint::any(1).with_port(2) == Endpoint::any(2));
     for (const char* bad :
          {"", "127.1", "127.0.0.1:80", "[127.0.0.1]", "[::1", "::1]", "a", "1::2::3"}) {
-        CHECK(Endpoint::parse_address(bad, 80, read) == Errc::invalid_argument);
+        CHECK(Endpoint::parse_address(bad, 80, read) == ArgumentErrc::invalid_endpoint);
     }
     CHECK(read == Endpoint::loopback6(81));
 }

@@ -1,4 +1,5 @@
 // What an http::Client does with its connections, against a scripted peer and against our server.
+#include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
@@ -307,13 +308,13 @@ TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client 
     Engine other(options_on(Kernel::kKind));
     Asked foreign(other);
     lab.ask(foreign);
-    CHECK(foreign.end.aio.wait() == Errc::invalid_argument);
+    CHECK(foreign.end.aio.wait() == ArgumentErrc::wrong_engine);
     Asked bad(lab.engine());
     bad.request.reset();
     lab.ask(bad);
     RawPeer two = lab.accept();
     REQUIRE(lab.run_until([&] { return bad.end.done(); }));
-    CHECK(bad.end.ended() == failure(Errc::invalid_argument));
+    CHECK(bad.end.ended() == failure(ArgumentErrc::invalid_message));
     Asked waiting(lab.engine());
     lab.ask(waiting);
     lab.expect(two, kEnd);

@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 #include <uaio/http_message.h>
 
@@ -33,7 +34,7 @@ TEST_CASE("a request is made for a URL") {
     CHECK(Request("http://[::1]?x").headers().get("Host") == "[::1]");
     CHECK_THROWS_WITH_AS(Request("ftp://h/"), doctest::Contains("ftp://h/"), std::system_error);
     Request changed("http://a/b");
-    CHECK(changed.set_url("http://u@c/d") == Errc::invalid_argument);
+    CHECK(changed.set_url("http://u@c/d") == ArgumentErrc::invalid_url);
     CHECK(changed.target() == "/b");
     CHECK(!changed.set_url(changed.target() == "/b" ? "http://c/d" : ""));
     CHECK(changed.headers().get("Host") == "c");
@@ -42,19 +43,19 @@ TEST_CASE("a request is made for a URL") {
 TEST_CASE("setters refuse what could split a message (W3)") {
     Request request("http://a/");
     for (const std::string_view method : {"", "GE T", "GET\r\n", "G\xc9T", "GET:", "(GET)"})
-        CHECK(request.set_method(method) == Errc::invalid_argument);
+        CHECK(request.set_method(method) == ArgumentErrc::invalid_method);
     for (const std::string_view target : {"", "/a b", "/\r\n", "/\t", "/#a", "/\x7f", "/\xe4"})
-        CHECK(request.set_target(target) == Errc::invalid_argument);
-    CHECK(request.set_target(std::string_view("/\0", 2)) == Errc::invalid_argument);
+        CHECK(request.set_target(target) == ArgumentErrc::invalid_target);
+    CHECK(request.set_target(std::string_view("/\0", 2)) == ArgumentErrc::invalid_target);
     CHECK(request.method() == "GET");
     CHECK(request.target() == "/");
     CHECK(!request.set_method("PURGE"));
     CHECK(request.method() == "PURGE");
     Response response;
     for (const std::string_view reason : {"O\rK", "O\nK", "\x01", "\x7f"})
-        CHECK(response.set_reason(reason) == Errc::invalid_argument);
+        CHECK(response.set_reason(reason) == ArgumentErrc::invalid_reason);
     for (const int status : {-1, 0, 99, 1000, 20000})
-        CHECK(response.set_status(status) == Errc::invalid_argument);
+        CHECK(response.set_status(status) == ArgumentErrc::invalid_status);
     CHECK(response.reason() == "OK");
 }
 
@@ -81,8 +82,8 @@ TEST_CASE("data is borrowed or copied, and both set Content-Length") {
     CHECK(request.set_data(nullptr, 1) == Errc::invalid_argument);
     CHECK(request.copy_data(nullptr, 1) == Errc::invalid_argument);
     CHECK(!request.headers().set("Transfer-Encoding", "chunked"));
-    CHECK(request.set_data("x") == Errc::invalid_argument);
-    CHECK(request.copy_data("x") == Errc::invalid_argument);
+    CHECK(request.set_data("x") == ArgumentErrc::conflicting_header);
+    CHECK(request.copy_data("x") == ArgumentErrc::conflicting_header);
     CHECK(!request.has_data());
 }
 
@@ -155,7 +156,7 @@ TEST_CASE("an error page says what its status says") {
         CHECK(!response.has_data());
         CHECK(!response.headers().contains("Content-Length"));
     }
-    CHECK(response.set_error_page(99) == Errc::invalid_argument);
+    CHECK(response.set_error_page(99) == ArgumentErrc::invalid_status);
     CHECK(response.status() == 304);
 }
 

@@ -1,5 +1,6 @@
 // What is written, byte for byte, and that it is what our own parser reads. The names in brackets
 // are those of docs/http_contract.md.
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 
 #include "tests/support/allocations.h"
@@ -22,7 +23,7 @@ std::string head_of(const Request& request, Payload payload = Payload::attached,
     std::string head = "before";
     const auto error = write_head(request, payload, head, following ? *following : unused);
     if (!error) return head;
-    CHECK(error == Errc::invalid_argument);
+    CHECK(error == ArgumentErrc::invalid_message);
     CHECK(head.empty());
     return "refused";
 }
@@ -34,7 +35,7 @@ std::string head_of(const Response& response, const Answered& answered = {},
     const auto error =
         write_head(response, answered, payload, head, following ? *following : unused);
     if (!error) return head;
-    CHECK(error == Errc::invalid_argument);
+    CHECK(error == ArgumentErrc::invalid_message);
     CHECK(head.empty());
     return "refused";
 }
@@ -250,7 +251,7 @@ TEST_CASE("a trailer holds no field that a recipient might act upon (W7)") {
                                       {"Set-Cookie", "x"}}) {
         trailer.clear();
         CHECK(!trailer.set(name, value));
-        CHECK(write_trailer(trailer, false, out) == Errc::invalid_argument);
+        CHECK(write_trailer(trailer, false, out) == ArgumentErrc::invalid_trailer);
         CHECK(out.empty());
     }
 }

@@ -1,4 +1,5 @@
 // What an http::Connection writes of messages, and the responses to what it has written.
+#include <uaio/argument_error.h>
 #include <uaio/http.h>
 
 #include "tests/support/messages.h"
@@ -68,9 +69,9 @@ TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut sho
     body.write(rest.aio);
     body.finish(end.aio);
     REQUIRE(wire.run_until([&] { return end.done(); }));
-    CHECK(much.ended() == failure(Errc::invalid_argument));
+    CHECK(much.ended() == failure(ArgumentErrc::wrong_message_state));
     CHECK(some.ended() == success(3));
-    CHECK(early.ended() == failure(Errc::invalid_argument));
+    CHECK(early.ended() == failure(ArgumentErrc::wrong_message_state));
     CHECK(rest.ended() == success(2));
     CHECK(end.ended() == success(0));
     CHECK(wire.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
@@ -83,7 +84,7 @@ TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kerne
     Operation write(wire.engine());
     wire.connection().write_request(request, write.aio);
     REQUIRE(wire.run_until_done(write));
-    CHECK(write.ended() == failure(Errc::invalid_argument));
+    CHECK(write.ended() == failure(ArgumentErrc::invalid_message));
     CHECK(wire.follow_up() == success(4));
 }
 

@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 
 #include "transport/http/target.h"
@@ -174,7 +175,7 @@ TEST_CASE("a URL gives host, port, Host and target") {
           "http://h:70000/", "http://h/a b", "http://h/\r\nX: y", "http://h\r\n/", "http://h/\xe4",
           "http://#", "http://h\\@x/"}) {
         CAPTURE(bad);
-        CHECK(parse_url(bad, url) == Errc::invalid_argument);
+        CHECK(parse_url(bad, url) == ArgumentErrc::invalid_url);
     }
 }
 

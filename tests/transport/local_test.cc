@@ -1,5 +1,6 @@
 // Unix sockets: how listeners and connects treat names and files. What their streams do is in
 // stream_contract_test.cc.
+#include <uaio/argument_error.h>
 #include <uaio/local.h>
 
 #include "tests/support/temporary_folder.h"
@@ -134,7 +135,7 @@ TEST_CASE("a path of 108 bytes or none is refused") {
     }
     CHECK(connect_to(engine, too_long, client) == failure({ENAMETOOLONG, std::system_category()}));
     CHECK_THROWS_AS(local::Listener(engine, ""), std::system_error);
-    CHECK(connect_to(engine, "", client) == failure(Errc::invalid_argument));
+    CHECK(connect_to(engine, "", client) == failure(ArgumentErrc::invalid_endpoint));
     CHECK(!client);
 }
 

@@ -1,5 +1,7 @@
 // What is said with HTTP proxies: the exact request, every kind of answer, and answers cut in every
 // place. Digest has a file of its own.
+#include <uaio/argument_error.h>
+
 #include "tests/support/talk.h"
 #include "transport/proxy/connect.h"
 
@@ -185,9 +187,9 @@ TEST_CASE("what cannot be sent to an HTTP proxy is refused before it is") {
     const auto refused = [](const proxy::ConnectRequest& request) {
         return connect(request, {}).error;
     };
-    CHECK(refused(request_to("")) == Errc::invalid_argument);
-    CHECK(refused(request_to("a b")) == Errc::invalid_argument);
-    CHECK(refused(request_to("a\r\nX: y")) == Errc::invalid_argument);
+    CHECK(refused(request_to("")) == ArgumentErrc::invalid_url);
+    CHECK(refused(request_to("a b")) == ArgumentErrc::invalid_url);
+    CHECK(refused(request_to("a\r\nX: y")) == ArgumentErrc::invalid_url);
     proxy::ConnectRequest request = request_to("origin.test");
     for (const char* field : {"no colon", ": no name", "a b: c", "A: b\r\nC: d", "A: b\n"}) {
         request.fields = {field};

@@ -1,5 +1,6 @@
 // What every stream promises, on every kind of socket stream: tcp, unix, and with zero copy asked
 // for. Also writes that leave together.
+#include <uaio/argument_error.h>
 #include <uaio/stream.h>
 
 #include "tests/support/wire.h"
@@ -244,14 +245,14 @@ TEST_CASE_TEMPLATE("writes cut at random keep order and exact counts", Kind, Tcp
     }
 }
 
-TEST_CASE_TEMPLATE("an Aio of another engine ends with invalid_argument on its own engine", Kernel,
+TEST_CASE_TEMPLATE("an Aio of another engine ends with wrong_engine on its own engine", Kernel,
                    OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     Engine other(options_on(Kernel::kKind));
     Operation write(other, "abc");
     wire.connection().write_all(write.aio);
-    CHECK(write.aio.wait() == Errc::invalid_argument);
-    CHECK(write.ended() == failure(Errc::invalid_argument));
+    CHECK(write.aio.wait() == ArgumentErrc::wrong_engine);
+    CHECK(write.ended() == failure(ArgumentErrc::wrong_engine));
     CHECK(wire.follow_up() == success(4));
     CHECK(wire.receive(4) == "tail");
 }

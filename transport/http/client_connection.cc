@@ -1,5 +1,6 @@
 #include "transport/http/client_connection.h"
 
+#include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
 #include "transport/http/message_reader.h"
@@ -91,7 +92,8 @@ void ClientConnection::on_written() noexcept {
     if (!error) source().request_sent();
     if (error && current_ && state_ == State::head) {
         const bool unsent = writes_.count() == 0;
-        if (unsent && (error == Errc::invalid_argument || error == Errc::not_enough_memory)) {
+        if (unsent &&
+            (error == ArgumentErrc::invalid_message || error == Errc::not_enough_memory)) {
             core_.finish(*std::exchange(current_, nullptr), error);
             return rest();
         }

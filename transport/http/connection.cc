@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/provider.h>
 
@@ -10,7 +11,9 @@ namespace {
 
 void finish_not_supported(Aio& aio) noexcept { provider::finish(aio, Errc::not_supported); }
 void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
-void finish_invalid(Aio& aio) noexcept { provider::finish(aio, Errc::invalid_argument); }
+void finish_without_message(Aio& aio) noexcept {
+    provider::finish(aio, ArgumentErrc::wrong_message_state);
+}
 
 }  // namespace
 
@@ -120,8 +123,8 @@ namespace {
 void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
                void* argument = nullptr) noexcept {
     if (!session) {
-        EngineCore::submit(aio.engine(), aio, kHttp ? &finish_invalid : &finish_not_supported,
-                           nullptr);
+        EngineCore::submit(aio.engine(), aio,
+                           kHttp ? &finish_without_message : &finish_not_supported, nullptr);
         return;
     }
     EngineCore::submit(session->engine(), aio, starter, session, argument);

@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 #include <uaio/http_headers.h>
 
@@ -23,11 +24,13 @@ bool is_single(std::string_view name) noexcept {
 }
 
 // The same rules that a recipient would refuse the field by.
-bool is_well_formed(std::string_view name, std::string_view value) noexcept {
-    if (!is_token(name) || !all_are(kValue, value)) return false;
+std::error_code check(std::string_view name, std::string_view value) noexcept {
+    if (!is_token(name)) return ArgumentErrc::invalid_header_name;
+    if (!all_are(kValue, value)) return ArgumentErrc::invalid_header_value;
     Framing framing;
-    if (framing.take(name, value, 0) != kFine) return false;
-    return !same_name(name, "transfer-encoding") || same_name(value, "chunked");
+    if (framing.take(name, value, 0) != kFine) return ArgumentErrc::invalid_header_value;
+    const bool other_coding = same_name(name, "transfer-encoding") && !same_name(value, "chunked");
+    return other_coding ? make_error_code(ArgumentErrc::invalid_header_value) : std::error_code();
 }
 
 std::string_view separator_of(std::string_view name) noexcept {
@@ -148,12 +151,12 @@ void Headers::add_checked(std::string_view name, std::string_view value) {
 
 std::error_code Headers::set(std::string_view name, std::string_view value) noexcept {
     value = trimmed(value);
-    if (!is_well_formed(name, value)) return Errc::invalid_argument;
+    if (const std::error_code error = check(name, value)) return error;
     // A message ends in one way (RFC 9112 6.1).
     if (same_name(name, "content-length") && contains("transfer-encoding"))
-        return Errc::invalid_argument;
+        return ArgumentErrc::conflicting_header;
     if (same_name(name, "transfer-encoding") && contains("content-length"))
-        return Errc::invalid_argument;
+        return ArgumentErrc::conflicting_header;
     return guarded([&]() -> std::error_code {
         // headers.set("A", *headers.get("B")) hands in a view of the text that is about to change.
         if (owns(name) || owns(value)) return set(std::string(name), std::string(value));
@@ -170,7 +173,8 @@ std::error_code Headers::set(std::string_view name, std::string_view value) noex
 std::error_code Headers::add(std::string_view name, std::string_view value) noexcept {
     value = trimmed(value);
     if (!contains(name)) return set(name, value);
-    if (is_single(name) || !is_well_formed(name, value)) return Errc::invalid_argument;
+    if (const std::error_code error = check(name, value)) return error;
+    if (is_single(name)) return ArgumentErrc::conflicting_header;
     return guarded([&]() -> std::error_code {
         if (owns(name) || owns(value)) return add(std::string(name), std::string(value));
         add_checked(name, value);

@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 #include <uaio/http_message.h>
 
@@ -117,12 +118,12 @@ std::error_code Request::set_url(std::string_view url) noexcept {
 }
 
 std::error_code Request::set_method(std::string_view method) noexcept {
-    if (!is_token(method)) return Errc::invalid_argument;
+    if (!is_token(method)) return ArgumentErrc::invalid_method;
     return assign(method_, method);
 }
 
 std::error_code Request::set_target(std::string_view target) noexcept {
-    if (target.empty() || !all_are(kTarget, target)) return Errc::invalid_argument;
+    if (target.empty() || !all_are(kTarget, target)) return ArgumentErrc::invalid_target;
     if (origin_size_ == 0) return assign(target_, target);
     try {
         target_.replace(origin_size_, target_.npos, std::string(target));  // it may be a part of it
@@ -144,7 +145,7 @@ void Request::reset() noexcept {
 // ---- responses
 
 std::error_code Response::set_status(int status) noexcept {
-    if (status < 100 || status > 999) return Errc::invalid_argument;
+    if (status < 100 || status > 999) return ArgumentErrc::invalid_status;
     status_ = status;
     reason_.clear();
     reason_set_ = false;
@@ -156,7 +157,7 @@ std::string_view Response::reason() const noexcept {
 }
 
 std::error_code Response::set_reason(std::string_view reason) noexcept {
-    if (!all_are(kValue, reason)) return Errc::invalid_argument;
+    if (!all_are(kValue, reason)) return ArgumentErrc::invalid_reason;
     if (const auto error = assign(reason_, reason)) return error;
     reason_set_ = !reason.empty();
     return {};
@@ -170,7 +171,7 @@ void Response::reset() noexcept {
 }
 
 std::error_code Response::set_error_page(int status) noexcept {
-    if (status < 100 || status > 999) return Errc::invalid_argument;
+    if (status < 100 || status > 999) return ArgumentErrc::invalid_status;
     if (status < 200 || status == 204 || status == 304) {
         clear_data();
         headers().erase("Content-Type");

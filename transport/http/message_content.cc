@@ -1,4 +1,6 @@
 // The part of MessageSource that delivers bytes: raw ones, and content without its framing.
+#include <uaio/argument_error.h>
+
 #include "transport/http/message_source.h"
 #include "transport/http/session.h"
 
@@ -111,7 +113,7 @@ MessageSource::Step MessageSource::read_chunks(Aio& front, bool all) noexcept {
 MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
     const std::string_view bytes = buffer_.bytes();
     switch (content_) {
-        case Body::tunnel: return end(front, Errc::invalid_argument);
+        case Body::tunnel: return end(front, ArgumentErrc::wrong_message_state);
         case Body::until_close: buffer_.consume(bytes.size()); return Step::more_bytes;
         case Body::length: {
             const auto part = std::min<std::uint64_t>(content_left_, bytes.size());

@@ -1,5 +1,7 @@
 #include "transport/http/message_sink.h"
 
+#include <uaio/argument_error.h>
+
 #include "aio/check.h"
 #include "transport/admit.h"
 #include "transport/http/session.h"
@@ -133,7 +135,7 @@ bool MessageSink::owe_response(const RequestHead& head) noexcept {
 }
 
 void MessageSink::write_request(Aio& aio, Request& request) noexcept {
-    if (mid_message()) return end(aio, Errc::invalid_argument);
+    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state);
     const bool streamed = is_streamed(request);
     Following following;
     std::string& head = request.head_;
@@ -147,7 +149,7 @@ void MessageSink::write_request(Aio& aio, Request& request) noexcept {
 }
 
 void MessageSink::write_response(Aio& aio, Response& response) noexcept {
-    if (mid_message()) return end(aio, Errc::invalid_argument);
+    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state);
     // A response that is not the answer to a request read here answers the one before once more.
     const Owed owed = owed_.empty() ? last_ : owed_.front();
     const Answered answered{.method = method_of(owed.asked),
@@ -204,10 +206,10 @@ bool MessageSink::write_content(Aio& front) noexcept {
         EngineCore::advance(front, EngineCore::cursor(front).remaining());
         return end(front, {}), true;
     }
-    if (!mid_message()) return end(front, Errc::invalid_argument), true;
+    if (!mid_message()) return end(front, ArgumentErrc::wrong_message_state), true;
     if (content_ == Body::length && note_of(front).done == 0 &&
         EngineCore::cursor(front).remaining() > content_left_) {
-        return end(front, Errc::invalid_argument), true;
+        return end(front, ArgumentErrc::wrong_message_state), true;
     }
     std::array<iovec, kPieceEntries + 1> entries;
     std::size_t used = 1;  // the first is for the line of a chunk
@@ -236,7 +238,8 @@ bool MessageSink::write_end(Aio& front) noexcept {
         return end(front, {}), true;
     }
     const bool short_of = content_ == Body::length && content_left_ > 0;
-    if (content_ == Body::none || short_of) return end(front, Errc::invalid_argument), true;
+    if (content_ == Body::none || short_of)
+        return end(front, ArgumentErrc::wrong_message_state), true;
     if (content_ != Body::chunked) {
         content_ = Body::none;
         return end(front, {}), true;

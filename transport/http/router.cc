@@ -44,8 +44,9 @@ Route& Route::content_limit(std::size_t bytes) noexcept {
 Route& Router::add(std::string_view method, std::string_view path, Handler handler,
                    std::size_t content_limit) {
     if (path.empty() || path.front() != '/') {
-        throw std::invalid_argument("the path of a route has to begin with a slash: \"" +
-                                    std::string(path) + "\"");
+        throw std::invalid_argument(
+            "uaio: http::Server::handle(): the path does not begin with a slash: \"" +
+            std::string(path) + "\"");
     }
     auto route = std::make_unique<Route>();
     route->method_ = method;
@@ -63,7 +64,8 @@ void Router::freeze() {
         for (const Route* other : same) {
             if (other->method_ != route->method_ || other->tree_ != route->tree_) continue;
             if (!same_name(other->host_, route->host_)) continue;
-            throw std::invalid_argument("two routes take " + route->method_ + " " + route->path_);
+            throw std::invalid_argument("uaio: http::Server::listen(): two routes take " +
+                                        route->method_ + " " + route->path_);
         }
         same.push_back(route.get());
     }

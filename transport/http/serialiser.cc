@@ -1,5 +1,6 @@
 #include "transport/http/serialiser.h"
 
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 
 #include "aio/check.h"
@@ -222,7 +223,7 @@ std::error_code write_head(const Request& request, Payload payload, std::string&
                            Following& following) noexcept {
     head.clear();
     Plan plan;
-    if (!plan_request(request, payload, plan)) return Errc::invalid_argument;
+    if (!plan_request(request, payload, plan)) return ArgumentErrc::invalid_message;
     const std::size_t size = request.method().size() + request.target().size() +
                              request.headers().text().size() + kAdded;
     const auto error = filled(head, size, [&] {
@@ -240,7 +241,7 @@ std::error_code write_head(const Response& response, const Answered& answered, P
                            std::string& head, Following& following) noexcept {
     head.clear();
     Plan plan;
-    if (!plan_response(response, answered, payload, plan)) return Errc::invalid_argument;
+    if (!plan_response(response, answered, payload, plan)) return ArgumentErrc::invalid_message;
     const std::string_view reason = response.reason();
     const std::size_t size = reason.size() + response.headers().text().size() + kAdded;
     const auto error = filled(head, size, [&] {
@@ -275,7 +276,7 @@ std::error_code write_trailer(const Headers& trailer, bool first, std::string& o
         const auto is_this = [name = name](std::string_view other) {
             return same_name(name, other);
         };
-        if (std::ranges::any_of(kForbidden, is_this)) return Errc::invalid_argument;
+        if (std::ranges::any_of(kForbidden, is_this)) return ArgumentErrc::invalid_trailer;
     }
     return filled(out, trailer.text().size() + 2 * kLastChunk.size(), [&] {
         out += first ? kOnlyChunk : kLastChunk;

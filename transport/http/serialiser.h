@@ -37,8 +37,8 @@ struct Answered {
 };
 
 // Each replaces `head`, whose memory is used again, by the request or status line, the fields and
-// the empty line. Errors: Errc::invalid_argument for a message that must not be sent as it is,
-// Errc::not_enough_memory; `head` is empty then.
+// the empty line. Errors: ArgumentErrc::invalid_message for a message that must not be sent as it
+// is, Errc::not_enough_memory; `head` is empty then.
 //
 // A request needs a target that goes with its method and, in HTTP/1.1, a Host. Attached content of
 // no bytes is announced where the method usually has content (POST, PUT, PATCH; RFC 9110 8.6).

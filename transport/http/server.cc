@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/http_server.h>
 #include <uaio/provider.h>
 
@@ -89,7 +90,7 @@ void Server::start_drain(Aio& aio) noexcept {
     const bool again = self.draining_ != nullptr;
     // The loops look at it from now on, so it stays when its first Aio has ended.
     if (again && (self.draining_->aio || self.draining_->engine != &aio.engine())) {
-        return provider::finish(aio, Errc::invalid_argument);
+        return provider::finish(aio, ArgumentErrc::drain_in_progress);
     }
     try {
         if (!again) self.draining_ = std::make_shared<Draining>(aio.engine());

@@ -1,5 +1,7 @@
 #include "transport/http/server_connection.h"
 
+#include <uaio/argument_error.h>
+
 #include "aio/check.h"
 #include "transport/half_close.h"
 #include "transport/http/message_reader.h"
@@ -310,7 +312,7 @@ void ServerConnection::send(Exchange& exchange) noexcept {
 void ServerConnection::on_written(Exchange& exchange) noexcept {
     --writing_;
     const std::error_code error = exchange.aio_.result();
-    if (error == Errc::invalid_argument && !exchange.failed_ && exchange.aio_.count() == 0) {
+    if (error == ArgumentErrc::invalid_message && !exchange.failed_ && exchange.aio_.count() == 0) {
         // The handler's response cannot be sent as it is. Nothing of it was.
         note_failure(&exchange, error, "the response cannot be sent",
                      "its status, fields and content contradict each other");

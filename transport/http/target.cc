@@ -1,5 +1,6 @@
 #include "transport/http/target.h"
 
+#include <uaio/argument_error.h>
 #include <uaio/error.h>
 
 #include "aio/check.h"
@@ -242,17 +243,17 @@ std::error_code parse_url(std::string_view url, Url& out) noexcept {
     const std::string_view scheme = url.substr(0, begin == 0 ? 0 : begin - 3);
     out.secure = same_name(scheme, "https") || same_name(scheme, "wss");
     if (!out.secure && !same_name(scheme, "http") && !same_name(scheme, "ws"))
-        return Errc::invalid_argument;
+        return ArgumentErrc::invalid_url;
     const std::size_t end = std::min(url.find_first_of("/?", begin), url.size());
     std::string_view port;
     out.authority = url.substr(begin, end - begin);
     out.target = url.substr(end);
-    if (!split_host(out.authority, out.host, port)) return Errc::invalid_argument;
-    if (!all_are(kTarget, out.target)) return Errc::invalid_argument;
+    if (!split_host(out.authority, out.host, port)) return ArgumentErrc::invalid_url;
+    if (!all_are(kTarget, out.target)) return ArgumentErrc::invalid_url;
     const std::uint16_t usual = out.secure ? 443 : 80;
     const auto number = parse_length(port.empty() ? port : port.substr(1));
     out.port = number ? static_cast<std::uint16_t>(*number) : usual;
-    if (out.port == 0) return Errc::invalid_argument;
+    if (out.port == 0) return ArgumentErrc::invalid_url;
     if (out.port == usual) out.authority = out.host;
     if (out.host.front() == '[') out.host = out.host.substr(1, out.host.size() - 2);
     return {};

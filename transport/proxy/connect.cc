@@ -1,5 +1,7 @@
 #include "transport/proxy/connect.h"
 
+#include <uaio/argument_error.h>
+
 #include "transport/http/syntax.h"
 
 #include <algorithm>
@@ -44,7 +46,7 @@ std::error_code ConnectDialogue::check() const {
     const bool host_is_fine = std::ranges::all_of(request_.host, [](char character) {
         return http::is(http::kName, character) || character == ':' || character == '%';
     });
-    if (request_.host.empty() || !host_is_fine) return Errc::invalid_argument;
+    if (request_.host.empty() || !host_is_fine) return ArgumentErrc::invalid_url;
     const bool colon = request_.user.find(':') != std::string::npos;
     if (colon || !can_be_sent(request_.user) || !can_be_sent(request_.password)) {
         return ProxyErrc::bad_credentials;

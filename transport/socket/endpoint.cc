@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/endpoint.h>
 #include <uaio/error.h>
 
@@ -41,16 +42,17 @@ Endpoint Endpoint::loopback6(std::uint16_t port) noexcept {
 
 std::error_code Endpoint::parse(std::string_view text, Endpoint& out) noexcept {
     const std::size_t colon = text.rfind(':');
-    if (colon == std::string_view::npos) return Errc::invalid_argument;
+    if (colon == std::string_view::npos) return ArgumentErrc::invalid_endpoint;
     const std::string_view host = text.substr(0, colon);
     const std::string_view digits = text.substr(colon + 1);
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (error != std::errc() || digits.empty() || end != digits.data() + digits.size()) {
-        return Errc::invalid_argument;
+        return ArgumentErrc::invalid_endpoint;
     }
     // The brackets tell the colons of the address from that of the port.
-    if (host.find(':') != host.npos && !host.starts_with('[')) return Errc::invalid_argument;
+    if (host.find(':') != host.npos && !host.starts_with('['))
+        return ArgumentErrc::invalid_endpoint;
     return parse_address(host, port, out);
 }
 
@@ -59,13 +61,13 @@ std::error_code Endpoint::parse_address(std::string_view address, std::uint16_t 
     const bool bracketed = address.size() >= 2 && address.front() == '[' && address.back() == ']';
     if (bracketed) address = address.substr(1, address.size() - 2);
     char name[INET6_ADDRSTRLEN] = {};
-    if (address.size() >= sizeof name) return Errc::invalid_argument;
+    if (address.size() >= sizeof name) return ArgumentErrc::invalid_endpoint;
     std::memcpy(name, address.data(), address.size());
     const bool six = bracketed || address.find(':') != address.npos;
     Endpoint endpoint = six ? any6(port) : any(port);
     const bool read = six ? inet_pton(AF_INET6, name, &endpoint.address_.v6.sin6_addr) == 1
                           : inet_pton(AF_INET, name, &endpoint.address_.v4.sin_addr) == 1;
-    if (!read || std::strlen(name) != address.size()) return Errc::invalid_argument;
+    if (!read || std::strlen(name) != address.size()) return ArgumentErrc::invalid_endpoint;
     out = endpoint;
     return {};
 }

@@ -1,5 +1,6 @@
 #include "transport/socket/listening_socket.h"
 
+#include "aio/error_text.h"
 #include "transport/socket/stream.h"
 
 #include <sys/socket.h>
@@ -50,8 +51,8 @@ std::string_view shortage_text(int result) noexcept {
                          const std::string& where) {
     if (fd >= 0) kernel.close(fd);
     const std::error_code error(-result, std::system_category());
-    throw std::system_error(
-        error, std::string("uaio: ") + call + " for " + where + ": " + strerror(error));
+    throw std::system_error(error,
+                            with_advice(std::string("uaio: ") + call + " for " + where, error));
 }
 
 }  // namespace

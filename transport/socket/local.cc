@@ -1,5 +1,7 @@
+#include <uaio/argument_error.h>
 #include <uaio/local.h>
 
+#include "aio/error_text.h"
 #include "aio/quoted.h"
 #include "transport/socket/connecting.h"
 #include "transport/socket/listening_socket.h"
@@ -21,7 +23,7 @@ bool is_abstract(std::string_view path) noexcept { return path.starts_with('@');
 std::error_code address_of(std::string_view path, SocketAddress& address) noexcept {
     auto& name = reinterpret_cast<sockaddr_un&>(address.storage);
     name.sun_family = AF_UNIX;
-    if (path.empty()) return Errc::invalid_argument;
+    if (path.empty()) return ArgumentErrc::invalid_endpoint;
     if (path.size() >= sizeof name.sun_path) return {ENAMETOOLONG, std::system_category()};
     std::memcpy(name.sun_path, path.data(), path.size());
     const bool abstract = is_abstract(path);
@@ -36,7 +38,7 @@ ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptio
     SocketAddress address;
     if (const std::error_code error = address_of(path, address)) {
         throw std::system_error(
-            error, "uaio: the socket path " + in_quotes(path) + ": " + strerror(error));
+            error, with_advice("uaio: local::Listener for the socket path " + in_quotes(path), error));
     }
     Kernel& kernel = EngineCore::of(engine).kernel();
     // The probe would leave a connection in the queue of a socket that is shared.

@@ -1,5 +1,7 @@
 #include "transport/tls/channel.h"
 
+#include <uaio/argument_error.h>
+
 #include "transport/admit.h"
 #include "transport/tls/failure.h"
 #include "transport/tls/stream.h"
@@ -38,7 +40,7 @@ std::error_code Channel::become_client(const ClientOptions& options) noexcept {
     }
     bool valid = true;
     ssl_ = context_.make_client(options, place_, valid);
-    if (!valid) return Errc::invalid_argument;
+    if (!valid) return ArgumentErrc::invalid_server_name;
     return attach();
 }
 

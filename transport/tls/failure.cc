@@ -1,5 +1,7 @@
 #include "transport/tls/failure.h"
 
+#include <uaio/argument_error.h>
+
 #include <openssl/sslerr.h>
 #include <openssl/x509_vfy.h>
 
@@ -119,15 +121,15 @@ std::error_code take_failure(const SSL* ssl) noexcept {
 void refuse_option(const std::string& what) {
     const unsigned long error = ERR_peek_error();
     ERR_clear_error();
-    std::error_code code = Errc::invalid_argument;
-    std::string reason = "not usable";
+    std::error_code code = ArgumentErrc::invalid_option;
+    std::string reason = ": not usable";
     if (ERR_SYSTEM_ERROR(error)) {
         code = {ERR_GET_REASON(error), std::system_category()};
-        reason = code.message();
+        reason.clear();
     } else if (const char* const text = ERR_reason_error_string(error)) {
-        reason = text;
+        reason = std::string(": ") + text;
     }
-    throw std::system_error(code, "uaio: tls: " + what + ": " + reason);
+    throw std::system_error(code, "uaio: tls: " + what + reason);
 }
 
 }  // namespace uaio::tls

@@ -1,5 +1,7 @@
 #include "transport/tls/stream.h"
 
+#include <uaio/argument_error.h>
+
 #include "transport/tls/failure.h"
 
 #include <new>
@@ -7,27 +9,31 @@
 namespace uaio::tls {
 namespace {
 
-// For an Aio whose connection could not even be made; the argument is an Errc.
+// For an Aio whose connection could not even be made; the argument is an Errc, or an ArgumentErrc
+// below zero.
 void start_refused(Aio& aio) noexcept {
-    const auto error = reinterpret_cast<std::uintptr_t>(EngineCore::argument(aio));
-    EngineCore::of(aio).finish(aio, static_cast<Errc>(error));
+    const auto code = static_cast<int>(reinterpret_cast<std::intptr_t>(EngineCore::argument(aio)));
+    const std::error_code error = code < 0 ? std::error_code(-code, argument_category())
+                                           : std::error_code(code, error_category());
+    EngineCore::of(aio).finish(aio, error);
 }
 
-void refuse(Aio& aio, Errc error) noexcept {
-    EngineCore::submit(aio.engine(), aio, &start_refused, nullptr,
-                       reinterpret_cast<void*>(static_cast<std::uintptr_t>(error)));
+void refuse(Aio& aio, std::error_code error) noexcept {
+    const bool is_argument = error.category() == argument_category();
+    const std::intptr_t code = is_argument ? -error.value() : error.value();
+    EngineCore::submit(aio.engine(), aio, &start_refused, nullptr, reinterpret_cast<void*>(code));
 }
 
 template <class Become>
 void make(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out,
           Become become) noexcept {
-    if (!below) return refuse(aio, Errc::invalid_argument);
+    if (!below) return refuse(aio, ArgumentErrc::no_stream);
     Channel* const channel =
         new (std::nothrow) Channel(EngineCore::of(aio), ContextCore::of(context), std::move(below));
     if (!channel) return refuse(aio, Errc::not_enough_memory);
     if (const std::error_code error = become(*channel)) {
         channel->release();
-        return refuse(aio, static_cast<Errc>(error.value()));
+        return refuse(aio, error);
     }
     channel->handshake(aio, out);
 }

@@ -1,4 +1,6 @@
 // Which certificates are accepted, and what is said of those that are not.
+#include <uaio/argument_error.h>
+
 #include "tests/support/tls/ends.h"
 
 #include <filesystem>
@@ -101,7 +103,7 @@ TEST_CASE("a client that verifies names does not connect without one") {
                  std::make_unique<PipeStream>(ends.engine(), ends.to_client(), ends.to_server()),
                  {}, connect.aio, out);
     REQUIRE(ends.run_until([&] { return connect.done(); }));
-    CHECK(connect.ended() == failure(Errc::invalid_argument));
+    CHECK(connect.ended() == failure(ArgumentErrc::invalid_server_name));
     CHECK(ends.to_server().taken().empty());
     CHECK(ends.to_server().write_ended());
 }

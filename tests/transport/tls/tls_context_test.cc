@@ -1,4 +1,6 @@
 // What a tls::Context decides for its connections, and what it refuses to be made of.
+#include <uaio/argument_error.h>
+
 #include "tests/support/tls/ends.h"
 
 #include <cstdio>
@@ -177,7 +179,7 @@ TEST_CASE("a name is sent without its dot, and an address is not sent") {
     TlsEnds ends;
     ends.begin({.server_name = std::string(300, 'a'), .session_key = {}});
     REQUIRE(ends.run_until([&] { return ends.connecting().done(); }));
-    CHECK(ends.client_ended() == failure(Errc::invalid_argument));
+    CHECK(ends.client_ended() == failure(ArgumentErrc::invalid_server_name));
 }
 
 TEST_CASE("secrets are logged where a file was named, and nowhere else") {

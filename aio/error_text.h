@@ -1,0 +1,13 @@
+// The text of an exception. Any thread.
+#pragma once
+
+#include <string>
+#include <system_error>
+
+namespace uaio {
+
+// `what` followed by what to do about `error`, for the constructor of std::system_error, which
+// itself appends the cause, error.message().
+std::string with_advice(std::string what, std::error_code error);
+
+}  // namespace uaio
