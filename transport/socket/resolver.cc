@@ -91,8 +91,7 @@ void ResolverCore::start(Aio& aio) noexcept {
         waiter.error = Errc::timed_out;
     } else {
         try {
-            if (!waiter.core->finds_at_once(waiter)) {
-                waiter.core->enqueue(waiter);
+            if (!waiter.core->finds_at_once(waiter) && waiter.core->enqueue(waiter)) {
                 return provider::park(aio, &on_cancel);
             }
         } catch (const std::bad_alloc&) {
@@ -133,8 +132,12 @@ bool ResolverCore::finds_at_once(Waiter& waiter) {
     return true;
 }
 
-void ResolverCore::enqueue(Waiter& waiter) {
+bool ResolverCore::enqueue(Waiter& waiter) {
     const std::lock_guard lock(mutex_);
+    if (abandoned_) {  // it was on its way here when the Resolver was destroyed
+        waiter.error = Errc::closed;
+        return false;
+    }
     auto job = std::ranges::find_if(jobs_, [&](const Job& one) {
         return one.name == waiter.name && one.family == waiter.family;
     });
@@ -156,6 +159,7 @@ void ResolverCore::enqueue(Waiter& waiter) {
     }
     waiter.job = &*job;
     work_waits_.notify_one();
+    return true;
 }
 
 // A waiter is in its job's list, or its mail is on the way: both change under the lock.

@@ -73,8 +73,8 @@ private:
                             std::vector<Endpoint>& found) noexcept;
     // True if the operation is over, by `waiter.error` and `waiter.found`. Throws.
     bool finds_at_once(Waiter& waiter);
-    // Gives it to a job. Throws.
-    void enqueue(Waiter& waiter);
+    // Gives it to a job; false if the Resolver is gone, with `waiter.error`. Throws.
+    bool enqueue(Waiter& waiter);
     // REQUIRES: mutex_.
     void forsake(Job& job) noexcept;
     // REQUIRES: mutex_. Threads that may run: those that no operation waits for do not count.

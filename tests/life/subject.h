@@ -1,0 +1,53 @@
+// What the destruction matrix destroys: one object of the public interface each, and an operation
+// on it that lasts until it is ended. The rows are subjects, the columns are moments: see
+// destruction_test.cc, and tls/tls_destruction_test.cc for the rows that need OpenSSL.
+#pragma once
+
+#include <uaio/engine.h>
+
+#include "tests/support/kernels.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+
+namespace uaio::life {
+
+class Subject {
+public:
+    virtual ~Subject() = default;
+
+    // Begins the operation, which does not end by itself. Any thread.
+    virtual void start(Aio& aio) = 0;
+    // The object's own close(), after which the operation has ended with Errc::closed; false where
+    // the class has none.
+    virtual bool close() { return false; }
+    // Destroys the object, and nothing else of the subject. Any thread.
+    virtual void destroy() = 0;
+    // How the operation ends when the object is destroyed under it.
+    virtual std::error_code end_of_destruction() const { return Errc::closed; }
+    // True when the peer, if there is one, has seen the end of its connection.
+    virtual bool peer_sees_end() { return true; }
+    // True while the peer, if there is one, has not.
+    virtual bool peer_sees_no_end() { return true; }
+};
+
+struct Row {
+    const char* name;
+    // Makes the object on `engine`, which another thread runs or nobody yet.
+    std::unique_ptr<Subject> (*make)(Engine& engine);
+};
+
+// The columns. Each makes every row's object anew, on a kernel of this kind.
+void destroy_idle(KernelKind kind, std::span<const Row> rows);
+void destroy_busy(KernelKind kind, std::span<const Row> rows);
+void destroy_in_own_callback(KernelKind kind, std::span<const Row> rows);
+void destroy_on_another_thread(KernelKind kind, std::span<const Row> rows);
+void close_while_resubmitting(KernelKind kind, std::span<const Row> rows);
+void destroy_after_engine(KernelKind kind, std::span<const Row> rows);
+void destroy_at_exit(KernelKind kind, std::span<const Row> rows);
+void destroy_in_forked_child(KernelKind kind, std::span<const Row> rows);
+
+}  // namespace uaio::life
