@@ -67,9 +67,10 @@ struct ServerOptions {
     std::size_t content_limit = 1 << 20;
     // Connections of each engine; at the limit the next ones wait in the acceptor.
     std::size_t connections = 65536;
-    // Descriptors of the process (RLIMIT_NOFILE) that accepting leaves free for what handlers open,
-    // besides one a connection while there are handlers that send files. With fewer the next
-    // connections wait in the acceptor until one ends.
+    // Descriptors of the process (RLIMIT_NOFILE) that accepting leaves free for what handlers open.
+    // While there are handlers that send files, it leaves one more for each connection, up to an
+    // eighth of the limit, or 64 where that is more. With fewer the next connections wait in the
+    // acceptor until one ends.
     std::size_t spare_descriptors = 8;
     // Requests of a connection, after which it is closed; 0 is any number.
     std::uint64_t requests_per_connection = 0;
