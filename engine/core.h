@@ -249,6 +249,7 @@ private:
     void accept(Aio& aio, void* owner, void* argument) noexcept;
     [[gnu::noinline]] void accept_deadline(Aio& aio) noexcept;
     void start_special(Aio& aio, Starter starter) noexcept;
+    void start_checked(Aio& aio, Starter starter) noexcept;
     void take_completions() noexcept;
     void hand_back_completions() noexcept;
     unsigned completion_tail() const noexcept;

@@ -106,20 +106,31 @@ void EngineCore::deliver_operation(MailboxEntry& entry) noexcept {
     aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
     const Starter starter = aio.canceler_;
     aio.canceler_ = nullptr;
-    of(aio).start(aio, starter);
+    EngineCore& core = of(aio);
+    core.counters_.begun.add();
+    core.start_checked(aio, starter);
 }
 
+// Submitted on the engine's thread while ~Aio waits, so by the callback: it ends without one. The
+// provider sees an ordinary stopped Aio, for what it gave the operation has to be freed.
 void EngineCore::start_special(Aio& aio, Starter starter) noexcept {
-    // The provider sees an ordinary stopped Aio, for what it gave the operation has to be freed.
     if (aio.stop_.load(std::memory_order_relaxed) == Aio::Stop::destroyed) aio.invoke_ = nullptr;
+    start_checked(aio, starter);
+}
+
+void EngineCore::start_checked(Aio& aio, Starter starter) noexcept {
     if (aio.timer_.deadline_ns != TimerNode::kNoDeadline) {
         // An operation whose time is over before it starts is not armed; expired() sees that.
         const std::int64_t now = now_ns();
         if (aio.timer_.deadline_ns > now) timers_.arm(aio.timer_, now);
     }
     starter(aio);
-    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
-    if (stopped(aio)) {
+    const bool destroyed = aio.stop_.load(std::memory_order_relaxed) == Aio::Stop::destroyed;
+    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) {
+        if (destroyed && aio.result_ == Errc::canceled) set_error(aio, Errc::closed);
+    } else if (destroyed) {
+        cancel_here(aio, Errc::closed);
+    } else if (stopped(aio)) {
         cancel_here(aio, Errc::canceled);
     } else if (expired(aio)) {
         cancel_here(aio, Errc::timed_out);
