@@ -10,8 +10,8 @@ namespace uaio {
 
 class HalfClose {
 public:
-    // The peer reads the end of the stream behind what was written (shutdown(2), SHUT_WR); this side
-    // reads on. REQUIRES: no write is under way, and none follows.
+    // The peer reads the end of the stream behind what was written (shutdown(2), SHUT_WR); this
+    // side reads on. REQUIRES: no write is under way, and none follows.
     virtual void end_output() noexcept = 0;
 
 protected:

@@ -28,8 +28,8 @@ struct ClientOptions {
     // one is given in its form of "xn--". It is also sent (SNI, RFC 6066 3), without a dot at its
     // end. An address may have a zone ("fe80::1%eth0"), and is also what inet_aton(3) takes for
     // one, such as "127.1". Empty: nothing is sent. connect() refuses everything else, and an empty
-    // one where the context verifies names, with ArgumentErrc::invalid_server_name, before it sends a
-    // byte.
+    // one where the context verifies names, with ArgumentErrc::invalid_server_name, before it sends
+    // a byte.
     std::string server_name = {};
     // What tells two places with the same name apart for session resumption, such as the port.
     std::string session_key = {};

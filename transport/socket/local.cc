@@ -38,7 +38,8 @@ ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptio
     SocketAddress address;
     if (const std::error_code error = address_of(path, address)) {
         throw std::system_error(
-            error, with_advice("uaio: local::Listener for the socket path " + in_quotes(path), error));
+            error,
+            with_advice("uaio: local::Listener for the socket path " + in_quotes(path), error));
     }
     Kernel& kernel = EngineCore::of(engine).kernel();
     // The probe would leave a connection in the queue of a socket that is shared.
