@@ -288,7 +288,9 @@ void ServerConnection::end_with_this() noexcept {
     last_ = true;
     if (!session()) return;
     const MessageSource& source = session()->source();
-    if (!source.content_is_over() || source.has_bytes() || source.keeps_alive()) lingers_ = true;
+    // Where descriptors are short, a client that has sent nothing more is not waited for.
+    const bool may_send = source.keeps_alive() && !loop_.crowded();
+    if (!source.content_is_over() || source.has_bytes() || may_send) lingers_ = true;
 }
 
 void ServerConnection::send(Exchange& exchange) noexcept {
