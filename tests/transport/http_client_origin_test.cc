@@ -1,4 +1,5 @@
 // An http::Client sends the request for a URL to the origin of that URL or nowhere.
+#include <uaio/argument_error.h>
 #include <uaio/dialer.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -179,7 +180,7 @@ TEST_CASE("a request knows the origin of its URL, and forgets it when it is rese
     CHECK(request.origin() == "https://other");
     CHECK(request.target() == "/?q");
     CHECK(request.headers().get("Host") == "other");
-    CHECK(request.set_url("ftp://other/") == Errc::invalid_argument);
+    CHECK(request.set_url("ftp://other/") == ArgumentErrc::invalid_url);
     CHECK(request.origin() == "https://other");
     request.reset();
     CHECK(request.origin() == "");

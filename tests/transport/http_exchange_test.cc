@@ -1,5 +1,6 @@
 // What a handler may do with its http::Exchange, what becomes of it where it does something else,
 // and that nothing of that disturbs the responses of other requests.
+#include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
@@ -118,7 +119,7 @@ TEST_CASE("a begin() that cannot be sent, and then fail() or end(), is answered 
             REQUIRE(!exchange.response().headers().set("Content-Length", "5"));
             Head::begin(exchange, result, [fails](Exchange& e) { fails ? e.fail() : e.end(); });
         });
-        CHECK(result == Errc::invalid_argument);
+        CHECK(result == ArgumentErrc::invalid_message);
         CHECK(is_answered(seen, "HTTP/1.1 500 "));
     }
 }
@@ -229,7 +230,7 @@ TEST_CASE("what a handler throws is logged, and in the access record") {
              static_cast<void>(exchange.response().set_status(204));
              exchange.respond("no content may be here");
          },
-         make_error_code(Errc::invalid_argument), "the response cannot be sent"},
+         make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
     };
     for (const auto& wanted : cases) {
         CAPTURE(wanted.reason);

@@ -1,4 +1,6 @@
 // Which names TLS takes for a server's, on both sides, before OpenSSL has them.
+#include <uaio/argument_error.h>
+
 #include "tests/support/tls/ends.h"
 #include "transport/tls/openssl.h"
 #include "transport/tls/server_name.h"
@@ -79,14 +81,14 @@ TEST_CASE("A client refuses a malformed server name before it sends a byte") {
                                     std::string("a..test"), nul, std::string("*.dot.test")}) {
         CAPTURE(name);
         CHECK(ended_with({"DNS:a.dot.test", "DNS:*.dot.test"}, name) ==
-              failure(Errc::invalid_argument));
+              failure(ArgumentErrc::invalid_server_name));
         // Also where nothing is verified: it would be sent.
         tls::ContextOptions unverified;
         unverified.verify_peer = false;
         TlsEnds ends{tls::Context(unverified), tls::Context(server_options())};
         ends.begin({.server_name = name, .session_key = {}});
         REQUIRE(ends.run_until([&] { return ends.connecting().done(); }));
-        CHECK(ends.client_ended() == failure(Errc::invalid_argument));
+        CHECK(ends.client_ended() == failure(ArgumentErrc::invalid_server_name));
         CHECK(ends.to_server().taken().empty());
     }
 }
