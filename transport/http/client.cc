@@ -20,6 +20,10 @@ Client::Client(Connector& connector, const ClientOptions& options)
 Client::~Client() {
     ClientCore* const core = core_.load(std::memory_order_acquire);
     if (!core) return;
+    if (core->outlived_engine()) {
+        core->free_without_engine();
+        return;
+    }
     Engine& engine = core->engine();
     if (EngineCore::of(engine).is_forked()) return;  // the memory stays, as that of its streams
     if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) {

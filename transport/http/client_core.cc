@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace uaio::http {
 namespace {
@@ -17,13 +18,18 @@ Transaction*& transaction_of(Aio& aio) noexcept {
 ClientCore::ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept
     : engine_(engine), connector_(connector), options_(options), origin_(connector) {}
 
+ClientCore::~ClientCore() {
+    if (registered_ && !outlived_engine()) EngineCore::of(engine_).remove_resident(*this);
+}
+
 void ClientCore::start(Aio& aio) noexcept {
     ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    if (!std::exchange(self.registered_, true)) EngineCore::of(aio).add_resident(self);
     std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(EngineCore::argument(aio)));
     std::error_code refused;
     if (EngineCore::stopped(aio)) {
         refused = Errc::canceled;
-    } else if (self.abandoned_) {
+    } else if (self.abandoned_ || self.engine_ends_) {
         refused = Errc::closed;
     } else if (EngineCore::expired(aio)) {
         refused = Errc::timed_out;

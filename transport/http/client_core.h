@@ -9,6 +9,7 @@
 #include "engine/statistics.h"
 #include "transport/http/client_origin.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
@@ -48,15 +49,26 @@ struct Departure : MailboxEntry {
     bool gone = false;
 };
 
-class ClientCore {
+class ClientCore final : public Resident {
 public:
     // Any thread.
     ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept;
+
+    // Of a Resident: streams end what is under way, and nothing new begins.
+    void evict() noexcept override { engine_ends_ = true; }
+    bool quiet() const noexcept override { return !connections_ && !waiting_; }
+    void orphan() noexcept override { engine_gone_.store(true, std::memory_order_release); }
 
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
     // The Client is gone. Frees this when nothing is left, and then tells `gone`, unless null.
     void abandon(Departure* gone) noexcept;
+    // Any thread: the engine has ended.
+    bool outlived_engine() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
+    // The Client is gone, after its engine. What the kernel did not give back stays where it is.
+    void free_without_engine() noexcept {
+        if (quiet()) delete this;
+    }
 
     Engine& engine() noexcept { return engine_; }
     Connector& connector() noexcept { return connector_; }
@@ -84,7 +96,7 @@ public:
 private:
     friend class ClientConnection;
 
-    ~ClientCore() = default;
+    ~ClientCore();
     static void on_cancel(Aio& aio) noexcept;
     // A connection that rests and can be used; the others that rest and cannot are closed.
     ClientConnection* find_usable() noexcept;
@@ -99,7 +111,10 @@ private:
     std::size_t open_ = 0;
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;
+    bool registered_ = false;
+    bool engine_ends_ = false;
     bool abandoned_ = false;
+    std::atomic<bool> engine_gone_{false};
     Departure* gone_ = nullptr;
 };
 
