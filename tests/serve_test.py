@@ -136,9 +136,9 @@ def log_lines_are_flushed_while_the_server_runs(lab):
     with lab.serving("--log") as process:
         read_line(process.stdout)  # the kernel
         for number in range(3):
-            ask(process.port, path=f"/?{number}")
+            ask(process.port, path=f"/?secret={number}")
             line = read_line(process.stdout)
-            assert line.startswith(b"GET /?%d 200 " % number), line
+            assert line.startswith(b"GET / 200 "), line  # queries may hold secrets
 
 
 def log_lines_are_flushed_at_the_end(lab):
