@@ -19,7 +19,6 @@ const char* const kNoLength = "this phase has no length to announce";
 const char* const kSameAsStop = "the peer reads no further: see stop reading";
 const char* const kIsRead = "the request has been read";
 const char* const kNoMessage = "no message has ended";
-const char* const kSentAgain = "the server has no whole record, so the request is sent again";
 const char* const kNoPeer = "nothing is connected";
 
 const std::string kBad = "\x01\x02 not a response\r\n\r\n";
@@ -30,7 +29,6 @@ const std::string kWhole = kHead + "Content-Length: 2\r\n\r\nok";
 
 std::vector<Phase> request_phases(bool tls) {
     const std::error_code cut = tls ? Errc::truncated : Errc::end_of_stream;
-    const Cell broken = tls ? none(kSentAgain) : fails(Errc::connection_reset);
     return {
         {.name = "connect",
          .cells = {fails(Errc::timed_out, kConnect), none(kNoPeer), none(kNoPeer), none(kNoPeer),
@@ -41,9 +39,10 @@ std::vector<Phase> request_phases(bool tls) {
          .reads = 10,
          .garbage = kBad,
          .cells = {none(kSameAsStop), fails(Errc::timed_out, kDeadline), none(kNoLength),
-                   fails(HttpErrc::bad_start_line), fails(Errc::timed_out, kDeadline), broken,
-                   fails(Errc::end_of_stream), fails(HttpErrc::bad_start_line), none(kNoMessage),
-                   broken}},
+                   fails(HttpErrc::bad_start_line), fails(Errc::timed_out, kDeadline),
+                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(HttpErrc::bad_start_line), none(kNoMessage),
+                   fails(Errc::connection_reset)}},
         {.name = "request content",
          .kept = true,
          .uploads = true,

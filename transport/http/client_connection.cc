@@ -266,10 +266,12 @@ void ClientConnection::let_transaction_go() noexcept {
 }
 
 // A kept connection was gone before a byte of a response: once more, if the request may have been
-// acted upon only where that does no harm (RFC 9110 9.2.2).
-bool ClientConnection::may_retry(Transaction& transaction) const noexcept {
-    const bool unsent = writes_.result() && writes_.count() == 0;
+// acted upon only where that does no harm (RFC 9110 9.2.2). TLS counts whole records, so with a
+// count of 0 a part of one may be out, unless the kernel has not even been asked.
+bool ClientConnection::may_retry(Transaction& transaction) noexcept {
     if (carried_ < 2 || transaction.again) return false;
+    const bool exact = !core_.origin().secure() || source().arrived_before(enters_);
+    const bool unsent = exact && writes_.result() && writes_.count() == 0;
     if (!unsent && !is_idempotent(transaction.request->method())) return false;
     transaction.again = true;
     core_.counters.retries.add();

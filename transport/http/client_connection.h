@@ -44,7 +44,7 @@ private:
     void on_written() noexcept;
     void complete() noexcept;
     bool redirect(Transaction& transaction, std::error_code& error) noexcept;
-    bool may_retry(Transaction& transaction) const noexcept;
+    bool may_retry(Transaction& transaction) noexcept;
     MessageSource& source() noexcept;
     void end(std::error_code error, Then then) noexcept;
     void let_transaction_go() noexcept;
