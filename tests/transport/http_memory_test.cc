@@ -4,6 +4,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
+#include "tests/support/kernels.h"
 #include "tests/support/site.h"
 #include "tests/support/wire.h"
 #include "transport/http/message_reader.h"
@@ -237,7 +238,7 @@ TEST_CASE("a buffer of content is copied, moved, cut and assigned a part of itse
     buffer.clear();
     CHECK(buffer.view().empty());
     CHECK(buffer.capacity() == 100000);
-    CHECK_THROWS_AS(buffer.reserve(SIZE_MAX / 2), std::bad_alloc);
+    if (!kSanitized) CHECK_THROWS_AS(buffer.reserve(SIZE_MAX / 2), std::bad_alloc);
 }
 
 }  // namespace

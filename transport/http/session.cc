@@ -33,12 +33,13 @@ void Session::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept
 
 void Session::release(StreamPtr stream) noexcept {
     close();
-    if (core_.is_forked()) return;  // the parent's lists may name this object, so it stays
-    stream_ = std::move(stream);
     if (engine_gone_.load(std::memory_order_acquire)) {
+        stream_ = std::move(stream);
         if (!busy()) delete this;  // see orphan()
         return;
     }
+    if (core_.is_forked()) return;  // the parent's lists may name this object, so it stays
+    stream_ = std::move(stream);
     if (core_.on_thread()) return release_here();
     post(releasing_,
          [](MailboxEntry& entry) noexcept { static_cast<Mail&>(entry).session.release_here(); });

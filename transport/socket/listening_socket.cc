@@ -140,10 +140,11 @@ void ListeningSocket::close() noexcept {
 }
 
 void ListeningSocket::release() noexcept {
-    if (core().is_forked()) return close_inherited();  // the parent's engine closes its own
-    Closing& closing = closing_;                       // this may be gone soon
     EngineCore& engine_core = core();
     const bool engine_gone = is_engine_gone();
+    // The parent's engine closes its own.
+    if (!engine_gone && engine_core.is_forked()) return close_inherited();
+    Closing& closing = closing_;  // this may be gone soon
     const bool here = !engine_gone && engine_core.on_thread();
     const bool elsewhere = !engine_gone && !here && !close_unbound();
     if (here) close_here();  // Descriptor::release() may have to wait for mail
