@@ -100,10 +100,12 @@ void Server::start_drain(Aio& aio) noexcept {
             provider::finish(ended, provider::cancel_reason(ended));
         });
         for (ServerLoop* loop : self.loops_) {
-            if (!loop->outlived_engine()) {
+            if (loop->outlived_engine()) {
+                if (!again) self.loop_is_empty();
+            } else if (&loop->engine() == &aio.engine()) {
+                loop->drain();  // at once: a ~Server right behind this frees the loop
+            } else {
                 loop->engine().post([loop] { loop->drain(); });
-            } else if (!again) {
-                self.loop_is_empty();
             }
         }
     } catch (const std::bad_alloc&) {
