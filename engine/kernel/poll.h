@@ -115,7 +115,7 @@ private:
     // table of descriptors alone.
     std::atomic<std::thread::id> thread_{};
     bool precise_ = true;  // epoll_pwait2(2) is there: Linux 5.11
-    bool woken_ = false;   // wake() was called while nobody read wake_fd()
+    bool woken_ = false;   // wake() was called while wake_fd() was unread
     std::array<epoll_event, kBatch> events_;
 };
 

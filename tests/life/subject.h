@@ -36,7 +36,7 @@ public:
 
 struct Row {
     const char* name;
-    // Makes the object on `engine`, which another thread runs or nobody yet.
+    // Makes the object on `engine`, which another thread runs, or no thread yet.
     std::unique_ptr<Subject> (*make)(Engine& engine);
 };
 

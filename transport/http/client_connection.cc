@@ -168,7 +168,7 @@ void ClientConnection::on_content(std::error_code error) noexcept {
     read_content();
 }
 
-// A connection that has brought a byte nobody asked for, or a response before all of its request
+// A connection that has brought an unrequested byte, or a response before all of its request
 // was sent, may bring the response to another request next: it is not used again.
 void ClientConnection::complete() noexcept {
     // RFC 9112 9.3: an early response to a request that is still being sent leaves nothing to go on
