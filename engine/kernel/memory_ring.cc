@@ -1,7 +1,10 @@
 #include "engine/kernel/memory_ring.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstddef>
+#include <new>
 
 namespace uaio {
 namespace {
@@ -50,9 +53,28 @@ unsigned MemoryRing::queued() const noexcept {
            std::atomic_ref<unsigned>(sq_head_).load(std::memory_order_relaxed);
 }
 
+bool MemoryRing::reserve(std::size_t count) noexcept {
+    const std::size_t wanted = ready() + held_back() + count;
+    if (wanted <= completion_entries()) return true;
+    const std::size_t behind = wanted - completion_entries();
+    if (overflow_head_ + behind <= overflow_.capacity()) return true;
+    overflow_.erase(overflow_.begin(),
+                    overflow_.begin() + static_cast<std::ptrdiff_t>(overflow_head_));
+    overflow_head_ = 0;
+    if (behind <= overflow_.capacity()) return true;
+    try {
+        overflow_.reserve(std::max(behind, 2 * overflow_.capacity()));
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    return true;
+}
+
 bool MemoryRing::post(std::uint64_t user_data, int res, unsigned flags) {
     const Completion completion{user_data, res, flags};
-    if (overflowed() || full()) {
+    flush_overflow();
+    if (full()) {
+        if (!reserve(1)) throw std::bad_alloc();
         overflow_.push_back(completion);
         return false;
     }
@@ -61,9 +83,11 @@ bool MemoryRing::post(std::uint64_t user_data, int res, unsigned flags) {
 }
 
 void MemoryRing::flush_overflow() noexcept {
-    while (overflowed() && !full()) {
-        publish(overflow_.front());
-        overflow_.pop_front();
+    while (overflowed() && !full())
+        publish(overflow_[overflow_head_++]);
+    if (overflow_head_ == overflow_.size()) {
+        overflow_.clear();
+        overflow_head_ = 0;
     }
 }
 

@@ -6,9 +6,10 @@
 
 #include "engine/kernel/kernel.h"
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <vector>
 
 #include <liburing.h>
 
@@ -31,16 +32,21 @@ public:
     // SQEs published and not taken yet.
     unsigned queued() const noexcept;
 
-    // Posts one completion. When the ring is full, or older completions already wait for room, it
-    // is held back in order (what IORING_FEAT_NODROP promises); true when it went into the ring
-    // itself. Holding back allocates and may throw std::bad_alloc.
+    // Makes room for `count` more completions, in the ring or held back, beside those that the
+    // engine has not taken yet. False without memory. The room stays: each post() uses up one place
+    // of it, and each completion that the engine takes gives one back.
+    bool reserve(std::size_t count) noexcept;
+
+    // Posts one completion. When the ring is full, it is held back in order (what
+    // IORING_FEAT_NODROP promises); true when it went into the ring itself. Holding back may throw
+    // std::bad_alloc, unless reserve() made room for it.
     bool post(std::uint64_t user_data, int res, unsigned flags);
 
     // Moves completions that were held back into the ring, oldest first, as far as there is room.
     void flush_overflow() noexcept;
 
     // True while completions are held back.
-    bool overflowed() const noexcept { return !overflow_.empty(); }
+    bool overflowed() const noexcept { return held_back() > 0; }
 
     // Completions in the ring that the engine has not taken yet; those held back are not counted.
     unsigned ready() const noexcept;
@@ -56,6 +62,7 @@ private:
     };
 
     bool full() const noexcept { return ready() == completion_entries(); }
+    std::size_t held_back() const noexcept { return overflow_.size() - overflow_head_; }
     void publish(const Completion& completion) noexcept;
 
     unsigned sq_mask_;
@@ -70,7 +77,8 @@ private:
     mutable unsigned cq_head_ = 0;
     mutable unsigned cq_tail_ = 0;
 
-    std::deque<Completion> overflow_;
+    std::vector<Completion> overflow_;  // those before overflow_head_ have gone into the ring
+    std::size_t overflow_head_ = 0;
 };
 
 }  // namespace uaio

@@ -78,13 +78,13 @@ PollKernel::PollKernel(const EngineOptions& options, std::string reason)
 
 int PollKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
     memory_.flush_overflow();
-    take_submissions();
+    const bool all_taken = take_submissions();
     // More than the ring holds cannot be waited for, as with io_uring_enter(2).
     wait = std::min(wait, memory_.completion_entries());
     for (;;) {
-        const bool enough = memory_.ready() >= wait || memory_.overflowed();
+        const bool enough = memory_.ready() >= wait || memory_.overflowed() || !all_taken;
         // Events are collected even then: who always finds enough would starve those who wait.
-        if (enough && waiting_.size() == 0) return 0;
+        if (enough && waiting_.size() == 0) return all_taken ? 0 : -EAGAIN;
         std::optional<nanoseconds> max_wait;
         if (enough || woken_) {
             max_wait = nanoseconds(0);
@@ -93,7 +93,7 @@ int PollKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
             max_wait = time < deadline ? deadline - time : nanoseconds(0);
         }
         const int events = collect(max_wait);
-        if (enough && (events >= 0 || events == -EINTR)) return 0;
+        if (enough && (events >= 0 || events == -EINTR)) return all_taken ? 0 : -EAGAIN;
         if (events < 0) return events;
         if (memory_.ready() >= wait || std::exchange(woken_, false)) return 0;
         if (events == 0) return -ETIME;
@@ -132,10 +132,16 @@ int PollKernel::close(int fd) noexcept {
     return Kernel::close(fd);
 }
 
-void PollKernel::take_submissions() noexcept {
+// False if some stay in the ring, since there is no memory for their completions. An operation that
+// was taken has room for its own from then on, so that it can end without memory.
+bool PollKernel::take_submissions() noexcept {
     io_uring_sqe sqe;
-    while (memory_.take(sqe))
+    while (memory_.queued() > 0) {
+        if (!memory_.reserve(waiting_.size() + 1)) return false;
+        memory_.take(sqe);
         carry_out(sqe);
+    }
+    return true;
 }
 
 void PollKernel::carry_out(const io_uring_sqe& sqe) noexcept {
@@ -189,8 +195,6 @@ void PollKernel::withdraw(PollOperation& operation) noexcept {
 }
 
 void PollKernel::end(PollOperation& operation, int result) noexcept {
-    // Out of memory for completions that are held back ends the program here, since enter() throws
-    // nothing: without its completion an Aio would stay busy for ever.
     if (!operation.silent(result)) memory_.post(operation.user_data(), result, 0);
     if (operation.makes_descriptor() && result >= 0) adopt(result);
     pool_.release(operation);

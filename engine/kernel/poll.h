@@ -77,7 +77,7 @@ private:
     // How often a connect to a unix listener with a full queue is tried again.
     static constexpr std::chrono::nanoseconds kRetryInterval = std::chrono::milliseconds(2);
 
-    void take_submissions() noexcept;
+    bool take_submissions() noexcept;
     void carry_out(const io_uring_sqe& sqe) noexcept;
     void start(const io_uring_sqe& sqe) noexcept;
     bool park(PollOperation& operation, int& result) noexcept;

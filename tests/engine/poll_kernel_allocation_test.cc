@@ -1,5 +1,7 @@
-// A PollKernel allocates nothing per operation once it has carried out as many at a time.
+// A PollKernel allocates nothing per operation once it has carried out as many at a time, and
+// loses none when memory runs out.
 #include "engine/kernel/poll.h"
+#include "tests/engine/ring_driver.h"
 #include "tests/support/allocations.h"
 #include "tests/support/kernels.h"
 
@@ -10,6 +12,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <set>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <liburing.h>
@@ -109,6 +113,60 @@ TEST_CASE("PollKernel: a steady state allocates nothing") {
         rounds.run();
     CHECK(thread_allocations() == before);
     CHECK(rounds.wrong() == 0);
+}
+
+// Rings so small that most completions are held back.
+EngineOptions tiny_rings() {
+    EngineOptions options;
+    options.entries = 2;
+    options.completions = 4;
+    return options;
+}
+
+TEST_CASE("PollKernel: waiting operations complete without memory") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    constexpr std::uint64_t kOperations = 100;
+    Poll poll(tiny_rings());
+    std::vector<SocketPair> pairs;
+    std::array<char, kOperations> bytes{};
+    for (std::uint64_t i = 0; i < kOperations; ++i) {
+        pairs.push_back(unix_pair());
+        io_uring_prep_recv(poll.ring.next(i), pairs.back().here, &bytes[i], 1, 0);
+        REQUIRE(poll.ring.enter() == 0);
+    }
+    for (const SocketPair& pair : pairs)
+        REQUIRE(::send(pair.peer, "x", 1, MSG_NOSIGNAL) == 1);
+    const std::uint64_t before = thread_allocations();
+    const int entered = poll.ring.enter();
+    CHECK(thread_allocations() == before);
+    CHECK(entered == 0);
+    std::set<std::uint64_t> seen;
+    while (seen.size() < kOperations) {
+        REQUIRE(poll.ring.enter(1) == 0);
+        for (const Completion& completion : poll.ring.take()) {
+            CHECK(completion.result == 1);
+            CHECK(seen.insert(completion.user_data).second);
+        }
+    }
+}
+
+TEST_CASE("PollKernel: without memory for its completion a submission stays in the ring") {
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    Poll poll(tiny_rings());
+    for (std::uint64_t i = 0; i < 4; i += 2) {
+        poll.ring.next(i);
+        poll.ring.next(i + 1);
+        REQUIRE(poll.ring.enter() == 0);
+    }
+    poll.ring.next(4);
+    fail_next_allocation();
+    CHECK(poll.ring.enter_once(1, Clock::now()) == -EAGAIN);
+    CHECK(stop_failing());
+    CHECK(poll.ring.take().size() == 4);
+    CHECK(poll.ring.enter() == 0);
+    const std::vector<Completion> last = poll.ring.take();
+    REQUIRE(last.size() == 1);
+    CHECK(last[0].user_data == 4);
 }
 
 }  // namespace
