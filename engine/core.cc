@@ -1,6 +1,7 @@
 #include "engine/core.h"
 
 #include "aio/check.h"
+#include "engine/deadline.h"
 #include "engine/default_log.h"
 #include "engine/kernel/limits.h"
 
@@ -10,6 +11,12 @@
 #include <liburing.h>
 
 namespace uaio {
+namespace {
+
+// Longer drains are no different, and do not fit into nanoseconds.
+constexpr std::chrono::milliseconds kLongDrain = std::chrono::hours(24 * 36500);
+
+}  // namespace
 
 EngineCore::EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kernel,
                        const EngineOptions& options)
@@ -18,6 +25,8 @@ EngineCore::EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kern
       face_(face),
       owned_kernel_(std::move(owned)),
       options_(options) {
+    options_.drain_timeout =
+        std::clamp(options_.drain_timeout, std::chrono::milliseconds::zero(), kLongDrain);
     cancels_.reserve(64);
     tail_ = published_ = head_ = *ring_.sq_tail;
     cq_head_ = *ring_.cq_head;
@@ -59,7 +68,7 @@ void EngineCore::drain() noexcept {
     io_uring_sqe& sqe = next_sqe();
     io_uring_prep_cancel64(&sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
-    const std::int64_t until = now_ns() + std::chrono::nanoseconds(options_.drain_timeout).count();
+    const std::int64_t until = deadline_after(now_ns(), drain_timeout());
     while (failure_ == 0) {
         end_parked();  // each turn, since a callback may submit the next
         if (quiet() || now_ns() >= until) break;

@@ -5,6 +5,7 @@
 // moved to a list that comes before it.
 #include "aio/check.h"
 #include "engine/core.h"
+#include "engine/deadline.h"
 
 #include <algorithm>
 #include <atomic>
@@ -37,11 +38,7 @@ void EngineCore::run() {
 std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
     bind_or_throw();
     std::int64_t until = 0;
-    if (max_wait.count() > 0) {
-        const std::int64_t now = now_ns();
-        const std::int64_t room = TimerNode::kNoDeadline - now;
-        until = max_wait.count() < room ? now + max_wait.count() : TimerNode::kNoDeadline;
-    }
+    if (max_wait.count() > 0) until = deadline_after(now_ns(), max_wait);
     const std::size_t handled = turn(until, true);
     throw_if_failed();
     return handled;

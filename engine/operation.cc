@@ -4,6 +4,7 @@
 
 #include "aio/check.h"
 #include "engine/core.h"
+#include "engine/deadline.h"
 
 #include <atomic>
 #include <cstring>
@@ -85,9 +86,7 @@ void EngineCore::accept_deadline(Aio& aio) noexcept {
     } else if (timeout <= 0) {
         aio.timer_.deadline_ns = 0;  // over already
     } else {
-        const std::int64_t now = now_ns();
-        aio.timer_.deadline_ns =
-            timeout < TimerNode::kNoDeadline - now ? now + timeout : TimerNode::kNoDeadline;
+        aio.timer_.deadline_ns = deadline_after(now_ns(), aio.timeout_);
     }
 }
 

@@ -48,6 +48,30 @@ private:
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
+TEST_CASE("timeouts that no clock can hold never end") {
+    constexpr auto kEver = std::chrono::nanoseconds::max() - 1ns;
+    SimSite site({.head_timeout = kEver,
+                  .idle_timeout = kEver,
+                  .content_timeout = kEver,
+                  .send_timeout = kEver,
+                  .linger_timeout = kEver});
+    site.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("hello"); });
+    site.listen();
+    SimPeer& peer = site.connect("POST / HT");
+    const auto wait = [&] {
+        const Clock::time_point end = site.engine().now() + 10h;
+        REQUIRE(site.run_until([&] { return site.engine().now() >= end; }));
+        CHECK(site.server().connections() == 1);
+    };
+    wait();
+    peer.send("TP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx");
+    wait();
+    peer.send("x");
+    REQUIRE(site.run_until([&] { return site.server().requests() == 1; }));
+    CHECK(peer.received().starts_with("HTTP/1.1 200 OK"));
+    wait();
+}
+
 TEST_CASE("send_timeout ends a response at whichever byte the client stops to read") {
     for (const bool pieces : {false, true}) {
         CAPTURE(pieces);

@@ -1,6 +1,7 @@
 #include <uaio/http_files.h>
 
 #include "aio/quoted.h"
+#include "engine/deadline.h"
 #include "transport/http/descriptor_budget.h"
 #include "transport/http/file_access.h"
 #include "transport/http/file_response.h"
@@ -170,7 +171,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
     if (!S_ISREG(known.st_mode)) return exchange.respond(404);
     const FileState state = state_of(known);
     if (kept && state.size <= kSmallFile) {
-        const auto until = now + root.options.keep;
+        const auto until = deadline_after(now, root.options.keep);
         const KeptFile* small = kept->keep(path, file.get(), state, until, root.options.keep_bytes);
         if (small) return send_kept(exchange, *small);
     }

@@ -168,7 +168,7 @@ void ServerConnection::collect(Exchange& exchange) noexcept {
     }
     if (have == 0) {
         read_.set_timeout(kNoTimeout);
-        deadline_ = loop_.deadline_after(loop_.options().content_timeout);
+        deadline_ = loop_.end_of(loop_.options().content_timeout);
     }
     read_.set_deadline(deadline_);
     static_cast<void>(read_.set_iov(room.data(), room.size()));
@@ -352,7 +352,7 @@ void ServerConnection::linger() noexcept {
         rest_.reset(new (std::nothrow) char[kRestSize]);
         if (!rest_) return close();
         read_.set_timeout(kNoTimeout);
-        deadline_ = loop_.deadline_after(loop_.options().linger_timeout);
+        deadline_ = loop_.end_of(loop_.options().linger_timeout);
         if (HalfClose* const half = half_close_of(connection_.stream())) half->end_output();
     }
     read_.set_deadline(deadline_);

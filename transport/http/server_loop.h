@@ -7,6 +7,7 @@
 #include <uaio/http_server.h>
 
 #include "engine/core.h"
+#include "engine/deadline.h"
 #include "transport/held.h"
 #include "transport/http/date.h"
 #include "transport/http/router.h"
@@ -47,10 +48,8 @@ public:
         return send_allowance(options_.send_timeout, bytes);
     }
     // The end of a timeout that begins now; of kNoTimeout there is none.
-    Clock::time_point deadline_after(std::chrono::nanoseconds timeout) const noexcept {
-        const Clock::time_point now = engine_.now();
-        const bool endless = timeout >= Clock::time_point::max() - now;
-        return endless ? Clock::time_point::max() : now + timeout;
+    Clock::time_point end_of(std::chrono::nanoseconds timeout) const noexcept {
+        return deadline_after(engine_.now(), timeout);
     }
     // False once the Server is gone: no handler may be called.
     bool serves() const noexcept { return server_ != nullptr && !ended_; }

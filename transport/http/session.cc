@@ -1,5 +1,6 @@
 #include "transport/http/session.h"
 
+#include "engine/deadline.h"
 #include "transport/http/send_allowance.h"
 
 #include <new>
@@ -90,18 +91,17 @@ void Session::took_trailer(const FieldViews& fields) noexcept {
 }
 
 std::int64_t Session::head_deadline_ns() noexcept {
-    if (options_.head_timeout == kNoTimeout) return TimerNode::kNoDeadline;
-    return core_.now_ns() + options_.head_timeout.count();
+    return deadline_after(core_.now_ns(), options_.head_timeout);
 }
 
 void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {
     if (send_timeout_ == kNoTimeout) return;
-    core_.limit_deadline(aio, core_.now_ns() + send_allowance(send_timeout_, bytes).count());
+    core_.limit_deadline(aio, deadline_after(core_.now_ns(), send_allowance(send_timeout_, bytes)));
 }
 
 void Session::limit_content(Aio& aio) noexcept {
     if (content_timeout_ == kNoTimeout || EngineCore::has_deadline(aio)) return;
-    core_.limit_deadline(aio, core_.now_ns() + content_timeout_.count());
+    core_.limit_deadline(aio, deadline_after(core_.now_ns(), content_timeout_));
 }
 
 }  // namespace uaio::http

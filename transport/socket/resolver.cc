@@ -1,5 +1,6 @@
 #include <uaio/resolver.h>
 
+#include "engine/deadline.h"
 #include "engine/live_engines.h"
 #include "engine/thread.h"
 #include "transport/socket/lookup.h"
@@ -300,7 +301,7 @@ void ResolverCore::keep(const Job& job, const std::vector<Endpoint>& found) {
     try {
         kept_.push_front({.name = job.name,
                           .family = job.family,
-                          .expires_ns = job.asked_ns + options_.cache_time.count(),
+                          .expires_ns = deadline_after(job.asked_ns, options_.cache_time),
                           .found = found});
     } catch (const std::bad_alloc&) {
         return;  // it is looked up again

@@ -1,0 +1,27 @@
+// When a timeout that begins now ends. Sums that a clock cannot hold become "never". Pure; any
+// thread.
+#pragma once
+
+#include <uaio/aio.h>
+
+#include <chrono>
+#include <cstdint>
+
+namespace uaio {
+
+// In nanoseconds of Clock; TimerNode::kNoDeadline for kNoTimeout and whatever is as far away.
+// REQUIRES: now_ns is not negative.
+constexpr std::int64_t deadline_after(std::int64_t now_ns,
+                                      std::chrono::nanoseconds timeout) noexcept {
+    return timeout.count() < TimerNode::kNoDeadline - now_ns ? now_ns + timeout.count()
+                                                             : TimerNode::kNoDeadline;
+}
+
+// The same as a time; Clock::time_point::max() for never.
+inline Clock::time_point deadline_after(Clock::time_point now,
+                                        std::chrono::nanoseconds timeout) noexcept {
+    const std::int64_t now_ns = std::chrono::nanoseconds(now.time_since_epoch()).count();
+    return Clock::time_point(std::chrono::nanoseconds(deadline_after(now_ns, timeout)));
+}
+
+}  // namespace uaio

@@ -1,0 +1,23 @@
+#include "engine/deadline.h"
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using std::chrono::nanoseconds;
+
+TEST_CASE("deadline_after: a sum that no clock holds is never") {
+    CHECK(deadline_after(100, nanoseconds(5)) == 105);
+    CHECK(deadline_after(100, nanoseconds(-5)) == 95);
+    CHECK(deadline_after(100, nanoseconds::min()) < 0);
+    CHECK(deadline_after(100, kNoTimeout) == TimerNode::kNoDeadline);
+    CHECK(deadline_after(100, nanoseconds::max() - nanoseconds(99)) == TimerNode::kNoDeadline);
+    CHECK(deadline_after(100, nanoseconds::max() - nanoseconds(101)) == TimerNode::kNoDeadline - 1);
+    const Clock::time_point now(nanoseconds(100));
+    CHECK(deadline_after(now, nanoseconds(5)) == now + nanoseconds(5));
+    CHECK(deadline_after(now, kNoTimeout) == Clock::time_point::max());
+}
+
+}  // namespace
+}  // namespace uaio
