@@ -9,7 +9,7 @@ Held::Held(EngineCore& core) noexcept : core_(core) {
     }
     post(registering_, [](MailboxEntry& entry) noexcept {
         Held& self = static_cast<Mail&>(entry).held;
-        self.mailed_.fetch_sub(1, std::memory_order_relaxed);
+        self.arrived();
         self.core_.add_resident(self);
     });
 }
@@ -30,7 +30,7 @@ void Held::close() noexcept {
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
     post(closing_, [](MailboxEntry& entry) noexcept {
         Held& self = static_cast<Mail&>(entry).held;
-        self.mailed_.fetch_sub(1, std::memory_order_relaxed);
+        self.arrived();
         self.close_here();
     });
 }

@@ -50,13 +50,16 @@ protected:
     void give_up() noexcept { released_ = true; }
     void release_here() noexcept;
 
-private:
+    // Part of this object, which is not freed while one is in the engine's mailbox.
     struct Mail : MailboxEntry {
         explicit Mail(Held& target) noexcept : held(target) {}
         Held& held;
     };
+    // Any thread. `deliver` runs on the engine's, and begins with arrived().
     void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
+    void arrived() noexcept { mailed_.fetch_sub(1, std::memory_order_relaxed); }
 
+private:
     EngineCore& core_;
     bool released_ = false;
     std::atomic<bool> close_asked_{false};

@@ -234,8 +234,9 @@ public:
 
     // Accepts no more, closes what is idle, lets requests that have begun be answered, with
     // "Connection: close", and completes the Aio when the last connection is gone. A cancel or a
-    // deadline ends only the waiting, which may begin again with an Aio of the same engine;
-    // ArgumentErrc::drain_in_progress while one waits already, or for another engine's. Any thread.
+    // deadline ends only the waiting, which may begin again. ArgumentErrc::drain_in_progress while
+    // another Aio waits. The Aio may be of any engine, and completes also if the server is
+    // destroyed. Any thread.
     void drain(Aio& aio) noexcept;
 
     // Connections that are open now. Any thread.
@@ -249,8 +250,8 @@ private:
 
     struct Draining;
     static void start_drain(Aio& aio) noexcept;
+    bool request_drain() noexcept;
     void loop_is_empty() noexcept;
-    void engine_ends(const Engine& engine) noexcept;
 
     ServerOptions options_;
     std::unique_ptr<Router> router_;

@@ -1,5 +1,6 @@
 // How a server's connections end, and the server itself: early responses, and engines that end
 // first.
+#include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
@@ -8,6 +9,7 @@
 #include "tests/support/site.h"
 #include "tests/support/wire.h"
 
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -179,6 +181,103 @@ TEST_CASE("a server may be destroyed after its group of engines") {
     group.reset();
     CHECK(server.connections() == 0);
     CHECK(server.requests() == 1);
+}
+
+TEST_CASE("a server may be destroyed on an engine that another engine has just asked to drain") {
+    EngineGroup group(2);
+    auto server = std::make_unique<http::Server>(group);
+    server->listen(tcp::acceptor(Endpoint::loopback(0)));
+    Ended ended;
+    Aio& aio = one_shot(group.engine(0), ended);
+    std::promise<void> over;
+    group.engine(1).post([&] {
+        server->drain(aio);
+        // Behind the start of the drain, which posts to this engine, whose mailbox waits for us.
+        std::promise<void> started;
+        group.engine(0).post([&] { started.set_value(); });
+        started.get_future().wait();
+        server.reset();
+        group.engine(1).post([&] { over.set_value(); });
+    });
+    over.get_future().wait();
+    std::promise<void> called_back;
+    group.engine(0).post([&] { called_back.set_value(); });
+    called_back.get_future().wait();
+    CHECK(ended == success(0));
+}
+
+TEST_CASE_TEMPLATE("a drain may wait on an engine that ends before the server", Kernel, OnLinux,
+                   OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    std::optional<http::Server> server(std::in_place, engine);
+    server->listen(tcp::acceptor(Endpoint::loopback(0)));
+    for (const bool completes : {false, true}) {
+        CAPTURE(completes);
+        std::optional<Engine> other(std::in_place, options_on(Kernel::kKind));
+        Ended ended;
+        server->drain(one_shot(*other, ended));
+        if (completes) {
+            REQUIRE(run_until(engine, [&] {
+                run_some(*other);
+                return ended.calls == 1;
+            }));
+        }
+        other.reset();
+        CHECK(ended == (completes ? success(0) : failure(Errc::closed)));
+    }
+    server.reset();
+}
+
+TEST_CASE_TEMPLATE("a drain ends with its server before its engine runs", Kernel, OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Engine other(options_on(Kernel::kKind));
+    for (Engine* const on : {&engine, &other}) {
+        std::optional<http::Server> server(std::in_place, engine);
+        server->listen(tcp::acceptor(Endpoint::loopback(0)));
+        Ended ended;
+        server->drain(one_shot(*on, ended));
+        server.reset();
+        REQUIRE(run_until(*on, [&] { return ended.calls > 0; }));
+        CHECK(ended == success(0));
+    }
+}
+
+TEST_CASE_TEMPLATE("a second drain is refused while the first waits, and may follow it", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    Engine other(options_on(Kernel::kKind));
+    http::Server server(engine);
+    Exchange* held = nullptr;
+    server.handle("GET", "/", [&](Exchange& exchange) { held = &exchange; });
+    Endpoint endpoint;
+    server.listen([&](Engine& on) {
+        auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
+        endpoint = listener->local();
+        return listener;
+    });
+    RawPeer peer = RawPeer::connect_tcp(endpoint);
+    peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    REQUIRE(run_until(engine, [&] { return held != nullptr; }));
+    Ended first;
+    Ended second;
+    Ended third;
+    Aio aio(engine, [&](Aio& of) { first = {first.calls + 1, of.result(), of.count()}; });
+    server.drain(aio);
+    server.drain(one_shot(other, second));
+    REQUIRE(run_until(other, [&] { return second.calls > 0; }));
+    CHECK(second == failure(ArgumentErrc::drain_in_progress));
+    aio.cancel();
+    REQUIRE(run_until(engine, [&] { return first.calls > 0; }));
+    CHECK(first == failure(Errc::canceled));
+    server.drain(one_shot(other, third));
+    run_some(other);
+    CHECK(third == kPending);
+    held->respond("hi");
+    REQUIRE(run_until(engine, [&] {
+        run_some(other);
+        return third.calls > 0;
+    }));
+    CHECK(third == success(0));
 }
 
 }  // namespace

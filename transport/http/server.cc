@@ -7,31 +7,54 @@
 #include "transport/http/server_loop.h"
 
 #include <mutex>
-#include <new>
 #include <stdexcept>
 #include <utility>
 
 namespace uaio::http {
 
-// What waits for the end. Loops and Server may go before that comes.
+// The Aio of drain(), from that call until the Aio ends. The Server may be destroyed before that,
+// on another thread.
 struct Server::Draining : MailboxEntry {
-    explicit Draining(Engine& of) noexcept : engine(&of) {}
+    explicit Draining(Server& of) noexcept : server(&of) {}
+
+    // Ends the Aio, if one of this engine has started. On the engine's thread.
+    void end(Engine& on, std::error_code error = {}) noexcept {
+        std::shared_ptr<Draining> kept;
+        Aio* ended = nullptr;
+        {
+            const std::lock_guard lock(mutex);
+            if (engine != &on || !aio) return;
+            ended = std::exchange(aio, nullptr);
+            engine = nullptr;
+            kept = std::move(self);
+        }
+        provider::finish(*ended, error);
+    }
 
     std::mutex mutex;
-    Engine* engine;                  // by mutex: null once it is gone
-    Aio* aio = nullptr;              // until it ended; on the engine's thread
-    std::shared_ptr<Draining> self;  // while this is in the engine's mailbox
+    // By mutex:
+    Server* server;                    // null once it is destroyed
+    Engine* engine = nullptr;          // the Aio's; null while no Aio is in progress
+    Aio* aio = nullptr;                // once it has started
+    bool requested = false;            // of every loop
+    std::shared_ptr<Draining> self;    // while an Aio is in progress
+    std::shared_ptr<Draining> posted;  // while this is in the mailbox of posted_to
+    Engine* posted_to = nullptr;
 };
 
 Server::Server(Engine& engine, ServerOptions options)
-    : options_(std::move(options)), router_(std::make_unique<Router>()) {
+    : options_(std::move(options)),
+      router_(std::make_unique<Router>()),
+      draining_(std::make_shared<Draining>(*this)) {
     loops_.reserve(1);
     loops_.push_back(new ServerLoop(*this, engine, options_, *router_));
     loops_left_ = 1;
 }
 
 Server::Server(EngineGroup& group, ServerOptions options)
-    : options_(std::move(options)), router_(std::make_unique<Router>()) {
+    : options_(std::move(options)),
+      router_(std::make_unique<Router>()),
+      draining_(std::make_shared<Draining>(*this)) {
     loops_.reserve(group.size());
     try {
         for (std::size_t i = 0; i < group.size(); ++i) {
@@ -55,12 +78,14 @@ void Server::abandon_loops() noexcept {
 }
 
 Server::~Server() {
-    abandon_loops();
-    if (draining_ && draining_->engine) {
-        run_there(*draining_->engine, [this] {
-            if (Aio* const aio = std::exchange(draining_->aio, nullptr)) provider::finish(*aio);
-        });
+    Engine* waiting = nullptr;
+    {
+        const std::lock_guard lock(draining_->mutex);
+        draining_->server = nullptr;
+        if (draining_->aio) waiting = draining_->engine;
     }
+    abandon_loops();
+    if (waiting) run_there(*waiting, [this, waiting] { draining_->end(*waiting, {}); });
 }
 
 Route& Server::handle(std::string_view method, std::string_view path, Handler handler) {
@@ -80,56 +105,73 @@ void Server::listen(const AcceptorFactory& factory) {
     }
 }
 
-void Server::drain(Aio& aio) noexcept { provider::submit(aio.engine(), aio, &start_drain, this); }
-
-void Server::start_drain(Aio& aio) noexcept {
-    Server& self = *static_cast<Server*>(provider::owner(aio));
-    if (provider::stopped(aio)) return provider::finish(aio, Errc::canceled);
-    if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
-    if (self.loops_left_ == 0) return provider::finish(aio);
-    const bool again = self.draining_ != nullptr;
-    // The loops look at it from now on, so it stays when its first Aio has ended.
-    if (again && (self.draining_->aio || self.draining_->engine != &aio.engine())) {
-        return provider::finish(aio, ArgumentErrc::drain_in_progress);
-    }
-    try {
-        if (!again) self.draining_ = std::make_shared<Draining>(aio.engine());
-        self.draining_->aio = &aio;
-        provider::park(aio, [](Aio& ended) noexcept {
-            static_cast<Server*>(provider::owner(ended))->draining_->aio = nullptr;
-            provider::finish(ended, provider::cancel_reason(ended));
-        });
-        for (ServerLoop* loop : self.loops_) {
-            if (loop->outlived_engine()) {
-                if (!again) self.loop_is_empty();
-            } else if (&loop->engine() == &aio.engine()) {
-                loop->drain();  // at once: a ~Server right behind this frees the loop
-            } else {
-                loop->engine().post([loop] { loop->drain(); });
-            }
+void Server::drain(Aio& aio) noexcept {
+    Draining& draining = *draining_;
+    bool first = false;
+    {
+        const std::lock_guard lock(draining.mutex);
+        first = draining.engine == nullptr;
+        if (first) {
+            draining.engine = &aio.engine();
+            draining.self = draining_;
         }
-    } catch (const std::bad_alloc&) {
-        if (self.draining_) self.draining_->aio = nullptr;
-        provider::finish(aio, Errc::not_enough_memory);
+    }
+    if (!first) {
+        provider::submit(
+            aio.engine(), aio,
+            [](Aio& refused) noexcept {
+                if (provider::stopped(refused)) return provider::finish(refused, Errc::canceled);
+                provider::finish(refused, ArgumentErrc::drain_in_progress);
+            },
+            nullptr);
+    } else if (!provider::submit(aio.engine(), aio, &start_drain, &draining)) {
+        const std::lock_guard lock(draining.mutex);
+        draining.engine = nullptr;
+        draining.self.reset();
     }
 }
 
-// On the thread of the loop, once, when its last connection is gone and no other will come.
+void Server::start_drain(Aio& aio) noexcept {
+    Draining& draining = *static_cast<Draining*>(provider::owner(aio));
+    provider::park(aio, [](Aio& ended) noexcept {
+        Draining& of = *static_cast<Draining*>(provider::owner(ended));
+        of.end(ended.engine(), provider::cancel_reason(ended));
+    });
+    std::error_code refused;
+    if (provider::expired(aio)) refused = Errc::timed_out;
+    if (provider::stopped(aio)) refused = Errc::canceled;
+    bool over = static_cast<bool>(refused);
+    {
+        const std::lock_guard lock(draining.mutex);
+        draining.aio = &aio;
+        over = over || !draining.server || draining.server->request_drain();
+    }
+    if (over) draining.end(aio.engine(), refused);
+}
+
+// By draining_'s mutex. True if no loop has anything left.
+bool Server::request_drain() noexcept {
+    if (!std::exchange(draining_->requested, true)) {
+        for (ServerLoop* loop : loops_) {
+            if (!loop->outlived_engine()) loop->request_drain();
+        }
+    }
+    return loops_left_ == 0;
+}
+
+// On the thread of the loop, once, when its last connection is gone and no other will come, or when
+// its engine ends.
 void Server::loop_is_empty() noexcept {
     if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     const std::lock_guard lock(draining_->mutex);
     if (!draining_->engine) return;
-    draining_->self = draining_;
+    draining_->posted = draining_;
+    draining_->posted_to = draining_->engine;
     draining_->deliver = [](MailboxEntry& entry) noexcept {
-        const std::shared_ptr<Draining> held = std::move(static_cast<Draining&>(entry).self);
-        if (Aio* const aio = std::exchange(held->aio, nullptr)) provider::finish(*aio);
+        const std::shared_ptr<Draining> held = std::move(static_cast<Draining&>(entry).posted);
+        held->end(*held->posted_to);
     };
     EngineCore::of(*draining_->engine).post(*draining_);
-}
-
-void Server::engine_ends(const Engine& engine) noexcept {
-    const std::lock_guard lock(draining_->mutex);
-    if (draining_->engine == &engine) draining_->engine = nullptr;
 }
 
 std::size_t Server::connections() const noexcept {

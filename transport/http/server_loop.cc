@@ -167,8 +167,17 @@ std::string_view ServerLoop::date() noexcept {
     return {date_.data(), date_.size()};
 }
 
+void ServerLoop::request_drain() noexcept {
+    if (core().is_forked()) return;
+    post(drain_requested_, [](MailboxEntry& entry) noexcept {
+        auto& self = static_cast<ServerLoop&>(static_cast<Mail&>(entry).held);
+        self.arrived();
+        self.drain();
+    });
+}
+
 void ServerLoop::drain() noexcept {
-    if (draining_) return;
+    if (draining_ || !server_) return;
     draining_ = true;
     for (const auto& accepting : acceptors_)
         accepting->acceptor->close();
@@ -219,6 +228,7 @@ bool ServerLoop::quiet() const noexcept {
 // since the kernel did not give it back, has to stay where it is.
 void ServerLoop::forget(bool) noexcept {
     ended_ = true;
+    draining_ = true;
     if (!quiet()) return;
     while (ServerConnection* const connection = connections_) {
         connection->unlink();
@@ -230,7 +240,6 @@ void ServerLoop::forget(bool) noexcept {
     locals_.clear();
     free_exchanges();
     pause_.reset();
-    if (draining_ && server_) server_->engine_ends(engine_);
     tell_empty();
 }
 

@@ -32,8 +32,8 @@ public:
     bool quiet() const noexcept override;
 
     void add(std::unique_ptr<Acceptor> acceptor);
-    // Accepts no more and closes what is idle.
-    void drain() noexcept;
+    // Any thread. Accepts no more and closes what is idle, later on the engine's thread.
+    void request_drain() noexcept;
     // The Server is gone: everything closes, and no callback of it runs any more. Frees this when
     // nothing is left.
     void abandon() noexcept;
@@ -88,6 +88,7 @@ private:
     bool busy() const noexcept override;
     void forget(bool idle) noexcept override;
     bool accepting() const noexcept;
+    void drain() noexcept;
     void tell_empty() noexcept;
     void free_exchanges() noexcept;
     void accept(Accepting& accepting) noexcept;
@@ -105,6 +106,7 @@ private:
     std::size_t kept_ = 0;
     std::unordered_map<const void*, std::shared_ptr<void>> locals_;
     std::optional<Aio> pause_;  // waits while the acceptors fail
+    Mail drain_requested_{*this};
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};
     std::int64_t date_second_ = -1;
