@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from lab import PATIENCE, Programs, run_cases
+from lab import PATIENCE, Programs, Skip, run_cases
 
 MARK = "s3cr3tMARK"
 URL = f"http://user:{MARK}@127.0.0.1:1/{MARK}?token={MARK}#{MARK}"
@@ -39,6 +39,11 @@ def check(text, where):
 
 
 class Lab(Programs):
+    @property
+    def has_tls(self):
+        config = (self.build / "include" / "uaio" / "config.h").read_text()
+        return "kTls = true" in config
+
     def send(self, *arguments, **environment):
         """How uaio-send ends; what it says is checked."""
         environment = {name: value for name, value in os.environ.items()
@@ -143,10 +148,18 @@ def an_access_log_has_no_secret_of_a_request(lab):
 def a_command_line_loses_its_passwords(lab):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"127.0.0.1:{silent.getsockname()[1]}"
-        for arguments in (["-x", f"http://user:{MARK}@{proxy}"], ["-x", f"user:{MARK}@{proxy}"],
-                          [f"--proxy=http://user:{MARK}@{proxy}"],
-                          ["-x", proxy, "--proxy-field", f"Cookie: {MARK}"],
-                          ["-x", proxy, f"--proxy-field=Cookie: {MARK}"]):
+        url = f"http://user:{MARK}@{proxy}"
+        token = f"http://{MARK}@{proxy}"
+        field = f"Cookie: {MARK}"
+        for arguments in (["-x", url], [f"-x{url}"], ["-vx", url], [f"--proxy={url}"],
+                          ["-x", f"user:{MARK}@{proxy}"], ["-x", token], [f"-vx{token}"],
+                          ["--proxy", token], ["-x", f"{MARK}@{proxy}"],
+                          ["-x", url, "-x", proxy], ["-x", proxy, "--pre", f"socks5://{MARK}@h:1",
+                                                     "--pre", f"socks5://{proxy}"],
+                          ["-x", proxy, "--proxy-field", field],
+                          ["-x", proxy, f"--proxy-field={field}"],
+                          ["-x", proxy, "--proxy-fi", field], ["-x", proxy, f"--proxy-f={field}"],
+                          ["-x", proxy, "--key", PEM, "--cert", "/nowhere"]):
             with subprocess.Popen([lab.build / "tools" / "uaio-send", *arguments,
                                    "tcp://127.0.0.1:1"], stdin=subprocess.PIPE,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as client:
@@ -158,11 +171,43 @@ def a_command_line_loses_its_passwords(lab):
                 check(client.communicate(timeout=PATIENCE)[1], "its end")
 
 
+def a_command_line_loses_the_user_of_its_target(lab):
+    """While it waits for authorities, before it refuses the target."""
+    if not lab.has_tls:
+        raise Skip("the build option tls is off")
+    for name, target in enumerate((f"https://{MARK}@127.0.0.1", f"https://user:{MARK}@127.0.0.1",
+                                   f"tls://user:a/{MARK}@127.0.0.1:1")):
+        authorities = lab.folder / f"authorities{name}"
+        os.mkfifo(authorities)
+        with subprocess.Popen([lab.build / "tools" / "uaio-send", "--cacert", authorities, target],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as client:
+            lab.stack.callback(client.kill)
+            with open(authorities, "wb"):  # when it reads
+                command = Path(f"/proc/{client.pid}/cmdline").read_bytes()
+            check(command, "its command line")
+            check(client.communicate(timeout=PATIENCE)[1], "its end")
+
+
+def a_server_s_command_line_loses_its_key(lab):
+    if not lab.has_tls:
+        raise Skip("the build option tls is off")
+    chain = lab.folder / "chain.pem"
+    os.mkfifo(chain)
+    with subprocess.Popen([lab.build / "tools" / "uaio-serve", "--port", "0", "--tls-cert", chain,
+                           "--tls-key", PEM, lab.folder], stderr=subprocess.PIPE) as server:
+        lab.stack.callback(server.kill)
+        with open(chain, "wb"):
+            command = Path(f"/proc/{server.pid}/cmdline").read_bytes()
+        check(command, "its command line")
+        check(server.communicate(timeout=PATIENCE)[1], "its end")
+
+
 CASES = [(case, sys.executable) for case in (
     a_secret_is_found, a_bad_target_or_proxy_is_not_quoted_with_its_password,
     a_proxy_that_refuses_reveals_no_password, options_with_a_wrong_value_are_not_quoted,
     a_server_says_nothing_of_keys, an_access_log_has_no_secret_of_a_request,
-    a_command_line_loses_its_passwords)]
+    a_command_line_loses_its_passwords, a_command_line_loses_the_user_of_its_target,
+    a_server_s_command_line_loses_its_key)]
 
 
 def main():

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace uaio::tools {
@@ -21,13 +22,17 @@ struct Program {
     std::string_view closing;       // of --help, behind the options
 };
 
+// Traits of an option's value.
+inline constexpr unsigned kSecret = 1;  // overwritten as soon as it was read
+
 template <class Arguments>
 struct Option {
     const char* name;        // without its dashes
     char letter;             // another name, or 0
     std::string_view value;  // the name of what it takes; empty: nothing
     std::string_view help;   // lines
-    void (*set)(Arguments& to, std::string_view value);
+    void (*set)(Arguments& to, std::string_view value);  // copies what it keeps
+    unsigned traits = 0;
 };
 
 [[noreturn]] inline void refuse(const char* program, const std::string& why) {
@@ -35,6 +40,9 @@ struct Option {
                  program);
     std::exit(2);
 }
+
+// Other users can read the arguments of a program (proc(5), cmdline).
+inline void overwrite(char* begin, std::size_t size) { std::memset(begin, '*', size); }
 
 // Ends the program after --help or --version: 1 if standard output did not take the text.
 [[noreturn]] inline void end_after_text(const char* program) {
@@ -115,12 +123,19 @@ template <class Arguments>
     refuse(program, alike > 1 ? name + " is ambiguous" : "unrecognized " + name);
 }
 
+template <class Arguments>
+void set(const Program& program, const Option<Arguments>& option, Arguments& to, char* value) {
+    if (option.value.empty()) return option.set(to, {});
+    const std::string_view text = value;
+    option.set(to, text);
+    if ((option.traits & kSecret) != 0) overwrite(value, text.size());
+}
+
 // Sets what the options say, and returns the operands. Does not return after --help, --version and
 // for what cannot be understood.
 template <class Arguments>
-std::vector<std::string_view> parse(const Program& program,
-                                    std::span<const Option<Arguments>> options, Arguments& to,
-                                    int argc, char** argv) {
+std::span<char*> parse(const Program& program, std::span<const Option<Arguments>> options,
+                       Arguments& to, int argc, char** argv) {
     const OptionNames<Arguments> known(options);
     for (;;) {
         const int got =
@@ -136,7 +151,7 @@ std::vector<std::string_view> parse(const Program& program,
         }
         for (std::size_t i = 0; i < options.size(); ++i) {
             if (got != options[i].letter && got != kFirst + static_cast<int>(i)) continue;
-            options[i].set(to, options[i].value.empty() ? std::string_view() : optarg);
+            set(program, options[i], to, optarg);
             break;
         }
     }

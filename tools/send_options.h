@@ -143,14 +143,16 @@ inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
     {"proxy", 'x', "URL",
      "http, https, socks4, socks4a, socks5 or socks5h://[USER:PASSWORD@]HOST:PORT;"
      "\nempty: none. Without it http_proxy, https_proxy and all_proxy count",
-     [](Arguments& to, std::string_view v) { to.dial.proxy = v; }},
+     [](Arguments& to, std::string_view v) { to.dial.proxy = v; },
+     tools::kSecret},
     {"pre-proxy", 0, "URL", "a SOCKS proxy through which the proxy is reached",
-     [](Arguments& to, std::string_view v) { to.dial.pre_proxy = v; }},
+     [](Arguments& to, std::string_view v) { to.dial.pre_proxy = v; }, tools::kSecret},
     {"no-proxy", 0, "LIST", "hosts that are reached without a proxy; without it no_proxy counts",
      [](Arguments& to, std::string_view v) { to.dial.no_proxy = v; }},
     {"proxy-auth", 0, "KIND", "basic, digest or any (basic)", &set_authentication},
     {"proxy-field", 0, "FIELD", "one more field for CONNECT, such as \"User-Agent: me\"",
-     [](Arguments& to, std::string_view v) { to.dial.proxy_fields.emplace_back(v); }},
+     [](Arguments& to, std::string_view v) { to.dial.proxy_fields.emplace_back(v); },
+     tools::kSecret},
     {"proxy-cacert", 0, "FILE", "authorities that are trusted for an https proxy, in PEM",
      [](Arguments& to, std::string_view v) { to.proxy_tls.authorities = v; }},
     {"proxy-insecure", 0, "", "take any certificate from an https proxy",
@@ -171,7 +173,7 @@ inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
     {"cert", 0, "FILE", "this side's certificate, in PEM, with those between it and the authority",
      [](Arguments& to, std::string_view v) { certificate(to).chain = v; }},
     {"key", 0, "FILE", "its private key, in PEM",
-     [](Arguments& to, std::string_view v) { certificate(to).key = v; }},
+     [](Arguments& to, std::string_view v) { certificate(to).key = v; }, tools::kSecret},
     {"tls-min", 0, "VERSION", "1.2 or 1.3 (1.2)",
      [](Arguments& to, std::string_view v) { to.tls.min_version = version(v); }},
     {"tls-max", 0, "VERSION", "1.2 or 1.3 (1.3)",
@@ -193,8 +195,9 @@ where the input ends; for servers that wait for that there is --quit-after.
 
 inline constexpr std::string_view kClosing = R"(
 SSLKEYLOGFILE in the environment names a file for the secrets of TLS, for others to decrypt with.
-A user and a password on the command line are overwritten as soon as they were read; in the
-environment, as of https_proxy, other users never see them.
+The values of --proxy, --pre-proxy, --proxy-field and --key on the command line, and a user and a
+password in URL, are overwritten as soon as they were read; in the environment, as of https_proxy,
+other users never see them.
 
 Exit codes:
   0    all was sent, and the server has ended, or --quit-after passed
@@ -223,36 +226,24 @@ inline bool is_plain(std::string_view target) {
     return scheme == "http" || scheme == "ws" || scheme == "tcp";
 }
 
-// Other users can read the arguments of a program (proc(5), cmdline), so that the passwords in URLs
-// and the values of fields are overwritten once they were copied.
-inline void hide_credentials(int argc, char** argv) {
-    constexpr std::string_view kField = "--proxy-field";
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view word = argv[i];
-        std::size_t begin = word.starts_with("--") ? word.find('=') + 1 : 0;
-        std::size_t end = word.rfind('@');
-        if (word.starts_with(kField) || argv[i - 1] == kField) {
-            begin = word.find(':', begin);
-            end = word.size();
-        } else if (const std::size_t scheme = word.find("://"); scheme != word.npos) {
-            begin = scheme + 3;
-        }
-        if (end == word.npos || begin >= end) continue;
-        if (end < word.size() && word.find(':', begin) > end) continue;  // a name is no secret
-        std::fill(argv[i] + begin, argv[i] + end, '*');
-    }
+// Overwrites what stands before the host, or may: a password may hold any character.
+inline void hide_user(char* url) {
+    const std::string_view text = url;
+    const std::size_t scheme = text.find("://");
+    const std::size_t begin = scheme == text.npos ? 0 : scheme + 3;
+    const std::size_t end = text.rfind('@');
+    if (end != text.npos && end > begin) tools::overwrite(url + begin, end - begin);
 }
 
 // Does not return after --help and for what cannot be understood.
 inline Arguments parse(int argc, char** argv) {
     Arguments arguments;
     const std::span<const tools::Option<Arguments>> options = kOptions;
-    const std::vector<std::string_view> operands =
-        tools::parse(kProgram, options, arguments, argc, argv);
+    const std::span<char*> operands = tools::parse(kProgram, options, arguments, argc, argv);
     if (operands.empty()) refuse("missing URL");
     if (operands.size() > 1) refuse("more than one URL");
     arguments.target = operands.front();
-    hide_credentials(argc, argv);
+    hide_user(operands.front());
     if (!arguments.tls.certificates.empty()) {
         const tls::Certificate& own = arguments.tls.certificates.front();
         if (own.chain.empty() || own.key.empty()) refuse("--cert and --key go together");

@@ -68,7 +68,7 @@ inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
      [](Arguments& to, std::string_view v) {
          to.certificates.push_back({.chain = std::string(v)});
      }},
-    {"tls-key", 0, "FILE", "its private key, in PEM", &set_key},
+    {"tls-key", 0, "FILE", "its private key, in PEM", &set_key, tools::kSecret},
     {"handshakes", 0, "N",
      "TLS connections of an engine that have not ended their handshake (1024);"
      "\nthe oldest silent one makes room for the next",
@@ -114,8 +114,7 @@ Exit codes:
 inline Arguments parse(int argc, char** argv) {
     Arguments arguments;
     const std::span<const tools::Option<Arguments>> options = kOptions;
-    const std::vector<std::string_view> operands =
-        tools::parse(kProgram, options, arguments, argc, argv);
+    const std::span<char*> operands = tools::parse(kProgram, options, arguments, argc, argv);
     if (operands.empty()) refuse("missing directory");
     if (operands.size() > 1) {
         refuse("more than one directory: " + in_quotes(operands[1]));
