@@ -6,23 +6,38 @@ namespace uaio {
 namespace {
 
 constexpr std::size_t kQuotedMax = 255;
-constexpr std::size_t kShortestKey = 40;  // of base64; an Ed25519 key in PKCS #8 has 64
+constexpr std::size_t kShortestKey = 24;  // characters: 16 bytes in base64
 
 bool is_control(char character) noexcept {
     return static_cast<unsigned char>(character) < 0x20 || character == 0x7f;
 }
 
-bool is_base64(char character) noexcept {
+bool is_lower(char character) noexcept { return character >= 'a' && character <= 'z'; }
+bool is_upper(char character) noexcept { return character >= 'A' && character <= 'Z'; }
+bool is_digit(char character) noexcept { return character >= '0' && character <= '9'; }
+
+bool is_hex(char character) noexcept {
     const auto lower = static_cast<char>(character | 0x20);
-    return (lower >= 'a' && lower <= 'z') || (character >= '0' && character <= '9') ||
-           character == '+' || character == '/' || character == '=';
+    return is_digit(character) || (lower >= 'a' && lower <= 'f');
 }
 
-// A boundary of PEM; or DER, where a key is a SEQUENCE, 0x30, which base64 begins with an M.
+// Both alphabets of RFC 4648.
+bool is_base64(char character) noexcept {
+    return is_lower(character) || is_upper(character) || is_digit(character) ||
+           std::string_view("+/=-_").find(character) != std::string_view::npos;
+}
+
+// The words of a boundary of PEM, also without its dashes; hexadecimal digits; or base64, which has
+// letters of both cases and digits. A path that begins at the root or the current folder is none.
 bool looks_like_key(std::string_view text) noexcept {
-    if (text.find("-----") != std::string_view::npos) return true;
-    return text.size() >= kShortestKey && text.front() == 'M' &&
-           std::ranges::all_of(text, is_base64);
+    for (const std::string_view word : {"-----", "BEGIN ", "PRIVATE KEY"}) {
+        if (text.find(word) != std::string_view::npos) return true;
+    }
+    if (text.size() < kShortestKey) return false;
+    if (std::ranges::all_of(text, is_hex)) return true;
+    return text.front() != '/' && std::ranges::all_of(text, is_base64) &&
+           std::ranges::any_of(text, is_lower) && std::ranges::any_of(text, is_upper) &&
+           std::ranges::any_of(text, is_digit);
 }
 
 }  // namespace

@@ -9,7 +9,8 @@
 namespace uaio {
 
 // In quotation marks; or, if it has control characters, is longer than 255 bytes, or looks like a
-// key (a boundary of PEM, or base64 of DER), only how many bytes there are.
+// key (the words of PEM, or 24 or more characters of hexadecimal or base64 alone), only how many
+// bytes there are.
 std::string in_quotes(std::string_view text);
 
 // The same without user information (RFC 3986 3.2.1), query and fragment, also where the text is no

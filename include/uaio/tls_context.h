@@ -21,7 +21,7 @@ enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 
 // Of this side, in PEM (RFC 7468). Both are names of files, or text: what has "-----BEGIN "
 // anywhere in it. A Context keeps neither the text of keys nor passwords, and no message quotes
-// them.
+// `key`, be it a text or the name of a file, or `password`.
 struct Certificate {
     std::string chain = {};  // the certificate, then those between it and the authority
     std::string key = {};

@@ -17,6 +17,15 @@ TEST_CASE("A message quotes a file name, and only the size of what may be a secr
     // An Ed25519 key in PKCS #8, without its boundaries.
     CHECK(in_quotes("MC4CAQAwBQYDK2VwBCIEIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g") ==
           "(64 bytes that are not quoted here)");
+    CHECK(in_quotes("BEGIN PRIVATE KEY MIGH") == "(22 bytes that are not quoted here)");
+    CHECK(in_quotes(std::string(32, 'a') + std::string(32, '0')) ==
+          "(64 bytes that are not quoted here)");
+    CHECK(in_quotes("c2VjcmV0IHBhc3N3b3JkIGZvciB5b3U") == "(31 bytes that are not quoted here)");
+    CHECK(in_quotes("/srv/Certificates2026/TheServersOwn") ==
+          "\"/srv/Certificates2026/TheServersOwn\"");
+    CHECK(in_quotes("certificate-of-the-server-2026") == "\"certificate-of-the-server-2026\"");
+    CHECK(in_quotes("Certificate-Of-The-Server-2026.pem") ==
+          "\"Certificate-Of-The-Server-2026.pem\"");
 }
 
 TEST_CASE("A message quotes a URL without its user information, query and fragment") {

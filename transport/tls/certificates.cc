@@ -1,5 +1,7 @@
 #include "transport/tls/certificates.h"
 
+#include <uaio/argument_error.h>
+
 #include "aio/quoted.h"
 #include "transport/tls/failure.h"
 
@@ -15,20 +17,25 @@ std::size_t find_block(const std::string& pem) noexcept { return pem.find("-----
 
 bool is_text(const std::string& pem) noexcept { return find_block(pem) != std::string::npos; }
 
-BioPtr open(const std::string& what, const std::string& pem) {
+// Null if there is no such file; then the error queue says why.
+BioPtr open(const std::string& pem) noexcept {
     ERR_clear_error();
     // OpenSSL wants a boundary at the start of a line.
     const std::string_view text =
         is_text(pem) ? std::string_view(pem).substr(find_block(pem)) : std::string_view();
-    BioPtr bio(is_text(pem) ? BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))
-                            : BIO_new_file(pem.c_str(), "re"));
-    if (!bio) refuse_option(described(what, pem));
-    return bio;
+    return BioPtr(is_text(pem) ? BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))
+                               : BIO_new_file(pem.c_str(), "re"));
 }
+
+struct Password {
+    const std::string& text;
+    bool was_asked = false;
+};
 
 // Never asks at the terminal, as OpenSSL would by itself.
 int tell_password(char* out, int room, int, void* password) noexcept {
-    const auto& text = *static_cast<const std::string*>(password);
+    auto& [text, was_asked] = *static_cast<Password*>(password);
+    was_asked = true;
     if (text.empty() || text.size() > static_cast<std::size_t>(room)) return -1;
     text.copy(out, text.size());
     return static_cast<int>(text.size());
@@ -47,13 +54,32 @@ bool ended_well() noexcept {
     return ended;
 }
 
+// `key` says which one it is. What stands in Certificate::key and was not read as a key may be one,
+// or a password, all the same, so no message quotes it.
+KeyPtr load_key(const Certificate& certificate, const std::string& key) {
+    const BioPtr bio = open(certificate.key);
+    if (!bio) refuse_option(key + " is neither a text in PEM nor the name of a file");
+    Password password{certificate.password};
+    KeyPtr loaded(PEM_read_bio_PrivateKey(bio.get(), nullptr, &tell_password, &password));
+    if (!loaded && password.was_asked && certificate.password.empty()) {
+        ERR_clear_error();
+        throw std::system_error(ArgumentErrc::invalid_option,
+                                "uaio: tls: " + key +
+                                    " is encrypted, and Certificate::password is empty; "
+                                    "`openssl pkey -in FILE -out FILE` decrypts a key");
+    }
+    if (!loaded && password.was_asked) refuse_option(key + " (is its password right?)");
+    if (!loaded) refuse_option(key + " is no private key in PEM");
+    return loaded;
+}
+
 }  // namespace
 
 LoadedCertificate load(const Certificate& certificate) {
     LoadedCertificate loaded;
     const std::string chain = described("the certificate", certificate.chain);
-    const std::string key = described("the key", certificate.key);
-    BioPtr bio = open("the certificate", certificate.chain);
+    const BioPtr bio = open(certificate.chain);
+    if (!bio) refuse_option(chain);
     loaded.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
     if (!loaded.leaf) refuse_option(chain);
     loaded.chain.reset(sk_X509_new_null());
@@ -63,12 +89,9 @@ LoadedCertificate load(const Certificate& certificate) {
         static_cast<void>(next.release());
     }
     if (!ended_well()) refuse_option(chain);
-    bio = open("the key", certificate.key);
-    loaded.key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, &tell_password,
-                                             const_cast<std::string*>(&certificate.password)));
-    if (!loaded.key) refuse_option(key + " (is its password right?)");
+    loaded.key = load_key(certificate, "the key of " + chain);
     if (X509_check_private_key(loaded.leaf.get(), loaded.key.get()) != 1) {
-        refuse_option(key + " is not that of " + chain);
+        refuse_option("the key of " + chain + " does not belong to it");
     }
     return loaded;
 }
@@ -94,7 +117,8 @@ void wipe(Certificate& certificate) noexcept {
 
 std::vector<CertificatePtr> load_authorities(const std::string& pem) {
     std::vector<CertificatePtr> loaded;
-    const BioPtr bio = open("the authorities", pem);
+    const BioPtr bio = open(pem);
+    if (!bio) refuse_option(described("the authorities", pem));
     while (CertificatePtr next = read_certificate(bio.get()))
         loaded.push_back(std::move(next));
     if (!ended_well() || loaded.empty()) refuse_option(described("the authorities", pem));

@@ -22,7 +22,8 @@ struct LoadedCertificate {
     ChainPtr chain;
 };
 
-// Throws std::system_error that names the file, or says what is wrong with it.
+// Throws std::system_error that names the file of the certificate, and says what is wrong with it
+// or with its key.
 LoadedCertificate load(const Certificate& certificate);
 
 // X509_check_host(3): RFC 9525 6.3 has names proved by subjectAltName alone, never by a common
@@ -37,7 +38,7 @@ bool is_for(const LoadedCertificate& certificate, const ServerName& server) noex
 // does not allow: an address, or no DNS name.
 bool sent_name(const SSL* ssl, ServerName& out) noexcept;
 
-// For messages: `what`, and which file that is of, but never a key.
+// For messages: `what`, and which file that is of. Not for Certificate::key.
 std::string described(const std::string& what, const std::string& pem);
 
 // Overwrites the key and the password.
