@@ -230,6 +230,19 @@ def help_that_cannot_be_written_is_an_error(lab):
         assert done.stderr == f"{name}: standard output: No space left on device\n".encode(), done
 
 
+def an_empty_value_is_refused(lab):
+    for name, may_be in (("uaio-serve", ()), ("uaio-send", ("proxy", "no-proxy"))):
+        options = re.findall(r"--([a-z0-9-]+)=", lab.run(name, "--help")[1])
+        assert len(set(options)) > 8, options
+        for option in set(options) - set(may_be):
+            for arguments in ([f"--{option}=", "operand"], [f"--{option}", "", "operand"]):
+                code, out, said = lab.run(name, *arguments)
+                words = f"{name}: the argument of option '--{option}' is empty\n"
+                assert code == 2 and not out and said.startswith(words), (arguments, code, said)
+        code, out, said = lab.run(name, "")
+        assert code == 2 and not out and "is empty" in said, said
+
+
 CASES = [(case, sys.executable) for case in (
     options_are_read_as_gnu_programs_read_them,
     a_folder_named_like_an_option_is_served_behind_two_dashes, the_kernel_in_use_is_printed,
@@ -237,7 +250,8 @@ CASES = [(case, sys.executable) for case in (
     a_log_reader_that_leaves_does_not_end_the_server, a_full_disk_does_not_end_the_server,
     a_log_that_nobody_reads_does_not_stop_the_server,
     standard_error_that_nobody_reads_does_not_stop_the_server,
-    a_second_signal_ends_the_server_at_once, help_that_cannot_be_written_is_an_error)]
+    a_second_signal_ends_the_server_at_once, help_that_cannot_be_written_is_an_error,
+    an_empty_value_is_refused)]
 
 
 def main():

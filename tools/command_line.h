@@ -23,7 +23,8 @@ struct Program {
 };
 
 // Traits of an option's value.
-inline constexpr unsigned kSecret = 1;  // overwritten as soon as it was read
+inline constexpr unsigned kMayBeEmpty = 1;  // else an empty value is refused
+inline constexpr unsigned kSecret = 2;      // overwritten as soon as it was read
 
 template <class Arguments>
 struct Option {
@@ -127,6 +128,10 @@ template <class Arguments>
 void set(const Program& program, const Option<Arguments>& option, Arguments& to, char* value) {
     if (option.value.empty()) return option.set(to, {});
     const std::string_view text = value;
+    if (text.empty() && (option.traits & kMayBeEmpty) == 0) {
+        refuse(program.name,
+               "the argument of option '--" + std::string(option.name) + "' is empty");
+    }
     option.set(to, text);
     if ((option.traits & kSecret) != 0) overwrite(value, text.size());
 }

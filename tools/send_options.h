@@ -144,11 +144,11 @@ inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
      "http, https, socks4, socks4a, socks5 or socks5h://[USER:PASSWORD@]HOST:PORT;"
      "\nempty: none. Without it http_proxy, https_proxy and all_proxy count",
      [](Arguments& to, std::string_view v) { to.dial.proxy = v; },
-     tools::kSecret},
+     tools::kSecret | tools::kMayBeEmpty},
     {"pre-proxy", 0, "URL", "a SOCKS proxy through which the proxy is reached",
      [](Arguments& to, std::string_view v) { to.dial.pre_proxy = v; }, tools::kSecret},
     {"no-proxy", 0, "LIST", "hosts that are reached without a proxy; without it no_proxy counts",
-     [](Arguments& to, std::string_view v) { to.dial.no_proxy = v; }},
+     [](Arguments& to, std::string_view v) { to.dial.no_proxy = v; }, tools::kMayBeEmpty},
     {"proxy-auth", 0, "KIND", "basic, digest or any (basic)", &set_authentication},
     {"proxy-field", 0, "FIELD", "one more field for CONNECT, such as \"User-Agent: me\"",
      [](Arguments& to, std::string_view v) { to.dial.proxy_fields.emplace_back(v); },
@@ -244,6 +244,7 @@ inline Arguments parse(int argc, char** argv) {
     if (operands.size() > 1) refuse("more than one URL");
     arguments.target = operands.front();
     hide_user(operands.front());
+    if (arguments.target.empty()) refuse("the URL is empty");
     if (!arguments.tls.certificates.empty()) {
         const tls::Certificate& own = arguments.tls.certificates.front();
         if (own.chain.empty() || own.key.empty()) refuse("--cert and --key go together");

@@ -120,6 +120,7 @@ inline Arguments parse(int argc, char** argv) {
         refuse("more than one directory: " + in_quotes(operands[1]));
     }
     arguments.directory = operands.front();
+    if (arguments.directory.empty()) refuse("the directory's name is empty");
     for (const tls::Certificate& certificate : arguments.certificates) {
         if (certificate.key.empty()) refuse("--tls-cert needs a --tls-key");
         if (!kTls) refuse("this build has no TLS; build uaio with -Dtls=enabled");
