@@ -1,11 +1,11 @@
 #include "engine/default_log.h"
 
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -64,9 +64,53 @@ private:
     bool was_pending_;
 };
 
-iovec entry(std::string_view text) noexcept {
-    return {const_cast<char*>(text.data()), text.size()};
+bool is_control(std::string_view text, std::size_t at) noexcept {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x20 || byte == 0x7f) return true;
+    // U+0080 to U+009F, which UTF-8 writes as 0xc2 and that byte.
+    const auto is_c1 = [&](std::size_t first) {
+        return first + 1 < text.size() && text[first] == '\xc2' && (text[first + 1] & 0xe0) == 0x80;
+    };
+    return is_c1(at) || (at > 0 && is_c1(at - 1));
 }
+
+// A line that a pipe takes as a whole (pipe(7), PIPE_BUF).
+class Line {
+public:
+    // Control characters become "\x" and two digits: what a handler throws may hold bytes of a
+    // peer, which must neither begin a line nor command a terminal.
+    void add(std::string_view text) noexcept {
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        for (std::size_t i = 0; i < text.size() && !is_full_; ++i) {
+            if (!is_control(text, i)) {
+                append(text.substr(i, 1));
+                continue;
+            }
+            const auto byte = static_cast<unsigned char>(text[i]);
+            const char escaped[] = {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+            append({escaped, sizeof escaped});
+        }
+    }
+    // With its end; "..." stands for what had no room.
+    std::string_view end(std::string_view more) noexcept {
+        std::string_view dots = is_full_ ? "..." : "";
+        for (const std::string_view part : {dots, more, std::string_view("\n")})
+            size_ += part.copy(bytes_.data() + size_, part.size());
+        return {bytes_.data(), size_};
+    }
+
+private:
+    static constexpr std::size_t kEnd = 100;  // left for end()
+
+    void append(std::string_view text) noexcept {
+        is_full_ = size_ + text.size() > bytes_.size() - kEnd;
+        if (!is_full_) size_ += text.copy(bytes_.data() + size_, text.size());
+    }
+
+    std::array<char, PIPE_BUF> bytes_;
+    std::size_t size_ = 0;
+    bool is_full_ = false;
+};
 
 }  // namespace
 
@@ -77,10 +121,13 @@ void log_to_standard_error(LogLevel level, std::string_view text) noexcept {
     if (missed > 0) {
         std::snprintf(more, sizeof more, " (%u more like this were not logged)", missed);
     }
-    const iovec line[] = {entry("uaio: "), entry(text), entry(more), entry("\n")};
+    Line line;
+    line.add("uaio: ");
+    line.add(text);
+    const std::string_view whole = line.end(more);
     const int error = errno;
     const NoSigpipe no_signal;
-    [[maybe_unused]] const ssize_t written = ::writev(STDERR_FILENO, line, std::size(line));
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, whole.data(), whole.size());
     errno = error;
 }
 

@@ -1,12 +1,14 @@
 // What the engine says without a log hook, and with one.
 #include <uaio/engine.h>
 
+#include "engine/default_log.h"
 #include "tests/support/child_process.h"
 #include "tests/support/nop.h"
 #include "tests/support/wire.h"
 
 #include <unistd.h>
 
+#include <climits>
 #include <csignal>
 #include <thread>
 
@@ -16,6 +18,7 @@ namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace std::string_view_literals;
 
 std::size_t occurrences(std::string_view text, std::string_view part) {
     std::size_t count = 0;
@@ -58,6 +61,25 @@ TEST_CASE("a loop of misuse does not flood standard error") {
     CHECK(occurrences(end.output, "an operation was submitted") == 5);
     CHECK(occurrences(end.output, "a task was posted") == 1);
     CHECK(occurrences(end.output, "\n") == 6);
+}
+
+TEST_CASE("a message on standard error is one line, and commands no terminal") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        log_to_standard_error(LogLevel::error, "a\nFAKE LOG\x1b[31m\x7f\xc2\x9b\r\0b"sv);
+        log_to_standard_error(LogLevel::warning, "sch\xc3\xb6n\\");
+        log_to_standard_error(LogLevel::error, std::string(10'000, '\n'));
+        log_to_standard_error(LogLevel::error, std::string(10'000, 'x'));
+        return "";
+    });
+    CHECK(end.well());
+    CHECK(
+        end.output.starts_with("uaio: a\\x0aFAKE LOG\\x1b[31m\\x7f\\xc2\\x9b\\x0d\\x00b\n"
+                               "uaio: sch\xc3\xb6n\\\n"
+                               "uaio: \\x0a\\x0a"));
+    CHECK(occurrences(end.output, "\n") == 4);
+    CHECK(occurrences(end.output, "\\x0a...\nuaio: xxx") == 1);
+    CHECK(end.output.ends_with("xxx...\n"));
+    CHECK(end.output.size() < 3 * PIPE_BUF);
 }
 
 TEST_CASE("a log hook stands in place of standard error and gets every message") {
