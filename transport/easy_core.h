@@ -21,7 +21,7 @@ namespace uaio::easy {
 class ConnectionCore final : public Held {
 public:
     // Any thread.
-    explicit ConnectionCore(Engine& engine) noexcept : Held(EngineCore::of(engine)) {}
+    explicit ConnectionCore(Engine& engine) noexcept : Held(EngineCore::of(engine)) { enroll(); }
 
     // --- Any thread: what a Connection is asked ---
     void connect(std::string_view url, const Options& options, Aio& aio) noexcept;

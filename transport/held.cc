@@ -2,7 +2,9 @@
 
 namespace uaio {
 
-Held::Held(EngineCore& core) noexcept : core_(core) {
+Held::Held(EngineCore& core) noexcept : core_(core) {}
+
+void Held::enroll() noexcept {
     if (core_.on_thread()) {
         core_.add_resident(*this);
         return;

@@ -34,6 +34,9 @@ protected:
     // On any thread.
     explicit Held(EngineCore& core) noexcept;
     virtual ~Held();
+    // Makes it known to the engine. The last step of the constructor of the class that is made: the
+    // engine's thread may call what is virtual from here on.
+    void enroll() noexcept;
 
     // On the engine's thread, whatever state it is in.
     virtual void close_here() noexcept = 0;

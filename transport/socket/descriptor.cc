@@ -13,7 +13,9 @@ constexpr int kDiscardRounds = 16;
 
 }  // namespace
 
-Descriptor::Descriptor(EngineCore& core, int fd) noexcept : core_(core), visible_fd_(fd), fd_(fd) {
+Descriptor::Descriptor(EngineCore& core, int fd) noexcept : core_(core), visible_fd_(fd), fd_(fd) {}
+
+void Descriptor::enroll() noexcept {
     if (core_.on_thread()) {
         core_.add_resident(*this);
         return;

@@ -47,6 +47,9 @@ public:
 protected:
     Descriptor(EngineCore& core, int fd) noexcept;
     virtual ~Descriptor();
+    // Makes it known to the engine. The last step of the constructor of the class that is made: the
+    // engine's thread may call what is virtual from here on.
+    void enroll() noexcept;
 
     // Asks every pending operation to end with Errc::closed.
     virtual void end_operations() noexcept = 0;

@@ -10,7 +10,9 @@
 namespace uaio {
 
 Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
-    : Descriptor(core, fd), writes_(*this, options), reads_(*this, options) {}
+    : Descriptor(core, fd), writes_(*this, options), reads_(*this, options) {
+    enroll();
+}
 
 template <auto kQueue>
 inline void Socket::start(Aio& aio, bool all) noexcept {

@@ -26,6 +26,7 @@ Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexce
       sink_(*this),
       source_(*this) {
     context_.retain();
+    enroll();
 }
 
 // ---- before the handshake
