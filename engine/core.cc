@@ -1,6 +1,7 @@
 #include "engine/core.h"
 
 #include "aio/check.h"
+#include "aio/error_text.h"
 #include "engine/deadline.h"
 #include "engine/default_log.h"
 #include "engine/kernel/limits.h"
@@ -59,15 +60,9 @@ void EngineCore::orphan_residents() noexcept {
 // kernel or parked, and callbacks run until nothing is left or the time is up.
 void EngineCore::drain() noexcept {
     deliver_mail();
-    for (Resident* resident = residents_; resident;) {
-        Resident* const next = resident->next_resident_;
-        resident->evict();
-        resident = next;
-    }
+    evict_residents();
     draining_ = true;
-    io_uring_sqe& sqe = next_sqe();
-    io_uring_prep_cancel64(&sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
+    cancel_all();
     const std::int64_t until = deadline_after(now_ns(), drain_timeout());
     while (failure_ == 0) {
         end_parked();  // each turn, since a callback may submit the next
@@ -83,6 +78,42 @@ void EngineCore::drain() noexcept {
             "an engine was destroyed while tasks were posted to it; they are lost");
     }
     notify_waiters();
+}
+
+void EngineCore::evict_residents() noexcept {
+    for (Resident* resident = residents_; resident;) {
+        Resident* const next = resident->next_resident_;
+        resident->evict();
+        resident = next;
+    }
+}
+
+// What is in the kernel.
+void EngineCore::cancel_all() noexcept {
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_cancel64(&sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
+}
+
+void EngineCore::run_stopped() noexcept {
+    std::uint64_t cancelled = 0;
+    stopped_ = true;
+    for (;;) {
+        stop_.store(false, std::memory_order_relaxed);  // or it would not sleep
+        if (leave_.load(std::memory_order_acquire) || failure_ != 0) return;
+        evict_residents();
+        if (counters_.begun.value() != counters_.operations.value() &&
+            std::exchange(cancelled, counters_.begun.value()) != counters_.begun.value()) {
+            cancel_all();
+        }
+        end_parked();
+        turn(TimerNode::kNoDeadline, true);
+    }
+}
+
+void EngineCore::leave() noexcept {
+    leave_.store(true, std::memory_order_release);
+    stop();
 }
 
 // What is parked and no Resident's is found where deadlines are kept, see park_to_be_found(). The
@@ -175,10 +206,15 @@ void EngineCore::close_inherited() noexcept {
         resident->close_inherited();
 }
 
+void EngineCore::require_thread() const {
+    if (is_over())
+        throw std::system_error(Errc::engine_lost, with_advice("uaio", Errc::engine_lost));
+}
+
 void EngineCore::bind_or_throw() {
     std::error_code error;
     if (on_thread() ? in_turn_ : !bind_here(error)) {
-        if (error == Errc::engine_lost) throw std::system_error(error, "uaio: " + strerror(error));
+        require_thread();
         if (!error) error = Errc::resource_deadlock_would_occur;
         throw std::system_error(
             error,
@@ -274,6 +310,38 @@ bool EngineCore::wait_until(Aio& aio, Clock::time_point deadline) noexcept {
         wait_condition_.wait_until(lock, deadline, is_over);
     });
     return !busy(aio);
+}
+
+bool EngineCore::post_and_wait(MailboxEntry& entry, const std::atomic<bool>& done) noexcept {
+    post(entry);
+    const auto may_go_on = [&] { return done.load(std::memory_order_acquire) || is_over(); };
+    std::unique_lock lock(wait_mutex_);
+    waiters_.fetch_add(1, std::memory_order_acq_rel);
+    if (!wait_condition_.wait_for(lock, drain_timeout(), may_go_on)) {
+        lock.unlock();
+        warn_of_long_wait();
+        lock.lock();
+        wait_condition_.wait(lock, may_go_on);
+    }
+    waiters_.fetch_sub(1, std::memory_order_acq_rel);
+    if (done.load(std::memory_order_acquire)) return true;
+    withdraw_mail(entry);
+    return false;
+}
+
+// With wait_mutex_ locked, once no thread takes the mail any more.
+void EngineCore::withdraw_mail(const MailboxEntry& entry) noexcept {
+    for (MailboxEntry* at = mailbox_.take(); at;) {
+        MailboxEntry* const next = at->next;
+        if (at != &entry) mailbox_.push(*at);
+        at = next;
+    }
+}
+
+void EngineCore::warn_of_long_wait() const noexcept {
+    log(LogLevel::warning,
+        "a thread waits for an engine that its own thread does not run: let that thread go on with "
+        "run() or run_once(), or destroy the engine there");
 }
 
 // --- Reports ---

@@ -154,6 +154,9 @@ public:
     void stop() noexcept;
     bool busy(const Aio& aio) const noexcept;
     std::error_code wait(Aio& aio) noexcept;
+    // See CrossThreadCall.
+    bool post_and_wait(MailboxEntry& entry, const std::atomic<bool>& done) noexcept;
+    void notify_waiters() noexcept;
     bool wait_until(Aio& aio, Clock::time_point deadline) noexcept;
     void misuse(const char* what) noexcept;
     std::int64_t now_ns() noexcept { return kernel_->now().time_since_epoch().count(); }
@@ -174,6 +177,15 @@ public:
         const char* const thread = thread_.load(std::memory_order_acquire);
         return thread == &forked_mark || thread == &thread_ended_mark;
     }
+    // Throws std::system_error with Errc::engine_lost where no thread runs the engine any more.
+    void require_thread() const;
+    // On the engine's thread, behind run(): what is pending and what comes ends with Errc::closed,
+    // until leave(). Objects on the engine can be destroyed meanwhile, and waits end.
+    void run_stopped() noexcept;
+    // On the engine's thread: it runs as stopped.
+    bool is_stopped() const noexcept { return stopped_; }
+    // Any thread. Stops the engine, also when it runs as stopped.
+    void leave() noexcept;
     // In a child: closes what it and its residents have open, if the thread that forked could have
     // changed those; on another one they may be half changed, and stay open.
     void close_inherited() noexcept override;
@@ -230,6 +242,8 @@ private:
     bool bind_here(std::error_code& error) noexcept;
     template <class Wait>
     std::error_code wait_elsewhere(const Aio& aio, Wait wait) noexcept;
+    void withdraw_mail(const MailboxEntry& entry) noexcept;
+    void warn_of_long_wait() const noexcept;
     void bind_or_throw();
     bool runs_here(std::error_code& error) noexcept;
     std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
@@ -258,9 +272,10 @@ private:
     bool dispatch_tagged(Completion completion) noexcept;
     std::size_t dispatch_finished() noexcept;
     void call_back(Aio& aio) noexcept;
-    void notify_waiters() noexcept;
     void arm_wake() noexcept;
     void drain() noexcept;
+    void evict_residents() noexcept;
+    void cancel_all() noexcept;
     void end_parked() noexcept;
     void orphan_residents() noexcept;
 
@@ -300,6 +315,7 @@ private:
     alignas(64) Mailbox mailbox_;
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> stop_{false};
+    std::atomic<bool> leave_{false};  // run_stopped() is to return
     std::atomic<unsigned> waiters_{0};
     std::atomic<unsigned> cancels_pending_{0};
     std::mutex cancel_mutex_;
@@ -317,6 +333,7 @@ private:
     const Aio* handed_on_ = nullptr;
     bool in_turn_ = false;
     bool draining_ = false;
+    bool stopped_ = false;  // in run_stopped()
     std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to
     Resident* residents_ = nullptr;
     Shortage shortage_;

@@ -106,7 +106,12 @@ EngineThread::EngineThread(const EngineOptions& options) {
             return;
         }
         started.set_value(own.get());
-        own->run();
+        try {
+            own->run();
+        } catch (const std::system_error&) {
+            // Logged when it happened.
+        }
+        EngineCore::of(*own).run_stopped();
         released.wait();
     });
     try {
@@ -126,7 +131,7 @@ EngineThread::~EngineThread() {
         return;
     }
     const bool in_callback = thread_.get_id() == std::this_thread::get_id();
-    engine_->stop();
+    EngineCore::of(*engine_).leave();
     released_.set_value();
     if (in_callback) {
         thread_.detach();

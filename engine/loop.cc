@@ -46,10 +46,7 @@ std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
 
 void EngineCore::throw_if_failed() {
     if (failure_ == 0) return;
-    if (is_forked()) {
-        const std::error_code lost = Errc::engine_lost;
-        throw std::system_error(lost, "uaio: " + strerror(lost));
-    }
+    require_thread();
     throw std::system_error(-failure_, std::system_category(),
                             "uaio: the kernel refused the ring of a running engine (was a seccomp "
                             "filter installed?)");

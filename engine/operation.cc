@@ -309,6 +309,10 @@ void EngineCore::stop_aio(Aio& aio) noexcept {
 std::error_code EngineCore::stop_and_wait(Aio& aio) noexcept {
     aio.stop_.store(Aio::Stop::destroyed, std::memory_order_release);
     request_stop(aio, Errc::closed);
+    if (is_bound() && !on_thread()) {
+        const Clock::time_point soon = deadline_after(Clock::now(), drain_timeout());
+        if (!wait_until(aio, soon) && is_bound()) warn_of_long_wait();
+    }
     return wait(aio);
 }
 

@@ -4,7 +4,10 @@
 
 namespace uaio::easy {
 
-Connection::Connection(Engine& engine) : core_(new ConnectionCore(engine)) {}
+Connection::Connection(Engine& engine) {
+    EngineCore::of(engine).require_thread();
+    core_ = new ConnectionCore(engine);
+}
 
 Connection::~Connection() { core_->release(); }
 

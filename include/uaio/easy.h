@@ -50,7 +50,7 @@ struct Timings {
 // and the first of them is also all later ones. Sending may go on after end_of_stream.
 class Connection {
 public:
-    // Throws std::bad_alloc.
+    // Throws std::bad_alloc, and std::system_error after the end of the engine.
     explicit Connection(Engine& engine);
     // As close(). May go before or after its engine.
     ~Connection();

@@ -3,8 +3,9 @@
 // say when any thread may call them; all others are for the engine's thread.
 //
 // An engine ends with the thread that runs it, as by its destructor, if that is not the main thread
-// (which ends with the process). Afterwards a submission is refused: it is counted as misuse and
-// logged, no callback runs, and Aio::result() and wait() say Errc::engine_lost.
+// (which ends with the process). Afterwards a submission is refused: it is counted as misuse and logged, no callback runs, and
+// Aio::result() and wait() say Errc::engine_lost. Constructors of listeners, servers and other
+// objects on the engine throw std::system_error with that code.
 //
 // fork(2): an engine stays with the process that made it. In a child run() and run_once() throw,
 // submissions are refused as above, Aio::wait() returns Errc::engine_lost for what was under way,
@@ -127,7 +128,11 @@ public:
     // counted. Binds and throws like run().
     std::size_t run_once(std::chrono::nanoseconds max_wait);
 
-    // Lets run() return after the current turn, for good. Any thread.
+    // Lets run() return after the current turn, for good. Any thread. What is pending on a plain
+    // Engine stays pending until its thread calls run_once(), destroys the engine or ends; wait()
+    // and destructors on other threads last until then, and destructors log a warning after
+    // drain_timeout. An EngineThread ends with Errc::closed what is pending and what comes, and
+    // closes streams and listeners.
     void stop() noexcept;
 
     // Runs `task`, a void(), on the engine's thread, in the order of one thread's posts and verbs.

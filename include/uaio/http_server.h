@@ -209,7 +209,8 @@ private:
 class Server {
 public:
     // Any thread. If the engine ends first, the server's connections, exchanges and acceptors go
-    // with it, no handler is called any more, and the server may still be destroyed.
+    // with it, no handler is called any more, and the server may still be destroyed. Throws
+    // std::bad_alloc, and std::system_error (Errc::engine_lost) if the engine has ended already.
     explicit Server(Engine& engine, ServerOptions options = {});
     // On each engine of the group.
     explicit Server(EngineGroup& group, ServerOptions options = {});

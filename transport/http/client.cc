@@ -30,13 +30,12 @@ Client::~Client() {
         core->abandon(nullptr);
         return;
     }
-    Departure gone(*core);
+    Departure gone(EngineCore::of(engine), *core);
     gone.deliver = [](MailboxEntry& entry) noexcept {
         Departure& self = static_cast<Departure&>(entry);
         self.core.abandon(&self);
     };
-    EngineCore::of(engine).post(gone);
-    gone.wait();
+    if (!gone.post_and_wait()) core->free_without_engine();
 }
 
 void Client::transact(Request& request, Response& response, Aio& aio) noexcept {

@@ -151,7 +151,7 @@ void ClientCore::let_go() noexcept {
     if (!abandoned_ || connections_) return;
     Departure* const gone = gone_;
     delete this;
-    if (gone) gone->report();
+    if (gone) gone->finish();
 }
 
 ClientStatistics ClientCore::statistics() const noexcept {

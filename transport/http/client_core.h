@@ -5,6 +5,7 @@
 
 #include <uaio/http_client.h>
 
+#include "engine/call_on_engine.h"
 #include "engine/core.h"
 #include "engine/statistics.h"
 #include "transport/http/client_origin.h"
@@ -30,23 +31,10 @@ struct Transaction {
 };
 
 // What the destructor of a Client waits for on another thread; it allocates nothing.
-struct Departure : MailboxEntry {
-    explicit Departure(ClientCore& leaving) noexcept : core(leaving) {}
-
-    void wait() noexcept {
-        std::unique_lock lock(mutex);
-        changed.wait(lock, [this] { return gone; });
-    }
-    void report() noexcept {
-        const std::lock_guard lock(mutex);
-        gone = true;
-        changed.notify_one();
-    }
-
+struct Departure : CrossThreadCall {
+    Departure(EngineCore& engine, ClientCore& leaving) noexcept
+        : CrossThreadCall(engine), core(leaving) {}
     ClientCore& core;
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool gone = false;
 };
 
 class ClientCore final : public Resident {

@@ -2,8 +2,8 @@
 #include <uaio/http_server.h>
 #include <uaio/provider.h>
 
+#include "engine/call_on_engine.h"
 #include "transport/http/router.h"
-#include "transport/http/run_there.h"
 #include "transport/http/server_loop.h"
 
 #include <mutex>
@@ -46,6 +46,7 @@ Server::Server(Engine& engine, ServerOptions options)
     : options_(std::move(options)),
       router_(std::make_unique<Router>()),
       draining_(std::make_shared<Draining>(*this)) {
+    EngineCore::of(engine).require_thread();
     loops_.reserve(1);
     loops_.push_back(new ServerLoop(*this, engine, options_, *router_));
     loops_left_ = 1;
@@ -58,6 +59,7 @@ Server::Server(EngineGroup& group, ServerOptions options)
     loops_.reserve(group.size());
     try {
         for (std::size_t i = 0; i < group.size(); ++i) {
+            EngineCore::of(group.engine(i)).require_thread();
             loops_.push_back(new ServerLoop(*this, group.engine(i), options_, *router_));
         }
     } catch (...) {
@@ -72,7 +74,7 @@ void Server::abandon_loops() noexcept {
         if (loop->outlived_engine()) {
             loop->release();
         } else {
-            run_there(loop->engine(), [loop] { loop->abandon(); });
+            call_on_engine(loop->engine(), [loop] { loop->abandon(); });
         }
     }
 }
@@ -85,7 +87,7 @@ Server::~Server() {
         if (draining_->aio) waiting = draining_->engine;
     }
     abandon_loops();
-    if (waiting) run_there(*waiting, [this, waiting] { draining_->end(*waiting, {}); });
+    if (waiting) call_on_engine(*waiting, [this, waiting] { draining_->end(*waiting, {}); });
 }
 
 Route& Server::handle(std::string_view method, std::string_view path, Handler handler) {
@@ -101,7 +103,7 @@ void Server::listen(const AcceptorFactory& factory) {
             throw std::logic_error("Server::listen(): the engine of this server has ended");
         }
         std::unique_ptr<Acceptor> acceptor = factory(loop->engine());
-        run_there(loop->engine(), [&] { loop->add(std::move(acceptor)); });
+        call_on_engine(loop->engine(), [&] { loop->add(std::move(acceptor)); });
     }
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <ctime>
 #include <new>
+#include <stdexcept>
 
 namespace uaio::http {
 namespace {
@@ -49,6 +50,7 @@ ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& opti
       router_(&router),
       pause_(std::in_place, engine, [this](Aio&) { on_pause_over(); }) {
     pause_->set_timeout(kPause);
+    enroll();
 }
 
 ServerLoop::~ServerLoop() { free_exchanges(); }
@@ -87,6 +89,8 @@ void ServerLoop::give_back(Exchange& exchange) noexcept {
 }
 
 void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
+    if (ended_ || core().is_stopped())
+        throw std::logic_error("Server::listen(): the engine of this server has stopped");
     acceptors_.push_back(std::make_unique<Accepting>(*this, std::move(acceptor)));
     accept(*acceptors_.back());
 }

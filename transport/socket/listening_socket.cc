@@ -60,6 +60,7 @@ std::string_view shortage_text(int result) noexcept {
 ListeningSocket* ListeningSocket::open(Engine& engine, const sockaddr* address, socklen_t size,
                                        const Setup& setup, const std::string& where) {
     EngineCore& core = EngineCore::of(engine);
+    core.require_thread();
     Kernel& kernel = core.kernel();
     Parts parts{.options = setup.stream, .file = setup.file, .share = setup.share};
     std::unique_lock<std::mutex> lock;
@@ -125,6 +126,7 @@ ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexce
       share_(std::move(parts.share)) {
     pause_.emplace(core.face(), [this](Aio&) { on_pause_over(); });
     pause_->set_timeout(kPause);
+    enroll();
 }
 
 ListeningSocket::~ListeningSocket() {

@@ -59,6 +59,7 @@ ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
       context_(context),
       options_(options) {
     inner_.emplace(engine(), [this](Aio&) { on_accepted(); });
+    enroll();
 }
 
 ListenerCore::~ListenerCore() {
@@ -244,6 +245,7 @@ void ListenerCore::forget(bool idle) noexcept {
 
 Listener::Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
                    const ListenerOptions& options) {
+    EngineCore::of(engine).require_thread();
     auto closing = std::make_unique<Closing>();
     core_ = new ListenerCore(EngineCore::of(engine), std::move(below), context, options, *closing);
     static_cast<void>(closing.release());

@@ -1,0 +1,60 @@
+// Work that one thread wants done on the thread of an engine, and waits for: for objects that live
+// on an engine and are made and destroyed on any thread.
+#pragma once
+
+#include "engine/core.h"
+
+#include <atomic>
+#include <exception>
+#include <utility>
+
+namespace uaio {
+
+// A mailbox entry on the stack of the thread that waits. It allocates nothing.
+class CrossThreadCall : public MailboxEntry {
+public:
+    explicit CrossThreadCall(EngineCore& engine) noexcept : engine_(engine) {}
+
+    // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends
+    // without it. Not on the engine's thread. Logs a warning when the engine's thread takes longer
+    // than the drain_timeout.
+    bool post_and_wait() noexcept { return engine_.post_and_wait(*this, finished_); }
+    // On the engine's thread. The waiting thread goes on, and this object is gone.
+    void finish() noexcept {
+        EngineCore& engine = engine_;
+        finished_.store(true, std::memory_order_release);
+        engine.notify_waiters();
+    }
+
+private:
+    EngineCore& engine_;
+    std::atomic<bool> finished_{false};
+};
+
+// Runs `work`, a void(), on the engine's thread, and returns when it is done, or throws what it
+// threw; on the caller's own thread if that is the engine's, or if no thread runs the engine. Does
+// nothing in a child of fork(2), where what `work` is about is the parent's.
+template <class Work>
+void call_on_engine(Engine& engine, Work work) {
+    EngineCore& core = EngineCore::of(engine);
+    if (core.is_forked()) return;
+    if (core.on_thread() || !core.is_bound()) return work();
+    struct Call : CrossThreadCall {
+        Call(EngineCore& on, Work& what) noexcept : CrossThreadCall(on), work(what) {}
+        Work& work;
+        std::exception_ptr thrown;
+    } call(core, work);
+    call.deliver = [](MailboxEntry& entry) noexcept {
+        Call& self = static_cast<Call&>(entry);
+        try {
+            self.work();
+        } catch (...) {
+            self.thrown = std::current_exception();
+        }
+        self.finish();
+    };
+    if (!call.post_and_wait()) return work();  // no thread runs the engine any more
+    if (call.thrown) std::rethrow_exception(call.thrown);
+}
+
+}  // namespace uaio

@@ -1,0 +1,193 @@
+// What stop() leaves behind: the engine of an EngineThread ends with it, and that of a thread that
+// runs it no more is reported to those who wait.
+#include <uaio/easy.h>
+#include <uaio/http.h>
+#include <uaio/provider.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/kernels.h"
+#include "tests/support/raw_peer.h"
+#include "tests/support/wire.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <liburing.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Parked until its cancel.
+void submit_parked(Aio& aio) {
+    const auto start = [](Aio& started) noexcept {
+        provider::park(started, [](Aio& ended) noexcept {
+            provider::finish(ended, provider::cancel_reason(ended));
+        });
+    };
+    provider::submit(aio.engine(), aio, start, nullptr);
+}
+
+// In the kernel until its cancel.
+void submit_sleeping(Aio& aio, int fd) {
+    const auto start = [](Aio& started) noexcept {
+        const auto end = [](Aio& ended, int result, unsigned) noexcept {
+            if (result == -ECANCELED) provider::set_error(ended, Errc::closed);
+            return Outcome::finished;
+        };
+        io_uring_prep_poll_add(
+            &provider::begin(started, end),
+            static_cast<int>(reinterpret_cast<std::intptr_t>(provider::argument(started))), POLLIN);
+    };
+    provider::submit(aio.engine(), aio, start, nullptr,
+                     reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+}
+
+EngineOptions silent_options(KernelKind kernel) {
+    EngineOptions options = options_on(kernel);
+    options.log = [](LogLevel, std::string_view) {};
+    return options;
+}
+
+// A server, a client whose request waits for that server's handler, and an easy connection to it.
+struct Objects {
+    explicit Objects(Engine& engine) : server(engine), waiting(engine), easy(engine) {
+        server.handle("GET", "/", [this](http::Exchange&) { asked.set_value(); });
+        server.listen([this](Engine& on) {
+            auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
+            at = listener->local();
+            return listener;
+        });
+        connector.emplace(at);
+        client.emplace(*connector);
+        request = http::Request("http://" + at.to_string() + "/");
+        client->transact(request, response, waiting);
+        asked.get_future().wait();
+    }
+
+    std::promise<void> asked;
+    Endpoint at;
+    http::Server server;
+    std::optional<tcp::Connector> connector;
+    http::Request request;
+    http::Response response;
+    Aio waiting;
+    easy::Connection easy;
+    std::optional<http::Client> client;
+};
+
+TEST_CASE_TEMPLATE("stop() ends the engine of an EngineThread", Kernel, OnLinux, OnPoll) {
+    const int fd = ::eventfd(0, EFD_CLOEXEC);
+    REQUIRE(fd >= 0);
+    EngineThread io(silent_options(Kernel::kKind));
+    Aio pending(io.engine());
+    submit_parked(pending);
+    io.engine().stop();
+    CHECK(pending.wait() == Errc::closed);
+    CHECK_THROWS_AS(io.engine().run(), std::system_error);
+    for (int round = 0; round < 3; ++round) {
+        submit_parked(pending);
+        CHECK(pending.wait() == Errc::closed);
+        submit_sleeping(pending, fd);
+        CHECK(pending.wait() == Errc::closed);
+        io.engine().stop();
+    }
+    http::Server server(io.engine());
+    CHECK_THROWS_AS(server.listen(tcp::acceptor(Endpoint::loopback(0))), std::logic_error);
+    tcp::Listener listener(io.engine(), Endpoint::loopback(0));
+    StreamPtr stream;
+    listener.accept(pending, stream);
+    CHECK(pending.wait() == Errc::closed);
+    ::close(fd);
+}
+
+TEST_CASE_TEMPLATE("the objects of an EngineThread may be destroyed behind its stop()", Kernel,
+                   OnLinux, OnPoll) {
+    EngineThread io(silent_options(Kernel::kKind));
+    {
+        Objects objects(io.engine());
+        io.engine().stop();
+        CHECK(objects.waiting.wait() == Errc::closed);
+        Aio drained(io.engine());
+        drained.set_timeout(1h);
+        objects.server.drain(drained);
+        CHECK(drained.wait() == Errc::closed);
+    }
+}
+
+TEST_CASE_TEMPLATE("the objects of an EngineThread may be destroyed while it stops", Kernel,
+                   OnLinux, OnPoll) {
+    for (int round = 0; round < 100; ++round) {
+        EngineThread io(silent_options(Kernel::kKind));
+        auto objects = std::make_unique<Objects>(io.engine());
+        std::thread stops([&] { io.engine().stop(); });
+        objects.reset();
+        stops.join();
+    }
+}
+
+TEST_CASE_TEMPLATE("nothing is made on an engine whose thread has ended", Kernel, OnLinux, OnPoll) {
+    Engine engine(silent_options(Kernel::kKind));
+    std::thread([&engine] { engine.run_once(0ns); }).join();
+    CHECK_THROWS_AS(http::Server{engine}, std::system_error);
+    CHECK_THROWS_AS(tcp::Listener(engine, Endpoint::loopback(0)), std::system_error);
+    CHECK_THROWS_AS(easy::Connection{engine}, std::system_error);
+}
+
+// An engine whose thread returns from run() and then waits.
+TEST_CASE_TEMPLATE("a destructor that waits for an engine which is not run logs that", Kernel,
+                   OnLinux, OnPoll) {
+    for (const bool server : {false, true}) {
+        CAPTURE(server);
+        std::promise<void> warned;
+        EngineOptions options = options_on(Kernel::kKind);
+        options.drain_timeout = 1ms;
+        options.log = [&, times = 0](LogLevel, std::string_view text) mutable {
+            if (text.find("does not run") != text.npos && times++ == 0) warned.set_value();
+        };
+        std::promise<Engine*> made;
+        std::atomic<bool> over = false;
+        std::thread loop([&] {
+            Engine engine(options);
+            engine.post([&] { made.set_value(&engine); });
+            engine.run();
+            warned.get_future().wait();
+            while (!over)
+                engine.run_once(1ms);
+        });
+        Engine& engine = *made.get_future().get();
+        auto pending = std::make_unique<Aio>(engine);
+        auto served = std::make_unique<http::Server>(engine);
+        std::promise<void> started;
+        submit_parked(*pending);
+        engine.post([&] {
+            started.set_value();
+            engine.stop();
+        });
+        started.get_future().wait();
+        if (server) {
+            served.reset();
+            pending.reset();
+        } else {
+            pending.reset();
+            served.reset();
+        }
+        over = true;
+        loop.join();
+    }
+}
+
+}  // namespace
+}  // namespace uaio
