@@ -131,12 +131,12 @@ def max_time_bounds_an_output_that_blocks(lab):
 
 
 def password_of_the_target_is_not_printed(lab):
-    for code, target in ((ARGUMENTS, "foo://user:secret@h:1"), (ARGUMENTS, "user:secret@h"),
-                         (ARGUMENTS, "http://user:secret@127.0.0.1/secret@x")):
+    for code, target in ((ARGUMENTS, "foo://hank:secret@h:1"), (ARGUMENTS, "user:secret@h"),
+                         (ARGUMENTS, "http://hank:secret@127.0.0.1/secret@x")):
         said = lab.send(target, data=b"")[1]
-        assert ":secret@" not in said and "user" not in said, said
+        assert ":secret@" not in said and "hank" not in said, said
         lab.fails(code, "", target)
-    said = lab.send("http://a", "http://user:secret@b")[1]
+    said = lab.send("http://a", "http://hank:secret@b")[1]
     assert "secret" not in said, said
     said = lab.send(lab.plain, "--prxy=http://user:secret@b")[1]
     assert "secret" not in said and "--prxy" in said, said
@@ -255,6 +255,11 @@ def output_that_is_closed(lab):
                           check=False, timeout=60)
     os.close(out)
     assert done.returncode == THIS_MACHINE and b"standard output: No space" in done.stderr, done
+    for closed, words in ((">&-", b"standard output: Bad"), ("<&-", b"standard input: Bad")):
+        done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *lab.command(lab.plain)],
+                              input=DATA, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              check=False, timeout=60)
+        assert done.returncode == THIS_MACHINE and words in done.stderr, done
 
 
 def signals_end_it(lab):
@@ -284,7 +289,7 @@ def https_in_a_build_without_tls(lab):
 CASES = [
     (arguments_that_are_wrong, sys.executable),
     (names_and_places_that_are_not_there, sys.executable),
-    (address_that_refuses_is_named, sys.executable), (silent_peers_time_out, sys.executable),
+    (address_that_refuses_is_named, sys.executable),(silent_peers_time_out, sys.executable),
     (max_time_bounds_every_phase, sys.executable),
     (max_time_bounds_an_output_that_blocks, sys.executable),
     (password_of_the_target_is_not_printed, sys.executable),

@@ -36,7 +36,8 @@ class Lab(Programs):
 
     def run(self, name, *arguments, **more):
         """Exit code, output, and what was said."""
-        done = subprocess.run([self.program(name), *arguments], capture_output=True, check=False,
+        program = name if name == "sh" else self.program(name)
+        done = subprocess.run([program, *arguments], capture_output=True, check=False,
                               stdin=subprocess.DEVNULL, timeout=60, **more)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -228,6 +229,22 @@ def help_that_cannot_be_written_is_an_error(lab):
                                   stderr=subprocess.PIPE, timeout=60)
         assert done.returncode == 1, done
         assert done.stderr == f"{name}: standard output: No space left on device\n".encode(), done
+        code, _, said = lab.run("sh", "-c", f"exec {lab.program(name)} --version >&-")
+        assert code == 1 and said == f"{name}: standard output: Bad file descriptor\n", said
+
+
+def a_server_without_standard_output_says_so_and_serves(lab):
+    port = free_port()
+    command = f"exec {lab.program('uaio-serve')} --port {port} {lab.site} >&- <&-"
+    with subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE) as process:
+        try:
+            said = read_line(process.stderr)
+            assert b"standard output: Bad file descriptor; lines are lost" in said, said
+            ask(port, 10)
+            process.send_signal(signal.SIGTERM)
+            ends(process, 0)
+        finally:
+            process.kill()
 
 
 def an_empty_value_is_refused(lab):
@@ -251,7 +268,7 @@ CASES = [(case, sys.executable) for case in (
     a_log_that_nobody_reads_does_not_stop_the_server,
     standard_error_that_nobody_reads_does_not_stop_the_server,
     a_second_signal_ends_the_server_at_once, help_that_cannot_be_written_is_an_error,
-    an_empty_value_is_refused)]
+    a_server_without_standard_output_says_so_and_serves, an_empty_value_is_refused)]
 
 
 def main():

@@ -2,7 +2,9 @@
 // and explained, as GNU programs do. For the main thread, before it does anything else.
 #pragma once
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -40,6 +42,15 @@ struct Option {
     std::fprintf(stderr, "%s: %s\nTry '%s --help' for more information.\n", program, why.c_str(),
                  program);
     std::exit(2);
+}
+
+// A descriptor that is opened must not become a standard one that was closed. As in gnulib's
+// stdopen.c, what takes its place allows only the other direction, so that its use is an error.
+inline void open_standard_descriptors() {
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = ::open("/dev/null", ::fcntl(STDIN_FILENO, F_GETFD) < 0 ? O_WRONLY : O_RDONLY);
+    if (fd > STDERR_FILENO) ::close(fd);
 }
 
 // Other users can read the arguments of a program (proc(5), cmdline).
@@ -141,6 +152,7 @@ void set(const Program& program, const Option<Arguments>& option, Arguments& to,
 template <class Arguments>
 std::span<char*> parse(const Program& program, std::span<const Option<Arguments>> options,
                        Arguments& to, int argc, char** argv) {
+    open_standard_descriptors();
     const OptionNames<Arguments> known(options);
     for (;;) {
         const int got =

@@ -2,7 +2,6 @@
 #include "tools/send_options.h"
 #include "tools/send_session.h"
 
-#include <fcntl.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -18,14 +17,6 @@
 #include <system_error>
 
 namespace {
-
-// A descriptor that is opened must not become standard input or output where one was closed.
-void open_standard_descriptors() {
-    int fd = 0;
-    while (fd >= 0 && fd <= STDERR_FILENO)
-        fd = ::open("/dev/null", O_RDWR);
-    if (fd > STDERR_FILENO) ::close(fd);
-}
 
 // Blocked before any thread is made, so that all of them leave the signals to the descriptor. A
 // SIGHUP that is ignored, as nohup(1) has it, stays so.
@@ -74,7 +65,6 @@ void bound(std::chrono::nanoseconds max_time) {
 
 int main(int argc, char** argv) {
     using namespace uaio::send;
-    open_standard_descriptors();
     Arguments arguments = parse(argc, argv);
     if (arguments.max_time) bound(*arguments.max_time);
     const int signals = take_signals();
