@@ -78,6 +78,9 @@ enum class HttpErrc {
     insecure_connector,  // an https URL, and a connector without TLS
     wrong_origin,        // a URL of another scheme, host or port than the client's connections have
     too_many_redirects,  // http::ClientOptions::redirects
+    // How a transaction of http::Client ends.
+    content_too_large,  // of a response: http::ClientOptions::content_limit
+    no_response,        // the server closed the connection before a byte of one
 };
 
 // The category of HttpErrc; its name() is "http".

@@ -21,8 +21,8 @@ struct ClientOptions {
     // Refuses what ConnectionOptions::lenient describes. For a client whose responses go on to
     // others, as those of a proxy do.
     bool strict = false;
-    // Bytes of a response's content that are collected; more is Errc::no_buffer_space, and the
-    // connection is closed.
+    // Bytes of a response's content that are collected; more is HttpErrc::content_too_large, and
+    // the connection is closed.
     std::size_t content_limit = 64 << 20;
     // For a new connection. The Aio's own deadline holds for everything together.
     std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
@@ -72,8 +72,10 @@ public:
     // Both must live until the callback; the request is not changed, but for a redirect that is
     // followed, which leaves it as it was sent last. The Aio's vector is not used, and count() is
     // that of the response's content. Errors: what connecting, writing and reading end with;
-    // truncated if the content was cut short, with what came of it; invalid_message for a request
-    // that must not be sent, wrong_engine for an Aio of another engine. Any thread.
+    // truncated if the content was cut short, with what came of it; HttpErrc::no_response if the
+    // server closed the connection before one; invalid_message for a request that must not be sent,
+    // wrong_engine for an Aio of another engine. Any
+    // thread.
     //
     // A request for a URL (Request::origin()) is only sent to that origin:
     // HttpErrc::insecure_connector for https over plain connections, HttpErrc::wrong_origin for

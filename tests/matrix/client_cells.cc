@@ -28,7 +28,8 @@ const std::string kChunked = kHead + "Transfer-Encoding: chunked\r\n\r\n";
 const std::string kWhole = kHead + "Content-Length: 2\r\n\r\nok";
 
 std::vector<Phase> request_phases(bool tls) {
-    const std::error_code cut = tls ? Errc::truncated : Errc::end_of_stream;
+    const std::error_code cut =
+        tls ? make_error_code(Errc::truncated) : make_error_code(HttpErrc::no_response);
     return {
         {.name = "connect",
          .cells = {fails(Errc::timed_out, kConnect), none(kNoPeer), none(kNoPeer), none(kNoPeer),
@@ -40,7 +41,7 @@ std::vector<Phase> request_phases(bool tls) {
          .garbage = kBad,
          .cells = {none(kSameAsStop), fails(Errc::timed_out, kDeadline), none(kNoLength),
                    fails(HttpErrc::bad_start_line), fails(Errc::timed_out, kDeadline),
-                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(Errc::connection_reset), fails(HttpErrc::no_response),
                    fails(HttpErrc::bad_start_line), none(kNoMessage),
                    fails(Errc::connection_reset)}},
         {.name = "request content",
@@ -50,7 +51,7 @@ std::vector<Phase> request_phases(bool tls) {
          .garbage = kBad,
          .cells = {none(kSameAsStop), fails(Errc::timed_out, kDeadline), none(kNoLength),
                    fails(HttpErrc::bad_start_line), fails(Errc::timed_out, kDeadline),
-                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(Errc::connection_reset), fails(HttpErrc::no_response),
                    fails(HttpErrc::bad_start_line), none(kNoMessage),
                    fails(Errc::connection_reset)}},
         {.name = "between request and response",
@@ -60,7 +61,7 @@ std::vector<Phase> request_phases(bool tls) {
          .garbage_lead = kHead,
          .cells = {fails(Errc::timed_out, kDeadline), fails(Errc::timed_out, kDeadline),
                    none(kNoLength), fails(HttpErrc::too_many_fields), none(kIsRead),
-                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(Errc::connection_reset), fails(HttpErrc::no_response),
                    fails(HttpErrc::bad_field_name), none(kNoMessage), fails(cut)}},
         {.name = "interim responses",
          .lead = "HTTP/1.1 100 Continue\r\n\r\n",
@@ -69,7 +70,7 @@ std::vector<Phase> request_phases(bool tls) {
          .garbage = kBad,
          .cells = {fails(Errc::timed_out, kDeadline), fails(Errc::timed_out, kDeadline),
                    none(kNoLength), fails(HttpErrc::too_many_interim_responses), none(kIsRead),
-                   fails(Errc::connection_reset), fails(Errc::end_of_stream),
+                   fails(Errc::connection_reset), fails(HttpErrc::no_response),
                    fails(HttpErrc::bad_start_line), none(kNoMessage), fails(cut)}},
     };
 }

@@ -154,7 +154,7 @@ TEST_CASE_TEMPLATE("a request is sent again only if a kept connection was gone, 
         one.close();
         if (!idempotent) {
             REQUIRE(lab.run_until([&] { return again.end.done(); }));
-            CHECK(again.end.ended() == failure(Errc::end_of_stream));
+            CHECK(again.end.ended() == failure(HttpErrc::no_response));
             continue;
         }
         RawPeer two = lab.accept();
@@ -170,7 +170,7 @@ TEST_CASE_TEMPLATE("a request is sent again only if a kept connection was gone, 
         lab.expect(three, kEnd);
         three.close();
         REQUIRE(lab.run_until([&] { return third.end.done(); }));
-        CHECK(third.end.ended() == failure(Errc::end_of_stream));
+        CHECK(third.end.ended() == failure(HttpErrc::no_response));
     }
 }
 
@@ -297,6 +297,27 @@ TEST_CASE_TEMPLATE("redirects are followed to the same host, as often as allowed
     }
 }
 
+TEST_CASE_TEMPLATE("A client's errors say what a server has done", Kernel, OnLinux, OnPoll) {
+    ClientLab lab(Kernel::kKind, {.content_limit = 4});
+    Asked large(lab.engine());
+    lab.ask(large);
+    {
+        RawPeer one = lab.accept();
+        lab.expect(one, kEnd);
+        CHECK(lab.answer(large, one, kFive) == failure(HttpErrc::content_too_large));
+    }
+    CHECK(uaio::strerror(HttpErrc::content_too_large).find("content_limit") != std::string::npos);
+    Asked unanswered(lab.engine());
+    lab.ask(unanswered);
+    {
+        RawPeer two = lab.accept();
+        lab.expect(two, kEnd);
+    }
+    REQUIRE(lab.run_until([&] { return unanswered.end.done(); }));
+    CHECK(unanswered.end.ended() == failure(HttpErrc::no_response));
+    CHECK(uaio::strerror(HttpErrc::no_response).find("without a response") != std::string::npos);
+}
+
 TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client that goes", Kernel,
                    OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.content_limit = 4});
@@ -304,7 +325,7 @@ TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client 
     lab.ask(large);
     RawPeer one = lab.accept();
     lab.expect(one, kEnd);
-    CHECK(lab.answer(large, one, kFive) == failure(Errc::no_buffer_space));
+    CHECK(lab.answer(large, one, kFive) == failure(HttpErrc::content_too_large));
     Engine other(options_on(Kernel::kKind));
     Asked foreign(other);
     lab.ask(foreign);

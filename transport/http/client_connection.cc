@@ -131,7 +131,8 @@ void ClientConnection::on_head(std::error_code error) noexcept {
     if (error) {
         const bool gone = error == Errc::end_of_stream || error == Errc::connection_reset ||
                           error == Errc::closed;
-        return end(error, gone ? Then::retry : Then::end);
+        const bool unanswered = error == Errc::end_of_stream;
+        return end(unanswered ? HttpErrc::no_response : error, gone ? Then::retry : Then::end);
     }
     std::swap(*current_->response, incoming_);
     collected_ = 0;
@@ -147,7 +148,7 @@ MessageSource& ClientConnection::source() noexcept {
 void ClientConnection::read_content() noexcept {
     const std::uint64_t known = source().content_left();
     const std::size_t limit = core_.options().content_limit;
-    if (known > limit - collected_ || collected_ >= limit) return end(Errc::no_buffer_space);
+    if (known > limit - collected_ || collected_ >= limit) return end(HttpErrc::content_too_large);
     const std::span<char> room = MessageReader::content_room(
         *current_->response, collected_, known > 0 ? known : limit - collected_);
     if (room.empty()) return end(Errc::not_enough_memory);

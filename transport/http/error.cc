@@ -107,6 +107,12 @@ constexpr Meaning kMeanings[] = {
     {HttpErrc::too_many_redirects, 502, "too many redirects",
      "The server redirects more often than ClientOptions::redirects allows, perhaps in a circle; "
      "the response is its last one."},
+    {HttpErrc::content_too_large, 502, "content of the response too large",
+     "The content of the response is longer than ClientOptions::content_limit; raise the limit, or "
+     "read it in pieces from an http::Connection."},
+    {HttpErrc::no_response, 502, "no response",
+     "The server closed the connection without a response; it may have failed over this request, "
+     "or does not speak HTTP on this port: look at its log."},
 };
 
 const Meaning* meaning_of(int code) noexcept {
