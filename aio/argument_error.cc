@@ -50,8 +50,9 @@ constexpr Meaning kMeanings[] = {
      "use (RFC 9110 6.5.1); send it in the head."},
     {ArgumentErrc::invalid_message, "invalid message",
      "The message must not be sent as it is. A request needs a method, a target in a form for that "
-     "method, and one Host; CONNECT and TRACE, 1xx, 204, 205 and 304 have no content; and "
-     "Content-Length is that of the content."},
+     "method, and one Host; CONNECT and TRACE, 1xx, 204, 205 and 304 have no content; "
+     "Content-Length is that of the content; and the content for http::Client is attached to it, "
+     "by set_data()."},
     {ArgumentErrc::wrong_message_state, "wrong message state",
      "A message is written as a head, then its content, of exactly the announced length, then its "
      "end, before the next head. After CONNECT or an upgrade only raw verbs work."},

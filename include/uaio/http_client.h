@@ -73,8 +73,8 @@ public:
     // followed, which leaves it as it was sent last. The Aio's vector is not used, and count() is
     // that of the response's content. Errors: what connecting, writing and reading end with;
     // truncated if the content was cut short, with what came of it; HttpErrc::no_response if the
-    // server closed the connection before one; invalid_message for a request that must not be sent,
-    // wrong_engine for an Aio of another engine. Any
+    // server closed the connection before one; invalid_message for a request that must not be sent
+    // or whose content is not attached (set_data()), wrong_engine for an Aio of another engine. Any
     // thread.
     //
     // A request for a URL (Request::origin()) is only sent to that origin:

@@ -297,6 +297,20 @@ TEST_CASE_TEMPLATE("redirects are followed to the same host, as often as allowed
     }
 }
 
+TEST_CASE_TEMPLATE("A request whose content could never follow is refused at once", Kernel, OnLinux,
+                   OnPoll) {
+    ClientLab lab(Kernel::kKind);
+    for (const char* field : {"Transfer-Encoding", "Content-Length"}) {
+        Asked asked(lab.engine());
+        REQUIRE(!asked.request.set_method("POST"));
+        REQUIRE(!asked.request.headers().set(field, *field == 'T' ? "chunked" : "5"));
+        lab.ask(asked);
+        REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+        CHECK(asked.end.ended() == failure(ArgumentErrc::invalid_message));
+    }
+    CHECK(lab.client().statistics().connections == 0);
+}
+
 TEST_CASE_TEMPLATE("A client's errors say what a server has done", Kernel, OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.content_limit = 4});
     Asked large(lab.engine());

@@ -111,6 +111,17 @@ TEST_CASE("a status that no final response has is answered with 500, and logged"
     CHECK(is_answered(ask_two([](Exchange& exchange) { exchange.respond(599); }), "HTTP/1.1 599 "));
 }
 
+TEST_CASE("A response that lacks the content it announces is answered with 500, and logged") {
+    for (const char* field : {"Content-Length", "Transfer-Encoding"}) {
+        const Seen seen = ask_two([field](Exchange& exchange) {
+            REQUIRE(!exchange.response().headers().set(field, *field == 'C' ? "5" : "chunked"));
+            exchange.respond();
+        });
+        CHECK(is_answered(seen, "HTTP/1.1 500 Internal Server Error\r\n"));
+        CHECK(seen.log.find("announce content that it does not have") != std::string::npos);
+    }
+}
+
 TEST_CASE("a begin() that cannot be sent, and then fail() or end(), is answered with 500") {
     for (const bool fails : {false, true}) {
         std::error_code result;

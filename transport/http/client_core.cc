@@ -1,6 +1,9 @@
 #include "transport/http/client_core.h"
 
+#include <uaio/argument_error.h>
+
 #include "transport/http/client_connection.h"
+#include "transport/http/message_sink.h"
 
 #include <memory>
 #include <new>
@@ -33,6 +36,8 @@ void ClientCore::start(Aio& aio) noexcept {
         refused = Errc::closed;
     } else if (EngineCore::expired(aio)) {
         refused = Errc::timed_out;
+    } else if (is_streamed(*transaction->request)) {
+        refused = ArgumentErrc::invalid_message;  // its content could never follow
     } else {
         refused = self.origin_.admit(*transaction->request);
     }

@@ -23,15 +23,14 @@ iovec entry_of(std::string_view bytes) noexcept {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
 
-// Content that is not there yet was announced by the fields.
+}  // namespace
+
 bool is_streamed(const Message& message) noexcept {
     if (message.has_data()) return false;
     if (message.headers().contains("Transfer-Encoding")) return true;
     const auto length = message.headers().get("Content-Length");
     return length && *length != "0";
 }
-
-}  // namespace
 
 MessageSink::MessageSink(Session& session, Stream& stream) noexcept
     : session_(session), stream_(stream) {}

@@ -22,6 +22,10 @@ namespace uaio::http {
 
 class Session;
 
+// Whether the fields of the message announce content that is not attached, so that it has to follow
+// in pieces.
+bool is_streamed(const Message& message) noexcept;
+
 class MessageSink {
 public:
     MessageSink(Session& session, Stream& stream) noexcept;

@@ -24,6 +24,12 @@ constexpr std::uint64_t kSkipBytes = 64 * 1024;
 // What a connection that lingers reads at once.
 constexpr std::size_t kRestSize = 4096;
 
+// RFC 9110 6.4.1, but for HEAD.
+bool is_bodiless(const Request& request, int status) noexcept {
+    const bool tunnel = status / 100 == 2 && request.method() == "CONNECT";
+    return status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
+}
+
 }  // namespace
 
 ServerConnection::ServerConnection(ServerLoop& loop, StreamPtr stream)
@@ -277,7 +283,14 @@ void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
 }
 
 void ServerConnection::respond(Exchange& exchange) noexcept {
-    if (is_final(exchange, exchange.response_.status())) return send(exchange);
+    const Response& response = exchange.response_;
+    if (is_final(exchange, response.status())) {
+        const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
+                                   !is_bodiless(exchange.request_, response.status());
+        if (!lacks_content) return send(exchange);
+        note_failure(&exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
+                     "its fields announce content that it does not have");
+    }
     exchange.response_.reset();
     send_page(exchange, 500);
 }
@@ -381,9 +394,8 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     session()->sink().set_keep_alive(stay);
     session()->sink().set_date(loop_.date());
     Response& response = exchange.response_;
-    const bool tunnel = status / 100 == 2 && exchange.request_.method() == "CONNECT";
-    const bool bodiless = status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
-    if (!bodiless && !response.has_data() && !response.headers().contains("Content-Length") &&
+    if (!is_bodiless(exchange.request_, status) && !response.has_data() &&
+        !response.headers().contains("Content-Length") &&
         !response.headers().contains("Transfer-Encoding")) {
         static_cast<void>(response.headers().set("Transfer-Encoding", "chunked"));
     }
