@@ -18,7 +18,7 @@ import threading
 import send_lab
 from lab import PATIENCE, Skip, free_port, run
 from send_lab import (ARGUMENTS, CERTIFICATE, CUT, DATA, NAME, NO_CONNECTION, NOT_SUPPORTED,
-                      THIS_MACHINE, TIMED_OUT, TLS_FAILED, openssl_server)
+                      PROXY, THIS_MACHINE, TIMED_OUT, TLS_FAILED, openssl_server)
 
 
 def arguments_that_are_wrong(lab):
@@ -53,6 +53,13 @@ def address_that_refuses_is_named(lab):
               f"tcp://h.test:{port}", "--resolve", f"h.test:{port}:127.0.0.2,127.0.0.3")
     lab.fails(NO_CONNECTION, f"{lab.plain} at 127.0.0.1:{port}: Connection refused", lab.plain,
               "-x", f"http://127.0.0.1:{port}")
+
+
+def a_proxy_that_offers_other_authentication_is_told_apart(lab):
+    with silent_server(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm=r, nonce=n\r\n"
+                       b"Content-Length: 0\r\n\r\n") as port:
+        lab.fails(PROXY, "offers Digest only where --proxy-auth is basic", lab.plain, "-x",
+                  f"http://user:password@127.0.0.1:{port}")
 
 
 def silent_peers_time_out(lab):
@@ -289,7 +296,9 @@ def https_in_a_build_without_tls(lab):
 CASES = [
     (arguments_that_are_wrong, sys.executable),
     (names_and_places_that_are_not_there, sys.executable),
-    (address_that_refuses_is_named, sys.executable),(silent_peers_time_out, sys.executable),
+    (address_that_refuses_is_named, sys.executable),
+    (a_proxy_that_offers_other_authentication_is_told_apart, sys.executable),
+    (silent_peers_time_out, sys.executable),
     (max_time_bounds_every_phase, sys.executable),
     (max_time_bounds_an_output_that_blocks, sys.executable),
     (password_of_the_target_is_not_printed, sys.executable),

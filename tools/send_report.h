@@ -108,6 +108,10 @@ inline std::string_view advice(std::error_code error, DialPhase phase) {
         return "It wants a user and a password: --proxy SCHEME://USER:PASSWORD@HOST:PORT; perhaps "
                "another --proxy-auth.";
     }
+    if (error == ProxyErrc::other_authentication) {
+        return "The proxy offers Digest only where --proxy-auth is basic, as it is at first, or "
+               "Basic only where it is digest: use --proxy-auth any.";
+    }
     if (error == Errc::timed_out) {
         return "Allow more time with --timeout or --max-time, or find out why there is no answer.";
     }
@@ -160,7 +164,7 @@ inline ExitCode tell_failure(const std::string& target, std::error_code error,
     const bool named = phase == DialPhase::connect && report.peer;
     const std::string host = without_secrets(target);
     const std::string place = named ? host + " at " + report.peer->to_string() : host;
-    std::string_view what_to_do = advice(error, phase);
+    const std::string_view what_to_do = advice(error, phase);
     const std::string sentence = what_to_do.empty() ? strerror(error) : std::string(what_to_do);
     std::fprintf(stderr, "uaio-send: %.*s: %s: %s. %s\n", static_cast<int>(doing(phase).size()),
                  doing(phase).data(), place.c_str(), error.message().c_str(), sentence.c_str());

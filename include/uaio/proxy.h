@@ -39,6 +39,7 @@ enum class ProxyErrc {
     request_rejected,       // SOCKS4 reply 91
     no_identd,              // 92: the proxy found no identd on this machine
     other_identd_user,      // 93: identd says another user
+    other_authentication,   // it offers Digest or Basic, but not what ProxyAuthentication asks for
 };
 
 // The category of ProxyErrc; its name() is "proxy".

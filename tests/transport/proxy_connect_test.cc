@@ -128,6 +128,27 @@ TEST_CASE("a 407 is the end without credentials, and with wrong ones (52)") {
     CHECK(!dialogue.wants_another_connection());
 }
 
+TEST_CASE("a proxy that does not offer the authentication that was asked for has another error") {
+    proxy::ConnectRequest request = request_to("origin.test");
+    request.has_credentials = true;
+    request.user = "user";
+    request.password = "right";
+    const auto ended_with = [&](const std::string& offer) {
+        proxy::ConnectDialogue dialogue(request);
+        std::string said;
+        REQUIRE(!dialogue.begin(said));
+        return dialogue.hear("HTTP/1.1 407 Who\r\n" + offer + "Content-Length: 0\r\n\r\n", said)
+            .error;
+    };
+    const std::string digest = "Proxy-Authenticate: Digest realm=r, nonce=n\r\n";
+    const std::string basic = "Proxy-Authenticate: Basic realm=r\r\n";
+    CHECK(ended_with(digest) == ProxyErrc::other_authentication);
+    CHECK(ended_with(digest + basic) == ProxyErrc::credentials_refused);
+    CHECK(ended_with("") == ProxyErrc::credentials_refused);
+    CHECK(ended_with("Proxy-Authenticate: Negotiate\r\n") == ProxyErrc::authentication_required);
+    CHECK(uaio::strerror(ProxyErrc::other_authentication).find("Digest only") != std::string::npos);
+}
+
 TEST_CASE("Basic is answered when it is what the proxy offers (53)") {
     proxy::ConnectRequest request = request_to("origin.test");
     request.has_credentials = true;

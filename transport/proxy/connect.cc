@@ -26,6 +26,17 @@ bool can_be_sent(std::string_view text) noexcept {
     });
 }
 
+bool offer(const std::vector<Challenge>& offers, std::string_view scheme) noexcept {
+    return std::ranges::any_of(
+        offers, [&](const Challenge& one) { return http::same_name(one.scheme, scheme); });
+}
+
+// Why none of them can be answered: what this library knows was not asked for, or it knows none.
+ProxyErrc unusable(const std::vector<Challenge>& offers) noexcept {
+    const bool known = offer(offers, "Basic") || offer(offers, "Digest");
+    return known ? ProxyErrc::other_authentication : ProxyErrc::authentication_required;
+}
+
 bool is_field(std::string_view line) noexcept {
     const std::size_t colon = line.find(':');
     return colon != line.npos && http::is_token(line.substr(0, colon)) &&
@@ -129,20 +140,23 @@ Heard ConnectDialogue::hear_head(std::string_view received, std::string& out) {
 // Chooses what to answer. What was answered already was wrong, unless only the nonce is too old.
 Heard ConnectDialogue::hear_challenge() {
     if (!request_.has_credentials) return Heard::fail(ProxyErrc::authentication_required);
-    if (request_.authentication == ProxyAuthentication::basic || requests_ == kMostRequests) {
-        return Heard::fail(ProxyErrc::credentials_refused);
+    std::vector<Challenge> offers = parse_challenges(reply_.challenges());
+    if (request_.authentication == ProxyAuthentication::basic) {
+        const bool is_offered = offers.empty() || offer(offers, "Basic");
+        return Heard::fail(is_offered ? ProxyErrc::credentials_refused : unusable(offers));
     }
+    if (requests_ == kMostRequests) return Heard::fail(ProxyErrc::credentials_refused);
     const bool first = !challenge_;
     const bool basic_too = request_.authentication == ProxyAuthentication::any;
     int strongest = 0;
     std::optional<Challenge> chosen;
-    for (Challenge& offered : parse_challenges(reply_.challenges())) {
+    for (Challenge& offered : offers) {
         const int strength = strength_of(offered, request_.hash);
         if (strength <= strongest || (strength == 1 && !basic_too)) continue;
         strongest = strength;
         chosen = std::move(offered);
     }
-    if (!chosen) return Heard::fail(ProxyErrc::authentication_required);
+    if (!chosen) return Heard::fail(unusable(offers));
     if (!first && !chosen->stale) return Heard::fail(ProxyErrc::credentials_refused);
     challenge_ = std::move(chosen);
     with_nonce_ = 0;

@@ -71,6 +71,9 @@ constexpr Meaning kMeanings[] = {
      "The SOCKS4 proxy found no identd on this machine that would confirm the user (reply 92)."},
     {ProxyErrc::other_identd_user, "identd tells another user",
      "The identd of this machine does not confirm the user that was sent (reply 93)."},
+    {ProxyErrc::other_authentication, "other authentication wanted by the proxy",
+     "The proxy offers Digest only where DialOptions::proxy_authentication is basic, as it is at "
+     "first, or Basic only where it is digest; set it to ProxyAuthentication::any."},
 };
 
 const Meaning* meaning_of(int code) noexcept {
