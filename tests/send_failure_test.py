@@ -28,6 +28,8 @@ def arguments_that_are_wrong(lab):
             ("'--proxy' requires an argument", ["--proxy"]),
             ("number of seconds", ["--timeout", "soon", "http://a"]),
             ("SCHEME://HOST:PORT", ["tcp://127.0.0.1"]), ("SCHEME://HOST:PORT", ["ftp://h:1"]),
+            ("has a user or a password before its host", ["http://u:pw@127.0.0.1:1"]),
+            ("has a user or a password before its host", ["tcp://token@127.0.0.1:1"]),
             ("--connect-to is", ["--connect-to", "wrong", lab.plain]),
             ("none of http, https", ["-x", "foo://h:1", lab.plain])):
         lab.fails(ARGUMENTS, words, *arguments)
@@ -51,8 +53,12 @@ def address_that_refuses_is_named(lab):
     port = free_port()
     lab.fails(NO_CONNECTION, f"://h.test:{port} at 127.0.0.3:{port}: Connection refused",
               f"tcp://h.test:{port}", "--resolve", f"h.test:{port}:127.0.0.2,127.0.0.3")
-    lab.fails(NO_CONNECTION, f"{lab.plain} at 127.0.0.1:{port}: Connection refused", lab.plain,
-              "-x", f"http://127.0.0.1:{port}")
+    for way in ("-x", "--pre-proxy"):
+        more = ("-x", "http://127.0.0.1:1") if way == "--pre-proxy" else ()
+        scheme = "socks5" if way == "--pre-proxy" else "http"
+        place = f"{lab.plain} by the proxy at 127.0.0.1:{port}"
+        lab.fails(NO_CONNECTION, f"{place}: Connection refused", lab.plain, way,
+                  f"{scheme}://127.0.0.1:{port}", *more)
 
 
 def a_proxy_that_offers_other_authentication_is_told_apart(lab):

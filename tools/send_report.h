@@ -72,9 +72,20 @@ inline ExitCode exit_code(std::error_code error, DialPhase phase) {
     return ExitCode::no_connection;
 }
 
+// Whether an @ stands where a host could be.
+inline bool names_user(const std::string& target) {
+    const std::size_t scheme = target.find("://");
+    const std::size_t begin = scheme == target.npos ? 0 : scheme + 3;
+    return target.find('@') < target.find_first_of("/?#", begin);
+}
+
 // What to do, in the words of this program; empty where those of strerror() do.
-inline std::string_view advice(std::error_code error, DialPhase phase) {
+inline std::string_view advice(const std::string& target, std::error_code error, DialPhase phase) {
     if (phase == DialPhase::begin && error == ArgumentErrc::invalid_url) {
+        if (names_user(target)) {
+            return "The target has a user or a password before its host, which only a proxy may "
+                   "have; leave out what stands before the @.";
+        }
         return "The target is not SCHEME://HOST:PORT with a scheme that is known; tcp and tls need "
                "the port.";
     }
@@ -157,14 +168,15 @@ inline std::string without_secrets(const std::string& target) {
 }
 
 // "uaio-send: no TLS: https://host: certificate expired. What to do." Where no connection was made,
-// the address that failed last stands behind the target.
+// the address that failed last stands behind the target, and whether it is that of a proxy.
 inline ExitCode tell_failure(const std::string& target, std::error_code error,
                              const DialReport& report) {
     const DialPhase phase = report.phase;
     const bool named = phase == DialPhase::connect && report.peer;
     const std::string host = without_secrets(target);
-    const std::string place = named ? host + " at " + report.peer->to_string() : host;
-    const std::string_view what_to_do = advice(error, phase);
+    const std::string at = report.peer_is_proxy ? " by the proxy at " : " at ";
+    const std::string place = named ? host + at + report.peer->to_string() : host;
+    const std::string_view what_to_do = advice(target, error, phase);
     const std::string sentence = what_to_do.empty() ? strerror(error) : std::string(what_to_do);
     std::fprintf(stderr, "uaio-send: %.*s: %s: %s. %s\n", static_cast<int>(doing(phase).size()),
                  doing(phase).data(), place.c_str(), error.message().c_str(), sentence.c_str());

@@ -158,6 +158,7 @@ void DialRun::on_step() {
         report_.attempts += race_.attempts;
         if (!io_.result()) ++report_.connections;
         if (first_path().empty() && race_.peer) report_.peer = race_.peer;
+        report_.peer_is_proxy = first_proxy() != nullptr;
     }
     if (connect_) report_.proxy_status = connect_->status();
     if (socks_) report_.socks_reply = socks_->reply();

@@ -101,6 +101,8 @@ struct DialReport {
     // Whom the socket was connected to last; after a failure of that the address that failed last,
     // or that had not answered.
     std::optional<Endpoint> peer = {};
+    // `peer` is the first proxy on the way.
+    bool peer_is_proxy = false;
     unsigned attempts = 0;     // addresses that were tried
     unsigned connections = 0;  // that were made: two where a proxy closed after its 407
     int proxy_status = 0;      // of the last answer to CONNECT (CURLINFO_HTTP_CONNECTCODE)
