@@ -83,7 +83,9 @@ public:
 const char* advice_for(int error) noexcept {
     switch (error) {
         case ECONNREFUSED: return "Nothing listens at that address; check host, port and server.";
-        case EADDRINUSE: return "Another program has that address; stop it, or use port 0.";
+        case EADDRINUSE:
+            return "Another program has that address, or something other than a socket lies at the "
+                   "path of a unix socket; stop the program, use port 0, or remove the file.";
         case EADDRNOTAVAIL: return "That address does not belong to this machine.";
         case EACCES:
         case EPERM: return "Not permitted: check privileges, file modes, and seccomp or LSM rules.";

@@ -54,6 +54,27 @@ TEST_CASE_TEMPLATE("both ends of a unix connection are streams", Kernel, OnLinux
     }
 }
 
+// What the constructor of a listener throws.
+std::string refusal(Engine& engine, const std::string& path) {
+    try {
+        const local::Listener listener(engine, path);
+    } catch (const std::system_error& error) {
+        return error.what();
+    }
+    return {};
+}
+
+TEST_CASE_TEMPLATE("A unix listener says that the path is empty, or that a file lies there", Kernel,
+                   OnLinux, OnPoll) {
+    Engine engine(options_on(Kernel::kKind));
+    CHECK(refusal(engine, "").find("the socket path is empty") != std::string::npos);
+    CHECK(refusal(engine, "").find("ADDRESS:PORT") == std::string::npos);
+    const TemporaryFolder folder;
+    std::ofstream(folder.at("file")) << "text";
+    for (const std::string& path : {folder.at("file"), folder.at("")})
+        CHECK(refusal(engine, path).find("remove the file") != std::string::npos);
+}
+
 TEST_CASE_TEMPLATE("the socket file exists as long as its listener", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(std::chrono::nanoseconds::zero());  // from now on this is the engine's thread

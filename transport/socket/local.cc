@@ -36,6 +36,10 @@ std::error_code address_of(std::string_view path, SocketAddress& address) noexce
 ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptions& options,
                       std::shared_ptr<SocketShare> share) {
     SocketAddress address;
+    if (path.empty()) {
+        throw std::system_error(ArgumentErrc::invalid_endpoint,
+                                "uaio: local::Listener: the socket path is empty");
+    }
     if (const std::error_code error = address_of(path, address)) {
         throw std::system_error(
             error,
