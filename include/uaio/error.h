@@ -48,7 +48,7 @@ enum class HttpErrc {
     bad_target,                   // a character or a form that this method must not have (9112 3.2)
     bad_version,                  // not "HTTP/" digit "." digit (9112 2.3)
     unsupported_version,          // well written, and its major version is not 1
-    bad_status,                   // not three digits from 100 on (9112 4)
+    bad_status,                   // not a space, three digits from 100 on, a space (9112 4)
     bad_reason,                   // a control character in the reason phrase
     start_line_too_long,          // http::Limits::start_line
     bad_field_name,               // not a token followed at once by a colon (9112 5.1)

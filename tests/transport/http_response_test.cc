@@ -34,6 +34,8 @@ TEST_CASE("a status line is version, three digits and a reason") {
     check_refused("HTTP/1.1 200\r\n\r\n", HttpErrc::bad_status);
     check_refused("HTTP/1.1 20 OK\r\n\r\n", HttpErrc::bad_status);
     check_refused("HTTP/1.1 2000 OK\r\n\r\n", HttpErrc::bad_status);
+    check_refused("HTTP/1.10 200 OK\r\n\r\n", HttpErrc::bad_status);
+    CHECK(uaio::strerror(HttpErrc::bad_status).find("HTTP/DIGIT.DIGIT") != std::string::npos);
     check_refused("HTTP/1.1 099 OK\r\n\r\n", HttpErrc::bad_status);
     check_refused("HTTP/1.1 2x0 OK\r\n\r\n", HttpErrc::bad_status);
     check_refused("HTTP/1.1  200 OK\r\n\r\n", HttpErrc::bad_status);

@@ -28,7 +28,8 @@ constexpr Meaning kMeanings[] = {
     {HttpErrc::unsupported_version, 505, "unsupported HTTP version",
      "The peer speaks another major version of HTTP; it has to use HTTP/1.1 here."},
     {HttpErrc::bad_status, 400, "bad status code",
-     "The status is not a space, three digits from 100 on, and a space; the server is broken."},
+     "The status line is not HTTP/DIGIT.DIGIT, a space, three digits from 100 on, and a space; the "
+     "server is broken."},
     {HttpErrc::bad_reason, 400, "bad reason phrase",
      "The reason phrase holds a control character; the server is broken, or hostile."},
     {HttpErrc::start_line_too_long, 414, "start line too long",
