@@ -75,7 +75,7 @@ struct ContextOptions {
     // Records after which a TLS 1.3 key is replaced. RFC 8446 5.5 allows 2^24.5 with AES-GCM.
     std::uint64_t records_per_key = std::uint64_t{1} << 23;
     // Messages in a row that carry no data, such as KeyUpdate, after which a peer is
-    // TlsErrc::flood.
+    // TlsErrc::flood; at least 8, since servers send session tickets behind the handshake.
     unsigned idle_messages = 100;
     // Bytes that leave in small records, which the peer can use packet by packet, at first and
     // after a second without a write; then records are as large as they can be.

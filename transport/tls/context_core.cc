@@ -19,6 +19,9 @@
 namespace uaio::tls {
 namespace {
 
+// What a server may send behind its handshake: OpenSSL's sends two tickets.
+constexpr unsigned kFewestIdleMessages = 8;
+
 int number_of(Version version) noexcept {
     return version == Version::tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
@@ -74,6 +77,10 @@ ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
     // A write takes what fits into a record, and may be gone on with from anywhere. Buffers are
     // given back with SSL_free_buffers() when a connection is idle, not after each record.
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (options_.idle_messages < kFewestIdleMessages) {
+        refuse_option("idle_messages is " + std::to_string(options_.idle_messages) +
+                      ", and not 8 or more");
+    }
     set_versions();
     set_ciphers();
     set_authorities();

@@ -29,6 +29,17 @@ bool says(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
+TEST_CASE("a context refuses to take the tickets behind a handshake for a flood") {
+    tls::ContextOptions options = client_options();
+    for (const unsigned too_few : {0U, 1U, 7U}) {
+        options.idle_messages = too_few;
+        CHECK(says(refusal(options), "idle_messages is " + std::to_string(too_few)));
+    }
+    options.idle_messages = 8;
+    TlsEnds ends{tls::Context(options), tls::Context(server_options())};
+    ends.joined();
+}
+
 TEST_CASE("a context says which of its options is wrong") {
     tls::ContextOptions options = client_options();
     options.authorities = "/nowhere/authority.pem";
