@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import PATIENCE, Programs, answers, free_port, run_cases, wait_until
+from lab import PATIENCE, Programs, Skip, answers, free_port, run_cases, wait_until
 
 HELLO = b"hello\n"
 PROGRAMS = ("uaio-serve", "uaio-send", "uaio-demo")
@@ -260,6 +260,18 @@ def an_empty_value_is_refused(lab):
         assert code == 2 and not out and "is empty" in said, said
 
 
+def a_connection_that_closes_gives_valgrind_nothing_to_report(lab):
+    if b"san_init" in Path(lab.program("uaio-send")).read_bytes():
+        raise Skip("a sanitizer does not run under valgrind")
+    with lab.serving() as process:
+        done = subprocess.run(["valgrind", "-q", "--error-exitcode=99", lab.program("uaio-send"),
+                               f"tcp://127.0.0.1:{process.port}"], capture_output=True,
+                              input=b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+                              check=False, timeout=60, env={**os.environ, "UAIO_KERNEL": "poll"})
+    assert done.returncode == 0 and not done.stderr, done
+    assert done.stdout.endswith(HELLO), done
+
+
 CASES = [(case, sys.executable) for case in (
     options_are_read_as_gnu_programs_read_them,
     a_folder_named_like_an_option_is_served_behind_two_dashes, the_kernel_in_use_is_printed,
@@ -269,6 +281,7 @@ CASES = [(case, sys.executable) for case in (
     standard_error_that_nobody_reads_does_not_stop_the_server,
     a_second_signal_ends_the_server_at_once, help_that_cannot_be_written_is_an_error,
     a_server_without_standard_output_says_so_and_serves, an_empty_value_is_refused)]
+CASES.append((a_connection_that_closes_gives_valgrind_nothing_to_report, "valgrind"))
 
 
 def main():
