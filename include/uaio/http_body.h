@@ -22,7 +22,8 @@ public:
     // Writes the whole vector as content: as it is, or as a chunk, or several for a long vector.
     // count() is of the vector's bytes, without what frames them. Errors: those of write_all, and
     // ArgumentErrc::wrong_message_state without a message that waits for content, or for more bytes
-    // than its Content-Length leaves; nothing happens to the connection then.
+    // than its Content-Length leaves, or if the write of the head was cancelled before a byte of it
+    // was sent; nothing happens to the connection then. Errc::closed if the head failed otherwise.
     void write(Aio& aio) noexcept;
     // Ends the content. ArgumentErrc::wrong_message_state if bytes of a Content-Length are missing:
     // the peer waits for them, so write them or close the connection. The Aio's vector is not used.

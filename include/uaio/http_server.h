@@ -33,7 +33,7 @@ using Handler = std::function<void(Exchange&)>;
 struct AccessRecord {
     std::string_view method;
     std::string_view target;
-    int status = 0;
+    int status = 0;                        // of the response that was sent; 0: nothing was sent
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
     // How writing ended; else what fail() was given, the code of a std::system_error that the
@@ -121,13 +121,17 @@ public:
     // For content in pieces: writes the head of response(), which has either a Content-Length and
     // no content, or none ("Transfer-Encoding: chunked" is added then, unless the response has no
     // content: 101, 204, 205, 304 and a 2xx to CONNECT); the content goes by writer(), to its
-    // finish(); then end(), or fail() if it cannot be completed. A status below 200 that is not 101
-    // is logged and ends the Aio with Errc::invalid_argument.
+    // finish(); then end(), or fail() if it cannot be completed. These operations complete in this
+    // order. A status below 200 that is not 101 is logged and ends the Aio with
+    // Errc::invalid_argument.
     void begin(Aio& aio) noexcept;
     BodyWriter writer() noexcept;
+    // Ends this exchange behind what was written, which may still be on its way.
     void end() noexcept;
-    // Closes the connection and ends this exchange: the peer sees that something is missing. After
-    // a begin() of which nothing was sent, the response is 500. The access log gets `error`.
+    // Ends this exchange. After a begin() of which nothing was sent the response is 500: before its
+    // Aio has completed, which ends with Errc::closed then, or after that was cancelled or refused.
+    // Otherwise, so after a begin() that timed out, the connection is closed: the peer sees that
+    // something is missing. The access log gets `error`.
     void fail(std::error_code error = Errc::closed) noexcept;
 
     // For a route that streams(): the request's content.
@@ -152,6 +156,8 @@ private:
         open,      // nothing of a response is on its way
         begun,     // begin() was called
         answered,  // respond() was called
+        ending,    // end() was called, and the last writes are on their way
+        failing,   // fail() was called, and the head is on its way
     };
 
     explicit Exchange(Engine& engine);

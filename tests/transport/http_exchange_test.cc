@@ -157,6 +157,12 @@ const Misuse kMisuses[] = {
     {"respond() after begin()",
      [](Exchange& exchange) { begin_and(exchange, [](Exchange& begun) { begun.respond("x"); }); },
      nullptr},
+    {"respond() after begin()",
+     [](Exchange& exchange) {
+         begin_and(exchange, [](Exchange&) {});
+         exchange.respond("x");
+     },
+     "HTTP/1.1 500 "},
     {"begin() on an exchange that has begun",
      [](Exchange& exchange) {
          begin_and(exchange, [](Exchange& begun) {

@@ -66,17 +66,27 @@ void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
     const Note& note = note_of(aio);
     const Message* message = nullptr;
     if (note.kind == Kind::request) message = static_cast<const Request*>(note.message);
-    if (note.kind == Kind::response) message = static_cast<const Response*>(note.message);
+    if (note.kind == Kind::response || note.kind == Kind::head)
+        message = static_cast<const Response*>(note.message);
     if (message) bytes = message->data().size() + message->headers().text().size();
     session_.limit_sending(aio, bytes);
 }
 
 void MessageSink::start_request(Aio& aio) noexcept { start(aio, Kind::request); }
 void MessageSink::start_response(Aio& aio) noexcept { start(aio, Kind::response); }
+void MessageSink::start_head(Aio& aio) noexcept { start(aio, Kind::head); }
 void MessageSink::start_write(Aio& aio) noexcept { start(aio, Kind::raw); }
 void MessageSink::start_write_all(Aio& aio) noexcept { start(aio, Kind::raw_all); }
 void MessageSink::start_content(Aio& aio) noexcept { start(aio, Kind::content); }
 void MessageSink::start_finish(Aio& aio) noexcept { start(aio, Kind::finish); }
+
+void MessageSink::start_flush(Aio& aio) noexcept {
+    MessageSink& self = of(aio);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{nullptr, 0, Kind::flush};
+    self.queue_.push(aio);
+    self.session_.core().park(aio, &on_cancel);
+    if (self.queue_.front() == &aio) self.serve();
+}
 
 void MessageSink::on_cancel(Aio& aio) noexcept {
     MessageSink& self = of(aio);
@@ -105,10 +115,10 @@ bool MessageSink::step(Aio& front) noexcept {
         case Kind::finish: return write_end(front);
         case Kind::raw: hand_on(front, false); return true;
         case Kind::raw_all: hand_on(front, true); return true;
-        case Kind::request: write_request(front, *static_cast<Request*>(note.message)); return true;
+        case Kind::request: return write_request(front, *static_cast<Request*>(note.message));
         case Kind::response:
-            write_response(front, *static_cast<Response*>(note.message));
-            return true;
+        case Kind::head: return write_response(front, *static_cast<Response*>(note.message));
+        case Kind::flush: return end(front, {}), true;
     }
     return true;
 }
@@ -133,22 +143,23 @@ bool MessageSink::owe_response(const RequestHead& head) noexcept {
                        .upgrade = head.upgrade});
 }
 
-void MessageSink::write_request(Aio& aio, Request& request) noexcept {
-    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state);
+bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
+    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
     const bool streamed = is_streamed(request);
     Following following;
     std::string& head = request.head_;
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
-    if (const auto error = write_head(request, payload, head, following)) return end(aio, error);
+    if (const auto error = write_head(request, payload, head, following))
+        return end(aio, error), true;
     AskedBy asked = asked_by(request.method());
     if (asked == AskedBy::other && request.headers().contains("Upgrade")) asked = AskedBy::upgrade;
-    if (!session_.source().expect_response(asked)) return end(aio, Errc::not_enough_memory);
+    if (!session_.source().expect_response(asked)) return end(aio, Errc::not_enough_memory), true;
     keep_alive_ = keep_alive_ && following.keep_alive;
-    write_message(aio, request, head, following, streamed);
+    return write_message(aio, request, head, following, streamed);
 }
 
-void MessageSink::write_response(Aio& aio, Response& response) noexcept {
-    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state);
+bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
+    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
     // A response that is not the answer to a request read here answers the one before once more.
     const Owed owed = owed_.empty() ? last_ : owed_.front();
     const Answered answered{.method = method_of(owed.asked),
@@ -160,7 +171,7 @@ void MessageSink::write_response(Aio& aio, Response& response) noexcept {
     std::string& head = response.head_;
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
     if (const auto error = write_head(response, answered, payload, head, following)) {
-        return end(aio, error);
+        return end(aio, error), true;
     }
     if (response.status() >= 200 || response.status() == 101) {
         if (!owed_.empty()) owed_.pop();
@@ -174,12 +185,19 @@ void MessageSink::write_response(Aio& aio, Response& response) noexcept {
     // Content that is written behind the head of one that must not have any is dropped.
     const int status = response.status();
     const bool bodiless = status == 204 || status == 205 || status == 304;
-    write_message(aio, response, head, following, streamed || (bodiless && !response.has_data()));
+    return write_message(aio, response, head, following,
+                         streamed || (bodiless && !response.has_data()));
 }
 
-void MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
+bool MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
                                 const Following& following, bool streamed) noexcept {
     const bool has_content = following.body != Body::none && following.body != Body::tunnel;
+    const std::string_view data = !streamed && has_content ? message.data() : std::string_view();
+    const iovec entries[] = {entry_of(head), entry_of(data)};
+    const std::size_t count = data.empty() ? 1 : 2;
+    if (const auto error = EngineCore::replace_iov(aio, std::span(entries, count))) {
+        return end(aio, error), true;
+    }
     dropped_ = streamed && !has_content;
     content_written_ = 0;
     if (streamed && has_content) {
@@ -187,18 +205,31 @@ void MessageSink::write_message(Aio& aio, Message& message, const std::string& h
         content_left_ = following.length;
         first_chunk_ = true;
     }
-    const std::string_view data = !streamed && has_content ? message.data() : std::string_view();
-    const iovec entries[] = {entry_of(head), entry_of(data)};
-    const std::size_t count = data.empty() ? 1 : 2;
-    if (const auto error = EngineCore::replace_iov(aio, std::span(entries, count))) {
-        return end(aio, error);
-    }
-    hand_on(aio, true);
+    head_ = Head::written;
+    if (!streamed && note_of(aio).kind != Kind::head) return hand_on(aio, true), true;
+    head_ = Head::writing;
+    head_size_ = 0;
+    if (write_inner(std::span(entries, count))) return false;
+    give_up_head();
+    return end(aio, Errc::not_enough_memory), true;
+}
+
+void MessageSink::cancel_head() noexcept {
+    DCHECK(is_writing_head());
+    session_.core().cancel_here(*queue_.front(), Errc::closed);
+}
+
+// Nothing of it was sent, so that it has no content either.
+void MessageSink::give_up_head() noexcept {
+    head_ = Head::unsent;
+    content_ = Body::none;
+    dropped_ = false;
 }
 
 // ---- content in pieces
 
 bool MessageSink::write_content(Aio& front) noexcept {
+    if (head_ == Head::broken) return end(front, Errc::closed), true;
     const std::span<iovec> rest = EngineCore::cursor(front).rest();
     if (EngineCore::cursor(front).remaining() == 0) return end(front, {}), true;
     if (dropped_) {
@@ -231,6 +262,7 @@ bool MessageSink::write_content(Aio& front) noexcept {
 }
 
 bool MessageSink::write_end(Aio& front) noexcept {
+    if (head_ == Head::broken) return end(front, Errc::closed), true;
     const auto* const trailer = static_cast<const Headers*>(note_of(front).message);
     if (dropped_) {
         dropped_ = false;
@@ -271,6 +303,27 @@ bool MessageSink::write_inner(std::span<const iovec> entries) noexcept {
 void MessageSink::on_written() noexcept {
     writing_ = false;
     Aio& front = *queue_.front();
+    head_ == Head::writing ? on_head_written(front) : on_content_written(front);
+    serve();
+    session_.let_go();  // may free this
+}
+
+void MessageSink::on_head_written(Aio& front) noexcept {
+    const std::error_code error = inner_->result();
+    head_size_ = inner_->count();
+    EngineCore::advance(front, head_size_);
+    const std::error_code given_up = EngineCore::cancel_reason(front);
+    if (!error) {
+        head_ = Head::written;
+    } else if (head_size_ == 0 && given_up && given_up != Errc::timed_out) {
+        give_up_head();
+    } else {
+        head_ = Head::broken;
+    }
+    end(front, error);
+}
+
+void MessageSink::on_content_written(Aio& front) noexcept {
     const std::error_code error = inner_->result();
     const std::size_t written = inner_->count();
     const std::size_t content = written > framing_ ? written - framing_ : 0;
@@ -295,8 +348,6 @@ void MessageSink::on_written() noexcept {
         stream_.close();
         end(front, reason);
     }
-    serve();
-    session_.let_go();  // may free this
 }
 
 void MessageSink::invite_content() noexcept {

@@ -207,55 +207,6 @@ void ServerConnection::call(Exchange& exchange) noexcept {
     let_go();
 }
 
-// Inside of a handler's catch. Only an exchange that is still the handler's can be answered.
-void ServerConnection::on_thrown(Exchange* exchange) noexcept {
-    std::error_code failure = Errc::canceled;
-    try {
-        throw;
-    } catch (const std::system_error& error) {
-        if (error.code()) failure = error.code();
-        note_failure(exchange, failure, "the handler threw", error.what());
-    } catch (const std::bad_alloc& error) {
-        note_failure(exchange, Errc::not_enough_memory, "the handler threw", error.what());
-    } catch (const std::exception& error) {
-        note_failure(exchange, failure, "the handler threw", error.what());
-    } catch (...) {
-        note_failure(exchange, failure, "the handler threw", "what is no std::exception");
-    }
-    if (!exchange) return;
-    if (exchange->state_ == Exchange::State::begun) return fail(*exchange, exchange->failure_);
-    respond(*exchange, 500);
-}
-
-// For the log now, and for the access record; the exchange is null if it has ended.
-void ServerConnection::note_failure(Exchange* exchange, std::error_code failure,
-                                    std::string_view what, std::string_view detail) noexcept {
-    EngineCore& core = EngineCore::of(loop_.engine());
-    if (exchange) exchange->failure_ = failure;
-    try {
-        std::string reason = std::string(what).append(": ").append(detail);
-        std::string text = "http::Server: ";
-        if (exchange) {
-            text.append(exchange->request_.method()).append(" ");
-            text.append(exchange->request_.target()).append(": ");
-            exchange->reason_ = reason;
-        }
-        core.log(LogLevel::error, text.append(reason));
-    } catch (const std::bad_alloc&) {
-        core.log(LogLevel::error, what);
-    }
-}
-
-// A status that no final response has; 500 takes its place.
-bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
-    if (status >= 200 && status <= 999) return true;
-    char digits[16];
-    const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
-    note_failure(&exchange, Errc::invalid_argument, "no response can have the status",
-                 std::string_view(digits, static_cast<std::size_t>(end - digits)));
-    return false;
-}
-
 // ---- writing
 
 bool ServerConnection::may_stay() noexcept {
@@ -326,6 +277,8 @@ void ServerConnection::send(Exchange& exchange) noexcept {
 
 void ServerConnection::on_written(Exchange& exchange) noexcept {
     --writing_;
+    if (exchange.state_ == Exchange::State::ending) return complete(exchange);
+    if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
     const std::error_code error = exchange.aio_.result();
     if (error == ArgumentErrc::invalid_message && !exchange.failed_ && exchange.aio_.count() == 0) {
         // The handler's response cannot be sent as it is. Nothing of it was.
@@ -334,7 +287,9 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
         exchange.response_.reset();
         return send_page(exchange, 500);
     }
-    tell(exchange, exchange.aio_.count(), error ? error : exchange.failure_);
+    const bool sent = !error || exchange.aio_.count() > 0;
+    tell(exchange, sent ? exchange.response_.status() : 0, exchange.aio_.count(),
+         error ? error : exchange.failure_);
     if (error) {
         last_ = true;
         lingers_ = false;
@@ -345,13 +300,13 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
     after_response();
 }
 
-void ServerConnection::tell(const Exchange& exchange, std::uint64_t bytes,
+void ServerConnection::tell(const Exchange& exchange, int status, std::uint64_t bytes,
                             std::error_code error) noexcept {
-    loop_.answered();
+    if (status != 0) loop_.answered();
     if (!loop_.serves() || !loop_.options().access_log) return;
     loop_.options().access_log({.method = exchange.request_.method(),
                                 .target = exchange.request_.target(),
-                                .status = exchange.response_.status(),
+                                .status = status,
                                 .bytes = bytes,
                                 .duration = loop_.engine().now() - exchange.begun_,
                                 .error = error,
@@ -387,6 +342,7 @@ void ServerConnection::after_response() noexcept {
 
 void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     exchange.state_ = Exchange::State::begun;
+    session()->sink().expect_head();
     const int status = exchange.response_.status();
     if (status != 101 && !is_final(exchange, status)) return Exchange::refuse(aio);
     const bool stay = may_stay();
@@ -399,44 +355,37 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
         !response.headers().contains("Transfer-Encoding")) {
         static_cast<void>(response.headers().set("Transfer-Encoding", "chunked"));
     }
-    connection_.write_response(response, aio);
+    EngineCore::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
 }
 
+// What the handler wrote may still be on its way; the response ends behind it.
 void ServerConnection::end(Exchange& exchange) noexcept {
+    if (!session()->sink().idle()) return wait_for_writes(exchange, Exchange::State::ending);
+    complete(exchange);
+}
+
+void ServerConnection::wait_for_writes(Exchange& exchange, Exchange::State state) noexcept {
+    exchange.state_ = state;
+    if (current_ == &exchange) current_ = nullptr;
+    ++writing_;
+    EngineCore::submit(loop_.engine(), exchange.aio_, &MessageSink::start_flush, session());
+}
+
+void ServerConnection::complete(Exchange& exchange) noexcept {
+    MessageSink& sink = session()->sink();
     if (owes_response()) {
         note_failure(&exchange, Errc::invalid_argument, "end()",
                      "nothing of the response was sent");
         return answer_unsent(exchange);
     }
-    if (!session()->sink().end_content()) {
+    if (!sink.has_head()) return break_off(exchange, Errc::closed);
+    if (!sink.end_content()) {
         note_failure(&exchange, Errc::truncated, "end()", "content is missing");
-        return fail(exchange, Errc::truncated);
+        return break_off(exchange, Errc::truncated);
     }
-    tell(exchange, session()->sink().content_written(), exchange.failure_);
+    tell(exchange, exchange.response_.status(), sink.content_written(), exchange.failure_);
     release(exchange);
     after_response();
-}
-
-// begin() was called, and nothing of the response went out.
-bool ServerConnection::owes_response() noexcept {
-    return !closed_ && session() && session()->sink().owes_response();
-}
-
-void ServerConnection::answer_unsent(Exchange& exchange) noexcept {
-    exchange.response_.reset();
-    send_page(exchange, 500);
-}
-
-void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept {
-    const bool begun = exchange.state_ == Exchange::State::begun;
-    if (begun && loop_.serves() && owes_response()) {
-        if (!exchange.failure_) exchange.failure_ = error;
-        return answer_unsent(exchange);
-    }
-    last_ = true;
-    if (begun) tell(exchange, session()->sink().content_written(), error);
-    release(exchange);
-    close();
 }
 
 Connection ServerConnection::hijack(Exchange& exchange) noexcept {

@@ -69,7 +69,12 @@ private:
     void answer_unsent(Exchange& exchange) noexcept;
     bool may_stay() noexcept;
     void end_with_this() noexcept;
-    void tell(const Exchange& exchange, std::uint64_t bytes, std::error_code error) noexcept;
+    void wait_for_writes(Exchange& exchange, Exchange::State state) noexcept;
+    void complete(Exchange& exchange) noexcept;
+    void break_off(Exchange& exchange, std::error_code error) noexcept;
+    void drop(Exchange& exchange) noexcept;
+    void tell(const Exchange& exchange, int status, std::uint64_t bytes,
+              std::error_code error) noexcept;
     void after_response() noexcept;
     void linger() noexcept;
     void on_rest(std::error_code error) noexcept;

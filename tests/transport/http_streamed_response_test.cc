@@ -1,0 +1,266 @@
+// Responses whose head is written by begin(): the operations complete in order, the head is out
+// before the connection ends, and nothing sent means 500.
+#include <uaio/argument_error.h>
+#include <uaio/http.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/one_shot.h"
+#include "tests/support/site.h"
+#include "tests/support/wire.h"
+
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using http::Exchange;
+
+// Begins, writes and finishes at once, and notes the order in which that completes.
+class AllAtOnce {
+public:
+    AllAtOnce(Exchange& exchange, std::string_view content, std::string& order)
+        : exchange_(exchange),
+          order_(order),
+          head_(exchange.engine(), [this](Aio& aio) { note('h', aio); }),
+          piece_(exchange.engine(), [this](Aio& aio) { note('p', aio); }),
+          end_(exchange.engine(), [this](Aio& aio) {
+              note('e', aio);
+              exchange_.end();
+              delete this;
+          }) {
+        REQUIRE(!piece_.set_iov(content.data(), content.size()));
+        exchange.begin(head_);
+        exchange.writer().write(piece_);
+        exchange.writer().finish(end_);
+    }
+
+private:
+    void note(char name, const Aio& aio) { order_ += aio.result() ? '!' : name; }
+
+    Exchange& exchange_;
+    std::string& order_;
+    Aio head_;
+    Aio piece_;
+    Aio end_;
+};
+
+struct Last {
+    const char* name;
+    const char* request;  // behind the method and the target
+    http::ServerOptions options;
+    bool drains = false;
+};
+
+const Last kLast[] = {
+    {"close", " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", {}},
+    {"1.0", " HTTP/1.0\r\n\r\n", {}},
+    {"limit", " HTTP/1.1\r\nHost: h\r\n\r\n", {.requests_per_connection = 1}},
+    {"drain", " HTTP/1.1\r\nHost: h\r\n\r\n", {}, true},
+};
+
+TEST_CASE_TEMPLATE("the head of a streamed response is out before the connection ends", Kernel,
+                   OnLinux, OnPoll) {
+    for (const Last& last : kLast) {
+        for (const char* const method : {"GET", "HEAD"}) {
+            for (const int status : {200, 204, 205, 304}) {
+                for (const std::string_view content : {"", "hello"}) {
+                    CAPTURE(last.name);
+                    CAPTURE(method);
+                    CAPTURE(status);
+                    CAPTURE(content);
+                    std::string order;
+                    std::vector<int> answered;
+                    std::error_code error;
+                    http::ServerOptions options = last.options;
+                    options.access_log = [&](const http::AccessRecord& record) {
+                        answered.push_back(record.status);
+                        error = record.error;
+                    };
+                    Site site(Kernel::kKind, options);
+                    Operation drained(site.engine());
+                    site.server().handle("GET", "/", [&](Exchange& exchange) {
+                        REQUIRE(!exchange.response().set_status(status));
+                        if (last.drains) site.server().drain(drained.aio);
+                        new AllAtOnce(exchange, content, order);
+                    });
+                    site.listen();
+                    const std::string seen =
+                        site.ask(std::string(method) + " /" + std::string(last.request));
+                    CHECK(status_of(seen).starts_with("HTTP/1.1 " + std::to_string(status)));
+                    CHECK(seen.find("\r\n\r\n") != std::string::npos);
+                    const bool has_content = std::string(method) == "GET" && status == 200;
+                    CHECK((body_of(seen).find("hello") != std::string::npos) ==
+                          (has_content && !content.empty()));
+                    if (!has_content) CHECK(body_of(seen).empty());
+                    CHECK(order == "hpe");
+                    CHECK(answered == std::vector{status});
+                    CHECK(!error);
+                }
+            }
+        }
+    }
+}
+
+// The Aio of a begin() that is not waited for.
+class Begun {
+public:
+    explicit Begun(Exchange& exchange, Ended* ended = nullptr, void (*then)(Exchange&) = nullptr)
+        : exchange_(exchange),
+          ended_(ended),
+          then_(then),
+          aio(exchange.engine(), [this](Aio& done) {
+              if (ended_) *ended_ = {ended_->calls + 1, done.result(), done.count()};
+              if (then_) then_(exchange_);
+              delete this;
+          }) {
+        exchange.begin(aio);
+    }
+
+private:
+    Exchange& exchange_;
+    Ended* ended_;
+    void (*then_)(Exchange&);
+
+public:
+    Aio aio;
+};
+
+TEST_CASE_TEMPLATE("end() waits for what is being written", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    Ended head;
+    Ended piece;
+    Ended finish;
+    site.server().handle("GET", "/empty", [&](Exchange& exchange) {
+        REQUIRE(!exchange.response().set_status(204));
+        new Begun(exchange, &head);
+        exchange.end();
+    });
+    site.server().handle("GET", "/", [&](Exchange& exchange) {
+        new Begun(exchange, &head);
+        Aio& one = one_shot(exchange.engine(), piece);
+        REQUIRE(!one.set_iov("hello", 5));
+        exchange.writer().write(one);
+        exchange.writer().finish(one_shot(exchange.engine(), finish));
+        exchange.end();
+    });
+    site.listen();
+    for (int round = 1; round <= 3; ++round) {
+        RawPeer peer = site.connect();
+        peer.send("GET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
+        CHECK(status_of(site.receive(peer, "\r\n\r\n")) == "HTTP/1.1 204 No Content");
+        CHECK(status_of(site.get("/empty")) == "HTTP/1.1 204 No Content");
+        CHECK(head == Ended{unsigned(3 * round - 1), {}, head.count});
+        CHECK(site.get("/").ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+        CHECK(head.calls == unsigned(3 * round));
+        CHECK(piece == Ended{unsigned(round), {}, 5});
+        CHECK(finish == Ended{unsigned(round), {}, 0});
+    }
+}
+
+constexpr std::string_view kPage = "</body></html>\n";
+
+TEST_CASE_TEMPLATE("begin() of which nothing was sent, and then a failure, is 500 for all", Kernel,
+                   OnLinux, OnPoll) {
+    using Handle = void (*)(Exchange&, Ended&);
+    const Handle handlers[] = {
+        [](Exchange& exchange, Ended& head) {
+            new Begun(exchange, &head);
+            exchange.fail(Errc::truncated);
+        },
+        [](Exchange& exchange, Ended& head) {
+            auto* const begun =
+                new Begun(exchange, &head, [](Exchange& over) { over.fail(Errc::truncated); });
+            begun->aio.cancel();
+        },
+        [](Exchange& exchange, Ended& head) {
+            new Begun(exchange, &head);
+            throw std::system_error(make_error_code(Errc::truncated));
+        },
+    };
+    for (const Handle handle : handlers) {
+        for (const char* const method : {"GET", "HEAD"}) {
+            CAPTURE(method);
+            Ended head;
+            int status = 0;
+            std::error_code error;
+            Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
+                          status = record.status;
+                          error = record.error;
+                      }});
+            site.server().handle("GET", "/", [&](Exchange& exchange) {
+                REQUIRE(!exchange.response().headers().set("X-Of-The-Other", "y"));
+                handle(exchange, head);
+            });
+            site.listen();
+            const std::string seen = site.ask(
+                std::string(method) + " / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+            CHECK(status_of(seen) == "HTTP/1.1 500 Internal Server Error");
+            CHECK(seen.find("X-Of-The-Other") == std::string::npos);
+            CHECK(seen.ends_with(std::string(method) == "GET" ? kPage : "\r\n\r\n"));
+            CHECK(head.calls == 1);
+            CHECK(head.error);
+            CHECK(head.count == 0);
+            CHECK(status == 500);
+            CHECK(error == Errc::truncated);
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("the connection stays after a begin() that was given up", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("GET", "/", [](Exchange& exchange) {
+        new Begun(exchange);
+        exchange.fail();
+    });
+    site.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
+    site.listen();
+    RawPeer peer = site.connect();
+    peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    const std::string seen = site.receive(peer, "\r\n\r\nnext");
+    CHECK(status_of(seen) == "HTTP/1.1 500 Internal Server Error");
+    CHECK(seen.find("HTTP/1.1 200 OK\r\n") != std::string::npos);
+}
+
+TEST_CASE_TEMPLATE("the record of a request that was not answered has no status", Kernel, OnLinux,
+                   OnPoll) {
+    int status = -1;
+    std::error_code error;
+    Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
+                  CHECK(record.bytes == 0);
+                  status = record.status;
+                  error = record.error;
+              }});
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.fail(Errc::truncated); });
+    site.listen();
+    CHECK(site.get("/").empty());
+    CHECK(status == 0);
+    CHECK(error == Errc::truncated);
+    CHECK(site.server().requests() == 0);
+}
+
+TEST_CASE_TEMPLATE("content behind a head that was not sent is not sent either", Kernel, OnLinux,
+                   OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    http::Response response;
+    REQUIRE(!response.headers().set("Transfer-Encoding", "chunked"));
+    Operation head(wire.engine());
+    Operation piece(wire.engine(), "hello");
+    Operation end(wire.engine());
+    wire.connection().write_response(response, head.aio);
+    wire.connection().write_body().write(piece.aio);
+    wire.connection().write_body().finish(end.aio);
+    head.aio.cancel();
+    REQUIRE(wire.run_until_done(end));
+    CHECK(head.ended() == failure(Errc::canceled));
+    CHECK(piece.ended() == failure(ArgumentErrc::wrong_message_state));
+    CHECK(end.ended() == failure(ArgumentErrc::wrong_message_state));
+    CHECK(wire.follow_up() == success(4));
+    CHECK(wire.receive(4).size() == 4);
+}
+
+}  // namespace
+}  // namespace uaio
