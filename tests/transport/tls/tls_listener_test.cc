@@ -141,6 +141,23 @@ TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", 
     CHECK(crowd.failures().empty());
 }
 
+TEST_CASE_TEMPLATE("A tls listener's port is free when its destructor returns on another thread",
+                   Kernel, OnLinux, OnPoll) {
+    EngineThread io(options_on(Kernel::kKind));
+    const tls::Context server(server_options());
+    const Endpoint endpoint = tcp::Listener(io.engine(), Endpoint::loopback(0)).local();
+    for (int round = 0; round < 50; ++round) {
+        StreamPtr stream;
+        Operation accept(io.engine());
+        std::unique_ptr<tcp::Listener> below;
+        REQUIRE_NOTHROW(below = std::make_unique<tcp::Listener>(io.engine(), endpoint));
+        auto listener = std::make_unique<tls::Listener>(io.engine(), std::move(below), server);
+        if (round % 2 == 0) listener->accept(accept.aio, stream);
+        listener.reset();
+        if (round % 2 == 0) CHECK(accept.aio.wait() == Errc::closed);
+    }
+}
+
 TEST_CASE("tls::accept makes no state of TLS before the peer's first byte") {
     if (!allocations_are_counted()) return report_skip("allocations cannot be counted here");
     TlsEnds ends;
