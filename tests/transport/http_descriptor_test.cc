@@ -7,11 +7,14 @@
 #include "tests/support/kernels.h"
 #include "tests/support/raw_peer.h"
 #include "tests/support/temporary_folder.h"
+#include "transport/http/descriptor_budget.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <deque>
 #include <fstream>
 #include <vector>
 
@@ -19,6 +22,37 @@
 
 namespace uaio {
 namespace {
+
+using http::DescriptorBudget;
+
+// The highest number of a connection's descriptor behind which there is room, of 1000.
+int last_with_room() {
+    int newest = 999;
+    while (newest >= 0 && !DescriptorBudget::has_room(newest, 8))
+        --newest;
+    return newest;
+}
+
+std::string keep_descriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 1000;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return "the limit could not be set";
+    std::deque<DescriptorBudget::Connection> connections(10);
+    if (last_with_room() != 990) return "without files it is not the spare ones that are kept";
+    const DescriptorBudget::Files handler;
+    if (last_with_room() != 980) return "no file is kept for each connection";
+    while (connections.size() < 500)
+        connections.emplace_back();
+    if (last_with_room() != 865) return "for many connections it is not an eighth that is kept";
+    return DescriptorBudget::has_room(1'000'000, 8) ? "" : "a simulated descriptor counts";
+}
+
+TEST_CASE("a server of files keeps a descriptor for each connection, of many for an eighth") {
+    const ChildEnd end = run_in_child(&keep_descriptors);
+    INFO(end.output);
+    CHECK(end.well());
+}
 
 constexpr int kClients = 500;
 constexpr std::size_t kFileSize = 200'000;

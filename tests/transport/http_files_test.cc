@@ -112,12 +112,14 @@ TEST_CASE_TEMPLATE("an encoded slash, dot or NUL leads to no file", Kernel, OnLi
     Site site(Kernel::kKind);
     serve(site, folder);
     folder.write("root/sub dir/file", "in a folder");
+    folder.write("root/a%2Fb", "no folder");
     CHECK(body_of(site.get("/sub%20dir/file")) == "in a folder");
+    CHECK(body_of(site.get("/a%252Fb")) == "no folder");
     for (const char* target :
          {"/sub%20dir%2Ffile", "/sub%20dir%2ffile", "/..%2Fsecret", "/%2e%2e%2fsecret",
           "/%2e%2e/secret", "/sub%20dir/..%2F..%2Fsecret", "/%2Fetc/passwd", "/index.html%2F",
           "/index.html%00", "/index.html%00.css", "/%252e%252e/secret", "/%252Findex.html",
-          "/files%2Findex.html", "/files/sub%20dir%2F", "/files/%2F"}) {
+          "/files%2Findex.html", "/files/sub%20dir%2F", "/files/%2F", "/a%2Fb", "/a%2fb"}) {
         const std::string seen = site.get(target);
         const std::string status = status_of(seen).substr(9, 3);
         CHECK_MESSAGE((status == "404" || status == "400"), target << ": " << status);

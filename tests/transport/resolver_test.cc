@@ -6,6 +6,8 @@
 #include "tests/support/wire.h"
 
 #include <condition_variable>
+#include <filesystem>
+#include <iterator>
 #include <mutex>
 #include <set>
 
@@ -17,6 +19,12 @@ namespace {
 using namespace std::chrono_literals;
 
 const Endpoint kSome = Endpoint::loopback(0);
+
+// The threads of this process.
+std::ptrdiff_t count_threads() {
+    using Folder = std::filesystem::directory_iterator;
+    return std::distance(Folder("/proc/self/task"), Folder());
+}
 
 // A lookup that ends when it is told to, and counts.
 class Gate {
@@ -268,9 +276,11 @@ TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others",
     gate.wait_for_begun(5);
     last.operation.aio.cancel();
     CHECK(last.end() == failure(Errc::canceled));
+    const std::ptrdiff_t threads = count_threads();
     Asked waits(engine);
     waits.start(resolver, "name-last");
     CHECK(waits.operation.ended() == kPending);
+    CHECK(count_threads() <= threads);  // those of the lookups before may be on their way out
     gate.open();
     CHECK(waits.end() == success(0));
     gate.wait_for_ended(5);
