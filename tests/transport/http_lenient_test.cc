@@ -7,6 +7,7 @@
 #include "tests/support/messages.h"
 
 #include <string>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -146,11 +147,15 @@ TEST_CASE("a lenient decoder reads white space, any extension and line feeds aro
         return lenient(std::string(kOk) + "Transfer-Encoding: chunked\r\n\r\n" +
                        std::string(bytes));
     };
-    CHECK(chunks("2 \r\nhi\r\n0\t\r\n\r\n").content == "hi");
-    CHECK(chunks("2 ; \r\nhi\r\n0;=\"\r\n\r\n").content == "hi");
-    CHECK(chunks("2;\r\nhi\r\n0\r\n\r\n").content == "hi");
-    CHECK(chunks("2\nhi\n0\n\n").content == "hi");
-    CHECK(chunks("2 \nhi\r\n0;x\n\r\n").content == "hi");
+    const auto content = [&](std::string_view bytes) {
+        const SeenMessage seen = chunks(bytes);
+        return seen.accepted() ? seen.content : "refused: " + std::string(name_of(seen.fault));
+    };
+    CHECK(content("2 \r\nhi\r\n0\t\r\n\r\n") == "hi");
+    CHECK(content("2 ; \r\nhi\r\n0;=\"\r\n\r\n") == "hi");
+    CHECK(content("2;\r\nhi\r\n0\r\n\r\n") == "hi");
+    CHECK(content("2\nhi\n0\n\n") == "hi");
+    CHECK(content("2 \nhi\r\n0;x\n\r\n") == "hi");
     CHECK(chunks("2\r\nhi\r\n0\r\nA : b\r\n c\r\n\r\n").trailer == "A=b c\n");
     const auto refused = [&](std::string_view bytes, HttpErrc fault) {
         check_refused(std::string(kOk) + "Transfer-Encoding: chunked\r\n\r\n" + std::string(bytes),
@@ -219,8 +224,12 @@ TEST_CASE_TEMPLATE("a client reads odd responses in any pieces, unless it is tol
 TEST_CASE_TEMPLATE("a client reads heads of up to a thousand fields, in any pieces", Kernel,
                    OnLinux, OnPoll) {
     for (const std::size_t count : {99, 100, 999, 1000}) {
-        for (const std::size_t piece : {std::size_t{1} << 20, std::size_t{1000}}) {
+        // Of tiny ones the first bytes hold more than there is room for on the stack.
+        const std::pair<std::size_t, bool> kinds[] = {
+            {1 << 20, false}, {1000, false}, {1000, true}};
+        for (const auto& [piece, tiny] : kinds) {
             CAPTURE(count);
+            CAPTURE(tiny);
             ClientLab lab(Kernel::kKind);
             Asked asked(lab.engine());
             lab.ask(asked);
@@ -228,7 +237,8 @@ TEST_CASE_TEMPLATE("a client reads heads of up to a thousand fields, in any piec
             lab.expect(peer, ClientLab::kEnd);
             std::string response(kOk);
             for (std::size_t i = 0; i < count; ++i)
-                response += "Set-Cookie: a=" + std::to_string(i) + "\r\n";
+                response +=
+                    (tiny ? "a" : "Set-Cookie: a=") + std::to_string(i) + (tiny ? ":\r\n" : "\r\n");
             response += kEmpty;
             for (std::size_t at = 0; at < response.size(); at += piece) {
                 peer.send(std::string_view(response).substr(at, piece));
