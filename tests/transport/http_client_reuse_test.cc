@@ -259,6 +259,36 @@ TEST_CASE_TEMPLATE("a request that met a dead kept connection is sent again on a
     }
 }
 
+TEST_CASE_TEMPLATE("a request that is sent again comes before one that waits", Kernel, OnLinux,
+                   OnPoll) {
+    ClientLab lab(Kernel::kKind, {.connections = 1});
+    Asked first(lab.engine());
+    lab.ask(first);
+    RawPeer peer = lab.accept();
+    lab.expect(peer, kEnd);
+    CHECK(lab.answer(first, peer, kFive) == success(5));
+    Asked again(lab.engine(), "http://h/again");
+    Asked waits(lab.engine(), "http://h/waits");
+    lab.ask(again);
+    lab.ask(waits);
+    REQUIRE(lab.run_until([&] {
+        peer.read_some();
+        return peer.received().find("GET /again ") != std::string::npos;
+    }));
+    peer.close();
+    // Behind the other one it would never end: it takes no kept connection, and there is but one.
+    RawPeer fresh = lab.accept();
+    lab.expect(fresh, kEnd);
+    CHECK(fresh.received().starts_with("GET /again "));
+    CHECK(lab.answer(again, fresh, kFive) == success(5));
+    REQUIRE(lab.run_until([&] {
+        fresh.read_some();
+        return fresh.received().find("GET /waits ") != std::string::npos;
+    }));
+    CHECK(lab.answer(waits, fresh, kFive) == success(5));
+    CHECK(lab.client().statistics().connections == 2);
+}
+
 TEST_CASE_TEMPLATE("kept connections that have died together fail no request", Kernel, OnLinux,
                    OnPoll) {
     ClientLab lab(Kernel::kKind);

@@ -304,6 +304,29 @@ TEST_CASE("a peer that is gone ends a tls write, and what it sent can still be r
     CHECK(ends.write_all(ends.client(), "more") == failure(Errc::connection_reset));
 }
 
+TEST_CASE("what came before a reset can be read although a tls write has failed of it") {
+    for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+        TlsEnds ends(version);
+        ends.joined();
+        ends.run_some();
+        ends.to_server().limit(ends.to_server().taken().size() + 20'000);
+        const std::string data = pattern(100'000);
+        Operation write(ends.engine(), data);
+        ends.client().write_all(write.aio);
+        ends.run_some();
+        CHECK(write.ended() == kPending);
+        CHECK(ends.write_all(ends.server(), "refused, since") == success(14));
+        ends.server_handle()->close();
+        REQUIRE(ends.run_until([&] { return write.done(); }));
+        CHECK(write.ended().error == Errc::connection_reset);
+        CHECK(write.ended().count > 0);
+        std::string in(20, '\0');
+        CHECK(ends.read_all(ends.client(), in) == failure(Errc::end_of_stream, 14));
+        CHECK(in.starts_with("refused, since"));
+        CHECK(ends.write_all(ends.client(), "more") == failure(Errc::closed));
+    }
+}
+
 TEST_CASE("a closed tls stream ends what is pending, and sends nothing more of it") {
     TlsEnds ends;
     ends.joined();
