@@ -98,10 +98,7 @@ public:
 
 }  // namespace
 
-const std::error_category& argument_category() noexcept {
-    static const Category category;
-    return category;
-}
+const std::error_category& argument_category() noexcept { return only_category<Category>(); }
 
 std::error_code make_error_code(ArgumentErrc code) noexcept {
     return {static_cast<int>(code), argument_category()};

@@ -1,4 +1,5 @@
 // Threads that end before the engines they ran, and processes that exit with engines alive.
+#include <uaio/argument_error.h>
 #include <uaio/engine.h>
 #include <uaio/proxy.h>
 #include <uaio/resolver.h>
@@ -29,7 +30,8 @@ struct LastToGo {
     bool asked = false;
     ~LastToGo() {
         if (!asked) return;
-        const std::error_code codes[] = {Errc::closed, HttpErrc::bad_host, ResolveErrc::failed,
+        const std::error_code codes[] = {Errc::closed, ArgumentErrc::invalid_url,
+                                         HttpErrc::bad_host, ResolveErrc::failed,
                                          ProxyErrc::bad_url};
         for (const std::error_code code : codes) {
             if (code.message().empty() || strerror(code).empty()) ::_exit(3);
