@@ -1,10 +1,14 @@
 // A server that answers before it has read the request, and goes: what it had sent arrives.
 #include <uaio/http.h>
+#include <uaio/sim.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/client_lab.h"
+#include "tests/support/pipe.h"
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -72,6 +76,44 @@ TEST_CASE_TEMPLATE("what came before a reset can be read although a write has fa
     REQUIRE(wire.run_until_done(more));
     CHECK(more.ended() == failure(Errc::closed));
     CHECK(wire.connection().stream().native_handle() == -1);
+}
+
+// Content of many entries leaves in pieces, and the reset meets one of them anywhere.
+TEST_CASE("what came before a reset can be read whichever piece of the content has met it") {
+    constexpr std::size_t kEntries = 20;
+    for (std::size_t room = 1; room < kEntries; ++room) {
+        CAPTURE(room);
+        SimKernel kernel(1);
+        Engine engine(kernel);
+        Pipe up, down;
+        http::Connection connection(std::make_unique<PipeStream>(engine, down, up));
+        PipeStream server(engine, up, down);
+        http::Request request("http://h/");
+        REQUIRE(!request.set_method("POST"));
+        REQUIRE(!request.headers().set("Content-Length", std::to_string(kEntries)));
+        Operation head(engine);
+        connection.write_request(request, head.aio);
+        REQUIRE(run_until(engine, [&] { return head.done(); }));
+        up.limit(up.taken().size() + room);
+        char byte = 'x';
+        const std::vector<iovec> entries(kEntries, iovec{&byte, 1});
+        Operation write(engine);
+        REQUIRE(!write.aio.set_iov(entries));
+        connection.write_body().write(write.aio);
+        Operation said(engine, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+        server.write_all(said.aio);
+        run_some(engine);
+        CHECK(write.ended() == kPending);
+        server.close();
+        REQUIRE(run_until(engine, [&] { return write.done(); }));
+        CHECK(write.ended() == failure(Errc::connection_reset, room));
+        http::Response response;
+        Operation read(engine);
+        connection.read_response(response, read.aio);
+        REQUIRE(run_until(engine, [&] { return read.done(); }));
+        CHECK(read.ended() == success(0));
+        CHECK(response.status() == 413);
+    }
 }
 
 }  // namespace
