@@ -92,8 +92,9 @@ TEST_CASE("the text of an exception says what to do, and the cause once") {
         return std::string(std::system_error(error, with_advice("uaio: bind", error)).what());
     };
     CHECK(text(EADDRINUSE) ==
-          "uaio: bind: Another program has that address; stop it, or use port 0: Address already "
-          "in use");
+          "uaio: bind: Another program has that address, or something other than a socket lies at "
+          "the path of a unix socket; stop the program, use port 0, or remove the file: Address "
+          "already in use");
     CHECK(text(EBADF) == "uaio: bind: Bad file descriptor");
     const std::error_code url = ArgumentErrc::invalid_url;
     CHECK(with_advice("call", url) + '.' == "call: " + strerror(url));
