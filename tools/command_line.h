@@ -44,12 +44,12 @@ struct Option {
     std::exit(2);
 }
 
-// A descriptor that is opened must not become a standard one that was closed. As in gnulib's
-// stdopen.c, what takes its place allows only the other direction, so that its use is an error.
+// A descriptor that is opened must not become a standard one that was closed. What takes its place
+// can only be read, so that an input is empty, and to write is an error, as in gnulib's stdopen.c.
 inline void open_standard_descriptors() {
     int fd = 0;
     while (fd >= 0 && fd <= STDERR_FILENO)
-        fd = ::open("/dev/null", ::fcntl(STDIN_FILENO, F_GETFD) < 0 ? O_WRONLY : O_RDONLY);
+        fd = ::open("/dev/null", O_RDONLY);
     if (fd > STDERR_FILENO) ::close(fd);
 }
 
