@@ -160,6 +160,41 @@ TEST_CASE_TEMPLATE("end() waits for what is being written", Kernel, OnLinux, OnP
     }
 }
 
+TEST_CASE_TEMPLATE("pipelined responses to HEAD, and a streamed one, each have their own fields",
+                   Kernel, OnLinux, OnPoll) {
+    std::string order;
+    Site site(Kernel::kKind);
+    site.server().handle("GET", "/long", [](Exchange& exchange) {
+        REQUIRE(!exchange.response().headers().set("Content-Length", "5"));
+        exchange.respond();
+    });
+    site.server().handle("GET", "/streamed",
+                         [&](Exchange& exchange) { new AllAtOnce(exchange, "hello", order); });
+    site.listen();
+    const std::string head = "HEAD /long HTTP/1.1\r\nHost: h\r\n";
+    const std::string seen =
+        site.ask(head + "\r\n" + head + "\r\n" + head + "\r\n" +
+                 "GET /streamed HTTP/1.1\r\nHost: h\r\n\r\n" + head + "Connection: close\r\n\r\n");
+    std::vector<std::string> heads;
+    std::size_t at = 0;
+    while ((at = seen.find("HTTP/1.1 200 OK\r\n", at)) != std::string::npos) {
+        const std::size_t end = seen.find("\r\n\r\n", at);
+        REQUIRE(end != std::string::npos);
+        heads.push_back(seen.substr(at, end + 2 - at));
+        at = end;
+    }
+    REQUIRE(heads.size() == 5);
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+        CAPTURE(i);
+        CHECK(heads[i].find("\r\nDate: ") != std::string::npos);
+        CHECK(has_line(heads[i], "Content-Length: 5") == (i != 3));
+        CHECK(has_line(heads[i], "Transfer-Encoding: chunked") == (i == 3));
+        CHECK(has_line(heads[i], "Connection: close") == (i == 4));
+    }
+    CHECK(seen.find("\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK") != std::string::npos);
+    CHECK(order == "hpe");
+}
+
 constexpr std::string_view kPage = "</body></html>\n";
 
 TEST_CASE_TEMPLATE("begin() of which nothing was sent, and then a failure, is 500 for all", Kernel,

@@ -65,15 +65,20 @@ void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
     if (session_.send_timeout() == kNoTimeout) return;
     const Note& note = note_of(aio);
     const Message* message = nullptr;
-    if (note.kind == Kind::request) message = static_cast<const Request*>(note.message);
-    if (note.kind == Kind::response || note.kind == Kind::head)
-        message = static_cast<const Response*>(note.message);
+    switch (note.kind) {
+        case Kind::request: message = static_cast<const Request*>(note.message); break;
+        case Kind::response:
+        case Kind::whole:
+        case Kind::head: message = static_cast<const Response*>(note.message); break;
+        default: break;
+    }
     if (message) bytes = message->data().size() + message->headers().text().size();
     session_.limit_sending(aio, bytes);
 }
 
 void MessageSink::start_request(Aio& aio) noexcept { start(aio, Kind::request); }
 void MessageSink::start_response(Aio& aio) noexcept { start(aio, Kind::response); }
+void MessageSink::start_whole(Aio& aio) noexcept { start(aio, Kind::whole); }
 void MessageSink::start_head(Aio& aio) noexcept { start(aio, Kind::head); }
 void MessageSink::start_write(Aio& aio) noexcept { start(aio, Kind::raw); }
 void MessageSink::start_write_all(Aio& aio) noexcept { start(aio, Kind::raw_all); }
@@ -117,6 +122,7 @@ bool MessageSink::step(Aio& front) noexcept {
         case Kind::raw_all: hand_on(front, true); return true;
         case Kind::request: return write_request(front, *static_cast<Request*>(note.message));
         case Kind::response:
+        case Kind::whole:
         case Kind::head: return write_response(front, *static_cast<Response*>(note.message));
         case Kind::flush: return end(front, {}), true;
     }
@@ -206,7 +212,9 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
         first_chunk_ = true;
     }
     head_ = Head::written;
-    if (!streamed && note_of(aio).kind != Kind::head) return hand_on(aio, true), true;
+    const Kind kind = note_of(aio).kind;
+    const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);
+    if (!stays) return hand_on(aio, true), true;
     head_ = Head::writing;
     head_size_ = 0;
     if (write_inner(std::span(entries, count))) return false;

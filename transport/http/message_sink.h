@@ -35,6 +35,8 @@ public:
     // Starters; the owner is the Session, the argument a message or a trailer.
     static void start_request(Aio& aio) noexcept;
     static void start_response(Aio& aio) noexcept;
+    // As start_response, for a response that nothing is written behind: it never waits here.
+    static void start_whole(Aio& aio) noexcept;
     // As start_response, but the Aio stays here until the head is out, whatever follows: has_head()
     // and owes_response() tell what became of it.
     static void start_head(Aio& aio) noexcept;
@@ -100,6 +102,7 @@ private:
     enum class Kind : std::uint8_t {
         request,
         response,
+        whole,
         head,
         raw,
         raw_all,

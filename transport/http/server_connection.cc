@@ -268,7 +268,8 @@ void ServerConnection::send(Exchange& exchange) noexcept {
         found->sink().set_keep_alive(stay);
         found->sink().set_date(loop_.date());
     }
-    connection_.write_response(exchange.response_, exchange.aio_);
+    Response& response = exchange.response_;
+    connection_.submit(exchange.aio_, &MessageSink::start_whole, &response);
     // A request that is there already can be answered in the same turn, and its response leaves
     // with this one. Otherwise one exchange is enough, and its memory stays warm.
     const bool pipelined = found && found->source().has_bytes();
