@@ -293,7 +293,8 @@ std::string HttpRun::judge_one(const Transaction& one) {
     if (error == std::errc::invalid_argument || error == Errc::not_enough_memory) {
         return "ended with " + error.message();
     }
-    if (error.category() == http_category()) return "malformed: " + error.message();
+    const bool malformed = error.category() == http_category() && error != HttpErrc::no_response;
+    if (malformed) return "malformed: " + error.message();
     // A server may close an idle connection in the very moment of a request, see ClientOptions.
     if (reliable_ && !closes_idle_ && !one.asked_to_end) return "failed: " + error.message();
     return {};
