@@ -23,6 +23,11 @@ iovec entry_of(std::string_view bytes) noexcept {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
 
+// "Content-Length: 0" of a message's own: there is nothing to write, but an end may be.
+bool announces_none(const Message& message) noexcept {
+    return !message.has_data() && message.headers().get("Content-Length") == "0";
+}
+
 }  // namespace
 
 bool is_streamed(const Message& message) noexcept {
@@ -211,6 +216,9 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
         content_left_ = following.length;
         first_chunk_ = true;
     }
+    } else if (announces_none(message)) {
+        content_ = Body::length;
+        content_left_ = 0;
     head_ = Head::written;
     const Kind kind = note_of(aio).kind;
     const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);
