@@ -32,7 +32,8 @@ constexpr Meaning kMeanings[] = {
      "Request::set_target() takes visible ASCII alone, not empty: a path with its query, such as "
      "/a?b; percent-encode what is neither."},
     {ArgumentErrc::invalid_status, "invalid status",
-     "The status of a response is a number from 100 to 999."},
+     "The status of a response is a number from 100 to 999; that of a response which a handler of "
+     "http::Server sends is 200 or above, or 101 by begin()."},
     {ArgumentErrc::invalid_reason, "invalid reason phrase",
      "Response::set_reason() takes text without control characters, line ends included."},
     {ArgumentErrc::invalid_header_name, "invalid header name",
@@ -55,7 +56,8 @@ constexpr Meaning kMeanings[] = {
      "by set_data()."},
     {ArgumentErrc::wrong_message_state, "wrong message state",
      "A message is written as a head, then its content, of exactly the announced length, then its "
-     "end, before the next head. After CONNECT or an upgrade only raw verbs work."},
+     "end, before the next head. After CONNECT or an upgrade only raw verbs work. A handler of "
+     "http::Server responds once: by respond(), or by begin(), writer() and end()."},
     {ArgumentErrc::wrong_engine, "wrong engine",
      "The Aio belongs to another engine than the stream or server; make it with that one's."},
     {ArgumentErrc::invalid_server_name, "invalid server name",

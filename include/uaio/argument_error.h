@@ -16,14 +16,15 @@ enum class ArgumentErrc {
     invalid_endpoint,      // Endpoint::parse(), a unix socket path
     invalid_method,        // http::Request::set_method()
     invalid_target,        // http::Request::set_target()
-    invalid_status,        // http::Response::set_status(), a status below 100 or above 999
+    invalid_status,        // http::Response::set_status(), http::Exchange::respond() and begin()
     invalid_reason,        // http::Response::set_reason()
     invalid_header_name,   // http::Headers::set() and add()
     invalid_header_value,  // http::Headers::set() and add()
     conflicting_header,    // a second one of what stands once, or two ways to end a message
     invalid_trailer,       // a field that must not come behind the content
     invalid_message,       // a request or response that must not be sent as it is
-    wrong_message_state,   // content without a head, or a head inside another message's content
+    wrong_message_state,   // content without a head, a head inside another message's content, or
+                           // a second response to a request
     wrong_engine,          // the Aio belongs to another engine than the stream
     invalid_server_name,   // tls::ClientOptions::server_name
     no_stream,             // tls::connect() and accept() over an empty StreamPtr

@@ -25,8 +25,8 @@ class ServerConnection;
 class ServerLoop;
 
 // Called on the engine's thread with each request that a route takes. It answers, now or later on
-// that thread, by one of Exchange's ways to respond. What it throws is answered with 500, logged
-// (EngineOptions::log) and in the access log. It must not block.
+// that thread, by one of Exchange's ways to respond. What it throws is answered with 500, without
+// the fields of its response, logged (EngineOptions::log) and in the access log. It must not block.
 using Handler = std::function<void(Exchange&)>;
 
 // What was answered, for an access log. The views are valid during the call.
@@ -37,8 +37,10 @@ struct AccessRecord {
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
     // How writing ended; else what fail() was given, the code of a std::system_error that the
-    // handler threw, Errc::canceled for anything else that it threw, or Errc::invalid_argument for
-    // a response that cannot be sent as it is.
+    // handler threw, or Errc::canceled for anything else that it threw, or what was wrong with the
+    // handler's response: ArgumentErrc::invalid_status, invalid_message, wrong_message_state
+    // (respond() after begin(), end() without begin()), the code of a setter, or Errc::truncated
+    // (end() before all content was written).
     std::error_code error;
     std::string_view reason = {};  // what the handler threw, or what was wrong with its response
 };
@@ -112,9 +114,10 @@ public:
     // live until the access log is told, so let it own what it sends (copy_data), or borrow what
     // lives as long as the server.
     void respond() noexcept;
-    // An error page; 500 for a status that is not 200 to 999.
+    // An error page, with the other fields of response(); 500 for a status that is not 200 to 999.
     void respond(int status) noexcept;
-    // 200 with a copy of this text.
+    // 200 with a copy of this text. What cannot be sent, such as a type that no header may hold, is
+    // logged and answered with 500.
     void respond(std::string_view content,
                  std::string_view type = "text/plain; charset=utf-8") noexcept;
 
@@ -123,7 +126,8 @@ public:
     // content: 101, 204, 205, 304 and a 2xx to CONNECT); the content goes by writer(), to its
     // finish(); then end(), or fail() if it cannot be completed. These operations complete in this
     // order. A status below 200 that is not 101 is logged and ends the Aio with
-    // Errc::invalid_argument.
+    // ArgumentErrc::invalid_status; begin() on an exchange that has begun or ended ends it with
+    // wrong_message_state.
     void begin(Aio& aio) noexcept;
     BodyWriter writer() noexcept;
     // Ends this exchange behind what was written, which may still be on its way.
@@ -165,7 +169,6 @@ private:
     bool on_its_thread() noexcept;
     bool may_respond() noexcept;
     void misuse(const char* what) noexcept;
-    static void refuse(Aio& aio) noexcept;
     std::size_t capacity() const noexcept;  // bytes that it holds, in use or kept
 
     ServerConnection* connection_ = nullptr;

@@ -105,7 +105,7 @@ TEST_CASE("a status that no final response has is answered with 500, and logged"
             REQUIRE(!exchange.response().set_status(status));
             Head::begin(exchange, result, [](Exchange& ended) { ended.fail(); });
         });
-        CHECK(result == Errc::invalid_argument);
+        CHECK(result == ArgumentErrc::invalid_status);
         CHECK(is_answered(begun, "HTTP/1.1 500 "));
     }
     CHECK(is_answered(ask_two([](Exchange& exchange) { exchange.respond(599); }), "HTTP/1.1 599 "));
@@ -227,7 +227,7 @@ TEST_CASE("misuse of an exchange is counted and harms no response, or stops a de
     }
 }
 
-TEST_CASE("what a handler throws is logged, and in the access record") {
+TEST_CASE("what a handler throws, and what cannot be sent, is logged and in the access record") {
     const struct {
         void (*handle)(Exchange&);
         std::error_code error;
@@ -246,6 +246,32 @@ TEST_CASE("what a handler throws is logged, and in the access record") {
         {[](Exchange& exchange) {
              static_cast<void>(exchange.response().set_status(204));
              exchange.respond("no content may be here");
+         },
+         make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+        {[](Exchange& exchange) { exchange.respond("abc", "text/html\r\nX: evil"); },
+         make_error_code(ArgumentErrc::invalid_header_value), "the response cannot be made: "},
+        {[](Exchange& exchange) {
+             static_cast<void>(exchange.response().headers().set("Transfer-Encoding", "chunked"));
+             exchange.respond("abc");
+         },
+         make_error_code(ArgumentErrc::conflicting_header), "the response cannot be made: "},
+        {[](Exchange& exchange) { exchange.respond(42); },
+         make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 42"},
+        {[](Exchange& exchange) {
+             static_cast<void>(exchange.response().set_status(100));
+             begin_and(exchange, [](Exchange& begun) { begun.fail(); });
+         },
+         make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 100"},
+        {[](Exchange& exchange) {
+             static_cast<void>(exchange.response().set_status(204));
+             static_cast<void>(exchange.response().copy_data("no content may be here"));
+             begin_and(exchange, [](Exchange& begun) { begun.fail(); });
+         },
+         make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+        {[](Exchange& exchange) {
+             static_cast<void>(exchange.response().set_status(204));
+             static_cast<void>(exchange.response().copy_data("no content may be here"));
+             begin_and(exchange, [](Exchange& begun) { begun.end(); });
          },
          make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
     };
@@ -267,7 +293,10 @@ TEST_CASE("what a handler throws is logged, and in the access record") {
                               status = record.status;
                           }},
                      options);
-        site.server().handle("GET", "/", wanted.handle);
+        site.server().handle("GET", "/", [&](Exchange& exchange) {
+            static_cast<void>(exchange.response().headers().set("X-Of-The-Other", "y"));
+            wanted.handle(exchange);
+        });
         site.listen();
         SimPeer& peer = site.connect("GET /?a=b HTTP/1.1\r\nHost: h\r\n\r\n");
         REQUIRE(
@@ -276,6 +305,7 @@ TEST_CASE("what a handler throws is logged, and in the access record") {
         CHECK(status == 500);
         CHECK(error == wanted.error);
         CHECK(reason.starts_with(wanted.reason));
+        CHECK(peer.received().find("X-Of-The-Other") == std::string::npos);
         CHECK(log == "http::Server: GET /?a=b: " + reason);
     }
 }

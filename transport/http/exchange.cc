@@ -1,3 +1,4 @@
+#include <uaio/argument_error.h>
 #include <uaio/http_server.h>
 
 #include "engine/core.h"
@@ -67,7 +68,9 @@ bool Exchange::may_respond() noexcept {
         misuse(
             "Exchange::respond() after begin(): the response that has begun cannot be completed, "
             "so the connection is closed");
-        connection_->fail(*this, Errc::invalid_argument);
+        connection_->note_failure(this, ArgumentErrc::wrong_message_state, "respond()",
+                                  "after begin()");
+        connection_->fail(*this, ArgumentErrc::wrong_message_state);
     } else {
         misuse("Exchange::respond() on an exchange that has ended; it was ignored");
     }
@@ -86,7 +89,8 @@ void Exchange::respond(std::string_view content, std::string_view type) noexcept
     if (!may_respond()) return;
     std::error_code error = response_.copy_data(content);
     if (!error) error = response_.headers().set("Content-Type", type);
-    error ? connection_->respond(*this, 500) : connection_->respond(*this);
+    if (!error) return connection_->respond(*this);
+    connection_->refuse_response(*this, error, "the response cannot be made", error.message());
 }
 
 void Exchange::begin(Aio& aio) noexcept {
@@ -94,15 +98,10 @@ void Exchange::begin(Aio& aio) noexcept {
         if (state_ == State::open) return connection_->begin(*this, aio);
         misuse("Exchange::begin() on an exchange that has begun or ended; nothing was sent");
     }
-    refuse(aio);
-}
-
-// By its callback.
-void Exchange::refuse(Aio& aio) noexcept {
     EngineCore::submit(
         aio.engine(), aio,
         [](Aio& refused) noexcept {
-            EngineCore::of(refused).finish(refused, Errc::invalid_argument);
+            EngineCore::of(refused).finish(refused, ArgumentErrc::wrong_message_state);
         },
         nullptr);
 }
@@ -112,7 +111,8 @@ void Exchange::end() noexcept {
     if (state_ == State::begun) return connection_->end(*this);
     if (state_ == State::open) {
         misuse("Exchange::end() without begin(): the response is 500");
-        return connection_->respond(*this, 500);
+        return connection_->refuse_response(*this, ArgumentErrc::wrong_message_state, "end()",
+                                            "without begin()");
     }
     misuse("Exchange::end() on an exchange that has ended; it was ignored");
 }
@@ -123,7 +123,8 @@ void Exchange::fail(std::error_code error) noexcept {
     misuse("Exchange::fail() on an exchange that has ended; it was ignored");
 }
 
-// Without a session every operation of a reader and of a writer ends with Errc::invalid_argument.
+// Without a session every operation of a reader and of a writer ends with
+// ArgumentErrc::wrong_message_state.
 BodyWriter Exchange::writer() noexcept {
     if (state_ == State::begun) return connection_->connection().write_body();
     misuse("Exchange::writer() without begin(), or on an exchange that has ended");

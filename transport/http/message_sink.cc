@@ -182,6 +182,7 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
     std::string& head = response.head_;
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
     if (const auto error = write_head(response, answered, payload, head, following)) {
+        refused_ = error == ArgumentErrc::invalid_message;
         return end(aio, error), true;
     }
     if (response.status() >= 200 || response.status() == 101) {
@@ -215,10 +216,10 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
         content_ = following.body;
         content_left_ = following.length;
         first_chunk_ = true;
-    }
     } else if (announces_none(message)) {
         content_ = Body::length;
         content_left_ = 0;
+    }
     head_ = Head::written;
     const Kind kind = note_of(aio).kind;
     const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);

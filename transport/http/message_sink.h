@@ -71,7 +71,10 @@ public:
     void expect_head() noexcept {
         head_ = Head::unsent;
         head_size_ = 0;
+        refused_ = false;
     }
+    // The message of start_head() must not be sent as it is: nothing of it was.
+    bool is_refused() const noexcept { return refused_; }
     // The head of start_head() is out.
     bool has_head() const noexcept { return head_ == Head::written; }
     // A part of it is, at least.
@@ -170,6 +173,7 @@ private:
     std::size_t head_size_ = 0;  // bytes of the head that are out
     Body content_ = Body::none;  // of the message being written
     Head head_ = Head::written;
+    bool refused_ = false;
     bool first_chunk_ = true;
     bool dropped_ = false;  // the message must not have the content that will be written
     bool writing_ = false;  // inner_ is with the stream

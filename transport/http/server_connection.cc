@@ -30,6 +30,14 @@ bool is_bodiless(const Request& request, int status) noexcept {
     return status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
 }
 
+// By its callback.
+template <auto kError>
+void end_with(Aio& aio) noexcept {
+    EngineCore::submit(
+        aio.engine(), aio,
+        [](Aio& refused) noexcept { EngineCore::of(refused).finish(refused, kError); }, nullptr);
+}
+
 }  // namespace
 
 ServerConnection::ServerConnection(ServerLoop& loop, StreamPtr stream)
@@ -135,25 +143,32 @@ void ServerConnection::route(Exchange& exchange) noexcept {
         // CONNECT, and OPTIONS for the server itself: only for whoever says so.
         exchange.path_ = "/";
     } else if (const auto error = normalise_path(target.path, exchange.path_)) {
-        return respond(exchange, error == Errc::not_enough_memory ? 500 : 400);
+        if (error != Errc::not_enough_memory) return respond(exchange, 400);
+        return refuse_response(exchange, error, "no route can be found", error.message());
     }
     const std::string_view host =
         target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
     const Router::Found found = loop_.router().find(request.method(), host, exchange.path_);
     if (!found.route) {
         if (!found.other_method) return respond(exchange, 404);
-        try {
-            const std::string allowed = loop_.router().allowed(host, exchange.path_);
-            static_cast<void>(exchange.response_.headers().set("Allow", allowed));
-        } catch (const std::bad_alloc&) {
-            return respond(exchange, 500);
-        }
-        return respond(exchange, 405);
+        return refuse_method(exchange, host);
     }
     exchange.route_ = found.route;
     exchange.rest_ = found.rest;
     if (found.route->streams_ || content_is_over()) return call(exchange);
     collect(exchange);
+}
+
+void ServerConnection::refuse_method(Exchange& exchange, std::string_view host) noexcept {
+    std::error_code error;
+    try {
+        const std::string allowed = loop_.router().allowed(host, exchange.path_);
+        error = exchange.response_.headers().set("Allow", allowed);
+    } catch (const std::bad_alloc&) {
+        error = Errc::not_enough_memory;
+    }
+    if (!error) return respond(exchange, 405);
+    refuse_response(exchange, error, "no Allow can be made", error.message());
 }
 
 // ---- content
@@ -220,13 +235,13 @@ bool ServerConnection::may_stay() noexcept {
 }
 
 void ServerConnection::respond(Exchange& exchange, int status) noexcept {
-    if (!is_final(exchange, status)) status = 500;
-    send_page(exchange, status);
+    is_final(exchange, status) ? send_page(exchange, status) : answer_unsent(exchange);
 }
 
 void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
     exchange.failed_ = true;  // no other page is tried
-    if (exchange.response_.set_error_page(status)) {
+    if (const auto error = exchange.response_.set_error_page(status)) {
+        note_failure(&exchange, error, "no page can be made", error.message());
         exchange.response_.reset();
         static_cast<void>(exchange.response_.set_status(500));
     }
@@ -235,15 +250,12 @@ void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
 
 void ServerConnection::respond(Exchange& exchange) noexcept {
     const Response& response = exchange.response_;
-    if (is_final(exchange, response.status())) {
-        const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
-                                   !is_bodiless(exchange.request_, response.status());
-        if (!lacks_content) return send(exchange);
-        note_failure(&exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
-                     "its fields announce content that it does not have");
-    }
-    exchange.response_.reset();
-    send_page(exchange, 500);
+    if (!is_final(exchange, response.status())) return answer_unsent(exchange);
+    const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
+                               !is_bodiless(exchange.request_, response.status());
+    if (!lacks_content) return send(exchange);
+    refuse_response(exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
+                    "its fields announce content that it does not have");
 }
 
 // No request is read behind this one. A client that is still sending, or that does not know yet,
@@ -281,12 +293,12 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
     if (exchange.state_ == Exchange::State::ending) return complete(exchange);
     if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
     const std::error_code error = exchange.aio_.result();
-    if (error == ArgumentErrc::invalid_message && !exchange.failed_ && exchange.aio_.count() == 0) {
-        // The handler's response cannot be sent as it is. Nothing of it was.
-        note_failure(&exchange, error, "the response cannot be sent",
-                     "its status, fields and content contradict each other");
-        exchange.response_.reset();
-        return send_page(exchange, 500);
+    if (error && !exchange.failed_ && exchange.aio_.count() == 0) {
+        // The handler's response cannot be sent as it is, or there is no memory for its head.
+        if (error == ArgumentErrc::invalid_message) return refuse_message(exchange);
+        if (error == Errc::not_enough_memory) {
+            return refuse_response(exchange, error, "the response cannot be sent", error.message());
+        }
     }
     const bool sent = !error || exchange.aio_.count() > 0;
     tell(exchange, sent ? exchange.response_.status() : 0, exchange.aio_.count(),
@@ -345,7 +357,9 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     exchange.state_ = Exchange::State::begun;
     session()->sink().expect_head();
     const int status = exchange.response_.status();
-    if (status != 101 && !is_final(exchange, status)) return Exchange::refuse(aio);
+    if (status != 101 && !is_final(exchange, status)) {
+        return end_with<ArgumentErrc::invalid_status>(aio);
+    }
     const bool stay = may_stay();
     if (!stay) end_with_this();
     session()->sink().set_keep_alive(stay);
@@ -354,7 +368,9 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     if (!is_bodiless(exchange.request_, status) && !response.has_data() &&
         !response.headers().contains("Content-Length") &&
         !response.headers().contains("Transfer-Encoding")) {
-        static_cast<void>(response.headers().set("Transfer-Encoding", "chunked"));
+        if (response.headers().set("Transfer-Encoding", "chunked")) {
+            return end_with<Errc::not_enough_memory>(aio);
+        }
     }
     EngineCore::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
 }
@@ -375,9 +391,10 @@ void ServerConnection::wait_for_writes(Exchange& exchange, Exchange::State state
 void ServerConnection::complete(Exchange& exchange) noexcept {
     MessageSink& sink = session()->sink();
     if (owes_response()) {
-        note_failure(&exchange, Errc::invalid_argument, "end()",
-                     "nothing of the response was sent");
-        return answer_unsent(exchange);
+        if (sink.is_refused()) return refuse_message(exchange);
+        if (exchange.failure_) return answer_unsent(exchange);  // the status, which begin() refused
+        return refuse_response(exchange, ArgumentErrc::wrong_message_state, "end()",
+                               "nothing of the response was sent");
     }
     if (!sink.has_head()) return break_off(exchange, Errc::closed);
     if (!sink.end_content()) {

@@ -29,6 +29,12 @@ public:
     void begin(Exchange& exchange, Aio& aio) noexcept;
     void end(Exchange& exchange) noexcept;
     void fail(Exchange& exchange, std::error_code error = Errc::closed) noexcept;
+    // For the log now, and for the access record; the exchange is null if it has ended.
+    void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
+                      std::string_view detail) noexcept;
+    // Notes that, and answers with 500: nothing of the response was sent.
+    void refuse_response(Exchange& exchange, std::error_code error, std::string_view what,
+                         std::string_view detail) noexcept;
     Connection hijack(Exchange& exchange) noexcept;
     Connection& connection() noexcept { return connection_; }
     ServerLoop& loop() noexcept { return loop_; }
@@ -56,17 +62,17 @@ private:
     void on_head(std::error_code error) noexcept;
     void refuse(std::error_code error) noexcept;
     void route(Exchange& exchange) noexcept;
+    void refuse_method(Exchange& exchange, std::string_view host) noexcept;
     void collect(Exchange& exchange) noexcept;
     void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
     void on_thrown(Exchange* exchange) noexcept;
-    void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
-                      std::string_view detail) noexcept;
     bool is_final(Exchange& exchange, int status) noexcept;
     void send_page(Exchange& exchange, int status) noexcept;
     void send(Exchange& exchange) noexcept;
     bool owes_response() noexcept;
     void answer_unsent(Exchange& exchange) noexcept;
+    void refuse_message(Exchange& exchange) noexcept;
     bool may_stay() noexcept;
     void end_with_this() noexcept;
     void wait_for_writes(Exchange& exchange, Exchange::State state) noexcept;

@@ -32,7 +32,6 @@ void ServerConnection::on_thrown(Exchange* exchange) noexcept {
     answer_unsent(*exchange);
 }
 
-// For the log now, and for the access record; the exchange is null if it has ended.
 void ServerConnection::note_failure(Exchange* exchange, std::error_code failure,
                                     std::string_view what, std::string_view detail) noexcept {
     EngineCore& core = EngineCore::of(loop_.engine());
@@ -56,9 +55,21 @@ bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
     if (status >= 200 && status <= 999) return true;
     char digits[16];
     const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
-    note_failure(&exchange, Errc::invalid_argument, "no response can have the status",
+    note_failure(&exchange, ArgumentErrc::invalid_status, "no response can have the status",
                  std::string_view(digits, static_cast<std::size_t>(end - digits)));
     return false;
+}
+
+void ServerConnection::refuse_response(Exchange& exchange, std::error_code error,
+                                       std::string_view what, std::string_view detail) noexcept {
+    note_failure(&exchange, error, what, detail);
+    answer_unsent(exchange);
+}
+
+// The serialiser has refused it.
+void ServerConnection::refuse_message(Exchange& exchange) noexcept {
+    refuse_response(exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
+                    "its status, fields and content contradict each other");
 }
 
 // begin() was called, and nothing of the response went out.
@@ -88,8 +99,10 @@ void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept 
 
 // Of what begin() began.
 void ServerConnection::break_off(Exchange& exchange, std::error_code error) noexcept {
-    if (owes_response()) return answer_unsent(exchange);
     MessageSink& sink = session()->sink();
+    if (owes_response()) {
+        return sink.is_refused() ? refuse_message(exchange) : answer_unsent(exchange);
+    }
     const bool begun = sink.has_begun();
     tell(exchange, begun ? exchange.response_.status() : 0, begun ? sink.content_written() : 0,
          error);
