@@ -21,7 +21,8 @@ Handler fixed_content(std::string content, const std::string& type);
 Handler redirect(std::string location, int status = 308);
 
 // One file, opened anew for each request; without a type, that of its name's ending. A relative
-// path is one from the working directory at this call; throws std::system_error if that is gone.
+// path is one from the working directory at this call; throws std::system_error if that is gone,
+// and std::invalid_argument for a path with a NUL and a type that no header may hold.
 Handler file(std::string path, std::string type = {});
 
 struct DirectoryOptions {
@@ -38,7 +39,8 @@ struct DirectoryOptions {
 // slash at its end is redirected to where it has one, with the query. `root` is resolved anew for
 // each file that is opened, from the working directory at this call if it is relative: when it is
 // removed and made again, or a symbolic link in it is replaced, the new directory is served, after
-// `keep` at the latest. Throws std::system_error if `root` is no directory that can be opened now.
+// `keep` at the latest. Throws std::system_error if `root` is no directory that can be opened now,
+// and std::invalid_argument for a NUL in it or in the name of the index.
 Handler directory(const std::string& root, DirectoryOptions options = {});
 
 // The media type for a file of this name, "application/octet-stream" for an unknown ending.

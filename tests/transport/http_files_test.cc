@@ -1,4 +1,6 @@
 // What handlers for files and directories answer, over real sockets and real files.
+#include <uaio/argument_error.h>
+
 #include "tests/support/site.h"
 #include "tests/support/temporary_folder.h"
 
@@ -171,6 +173,42 @@ TEST_CASE_TEMPLATE("a connection stays after a file in pieces", Kernel, OnLinux,
         CHECK(body_of(seen.substr((i - 1) * wanted)) == folder.large);
     }
     CHECK(site.server().connections() == 1);
+}
+
+TEST_CASE("handlers for files refuse what they could never send or find") {
+    const Served folder;
+    const std::string cut = folder.at("root") + std::string("\0/sub dir", 9);
+    CHECK_THROWS_AS(http::directory(cut), std::invalid_argument);
+    CHECK_THROWS_AS(http::directory(folder.at("root"), {.index = std::string("a\0b", 3)}),
+                    std::invalid_argument);
+    CHECK_THROWS_AS(http::file(folder.at("root/a b.txt") + std::string("\0.png", 5)),
+                    std::invalid_argument);
+    for (const std::string bad : {"text/html\r\nX: evil", "a\nb", "a\x7f"}) {
+        CHECK_THROWS_AS(http::file(folder.at("root/a b.txt"), bad), std::invalid_argument);
+        CHECK_THROWS_AS(http::fixed_content("", bad), std::invalid_argument);
+        CHECK_THROWS_AS(http::redirect("/" + bad), std::invalid_argument);
+    }
+}
+
+TEST_CASE_TEMPLATE("an error page has no fields of the file that could not be sent", Kernel,
+                   OnLinux, OnPoll) {
+    const Served folder;
+    std::error_code error;
+    Site site(Kernel::kKind,
+              {.access_log = [&](const http::AccessRecord& record) { error = record.error; }});
+    // What a handler around it has set does not go with a file.
+    const http::Handler file = http::file(folder.at("root/large.bin"));
+    site.server().handle("GET", "/", [&](http::Exchange& exchange) {
+        REQUIRE(!exchange.response().headers().set("Transfer-Encoding", "chunked"));
+        file(exchange);
+    });
+    site.listen();
+    const std::string seen = site.get("/");
+    CHECK(status_of(seen) == "HTTP/1.1 500 Internal Server Error");
+    for (const char* const name : {"ETag", "Last-Modified", "Accept-Ranges"}) {
+        CHECK(seen.find(name) == std::string::npos);
+    }
+    CHECK(error == ArgumentErrc::conflicting_header);
 }
 
 TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {

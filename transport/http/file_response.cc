@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
@@ -27,7 +28,7 @@ namespace {
 constexpr std::size_t kPiece = 128 * 1024;
 
 void set_length(Response& response, std::uint64_t size) {
-    if (response.headers().set("Content-Length", std::to_string(size))) throw std::bad_alloc();
+    throw_if(response.headers().set("Content-Length", std::to_string(size)));
 }
 
 std::optional<FileState> state_now(int fd) noexcept {
@@ -148,7 +149,7 @@ private:
         withdraw(exchange.response());
         try {
             send_file(exchange, std::move(file_), *now, type_);
-        } catch (const std::bad_alloc&) {
+        } catch (const std::exception&) {
             respond_with_error(exchange);
         }
     }
@@ -223,13 +224,18 @@ FileState state_of(const struct stat& state) noexcept {
             .modified_ns = static_cast<std::uint32_t>(state.st_mtim.tv_nsec)};
 }
 
+void throw_if(std::error_code error) {
+    if (error == Errc::not_enough_memory) throw std::bad_alloc();
+    if (error) throw std::system_error(error);
+}
+
 bool choose(Exchange& exchange, const FileState& state, std::string_view type, FilePart& part) {
     Response& response = exchange.response();
-    if (choose_part(exchange.request(), state, response, part)) throw std::bad_alloc();
+    throw_if(choose_part(exchange.request(), state, response, part));
     if (part.status == 412 || part.status == 416) return exchange.respond(part.status), false;
-    if (response.set_status(part.status)) throw std::bad_alloc();
+    throw_if(response.set_status(part.status));
     if (part.status == 304) return exchange.respond(), false;
-    if (response.headers().set("Content-Type", type)) throw std::bad_alloc();
+    throw_if(response.headers().set("Content-Type", type));
     if (exchange.request().method() != "HEAD") return true;
     set_length(response, part.size);
     exchange.respond();

@@ -90,21 +90,21 @@ void send_kept(Exchange& exchange, const KeptFile& file) {
     if (!choose(exchange, file.state, type.value_or(""), part)) return;
     const std::string_view content = file.response.data().substr(
         static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size));
-    if (exchange.response().copy_data(content)) throw std::bad_alloc();
+    throw_if(exchange.response().copy_data(content));
     exchange.respond();
 }
 
 void redirect_to(Exchange& exchange, std::string_view location, int status) {
     Response& response = exchange.response();
-    if (response.set_error_page(status)) throw std::bad_alloc();
-    if (response.headers().set("Location", location)) throw std::bad_alloc();
+    throw_if(response.set_error_page(status));
+    throw_if(response.headers().set("Location", location));
     exchange.respond();
 }
 
 bool answers(Exchange& exchange) {
     const std::string_view method = exchange.request().method();
     if (method == "GET" || method == "HEAD") return true;
-    if (exchange.response().headers().set("Allow", "GET, HEAD")) throw std::bad_alloc();
+    throw_if(exchange.response().headers().set("Allow", "GET, HEAD"));
     exchange.respond(405);
     return false;
 }
@@ -178,6 +178,23 @@ void serve_directory(const Root& root, Exchange& exchange) {
     send_file(exchange, std::move(file), state, media_type(path));
 }
 
+// Throws std::invalid_argument for a path that the kernel would read as far as its first NUL.
+void check_path(const std::string& path, const char* what) {
+    if (path.find('\0') == std::string::npos) return;
+    throw std::invalid_argument("uaio: " + std::string(what) + " has a NUL: " + in_quotes(path));
+}
+
+// For the value of a header that a handler will send. Throws std::invalid_argument.
+void check_value(std::string_view field, std::string_view value, const char* what) {
+    Headers trial;
+    const std::error_code error = trial.set(field, value);
+    if (error == Errc::not_enough_memory) throw std::bad_alloc();
+    if (error) {
+        throw std::invalid_argument("uaio: http: no header can hold this " + std::string(what) +
+                                    ": " + in_quotes(value));
+    }
+}
+
 }  // namespace
 
 Handler fixed_content(std::string content, const std::string& type) {
@@ -187,9 +204,9 @@ Handler fixed_content(std::string content, const std::string& type) {
     };
     auto prepared = std::make_shared<Prepared>();
     prepared->content = std::move(content);
-    std::error_code error = prepared->response.set_data(prepared->content);
-    if (!error) error = prepared->response.headers().set("Content-Type", type);
-    if (error) throw std::invalid_argument("no header can hold this type: \"" + type + "\"");
+    check_value("Content-Type", type, "type");
+    throw_if(prepared->response.set_data(prepared->content));
+    throw_if(prepared->response.headers().set("Content-Type", type));
     return [prepared = std::shared_ptr<const Prepared>(std::move(prepared))](Exchange& exchange) {
         exchange.response() = prepared->response;
         exchange.respond();
@@ -202,10 +219,8 @@ Handler redirect(std::string location, int status) {
         throw std::invalid_argument("not a status of a redirect: " + std::to_string(status) +
                                     "; use 301, 302, 303, 307 or 308");
     }
-    Headers trial;
-    if (location.empty() || trial.set("Location", location)) {
-        throw std::invalid_argument("no header can hold this location: \"" + location + "\"");
-    }
+    if (location.empty()) throw std::invalid_argument("uaio: http::redirect(): no location");
+    check_value("Location", location, "location");
     return [location = std::move(location), status](Exchange& exchange) {
         const std::string rest = encoded_rest(exchange.raw_path(), exchange.rest());
         redirect_to(exchange, join_location(location, rest, exchange.query()), status);
@@ -213,7 +228,9 @@ Handler redirect(std::string location, int status) {
 }
 
 Handler file(std::string path, std::string type) {
+    check_path(path, "http::file(): the path");
     if (type.empty()) type = media_type(path);
+    check_value("Content-Type", type, "type");
     return [path = absolute(path), type = std::move(type),
             budgeted = DescriptorBudget::Files()](Exchange& exchange) {
         if (!answers(exchange)) return;
@@ -228,6 +245,8 @@ Handler file(std::string path, std::string type) {
 }
 
 Handler directory(const std::string& root, DirectoryOptions options) {
+    check_path(root, "http::directory(): the root");
+    check_path(options.index, "http::directory(): DirectoryOptions::index");
     auto shared =
         std::make_shared<Root>(Root{.path = absolute(root), .options = std::move(options)});
     if (!shared->open()) {
