@@ -224,6 +224,14 @@ TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {
     CHECK(body_of(part("bytes=8-")) == "89");
     CHECK(body_of(part("bytes=8-99")) == "89");
     CHECK(body_of(part("bytes=-3")) == "789");
+    // More than any number holds (RFC 9110 14.1.2).
+    const std::string more = "18446744073709551616";
+    for (const std::string& huge : {more, "1" + more, std::string("9223372036854775808")}) {
+        CHECK(has_line(part("bytes=0-" + huge), "Content-Range: bytes 0-9/10"));
+        CHECK(has_line(part("bytes=-" + huge), "Content-Range: bytes 0-9/10"));
+        CHECK(has_line(part("bytes=" + huge + "-"), "Content-Range: bytes */10"));
+        CHECK(has_line(part("bytes=" + huge + "-" + huge), "Content-Range: bytes */10"));
+    }
     CHECK(status_of(part("bytes=10-")) == "HTTP/1.1 416 Range Not Satisfiable");
     CHECK(has_line(part("bytes=10-"), "Content-Range: bytes */10"));
     for (const char* ignored : {"bytes=4-2", "bytes=1-2,4-5", "lines=1-2", "bytes=x-", "bytes=-"}) {

@@ -3,7 +3,9 @@
 #include "transport/http/date.h"
 #include "transport/http/syntax.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <limits>
 
 namespace uaio::http {
 namespace {
@@ -45,6 +47,14 @@ bool is_unchanged(std::string_view validator, std::string_view tag,
     return is_tag ? validator == tag : parse_date(validator) == modified;
 }
 
+// A position or a length of a range. What no number can hold is behind the end of every file (RFC
+// 9110 14.1.2).
+std::optional<std::uint64_t> parse_position(std::string_view text) noexcept {
+    const auto number = parse_length(text);
+    if (number || text.empty() || !all_are(kDigit, text)) return number;
+    return std::numeric_limits<std::uint64_t>::max();
+}
+
 // One range of bytes; several, or another unit, are ignored, which RFC 9110 14.2 allows.
 enum class Range { none, satisfied, unsatisfiable };
 
@@ -60,8 +70,8 @@ Range parse_range(std::string_view value, FilePart& part, std::uint64_t size) no
     }
     const std::string_view first = trimmed(value.substr(0, dash));
     const std::string_view last = trimmed(value.substr(dash + 1));
-    const auto begin = parse_length(first);
-    const auto end = parse_length(last);
+    const auto begin = parse_position(first);
+    const auto end = parse_position(last);
     if ((!first.empty() && !begin) || (!last.empty() && !end)) return Range::none;
     if (first.empty()) {  // the last bytes
         if (!end) return Range::none;
