@@ -29,9 +29,10 @@ struct ConnectOptions {
 
 class Listener final : public Acceptor {
 public:
-    // Listens at once on the socket file `path`, at most 107 bytes; a first '@' stands for the
-    // abstract namespace. Throws std::system_error with a what() that says which call failed, and
-    // what to do. Any thread.
+    // Listens at once on the socket file `path`, at most 107 bytes without a NUL; a first '@'
+    // stands for the abstract namespace, whose names may have any byte. Throws std::system_error
+    // with a what() that says which call failed, and what to do; ArgumentErrc::invalid_endpoint for
+    // a path that is empty or has a NUL. Any thread.
     Listener(Engine& engine, std::string_view path, const ListenOptions& options = {});
     // Closes it, removes the socket file, and returns when the path can be bound again; see
     // tcp::Listener for how long that takes.
@@ -59,7 +60,7 @@ AcceptorFactory acceptor(std::string_view path, const ListenOptions& options = {
 // Connects on the Aio's engine to the socket file `path` (a first '@': the abstract namespace) and
 // puts the stream into `out`, which must live until the callback. Errors beside those of the
 // contract: the errno of connect(2), such as ENOENT and ECONNREFUSED; ENAMETOOLONG;
-// not_enough_memory. Allocates. Any thread.
+// invalid_endpoint, as for a Listener; not_enough_memory. Allocates. Any thread.
 void connect(std::string_view path, const ConnectOptions& options, Aio& aio,
              StreamPtr& out) noexcept;
 

@@ -103,7 +103,8 @@ struct ContextOptions {
 class Context {
 public:
     // Throws std::system_error that says which option is wrong and why: a file that cannot be read,
-    // a key that does not belong to its certificate or whose password is wrong, an unknown cipher.
+    // a name of one with a NUL in it, a key that does not belong to its certificate or whose
+    // password is wrong, an unknown cipher.
     // In a build without TLS it throws nothing, and connections end with Errc::not_supported. The
     // first one in a process initialises OpenSSL, so that exit(3) does not free what engines still
     // use on their threads (OPENSSL_INIT_NO_ATEXIT, OPENSSL_init_crypto(3)): what OpenSSL keeps

@@ -252,6 +252,8 @@ TEST_CASE_TEMPLATE("a dialer connects from where it is told to", Kernel, OnLinux
     options.interface = "no-such-interface";
     const std::error_code no_device{ENODEV, std::system_category()};
     CHECK(live.dial(url(listener.endpoint()), options) == failure(no_device));
+    options.interface = std::string("lo\0x", 4);
+    CHECK(live.dial(url(listener.endpoint()), options) == failure(no_device));
     options.interface = "lo";
     CHECK(live.dial(url(listener.endpoint()), options) == success(0));
 }
@@ -268,6 +270,8 @@ TEST_CASE_TEMPLATE("a dialer reaches a unix socket (65)", Kernel, OnLinux, OnPol
     options.unix_path = fresh_abstract_name();
     const std::error_code refused{ECONNREFUSED, std::system_category()};
     CHECK(live.dial("http://origin.test", options) == failure(refused));
+    options.unix_path = std::string("/tmp\0/socket", 12);
+    CHECK(live.dial("http://origin.test", options) == failure(ArgumentErrc::invalid_endpoint));
 }
 
 TEST_CASE_TEMPLATE("a dial is left in each phase on real sockets", Kernel, OnLinux, OnPoll) {

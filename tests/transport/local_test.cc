@@ -160,6 +160,27 @@ TEST_CASE("a path of 108 bytes or none is refused") {
     CHECK(!client);
 }
 
+TEST_CASE("a path is refused whose NUL would end it, but not an abstract name with one") {
+    Engine engine(options_on(KernelKind::poll));
+    const TemporaryFolder folder;
+    const std::string path = folder.at("socket") + std::string("\0more", 5);
+    try {
+        const local::Listener refused(engine, path);
+        FAIL("it was not refused");
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == ArgumentErrc::invalid_endpoint);
+    }
+    CHECK(!exists(folder.at("socket")));
+    StreamPtr client;
+    const local::Listener listener(engine, folder.at("socket"));
+    CHECK(connect_to(engine, path, client) == failure(ArgumentErrc::invalid_endpoint));
+    CHECK(!client);
+    const std::string name = fresh_abstract_name();
+    const local::Listener one(engine, name + std::string("\0a", 2));
+    const local::Listener other(engine, name + std::string("\0b", 2));
+    CHECK(connect_to(engine, name + std::string("\0b", 2), client) == success(0));
+}
+
 TEST_CASE_TEMPLATE("a connect to a path without a server ends with its errno (X-5)", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));

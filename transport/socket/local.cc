@@ -23,10 +23,12 @@ bool is_abstract(std::string_view path) noexcept { return path.starts_with('@');
 std::error_code address_of(std::string_view path, SocketAddress& address) noexcept {
     auto& name = reinterpret_cast<sockaddr_un&>(address.storage);
     name.sun_family = AF_UNIX;
-    if (path.empty()) return ArgumentErrc::invalid_endpoint;
+    const bool abstract = is_abstract(path);
+    // A path ends at its first NUL, so that another file than the one that was named would be used.
+    const bool is_cut = !abstract && path.find('\0') != path.npos;
+    if (path.empty() || is_cut) return ArgumentErrc::invalid_endpoint;
     if (path.size() >= sizeof name.sun_path) return {ENAMETOOLONG, std::system_category()};
     std::memcpy(name.sun_path, path.data(), path.size());
-    const bool abstract = is_abstract(path);
     if (abstract) name.sun_path[0] = '\0';
     address.size =
         static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));

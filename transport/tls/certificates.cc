@@ -18,8 +18,9 @@ std::size_t find_block(const std::string& pem) noexcept { return pem.find("-----
 bool is_text(const std::string& pem) noexcept { return find_block(pem) != std::string::npos; }
 
 // Null if there is no such file; then the error queue says why.
-BioPtr open(const std::string& pem) noexcept {
+BioPtr open(const std::string& what, const std::string& pem) {
     ERR_clear_error();
+    if (!is_text(pem)) refuse_nul(what, pem);
     // OpenSSL wants a boundary at the start of a line.
     const std::string_view text =
         is_text(pem) ? std::string_view(pem).substr(find_block(pem)) : std::string_view();
@@ -57,7 +58,7 @@ bool ended_well() noexcept {
 // `key` says which one it is. What stands in Certificate::key and was not read as a key may be one,
 // or a password, all the same, so no message quotes it.
 KeyPtr load_key(const Certificate& certificate, const std::string& key) {
-    const BioPtr bio = open(certificate.key);
+    const BioPtr bio = open(key, certificate.key);
     if (!bio) refuse_option(key + " is neither a text in PEM nor the name of a file");
     Password password{certificate.password};
     KeyPtr loaded(PEM_read_bio_PrivateKey(bio.get(), nullptr, &tell_password, &password));
@@ -78,7 +79,7 @@ KeyPtr load_key(const Certificate& certificate, const std::string& key) {
 LoadedCertificate load(const Certificate& certificate) {
     LoadedCertificate loaded;
     const std::string chain = described("the certificate", certificate.chain);
-    const BioPtr bio = open(certificate.chain);
+    const BioPtr bio = open("the certificate", certificate.chain);
     if (!bio) refuse_option(chain);
     loaded.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
     if (!loaded.leaf) refuse_option(chain);
@@ -117,7 +118,7 @@ void wipe(Certificate& certificate) noexcept {
 
 std::vector<CertificatePtr> load_authorities(const std::string& pem) {
     std::vector<CertificatePtr> loaded;
-    const BioPtr bio = open(pem);
+    const BioPtr bio = open("the authorities", pem);
     if (!bio) refuse_option(described("the authorities", pem));
     while (CertificatePtr next = read_certificate(bio.get()))
         loaded.push_back(std::move(next));

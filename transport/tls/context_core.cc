@@ -117,6 +117,8 @@ void ContextCore::set_versions() {
 }
 
 void ContextCore::set_ciphers() {
+    refuse_nul("ciphers", options_.ciphers);
+    refuse_nul("cipher_suites", options_.cipher_suites);
     const char* const ciphers =
         options_.ciphers.empty() ? kDefaultCiphers : options_.ciphers.c_str();
     if (SSL_CTX_set_cipher_list(context_.get(), ciphers) != 1) {
@@ -143,6 +145,7 @@ void ContextCore::set_authorities() {
             }
         }
     }
+    refuse_nul("authorities_folder", options_.authorities_folder);
     const char* const folder = options_.authorities_folder.c_str();
     if (*folder == '\0') return;
     if (::access(folder, R_OK | X_OK) != 0) {
@@ -204,6 +207,7 @@ void ContextCore::set_pins() {
 
 void ContextCore::open_key_log() {
     if (options_.key_log_file.empty()) return;
+    refuse_nul("key_log_file", options_.key_log_file);
     // A file of any name would be made, also of a key that came here by mistake.
     const std::string name = in_quotes(options_.key_log_file);
     if (!name.starts_with('"') && options_.key_log_file.size() <= NAME_MAX) {

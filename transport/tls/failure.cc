@@ -132,4 +132,10 @@ void refuse_option(const std::string& what) {
     throw std::system_error(code, "uaio: tls: " + what + reason);
 }
 
+void refuse_nul(const std::string& what, const std::string& text) {
+    if (text.find('\0') == std::string::npos) return;
+    throw std::system_error(make_error_code(ArgumentErrc::invalid_option),
+                            "uaio: tls: " + what + " has a NUL");
+}
+
 }  // namespace uaio::tls

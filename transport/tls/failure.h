@@ -20,4 +20,7 @@ std::error_code from_verification(long result) noexcept;
 // Throws std::system_error with what this thread's error queue says, after `what`.
 [[noreturn]] void refuse_option(const std::string& what);
 
+// Does so for a text with a NUL, of which OpenSSL and the kernel would read what stands before it.
+void refuse_nul(const std::string& what, const std::string& text);
+
 }  // namespace uaio::tls

@@ -86,6 +86,29 @@ TEST_CASE("a context says which of its options is wrong") {
     CHECK(says(refusal(options), "key_log_file \"/nowhere/keys\""));
 }
 
+TEST_CASE("a context refuses a name of a file that a NUL would end") {
+    const std::string more("\0more", 5);
+    std::string tls::ContextOptions::*const texts[] = {
+        &tls::ContextOptions::authorities, &tls::ContextOptions::authorities_folder,
+        &tls::ContextOptions::ciphers, &tls::ContextOptions::cipher_suites,
+        &tls::ContextOptions::key_log_file};
+    const char* const values[] = {"/dev/null", "/tmp", "DEFAULT", "TLS_AES_128_GCM_SHA256",
+                                  "/dev/null"};
+    for (std::size_t i = 0; i < std::size(texts); ++i) {
+        CAPTURE(i);
+        tls::ContextOptions options = client_options();
+        options.*texts[i] = values[i] + more;
+        CHECK(says(refusal(options), "has a NUL"));
+    }
+    tls::ContextOptions options = server_options();
+    options.certificates[0].chain = "/dev/null" + more;
+    CHECK(says(refusal(options), "the certificate has a NUL"));
+    options = server_options();
+    options.certificates[0].key = "/dev/null" + more;
+    CHECK(says(refusal(options), "the key of "));
+    CHECK(says(refusal(options), " has a NUL"));
+}
+
 // Text that is not of the certificate may stand before it (RFC 7468 2).
 TEST_CASE("A certificate, its key and the authorities may have text before their boundaries") {
     for (const std::string before :
