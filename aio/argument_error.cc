@@ -65,8 +65,8 @@ constexpr Meaning kMeanings[] = {
      "DNS name or an address: not empty while ContextOptions::verify_name holds, no NUL, no empty "
      "label, at most 255 bytes."},
     {ArgumentErrc::no_stream, "no stream",
-     "TLS needs a connected stream to run over, and the StreamPtr is empty; connect first and wait "
-     "for its completion."},
+     "TLS and http::Connection need a connected stream to run over, and the StreamPtr is empty; "
+     "connect first and wait for its completion."},
     {ArgumentErrc::drain_in_progress, "drain in progress",
      "An Aio waits for that server's drain already, or one of another engine began it; wait with "
      "one Aio at a time, of the same engine."},

@@ -27,7 +27,7 @@ enum class ArgumentErrc {
                            // a second response to a request
     wrong_engine,          // the Aio belongs to another engine than the stream
     invalid_server_name,   // tls::ClientOptions::server_name
-    no_stream,             // tls::connect() and accept() over an empty StreamPtr
+    no_stream,             // an empty StreamPtr: tls::connect() and accept(), http::Connection
     drain_in_progress,     // http::Server::drain() while an Aio waits already
 };
 

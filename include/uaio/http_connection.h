@@ -17,6 +17,8 @@ class ClientConnection;
 class ServerConnection;
 class Session;
 
+// kNoTimeout, as at first, is no timeout. One of zero or less is over before it begins:
+// head_timeout allows only heads that come in one piece, send_timeout nothing below 16 KiB.
 struct ConnectionOptions {
     // What a message that is read may cost.
     Limits limits = {};
@@ -43,11 +45,13 @@ struct ConnectionOptions {
 // without HTTP every verb ends with Errc::not_supported.
 class Connection {
 public:
+    // Without a stream every verb ends with ArgumentErrc::no_stream.
     explicit Connection(StreamPtr stream, const ConnectionOptions& options = {}) noexcept
-        : stream_(std::move(stream)), options_(options) {}
+        : stream_(stream ? std::move(stream) : no_stream()), options_(options) {}
     // Closes it; pending operations end with Errc::closed.
     ~Connection();
 
+    // What was moved from can only be destroyed, and assigned to.
     Connection(Connection&& other) noexcept;
     Connection& operator=(Connection&& other) noexcept;
 
@@ -114,6 +118,7 @@ private:
     friend class ClientConnection;
     friend class ServerConnection;
 
+    static StreamPtr no_stream() noexcept;
     Session* session_for(Aio& aio) noexcept;
     void submit(Aio& aio, void (*starter)(Aio&) noexcept, void* argument = nullptr) noexcept;
     void raw(Aio& aio, void (Stream::*verb)(Aio&), void (*starter)(Aio&) noexcept,

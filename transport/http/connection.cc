@@ -2,6 +2,7 @@
 #include <uaio/http.h>
 #include <uaio/provider.h>
 
+#include "transport/http/no_stream.h"
 #include "transport/http/session.h"
 
 #include <new>
@@ -16,6 +17,10 @@ void finish_without_message(Aio& aio) noexcept {
 }
 
 }  // namespace
+
+StreamPtr Connection::no_stream() noexcept {
+    return StreamPtr(new (std::nothrow) NoStream<ArgumentErrc::no_stream>);
+}
 
 Connection::~Connection() {
     if (Session* const session = session_.load(std::memory_order_acquire)) {

@@ -3,6 +3,7 @@
 
 #include "engine/core.h"
 #include "transport/http/message_reader.h"
+#include "transport/http/no_stream.h"
 #include "transport/http/server_connection.h"
 #include "transport/http/target.h"
 
@@ -139,38 +140,12 @@ BodyReader Exchange::reader() noexcept {
     return BodyReader(nullptr);
 }
 
-namespace {
-
-// What a hijack that came too late gets.
-class NoStream final : public Stream {
-public:
-    explicit NoStream(Engine& engine) noexcept : engine_(engine) {}
-    void read(Aio& aio) override { refuse(aio); }
-    void read_all(Aio& aio) override { refuse(aio); }
-    void write(Aio& aio) override { refuse(aio); }
-    void write_all(Aio& aio) override { refuse(aio); }
-    void close() noexcept override {}
-    int native_handle() const noexcept override { return -1; }
-
-private:
-    void refuse(Aio& aio) noexcept {
-        EngineCore::submit(
-            engine_, aio,
-            [](Aio& refused) noexcept { EngineCore::of(refused).finish(refused, Errc::closed); },
-            nullptr);
-    }
-
-    Engine& engine_;
-};
-
-}  // namespace
-
 Connection Exchange::hijack() noexcept {
     if (on_its_thread()) {
         if (state_ == State::open || state_ == State::begun) return connection_->hijack(*this);
         misuse("Exchange::hijack() on an exchange that has ended; its connection is closed");
     }
-    return Connection(StreamPtr(new (std::nothrow) NoStream(engine())));
+    return Connection(StreamPtr(new (std::nothrow) NoStream<Errc::closed>));
 }
 
 }  // namespace uaio::http
