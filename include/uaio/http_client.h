@@ -14,6 +14,9 @@ namespace uaio::http {
 
 class ClientCore;
 
+// kNoTimeout is no timeout. One of zero or less is over before it begins: connect_timeout makes
+// every request end with Errc::timed_out, so does send_timeout for those below 16 KiB, and
+// idle_timeout keeps no connection.
 struct ClientOptions {
     // What a response's head may cost; more than a server's defaults, since a client has chosen
     // whom it asks.
@@ -31,7 +34,7 @@ struct ClientOptions {
     // How long a connection is kept without a request. Servers close theirs after a while, too, and
     // a request that meets that is only sent again if it may be.
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
-    // Connections at a time; requests beyond that wait.
+    // Connections at a time, at least 1; requests beyond that wait.
     std::size_t connections = 16;
     // Redirects that are followed: 301, 302, 303, 307 and 308 with one Location (RFC 9110 15.4), an
     // http or https URL or a reference relative to the request's (RFC 3986 5). 0: a redirect is the
@@ -59,7 +62,8 @@ struct ClientStatistics {
 class Client {
 public:
     // `connector` must outlive it. The first transact() decides which engine it belongs to. What
-    // Connector::origin() does not name, host or port, the first request for a URL decides.
+    // Connector::origin() does not name, host or port, the first request for a URL decides. Throws
+    // std::invalid_argument for ClientOptions::connections of 0.
     explicit Client(Connector& connector, const ClientOptions& options = {});
     // Ends what is pending with Errc::closed. On another thread than the engine's it waits for
     // that. Not inside a callback of another engine.

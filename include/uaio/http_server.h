@@ -45,6 +45,9 @@ struct AccessRecord {
     std::string_view reason = {};  // what the handler threw, or what was wrong with its response
 };
 
+// kNoTimeout is no timeout. One of zero or less is over before it begins: idle_timeout closes each
+// connection at once, head_timeout allows only heads that come in one piece, content_timeout no
+// content that is collected, send_timeout no response, and linger_timeout closes without waiting.
 struct ServerOptions {
     Limits limits = {};  // of a head: else 414 or 431
     // From the first byte of a head to its last, whatever is left of idle_timeout: else 408.
@@ -67,7 +70,7 @@ struct ServerOptions {
     // Bytes of content that are collected, unless a route says otherwise: else 413, before they are
     // read.
     std::size_t content_limit = 1 << 20;
-    // Connections of each engine; at the limit the next ones wait in the acceptor.
+    // Connections of each engine, at least 1; at the limit the next ones wait in the acceptor.
     std::size_t connections = 65536;
     // Descriptors of the process (RLIMIT_NOFILE) that accepting leaves free for what handlers open.
     // While there are handlers that send files, it leaves one more for each connection, up to an
@@ -190,7 +193,8 @@ private:
 // Where requests go to. Set up before Server::listen().
 class Route {
 public:
-    // Only requests for this host, without its port; any host at first.
+    // Only requests for this host, without its port; any host at first. Throws
+    // std::invalid_argument for what is no host, or has a port.
     Route& host(std::string_view name);
     // All paths below as well: "/a" takes "/a", "/a/" and "/a/b", but not "/ab".
     Route& tree() noexcept;
@@ -219,7 +223,8 @@ class Server {
 public:
     // Any thread. If the engine ends first, the server's connections, exchanges and acceptors go
     // with it, no handler is called any more, and the server may still be destroyed. Throws
-    // std::bad_alloc, and std::system_error (Errc::engine_lost) if the engine has ended already.
+    // std::bad_alloc, std::system_error (Errc::engine_lost) if the engine has ended already, and
+    // std::invalid_argument for ServerOptions::connections of 0.
     explicit Server(Engine& engine, ServerOptions options = {});
     // On each engine of the group.
     explicit Server(EngineGroup& group, ServerOptions options = {});
@@ -230,16 +235,18 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // `method` in its own case, empty for all; `path` begins with a slash. The route is the
-    // server's, to be set up further before listen(). Throws std::invalid_argument for a path that
-    // does not, and std::logic_error after the first listen(), when engines look routes up. One
-    // thread at a time.
+    // `method` in its own case, empty for all; `path` as Exchange::path() has it: decoded, from a
+    // slash on, without empty and dot segments. The route is the server's, to be set up further
+    // before listen(). Throws std::invalid_argument for a method or a path that no request can
+    // have and for an empty handler, and std::logic_error after the first listen(), when engines
+    // look routes up. One thread at a time.
     Route& handle(std::string_view method, std::string_view path, Handler handler);
 
     // Makes an acceptor on each engine and serves what it accepts. May be called several times, for
-    // several addresses. Throws what the factory throws, and std::invalid_argument for two routes
-    // of the same method, host and path, and std::logic_error after the end of an engine. One
-    // thread at a time, not inside a handler.
+    // several addresses. Throws what the factory throws; std::invalid_argument for two routes of
+    // the same method, host and path, and for a factory that returns no acceptor, or one of another
+    // engine; std::logic_error after drain(), and after the end of an engine. Nothing accepts then.
+    // One thread at a time, not inside a handler.
     void listen(const AcceptorFactory& factory);
 
     // Accepts no more, closes what is idle, lets requests that have begun be answered, with

@@ -42,6 +42,8 @@ public:
     void accept(Aio& aio, StreamPtr& out) override;
     void close() noexcept override;
 
+    Engine* engine() const noexcept override;
+
     const std::string& path() const noexcept { return path_; }
 
 private:

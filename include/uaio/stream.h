@@ -84,6 +84,9 @@ public:
     virtual void accept(Aio& aio, StreamPtr& out) = 0;
     // Pending accepts end with Errc::closed; connections that nobody accepted are refused.
     virtual void close() noexcept = 0;
+    // The engine that its streams are on, so that http::Server::listen() can refuse an acceptor of
+    // another one; null, as by default: not known.
+    virtual Engine* engine() const noexcept { return nullptr; }
 };
 
 // What the connections of a Connector reach, as far as it knows: the scheme, the host and the port

@@ -52,6 +52,8 @@ public:
     // As Acceptor::close(). The address can be bound again when a pending accept has ended.
     void close() noexcept override;
 
+    Engine* engine() const noexcept override;
+
     // The address it listens on, with the port that the kernel picked.
     Endpoint local() const { return local_; }
 

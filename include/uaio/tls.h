@@ -103,7 +103,8 @@ struct ListenerOptions {
 // sockets that has not sent a byte takes 2 KiB of memory.
 class Listener final : public Acceptor {
 public:
-    // `below` accepts on `engine`. Throws std::bad_alloc.
+    // `below` accepts on `engine`. Throws std::bad_alloc, and std::invalid_argument without `below`
+    // or for one of another engine.
     Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
              const ListenerOptions& options = {});
     ~Listener() override;
@@ -112,6 +113,7 @@ public:
     void accept(Aio& aio, StreamPtr& out) override;
     // Handshakes end, too.
     void close() noexcept override;
+    Engine* engine() const noexcept override;
 
 private:
     ListenerCore* core_;

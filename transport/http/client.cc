@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <new>
+#include <stdexcept>
 
 namespace uaio::http {
 namespace {
@@ -15,7 +16,11 @@ void finish_without_memory(Aio& aio) noexcept {
 }  // namespace
 
 Client::Client(Connector& connector, const ClientOptions& options)
-    : connector_(connector), options_(options) {}
+    : connector_(connector), options_(options) {
+    if (options.connections > 0) return;
+    throw std::invalid_argument(
+        "uaio: http::Client: ClientOptions::connections is 0, so that every request would wait");
+}
 
 Client::~Client() {
     ClientCore* const core = core_.load(std::memory_order_acquire);

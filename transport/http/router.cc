@@ -1,8 +1,12 @@
 #include "transport/http/router.h"
 
+#include "aio/quoted.h"
+#include "transport/http/location.h"
 #include "transport/http/syntax.h"
+#include "transport/http/target.h"
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 
 namespace uaio::http {
@@ -17,9 +21,30 @@ std::string_view without_port(std::string_view host) noexcept {
     return host.substr(0, colon);
 }
 
+// Throws std::invalid_argument for a path that no request has: those are decoded, and their empty
+// and dot segments followed.
+void check_path(const std::string& path) {
+    if (!path.starts_with('/')) {
+        throw std::invalid_argument(
+            "uaio: http::Server::handle(): the path does not begin with a slash: " +
+            in_quotes(path));
+    }
+    std::string found;
+    const std::error_code error = normalise_path(encode_path(path), found);
+    if (error == Errc::not_enough_memory) throw std::bad_alloc();
+    if (!error && found == path) return;
+    throw std::invalid_argument("uaio: http::Server::handle(): no request has the path " +
+                                in_quotes(path) +
+                                (error ? "" : ", but " + in_quotes(found) + " in its place"));
+}
+
 }  // namespace
 
 Route& Route::host(std::string_view name) {
+    if (!name.empty() && (!is_host(name) || without_port(name).size() != name.size())) {
+        throw std::invalid_argument("uaio: http::Route::host(): not a host without a port: " +
+                                    in_quotes(name));
+    }
     host_ = name;
     return *this;
 }
@@ -43,10 +68,14 @@ Route& Route::content_limit(std::size_t bytes) noexcept {
 
 Route& Router::add(std::string_view method, std::string_view path, Handler handler,
                    std::size_t content_limit) {
-    if (path.empty() || path.front() != '/') {
-        throw std::invalid_argument(
-            "uaio: http::Server::handle(): the path does not begin with a slash: \"" +
-            std::string(path) + "\"");
+    check_path(std::string(path));
+    if (!method.empty() && !is_token(method)) {
+        throw std::invalid_argument("uaio: http::Server::handle(): no request has the method " +
+                                    in_quotes(method));
+    }
+    if (!handler) {
+        throw std::invalid_argument("uaio: http::Server::handle(): no handler for the path " +
+                                    in_quotes(path));
     }
     auto route = std::make_unique<Route>();
     route->method_ = method;

@@ -20,7 +20,8 @@ public:
         bool other_method = false;  // no route, but one for another method
     };
 
-    // Throws std::invalid_argument for a path that does not begin with a slash.
+    // Throws std::invalid_argument for a method or a path that no request has, and without a
+    // handler.
     Route& add(std::string_view method, std::string_view path, Handler handler,
                std::size_t content_limit);
 

@@ -42,8 +42,32 @@ struct Server::Draining : MailboxEntry {
     Engine* posted_to = nullptr;
 };
 
+namespace {
+
+ServerOptions checked(ServerOptions options) {
+    if (options.connections > 0) return options;
+    throw std::invalid_argument(
+        "uaio: http::Server: ServerOptions::connections is 0, so that nothing would be accepted");
+}
+
+// Throws std::invalid_argument for what cannot serve this engine.
+std::unique_ptr<Acceptor> make_acceptor(const AcceptorFactory& factory, Engine& engine) {
+    std::unique_ptr<Acceptor> acceptor = factory(engine);
+    if (!acceptor) {
+        throw std::invalid_argument("uaio: http::Server::listen(): the factory returned none");
+    }
+    if (acceptor->engine() && acceptor->engine() != &engine) {
+        throw std::invalid_argument(
+            "uaio: http::Server::listen(): the factory returned an acceptor of another engine; "
+            "make it on the engine that the factory is given");
+    }
+    return acceptor;
+}
+
+}  // namespace
+
 Server::Server(Engine& engine, ServerOptions options)
-    : options_(std::move(options)),
+    : options_(checked(std::move(options))),
       router_(std::make_unique<Router>()),
       draining_(std::make_shared<Draining>(*this)) {
     EngineCore::of(engine).require_thread();
@@ -53,7 +77,7 @@ Server::Server(Engine& engine, ServerOptions options)
 }
 
 Server::Server(EngineGroup& group, ServerOptions options)
-    : options_(std::move(options)),
+    : options_(checked(std::move(options))),
       router_(std::make_unique<Router>()),
       draining_(std::make_shared<Draining>(*this)) {
     loops_.reserve(group.size());
@@ -96,15 +120,25 @@ Route& Server::handle(std::string_view method, std::string_view path, Handler ha
 }
 
 void Server::listen(const AcceptorFactory& factory) {
+    {
+        const std::lock_guard lock(draining_->mutex);
+        if (draining_->requested || draining_->engine) {
+            throw std::logic_error(
+                "Server::listen() after drain(): a server that drains accepts no more; make "
+                "another one");
+        }
+    }
     if (!listening_) router_->freeze();
     listening_ = true;
+    std::vector<std::unique_ptr<Acceptor>> acceptors;
     for (ServerLoop* loop : loops_) {
         if (loop->outlived_engine()) {
             throw std::logic_error("Server::listen(): the engine of this server has ended");
         }
-        std::unique_ptr<Acceptor> acceptor = factory(loop->engine());
-        call_on_engine(loop->engine(), [&] { loop->add(std::move(acceptor)); });
+        acceptors.push_back(make_acceptor(factory, loop->engine()));
     }
+    for (std::size_t i = 0; i < loops_.size(); ++i)
+        call_on_engine(loops_[i]->engine(), [&] { loops_[i]->add(std::move(acceptors[i])); });
 }
 
 void Server::drain(Aio& aio) noexcept {

@@ -1,5 +1,6 @@
 #include "transport/http/server_loop.h"
 
+#include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
 #include "transport/http/server_connection.h"
@@ -38,6 +39,7 @@ struct ServerLoop::Accepting {
     std::unique_ptr<Acceptor> acceptor;
     StreamPtr stream;
     bool waiting = false;
+    bool over = false;  // nothing can be accepted
     Aio aio;
 };
 
@@ -97,7 +99,9 @@ void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
 
 void ServerLoop::accept(Accepting& accepting) noexcept {
     const bool full = open_.load(std::memory_order_relaxed) >= options_.connections;
-    if (accepting.waiting || draining_ || !serves() || full || paused_ || crowded_) return;
+    if (accepting.waiting || accepting.over || draining_ || !serves() || full || paused_ ||
+        crowded_)
+        return;
     accepting.waiting = true;
     accepting.acceptor->accept(accepting.aio, accepting.stream);
 }
@@ -126,6 +130,12 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     }
     accepting.stream.reset();
     if (error == Errc::closed || !serves() || draining_) return let_go();
+    if (error == ArgumentErrc::wrong_engine) {  // of a user's own that did not tell
+        accepting.over = true;
+        return core().log(LogLevel::error,
+                          "http::Server: an acceptor is of another engine than the one that its "
+                          "factory was given; nothing is accepted from it");
+    }
     // Whatever the acceptor lacks, such as memory: what is open goes on, and makes room when it
     // ends. For a descriptor the listeners of sockets wait themselves.
     if (paused_) return;

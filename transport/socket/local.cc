@@ -75,6 +75,8 @@ void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
 
 void Listener::close() noexcept { socket_->close(); }
 
+Engine* Listener::engine() const noexcept { return &socket_->engine(); }
+
 AcceptorFactory acceptor(std::string_view path, const ListenOptions& options) {
     return [path = std::string(path), options,
             share = std::make_shared<SocketShare>()](Engine& engine) -> std::unique_ptr<Acceptor> {

@@ -50,6 +50,8 @@ void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
 
 void Listener::close() noexcept { socket_->close(); }
 
+Engine* Listener::engine() const noexcept { return &socket_->engine(); }
+
 struct Acceptors::State {
     const Endpoint endpoint;
     const ListenOptions options;

@@ -246,6 +246,12 @@ void ListenerCore::forget(bool idle) noexcept {
 Listener::Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
                    const ListenerOptions& options) {
     EngineCore::of(engine).require_thread();
+    if (!below) throw std::invalid_argument("uaio: tls::Listener: there is no acceptor below");
+    if (below->engine() && below->engine() != &engine) {
+        throw std::invalid_argument(
+            "uaio: tls::Listener: the acceptor below is of another engine; make it on the "
+            "listener's");
+    }
     auto closing = std::make_unique<Closing>();
     core_ = new ListenerCore(EngineCore::of(engine), std::move(below), context, options, *closing);
     static_cast<void>(closing.release());
@@ -256,6 +262,8 @@ Listener::~Listener() { core_->release(); }
 void Listener::accept(Aio& aio, StreamPtr& out) { core_->accept(aio, out); }
 
 void Listener::close() noexcept { core_->close(); }
+
+Engine* Listener::engine() const noexcept { return &core_->engine(); }
 
 AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
                          const ListenerOptions& options) {

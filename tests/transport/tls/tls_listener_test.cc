@@ -115,6 +115,18 @@ TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks
     CHECK(silent.back().end() == RawPeer::End::open);
 }
 
+TEST_CASE("A tls listener over no acceptor, or one of another engine, is refused") {
+    Engine engine(options_on(KernelKind::poll));
+    Engine other(options_on(KernelKind::poll));
+    const tls::Context context(server_options());
+    CHECK_THROWS_AS(tls::Listener(engine, nullptr, context), std::invalid_argument);
+    auto below = std::make_unique<tcp::Listener>(other, Endpoint::loopback(0));
+    CHECK_THROWS_AS(tls::Listener(engine, std::move(below), context), std::invalid_argument);
+    const tls::Listener listener(
+        engine, std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0)), context);
+    CHECK(listener.engine() == &engine);
+}
+
 TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", Kernel, OnLinux,
                    OnPoll) {
     if (!allocations_are_counted()) return report_skip("allocations cannot be counted here");

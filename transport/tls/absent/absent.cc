@@ -39,6 +39,7 @@ Listener::Listener(Engine&, std::unique_ptr<Acceptor>, const Context&, const Lis
 Listener::~Listener() = default;
 void Listener::accept(Aio& aio, StreamPtr&) { refuse(aio); }
 void Listener::close() noexcept {}
+Engine* Listener::engine() const noexcept { return nullptr; }
 
 AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
                          const ListenerOptions& options) {

@@ -1,0 +1,263 @@
+// What would serve nothing, or wait for ever, is refused when it is made, with a text that says
+// why.
+#include <uaio/argument_error.h>
+#include <uaio/http.h>
+#include <uaio/local.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/client_lab.h"
+#include "tests/support/sim_site.h"
+#include "tests/support/site.h"
+#include "tests/support/wire.h"
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using namespace std::chrono_literals;
+using http::Exchange;
+
+// What a call throws.
+template <class Exception>
+std::string refusal(const std::function<void()>& call) {
+    try {
+        call();
+    } catch (const Exception& error) {
+        return error.what();
+    }
+    return "nothing was thrown";
+}
+
+bool says(const std::string& text, std::string_view part) {
+    INFO(text);
+    return text.find(part) != std::string::npos;
+}
+
+void answer(Exchange& exchange) { exchange.respond("hi"); }
+
+TEST_CASE_TEMPLATE("listen() refuses a factory whose acceptor cannot serve", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    Engine other(options_on(Kernel::kKind));
+    site.server().handle("GET", "/", answer);
+    const auto refused = [&](const AcceptorFactory& factory) {
+        return refusal<std::invalid_argument>([&] { site.server().listen(factory); });
+    };
+    CHECK(says(refused([](Engine&) { return nullptr; }), "the factory returned none"));
+    CHECK(says(refused([&](Engine&) {
+                   return std::make_unique<tcp::Listener>(other, Endpoint::loopback(0));
+               }),
+               "an acceptor of another engine"));
+    CHECK(says(refused([&](Engine&) {
+                   return std::make_unique<local::Listener>(other, fresh_abstract_name());
+               }),
+               "an acceptor of another engine"));
+    site.listen();  // none of that is in its way
+    CHECK(body_of(site.get("/")) == "hi");
+}
+
+// As a user's own, which does not say of which engine it is.
+class Silent final : public Acceptor {
+public:
+    explicit Silent(Engine& engine) : below_(engine, Endpoint::loopback(0)) {}
+    void accept(Aio& aio, StreamPtr& out) override { below_.accept(aio, out); }
+    void close() noexcept override { below_.close(); }
+
+private:
+    tcp::Listener below_;
+};
+
+TEST_CASE_TEMPLATE("a server logs once that an acceptor is of another engine", Kernel, OnLinux,
+                   OnPoll) {
+    std::string log;
+    EngineOptions options = options_on(Kernel::kKind);
+    options.log = [&](LogLevel, std::string_view text) { log.append(text).append("\n"); };
+    Engine engine(options);
+    Engine other(options_on(Kernel::kKind));
+    http::Server server(engine);
+    server.listen([&](Engine&) { return std::make_unique<Silent>(other); });
+    REQUIRE(run_until(engine, [&] { return !log.empty(); }));
+    run_some(engine);
+    CHECK(says(log, "an acceptor is of another engine"));
+    CHECK(log.find('\n') == log.size() - 1);
+}
+
+TEST_CASE_TEMPLATE("listen() after drain() is refused", Kernel, OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    site.server().handle("GET", "/", answer);
+    site.listen();
+    Operation drained(site.engine());
+    site.server().drain(drained.aio);
+    CHECK(says(refusal<std::logic_error>([&] { site.listen(); }), "after drain()"));
+    REQUIRE(site.run_until([&] { return drained.done(); }));
+    CHECK(says(refusal<std::logic_error>([&] { site.listen(); }), "after drain()"));
+}
+
+TEST_CASE("a server and a client without connections are refused") {
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    tcp::Connector connector(Endpoint::loopback(80));
+    CHECK(says(
+        refusal<std::invalid_argument>([&] { http::Server server(engine, {.connections = 0}); }),
+        "ServerOptions::connections is 0"));
+    CHECK(says(
+        refusal<std::invalid_argument>([&] { http::Client client(connector, {.connections = 0}); }),
+        "ClientOptions::connections is 0"));
+}
+
+TEST_CASE_TEMPLATE("routes are refused that no request can match, and only those", Kernel, OnLinux,
+                   OnPoll) {
+    Site site(Kernel::kKind);
+    const auto refused = [&](std::string_view method, std::string_view path) {
+        return refusal<std::invalid_argument>([&] { site.server().handle(method, path, answer); });
+    };
+    for (const std::string path : {"", "a", "/a//b", "//", "/a//", "/.", "/..", "/a/../b", "/a/./b",
+                                   "/a/..", "/../a", "/a%2fb"}) {
+        CAPTURE(path);
+        CHECK(says(refused("GET", path), "path"));
+    }
+    CHECK(says(refused("GET", std::string("/a\0b", 4)), "no request has the path"));
+    CHECK(says(refused("GET", "/a/../b"), "but \"/b\" in its place"));
+    for (const char* const method : {"G ET", "GET ", "G\nET", "G:ET", "\xc3\xa9"}) {
+        CAPTURE(method);
+        CHECK(says(refused(method, "/"), "no request has the method"));
+    }
+    CHECK(says(refusal<std::invalid_argument>([&] { site.server().handle("", "/", {}); }),
+               "no handler"));
+    // A request whose path is this one, and the request's own spelling of it.
+    const struct {
+        const char* path;
+        const char* target;
+    } routes[] = {
+        {"/%41", "/%2541"},       {"/100%", "/100%25"}, {"/a b", "/a%20b"},
+        {"/a?b#", "/a%3Fb%23"},   {"/a/", "/a/"},       {"/a%2Fb", "/a%2fb"},
+        {"/\xc3\xa9", "/%c3%a9"}, {"/...", "/..."},     {"/\\", "/\\"},
+    };
+    for (const auto& route : routes) {
+        site.server().handle("GET", route.path,
+                             [](Exchange& exchange) { exchange.respond(exchange.path()); });
+    }
+    site.server().handle("get", "/small", answer);
+    site.listen();
+    for (const auto& route : routes) {
+        CAPTURE(route.path);
+        CHECK(body_of(site.get(route.target)) == route.path);
+    }
+    CHECK(body_of(site.ask("get /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "hi");
+}
+
+TEST_CASE("a route's host is refused that no request can have") {
+    SimSite site;
+    http::Route& route = site.server().handle("GET", "/", answer);
+    for (const char* const host : {"h:80", "h:", "a b", "a/b", "[::1]:80", "::1", "u@h"}) {
+        CAPTURE(host);
+        CHECK(says(refusal<std::invalid_argument>([&] { route.host(host); }), "not a host"));
+    }
+    for (const char* const host : {"", "h", "[::1]", "127.0.0.1", "xn--nxasmq6b"}) {
+        CAPTURE(host);
+        CHECK(refusal<std::invalid_argument>([&] { route.host(host); }) == "nothing was thrown");
+    }
+}
+
+TEST_CASE("a timeout of zero or less is over before it begins, as the headers say") {
+    constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx";
+    const auto ask = [](const http::ServerOptions& options, std::string_view first,
+                        std::string_view rest = "") {
+        SimSite site(options);
+        site.server().handle("", "/", answer);
+        site.listen();
+        SimPeer& peer = site.connect(first);
+        site.run_until([&] { return !peer.received().empty() || peer.saw_fin(); });
+        peer.send(rest);
+        site.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
+        return std::string(peer.received());
+    };
+    for (const std::chrono::nanoseconds zero : {0ns, -1ns, -1000000000ns}) {
+        const http::ServerOptions last = {.idle_timeout = 1s, .requests_per_connection = 1};
+        http::ServerOptions options = last;
+        options.idle_timeout = zero;
+        CHECK(ask(options, kGet).empty());
+        options = last;
+        options.head_timeout = zero;
+        CHECK(ask(options, kGet).ends_with("\r\n\r\nhi"));
+        CHECK(status_of(ask(options, "GET / HT")) == "HTTP/1.1 408 Request Timeout");
+        options = last;
+        options.content_timeout = zero;
+        CHECK(ask(options, kGet).ends_with("\r\n\r\nhi"));
+        CHECK(status_of(ask(options, kPost)) == "HTTP/1.1 408 Request Timeout");
+        options = last;
+        options.send_timeout = zero;
+        CHECK(ask(options, kGet).empty());
+        options = last;
+        options.linger_timeout = zero;
+        CHECK(ask(options, kGet).ends_with("\r\n\r\nhi"));
+    }
+}
+
+TEST_CASE_TEMPLATE("a client's timeout of zero or less is over before it begins", Kernel, OnLinux,
+                   OnPoll) {
+    for (const bool connects : {true, false}) {
+        http::ClientOptions options;
+        (connects ? options.connect_timeout : options.send_timeout) = 0ns;
+        ClientLab lab(Kernel::kKind, options);
+        Asked asked(lab.engine());
+        lab.ask(asked);
+        REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+        CHECK(asked.end.ended() == failure(Errc::timed_out));
+    }
+    ClientLab lab(Kernel::kKind, {.idle_timeout = 0ns});
+    for (int i = 0; i < 2; ++i) {
+        Asked asked(lab.engine());
+        lab.ask(asked);
+        RawPeer peer = lab.accept();
+        lab.expect(peer, ClientLab::kEnd);
+        peer.send(ClientLab::kFive);
+        REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+        CHECK(asked.end.ended() == success(5));
+        run_some(lab.engine());
+    }
+    CHECK(lab.client().statistics().reuses == 0);
+}
+
+TEST_CASE_TEMPLATE("a connection without a stream ends every verb with no_stream", Kernel, OnLinux,
+                   OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    http::Connection connection{StreamPtr()};
+    http::Request request("http://h/");
+    http::Response response;
+    const std::function<void(Aio&)> verbs[] = {
+        [&](Aio& aio) { connection.write_all(aio); },
+        [&](Aio& aio) { connection.write(aio); },
+        [&](Aio& aio) { connection.read_all(aio); },
+        [&](Aio& aio) { connection.read(aio); },
+        [&](Aio& aio) { connection.write_request(request, aio); },
+        [&](Aio& aio) { connection.write_response(response, aio); },
+        [&](Aio& aio) { connection.read_request(request, aio); },
+        [&](Aio& aio) { connection.read_response(response, aio); },
+        [&](Aio& aio) { connection.read_all(aio); },
+    };
+    for (const auto& verb : verbs) {
+        std::string bytes = "hello";
+        Operation operation(wire.engine(), bytes);
+        verb(operation.aio);
+        REQUIRE(wire.run_until_done(operation));
+        CHECK(operation.ended() == failure(ArgumentErrc::no_stream));
+    }
+    CHECK(connection.stream().native_handle() == -1);
+    http::Connection moved = std::move(connection);
+    Operation operation(wire.engine(), "x");
+    moved.write_all(operation.aio);
+    REQUIRE(wire.run_until_done(operation));
+    CHECK(operation.ended() == failure(ArgumentErrc::no_stream));
+    moved.close();
+}
+
+}  // namespace
+}  // namespace uaio
