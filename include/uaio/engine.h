@@ -3,9 +3,9 @@
 // say when any thread may call them; all others are for the engine's thread.
 //
 // An engine ends with the thread that runs it, as by its destructor, if that is not the main thread
-// (which ends with the process). Afterwards a submission is refused: it is counted as misuse and logged, no callback runs, and
-// Aio::result() and wait() say Errc::engine_lost. Constructors of listeners, servers and other
-// objects on the engine throw std::system_error with that code.
+// (which ends with the process). Afterwards a submission is refused: it is counted as misuse and
+// logged, no callback runs, and Aio::result() and wait() return Errc::engine_lost. Constructors of
+// listeners, servers and other objects on the engine throw std::system_error with that code.
 //
 // fork(2): an engine stays with the process that made it. In a child run() and run_once() throw,
 // submissions are refused as above, Aio::wait() returns Errc::engine_lost for what was under way,
