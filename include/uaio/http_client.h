@@ -15,8 +15,8 @@ namespace uaio::http {
 class ClientCore;
 
 // kNoTimeout is no timeout. One of zero or less is over before it begins: connect_timeout makes
-// every request end with Errc::timed_out, so does send_timeout for those below 16 KiB, and
-// idle_timeout keeps no connection.
+// each request end with Errc::timed_out, send_timeout allows only what the kernel takes at once,
+// and idle_timeout keeps no connection.
 struct ClientOptions {
     // What a response's head may cost; more than a server's defaults, since a client has chosen
     // whom it asks.

@@ -18,7 +18,8 @@ class ServerConnection;
 class Session;
 
 // kNoTimeout, as at first, is no timeout. One of zero or less is over before it begins:
-// head_timeout allows only heads that come in one piece, send_timeout nothing below 16 KiB.
+// head_timeout allows only heads that come in one piece, send_timeout only what the kernel takes at
+// once.
 struct ConnectionOptions {
     // What a message that is read may cost.
     Limits limits = {};

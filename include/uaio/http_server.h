@@ -47,7 +47,8 @@ struct AccessRecord {
 
 // kNoTimeout is no timeout. One of zero or less is over before it begins: idle_timeout closes each
 // connection at once, head_timeout allows only heads that come in one piece, content_timeout no
-// content that is collected, send_timeout no response, and linger_timeout closes without waiting.
+// content that is collected, send_timeout only what the kernel takes at once, and linger_timeout
+// closes without waiting.
 struct ServerOptions {
     Limits limits = {};  // of a head: else 414 or 431
     // From the first byte of a head to its last, whatever is left of idle_timeout: else 408.

@@ -1,5 +1,6 @@
 // Which of several addresses a Dialer connects to, and when, by the virtual time of a simulated
 // kernel; how a socket is set up, on real ones.
+#include <uaio/argument_error.h>
 #include <uaio/local.h>
 #include <uaio/tcp.h>
 
