@@ -136,7 +136,7 @@ TEST_CASE_TEMPLATE("routes are refused that no request can match, and only those
         const char* target;
     } routes[] = {
         {"/%41", "/%2541"},       {"/100%", "/100%25"}, {"/a b", "/a%20b"},
-        {"/a?b#", "/a%3Fb%23"},   {"/a/", "/a/"},       {"/a%2Fb"},
+        {"/a?b#", "/a%3Fb%23"},   {"/a/", "/a/"},       {"/a%2Fb", "/a%2fb"},
         {"/\xc3\xa9", "/%c3%a9"}, {"/...", "/..."},     {"/\\", "/\\"},
     };
     for (const auto& route : routes) {
