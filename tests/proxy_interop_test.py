@@ -41,6 +41,7 @@ class Lab(proxy_lab.Lab):
 
 # Codes of ProxyErrc and of Errc, as <uaio/proxy.h> and <uaio/error.h> have them.
 CREDENTIALS_REFUSED = "proxy 8"
+OTHER_AUTHENTICATION = "proxy 25"
 AUTHENTICATION_REQUIRED = "proxy 7"
 CONNECTION_REFUSED = "proxy 17"
 REQUEST_REJECTED = "proxy 22"
@@ -105,7 +106,7 @@ def squid_with_digest(lab):
         lab.echoes(proxy, f"authentication={kind}")
         lab.fails(CREDENTIALS_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}",
                   f"authentication={kind}")
-    lab.fails(CREDENTIALS_REFUSED, proxy)  # Basic is not what it wants
+    lab.fails(OTHER_AUTHENTICATION, proxy)  # Basic, which it does not offer
 
 
 def squid_inside_tls(lab):
