@@ -227,55 +227,58 @@ TEST_CASE("misuse of an exchange is counted and harms no response, or stops a de
     }
 }
 
+// Handlers that do not get a response out, and what the log and the access record say of them.
+struct Unsent {
+    void (*handle)(Exchange&);
+    std::error_code error;
+    const char* reason;
+};
+const Unsent kUnsent[] = {
+    {[](Exchange&) { throw std::runtime_error("the database is gone"); },
+     make_error_code(Errc::canceled), "the handler threw: the database is gone"},
+    {[](Exchange&) {
+         throw std::system_error(std::make_error_code(std::errc::host_unreachable), "backend");
+     },
+     std::make_error_code(std::errc::host_unreachable), "the handler threw: backend"},
+    {[](Exchange&) { throw std::bad_alloc(); }, make_error_code(Errc::not_enough_memory),
+     "the handler threw: "},
+    {[](Exchange&) { throw 1; }, make_error_code(Errc::canceled),
+     "the handler threw: what is no std::exception"},
+    {[](Exchange& exchange) {
+         static_cast<void>(exchange.response().set_status(204));
+         exchange.respond("no content may be here");
+     },
+     make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+    {[](Exchange& exchange) { exchange.respond("abc", "text/html\r\nX: evil"); },
+     make_error_code(ArgumentErrc::invalid_header_value), "the response cannot be made: "},
+    {[](Exchange& exchange) {
+         static_cast<void>(exchange.response().headers().set("Transfer-Encoding", "chunked"));
+         exchange.respond("abc");
+     },
+     make_error_code(ArgumentErrc::conflicting_header), "the response cannot be made: "},
+    {[](Exchange& exchange) { exchange.respond(42); },
+     make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 42"},
+    {[](Exchange& exchange) {
+         static_cast<void>(exchange.response().set_status(100));
+         begin_and(exchange, [](Exchange& begun) { begun.fail(); });
+     },
+     make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 100"},
+    {[](Exchange& exchange) {
+         static_cast<void>(exchange.response().set_status(204));
+         static_cast<void>(exchange.response().copy_data("no content may be here"));
+         begin_and(exchange, [](Exchange& begun) { begun.fail(); });
+     },
+     make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+    {[](Exchange& exchange) {
+         static_cast<void>(exchange.response().set_status(204));
+         static_cast<void>(exchange.response().copy_data("no content may be here"));
+         begin_and(exchange, [](Exchange& begun) { begun.end(); });
+     },
+     make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+};
+
 TEST_CASE("what a handler throws, and what cannot be sent, is logged and in the access record") {
-    const struct {
-        void (*handle)(Exchange&);
-        std::error_code error;
-        const char* reason;
-    } cases[] = {
-        {[](Exchange&) { throw std::runtime_error("the database is gone"); },
-         make_error_code(Errc::canceled), "the handler threw: the database is gone"},
-        {[](Exchange&) {
-             throw std::system_error(std::make_error_code(std::errc::host_unreachable), "backend");
-         },
-         std::make_error_code(std::errc::host_unreachable), "the handler threw: backend"},
-        {[](Exchange&) { throw std::bad_alloc(); }, make_error_code(Errc::not_enough_memory),
-         "the handler threw: "},
-        {[](Exchange&) { throw 1; }, make_error_code(Errc::canceled),
-         "the handler threw: what is no std::exception"},
-        {[](Exchange& exchange) {
-             static_cast<void>(exchange.response().set_status(204));
-             exchange.respond("no content may be here");
-         },
-         make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
-        {[](Exchange& exchange) { exchange.respond("abc", "text/html\r\nX: evil"); },
-         make_error_code(ArgumentErrc::invalid_header_value), "the response cannot be made: "},
-        {[](Exchange& exchange) {
-             static_cast<void>(exchange.response().headers().set("Transfer-Encoding", "chunked"));
-             exchange.respond("abc");
-         },
-         make_error_code(ArgumentErrc::conflicting_header), "the response cannot be made: "},
-        {[](Exchange& exchange) { exchange.respond(42); },
-         make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 42"},
-        {[](Exchange& exchange) {
-             static_cast<void>(exchange.response().set_status(100));
-             begin_and(exchange, [](Exchange& begun) { begun.fail(); });
-         },
-         make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 100"},
-        {[](Exchange& exchange) {
-             static_cast<void>(exchange.response().set_status(204));
-             static_cast<void>(exchange.response().copy_data("no content may be here"));
-             begin_and(exchange, [](Exchange& begun) { begun.fail(); });
-         },
-         make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
-        {[](Exchange& exchange) {
-             static_cast<void>(exchange.response().set_status(204));
-             static_cast<void>(exchange.response().copy_data("no content may be here"));
-             begin_and(exchange, [](Exchange& begun) { begun.end(); });
-         },
-         make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
-    };
-    for (const auto& wanted : cases) {
+    for (const auto& wanted : kUnsent) {
         CAPTURE(wanted.reason);
         std::string log;
         std::string reason;
