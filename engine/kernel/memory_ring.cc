@@ -73,7 +73,7 @@ bool MemoryRing::reserve(std::size_t count) noexcept {
 bool MemoryRing::post(std::uint64_t user_data, int res, unsigned flags) {
     const Completion completion{user_data, res, flags};
     flush_overflow();
-    if (full()) {
+    if (overflowed() || full()) {
         if (!reserve(1)) throw std::bad_alloc();
         overflow_.push_back(completion);
         return false;
