@@ -147,7 +147,7 @@ def log_lines_are_flushed_at_the_end(lab):
         with lab.serving("--log") as process:
             ask(process.port, 100)
             process.send_signal(asked)
-            out = process.stdout.read()
+            out = process.communicate(timeout=PATIENCE)[0]
             ends(process, 0)
             assert out.count(b"\nGET / 200 ") == 100, out
             assert out.endswith(b"100 requests answered\n"), out
@@ -285,6 +285,8 @@ CASES.append((a_connection_that_closes_gives_valgrind_nothing_to_report, "valgri
 
 
 def main():
+    # nohup(1) ignores it for whatever it starts, and a server then leaves it so.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     build, *only = sys.argv[1:]
     wanted = [case for case in CASES if not only or case[0].__name__ in only]
     return run_cases("programs", wanted,
