@@ -333,7 +333,7 @@ private:
     const Aio* handed_on_ = nullptr;
     bool in_turn_ = false;
     bool draining_ = false;
-    bool stopped_ = false;  // in run_stopped()
+    bool stopped_ = false;          // in run_stopped()
     std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to
     Resident* residents_ = nullptr;
     Shortage shortage_;

@@ -61,7 +61,7 @@ void Held::orphan() noexcept {
     const bool idle = !busy();
     forget(idle);
     engine_gone_.store(true, std::memory_order_release);
-    if (released_ && idle) delete this;
+    if (released_ && (idle || !busy())) delete this;  // forget() may have ended what was left
 }
 
 }  // namespace uaio

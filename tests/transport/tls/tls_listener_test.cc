@@ -129,7 +129,7 @@ TEST_CASE("A tls listener over no acceptor, or one of another engine, is refused
 
 TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", Kernel, OnLinux,
                    OnPoll) {
-    if (!allocations_are_counted()) return report_skip("allocations cannot be counted here");
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     constexpr std::size_t kClients = 300;
     Crowd crowd(Kernel::kKind, {.handshake_timeout = kNoTimeout, .handshakes = 2 * kClients});
     CHECK(crowd.connect() == success(0));  // what is made once in a process
@@ -171,7 +171,7 @@ TEST_CASE_TEMPLATE("A tls listener's port is free when its destructor returns on
 }
 
 TEST_CASE("tls::accept makes no state of TLS before the peer's first byte") {
-    if (!allocations_are_counted()) return report_skip("allocations cannot be counted here");
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     TlsEnds ends;
     ends.joined();
     TlsEnds silent;
