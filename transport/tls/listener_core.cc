@@ -51,6 +51,16 @@ void ListenerCore::List::remove(Attempt& attempt) noexcept {
     --size;
 }
 
+ListenerCore::Attempt* ListenerCore::List::pop() noexcept {
+    Attempt* const oldest = front;
+    if (!oldest) return nullptr;
+    front = oldest->next;
+    (front ? front->previous : back) = nullptr;
+    oldest->list = nullptr;
+    --size;
+    return oldest;
+}
+
 ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
                            const Context& context, const ListenerOptions& options, Closing& closing)
     : Held(core),
@@ -203,20 +213,15 @@ void ListenerCore::on_first_byte(Attempt& attempt) noexcept {
 
 void ListenerCore::hand_out() noexcept {
     while (!ready_.empty() && !waiting_.empty()) {
-        Attempt* const oldest = ready_.front;
-        ready_.remove(*oldest);
+        const std::unique_ptr<Attempt> oldest(ready_.pop());
         Aio& front = *waiting_.pop();
         out_of(front) = std::move(oldest->stream);
         core().finish(front, {});
-        delete oldest;
     }
 }
 
 void ListenerCore::drop_ready() noexcept {
-    while (Attempt* const attempt = ready_.front) {
-        ready_.remove(*attempt);
-        delete attempt;
-    }
+    while (Attempt* const attempt = ready_.pop()) delete attempt;
 }
 
 void ListenerCore::cancel_all(const List& list) noexcept {

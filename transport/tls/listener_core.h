@@ -37,6 +37,8 @@ private:
     struct List {
         void push(Attempt& attempt) noexcept;
         void remove(Attempt& attempt) noexcept;
+        // The oldest, which the caller owns then, or null.
+        Attempt* pop() noexcept;
         bool empty() const noexcept { return front == nullptr; }
 
         Attempt* front = nullptr;
