@@ -1,5 +1,5 @@
-// Work that one thread wants done on the thread of an engine, and waits for: for objects that live
-// on an engine and are made and destroyed on any thread.
+// Calls from any thread to the thread of an engine, which wait for the result: for objects that
+// live on an engine and are made and destroyed on any thread.
 #pragma once
 
 #include "engine/core.h"
@@ -15,9 +15,9 @@ class CrossThreadCall : public MailboxEntry {
 public:
     explicit CrossThreadCall(EngineCore& engine) noexcept : engine_(engine) {}
 
-    // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends
-    // without it. Not on the engine's thread. Logs a warning when the engine's thread takes longer
-    // than the drain_timeout.
+    // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends,
+    // or its ring has failed, without it. Not on the engine's thread. Logs a warning when the
+    // engine's thread takes longer than the drain_timeout.
     bool post_and_wait() noexcept { return engine_.post_and_wait(*this, finished_); }
     // On the engine's thread. The waiting thread goes on, and this object is gone.
     void finish() noexcept {

@@ -102,9 +102,9 @@ void EngineCore::run_stopped() noexcept {
         stop_.store(false, std::memory_order_relaxed);  // or it would not sleep
         if (leave_.load(std::memory_order_acquire) || failure_ != 0) return;
         evict_residents();
-        if (counters_.begun.value() != counters_.operations.value() &&
-            std::exchange(cancelled, counters_.begun.value()) != counters_.begun.value()) {
+        if (const std::uint64_t begun = counters_.begun.value(); begun != cancelled) {
             cancel_all();
+            cancelled = begun;
         }
         end_parked();
         turn(TimerNode::kNoDeadline, true);
@@ -314,7 +314,8 @@ bool EngineCore::wait_until(Aio& aio, Clock::time_point deadline) noexcept {
 
 bool EngineCore::post_and_wait(MailboxEntry& entry, const std::atomic<bool>& done) noexcept {
     post(entry);
-    const auto may_go_on = [&] { return done.load(std::memory_order_acquire) || is_over(); };
+    const auto is_done = [&] { return done.load(std::memory_order_acquire) || is_over(); };
+    const auto may_go_on = [&] { return is_done() || failure_ != 0; };
     std::unique_lock lock(wait_mutex_);
     waiters_.fetch_add(1, std::memory_order_acq_rel);
     if (!wait_condition_.wait_for(lock, drain_timeout(), may_go_on)) {
@@ -323,19 +324,25 @@ bool EngineCore::post_and_wait(MailboxEntry& entry, const std::atomic<bool>& don
         lock.lock();
         wait_condition_.wait(lock, may_go_on);
     }
+    const bool withdrawn = !done.load(std::memory_order_acquire) && withdraw_mail(entry);
+    if (!withdrawn) wait_condition_.wait(lock, is_done);  // it was delivered before the end
     waiters_.fetch_sub(1, std::memory_order_acq_rel);
-    if (done.load(std::memory_order_acquire)) return true;
-    withdraw_mail(entry);
-    return false;
+    return !withdrawn && done.load(std::memory_order_acquire);
 }
 
-// With wait_mutex_ locked, once no thread takes the mail any more.
-void EngineCore::withdraw_mail(const MailboxEntry& entry) noexcept {
+// False if it has been delivered. With wait_mutex_ locked, once the loop takes no mail any more.
+bool EngineCore::withdraw_mail(const MailboxEntry& entry) noexcept {
+    bool found = false;
     for (MailboxEntry* at = mailbox_.take(); at;) {
         MailboxEntry* const next = at->next;
-        if (at != &entry) mailbox_.push(*at);
+        if (at == &entry) {
+            found = true;
+        } else {
+            mailbox_.push(*at);
+        }
         at = next;
     }
+    return found;
 }
 
 void EngineCore::warn_of_long_wait() const noexcept {

@@ -242,7 +242,7 @@ private:
     bool bind_here(std::error_code& error) noexcept;
     template <class Wait>
     std::error_code wait_elsewhere(const Aio& aio, Wait wait) noexcept;
-    void withdraw_mail(const MailboxEntry& entry) noexcept;
+    bool withdraw_mail(const MailboxEntry& entry) noexcept;
     void warn_of_long_wait() const noexcept;
     void bind_or_throw();
     bool runs_here(std::error_code& error) noexcept;
