@@ -111,6 +111,13 @@ EngineThread::EngineThread(const EngineOptions& options) {
         } catch (const std::system_error&) {
             // Logged when it happened.
         }
+        if (EngineCore::of(*own).is_forked()) {
+            // A callback forked, and this is the child: the EngineThread may still be destroyed, by
+            // exit(3), which the end of the child's only thread is.
+            static Engine* kept = nullptr;
+            kept = own.release();
+            return;
+        }
         EngineCore::of(*own).run_stopped();
         released.wait();
     });

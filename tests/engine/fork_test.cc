@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -239,6 +241,31 @@ std::string fork_in_a_callback(KernelKind kind) {
 TEST_CASE_TEMPLATE("fork: a child that returns from the callback which forked leaves run()", Kernel,
                    OnLinux, OnPoll) {
     const ChildEnd end = run_in_child([] { return fork_in_a_callback(Kernel::kKind); });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThread exits", Kernel,
+                   OnLinux, OnPoll) {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        static EngineThread io(options_on(Kernel::kKind));
+        std::promise<pid_t> forked;
+        io.engine().post([&] {
+            const pid_t child = ::fork();
+            if (child > 0) return forked.set_value(child);
+            std::atexit([] { ::_exit(7); });  // before what is static in these tests
+        });
+        const pid_t child = forked.get_future().get();
+        int status = 0;
+        const Clock::time_point limit = Clock::now() + kPatience / 2;  // this child has no longer
+        while (::waitpid(child, &status, WNOHANG) == 0) {
+            if (Clock::now() < limit) continue;
+            ::kill(child, SIGKILL);
+            ::waitpid(child, &status, 0);
+            return "the child did not exit";
+        }
+        return WEXITSTATUS(status) == 7 ? "" : "the child ended otherwise";
+    });
     INFO(end.output);
     CHECK(end.well());
 }
