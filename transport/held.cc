@@ -60,8 +60,9 @@ void Held::release_here() noexcept {
 void Held::orphan() noexcept {
     const bool idle = !busy();
     forget(idle);
-    engine_gone_.store(true, std::memory_order_release);
-    if (released_ && (idle || !busy())) delete this;  // forget() may have ended what was left
+    const bool ended = released_ && (idle || !busy());    // forget() may have ended what was left
+    engine_gone_.store(true, std::memory_order_release);  // from here on release() may free this
+    if (ended) delete this;
 }
 
 }  // namespace uaio

@@ -64,8 +64,9 @@ void Session::orphan() noexcept {
         source_.orphan();
         sink_.orphan();
     }
-    engine_gone_.store(true, std::memory_order_release);
-    if (released_ && idle) delete this;
+    const bool ended = released_ && idle;
+    engine_gone_.store(true, std::memory_order_release);  // from here on release() may free this
+    if (ended) delete this;
 }
 
 bool Session::took_request(const RequestHead& head) noexcept {

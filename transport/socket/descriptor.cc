@@ -117,8 +117,9 @@ void Descriptor::orphan() noexcept {
     if (state_ != State::closed && !closed_early_) core_.kernel().close(fd_);
     visible_fd_.store(-1, std::memory_order_relaxed);
     state_ = State::closed;
-    engine_gone_.store(true, std::memory_order_release);
-    if (released_) delete this;
+    const bool ended = released_;
+    engine_gone_.store(true, std::memory_order_release);  // from here on release() may free this
+    if (ended) delete this;
 }
 
 }  // namespace uaio
