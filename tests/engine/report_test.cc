@@ -94,7 +94,7 @@ TEST_CASE("a log hook stands in place of standard error and gets every message")
     CHECK(end.output.empty());
 }
 
-TEST_CASE("a message to a pipe that nobody reads does not end the program") {
+TEST_CASE("a message to a pipe without a reader does not end the program") {
     const ChildEnd end = run_in_child([]() -> std::string {
         int ends[2];
         if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return "no pipe";

@@ -5,12 +5,15 @@
 #include <uaio/provider.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/child_process.h"
 #include "tests/support/kernels.h"
 #include "tests/support/raw_peer.h"
+#include "tests/support/site.h"
 #include "tests/support/wire.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -21,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <liburing.h>
@@ -65,11 +69,7 @@ EngineOptions silent_options(KernelKind kernel) {
 struct Objects {
     explicit Objects(Engine& engine) : server(engine), waiting(engine), easy(engine) {
         server.handle("GET", "/", [this](http::Exchange&) { asked.set_value(); });
-        server.listen([this](Engine& on) {
-            auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
-            at = listener->local();
-            return listener;
-        });
+        const Endpoint at = listen_on_loopback(server);
         connector.emplace(at);
         client.emplace(*connector);
         request = http::Request("http://" + at.to_string() + "/");
@@ -78,7 +78,6 @@ struct Objects {
     }
 
     std::promise<void> asked;
-    Endpoint at;
     http::Server server;
     std::optional<tcp::Connector> connector;
     http::Request request;
@@ -136,6 +135,40 @@ TEST_CASE_TEMPLATE("the objects of an EngineThread may be destroyed while it sto
         objects.reset();
         stops.join();
     }
+}
+
+TEST_CASE("listen() on a group of which an engine has stopped accepts on none") {
+    EngineGroup group(2);
+    http::Server server(group);
+    group.engine(1).stop();
+    Aio parked(group.engine(1));
+    submit_parked(parked);
+    CHECK(parked.wait() == Errc::closed);
+    std::vector<Endpoint> bound;
+    const auto factory = [&](Engine& engine) {
+        auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+        bound.push_back(listener->local());
+        return listener;
+    };
+    CHECK_THROWS_AS(server.listen(factory), std::logic_error);
+    for (const Endpoint& endpoint : bound)
+        CHECK_NOTHROW(tcp::Listener(group.engine(0), endpoint));
+}
+
+TEST_CASE("an EngineThread whose ring the kernel refuses ends nothing but its own work") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        EngineThread io(silent_options(KernelKind::linux));
+        if (io.engine().kernel() != KernelKind::linux) return "";
+        auto server = std::make_unique<http::Server>(io.engine());
+        Aio parked(io.engine());
+        submit_parked(parked);
+        io.engine().post([] { refuse_system_call(SYS_io_uring_enter, EPERM); });
+        if (!parked.wait()) return "the operation ended well";
+        server.reset();
+        return "";
+    });
+    INFO(end.output);
+    CHECK(end.well());
 }
 
 TEST_CASE_TEMPLATE("nothing is made on an engine whose thread has ended", Kernel, OnLinux, OnPoll) {

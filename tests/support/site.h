@@ -19,6 +19,17 @@
 
 namespace uaio {
 
+// Lets the server listen; where.
+inline Endpoint listen_on_loopback(http::Server& server) {
+    Endpoint endpoint;
+    server.listen([&](Engine& engine) {
+        auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
+        endpoint = listener->local();
+        return listener;
+    });
+    return endpoint;
+}
+
 // A server on an engine that this thread runs.
 class Site {
 public:
@@ -29,13 +40,7 @@ public:
     Engine& engine() { return engine_; }
     void drop_server() { server_.reset(); }
 
-    void listen() {
-        server_->listen([this](Engine& engine) {
-            auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-            endpoint_ = listener->local();
-            return listener;
-        });
-    }
+    void listen() { endpoint_ = listen_on_loopback(*server_); }
     const Endpoint& endpoint() const { return endpoint_; }
     RawPeer connect() { return RawPeer::connect_tcp(endpoint_); }
 

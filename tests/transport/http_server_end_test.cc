@@ -126,12 +126,7 @@ TEST_CASE_TEMPLATE("a server may be destroyed after its engine", Kernel, OnLinux
             ++calls;
             exchange.respond("hi");
         });
-        Endpoint endpoint;
-        server.listen([&](Engine& on) {
-            auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
-            endpoint = listener->local();
-            return listener;
-        });
+        const Endpoint endpoint = listen_on_loopback(server);
         RawPeer idle = RawPeer::connect_tcp(endpoint);
         RawPeer waits = RawPeer::connect_tcp(endpoint);
         RawPeer begun = RawPeer::connect_tcp(endpoint);
@@ -177,12 +172,7 @@ TEST_CASE("a server may be destroyed after its group of engines") {
     std::optional<EngineGroup> group(std::in_place, 2);
     http::Server server(*group);
     server.handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
-    Endpoint endpoint;
-    server.listen([&](Engine& engine) {
-        auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-        endpoint = listener->local();
-        return listener;
-    });
+    const Endpoint endpoint = listen_on_loopback(server);
     RawPeer peer = RawPeer::connect_tcp(endpoint);
     peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     const Clock::time_point limit = Clock::now() + kPatience;
@@ -261,12 +251,7 @@ TEST_CASE_TEMPLATE("a second drain is refused while the first waits, and may fol
     http::Server server(engine);
     Exchange* held = nullptr;
     server.handle("GET", "/", [&](Exchange& exchange) { held = &exchange; });
-    Endpoint endpoint;
-    server.listen([&](Engine& on) {
-        auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
-        endpoint = listener->local();
-        return listener;
-    });
+    const Endpoint endpoint = listen_on_loopback(server);
     RawPeer peer = RawPeer::connect_tcp(endpoint);
     peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     REQUIRE(run_until(engine, [&] { return held != nullptr; }));

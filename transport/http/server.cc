@@ -135,6 +135,7 @@ void Server::listen(const AcceptorFactory& factory) {
         if (loop->outlived_engine()) {
             throw std::logic_error("Server::listen(): the engine of this server has ended");
         }
+        call_on_engine(loop->engine(), [loop] { loop->require_running(); });
         acceptors.push_back(make_acceptor(factory, loop->engine()));
     }
     for (std::size_t i = 0; i < loops_.size(); ++i)

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace uaio::http {
 namespace {
@@ -90,9 +91,12 @@ void ServerLoop::give_back(Exchange& exchange) noexcept {
     ++kept_;
 }
 
+void ServerLoop::require_running() {
+    if (!ended_ && !core().is_stopped()) return;
+    throw std::logic_error("Server::listen(): the engine of this server has stopped");
+}
+
 void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
-    if (ended_ || core().is_stopped())
-        throw std::logic_error("Server::listen(): the engine of this server has stopped");
     acceptors_.push_back(std::make_unique<Accepting>(*this, std::move(acceptor)));
     accept(*acceptors_.back());
 }
@@ -130,7 +134,7 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     }
     accepting.stream.reset();
     if (error == Errc::closed || !serves() || draining_) return let_go();
-    if (error == ArgumentErrc::wrong_engine) {  // of a user's own that did not tell
+    if (error == ArgumentErrc::wrong_engine) {  // Acceptor::engine() is null
         accepting.over = true;
         return core().log(LogLevel::error,
                           "http::Server: an acceptor is of another engine than the one that its "
@@ -244,10 +248,11 @@ void ServerLoop::forget(bool) noexcept {
     ended_ = true;
     draining_ = true;
     if (!quiet()) return;
-    while (ServerConnection* const connection = connections_) {
-        connection->unlink();
+    for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
+        ServerConnection* const next = connection->next();
         connection->drop_exchange();
         delete connection;
+        connection = next;
     }
     open_.store(0, std::memory_order_relaxed);
     acceptors_.clear();

@@ -31,6 +31,8 @@ public:
     void evict() noexcept override { ended_ = true; }  // sockets and listeners end by themselves
     bool quiet() const noexcept override;
 
+    // Throws std::logic_error if the engine has stopped.
+    void require_running();
     void add(std::unique_ptr<Acceptor> acceptor);
     // Any thread. Accepts no more and closes what is idle, later on the engine's thread.
     void request_drain() noexcept;
