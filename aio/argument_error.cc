@@ -23,9 +23,8 @@ constexpr Meaning kMeanings[] = {
      "and no blank or other character that has to be percent-encoded."},
     {ArgumentErrc::invalid_endpoint, "invalid address",
      "The path of a unix socket is empty, or has a NUL and no @ as its first character; or an "
-     "endpoint is not written ADDRESS:PORT, with an IPv4 address or an IPv6 address in brackets, "
-     "as "
-     "in 127.0.0.1:80 and [::1]:80: names are for a Resolver or a Dialer."},
+     "endpoint is not written ADDRESS:PORT, with an IPv4 address or an IPv6 address in brackets: "
+     "127.0.0.1:80, [::1]:80; names are for a Resolver or a Dialer."},
     {ArgumentErrc::invalid_method, "invalid method",
      "Request::set_method() takes a token (RFC 9110 5.6.2), such as GET: no blank, no colon, not "
      "empty."},
@@ -69,8 +68,7 @@ constexpr Meaning kMeanings[] = {
      "TLS and http::Connection need a connected stream to run over, and the StreamPtr is empty; "
      "connect first and wait for its completion."},
     {ArgumentErrc::drain_in_progress, "drain in progress",
-     "An Aio waits for that server's drain already, or one of another engine began it; wait with "
-     "one Aio at a time, of the same engine."},
+     "Another Aio waits for that server's drain; wait with one Aio at a time."},
 };
 
 const Meaning* meaning_of(int code) noexcept {

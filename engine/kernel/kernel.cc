@@ -84,8 +84,8 @@ int Kernel::peek(int fd) noexcept {
 
 std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
     // tcp(7): with MSG_TRUNC the bytes are dropped inside the kernel, not copied. What copies all
-    // the same, such as a unix socket, meets memory that cannot be written (EFAULT); valgrind wants
-    // an address that there is.
+    // the same, such as a unix socket, meets memory that cannot be written (EFAULT). valgrind
+    // reports a null address.
     constexpr std::size_t kMost = std::size_t{1} << 20;
     static void* const unwritable =
         ::mmap(nullptr, kMost, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

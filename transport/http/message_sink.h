@@ -38,9 +38,9 @@ public:
     // As start_response, for a response that nothing is written behind: it never waits here.
     static void start_whole(Aio& aio) noexcept;
     // As start_response, but the Aio stays here until the head is out, whatever follows: has_head()
-    // and owes_response() tell what became of it.
+    // and owes_response() return what became of it.
     static void start_head(Aio& aio) noexcept;
-    // Completes behind everything that was submitted before, be the connection closed or not.
+    // Completes behind everything that was submitted before, also on a closed connection.
     static void start_flush(Aio& aio) noexcept;
     static void start_write(Aio& aio) noexcept;
     static void start_write_all(Aio& aio) noexcept;
