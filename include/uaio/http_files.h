@@ -23,7 +23,7 @@ Handler redirect(std::string location, int status = 308);
 // One file, opened anew for each request; without a type, that of its name's ending. A relative
 // path is one from the working directory at this call; throws std::system_error if that is gone,
 // and std::invalid_argument for a path with a NUL and a type that no header may hold.
-Handler file(std::string path, std::string type = {});
+Handler file(const std::string& path, std::string type = {});
 
 struct DirectoryOptions {
     std::string index = "index.html";  // what a directory is answered with; empty: 404

@@ -227,7 +227,7 @@ Handler redirect(std::string location, int status) {
     };
 }
 
-Handler file(std::string path, std::string type) {
+Handler file(const std::string& path, std::string type) {
     check_path(path, "http::file(): the path");
     if (type.empty()) type = media_type(path);
     check_value("Content-Type", type, "type");
