@@ -114,8 +114,7 @@ EngineThread::EngineThread(const EngineOptions& options) {
         if (EngineCore::of(*own).is_forked()) {
             // A callback forked, and this is the child: the EngineThread may still be destroyed, by
             // exit(3), which the end of the child's only thread is.
-            static Engine* kept = nullptr;
-            kept = own.release();
+            static_cast<void>(own.release());
             return;
         }
         EngineCore::of(*own).run_stopped();
