@@ -1,5 +1,7 @@
 #include "engine/foreign_loop.h"
 
+#include <uaio/error.h>
+
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>

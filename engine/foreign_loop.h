@@ -3,6 +3,8 @@
 // but signal(), which any thread may call once the set is open.
 #pragma once
 
+#include <uaio/nodes.h>
+
 #include "engine/kernel/kernel.h"
 
 #include <atomic>

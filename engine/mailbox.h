@@ -2,7 +2,7 @@
 // thread takes whole, giving back the order of arrival. No lock, no allocation.
 #pragma once
 
-#include <uaio/aio.h>
+#include <uaio/nodes.h>
 
 #include <atomic>
 

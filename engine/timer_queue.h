@@ -8,7 +8,7 @@
 // higher level, its nodes are spread over the lower ones.
 #pragma once
 
-#include <uaio/aio.h>
+#include <uaio/nodes.h>
 
 #include <cstddef>
 #include <cstdint>

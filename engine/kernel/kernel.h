@@ -7,7 +7,8 @@
 // call.
 #pragma once
 
-#include <uaio/engine.h>
+#include <uaio/clock.h>
+#include <uaio/engine_options.h>
 
 #include <sys/socket.h>
 

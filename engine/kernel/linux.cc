@@ -1,5 +1,7 @@
 #include "engine/kernel/linux.h"
 
+#include <uaio/error.h>
+
 #include "engine/kernel/features.h"
 
 #include <sys/eventfd.h>
@@ -12,6 +14,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <span>
 #include <string>
 
 namespace uaio {

@@ -3,7 +3,7 @@
 // now().
 #pragma once
 
-#include <uaio/aio.h>
+#include <uaio/clock.h>
 
 #include <atomic>
 #include <chrono>

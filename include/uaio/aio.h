@@ -6,9 +6,11 @@
 // aio (nng_aio(5)) with the promises of its manual kept; where they differ the member says so.
 #pragma once
 
+#include <uaio/clock.h>
 #include <uaio/config.h>
 #include <uaio/error.h>
 #include <uaio/iov_cursor.h>
+#include <uaio/nodes.h>
 
 #include <sys/uio.h>
 
@@ -26,27 +28,6 @@ namespace uaio {
 
 class Aio;
 class Engine;
-
-// CLOCK_MONOTONIC. On a SimKernel, Engine::now() is virtual and only differences mean anything.
-using Clock = std::chrono::steady_clock;
-
-// The default of Aio::set_timeout: the operation may take for ever.
-inline constexpr std::chrono::nanoseconds kNoTimeout = std::chrono::nanoseconds::max();
-
-// An intrusive link through the mailbox of an engine; `deliver` runs on the engine's thread.
-struct MailboxEntry {
-    MailboxEntry* next = nullptr;
-    void (*deliver)(MailboxEntry&) noexcept = nullptr;
-};
-
-// An intrusive link in an engine's timers; armed exactly when `previous` is set.
-struct TimerNode {
-    TimerNode* next = nullptr;
-    TimerNode** previous = nullptr;
-    std::int64_t deadline_ns = kNoDeadline;  // of Clock, since its epoch
-
-    static constexpr std::int64_t kNoDeadline = INT64_MAX;
-};
 
 enum class Outcome : std::uint8_t { pending, finished };
 using Handler = Outcome (*)(Aio&, int result, unsigned flags) noexcept;  // see provider.h

@@ -12,7 +12,7 @@
 // worse, it stays something that a real kernel may do.
 #pragma once
 
-#include <uaio/aio.h>
+#include <uaio/clock.h>
 
 #include <chrono>
 #include <cstddef>

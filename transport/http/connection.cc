@@ -1,5 +1,5 @@
 #include <uaio/argument_error.h>
-#include <uaio/http.h>
+#include <uaio/http_connection.h>
 #include <uaio/provider.h>
 
 #include "transport/http/no_stream.h"

@@ -4,7 +4,7 @@
 // unless they say otherwise.
 #pragma once
 
-#include <uaio/http.h>
+#include <uaio/http_connection.h>
 #include <uaio/stream.h>
 
 #include "engine/core.h"
