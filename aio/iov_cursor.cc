@@ -1,6 +1,6 @@
 #include <uaio/iov_cursor.h>
 
-#include "aio/check.h"
+#include "base/check.h"
 
 namespace uaio {
 namespace {

@@ -4,7 +4,7 @@
 // instructions.
 #include "bench/peers/http_parser_heads.h"
 #include "bench/support/contest.h"
-#include "transport/http/head_parser.h"
+#include "transport/http/format/head_parser.h"
 
 #include <array>
 #include <stdexcept>

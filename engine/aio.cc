@@ -1,7 +1,7 @@
 // The user's side of an Aio. It lies here and not in aio/ because every verb of it asks the engine.
 #include <uaio/aio.h>
 
-#include "aio/check.h"
+#include "base/check.h"
 #include "engine/core.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "engine/core.h"
 
-#include "aio/check.h"
-#include "aio/error_text.h"
+#include "base/check.h"
+#include "base/error_text.h"
 #include "engine/deadline.h"
 #include "engine/default_log.h"
 #include "engine/kernel/limits.h"

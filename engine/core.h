@@ -6,7 +6,7 @@
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 
-#include "aio/check.h"
+#include "base/check.h"
 #include "engine/foreign_loop.h"
 #include "engine/kernel/inherited.h"
 #include "engine/kernel/kernel.h"

@@ -2,9 +2,9 @@
 #include <uaio/engine.h>
 
 #include "engine/core.h"
-#include "engine/kernel/linux.h"
-#include "engine/kernel/poll.h"
-#include "engine/kernel/sim.h"
+#include "engine/kernel/linux/linux_kernel.h"
+#include "engine/kernel/poll/poll_kernel.h"
+#include "engine/kernel/sim/sim_kernel.h"
 #include "engine/live_engines.h"
 #include "engine/thread.h"
 

@@ -3,7 +3,7 @@
 // once. A callback may submit, fill the submission ring and so enter the kernel again; that is
 // sound, since the kernel only appends, and if it wants the room first, what is left in the ring is
 // moved to a list that comes before it.
-#include "aio/check.h"
+#include "base/check.h"
 #include "engine/core.h"
 #include "engine/deadline.h"
 

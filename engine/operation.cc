@@ -2,7 +2,7 @@
 // does.
 #include <uaio/argument_error.h>
 
-#include "aio/check.h"
+#include "base/check.h"
 #include "engine/core.h"
 #include "engine/deadline.h"
 

@@ -1,6 +1,6 @@
 #include "engine/timer_queue.h"
 
-#include "aio/check.h"
+#include "base/check.h"
 
 #include <bit>
 

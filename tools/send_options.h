@@ -4,7 +4,7 @@
 
 #include <uaio/dialer.h>
 
-#include "aio/quoted.h"
+#include "base/quoted.h"
 #include "tools/command_line.h"
 
 #include <algorithm>

@@ -4,7 +4,7 @@
 #include <uaio/http.h>
 #include <uaio/tls.h>
 
-#include "aio/quoted.h"
+#include "base/quoted.h"
 #include "tools/command_line.h"
 
 #include <array>

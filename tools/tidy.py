@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # doctest's macros cost clang-tidy seconds a file and hide what it has to say; the compiler's own
 # warnings cover the tests.
-FOLDERS = ("aio/", "engine/", "transport/", "tools/", "examples/", "bench/")
+FOLDERS = ("base/", "aio/", "engine/", "transport/", "tools/", "examples/", "bench/")
 
 
 def digest(paths):

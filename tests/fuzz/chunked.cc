@@ -1,7 +1,7 @@
 // Chunked content: any cut gives the same outcome; what was decoded and is encoded again decodes to
 // the same; and what is accepted without a trailer is accepted by http-parser, which gives the
 // fields of a trailer the meaning that they have in a head.
-#include "transport/http/chunked.h"
+#include "transport/http/format/chunked.h"
 
 #include "tests/fuzz/support/invariants.h"
 #include "tests/fuzz/support/oracle.h"

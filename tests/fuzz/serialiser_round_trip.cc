@@ -2,9 +2,9 @@
 // And whatever strings the setters accept: what is written is read as exactly the fields that were
 // set, so nothing can split it.
 #include "tests/fuzz/support/invariants.h"
-#include "transport/http/head_parser.h"
-#include "transport/http/message_reader.h"
-#include "transport/http/serialiser.h"
+#include "transport/http/format/head_parser.h"
+#include "transport/http/format/message_reader.h"
+#include "transport/http/format/serialiser.h"
 
 #include <array>
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "tests/support/http_reader.h"
 
-#include "transport/http/chunked.h"
+#include "transport/http/format/chunked.h"
 
 #include <algorithm>
 #include <array>

@@ -6,7 +6,7 @@
 
 #include <uaio/http_types.h>
 
-#include "transport/http/head_parser.h"
+#include "transport/http/format/head_parser.h"
 
 #include <cstddef>
 #include <span>

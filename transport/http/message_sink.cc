@@ -2,9 +2,9 @@
 
 #include <uaio/argument_error.h>
 
-#include "aio/check.h"
-#include "transport/admit.h"
+#include "base/check.h"
 #include "transport/http/session.h"
+#include "transport/stream/admit.h"
 
 #include <algorithm>
 #include <new>

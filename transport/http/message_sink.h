@@ -10,10 +10,10 @@
 
 #include "engine/core.h"
 #include "transport/http/backlog.h"
-#include "transport/http/chunked.h"
-#include "transport/http/head_parser.h"
+#include "transport/http/format/chunked.h"
+#include "transport/http/format/head_parser.h"
+#include "transport/http/format/serialiser.h"
 #include "transport/http/message_source.h"
-#include "transport/http/serialiser.h"
 
 #include <array>
 #include <cstdint>

@@ -1,9 +1,9 @@
 #include "transport/http/message_source.h"
 
-#include "aio/check.h"
-#include "transport/admit.h"
-#include "transport/http/message_reader.h"
+#include "base/check.h"
+#include "transport/http/format/message_reader.h"
 #include "transport/http/session.h"
+#include "transport/stream/admit.h"
 
 #include <algorithm>
 #include <array>

@@ -10,8 +10,8 @@
 
 #include "engine/core.h"
 #include "transport/http/backlog.h"
-#include "transport/http/chunked.h"
-#include "transport/http/head_parser.h"
+#include "transport/http/format/chunked.h"
+#include "transport/http/format/head_parser.h"
 #include "transport/http/receive_buffer.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include <uaio/proxy.h>
 
-#include "transport/http/syntax.h"
-#include "transport/http/target.h"
+#include "transport/http/format/syntax.h"
+#include "transport/http/format/target.h"
 
 #include <new>
 

@@ -2,7 +2,7 @@
 
 #include <uaio/argument_error.h>
 
-#include "transport/http/syntax.h"
+#include "transport/http/format/syntax.h"
 
 #include <algorithm>
 #include <utility>

@@ -5,7 +5,7 @@
 
 #include <uaio/proxy.h>
 
-#include "transport/http/chunked.h"
+#include "transport/http/format/chunked.h"
 #include "transport/proxy/dialogue.h"
 #include "transport/proxy/digest.h"
 #include "transport/proxy/reply.h"

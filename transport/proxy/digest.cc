@@ -1,6 +1,6 @@
 #include "transport/proxy/digest.h"
 
-#include "transport/http/syntax.h"
+#include "transport/http/format/syntax.h"
 
 #include <cstdio>
 #include <initializer_list>

@@ -1,6 +1,6 @@
 #include <uaio/proxy.h>
 
-#include "transport/http/syntax.h"
+#include "transport/http/format/syntax.h"
 
 #include <arpa/inet.h>
 

@@ -2,9 +2,9 @@
 
 #include <uaio/provider.h>
 
-#include "transport/admit.h"
-#include "transport/half_close.h"
-#include "transport/immediate.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/half_close.h"
+#include "transport/stream/immediate.h"
 
 #include <algorithm>
 #include <atomic>

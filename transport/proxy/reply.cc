@@ -1,6 +1,6 @@
 #include "transport/proxy/reply.h"
 
-#include "transport/http/syntax.h"
+#include "transport/http/format/syntax.h"
 
 namespace uaio::proxy {
 namespace {

@@ -1,6 +1,6 @@
 #include "transport/socket/listening_socket.h"
 
-#include "aio/error_text.h"
+#include "base/error_text.h"
 #include "transport/socket/stream.h"
 
 #include <sys/socket.h>

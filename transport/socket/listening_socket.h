@@ -5,9 +5,9 @@
 
 #include <uaio/stream.h>
 
-#include "transport/closing.h"
 #include "transport/socket/descriptor.h"
 #include "transport/socket/socket_share.h"
+#include "transport/stream/closing.h"
 
 #include <memory>
 #include <optional>

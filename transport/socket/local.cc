@@ -1,8 +1,8 @@
 #include <uaio/argument_error.h>
 #include <uaio/local.h>
 
-#include "aio/error_text.h"
-#include "aio/quoted.h"
+#include "base/error_text.h"
+#include "base/quoted.h"
 #include "transport/socket/connecting.h"
 #include "transport/socket/listening_socket.h"
 

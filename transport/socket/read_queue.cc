@@ -1,6 +1,6 @@
 #include "transport/socket/read_queue.h"
 
-#include "aio/check.h"
+#include "base/check.h"
 #include "transport/socket/socket.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "transport/socket/socket.h"
 
-#include "transport/admit.h"
+#include "transport/stream/admit.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -4,10 +4,10 @@
 
 #include <uaio/stream.h>
 
-#include "transport/encrypting.h"
-#include "transport/half_close.h"
-#include "transport/immediate.h"
 #include "transport/socket/socket.h"
+#include "transport/stream/encrypting.h"
+#include "transport/stream/half_close.h"
+#include "transport/stream/immediate.h"
 
 namespace uaio {
 

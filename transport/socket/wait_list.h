@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine/core.h"
-#include "transport/immediate.h"
+#include "transport/stream/immediate.h"
 
 namespace uaio {
 

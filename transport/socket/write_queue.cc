@@ -1,6 +1,6 @@
 #include "transport/socket/write_queue.h"
 
-#include "aio/check.h"
+#include "base/check.h"
 #include "engine/kernel/features.h"
 #include "transport/socket/socket.h"
 

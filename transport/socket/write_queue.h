@@ -7,7 +7,7 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
-#include "transport/immediate.h"
+#include "transport/stream/immediate.h"
 
 #include <sys/socket.h>
 

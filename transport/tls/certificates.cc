@@ -2,7 +2,7 @@
 
 #include <uaio/argument_error.h>
 
-#include "aio/quoted.h"
+#include "base/quoted.h"
 #include "transport/tls/failure.h"
 
 #include <openssl/pem.h>

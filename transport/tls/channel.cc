@@ -2,7 +2,7 @@
 
 #include <uaio/argument_error.h>
 
-#include "transport/admit.h"
+#include "transport/stream/admit.h"
 #include "transport/tls/failure.h"
 #include "transport/tls/stream.h"
 

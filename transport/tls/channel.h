@@ -6,9 +6,9 @@
 #include <uaio/stream.h>
 #include <uaio/tls.h>
 
-#include "transport/encrypting.h"
-#include "transport/held.h"
-#include "transport/immediate.h"
+#include "transport/stream/encrypting.h"
+#include "transport/stream/held.h"
+#include "transport/stream/immediate.h"
 #include "transport/tls/context_core.h"
 #include "transport/tls/record_bio.h"
 #include "transport/tls/record_sink.h"

@@ -1,7 +1,7 @@
 #include <uaio/tls.h>
 
 #include "engine/core.h"
-#include "transport/admit.h"
+#include "transport/stream/admit.h"
 #include "transport/tls/context_core.h"
 
 #include <new>

@@ -1,6 +1,6 @@
 #include "transport/tls/context_core.h"
 
-#include "aio/quoted.h"
+#include "base/quoted.h"
 #include "transport/tls/failure.h"
 #include "transport/tls/server_name.h"
 

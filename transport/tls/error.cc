@@ -1,6 +1,6 @@
 #include <uaio/tls_error.h>
 
-#include "aio/error_with_advice.h"
+#include "base/error_with_advice.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #include "transport/tls/listener_core.h"
 
-#include "transport/admit.h"
-#include "transport/immediate.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/immediate.h"
 
 #include <algorithm>
 #include <new>
@@ -221,7 +221,8 @@ void ListenerCore::hand_out() noexcept {
 }
 
 void ListenerCore::drop_ready() noexcept {
-    while (Attempt* const attempt = ready_.pop()) delete attempt;
+    while (Attempt* const attempt = ready_.pop())
+        delete attempt;
 }
 
 void ListenerCore::cancel_all(const List& list) noexcept {

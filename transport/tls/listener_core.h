@@ -7,8 +7,8 @@
 
 #include <uaio/tls.h>
 
-#include "transport/closing.h"
-#include "transport/held.h"
+#include "transport/stream/closing.h"
+#include "transport/stream/held.h"
 #include "transport/tls/context_core.h"
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 #include "transport/tls/record_sink.h"
 
-#include "aio/check.h"
-#include "transport/admit.h"
+#include "base/check.h"
+#include "transport/stream/admit.h"
 #include "transport/tls/channel.h"
 #include "transport/tls/failure.h"
 

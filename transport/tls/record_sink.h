@@ -7,7 +7,7 @@
 #pragma once
 
 #include "engine/core.h"
-#include "transport/immediate.h"
+#include "transport/stream/immediate.h"
 #include "transport/tls/byte_buffer.h"
 
 #include <array>

@@ -1,6 +1,6 @@
 #include "transport/tls/record_source.h"
 
-#include "transport/admit.h"
+#include "transport/stream/admit.h"
 #include "transport/tls/channel.h"
 #include "transport/tls/failure.h"
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "engine/core.h"
-#include "transport/immediate.h"
+#include "transport/stream/immediate.h"
 #include "transport/tls/openssl.h"
 
 #include <cstddef>

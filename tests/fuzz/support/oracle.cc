@@ -1,6 +1,6 @@
 #include "tests/fuzz/support/oracle.h"
 
-#include "transport/http/syntax.h"
+#include "transport/http/format/syntax.h"
 
 #if UAIO_FUZZ_HTTP_PARSER
 

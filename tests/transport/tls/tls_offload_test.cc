@@ -4,7 +4,7 @@
 
 #include "tests/support/tls/ends.h"
 #include "tests/support/tls/inside.h"
-#include "transport/immediate.h"
+#include "transport/stream/immediate.h"
 
 #include <sys/socket.h>
 

@@ -2,7 +2,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/tls/ends.h"
-#include "transport/immediate.h"
+#include "transport/stream/immediate.h"
 
 #include <sys/ioctl.h>
 

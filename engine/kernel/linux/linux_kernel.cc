@@ -1,0 +1,268 @@
+#include "engine/kernel/linux/linux_kernel.h"
+
+#include <uaio/error.h>
+
+#include "engine/kernel/features.h"
+
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <span>
+#include <string>
+
+namespace uaio {
+namespace {
+
+constexpr unsigned kEntriesMax = 32768;  // IORING_MAX_ENTRIES
+constexpr unsigned kEntriesMin = 8;      // below that a failing set-up is not for want of memory
+
+struct Rung {
+    unsigned flags;
+    const char* name;
+};
+
+// Tried in this order; a kernel that does not know a flag answers EINVAL.
+constexpr unsigned kAlways = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+constexpr Rung kLadder[] = {
+    {kAlways | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+         IORING_SETUP_SUBMIT_ALL,
+     "io_uring with deferred completion work"},
+    {kAlways | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+         IORING_SETUP_SUBMIT_ALL,
+     "io_uring with cooperative completion work, as Linux 6.0 has it"},
+    {kAlways | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+     "io_uring with cooperative completion work, as Linux 5.19 has it"},
+};
+// Deferred completion work is not to be had with a polling kernel thread.
+constexpr Rung kPolledLadder[] = {
+    {kAlways | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SQPOLL |
+         IORING_SETUP_SUBMIT_ALL,
+     "io_uring with a polling kernel thread"},
+    {kAlways | IORING_SETUP_SQPOLL | IORING_SETUP_SUBMIT_ALL,
+     "io_uring with a polling kernel thread, as Linux 5.19 has it"},
+};
+
+long read_sysctl(const char* path) {
+    long value = -1;
+    if (std::FILE* file = std::fopen(path, "re")) {
+        if (std::fscanf(file, "%ld", &value) != 1) value = -1;
+        std::fclose(file);
+    }
+    return value;
+}
+
+std::string permission_cause() {
+    const long disabled = read_sysctl("/proc/sys/kernel/io_uring_disabled");
+    if (disabled == 2) {
+        return "kernel.io_uring_disabled is 2, which forbids it to everybody; "
+               "sysctl -w kernel.io_uring_disabled=0 allows it";
+    }
+    if (disabled == 1) {
+        return "kernel.io_uring_disabled is 1, which asks for CAP_SYS_ADMIN or membership of "
+               "kernel.io_uring_group; sysctl -w kernel.io_uring_disabled=0 allows it";
+    }
+    return "a seccomp profile forbids it, as Docker's and containerd's default does; run the "
+           "container with a profile that allows io_uring_setup, io_uring_enter and "
+           "io_uring_register";
+}
+
+std::string memory_cause() {
+    rlimit limit{};
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    const std::string now = limit.rlim_cur == RLIM_INFINITY
+                                ? "unlimited"
+                                : std::to_string(limit.rlim_cur / 1024) + " KiB";
+    return "the rings do not fit the memory lock limit (RLIMIT_MEMLOCK is " + now +
+           "); raise it (ulimit -l, LimitMEMLOCK= in a systemd unit) or ask for fewer entries";
+}
+
+std::string cause_of(int error) {
+    switch (error) {
+        case ENOSYS:
+            return "the kernel has no io_uring, or a seccomp profile or sandbox hides it; Linux "
+                   "5.19 or later is needed";
+        case EPERM: return permission_cause();
+        case EACCES: return "a security module (SELinux, AppArmor) forbids it to this program";
+        case ENOMEM: return memory_cause();
+        case EINVAL:
+            return "the kernel is older than Linux 5.19, whose io_uring can lose byte counts";
+        case EMFILE: return "this process has too many open descriptors; raise ulimit -n";
+        case ENFILE: return "the system has too many open files; raise fs.file-max";
+        default: return "the kernel refused it";
+    }
+}
+
+[[noreturn]] void refuse(int error, const char* call = "io_uring_setup(2)") {
+    throw std::system_error(error, std::system_category(),
+                            std::string("uaio: io_uring is unavailable, ") + call + " failed: " +
+                                cause_of(error) + "; KernelKind::poll works without it");
+}
+
+}  // namespace
+
+LinuxKernel::LinuxKernel(const EngineOptions& options) {
+    kind_ = KernelKind::linux;
+    make_ring(options);
+    wake_fd_ = eventfd(0, EFD_CLOEXEC);
+    if (wake_fd_ < 0) {
+        const int error = errno;
+        io_uring_queue_exit(&uring_);
+        refuse(error, "eventfd(2)");
+    }
+    // A child would share the rings and move their tails; it gets no mapping at all instead.
+    io_uring_ring_dontfork(&uring_);
+    try_calls();
+    features_.sq_polled = (uring_.flags & IORING_SETUP_SQPOLL) != 0;
+    absolute_timer_ = (uring_.features & kFeatureMinimumTimeout) != 0;
+    enter_fd_ = uring_.ring_fd;
+    view_ring();
+}
+
+LinuxKernel::~LinuxKernel() {
+    io_uring_queue_exit(&uring_);
+    if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
+// A seccomp profile may allow io_uring_setup(2) alone. An engine that found that out later could
+// not fall back any more.
+void LinuxKernel::try_calls() {
+    const char* call = "io_uring_register(2)";
+    int error = -probe_features(uring_.ring_fd, features_);
+    if (error == 0) {
+        call = "io_uring_enter(2)";
+        const long result =
+            ::syscall(__NR_io_uring_enter, uring_.ring_fd, 0, 0, 0, nullptr, std::size_t{0});
+        if (result < 0 && errno != EBADFD) error = errno;  // EBADFD: not enabled before bind()
+    }
+    if (error == 0) return;
+    io_uring_queue_exit(&uring_);
+    ::close(wake_fd_);
+    refuse(error, call);
+}
+
+void LinuxKernel::make_ring(const EngineOptions& options) {
+    const bool polled = options.submission_poll_ms > 0;
+    const std::span<const Rung> ladder =
+        polled ? std::span<const Rung>(kPolledLadder) : std::span<const Rung>(kLadder);
+    unsigned entries = std::bit_ceil(std::clamp(options.entries, 1u, kEntriesMax));
+    int result = 0;
+    for (const Rung& rung : ladder) {
+        for (unsigned size = entries; size > 0; size /= 2) {
+            io_uring_params params{};
+            params.flags = rung.flags;
+            params.sq_thread_idle = options.submission_poll_ms;
+            params.cq_entries = std::bit_ceil(
+                std::clamp(options.completions / (entries / size), 2 * size, 2 * kEntriesMax));
+            result = io_uring_queue_init_params(size, &uring_, &params);
+            if (result == 0) {
+                disabled_ = (rung.flags & IORING_SETUP_R_DISABLED) != 0;
+                reason_ = rung.name;
+                if (size < entries) {
+                    reason_ += "; " + std::to_string(size) + " of " + std::to_string(entries) +
+                               " entries, since " + memory_cause();
+                }
+                return;
+            }
+            if (result != -ENOMEM || size <= kEntriesMin) break;
+        }
+        if (result != -EINVAL) break;
+    }
+    refuse(-result);
+}
+
+void LinuxKernel::view_ring() noexcept {
+    // liburing writes this table at every submission; position i always meaning entry i, once is
+    // enough.
+    const unsigned sq_entries = *uring_.sq.kring_entries;
+    for (unsigned i = 0; i < sq_entries; ++i)
+        uring_.sq.array[i] = i;
+    ring_.sqes = uring_.sq.sqes;
+    ring_.sq_head = uring_.sq.khead;
+    ring_.sq_tail = uring_.sq.ktail;
+    ring_.sq_mask = *uring_.sq.kring_mask;
+    ring_.cqes = uring_.cq.cqes;
+    ring_.cq_head = uring_.cq.khead;
+    ring_.cq_tail = uring_.cq.ktail;
+    ring_.cq_mask = *uring_.cq.kring_mask;
+}
+
+std::error_code LinuxKernel::bind() noexcept {
+    if (disabled_) {
+        const int result = io_uring_register(static_cast<unsigned>(uring_.ring_fd),
+                                             IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+        if (result < 0) return error_from_result(result);
+        disabled_ = false;
+    }
+    // Spares each enter a look-up of the descriptor (5.18); without it the descriptor itself works.
+    if (io_uring_register_ring_fd(&uring_) == 1) {
+        enter_fd_ = uring_.enter_ring_fd;
+        enter_flags_ = kEnterRegisteredRing;
+    }
+    return {};
+}
+
+int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
+    // GETEVENTS even without waiting: it is what runs deferred completion work.
+    unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
+    unsigned submit =
+        *ring_.sq_tail - std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+    if (features_.sq_polled) {
+        // The published tail has to be seen before the thread's flag is looked at, or both sides
+        // may miss each other (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
+        std::atomic_ref(*ring_.sq_tail).fetch_add(0, std::memory_order_seq_cst);
+        const unsigned sq_flags =
+            std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_seq_cst);
+        if (sq_flags & IORING_SQ_NEED_WAKEUP) flags |= IORING_ENTER_SQ_WAKEUP;
+        if (submit > ring_.sq_mask) flags |= IORING_ENTER_SQ_WAIT;
+        submit = 0;
+    }
+    __kernel_timespec time{};
+    io_uring_getevents_arg argument{};
+    void* extra = nullptr;
+    std::size_t extra_size = _NSIG / 8;
+    if (wait > 0 && deadline != Clock::time_point::max()) {
+        std::int64_t ns = deadline.time_since_epoch().count();
+        if (absolute_timer_) {
+            flags |= kEnterAbsoluteTimer;
+        } else {
+            ns = std::max<std::int64_t>(ns - now().time_since_epoch().count(), 0);
+        }
+        time = {ns / 1'000'000'000, ns % 1'000'000'000};
+        argument.ts = reinterpret_cast<std::uintptr_t>(&time);
+        argument.sigmask_sz = _NSIG / 8;
+        extra = &argument;
+        extra_size = sizeof argument;
+        flags |= IORING_ENTER_EXT_ARG;
+    }
+    const long result =
+        ::syscall(__NR_io_uring_enter, enter_fd_, submit, wait, flags, extra, extra_size);
+    return result < 0 ? -errno : 0;
+}
+
+void LinuxKernel::wake() noexcept {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+}
+
+std::error_code LinuxKernel::notify(int event_fd) noexcept {
+    return error_from_result(io_uring_register_eventfd(&uring_, event_fd));
+}
+
+void LinuxKernel::close_inherited() noexcept {
+    ::close(uring_.ring_fd);
+    ::close(wake_fd_);
+}
+
+bool LinuxKernel::pending() const noexcept {
+    return (std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_relaxed) &
+            IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
+}  // namespace uaio

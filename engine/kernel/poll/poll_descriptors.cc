@@ -1,0 +1,129 @@
+#include "engine/kernel/poll/poll_descriptors.h"
+
+#include "base/check.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+namespace uaio {
+namespace {
+
+constexpr std::size_t kFirstDescriptors = 64;
+
+int control(int epoll, int operation, int fd, std::uint32_t events) noexcept {
+    epoll_event event{};
+    event.events = events | EPOLLET;
+    event.data.fd = fd;
+    return ::epoll_ctl(epoll, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+}  // namespace
+
+PollDescriptors::~PollDescriptors() {
+    for (int fd = 0; fd < end(); ++fd) {
+        if (find(fd)->origin == PollDescriptor::Origin::held) ::close(fd);
+    }
+}
+
+PollDescriptor* PollDescriptors::find(int fd) noexcept {
+    const auto index = static_cast<std::size_t>(fd);
+    return fd >= 0 && index < table_.size() ? &table_[index] : nullptr;
+}
+
+PollDescriptor* PollDescriptors::get(int fd) noexcept {
+    DCHECK(fd >= 0);
+    const auto index = static_cast<std::size_t>(fd);
+    if (index >= table_.size()) {
+        try {
+            table_.resize(std::max({index + 1, table_.size() * 2, kFirstDescriptors}));
+        } catch (const std::bad_alloc&) {
+            return nullptr;
+        }
+    }
+    return &table_[index];
+}
+
+int PollDescriptors::add(PollOperation& operation) noexcept {
+    const int error = watch(operation.fd(), operation.interest());
+    if (error == 0) find(operation.fd())->queue(operation.side()).push_back(operation);
+    return error;
+}
+
+void PollDescriptors::remove(PollOperation& operation) noexcept {
+    PollDescriptor* const descriptor = find(operation.fd());
+    DCHECK(descriptor != nullptr);
+    descriptor->queue(operation.side()).remove(operation);
+    if (descriptor->origin == PollDescriptor::Origin::held && descriptor->idle()) {
+        *descriptor = PollDescriptor{};
+        ::close(operation.fd());
+    }
+}
+
+// An edge that came before is not reported again, unless epoll_ctl(2) is called: then it looks.
+// That call is spared where the set is known to hold this very file and everybody has looked for
+// himself. A number that may have changed its file behind our back is entered again each time it
+// begins to wait; epoll drops closed files silently, so nothing else would tell.
+int PollDescriptors::watch(int fd, std::uint32_t interest) noexcept {
+    PollDescriptor* const descriptor = get(fd);
+    if (!descriptor) return -ENOMEM;
+    const std::uint32_t wanted = descriptor->interest | interest;
+    const bool foreign = descriptor->origin == PollDescriptor::Origin::foreign;
+    if (wanted == descriptor->interest && !(foreign && descriptor->idle())) return 0;
+    const int first = descriptor->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int error = control(epoll_, first, fd, wanted);
+    if (error == -ENOENT) error = control(epoll_, EPOLL_CTL_ADD, fd, wanted);
+    if (error == -EEXIST) error = control(epoll_, EPOLL_CTL_MOD, fd, wanted);
+    if (error == 0) descriptor->interest = wanted;
+    return error;
+}
+
+void PollDescriptors::adopt(int fd) noexcept {
+    // Without memory for its entry it merely stays foreign.
+    PollDescriptor* const descriptor = get(fd);
+    if (!descriptor) return;
+    DCHECK(descriptor->idle());
+    descriptor->interest = 0;
+    descriptor->origin = PollDescriptor::Origin::ours;
+}
+
+bool PollDescriptors::release(int fd) noexcept {
+    PollDescriptor* const descriptor = find(fd);
+    if (!descriptor) return true;
+    if (!descriptor->idle() && !hold(fd)) return false;
+    // Closing would not do it while a duplicate, made by a fork perhaps, keeps the file open.
+    PollDescriptor& closed = *find(fd);
+    if (closed.interest) control(epoll_, EPOLL_CTL_DEL, fd, 0);
+    closed = PollDescriptor{};
+    return true;
+}
+
+bool PollDescriptors::hold(int fd) noexcept {
+    const int held = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (held < 0) return false;
+    PollDescriptor* const to = get(held);
+    PollDescriptor& from = *find(fd);
+    // An entry in use is of a file that was closed behind our back.
+    const bool usable = to && to->idle();
+    if (usable) *to = PollDescriptor{};
+    if (!usable || watch(held, from.interest) < 0) {
+        ::close(held);
+        return false;
+    }
+    to->origin = PollDescriptor::Origin::held;
+    to->queues = from.queues;
+    from.queues = {};
+    for (const PollQueue& queue : to->queues) {
+        for (PollOperation* waiting = queue.front(); waiting;
+             waiting = PollQueue::after(*waiting)) {
+            waiting->move_to(held);
+        }
+    }
+    return true;
+}
+
+}  // namespace uaio

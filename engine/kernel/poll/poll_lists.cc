@@ -1,0 +1,101 @@
+#include "engine/kernel/poll/poll_lists.h"
+
+#include "base/check.h"
+
+#include <bit>
+#include <new>
+
+namespace uaio {
+
+void PollQueue::push_back(PollOperation& operation) noexcept {
+    operation.next_ = nullptr;
+    operation.previous_ = last_;
+    (last_ ? last_->next_ : first_) = &operation;
+    last_ = &operation;
+}
+
+void PollQueue::remove(PollOperation& operation) noexcept {
+    DCHECK(first_ != nullptr);
+    (operation.previous_ ? operation.previous_->next_ : first_) = operation.next_;
+    (operation.next_ ? operation.next_->previous_ : last_) = operation.previous_;
+    operation.next_ = operation.previous_ = nullptr;
+}
+
+void PollIndex::insert(PollOperation& operation) noexcept {
+    if (size_ >= buckets_.size()) grow();
+    link(operation);
+    ++size_;
+}
+
+void PollIndex::remove(PollOperation& operation) noexcept {
+    DCHECK(operation.link_in_bucket_ != nullptr);
+    *operation.link_in_bucket_ = operation.next_in_bucket_;
+    if (operation.next_in_bucket_) {
+        operation.next_in_bucket_->link_in_bucket_ = operation.link_in_bucket_;
+    }
+    operation.link_in_bucket_ = nullptr;
+    --size_;
+}
+
+PollOperation* PollIndex::find(std::uint64_t user_data) const noexcept {
+    PollOperation* operation = buckets_[bucket_of(user_data)];
+    while (operation && operation->user_data_ != user_data)
+        operation = operation->next_in_bucket_;
+    return operation;
+}
+
+std::size_t PollIndex::bucket_of(std::uint64_t user_data) const noexcept {
+    // user_data are mostly aligned addresses, whose low bits say nothing: multiplying by 2^64 over
+    // the golden ratio moves what differs into the high bits.
+    const std::uint64_t mixed = user_data * 0x9e3779b97f4a7c15;
+    return mixed >> (64 - std::countr_zero(buckets_.size()));
+}
+
+void PollIndex::link(PollOperation& operation) noexcept {
+    PollOperation*& first = buckets_[bucket_of(operation.user_data_)];
+    operation.next_in_bucket_ = first;
+    operation.link_in_bucket_ = &first;
+    if (first) first->link_in_bucket_ = &operation.next_in_bucket_;
+    first = &operation;
+}
+
+void PollIndex::grow() noexcept {
+    std::vector<PollOperation*> old;
+    try {
+        old.resize(buckets_.size() * 2);
+    } catch (const std::bad_alloc&) {
+        return;  // longer chains are slower, not wrong
+    }
+    old.swap(buckets_);
+    for (PollOperation* operation : old) {
+        while (operation) {
+            PollOperation* const next = operation->next_in_bucket_;
+            link(*operation);
+            operation = next;
+        }
+    }
+}
+
+PollOperation* PollPool::acquire() noexcept {
+    if (!free_) {
+        try {
+            chunks_.push_back(std::make_unique<PollOperation[]>(kChunk));
+        } catch (const std::bad_alloc&) {
+            return nullptr;
+        }
+        for (std::size_t i = 0; i < kChunk; ++i)
+            release(chunks_.back()[i]);
+    }
+    PollOperation* const operation = free_;
+    free_ = operation->next_;
+    operation->next_ = nullptr;
+    return operation;
+}
+
+void PollPool::release(PollOperation& operation) noexcept {
+    // Last in, first out: the next operation finds this one in the cache.
+    operation.next_ = free_;
+    free_ = &operation;
+}
+
+}  // namespace uaio

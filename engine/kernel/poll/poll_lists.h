@@ -1,0 +1,65 @@
+// What PollKernel's operations are linked into while they wait, and where they come from: a queue
+// for each side of a descriptor, an index by user_data, a pool. Nothing here allocates in a steady
+// state. Engine's thread.
+#pragma once
+
+#include "engine/kernel/poll/poll_operation.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace uaio {
+
+// Operations in the order they came, linked through themselves.
+class PollQueue {
+public:
+    PollOperation* front() const noexcept { return first_; }
+    bool empty() const noexcept { return first_ == nullptr; }
+    static PollOperation* after(const PollOperation& operation) noexcept { return operation.next_; }
+    void push_back(PollOperation& operation) noexcept;
+    void remove(PollOperation& operation) noexcept;
+
+private:
+    PollOperation* first_ = nullptr;
+    PollOperation* last_ = nullptr;
+};
+
+// The waiting operations by their user_data, for cancels: a hash table linked through them.
+class PollIndex {
+public:
+    PollIndex() : buckets_(kFirstBuckets) {}
+
+    void insert(PollOperation& operation) noexcept;
+    void remove(PollOperation& operation) noexcept;
+    // The one of them that came last, or null.
+    PollOperation* find(std::uint64_t user_data) const noexcept;
+    std::size_t size() const noexcept { return size_; }
+
+private:
+    static constexpr std::size_t kFirstBuckets = 256;
+
+    std::size_t bucket_of(std::uint64_t user_data) const noexcept;
+    void link(PollOperation& operation) noexcept;
+    void grow() noexcept;
+
+    std::vector<PollOperation*> buckets_;  // a power of two of them
+    std::size_t size_ = 0;
+};
+
+// Operations to be used again, so that a steady state allocates nothing.
+class PollPool {
+public:
+    // Null when memory is out.
+    PollOperation* acquire() noexcept;
+    void release(PollOperation& operation) noexcept;
+
+private:
+    static constexpr std::size_t kChunk = 32;
+
+    std::vector<std::unique_ptr<PollOperation[]>> chunks_;
+    PollOperation* free_ = nullptr;
+};
+
+}  // namespace uaio

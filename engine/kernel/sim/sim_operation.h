@@ -1,0 +1,114 @@
+// One SQE that the simulated kernel took, until its last completion is posted. Entries, addresses
+// and headers are copied when it is taken (IORING_FEAT_SUBMIT_STABLE); the bytes they point to are
+// read when they are sent, and those received are written when the completion is posted, the latest
+// moment at which a real kernel might. For the kernel's thread.
+#pragma once
+
+#include "engine/kernel/sim/sim_socket.h"
+
+#include <poll.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <liburing.h>
+
+namespace uaio {
+
+class SimOperations;
+
+// What the kernel needs of an io_uring_sqe, whose own type ends in an array without a size and so
+// cannot be a member.
+struct SimRequest {
+    explicit SimRequest(const io_uring_sqe& sqe) noexcept
+        : opcode(sqe.opcode),
+          flags(sqe.flags),
+          ioprio(sqe.ioprio),
+          fd(sqe.fd),
+          off(sqe.off),
+          addr(sqe.addr),
+          len(sqe.len),
+          call_flags(sqe.msg_flags),
+          user_data(sqe.user_data) {}
+
+    std::uint8_t opcode;
+    std::uint8_t flags;
+    std::uint16_t ioprio;
+    int fd;
+    std::uint64_t off;  // also addr2
+    std::uint64_t addr;
+    unsigned len;
+    unsigned call_flags;  // msg_flags, cancel_flags and so on
+    std::uint64_t user_data;
+};
+
+struct SimOperation final : SimLender {
+    enum class Kind : std::uint8_t {
+        nop,
+        send,
+        receive,
+        accept,
+        connect,
+        cancel,
+        shutdown,
+        close,
+        poll,
+        read,
+    };
+
+    enum class State : std::uint8_t {
+        begun,     // its latency runs, nothing was tried
+        waiting,   // for its socket; it may have been done in part
+        decided,   // its result is known, the completion is still to be posted
+        reported,  // the result was posted, the notification of zero copy is still to come
+    };
+
+    SimOperation(SimOperations& own_operations, std::uint64_t own_number,
+                 const io_uring_sqe& own_sqe, Kind own_kind)
+        : operations(own_operations), number(own_number), sqe(own_sqe), kind(own_kind) {}
+
+    void give_back(std::size_t bytes) override;
+
+    bool transfers() const noexcept { return kind == Kind::send || kind == Kind::receive; }
+    bool stoppable() const noexcept { return state == State::begun || state == State::waiting; }
+    std::size_t left() const noexcept { return total - done; }
+    SimDirection direction() const noexcept {
+        const bool in = kind == Kind::receive || kind == Kind::accept ||
+                        (kind == Kind::poll && sqe.call_flags & POLLIN);
+        return in ? SimDirection::in : SimDirection::out;
+    }
+    // A result that counts what was done, or else `otherwise`.
+    int partial_or(int otherwise) const noexcept {
+        return done > 0 ? static_cast<int>(done) : otherwise;
+    }
+    std::string text() const;
+
+    SimOperations& operations;
+    const std::uint64_t number;
+    const SimRequest sqe;
+    const Kind kind;
+    State state = State::begun;
+    bool tried = false;
+    SimSocket* socket = nullptr;  // held, until the result is posted
+
+    // A transfer.
+    std::vector<iovec> entries;
+    msghdr* header = nullptr;  // of RECVMSG: the kernel writes into it at the end
+    unsigned message_flags = 0;
+    std::size_t total = 0;
+    std::size_t done = 0;
+    std::string arrived;  // received, and not yet written to the caller's memory
+
+    // A zero-copy send: how many bytes are in a channel, and what its notification says.
+    bool zero_copy = false;
+    bool copies = false;
+    bool notifies = false;
+    std::size_t lent = 0;
+
+    SimAddress address;  // to connect to, or of the accepted connection
+    int result = 0;
+    std::chrono::nanoseconds report_delay{0};
+};
+
+}  // namespace uaio

@@ -1,0 +1,179 @@
+// Cancels by raw entries, alike on every kernel of this machine.
+#include "tests/engine/kernel/ring_driver.h"
+
+#include <poll.h>
+
+#include <random>
+
+namespace uaio::test {
+namespace {
+
+TEST_CASE("kernels: a cancel finds what was submitted before it in the same batch") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const SocketPair pair = unix_pair();
+        char into[8];
+        io_uring_prep_recv(ring.next(1), pair.here, into, sizeof into, 0);
+        io_uring_prep_cancel64(ring.next(2), 1, 0);
+        CHECK(ring.finish(2) == 0);
+        CHECK(ring.finish(1) == -ECANCELED);
+        REQUIRE(::send(pair.peer, "kept", 4, 0) == 4);
+        CHECK(read_available(pair.here) == "kept");
+    });
+}
+
+TEST_CASE("kernels: a cancel of what is over, to come or unknown finds nothing") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const SocketPair pair = unix_pair();
+        char into[8];
+        ring.next(1);
+        io_uring_prep_cancel64(ring.next(2), 1, 0);
+        io_uring_prep_cancel64(ring.next(3), 4, 0);
+        io_uring_prep_recv(ring.next(4), pair.here, into, sizeof into, 0);
+        io_uring_prep_cancel64(ring.next(5), 99, 0);
+        CHECK(ring.finish(2) == -ENOENT);
+        CHECK(ring.finish(3) == -ENOENT);
+        CHECK(ring.finish(5) == -ENOENT);
+        CHECK(ring.finish(1) == 0);
+        CHECK_FALSE(ring.done(4));
+        io_uring_prep_cancel64(ring.next(6), 99, IORING_ASYNC_CANCEL_ALL);
+        CHECK(ring.finish(6) == 0);
+        CHECK_FALSE(ring.done(4));
+    });
+}
+
+TEST_CASE("kernels: a cancel of everything ends all that waits and tells how many") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const SocketPair one = unix_pair();
+        const SocketPair two = unix_pair();  // full stays full: no late acknowledgement makes room
+        const Fd listener = tcp_listener();
+        fill(two.here);
+        char into[8];
+        io_uring_prep_recv(ring.next(1), one.here, into, sizeof into, 0);
+        io_uring_prep_recv(ring.next(2), one.here, into, sizeof into, 0);
+        io_uring_prep_send(ring.next(3), two.here, "x", 1, 0);
+        io_uring_prep_recv(ring.next(4), two.here, into, sizeof into, 0);
+        io_uring_prep_accept(ring.next(5), listener, nullptr, nullptr, 0);
+        io_uring_prep_poll_add(ring.next(6), one.here, POLLIN);
+        CHECK(ring.poll() == 0);
+        io_uring_prep_cancel64(ring.next(7), 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+        CHECK(ring.finish(7) == 6);
+        for (std::uint64_t i = 1; i <= 6; ++i)
+            CHECK(ring.finish(i) == -ECANCELED);
+        io_uring_prep_cancel64(ring.next(8), 0, IORING_ASYNC_CANCEL_ANY);
+        CHECK(ring.finish(8) == 0);
+    });
+}
+
+TEST_CASE("kernels: a cancel by descriptor ends one of its operations, or all") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const SocketPair pair = unix_pair();
+        const SocketPair other = unix_pair();
+        char into[8];
+        for (std::uint64_t i = 1; i <= 3; ++i) {
+            io_uring_prep_recv(ring.next(i), pair.here, into, sizeof into, 0);
+        }
+        io_uring_prep_recv(ring.next(4), other.here, into, sizeof into, 0);
+        CHECK(ring.poll() == 0);
+        io_uring_prep_cancel_fd(ring.next(5), pair.here, 0);
+        CHECK(ring.finish(5) == 0);
+        ring.poll();
+        CHECK(ring.done(1) + ring.done(2) + ring.done(3) == 1);
+        io_uring_prep_cancel_fd(ring.next(6), pair.here, IORING_ASYNC_CANCEL_ALL);
+        CHECK(ring.finish(6) == 2);
+        for (std::uint64_t i = 1; i <= 3; ++i)
+            CHECK(ring.finish(i) == -ECANCELED);
+        io_uring_prep_cancel_fd(ring.next(7), pair.here, 0);
+        CHECK(ring.finish(7) == -ENOENT);
+        CHECK_FALSE(ring.done(4));
+    });
+}
+
+TEST_CASE("kernels: cancels with flags that contradict each other are refused") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const SocketPair pair = unix_pair();
+        io_uring_prep_cancel_fd(ring.next(1), pair.here, IORING_ASYNC_CANCEL_ANY);
+        io_uring_prep_cancel64(ring.next(2), 0, 1 << 20);
+        CHECK(ring.finish(1) == -EINVAL);
+        CHECK(ring.finish(2) == -EINVAL);
+    });
+}
+
+TEST_CASE("kernels: what waited behind a cancelled operation goes on") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const SocketPair pair = unix_pair();
+        char first[8], second[8];
+        io_uring_prep_recv(ring.next(1), pair.here, first, sizeof first, 0);
+        io_uring_prep_recv(ring.next(2), pair.here, second, sizeof second, 0);
+        io_uring_prep_cancel64(ring.next(3), 1, 0);
+        CHECK(ring.finish(3) == 0);
+        CHECK(ring.finish(1) == -ECANCELED);
+        REQUIRE(::send(pair.peer, "on", 2, 0) == 2);
+        CHECK(ring.finish(2) == 2);
+    });
+}
+
+// One direction of a stream under random sends, cancels and reads; the peer compares.
+class RandomStream {
+public:
+    RandomStream(RingDriver& ring, std::uint32_t seed) : ring_(ring), random_(seed) {}
+
+    void run(unsigned operations) {
+        for (unsigned i = 0; i < operations; ++i) {
+            const int result = one_send(next_id_);
+            next_id_ += 2;
+            REQUIRE((result >= 0 || result == -ECANCELED));
+            if (result > 0) sent_ += bytes_.substr(0, static_cast<std::size_t>(result));
+            if (below(4) == 0) receive();
+        }
+        received_ += read_to_end(pair_);
+        CHECK((received_ == sent_));  // neither is fit to be printed
+    }
+
+private:
+    std::size_t below(std::size_t limit) { return random_() % limit; }
+    void receive(std::size_t limit = SIZE_MAX) { received_ += read_available(pair_.peer, limit); }
+
+    int one_send(std::uint64_t id) {
+        bytes_ = pattern(1 + below(below(2) ? 400'000 : 2'000), static_cast<unsigned>(id));
+        const std::size_t cut = below(bytes_.size());
+        iovec vector[] = {{bytes_.data(), cut}, {bytes_.data() + cut, bytes_.size() - cut}};
+        msghdr header{};
+        header.msg_iov = vector;
+        header.msg_iovlen = 2;
+        const unsigned flags = below(3) ? MSG_WAITALL : 0;
+        io_uring_prep_sendmsg(ring_.next(id), pair_.here, &header, flags | MSG_NOSIGNAL);
+        if (below(3) == 0) ring_.poll();
+        for (std::size_t reads = below(4); reads > 0; --reads) {
+            receive(1 + below(100'000));
+            if (below(2)) ring_.poll();
+        }
+        if (below(2)) {
+            io_uring_prep_cancel64(ring_.next(id + 1), id, 0);
+            const int canceled = ring_.finish(id + 1);
+            REQUIRE((canceled == 0 || canceled == -ENOENT));
+            return ring_.finish(id);
+        }
+        while (ring_.poll(), !ring_.done(id))
+            receive();
+        return ring_.finish(id);
+    }
+
+    RingDriver& ring_;
+    std::minstd_rand random_;
+    SocketPair pair_ = tcp_pair();
+    std::uint64_t next_id_ = 1;
+    std::string bytes_, sent_, received_;
+};
+
+TEST_CASE("kernels: no byte is lost or sent twice under random sends and cancels") {
+    on_each_kernel([](RingDriver& ring, Kernel& kernel) {
+        if (!kernel.features().send_waitall) return;
+        for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+            CAPTURE(seed);
+            RandomStream(ring, seed).run(100);
+        }
+    });
+}
+
+}  // namespace
+}  // namespace uaio::test

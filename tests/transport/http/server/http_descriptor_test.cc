@@ -1,0 +1,125 @@
+// A server of files in a process that may open few descriptors.
+#include <uaio/http_files.h>
+#include <uaio/http_server.h>
+#include <uaio/tcp.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/kernels.h"
+#include "tests/support/raw_peer.h"
+#include "tests/support/temporary_folder.h"
+#include "transport/http/server/descriptor_budget.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <deque>
+#include <fstream>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+namespace uaio {
+namespace {
+
+using http::DescriptorBudget;
+
+// The highest number of a connection's descriptor behind which there is room, of 1000.
+int last_with_room() {
+    int newest = 999;
+    while (newest >= 0 && !DescriptorBudget::has_room(newest, 8))
+        --newest;
+    return newest;
+}
+
+std::string keep_descriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 1000;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return "the limit could not be set";
+    std::deque<DescriptorBudget::Connection> connections(10);
+    if (last_with_room() != 990) return "without files it is not the spare ones that are kept";
+    const DescriptorBudget::Files handler;
+    if (last_with_room() != 980) return "no file is kept for each connection";
+    while (connections.size() < 500)
+        connections.emplace_back();
+    if (last_with_room() != 865) return "for many connections it is not an eighth that is kept";
+    return DescriptorBudget::has_room(1'000'000, 8) ? "" : "a simulated descriptor counts";
+}
+
+TEST_CASE("a server of files keeps a descriptor for each connection, of many for an eighth") {
+    const ChildEnd end = run_in_child(&keep_descriptors);
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+constexpr int kClients = 500;
+constexpr std::size_t kFileSize = 200'000;
+
+// Clients in a process of their own, which ends with 0 if each got the whole file. They all connect
+// before any reads, and keep their connections if the server does.
+[[noreturn]] void run_clients(const Endpoint& server) {
+    std::vector<int> clients;
+    const std::string request = "GET /file HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (int i = 0; i < kClients; ++i) {
+        const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+        if (::connect(fd, server.address(), server.size()) != 0) ::_exit(2);
+        if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) ::_exit(3);
+        clients.push_back(fd);
+    }
+    std::vector<char> buffer(64 * 1024);
+    for (const int fd : clients) {
+        std::string received;
+        for (;;) {
+            const std::size_t body = received.find("\r\n\r\n");
+            if (body != received.npos && received.size() >= body + 4 + kFileSize) break;
+            const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
+            if (size <= 0) ::_exit(4);
+            received.append(buffer.data(), static_cast<std::size_t>(size));
+        }
+        if (!received.starts_with("HTTP/1.1 200 ")) ::_exit(5);
+    }
+    ::_exit(0);
+}
+
+std::string serve_with_few_descriptors(KernelKind kind, const std::string& folder) {
+    int port_pipe[2];
+    if (::pipe(port_pipe) != 0) return "pipe";
+    const pid_t clients = ::fork();
+    if (clients == 0) {
+        Endpoint server;
+        if (::read(port_pipe[0], &server, sizeof server) != sizeof server) ::_exit(1);
+        run_clients(server);
+    }
+    EngineOptions options;
+    options.kernel = kind;
+    Engine engine(options);
+    http::Server server(engine);
+    server.handle("GET", "/", http::directory(folder)).tree();
+    const tcp::Acceptors acceptors = tcp::acceptor(Endpoint::loopback(0));
+    server.listen(acceptors);
+    if (!limit_descriptors(24)) return "the limit could not be set";
+    const Endpoint endpoint = acceptors.local();
+    if (::write(port_pipe[1], &endpoint, sizeof endpoint) != sizeof endpoint) return "write";
+    int status = 0;
+    while (::waitpid(clients, &status, WNOHANG) == 0)
+        engine.run_once(std::chrono::milliseconds(10));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return "";
+    return "the clients ended with " + std::to_string(status);
+}
+
+TEST_CASE_TEMPLATE("a server of files with few descriptors accepts less and serves all", Kernel,
+                   OnLinux, OnPoll) {
+    const KernelKind kind = options_on(Kernel::kKind).kernel;
+    const TemporaryFolder folder;
+    std::ofstream(folder.at("file")) << std::string(kFileSize, 'x');
+    const std::string path = folder.path();
+    const ChildEnd end =
+        run_in_child([kind, &path] { return serve_with_few_descriptors(kind, path); });
+    INFO(end.output);
+    CHECK(end.well());
+}
+
+}  // namespace
+}  // namespace uaio

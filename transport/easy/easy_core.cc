@@ -1,0 +1,322 @@
+#include "transport/easy/easy_core.h"
+
+#include <uaio/provider.h>
+
+#include "transport/stream/admit.h"
+
+#include <strings.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <new>
+#include <utility>
+
+namespace uaio::easy {
+namespace {
+
+// How long an attempt of another thread waits for the engine's.
+constexpr std::chrono::milliseconds kErrandTime{100};
+
+bool is_secure(std::string_view url) noexcept {
+    const std::string_view scheme = url.substr(0, url.find("://"));
+    for (const std::string_view each : {"https", "wss", "tls"}) {
+        if (scheme.size() == each.size() &&
+            ::strncasecmp(scheme.data(), each.data(), each.size()) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void refuse_without_memory(Aio& aio) noexcept {
+    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
+}
+
+}  // namespace
+
+// ---- a connect
+
+// Freed by its own Aio's callback.
+struct ConnectionCore::Dial {
+    Dial(ConnectionCore& core, std::string_view url, const Options& options)
+        : owner(core), inner(core.engine(), [this](Aio&) { on_end(); }) {
+        try {
+            dialer.emplace(url, core.completed(url, options));
+        } catch (const std::system_error& failure) {
+            refused = failure.code();
+        }
+    }
+
+    static void on_cancel(Aio& aio) noexcept {
+        Dial& self = **std::launder(reinterpret_cast<Dial**>(EngineCore::scratch(aio).data()));
+        EngineCore::of(aio).cancel_here(self.inner, EngineCore::cancel_reason(aio));
+    }
+    void on_end() noexcept;
+
+    ConnectionCore& owner;
+    std::optional<Dialer> dialer;
+    std::error_code refused;  // why there is no dialer
+    StreamPtr stream;
+    DialReport report;
+    Aio* user = nullptr;
+    bool abandoned = false;  // another connect, or a close, came before its end
+    Aio inner;
+};
+
+void ConnectionCore::Dial::on_end() noexcept {
+    const std::unique_ptr<Dial> freed(this);
+    std::error_code error = inner.result();
+    if (!error) error = EngineCore::cancel_reason(*user);
+    if (abandoned) {
+        error = Errc::closed;
+    } else {
+        owner.dial_ = nullptr;
+        owner.report_ = report;
+    }
+    if (error) {
+        stream.reset();
+    } else {
+        owner.set_stream(std::move(stream));
+    }
+    owner.core().finish(*user, error);
+    owner.drop_user();
+}
+
+Options ConnectionCore::completed(std::string_view url, const Options& options) {
+    Options result = options;
+    const std::lock_guard lock(shared_mutex_);
+    if (!result.resolver) {
+        if (!resolver_) resolver_ = std::make_unique<Resolver>();
+        result.resolver = resolver_.get();
+    }
+    if (is_secure(url) && !result.tls_context && !result.start_tls) {
+        if (!tls_context_) tls_context_.emplace();
+        result.tls_context = tls_context_;
+    }
+    return result;
+}
+
+void ConnectionCore::connect(std::string_view url, const Options& options, Aio& aio) noexcept {
+    Dial* dial = nullptr;
+    try {
+        dial = new Dial(*this, url, options);
+    } catch (const std::bad_alloc&) {
+        EngineCore::submit(engine(), aio, &refuse_without_memory, nullptr);
+        return;
+    }
+    if (!submit(aio, &start_connect, dial)) delete dial;
+}
+
+void ConnectionCore::start_connect(Aio& aio) noexcept {
+    ConnectionCore& self = of(aio);
+    std::unique_ptr<Dial> dial(static_cast<Dial*>(EngineCore::argument(aio)));
+    const Admission admission = admit_without_vector(aio, false);
+    if (admission.refused != Errc{} || dial->refused) {
+        self.core().finish(aio, dial->refused ? dial->refused : admission.refused);
+    } else {
+        self.begin(*dial.release(), aio);
+    }
+    self.drop_user();
+}
+
+void ConnectionCore::begin(Dial& dial, Aio& aio) noexcept {
+    close_here();
+    users_.fetch_add(1, std::memory_order_relaxed);
+    dial_ = &dial;
+    dial.user = &aio;
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Dial*(&dial);
+    core().park_to_be_found(aio, &Dial::on_cancel);
+    dial.dialer->connect(dial.inner, dial.stream, dial.report);
+}
+
+void ConnectionCore::abandon_dial() noexcept {
+    if (!dial_) return;
+    Dial& dial = *std::exchange(dial_, nullptr);
+    dial.abandoned = true;
+    core().cancel_here(dial.inner, Errc::closed);
+}
+
+// ---- the connection
+
+void ConnectionCore::set_stream(StreamPtr stream) noexcept {
+    immediate_ = stream ? immediate_of(*stream) : nullptr;
+    if (immediate_) immediate_->read_on_demand();
+    const std::lock_guard lock(stream_mutex_);
+    stream_.swap(stream);
+}
+
+void ConnectionCore::close_here() noexcept {
+    abandon_dial();
+    set_stream(nullptr);
+}
+
+int ConnectionCore::native_handle() const noexcept {
+    const std::lock_guard lock(stream_mutex_);
+    return stream_ ? stream_->native_handle() : -1;
+}
+
+bool ConnectionCore::is_connected() const noexcept {
+    const std::lock_guard lock(stream_mutex_);
+    return stream_ != nullptr;
+}
+
+// ---- verbs
+
+bool ConnectionCore::submit(Aio& aio, Starter starter, void* argument) noexcept {
+    users_.fetch_add(1, std::memory_order_relaxed);
+    const bool accepted = EngineCore::submit(engine(), aio, starter, this, argument);
+    // The starter does not run for an Aio of another engine.
+    const bool starts = accepted && &aio.engine() == &engine();
+    if (!starts) users_.fetch_sub(1, std::memory_order_release);
+    return starts;
+}
+
+void ConnectionCore::drop_user() noexcept {
+    users_.fetch_sub(1, std::memory_order_release);
+    let_go();  // may free this
+}
+
+template <class Verb>
+void ConnectionCore::hand_on(Aio& aio, Verb verb) noexcept {
+    if (stream_) {
+        provider::hand_on(aio, verb);
+    } else {
+        core().finish(aio, EngineCore::stopped(aio) ? Errc::canceled : Errc::not_connected);
+    }
+    drop_user();
+}
+
+template <void (Stream::*kVerb)(Aio&)>
+void ConnectionCore::start(Aio& aio) noexcept {
+    ConnectionCore& self = of(aio);
+    self.hand_on(aio, [&] { ((*self.stream_).*kVerb)(aio); });
+}
+template void ConnectionCore::start<&Stream::read>(Aio&) noexcept;
+template void ConnectionCore::start<&Stream::read_all>(Aio&) noexcept;
+template void ConnectionCore::start<&Stream::write>(Aio&) noexcept;
+template void ConnectionCore::start<&Stream::write_all>(Aio&) noexcept;
+
+template <uaio::Direction kDirection>
+void ConnectionCore::start_wait(Aio& aio) noexcept {
+    ConnectionCore& self = of(aio);
+    if (self.stream_ && !self.immediate_) {
+        self.core().finish(aio, Errc::not_supported);
+        return self.drop_user();
+    }
+    self.hand_on(aio, [&] { self.immediate_->wait_for(kDirection, aio); });
+}
+
+void ConnectionCore::wait_for(Direction direction, Aio& aio) noexcept {
+    submit(aio, direction == Direction::send ? &start_wait<uaio::Direction::send>
+                                             : &start_wait<uaio::Direction::receive>);
+}
+
+// ---- attempts
+
+Result ConnectionCore::send_here(std::span<const std::byte> bytes) noexcept {
+    if (!stream_) return {Errc::not_connected};
+    if (bytes.empty()) return {};
+    if (!immediate_) return {Errc::not_supported};
+    const Transferred sent = immediate_->write_at_once(bytes);
+    return {sent.error, sent.count};
+}
+
+Result ConnectionCore::receive_here(std::span<std::byte> bytes) noexcept {
+    if (!stream_) return {Errc::not_connected};
+    if (bytes.empty()) return {};
+    if (!immediate_) return {Errc::not_supported};
+    const Transferred received = immediate_->read_at_once(bytes);
+    return {received.error, received.count};
+}
+
+// What another thread wants done on the engine's. Who waits for it may give up; it is freed by the
+// last of the two.
+struct ConnectionCore::Errand : MailboxEntry {
+    enum class Kind : std::uint8_t { send, receive, close };
+
+    Errand(ConnectionCore& core, Kind what, std::byte* data, std::size_t size) noexcept
+        : owner(core), kind(what), bytes(data, size), holders(what == Kind::close ? 1 : 2) {
+        deliver = [](MailboxEntry& entry) noexcept { static_cast<Errand&>(entry).run(); };
+    }
+
+    void run() noexcept {
+        {
+            const std::lock_guard lock(mutex);
+            if (!given_up) carry_out();
+            done = true;
+        }
+        changed.notify_one();
+        owner.drop_user();
+        drop();
+    }
+    void carry_out() noexcept {
+        switch (kind) {
+            case Kind::send: result = owner.send_here(bytes); break;
+            case Kind::receive: result = owner.receive_here(bytes); break;
+            case Kind::close: owner.close_here(); break;
+        }
+    }
+    void drop() noexcept {
+        if (holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    ConnectionCore& owner;
+    const Kind kind;
+    const std::span<std::byte> bytes;
+    std::atomic<unsigned> holders;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    bool given_up = false;
+    Result result;
+};
+
+Result ConnectionCore::send_on_errand(Errand* errand) noexcept {
+    if (!errand) return {Errc::not_enough_memory};
+    users_.fetch_add(1, std::memory_order_relaxed);
+    core().post(*errand);
+    Result result{Errc::operation_would_block};
+    {
+        std::unique_lock lock(errand->mutex);
+        if (errand->changed.wait_for(lock, kErrandTime, [&] { return errand->done; })) {
+            result = errand->result;
+        } else {
+            errand->given_up = true;
+        }
+    }
+    errand->drop();
+    return result;
+}
+
+Result ConnectionCore::try_send(std::span<const std::byte> bytes) noexcept {
+    if (is_engine_gone()) return {Errc::not_connected};
+    if (core().on_thread()) [[likely]]
+        return send_here(bytes);
+    if (core().is_over()) return {Errc::engine_lost};
+    if (!is_connected()) return {Errc::not_connected};
+    // Only read, as it was given.
+    auto* const data = const_cast<std::byte*>(bytes.data());
+    return send_on_errand(new (std::nothrow) Errand(*this, Errand::Kind::send, data, bytes.size()));
+}
+
+Result ConnectionCore::try_receive(std::span<std::byte> bytes) noexcept {
+    if (is_engine_gone()) return {Errc::not_connected};
+    if (core().on_thread()) [[likely]]
+        return receive_here(bytes);
+    if (core().is_over()) return {Errc::engine_lost};
+    if (!is_connected()) return {Errc::not_connected};
+    return send_on_errand(new (std::nothrow)
+                              Errand(*this, Errand::Kind::receive, bytes.data(), bytes.size()));
+}
+
+void ConnectionCore::close_connection() noexcept {
+    if (is_engine_gone()) return;
+    if (core().on_thread()) return close_here();
+    if (core().is_over()) return close();
+    auto* const errand = new (std::nothrow) Errand(*this, Errand::Kind::close, nullptr, 0);
+    if (!errand) return close();  // which can be asked for once
+    users_.fetch_add(1, std::memory_order_relaxed);
+    core().post(*errand);
+}
+
+}  // namespace uaio::easy

@@ -1,0 +1,89 @@
+// The engine's side of an easy::Connection: the connect that is under way, the stream that came of
+// it, and the attempts of other threads. Members are for the engine's thread unless they say
+// otherwise.
+#pragma once
+
+#include <uaio/easy.h>
+#include <uaio/tls_context.h>
+
+#include "transport/stream/held.h"
+#include "transport/stream/immediate.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace uaio::easy {
+
+class ConnectionCore final : public Held {
+public:
+    // Any thread.
+    explicit ConnectionCore(Engine& engine) noexcept : Held(EngineCore::of(engine)) { enroll(); }
+
+    // --- Any thread: what a Connection is asked ---
+    void connect(std::string_view url, const Options& options, Aio& aio) noexcept;
+    // A verb of the stream.
+    template <void (Stream::*kVerb)(Aio&)>
+    void run(Aio& aio) noexcept {
+        submit(aio, &start<kVerb>);
+    }
+    void wait_for(Direction direction, Aio& aio) noexcept;
+    Result try_send(std::span<const std::byte> bytes) noexcept;
+    Result try_receive(std::span<std::byte> bytes) noexcept;
+    void close_connection() noexcept;
+    int native_handle() const noexcept;
+    bool is_connected() const noexcept;
+    const DialReport& report() const noexcept { return report_; }
+
+    // A connect that is under way is found by its parked Aio.
+    void evict() noexcept override {
+        if (stream_) stream_->close();
+    }
+
+private:
+    struct Dial;
+    struct Errand;
+
+    void close_here() noexcept override;
+    bool finished() const noexcept override { return !stream_ && !dial_; }
+    bool busy() const noexcept override { return users_.load(std::memory_order_acquire) > 0; }
+    void forget(bool) noexcept override {}
+
+    static ConnectionCore& of(Aio& aio) noexcept {
+        return *static_cast<ConnectionCore*>(EngineCore::owner(aio));
+    }
+    bool submit(Aio& aio, Starter starter, void* argument = nullptr) noexcept;
+    void drop_user() noexcept;
+    template <void (Stream::*kVerb)(Aio&)>
+    static void start(Aio& aio) noexcept;
+    template <uaio::Direction kDirection>
+    static void start_wait(Aio& aio) noexcept;
+    template <class Verb>
+    void hand_on(Aio& aio, Verb verb) noexcept;
+    static void start_connect(Aio& aio) noexcept;
+    void begin(Dial& dial, Aio& aio) noexcept;
+    void abandon_dial() noexcept;
+    void set_stream(StreamPtr stream) noexcept;
+    Result send_here(std::span<const std::byte> bytes) noexcept;
+    Result receive_here(std::span<std::byte> bytes) noexcept;
+    Result send_on_errand(Errand* errand) noexcept;
+    // What the options leave open, and connects share. Any thread; throws what tls::Context() does.
+    Options completed(std::string_view url, const Options& options);
+
+    std::mutex shared_mutex_;  // of the two below, which connects of any thread ask for
+    std::unique_ptr<Resolver> resolver_;
+    std::optional<tls::Context> tls_context_;
+
+    mutable std::mutex stream_mutex_;  // for other threads, which only look
+    StreamPtr stream_;
+    Immediate* immediate_ = nullptr;  // of stream_
+    Dial* dial_ = nullptr;            // under way
+    DialReport report_;
+    // Verbs between call and start, connects, and errands: this stays as long as one is left.
+    std::atomic<unsigned> users_{0};
+};
+
+}  // namespace uaio::easy

@@ -1,0 +1,78 @@
+#include <uaio/http_client.h>
+
+#include "transport/http/client/client_core.h"
+
+#include <memory>
+#include <new>
+#include <stdexcept>
+
+namespace uaio::http {
+namespace {
+
+void finish_without_memory(Aio& aio) noexcept {
+    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
+}
+
+}  // namespace
+
+Client::Client(Connector& connector, const ClientOptions& options)
+    : connector_(connector), options_(options) {
+    if (options.connections > 0) return;
+    throw std::invalid_argument(
+        "uaio: http::Client: ClientOptions::connections is 0, so that every request would wait");
+}
+
+Client::~Client() {
+    ClientCore* const core = core_.load(std::memory_order_acquire);
+    if (!core) return;
+    if (core->outlived_engine()) {
+        core->free_without_engine();
+        return;
+    }
+    Engine& engine = core->engine();
+    if (EngineCore::of(engine).is_forked()) return;  // the memory stays, as that of its streams
+    if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) {
+        core->abandon(nullptr);
+        return;
+    }
+    Departure gone(EngineCore::of(engine), *core);
+    gone.deliver = [](MailboxEntry& entry) noexcept {
+        Departure& self = static_cast<Departure&>(entry);
+        self.core.abandon(&self);
+    };
+    if (!gone.post_and_wait()) core->free_without_engine();
+}
+
+void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
+    ClientCore* core = core_.load(std::memory_order_acquire);
+    if (!core) {
+        auto* const made = new (std::nothrow) ClientCore(aio.engine(), connector_, options_);
+        if (made && core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) {
+            core = made;
+        } else if (made) {
+            made->abandon(nullptr);  // another thread was first
+        }
+    }
+    std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
+    if (!core || !transaction) {
+        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        return;
+    }
+    transaction->request = &request;
+    transaction->response = &response;
+    transaction->aio = &aio;
+    if (&core->engine() != &aio.engine()) {
+        EngineCore::submit(core->engine(), aio, &finish_without_memory, nullptr);  // as refused
+        return;
+    }
+    if (EngineCore::submit(core->engine(), aio, &ClientCore::start, core, transaction.get())) {
+        static_cast<void>(transaction.release());
+    }
+}
+
+ClientStatistics Client::statistics() const noexcept {
+    const ClientCore* const core = core_.load(std::memory_order_acquire);
+    return core ? core->statistics() : ClientStatistics{};
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,288 @@
+#include "transport/http/client/client_connection.h"
+
+#include <uaio/argument_error.h>
+#include <uaio/provider.h>
+
+#include "transport/http/client/redirect.h"
+#include "transport/http/format/message_reader.h"
+#include "transport/http/session.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+namespace uaio::http {
+namespace {
+
+// What a connection that rests keeps of its last response.
+constexpr std::size_t kKeptBytes = 64 * 1024;
+
+// RFC 9110 9.2.2.
+bool is_idempotent(std::string_view method) noexcept {
+    constexpr std::string_view kMethods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    return std::ranges::find(kMethods, method) != std::end(kMethods);
+}
+
+void start_timer(Aio& aio) noexcept {
+    provider::park(
+        aio, [](Aio& over) noexcept { provider::finish(over, provider::cancel_reason(over)); });
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(ClientCore& core)
+    : core_(core),
+      reads_(core.engine(), [this](Aio&) { on_read(); }),
+      writes_(core.engine(), [this](Aio&) { on_written(); }),
+      timer_(core.engine(), [this](Aio&) { on_timer(); }) {
+    timer_.set_timeout(core.options().idle_timeout);
+}
+
+// ---- requests
+
+void ClientConnection::connect(Transaction& transaction) noexcept {
+    current_ = &transaction;
+    transaction.connection = this;
+    reading_ = true;
+    reads_.set_timeout(core_.options().connect_timeout);
+    core_.connector().connect(reads_, stream_);
+}
+
+void ClientConnection::on_connected(std::error_code error) noexcept {
+    if (error) return end(error);
+    connection_.emplace(std::move(stream_),
+                        ConnectionOptions{.limits = core_.options().limits,
+                                          .send_timeout = core_.options().send_timeout,
+                                          .lenient = !core_.options().strict});
+    reads_.set_timeout(kNoTimeout);
+    read_head();
+    send();
+}
+
+void ClientConnection::carry(Transaction& transaction) noexcept {
+    current_ = &transaction;
+    transaction.connection = this;
+    if (timing_) timer_.cancel();
+    send();
+}
+
+// A read that waits for the first byte says that nothing has come so far; what has come since then,
+// only the socket knows. Streams without one are taken at the read's word.
+bool ClientConnection::check() noexcept {
+    if (!reading_ || !source().waits_for_first_byte()) return false;
+    const int fd = connection_->stream().native_handle();
+    if (fd < 0) return true;
+    const int result = EngineCore::of(core_.engine()).kernel().peek(fd);
+    return result == -EAGAIN || result == -ENOTSOCK || result == -EOPNOTSUPP;
+}
+
+void ClientConnection::send() noexcept {
+    state_ = State::head;
+    ++carried_;
+    writing_ = true;
+    enters_ = core_.enters();
+    source().begin_exchange();
+    connection_->write_request(*current_->request, writes_);
+}
+
+void ClientConnection::on_written() noexcept {
+    writing_ = false;
+    const std::error_code error = writes_.result();
+    if (!error) source().request_sent();
+    if (error && current_ && state_ == State::head) {
+        const bool unsent = writes_.count() == 0;
+        if (unsent &&
+            (error == ArgumentErrc::invalid_message || error == Errc::not_enough_memory)) {
+            core_.finish(*std::exchange(current_, nullptr), error);
+            return rest();
+        }
+        if (error == Errc::timed_out) return end(error);
+        // A server may have answered early and closed: the read, which is under way, tells.
+    }
+    let_go();
+}
+
+// ---- responses
+
+void ClientConnection::read_head() noexcept {
+    reading_ = true;
+    connection_->read_response(incoming_, reads_);
+}
+
+void ClientConnection::on_read() noexcept {
+    reading_ = false;
+    const std::error_code error = reads_.result();
+    if (collecting_) keep_content();
+    switch (state_) {
+        case State::connecting: return on_connected(error);
+        case State::resting: core_.counters.discarded.add(); return close();
+        case State::head: return on_head(error);
+        case State::content: return on_content(error);
+        case State::closed: return let_go();
+    }
+}
+
+void ClientConnection::on_head(std::error_code error) noexcept {
+    if (source().arrived_before(enters_)) {  // the kernel did not know the request then
+        core_.counters.discarded.add();
+        return end(HttpErrc::unrequested_response, Then::retry);
+    }
+    if (error) {
+        const bool gone = error == Errc::end_of_stream || error == Errc::connection_reset ||
+                          error == Errc::closed;
+        const bool unanswered = error == Errc::end_of_stream;
+        return end(unanswered ? HttpErrc::no_response : error, gone ? Then::retry : Then::end);
+    }
+    std::swap(*current_->response, incoming_);
+    collected_ = 0;
+    if (source().content_is_over()) return complete();
+    state_ = State::content;
+    read_content();
+}
+
+MessageSource& ClientConnection::source() noexcept {
+    return connection_->session_.load(std::memory_order_relaxed)->source();
+}
+
+void ClientConnection::read_content() noexcept {
+    const std::uint64_t known = source().content_left();
+    const std::size_t limit = core_.options().content_limit;
+    if (known > limit - collected_ || collected_ >= limit) return end(HttpErrc::content_too_large);
+    const std::span<char> room = MessageReader::content_room(
+        *current_->response, collected_, known > 0 ? known : limit - collected_);
+    if (room.empty()) return end(Errc::not_enough_memory);
+    static_cast<void>(reads_.set_iov(room.data(), room.size()));
+    reading_ = collecting_ = true;
+    connection_->read_body().read_all(reads_);
+}
+
+void ClientConnection::keep_content() noexcept {
+    collecting_ = false;
+    collected_ += reads_.count();
+    MessageReader::content(*current_->response).resize(collected_);
+}
+
+void ClientConnection::on_content(std::error_code error) noexcept {
+    if (error && error != Errc::end_of_stream) return end(error);
+    if (error || source().content_is_over()) return complete();
+    read_content();
+}
+
+// A connection that has brought an unrequested byte, or a response before all of its request
+// was sent, may bring the response to another request next: it is not used again.
+void ClientConnection::complete() noexcept {
+    // RFC 9112 9.3: an early response to a request that is still being sent leaves nothing to go on
+    // with.
+    const bool last =
+        !connection_->keeps_alive() || writing_ || source().is_early() || source().is_tunnel();
+    if (!last && source().has_bytes()) core_.counters.discarded.add();
+    if (last || source().has_bytes()) return end({}, Then::follow_redirect);
+    Transaction& transaction = *std::exchange(current_, nullptr);
+    transaction.connection = nullptr;
+    ClientCore& core = core_;
+    std::error_code error;
+    const bool again = redirect(transaction, error);
+    if (!again) core.finish(transaction, error);
+    rest();  // may free this
+    if (again) core.carry(transaction);
+}
+
+// True if the request was changed into the one that the redirect asks for.
+bool ClientConnection::redirect(Transaction& transaction, std::error_code& error) noexcept {
+    const unsigned limit = core_.options().redirects;
+    if (limit == 0) return false;
+    Redirect redirect;
+    error = redirect.read(*transaction.request, *transaction.response, core_.origin());
+    if (error || !redirect.followed()) return false;
+    if (transaction.redirects >= limit) return error = HttpErrc::too_many_redirects, false;
+    error = redirect.apply(*transaction.request);
+    if (error) return false;
+    transaction.response->reset();
+    ++transaction.redirects;
+    transaction.again = false;
+    return true;
+}
+
+// ---- ends
+
+void ClientConnection::end(std::error_code error) noexcept {
+    if (state_ != State::closed) return end(error, Then::end);
+    if (then_ == Then::retry) result_ = error;
+    then_ = Then::end;
+}
+
+void ClientConnection::end(std::error_code error, Then then) noexcept {
+    result_ = error;
+    then_ = then;
+    close();
+}
+
+void ClientConnection::rest() noexcept {
+    if (core_.abandoned()) return close();
+    state_ = State::resting;
+    if (!reading_) {
+        // It has the memory of the response that was swapped with it.
+        if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
+        read_head();
+    }
+    if (!timing_) start_timing();
+    core_.carry_waiting();
+}
+
+void ClientConnection::start_timing() noexcept {
+    timing_ = true;
+    provider::submit(core_.engine(), timer_, &start_timer, nullptr);
+}
+
+void ClientConnection::on_timer() noexcept {
+    timing_ = false;
+    if (!rests()) return let_go();
+    // Cancelled for a request that is over already, it begins anew.
+    timer_.result() == Errc::timed_out ? close() : start_timing();
+}
+
+void ClientConnection::close() noexcept {
+    if (state_ != State::closed) {
+        const bool connecting = state_ == State::connecting;
+        state_ = State::closed;
+        if (connecting) {
+            reads_.cancel();
+        } else {
+            connection_->close();
+        }
+        if (timing_) timer_.cancel();
+    }
+    let_go();
+}
+
+// It is over, or another connection's: nothing of it is in use here.
+void ClientConnection::let_transaction_go() noexcept {
+    Transaction& transaction = *std::exchange(current_, nullptr);
+    transaction.connection = nullptr;
+    const bool again = then_ == Then::retry             ? may_retry(transaction)
+                       : then_ == Then::follow_redirect ? redirect(transaction, result_)
+                                                        : false;
+    again ? core_.carry(transaction) : core_.finish(transaction, result_);
+}
+
+// A kept connection was gone before a byte of a response: once more, if the request may have been
+// acted upon only where that does no harm (RFC 9110 9.2.2). TLS counts whole records, so with a
+// count of 0 a part of one may be out, unless the kernel has not even been asked.
+bool ClientConnection::may_retry(Transaction& transaction) noexcept {
+    if (carried_ < 2 || transaction.again) return false;
+    const bool exact = !core_.origin().secure() || source().arrived_before(enters_);
+    const bool unsent = exact && writes_.result() && writes_.count() == 0;
+    if (!unsent && !is_idempotent(transaction.request->method())) return false;
+    transaction.again = true;
+    core_.counters.retries.add();
+    return true;
+}
+
+void ClientConnection::let_go() noexcept {
+    if (state_ != State::closed || reading_ || writing_) return;
+    if (current_) let_transaction_go();
+    if (!timing_) core_.left(*this);
+}
+
+}  // namespace uaio::http

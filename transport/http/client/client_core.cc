@@ -1,0 +1,169 @@
+#include "transport/http/client/client_core.h"
+
+#include <uaio/argument_error.h>
+
+#include "transport/http/client/client_connection.h"
+#include "transport/http/message_sink.h"
+
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace uaio::http {
+namespace {
+
+Transaction*& transaction_of(Aio& aio) noexcept {
+    return *std::launder(reinterpret_cast<Transaction**>(EngineCore::scratch(aio).data()));
+}
+
+}  // namespace
+
+ClientCore::ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept
+    : engine_(engine), connector_(connector), options_(options), origin_(connector) {}
+
+ClientCore::~ClientCore() {
+    if (registered_ && !outlived_engine()) EngineCore::of(engine_).remove_resident(*this);
+}
+
+void ClientCore::start(Aio& aio) noexcept {
+    ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    if (!std::exchange(self.registered_, true)) EngineCore::of(aio).add_resident(self);
+    std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(EngineCore::argument(aio)));
+    std::error_code refused;
+    if (EngineCore::stopped(aio)) {
+        refused = Errc::canceled;
+    } else if (self.abandoned_ || self.engine_ends_) {
+        refused = Errc::closed;
+    } else if (EngineCore::expired(aio)) {
+        refused = Errc::timed_out;
+    } else if (is_streamed(*transaction->request)) {
+        refused = ArgumentErrc::invalid_message;  // its content could never follow
+    } else {
+        refused = self.origin_.admit(*transaction->request);
+    }
+    if (refused) return EngineCore::of(aio).finish(aio, refused);
+    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Transaction*(transaction.get());
+    EngineCore::of(aio).park(aio, &on_cancel);
+    transaction->response->reset();
+    self.carry(*transaction.release());
+}
+
+void ClientCore::on_cancel(Aio& aio) noexcept {
+    Transaction& transaction = *transaction_of(aio);
+    ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    if (ClientConnection* const connection = transaction.connection)
+        return connection->end(EngineCore::cancel_reason(aio));
+    for (Transaction** at = &self.waiting_; *at; at = &(*at)->next) {
+        if (*at != &transaction) continue;
+        *at = transaction.next;
+        if (!*at) self.waiting_end_ = at;
+        break;
+    }
+    self.finish(transaction, EngineCore::cancel_reason(aio));
+}
+
+ClientConnection* ClientCore::find_usable() noexcept {
+    ClientConnection* usable = nullptr;
+    for (ClientConnection* at = connections_; at; at = at->next_) {
+        if (!at->rests()) continue;
+        if (at->check()) {
+            usable = at;
+        } else {
+            counters.discarded.add();
+            at->end(Errc::closed);  // frees nothing yet: it reads
+        }
+    }
+    return usable;
+}
+
+// One that was sent before wants the next new connection, and makes room for it.
+void ClientCore::wait(Transaction& transaction) noexcept {
+    if (!transaction.again) {
+        transaction.next = nullptr;
+        *waiting_end_ = &transaction;
+        waiting_end_ = &transaction.next;
+        return;
+    }
+    transaction.next = waiting_;
+    if (!waiting_) waiting_end_ = &transaction.next;
+    waiting_ = &transaction;
+    for (ClientConnection* at = connections_; at; at = at->next_) {
+        if (at->rests()) return at->end(Errc::closed);
+    }
+}
+
+// A request that a dead kept connection has failed is not given to another kept one, which may
+// be as dead.
+void ClientCore::carry(Transaction& transaction) noexcept {
+    ClientConnection* const kept = find_usable();
+    if (kept && !transaction.again) {
+        counters.reuses.add();
+        return kept->carry(transaction);
+    }
+    if (open_ >= options_.connections) return wait(transaction);
+    auto* const connection = new (std::nothrow) ClientConnection(*this);
+    if (!connection) return finish(transaction, Errc::not_enough_memory);
+    connection->next_ = connections_;
+    connection->previous_ = &connections_;
+    if (connections_) connections_->previous_ = &connection->next_;
+    connections_ = connection;
+    ++open_;
+    counters.connections.add();
+    connection->connect(transaction);
+}
+
+void ClientCore::finish(Transaction& transaction, std::error_code error) noexcept {
+    Aio& aio = *transaction.aio;
+    EngineCore::add_count(aio, transaction.response->data().size());
+    EngineCore::of(aio).finish(aio, error);
+    delete &transaction;
+}
+
+void ClientCore::carry_waiting() noexcept {
+    Transaction* const first = waiting_;
+    if (!first) return;
+    waiting_ = first->next;
+    if (!waiting_) waiting_end_ = &waiting_;
+    carry(*first);
+}
+
+void ClientCore::left(ClientConnection& connection) noexcept {
+    *connection.previous_ = connection.next_;
+    if (connection.next_) connection.next_->previous_ = connection.previous_;
+    --open_;
+    delete &connection;
+    if (abandoned_) return let_go();
+    carry_waiting();
+}
+
+void ClientCore::abandon(Departure* gone) noexcept {
+    gone_ = gone;
+    while (Transaction* const first = waiting_) {
+        waiting_ = first->next;
+        finish(*first, Errc::closed);
+    }
+    waiting_end_ = &waiting_;
+    for (ClientConnection* at = connections_; at;) {
+        ClientConnection* const next = at->next_;
+        at->end(Errc::closed);  // may free it
+        at = next;
+    }
+    abandoned_ = true;
+    let_go();
+}
+
+void ClientCore::let_go() noexcept {
+    if (!abandoned_ || connections_) return;
+    Departure* const gone = gone_;
+    delete this;
+    if (gone) gone->finish();
+}
+
+ClientStatistics ClientCore::statistics() const noexcept {
+    return {.connections = counters.connections.value(),
+            .reuses = counters.reuses.value(),
+            .retries = counters.retries.value(),
+            .discarded = counters.discarded.value()};
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,109 @@
+// The engine's side of an http::Client: its connections, and the requests that wait for one. It
+// goes when its Client is gone and its last connection is. Engine's thread, but for what says
+// otherwise.
+#pragma once
+
+#include <uaio/http_client.h>
+
+#include "engine/call_on_engine.h"
+#include "engine/core.h"
+#include "engine/statistics.h"
+#include "transport/http/client/client_origin.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+namespace uaio::http {
+
+class ClientConnection;
+class ClientCore;
+
+// One transact() on its way.
+struct Transaction {
+    Request* request = nullptr;
+    Response* response = nullptr;
+    Aio* aio = nullptr;
+    ClientConnection* connection = nullptr;  // that carries it, if one does
+    Transaction* next = nullptr;             // of those that wait
+    unsigned redirects = 0;                  // that were followed
+    bool again = false;                      // it was sent before, on a kept connection
+};
+
+// What the destructor of a Client waits for on another thread; it allocates nothing.
+struct Departure : CrossThreadCall {
+    Departure(EngineCore& engine, ClientCore& leaving) noexcept
+        : CrossThreadCall(engine), core(leaving) {}
+    ClientCore& core;
+};
+
+class ClientCore final : public Resident {
+public:
+    // Any thread.
+    ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept;
+
+    // Of a Resident: streams end what is under way, and nothing new begins.
+    void evict() noexcept override { engine_ends_ = true; }
+    bool quiet() const noexcept override { return !connections_ && !waiting_; }
+    void orphan() noexcept override { engine_gone_.store(true, std::memory_order_release); }
+
+    // A starter; the argument is the Transaction.
+    static void start(Aio& aio) noexcept;
+    // The Client is gone. Frees this when nothing is left, and then tells `gone`, unless null.
+    void abandon(Departure* gone) noexcept;
+    // Any thread: the engine has ended.
+    bool outlived_engine() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
+    // The Client is gone, after its engine. What the kernel did not give back stays where it is.
+    void free_without_engine() noexcept {
+        if (quiet()) delete this;
+    }
+
+    Engine& engine() noexcept { return engine_; }
+    Connector& connector() noexcept { return connector_; }
+    const ClientOptions& options() const noexcept { return options_; }
+    const ClientOrigin& origin() const noexcept { return origin_; }
+    // How often the kernel has been entered.
+    std::uint64_t enters() const noexcept {
+        return EngineCore::of(engine_).counters().enters.value();
+    }
+    bool abandoned() const noexcept { return abandoned_; }
+
+    // Gives it to a connection, or lets it wait.
+    void carry(Transaction& transaction) noexcept;
+    void finish(Transaction& transaction, std::error_code error) noexcept;
+    // To be called when a connection has nothing to do.
+    void carry_waiting() noexcept;
+    void left(ClientConnection& connection) noexcept;
+
+    // Any thread.
+    ClientStatistics statistics() const noexcept;
+    struct {
+        Counter connections, reuses, retries, discarded;
+    } counters;
+
+private:
+    friend class ClientConnection;
+
+    ~ClientCore();
+    static void on_cancel(Aio& aio) noexcept;
+    // A connection that rests and can be used; the others that rest and cannot are closed.
+    ClientConnection* find_usable() noexcept;
+    void wait(Transaction& transaction) noexcept;
+    void let_go() noexcept;
+
+    Engine& engine_;
+    Connector& connector_;
+    const ClientOptions options_;
+    ClientOrigin origin_;
+    ClientConnection* connections_ = nullptr;  // all
+    std::size_t open_ = 0;
+    Transaction* waiting_ = nullptr;
+    Transaction** waiting_end_ = &waiting_;
+    bool registered_ = false;
+    bool engine_ends_ = false;
+    bool abandoned_ = false;
+    std::atomic<bool> engine_gone_{false};
+    Departure* gone_ = nullptr;
+};
+
+}  // namespace uaio::http

@@ -1,0 +1,154 @@
+#include "transport/http/format/framing.h"
+
+#include "transport/http/format/syntax.h"
+#include "transport/http/format/target.h"
+
+namespace uaio::http {
+
+HttpErrc Framing::take_known(std::string_view name, std::string_view value,
+                             std::uint32_t index) noexcept {
+    switch (name.size()) {
+        case 4: return same_name(name, "host") ? take_host(value, index) : kFine;
+        case 6:
+            if (same_name(name, "expect")) take_expectations(value);
+            return kFine;
+        case 7:
+            if (same_name(name, "upgrade")) upgrade_field_ = true;
+            return kFine;
+        case 10: return same_name(name, "connection") ? take_connection(value) : kFine;
+        case 14: return same_name(name, "content-length") ? take_length(value) : kFine;
+        case 17: return same_name(name, "transfer-encoding") ? take_codings(value) : kFine;
+        default: return kFine;
+    }
+}
+
+bool Framing::knows(std::string_view name) noexcept {
+    constexpr std::string_view kNames[] = {"host",       "expect",         "upgrade",
+                                           "connection", "content-length", "transfer-encoding"};
+    for (const std::string_view known : kNames) {
+        if (same_name(name, known)) return true;
+    }
+    return false;
+}
+
+// RFC 9110 8.6 lets a recipient take equal numbers for one. Whoever sends several is broken at
+// best, and not everybody before or behind us takes the same one of them.
+HttpErrc Framing::take_length(std::string_view value) noexcept {
+    if (strictness_ == Strictness::lenient) return take_lengths(value);
+    if (has_length_) return HttpErrc::repeated_content_length;
+    const auto length = parse_length(value);
+    if (!length) return HttpErrc::bad_content_length;
+    length_ = *length;
+    has_length_ = true;
+    return kFine;
+}
+
+// Equal numbers are one number, in one line or in several. A client has to understand such a
+// response or lose it.
+HttpErrc Framing::take_lengths(std::string_view value) noexcept {
+    if (value.empty()) return HttpErrc::bad_content_length;
+    std::string_view element;
+    while (next_element(value, element)) {
+        const auto length = parse_length(element);
+        if (!length) return HttpErrc::bad_content_length;
+        if (has_length_ && *length != length_) return HttpErrc::repeated_content_length;
+        length_ = *length;
+        has_length_ = true;
+    }
+    return kFine;
+}
+
+// Codings are listed in the order in which they were applied: chunked has to be the last one, and
+// only once, or the end cannot be found (RFC 9112 6.1). Over several lines the list goes on.
+HttpErrc Framing::take_codings(std::string_view value) noexcept {
+    has_codings_ = true;
+    std::string_view coding;
+    while (next_element(value, coding)) {
+        if (chunked_) return HttpErrc::bad_transfer_encoding;
+        const std::string_view name = trimmed(coding.substr(0, coding.find(';')));
+        if (!is_token(name)) return HttpErrc::bad_transfer_encoding;
+        if (!same_name(name, "chunked")) {
+            unknown_coding_ = true;
+            continue;
+        }
+        if (coding.size() != name.size()) return HttpErrc::bad_transfer_encoding;  // parameters
+        chunked_ = true;
+    }
+    return kFine;
+}
+
+// A list element that is no token could hide a "close" that somebody else sees.
+HttpErrc Framing::take_connection(std::string_view value) noexcept {
+    std::string_view option;
+    while (next_element(value, option)) {
+        if (!all_are(kToken, option)) {
+            if (strictness_ == Strictness::strict) return HttpErrc::bad_connection;
+            close_ = true;  // the message can be read, but the connection is not relied upon
+            continue;
+        }
+        if (same_name(option, "close")) close_ = true;
+        if (same_name(option, "keep-alive")) keep_alive_ = true;
+        if (same_name(option, "upgrade")) upgrade_option_ = true;
+    }
+    return kFine;
+}
+
+HttpErrc Framing::take_host(std::string_view value, std::uint32_t index) noexcept {
+    // An empty one is what a client without an authority has to send (RFC 9112 3.2).
+    if (has_host_ || (!value.empty() && !is_host(value))) return HttpErrc::bad_host;
+    has_host_ = true;
+    host_ = index;
+    return kFine;
+}
+
+void Framing::take_expectations(std::string_view value) noexcept {
+    std::string_view expectation;
+    while (next_element(value, expectation)) {
+        if (same_name(expectation, "100-continue")) {
+            expect_continue_ = true;
+        } else if (!expectation.empty()) {
+            unknown_expectation_ = true;
+        }
+    }
+}
+
+HttpErrc Framing::contradiction(Version version) const noexcept {
+    if (!has_codings_) return kFine;
+    // RFC 9112 6.1: an HTTP/1.0 message with codings has faulty framing.
+    if (version == Version::http_1_0) return HttpErrc::bad_transfer_encoding;
+    if (has_length_) return HttpErrc::conflicting_framing;
+    if (unknown_coding_) return HttpErrc::unsupported_transfer_coding;
+    return chunked_ ? kFine : HttpErrc::bad_transfer_encoding;
+}
+
+HttpErrc Framing::end_request(std::string_view method, Version version, Body& body) const noexcept {
+    if (!has_host_ && version == Version::http_1_1) return HttpErrc::bad_host;
+    if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
+    body = has_codings_ ? Body::chunked : length_ > 0 ? Body::length : Body::none;
+    // Content on CONNECT would be read as bytes of the tunnel, and TRACE must not have any (RFC
+    // 9110 9.3.6, 9.3.8).
+    if (body != Body::none && (method == "CONNECT" || method == "TRACE"))
+        return HttpErrc::conflicting_framing;
+    if (method == "CONNECT") body = Body::tunnel;
+    return kFine;
+}
+
+HttpErrc Framing::end_response(std::string_view method, Version version, int status,
+                               Body& body) const noexcept {
+    if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
+    // RFC 9112 6.3, in its order, but that 204 accepts CONNECT like every other 2xx (9110 9.3.6).
+    if (status == 101 || (status / 100 == 2 && method == "CONNECT")) {
+        body = Body::tunnel;
+    } else if (status < 200 || status == 204 || status == 304 || method == "HEAD") {
+        body = Body::none;
+    } else if (has_codings_) {
+        body = Body::chunked;
+    } else if (has_length_) {
+        body = length_ > 0 ? Body::length : Body::none;
+    } else {
+        body = Body::until_close;
+    }
+    return kFine;
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,308 @@
+#include "transport/http/format/head_parser.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace uaio::http {
+namespace {
+
+// In a pattern, a digit.
+constexpr char kAnyDigit = '#';
+constexpr std::string_view kEndOfRequestLine = "HTTP/#.#\r\n";
+constexpr std::string_view kStartOfStatusLine = "HTTP/#.# ### ";
+constexpr std::size_t kMajor = 5;  // where the digits are in both
+constexpr std::size_t kMinor = 7;
+constexpr std::size_t kStatus = 9;
+constexpr std::size_t kVersionSize = 8;
+
+// The usual case of the former, in two comparisons.
+constexpr std::string_view kUsualEnd = "HTTP/1.1\r\n";
+
+// How many bytes from the first on fit the pattern.
+std::size_t matching(std::string_view pattern, const char* bytes, std::size_t size) noexcept {
+    std::size_t at = 0;
+    const std::size_t end = std::min(pattern.size(), size);
+    while (at < end &&
+           (pattern[at] == kAnyDigit ? is(kDigit, bytes[at]) : pattern[at] == bytes[at]))
+        ++at;
+    return at;
+}
+
+constexpr Version version_of(char minor) noexcept {
+    return minor == '0' ? Version::http_1_0 : Version::http_1_1;
+}
+
+// A word of the request line is followed by this byte, or is empty.
+HttpErrc fault_of_word(char byte, bool empty, HttpErrc otherwise) noexcept {
+    if (byte == '\n') return HttpErrc::bare_line_feed;
+    return empty || byte == '\r' ? HttpErrc::bad_start_line : otherwise;
+}
+
+// The byte at `at` of the version and the line end does not fit.
+HttpErrc fault_of_version(std::size_t at, char byte) noexcept {
+    if (byte == '\n') return HttpErrc::bare_line_feed;
+    if (at == kEndOfRequestLine.size() - 1) return HttpErrc::bare_carriage_return;
+    return at == 0 && byte != 'h' ? HttpErrc::bad_start_line : HttpErrc::bad_version;
+}
+
+// The byte at `at` of the status line does not fit.
+HttpErrc fault_of_status_line(std::size_t at, char byte) noexcept {
+    if (byte == '\n') return HttpErrc::bare_line_feed;
+    if (at < kMajor) return HttpErrc::bad_start_line;
+    return at < kVersionSize ? HttpErrc::bad_version : HttpErrc::bad_status;
+}
+
+// Offsets are of 32 bits, and a limit must not overflow when it is added to one.
+std::size_t start_line_limit(const Limits& limits) noexcept {
+    return std::min<std::size_t>({limits.start_line, limits.head, UINT32_MAX});
+}
+
+FieldLimits field_limits(const Limits& limits) noexcept {
+    return {limits.field, limits.head, limits.fields};
+}
+
+}  // namespace
+
+// ---- requests
+
+RequestParser::RequestParser(std::span<FieldSlice> room, const Limits& limits,
+                             const Scanner& scanner) noexcept
+    : scanner_(&scanner),
+      fields_(room, field_limits(limits), &framing_, scanner),
+      limit_(start_line_limit(limits)) {}
+
+void RequestParser::reset() noexcept {
+    framing_.reset();
+    line_ = 0;
+    at_ = 0;
+    state_ = State::empty_line;
+    fault_ = kFine;
+}
+
+Parsed RequestParser::fail(HttpErrc fault) noexcept {
+    state_ = State::failed;
+    fault_ = fault;
+    return {Progress::malformed, 0, fault};
+}
+
+// The line has to end within its limit, so a line without its end that fills it is too long.
+Parsed RequestParser::out_of_bytes(State state, std::size_t at) noexcept {
+    if (at >= line_ + limit_) return fail(HttpErrc::start_line_too_long);
+    state_ = state;
+    at_ = at;
+    return {};
+}
+
+Parsed RequestParser::parse(std::string_view bytes) noexcept {
+    if (state_ == State::failed) return {Progress::malformed, 0, fault_};
+    if (state_ != State::fields) {
+        const Parsed line = parse_line(bytes);
+        if (line.progress != Progress::complete) return line;
+    }
+    return parse_fields(bytes);
+}
+
+Parsed RequestParser::parse_line(std::string_view given) noexcept {
+    const char* const bytes = given.data();
+    std::size_t at = at_;
+    std::size_t stop = std::min(given.size(), line_ + limit_);
+    switch (state_) {
+        case State::empty_line:
+            if (at == stop) return out_of_bytes(State::empty_line, at);
+            if (bytes[at] != '\r') {
+                state_ = State::method;
+                break;
+            }
+            ++at;
+            [[fallthrough]];
+        case State::empty_line_feed:
+            if (at == stop) return out_of_bytes(State::empty_line_feed, at);
+            if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
+            line_ = ++at;
+            stop = std::min(given.size(), line_ + limit_);
+            state_ = State::method;
+            break;
+        default: break;
+    }
+    if (state_ == State::method) {
+        at = scanner_->token(bytes, at, stop);
+        if (at == stop) return out_of_bytes(State::method, at);
+        if (bytes[at] != ' ' || at == line_) {
+            return fail(fault_of_word(bytes[at], at == line_, HttpErrc::bad_method));
+        }
+        target_ = ++at;
+        state_ = State::target;
+    }
+    if (state_ == State::target) {
+        at = scanner_->target(bytes, at, stop);
+        if (at == stop) return out_of_bytes(State::target, at);
+        if (bytes[at] != ' ' || at == target_) {
+            return fail(fault_of_word(bytes[at], at == target_, HttpErrc::bad_target));
+        }
+        target_end_ = at++;
+    }
+    return end_line(given.substr(0, stop), at);
+}
+
+// The version and the line end, which begin at `at`.
+Parsed RequestParser::end_line(std::string_view bytes, std::size_t at) noexcept {
+    const char* const version = bytes.data() + at;
+    const std::size_t size = bytes.size() - at;
+    const bool usual =
+        size >= kUsualEnd.size() && std::memcmp(version, kUsualEnd.data(), kUsualEnd.size()) == 0;
+    const std::size_t fits = usual ? kUsualEnd.size() : matching(kEndOfRequestLine, version, size);
+    if (fits < kEndOfRequestLine.size()) {
+        if (fits < size) return fail(fault_of_version(fits, version[fits]));
+        if (at + fits >= line_ + limit_) return fail(HttpErrc::start_line_too_long);
+        return out_of_bytes(State::version, at);
+    }
+    if (version[kMajor] != '1') return fail(HttpErrc::unsupported_version);
+    head_.version = version_of(version[kMinor]);
+    head_.method = bytes.substr(line_, target_ - 1 - line_);
+    head_.target = bytes.substr(target_, target_end_ - target_);
+    if (!split_visible_target(head_.method, head_.target, head_.parts))
+        return fail(HttpErrc::bad_target);
+    fields_.start(at + fits);
+    state_ = State::fields;
+    return {Progress::complete, 0, kFine};
+}
+
+Parsed RequestParser::parse_fields(std::string_view bytes) noexcept {
+    const Parsed parsed = fields_.parse(bytes);
+    if (parsed.progress == Progress::malformed) return fail(parsed.fault);
+    if (parsed.progress == Progress::need_more) return parsed;
+    if (const HttpErrc fault = finish(bytes.data()); fault != kFine) return fail(fault);
+    return parsed;
+}
+
+HttpErrc RequestParser::finish(const char* bytes) noexcept {
+    if (bytes + line_ != head_.method.data()) {  // the bytes have moved since the first line
+        head_.method = {bytes + line_, target_ - 1 - line_};
+        head_.target = {bytes + target_, target_end_ - target_};
+        split_visible_target(head_.method, head_.target, head_.parts);
+    }
+    head_.fields = fields_.fields(bytes);
+    const HttpErrc fault = framing_.end_request(head_.method, head_.version, head_.body);
+    if (fault != kFine) return fault;
+    head_.host = head_.parts.host;
+    if (head_.host.data() == nullptr && framing_.has_host())
+        head_.host = head_.fields[framing_.host()].value;
+    const bool later_than_1_0 = head_.version == Version::http_1_1;
+    head_.content_length = framing_.length();
+    head_.keep_alive = framing_.keeps_alive(head_.version);
+    head_.upgrade = framing_.upgrade() && later_than_1_0;
+    // RFC 9110 10.1.1 and 7.8: neither means anything from an HTTP/1.0 client.
+    head_.expect_continue = framing_.expect_continue() && later_than_1_0;
+    head_.unknown_expectation = framing_.unknown_expectation() && later_than_1_0;
+    return kFine;
+}
+
+// ---- responses
+
+ResponseParser::ResponseParser(std::span<FieldSlice> room, const Limits& limits,
+                               const Scanner& scanner, Strictness strictness) noexcept
+    : scanner_(&scanner),
+      fields_(room, field_limits(limits), &framing_, scanner, strictness),
+      limit_(start_line_limit(limits)),
+      strictness_(strictness) {
+    framing_.reset(strictness);
+}
+
+void ResponseParser::reset(std::string_view method) noexcept {
+    framing_.reset(strictness_);
+    method_ = method;
+    at_ = 0;
+    state_ = State::start;
+    fault_ = kFine;
+}
+
+Parsed ResponseParser::fail(HttpErrc fault) noexcept {
+    state_ = State::failed;
+    fault_ = fault;
+    return {Progress::malformed, 0, fault};
+}
+
+Parsed ResponseParser::out_of_bytes(State state, std::size_t at) noexcept {
+    if (at >= limit_) return fail(HttpErrc::start_line_too_long);
+    state_ = state;
+    at_ = at;
+    return {};
+}
+
+Parsed ResponseParser::parse(std::string_view bytes) noexcept {
+    if (state_ == State::failed) return {Progress::malformed, 0, fault_};
+    if (state_ != State::fields) {
+        const Parsed line = parse_line(bytes);
+        if (line.progress != Progress::complete) return line;
+    }
+    return parse_fields(bytes);
+}
+
+// Version and status. Complete: the reason begins at reason_.
+Parsed ResponseParser::parse_start(const char* bytes, std::size_t stop) noexcept {
+    constexpr std::size_t kSpace = kStartOfStatusLine.size() - 1;
+    const std::size_t fits = matching(kStartOfStatusLine, bytes, stop);
+    reason_ = kStartOfStatusLine.size();
+    if (fits < kStartOfStatusLine.size()) {
+        if (fits == stop) {
+            if (fits >= limit_) return fail(HttpErrc::start_line_too_long);
+            return out_of_bytes(State::start, 0);
+        }
+        const bool ends = bytes[fits] == '\r' || bytes[fits] == '\n';
+        if (fits < kSpace || !ends || strictness_ == Strictness::strict) {
+            return fail(fault_of_status_line(fits, bytes[fits]));
+        }
+        reason_ = kSpace;
+    }
+    if (bytes[kMajor] != '1') return fail(HttpErrc::unsupported_version);
+    head_.version = version_of(bytes[kMinor]);
+    head_.status =
+        (bytes[kStatus] - '0') * 100 + (bytes[kStatus + 1] - '0') * 10 + (bytes[kStatus + 2] - '0');
+    if (head_.status < 100) return fail(HttpErrc::bad_status);
+    return {Progress::complete, 0, kFine};
+}
+
+Parsed ResponseParser::parse_line(std::string_view given) noexcept {
+    const char* const bytes = given.data();
+    const std::size_t stop = std::min(given.size(), limit_);
+    std::size_t at = at_;
+    if (state_ == State::start) {
+        const Parsed start = parse_start(bytes, stop);
+        if (start.progress != Progress::complete) return start;
+        at = reason_;
+        state_ = State::reason;
+    }
+    bool alone = false;  // a line feed without its carriage return
+    if (state_ == State::reason) {
+        at = scanner_->value(bytes, at, stop);
+        if (at == stop) return out_of_bytes(State::reason, at);
+        reason_end_ = at;
+        alone = bytes[at] == '\n';
+        if (alone && strictness_ == Strictness::strict) return fail(HttpErrc::bare_line_feed);
+        if (!alone && bytes[at] != '\r') return fail(HttpErrc::bad_reason);
+        if (!alone) ++at;
+    }
+    if (at == stop) return out_of_bytes(State::line_feed, at);
+    if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
+    at_ = at + 1;
+    fields_.start(at_);
+    state_ = State::fields;
+    return {Progress::complete, 0, kFine};
+}
+
+Parsed ResponseParser::parse_fields(std::string_view bytes) noexcept {
+    const Parsed parsed = fields_.parse(bytes);
+    if (parsed.progress == Progress::malformed) return fail(parsed.fault);
+    if (parsed.progress == Progress::need_more) return parsed;
+    const HttpErrc fault = framing_.end_response(method_, head_.version, head_.status, head_.body);
+    if (fault != kFine) return fail(fault);
+    head_.reason = bytes.substr(reason_, reason_end_ - reason_);
+    head_.fields = fields_.fields(bytes.data());
+    head_.content_length = framing_.length();
+    // What ends with the connection takes it along.
+    head_.keep_alive = framing_.keeps_alive(head_.version) && head_.body != Body::until_close;
+    head_.upgrade = framing_.upgrade();
+    return parsed;
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,135 @@
+// The heads of requests and responses (RFC 9112), free of I/O, and without allocating: bytes in,
+// one of three outcomes out. Requests are read strictly, and nothing can be made lenient there;
+// responses leniently where the caller asks for that. A parser may be given a head in pieces of any
+// size, at a cost that is linear in its bytes, and the outcome is that of the whole. Not
+// thread-safe.
+#pragma once
+
+#include <uaio/http_types.h>
+
+#include "transport/http/format/field_parser.h"
+#include "transport/http/format/framing.h"
+#include "transport/http/format/target.h"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace uaio::http {
+
+// A request's head. The views are parts of the bytes that were parsed, and valid as long as those.
+struct RequestHead {
+    std::string_view method;
+    std::string_view target;  // as it came
+    Target parts;             // what it consists of
+    std::string_view host;    // the target's own, else that of the Host field (RFC 9112 3.2.2);
+                              // empty in an HTTP/1.0 request that has neither
+    Version version = Version::http_1_1;
+    FieldViews fields;
+    Body body = Body::none;
+    std::uint64_t content_length = 0;  // bytes that follow, if `body` is Body::length
+    bool keep_alive = false;           // the client takes another response on this connection
+    bool upgrade = false;              // RFC 9110 7.8
+    bool expect_continue = false;      // RFC 9110 10.1.1
+    bool unknown_expectation = false;  // to be answered with 417
+};
+
+struct ResponseHead {
+    int status = 0;           // 100 to 999
+    std::string_view reason;  // may be empty
+    Version version = Version::http_1_1;
+    FieldViews fields;
+    Body body = Body::none;
+    std::uint64_t content_length = 0;  // bytes that follow, if `body` is Body::length
+    bool keep_alive = false;           // the server takes another request on this connection
+    bool upgrade = false;
+};
+
+// Both take `room` for fields: at most so many, and at most Limits::fields, may come. It must
+// outlive the parser. `parse` is given all bytes so far from the first byte of the message on:
+// those of the call before, which may lie elsewhere by now, and more. Once it says complete, head()
+// is valid, and `consumed` bytes are the head's; what follows is the content. Before the next
+// message comes reset(). A malformed head has no recoverable end: the connection has to be closed.
+class RequestParser {
+public:
+    explicit RequestParser(std::span<FieldSlice> room, const Limits& limits = {},
+                           const Scanner& scanner = best_scanner()) noexcept;
+    RequestParser(const RequestParser&) = delete;
+    RequestParser& operator=(const RequestParser&) = delete;
+
+    void reset() noexcept;
+    Parsed parse(std::string_view bytes) noexcept;
+    const RequestHead& head() const noexcept { return head_; }
+
+private:
+    enum class State : std::uint8_t {
+        empty_line,  // one may precede the request (RFC 9112 2.2)
+        empty_line_feed,
+        method,
+        target,
+        version,
+        fields,
+        failed,
+    };
+
+    Parsed fail(HttpErrc fault) noexcept;
+    Parsed out_of_bytes(State state, std::size_t at) noexcept;
+    Parsed parse_line(std::string_view given) noexcept;
+    Parsed end_line(std::string_view bytes, std::size_t at) noexcept;
+    Parsed parse_fields(std::string_view bytes) noexcept;
+    HttpErrc finish(const char* bytes) noexcept;
+
+    const Scanner* scanner_;
+    Framing framing_;
+    FieldParser fields_;
+    std::size_t limit_;       // of the request line
+    std::size_t line_ = 0;    // where it began
+    std::size_t at_ = 0;      // the first byte not looked at yet
+    std::size_t target_ = 0;  // where it began
+    std::size_t target_end_ = 0;
+    State state_ = State::empty_line;
+    HttpErrc fault_ = kFine;
+    RequestHead head_;
+};
+
+class ResponseParser {
+public:
+    // A lenient parser accepts what FieldParser and Framing then do, a status line without the
+    // space behind the status, and one that a line feed alone ends.
+    explicit ResponseParser(std::span<FieldSlice> room, const Limits& limits = {},
+                            const Scanner& scanner = best_scanner(),
+                            Strictness strictness = Strictness::strict) noexcept;
+    ResponseParser(const ResponseParser&) = delete;
+    ResponseParser& operator=(const ResponseParser&) = delete;
+
+    // `method` is that of the request that is answered: the responses to HEAD and CONNECT end
+    // elsewhere. It must outlive the parsing of the head. An interim response (1xx) is a head of
+    // its own: reset with the same method after it.
+    void reset(std::string_view method) noexcept;
+    Parsed parse(std::string_view bytes) noexcept;
+    const ResponseHead& head() const noexcept { return head_; }
+
+private:
+    enum class State : std::uint8_t { start, reason, line_feed, fields, failed };
+
+    Parsed fail(HttpErrc fault) noexcept;
+    Parsed out_of_bytes(State state, std::size_t at) noexcept;
+    Parsed parse_start(const char* bytes, std::size_t stop) noexcept;
+    Parsed parse_line(std::string_view given) noexcept;
+    Parsed parse_fields(std::string_view bytes) noexcept;
+
+    const Scanner* scanner_;
+    Framing framing_;
+    FieldParser fields_;
+    std::string_view method_ = "GET";
+    std::size_t limit_;
+    std::size_t at_ = 0;
+    std::size_t reason_ = 0;  // where it begins and ends
+    std::size_t reason_end_ = 0;
+    const Strictness strictness_;
+    State state_ = State::start;
+    HttpErrc fault_ = kFine;
+    ResponseHead head_;
+};
+
+}  // namespace uaio::http

@@ -1,0 +1,288 @@
+#include "transport/http/format/serialiser.h"
+
+#include <uaio/argument_error.h>
+#include <uaio/error.h>
+
+#include "base/check.h"
+#include "transport/http/format/chunked.h"
+#include "transport/http/format/head_parser.h"
+#include "transport/http/format/syntax.h"
+#include "transport/http/format/target.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <limits>
+#include <new>
+
+namespace uaio::http {
+namespace {
+
+constexpr std::string_view kLength = "Content-Length";
+constexpr std::string_view kCodings = "Transfer-Encoding";
+constexpr std::string_view kConnection = "Connection";
+constexpr std::string_view kDate = "Date";
+constexpr std::string_view kLineEnd = "\r\n";
+
+std::string_view text_of(Version version) noexcept {
+    return version == Version::http_1_1 ? "HTTP/1.1" : "HTTP/1.0";
+}
+
+// What the fields say and what has to be done to them.
+struct Plan {
+    Following following;
+    bool chunked = false;      // the field is there
+    bool drop_length = false;  // leave these fields out
+    bool drop_codings = false;
+    bool add_length = false;  // add them: the length is following.length
+    bool add_codings = false;
+    std::string_view add_connection;  // its value, or nothing
+    std::string_view add_date;
+};
+
+// Goes over the fields once. False if they contradict each other.
+bool understand(const Headers& headers, Framing& framing) noexcept {
+    std::uint32_t index = 0;
+    for (const auto [name, value] : headers) {
+        if (framing.take(name, value, index++) != kFine) return false;
+    }
+    return !framing.chunked() || !framing.has_length();
+}
+
+Body body_of(std::uint64_t length) noexcept { return length > 0 ? Body::length : Body::none; }
+
+// How content that there may be is framed. False if that contradicts the fields.
+bool frame_attached(const Message& message, const Framing& framing, Plan& plan) noexcept {
+    const std::uint64_t size = message.data().size();
+    if (framing.chunked() || (framing.has_length() && framing.length() != size)) return false;
+    plan.add_length = !framing.has_length();
+    plan.following.length = size;
+    plan.following.body = body_of(size);
+    return true;
+}
+
+// `chunks`: the recipient knows them.
+void frame_streamed(const Framing& framing, bool chunks, Plan& plan) noexcept {
+    if (framing.has_length()) {
+        plan.following.length = framing.length();
+        plan.following.body = body_of(framing.length());
+    } else if (chunks) {
+        plan.add_codings = !framing.chunked();
+        plan.following.body = Body::chunked;
+    } else {
+        plan.drop_codings = true;
+        plan.following.body = Body::until_close;
+    }
+}
+
+bool usually_has_content(std::string_view method) noexcept {
+    return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+bool plan_request(const Request& request, Payload payload, Plan& plan) noexcept {
+    Target parts;
+    Framing framing;
+    if (!split_target(request.method(), request.target(), parts)) return false;
+    if (!understand(request.headers(), framing)) return false;
+    const bool chunks = request.version() == Version::http_1_1;
+    if (chunks && !framing.has_host()) return false;
+    if (payload == Payload::attached) {
+        if (!frame_attached(request, framing, plan)) return false;
+        const bool announce = request.has_data() || usually_has_content(request.method());
+        plan.add_length = plan.add_length && announce;
+    } else {
+        frame_streamed(framing, chunks, plan);
+        if (plan.following.body == Body::until_close) return false;  // no request may end so
+    }
+    // As our own parser has it: RFC 9110 9.3.6, 9.3.8.
+    const bool tunnel = request.method() == "CONNECT";
+    if (plan.following.body != Body::none && (tunnel || request.method() == "TRACE")) return false;
+    if (tunnel) plan.following.body = Body::tunnel;
+    plan.following.keep_alive = framing.keeps_alive(request.version());
+    return true;
+}
+
+// The content of a response that must not have any, or has it only in name.
+bool frame_empty(const Response& response, const Answered& answered, Payload payload,
+                 const Framing& framing, Plan& plan) noexcept {
+    const int status = response.status();
+    const bool tunnel = status == 101 || (answered.method == "CONNECT" && status / 100 == 2);
+    plan.following.body = tunnel ? Body::tunnel : Body::none;
+    if (status < 200 || status == 204 || tunnel) {
+        if (!response.data().empty()) return false;
+        if (framing.chunked() || framing.length() > 0) return false;
+        plan.drop_length = true;
+    } else if (status == 304) {
+        if (!response.data().empty()) return false;
+    } else if (payload == Payload::attached && response.has_data()) {  // to HEAD
+        return frame_attached(response, framing, plan) && (plan.following.body = Body::none, true);
+    }
+    return true;
+}
+
+bool is_empty(int status, std::string_view method) noexcept {
+    return status < 200 || status == 204 || status == 304 || method == "HEAD" ||
+           (method == "CONNECT" && status < 300);
+}
+
+void plan_connection(const Response& response, const Answered& answered, const Framing& framing,
+                     Plan& plan) noexcept {
+    if (response.status() < 200 || plan.following.body == Body::tunnel) {
+        plan.following.keep_alive = true;  // what follows is another response, or not HTTP
+        return;
+    }
+    const bool closes = !framing.keeps_alive(Version::http_1_1);  // it says so already
+    const bool keep = answered.keep_alive && !closes && plan.following.body != Body::until_close;
+    plan.following.keep_alive = keep;
+    const bool old =
+        answered.version == Version::http_1_0 || response.version() == Version::http_1_0;
+    if (!keep && !closes) plan.add_connection = "close";
+    if (keep && old && !framing.keeps_alive(Version::http_1_0)) plan.add_connection = "keep-alive";
+}
+
+bool plan_response(const Response& response, const Answered& answered, Payload payload,
+                   Plan& plan) noexcept {
+    Framing framing;
+    if (!understand(response.headers(), framing)) return false;
+    const bool chunks =
+        response.version() == Version::http_1_1 && answered.version == Version::http_1_1;
+    if (is_empty(response.status(), answered.method)) {
+        if (!frame_empty(response, answered, payload, framing, plan)) return false;
+        plan.drop_codings = framing.chunked() && !chunks;
+    } else if (payload == Payload::attached) {
+        if (!frame_attached(response, framing, plan)) return false;
+    } else {
+        frame_streamed(framing, chunks, plan);
+    }
+    if (response.status() == 205 && plan.following.body != Body::none) return false;
+    const bool dated = response.status() < 200 || response.headers().contains(kDate);
+    if (!dated) plan.add_date = answered.date;  // RFC 9110 6.6.1
+    plan_connection(response, answered, framing, plan);
+    return true;
+}
+
+void append_fields(const Headers& headers, const Plan& plan, std::string& head) {
+    if (!plan.drop_length && !plan.drop_codings) {
+        head += headers.text();
+    } else {
+        for (std::size_t index = 0; index < headers.size(); ++index) {
+            const std::string_view name = headers[index].name;
+            if (plan.drop_length && same_name(name, kLength)) continue;
+            if (plan.drop_codings && same_name(name, kCodings)) continue;
+            head += headers.line(index);
+        }
+    }
+    if (plan.add_length) {
+        char digits[24];
+        const auto end = std::to_chars(digits, digits + sizeof digits, plan.following.length).ptr;
+        head.append(kLength).append(": ").append(digits, end).append(kLineEnd);
+    }
+    if (plan.add_codings) head.append(kCodings).append(": chunked").append(kLineEnd);
+    if (!plan.add_date.empty())
+        head.append(kDate).append(": ").append(plan.add_date).append(kLineEnd);
+    if (!plan.add_connection.empty())
+        head.append(kConnection).append(": ").append(plan.add_connection).append(kLineEnd);
+    head += kLineEnd;
+}
+
+// What all fields that are added take.
+constexpr std::size_t kAdded = 192;
+
+template <class Append>
+std::error_code filled(std::string& out, std::size_t size, Append append) noexcept {
+    try {
+        if (out.capacity() < size) out.reserve(size);
+        append();
+        return {};
+    } catch (const std::bad_alloc&) {
+        out.clear();
+        return Errc::not_enough_memory;
+    }
+}
+
+// Our own strict parser reads what was written. For builds with DCHECK: it takes longer than
+// writing. Heads of more lines than anybody sends are let through, so that no memory is needed.
+[[maybe_unused]] bool is_accepted(const std::string& head, const std::string_view* answered) {
+    constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+    std::array<FieldSlice, 256> room;
+    if (std::count(head.begin(), head.end(), '\n') > std::ssize(room)) return true;
+    const Limits limits{.start_line = kNone, .field = kNone, .head = kNone, .fields = kNone};
+    if (answered == nullptr) {
+        RequestParser parser(room, limits);
+        return parser.parse(head).consumed == head.size();
+    }
+    ResponseParser parser(room, limits);
+    parser.reset(*answered);
+    return parser.parse(head).consumed == head.size();
+}
+
+}  // namespace
+
+std::error_code write_head(const Request& request, Payload payload, std::string& head,
+                           Following& following) noexcept {
+    head.clear();
+    Plan plan;
+    if (!plan_request(request, payload, plan)) return ArgumentErrc::invalid_message;
+    const std::size_t size = request.method().size() + request.target().size() +
+                             request.headers().text().size() + kAdded;
+    const auto error = filled(head, size, [&] {
+        head.append(request.method()).append(" ").append(request.target()).append(" ");
+        head.append(text_of(request.version())).append(kLineEnd);
+        append_fields(request.headers(), plan, head);
+    });
+    if (error) return error;
+    DCHECK(is_accepted(head, nullptr));
+    following = plan.following;
+    return {};
+}
+
+std::error_code write_head(const Response& response, const Answered& answered, Payload payload,
+                           std::string& head, Following& following) noexcept {
+    head.clear();
+    Plan plan;
+    if (!plan_response(response, answered, payload, plan)) return ArgumentErrc::invalid_message;
+    const std::string_view reason = response.reason();
+    const std::size_t size = reason.size() + response.headers().text().size() + kAdded;
+    const auto error = filled(head, size, [&] {
+        char digits[16];
+        const auto end = std::to_chars(digits, digits + sizeof digits, response.status()).ptr;
+        head.append(text_of(response.version())).append(" ").append(digits, end).append(" ");
+        head.append(reason).append(kLineEnd);
+        append_fields(response.headers(), plan, head);
+    });
+    if (error) return error;
+    DCHECK(is_accepted(head, &answered.method));
+    following = plan.following;
+    return {};
+}
+
+std::error_code write_trailer(const Headers& trailer, bool first, std::string& out) noexcept {
+    // RFC 9110 6.5.1 names the groups; these are their members that a recipient might act upon.
+    constexpr std::string_view kForbidden[] = {
+        "content-length",   "transfer-encoding",
+        "trailer",          "host",
+        "connection",       "content-encoding",
+        "content-type",     "content-range",
+        "authorization",    "set-cookie",
+        "www-authenticate", "proxy-authorization",
+        "cookie",           "te",
+        "upgrade",          "keep-alive",
+        "expect",           "max-forwards",
+        "cache-control",    "proxy-authenticate",
+    };
+    out.clear();
+    for (const auto [name, value] : trailer) {
+        const auto is_this = [name = name](std::string_view other) {
+            return same_name(name, other);
+        };
+        if (std::ranges::any_of(kForbidden, is_this)) return ArgumentErrc::invalid_trailer;
+    }
+    return filled(out, trailer.text().size() + 2 * kLastChunk.size(), [&] {
+        out += first ? kOnlyChunk : kLastChunk;
+        out.resize(out.size() - kLineEnd.size());
+        out.append(trailer.text()).append(kLineEnd);
+    });
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,24 @@
+#include "transport/http/server/descriptor_budget.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+namespace uaio::http {
+
+bool DescriptorBudget::has_room(int newest, std::size_t spare) noexcept {
+    rlimit limit{};
+    if (newest < 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+    // The numbers of a simulated kernel are above all that a process can have.
+    if (static_cast<rlim_t>(newest) >= limit.rlim_cur) return true;
+    // A file is open as long as its response is on its way. Every connection may have one, but of
+    // thousands most are idle: one for each would halve what a server can hold.
+    std::size_t files = 0;
+    if (files_.load(std::memory_order_relaxed) > 0) {
+        const std::size_t most = std::max<std::size_t>(64, limit.rlim_cur / 8);
+        files = std::min(connections_.load(std::memory_order_relaxed), most);
+    }
+    return static_cast<rlim_t>(newest) + 1 + spare + files < limit.rlim_cur;
+}
+
+}  // namespace uaio::http

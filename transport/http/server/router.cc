@@ -1,0 +1,158 @@
+#include "transport/http/server/router.h"
+
+#include "base/quoted.h"
+#include "transport/http/format/syntax.h"
+#include "transport/http/format/target.h"
+#include "transport/http/server/location.h"
+
+#include <algorithm>
+#include <new>
+#include <stdexcept>
+
+namespace uaio::http {
+namespace {
+
+// Without the port. An IPv6 address has colons of its own, inside of brackets.
+std::string_view without_port(std::string_view host) noexcept {
+    const std::size_t colon = host.rfind(':');
+    if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) {
+        return host;
+    }
+    return host.substr(0, colon);
+}
+
+// Throws std::invalid_argument for a path that no request has: those are decoded, and their empty
+// and dot segments followed.
+void check_path(const std::string& path) {
+    if (!path.starts_with('/')) {
+        throw std::invalid_argument(
+            "uaio: http::Server::handle(): the path does not begin with a slash: " +
+            in_quotes(path));
+    }
+    std::string found;
+    const std::error_code error = normalise_path(encode_path(path), found);
+    if (error == Errc::not_enough_memory) throw std::bad_alloc();
+    if (!error && found == path) return;
+    throw std::invalid_argument("uaio: http::Server::handle(): no request has the path " +
+                                in_quotes(path) +
+                                (error ? "" : ", but " + in_quotes(found) + " in its place"));
+}
+
+}  // namespace
+
+Route& Route::host(std::string_view name) {
+    if (!name.empty() && (!is_host(name) || without_port(name).size() != name.size())) {
+        throw std::invalid_argument("uaio: http::Route::host(): not a host without a port: " +
+                                    in_quotes(name));
+    }
+    host_ = name;
+    return *this;
+}
+
+Route& Route::tree() noexcept {
+    tree_ = true;
+    while (!path_.empty() && path_.back() == '/')
+        path_.pop_back();
+    return *this;
+}
+
+Route& Route::streams() noexcept {
+    streams_ = true;
+    return *this;
+}
+
+Route& Route::content_limit(std::size_t bytes) noexcept {
+    content_limit_ = bytes;
+    return *this;
+}
+
+Route& Router::add(std::string_view method, std::string_view path, Handler handler,
+                   std::size_t content_limit) {
+    check_path(std::string(path));
+    if (!method.empty() && !is_token(method)) {
+        throw std::invalid_argument("uaio: http::Server::handle(): no request has the method " +
+                                    in_quotes(method));
+    }
+    if (!handler) {
+        throw std::invalid_argument("uaio: http::Server::handle(): no handler for the path " +
+                                    in_quotes(path));
+    }
+    auto route = std::make_unique<Route>();
+    route->method_ = method;
+    route->path_ = path;
+    route->handler_ = std::move(handler);
+    route->content_limit_ = content_limit;
+    routes_.push_back(std::move(route));
+    return *routes_.back();
+}
+
+void Router::freeze() {
+    by_path_.clear();
+    for (const auto& route : routes_) {
+        Routes& same = by_path_[route->path_];
+        for (const Route* other : same) {
+            if (other->method_ != route->method_ || other->tree_ != route->tree_) continue;
+            if (!same_name(other->host_, route->host_)) continue;
+            throw std::invalid_argument("uaio: http::Server::listen(): two routes take " +
+                                        route->method_ + " " + route->path_);
+        }
+        same.push_back(route.get());
+    }
+    // Those that say more come first: exact paths before trees, a host before any.
+    for (auto& [path, routes] : by_path_) {
+        std::ranges::stable_sort(routes, [](const Route* a, const Route* b) {
+            if (a->tree_ != b->tree_) return b->tree_;
+            return !a->host_.empty() && b->host_.empty();
+        });
+    }
+}
+
+// Calls take(route, rest) for each route that has this path, from the longest on, until it returns
+// true.
+template <class Take>
+void Router::visit(std::string_view host, std::string_view path, Take take) const {
+    const std::string_view name = without_port(host);
+    std::string_view prefix = path;
+    for (;;) {
+        if (const auto found = by_path_.find(prefix); found != by_path_.end()) {
+            for (const Route* route : found->second) {
+                if (!route->tree_ && prefix.size() != path.size()) continue;
+                if (!route->host_.empty() && !same_name(route->host_, name)) continue;
+                if (take(*route, prefix.size())) return;
+            }
+        }
+        if (prefix.empty()) return;
+        prefix = prefix.substr(0, prefix.rfind('/'));
+    }
+}
+
+Router::Found Router::find(std::string_view method, std::string_view host,
+                           std::string_view path) const {
+    Found found;
+    // A route of GET's for HEAD, but a longer path of HEAD's own is not behind it.
+    const bool head = method == "HEAD";
+    visit(host, path, [&](const Route& route, std::size_t rest) {
+        const bool takes =
+            route.method_.empty() || route.method_ == method || (head && route.method_ == "GET");
+        if (!takes) {
+            found.other_method = true;
+            return false;
+        }
+        found = {&route, rest, false};
+        return true;
+    });
+    return found;
+}
+
+std::string Router::allowed(std::string_view host, std::string_view path) const {
+    std::string methods;
+    visit(host, path, [&](const Route& route, std::size_t) {
+        if (!methods.empty()) methods += ", ";
+        methods += route.method_;
+        if (route.method_ == "GET") methods += ", HEAD";
+        return false;
+    });
+    return methods;
+}
+
+}  // namespace uaio::http

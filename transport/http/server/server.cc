@@ -1,0 +1,228 @@
+#include <uaio/argument_error.h>
+#include <uaio/http_server.h>
+#include <uaio/provider.h>
+
+#include "engine/call_on_engine.h"
+#include "transport/http/server/router.h"
+#include "transport/http/server/server_loop.h"
+
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+namespace uaio::http {
+
+// The Aio of drain(), from that call until the Aio ends. The Server may be destroyed before that,
+// on another thread.
+struct Server::Draining : MailboxEntry {
+    explicit Draining(Server& of) noexcept : server(&of) {}
+
+    // Ends the Aio, if one of this engine has started. On the engine's thread.
+    void end(Engine& on, std::error_code error = {}) noexcept {
+        std::shared_ptr<Draining> kept;
+        Aio* ended = nullptr;
+        {
+            const std::lock_guard lock(mutex);
+            if (engine != &on || !aio) return;
+            ended = std::exchange(aio, nullptr);
+            engine = nullptr;
+            kept = std::move(self);
+        }
+        provider::finish(*ended, error);
+    }
+
+    std::mutex mutex;
+    // By mutex:
+    Server* server;                    // null once it is destroyed
+    Engine* engine = nullptr;          // the Aio's; null while no Aio is in progress
+    Aio* aio = nullptr;                // once it has started
+    bool requested = false;            // of every loop
+    std::shared_ptr<Draining> self;    // while an Aio is in progress
+    std::shared_ptr<Draining> posted;  // while this is in the mailbox of posted_to
+    Engine* posted_to = nullptr;
+};
+
+namespace {
+
+ServerOptions checked(ServerOptions options) {
+    if (options.connections > 0) return options;
+    throw std::invalid_argument(
+        "uaio: http::Server: ServerOptions::connections is 0, so that nothing would be accepted");
+}
+
+// Throws std::invalid_argument for what cannot serve this engine.
+std::unique_ptr<Acceptor> make_acceptor(const AcceptorFactory& factory, Engine& engine) {
+    std::unique_ptr<Acceptor> acceptor = factory(engine);
+    if (!acceptor) {
+        throw std::invalid_argument("uaio: http::Server::listen(): the factory returned none");
+    }
+    if (acceptor->engine() && acceptor->engine() != &engine) {
+        throw std::invalid_argument(
+            "uaio: http::Server::listen(): the factory returned an acceptor of another engine; "
+            "make it on the engine that the factory is given");
+    }
+    return acceptor;
+}
+
+}  // namespace
+
+Server::Server(Engine& engine, ServerOptions options)
+    : options_(checked(std::move(options))),
+      router_(std::make_unique<Router>()),
+      draining_(std::make_shared<Draining>(*this)) {
+    EngineCore::of(engine).require_thread();
+    loops_.reserve(1);
+    loops_.push_back(new ServerLoop(*this, engine, options_, *router_));
+    loops_left_ = 1;
+}
+
+Server::Server(EngineGroup& group, ServerOptions options)
+    : options_(checked(std::move(options))),
+      router_(std::make_unique<Router>()),
+      draining_(std::make_shared<Draining>(*this)) {
+    loops_.reserve(group.size());
+    try {
+        for (std::size_t i = 0; i < group.size(); ++i) {
+            EngineCore::of(group.engine(i)).require_thread();
+            loops_.push_back(new ServerLoop(*this, group.engine(i), options_, *router_));
+        }
+    } catch (...) {
+        abandon_loops();
+        throw;
+    }
+    loops_left_ = loops_.size();
+}
+
+void Server::abandon_loops() noexcept {
+    for (ServerLoop* loop : loops_) {
+        if (loop->outlived_engine()) {
+            loop->release();
+        } else {
+            call_on_engine(loop->engine(), [loop] { loop->abandon(); });
+        }
+    }
+}
+
+Server::~Server() {
+    Engine* waiting = nullptr;
+    {
+        const std::lock_guard lock(draining_->mutex);
+        draining_->server = nullptr;
+        if (draining_->aio) waiting = draining_->engine;
+    }
+    abandon_loops();
+    if (waiting) call_on_engine(*waiting, [this, waiting] { draining_->end(*waiting, {}); });
+}
+
+Route& Server::handle(std::string_view method, std::string_view path, Handler handler) {
+    if (listening_) throw std::logic_error("Server::handle() after listen(): set routes up before");
+    return router_->add(method, path, std::move(handler), options_.content_limit);
+}
+
+void Server::listen(const AcceptorFactory& factory) {
+    {
+        const std::lock_guard lock(draining_->mutex);
+        if (draining_->requested || draining_->engine) {
+            throw std::logic_error(
+                "Server::listen() after drain(): a server that drains accepts no more; make "
+                "another one");
+        }
+    }
+    if (!listening_) router_->freeze();
+    listening_ = true;
+    std::vector<std::unique_ptr<Acceptor>> acceptors;
+    for (ServerLoop* loop : loops_) {
+        if (loop->outlived_engine()) {
+            throw std::logic_error("Server::listen(): the engine of this server has ended");
+        }
+        call_on_engine(loop->engine(), [loop] { loop->require_running(); });
+        acceptors.push_back(make_acceptor(factory, loop->engine()));
+    }
+    for (std::size_t i = 0; i < loops_.size(); ++i)
+        call_on_engine(loops_[i]->engine(), [&] { loops_[i]->add(std::move(acceptors[i])); });
+}
+
+void Server::drain(Aio& aio) noexcept {
+    Draining& draining = *draining_;
+    bool first = false;
+    {
+        const std::lock_guard lock(draining.mutex);
+        first = draining.engine == nullptr;
+        if (first) {
+            draining.engine = &aio.engine();
+            draining.self = draining_;
+        }
+    }
+    if (!first) {
+        provider::submit(
+            aio.engine(), aio,
+            [](Aio& refused) noexcept {
+                if (provider::stopped(refused)) return provider::finish(refused, Errc::canceled);
+                provider::finish(refused, ArgumentErrc::drain_in_progress);
+            },
+            nullptr);
+    } else if (!provider::submit(aio.engine(), aio, &start_drain, &draining)) {
+        const std::lock_guard lock(draining.mutex);
+        draining.engine = nullptr;
+        draining.self.reset();
+    }
+}
+
+void Server::start_drain(Aio& aio) noexcept {
+    Draining& draining = *static_cast<Draining*>(provider::owner(aio));
+    provider::park(aio, [](Aio& ended) noexcept {
+        Draining& of = *static_cast<Draining*>(provider::owner(ended));
+        of.end(ended.engine(), provider::cancel_reason(ended));
+    });
+    std::error_code refused;
+    if (provider::expired(aio)) refused = Errc::timed_out;
+    if (provider::stopped(aio)) refused = Errc::canceled;
+    bool over = static_cast<bool>(refused);
+    {
+        const std::lock_guard lock(draining.mutex);
+        draining.aio = &aio;
+        over = over || !draining.server || draining.server->request_drain();
+    }
+    if (over) draining.end(aio.engine(), refused);
+}
+
+// By draining_'s mutex. True if no loop has anything left.
+bool Server::request_drain() noexcept {
+    if (!std::exchange(draining_->requested, true)) {
+        for (ServerLoop* loop : loops_) {
+            if (!loop->outlived_engine()) loop->request_drain();
+        }
+    }
+    return loops_left_ == 0;
+}
+
+// On the thread of the loop, once, when its last connection is gone and no other will come, or when
+// its engine ends.
+void Server::loop_is_empty() noexcept {
+    if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    const std::lock_guard lock(draining_->mutex);
+    if (!draining_->engine) return;
+    draining_->posted = draining_;
+    draining_->posted_to = draining_->engine;
+    draining_->deliver = [](MailboxEntry& entry) noexcept {
+        const std::shared_ptr<Draining> held = std::move(static_cast<Draining&>(entry).posted);
+        held->end(*held->posted_to);
+    };
+    EngineCore::of(*draining_->engine).post(*draining_);
+}
+
+std::size_t Server::connections() const noexcept {
+    std::size_t sum = 0;
+    for (const ServerLoop* loop : loops_)
+        sum += loop->open();
+    return sum;
+}
+
+std::uint64_t Server::requests() const noexcept {
+    std::uint64_t sum = 0;
+    for (const ServerLoop* loop : loops_)
+        sum += loop->requests();
+    return sum;
+}
+
+}  // namespace uaio::http

@@ -1,0 +1,450 @@
+#include "transport/http/server/server_connection.h"
+
+#include <uaio/argument_error.h>
+
+#include "base/check.h"
+#include "transport/http/format/message_reader.h"
+#include "transport/http/format/target.h"
+#include "transport/stream/half_close.h"
+
+#include <charconv>
+#include <exception>
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace uaio::http {
+namespace {
+
+// What is left of content that no handler wanted is read and dropped for the sake of the next
+// request, up to this much; more is cheaper to answer with a new connection.
+constexpr std::uint64_t kSkipBytes = 64 * 1024;
+
+// What a connection that lingers reads at once.
+constexpr std::size_t kRestSize = 4096;
+
+// RFC 9110 6.4.1, but for HEAD.
+bool is_bodiless(const Request& request, int status) noexcept {
+    const bool tunnel = status / 100 == 2 && request.method() == "CONNECT";
+    return status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
+}
+
+// By its callback.
+template <auto kError>
+void end_with(Aio& aio) noexcept {
+    EngineCore::submit(
+        aio.engine(), aio,
+        [](Aio& refused) noexcept { EngineCore::of(refused).finish(refused, kError); }, nullptr);
+}
+
+}  // namespace
+
+ServerConnection::ServerConnection(ServerLoop& loop, StreamPtr stream)
+    : loop_(loop),
+      connection_(std::move(stream), {.limits = loop.options().limits,
+                                      .head_timeout = loop.options().head_timeout,
+                                      .send_timeout = loop.options().send_timeout}),
+      read_(loop.engine(), [this](Aio&) { on_read(); }) {}
+
+void ServerConnection::start() noexcept {
+    Session* const made = connection_.session_for(read_);
+    if (!made) return close();
+    made->set_provider(&lend_request, this);
+    made->set_server(loop_.options().content_timeout);
+    read_next();
+}
+
+void ServerConnection::link(ServerConnection*& head) noexcept {
+    next_ = head;
+    previous_ = &head;
+    if (next_) next_->previous_ = &next_;
+    head = this;
+}
+
+void ServerConnection::unlink() noexcept {
+    *previous_ = next_;
+    if (next_) next_->previous_ = previous_;
+}
+
+bool ServerConnection::content_is_over() noexcept {
+    return !session() || session()->source().content_is_over();
+}
+
+bool ServerConnection::mid_head() noexcept { return session() && session()->source().mid_head(); }
+
+// ---- reading
+
+Request* ServerConnection::lend_request(void* self) noexcept {
+    auto& connection = *static_cast<ServerConnection*>(self);
+    connection.current_ = connection.loop_.take_exchange(connection);
+    return connection.current_ ? &connection.current_->request_ : nullptr;
+}
+
+void ServerConnection::read_next() noexcept {
+    if (reading_ != Reading::nothing || current_ || last_ || closed_) return;
+    if (writing_ > loop_.options().pipelined) return;  // until one of those is through
+    reading_ = Reading::head;
+    read_.set_timeout(loop_.options().idle_timeout);
+    EngineCore::submit(loop_.engine(), read_, &MessageSource::start_request, session());
+}
+
+void ServerConnection::on_read() noexcept {
+    const std::error_code error = read_.result();
+    const Reading ended = std::exchange(reading_, Reading::nothing);
+    switch (ended) {
+        case Reading::head: return on_head(error);
+        case Reading::content: return on_content(error);
+        default: return on_rest(error);
+    }
+}
+
+void ServerConnection::on_head(std::error_code error) noexcept {
+    if (error) return refuse(error);
+    Exchange& exchange = *current_;
+    exchange.begun_ = loop_.engine().now();
+    ++requests_;
+    if (!loop_.serves()) return fail(exchange);
+    if (session()->unknown_expectation()) {
+        last_ = true;
+        return respond(exchange, 417);
+    }
+    route(exchange);
+}
+
+// Nothing more can be read. What is wrong with a request is answered; an end is not.
+void ServerConnection::refuse(std::error_code error) noexcept {
+    last_ = true;
+    const bool begun = current_ || mid_head();
+    int status = 0;
+    if (error.category() == http_category()) status = status_for(error);
+    if (error == Errc::timed_out && begun) status = 408;
+    if (status != 0 && !current_) {
+        current_ = loop_.take_exchange(*this);
+        if (current_) {
+            current_->begun_ = loop_.engine().now();
+            current_->request_.reset();
+        }
+    }
+    if (status != 0 && current_ && loop_.serves()) {
+        lingers_ = true;
+        return respond(*current_, status);
+    }
+    if (current_) release(*current_);
+    if (writing_ == 0) return close();
+    let_go();
+}
+
+void ServerConnection::route(Exchange& exchange) noexcept {
+    Target target;
+    const Request& request = exchange.request_;
+    split_target(request.method(), request.target(), target);
+    if (target.form == TargetForm::authority || target.form == TargetForm::asterisk) {
+        // CONNECT, and OPTIONS for the server itself: only for whoever says so.
+        exchange.path_ = "/";
+    } else if (const auto error = normalise_path(target.path, exchange.path_)) {
+        if (error != Errc::not_enough_memory) return respond(exchange, 400);
+        return refuse_response(exchange, error, "no route can be found", error.message());
+    }
+    const std::string_view host =
+        target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
+    const Router::Found found = loop_.router().find(request.method(), host, exchange.path_);
+    if (!found.route) {
+        if (!found.other_method) return respond(exchange, 404);
+        return refuse_method(exchange, host);
+    }
+    exchange.route_ = found.route;
+    exchange.rest_ = found.rest;
+    if (found.route->streams_ || content_is_over()) return call(exchange);
+    collect(exchange);
+}
+
+void ServerConnection::refuse_method(Exchange& exchange, std::string_view host) noexcept {
+    std::error_code error;
+    try {
+        const std::string allowed = loop_.router().allowed(host, exchange.path_);
+        error = exchange.response_.headers().set("Allow", allowed);
+    } catch (const std::bad_alloc&) {
+        error = Errc::not_enough_memory;
+    }
+    if (!error) return respond(exchange, 405);
+    refuse_response(exchange, error, "no Allow can be made", error.message());
+}
+
+// ---- content
+
+void ServerConnection::collect(Exchange& exchange) noexcept {
+    const std::size_t limit = exchange.route_->content_limit_;
+    const std::uint64_t known = session()->source().content_left();  // 0 if chunked
+    const std::size_t have = exchange.collected_;
+    if (known > limit || have > limit) {
+        last_ = lingers_ = true;
+        return respond(exchange, 413);
+    }
+    const std::span<char> room =
+        MessageReader::content_room(exchange.request_, have, known > 0 ? known : limit - have);
+    if (room.empty()) {
+        last_ = lingers_ = true;
+        return respond(exchange, 503);
+    }
+    if (have == 0) {
+        read_.set_timeout(kNoTimeout);
+        deadline_ = loop_.end_of(loop_.options().content_timeout);
+    }
+    read_.set_deadline(deadline_);
+    static_cast<void>(read_.set_iov(room.data(), room.size()));
+    reading_ = Reading::content;
+    connection_.read_body().read_all(read_);
+}
+
+void ServerConnection::on_content(std::error_code error) noexcept {
+    Exchange& exchange = *current_;
+    exchange.collected_ += read_.count();
+    MessageReader::content(exchange.request_).resize(exchange.collected_);
+    if (!loop_.serves()) return fail(exchange);
+    if (error && error != Errc::end_of_stream) return refuse(error);
+    if (exchange.collected_ > exchange.route_->content_limit_) {
+        last_ = lingers_ = true;
+        return respond(exchange, 413);
+    }
+    if (error || content_is_over()) return call(exchange);
+    collect(exchange);
+}
+
+void ServerConnection::call(Exchange& exchange) noexcept {
+    calling_ = true;
+    try {
+        exchange.route_->handler_(exchange);
+    } catch (...) {
+        on_thrown(current_ == &exchange ? &exchange : nullptr);
+    }
+    calling_ = false;
+    let_go();
+}
+
+// ---- writing
+
+bool ServerConnection::may_stay() noexcept {
+    const ServerOptions& options = loop_.options();
+    const std::uint64_t limit = options.requests_per_connection;
+    if (last_ || loop_.draining() || loop_.crowded() || closed_ || !session()) return false;
+    if (limit != 0 && requests_ >= limit) return false;
+    if (session()->sink().owes_invitation()) return false;  // nobody knows what the client does
+    const std::uint64_t left = session()->source().content_left();
+    return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: nobody knows
+}
+
+void ServerConnection::respond(Exchange& exchange, int status) noexcept {
+    is_final(exchange, status) ? send_page(exchange, status) : answer_unsent(exchange);
+}
+
+void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
+    exchange.failed_ = true;  // no other page is tried
+    if (const auto error = exchange.response_.set_error_page(status)) {
+        note_failure(&exchange, error, "no page can be made", error.message());
+        exchange.response_.reset();
+        static_cast<void>(exchange.response_.set_status(500));
+    }
+    send(exchange);
+}
+
+void ServerConnection::respond(Exchange& exchange) noexcept {
+    const Response& response = exchange.response_;
+    if (!is_final(exchange, response.status())) return answer_unsent(exchange);
+    const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
+                               !is_bodiless(exchange.request_, response.status());
+    if (!lacks_content) return send(exchange);
+    refuse_response(exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
+                    "its fields announce content that it does not have");
+}
+
+// No request is read behind this one. A client that is still sending, or that does not know yet,
+// would lose the response by a reset if the connection were closed at once (RFC 9112 9.6).
+void ServerConnection::end_with_this() noexcept {
+    last_ = true;
+    if (!session()) return;
+    const MessageSource& source = session()->source();
+    // Where descriptors are short, a client that has sent nothing more is not waited for.
+    const bool may_send = source.keeps_alive() && !loop_.crowded();
+    if (!source.content_is_over() || source.has_bytes() || may_send) lingers_ = true;
+}
+
+void ServerConnection::send(Exchange& exchange) noexcept {
+    exchange.state_ = Exchange::State::answered;
+    const bool stay = may_stay();
+    if (!stay) end_with_this();
+    if (current_ == &exchange) current_ = nullptr;
+    ++writing_;
+    Session* const found = session();
+    if (found) {
+        found->sink().set_keep_alive(stay);
+        found->sink().set_date(loop_.date());
+    }
+    Response& response = exchange.response_;
+    connection_.submit(exchange.aio_, &MessageSink::start_whole, &response);
+    // A request that is there already can be answered in the same turn, and its response leaves
+    // with this one. Otherwise one exchange is enough, and its memory stays warm.
+    const bool pipelined = found && found->source().has_bytes();
+    if (stay && pipelined && connection_.keeps_alive()) read_next();
+}
+
+void ServerConnection::on_written(Exchange& exchange) noexcept {
+    --writing_;
+    if (exchange.state_ == Exchange::State::ending) return complete(exchange);
+    if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
+    const std::error_code error = exchange.aio_.result();
+    if (error && !exchange.failed_ && exchange.aio_.count() == 0) {
+        // The handler's response cannot be sent as it is, or there is no memory for its head.
+        if (error == ArgumentErrc::invalid_message) return refuse_message(exchange);
+        if (error == Errc::not_enough_memory) {
+            return refuse_response(exchange, error, "the response cannot be sent", error.message());
+        }
+    }
+    const bool sent = !error || exchange.aio_.count() > 0;
+    tell(exchange, sent ? exchange.response_.status() : 0, exchange.aio_.count(),
+         error ? error : exchange.failure_);
+    if (error) {
+        last_ = true;
+        lingers_ = false;
+        release(exchange);
+        return close();
+    }
+    release(exchange);
+    after_response();
+}
+
+void ServerConnection::tell(const Exchange& exchange, int status, std::uint64_t bytes,
+                            std::error_code error) noexcept {
+    if (status != 0) loop_.answered();
+    if (!loop_.serves() || !loop_.options().access_log) return;
+    loop_.options().access_log({.method = exchange.request_.method(),
+                                .target = exchange.request_.target(),
+                                .status = status,
+                                .bytes = bytes,
+                                .duration = loop_.engine().now() - exchange.begun_,
+                                .error = error,
+                                .reason = exchange.reason_});
+}
+
+// Ends what is sent, then reads and drops what the peer still sends, until it ends or its time is
+// over. What it sends later resets the connection.
+void ServerConnection::linger() noexcept {
+    if (!rest_) {
+        rest_.reset(new (std::nothrow) char[kRestSize]);
+        if (!rest_) return close();
+        read_.set_timeout(kNoTimeout);
+        deadline_ = loop_.end_of(loop_.options().linger_timeout);
+        if (HalfClose* const half = half_close_of(connection_.stream())) half->end_output();
+    }
+    read_.set_deadline(deadline_);
+    static_cast<void>(read_.set_iov(rest_.get(), kRestSize));
+    reading_ = Reading::rest;
+    connection_.stream().read(read_);
+}
+
+void ServerConnection::on_rest(std::error_code error) noexcept { error ? close() : linger(); }
+
+void ServerConnection::after_response() noexcept {
+    if (writing_ > 0 || current_ || reading_ != Reading::nothing) return let_go();
+    const bool over = last_ || !connection_.keeps_alive();
+    if (!over) return read_next();
+    lingers_ && !closed_ ? linger() : close();
+}
+
+// ---- content in pieces, and what is no HTTP
+
+void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
+    exchange.state_ = Exchange::State::begun;
+    session()->sink().expect_head();
+    const int status = exchange.response_.status();
+    if (status != 101 && !is_final(exchange, status)) {
+        return end_with<ArgumentErrc::invalid_status>(aio);
+    }
+    const bool stay = may_stay();
+    if (!stay) end_with_this();
+    session()->sink().set_keep_alive(stay);
+    session()->sink().set_date(loop_.date());
+    Response& response = exchange.response_;
+    if (!is_bodiless(exchange.request_, status) && !response.has_data() &&
+        !response.headers().contains("Content-Length") &&
+        !response.headers().contains("Transfer-Encoding")) {
+        if (response.headers().set("Transfer-Encoding", "chunked")) {
+            return end_with<Errc::not_enough_memory>(aio);
+        }
+    }
+    EngineCore::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
+}
+
+// What the handler wrote may still be on its way; the response ends behind it.
+void ServerConnection::end(Exchange& exchange) noexcept {
+    if (!session()->sink().idle()) return wait_for_writes(exchange, Exchange::State::ending);
+    complete(exchange);
+}
+
+void ServerConnection::wait_for_writes(Exchange& exchange, Exchange::State state) noexcept {
+    exchange.state_ = state;
+    if (current_ == &exchange) current_ = nullptr;
+    ++writing_;
+    EngineCore::submit(loop_.engine(), exchange.aio_, &MessageSink::start_flush, session());
+}
+
+void ServerConnection::complete(Exchange& exchange) noexcept {
+    MessageSink& sink = session()->sink();
+    if (owes_response()) {
+        if (sink.is_refused()) return refuse_message(exchange);
+        if (exchange.failure_) return answer_unsent(exchange);  // the status, which begin() refused
+        return refuse_response(exchange, ArgumentErrc::wrong_message_state, "end()",
+                               "nothing of the response was sent");
+    }
+    if (!sink.has_head()) return break_off(exchange, Errc::closed);
+    if (!sink.end_content()) {
+        note_failure(&exchange, Errc::truncated, "end()", "content is missing");
+        return break_off(exchange, Errc::truncated);
+    }
+    tell(exchange, exchange.response_.status(), sink.content_written(), exchange.failure_);
+    release(exchange);
+    after_response();
+}
+
+Connection ServerConnection::hijack(Exchange& exchange) noexcept {
+    if (session()) session()->set_no_server();
+    Connection taken = std::move(connection_);
+    last_ = closed_ = true;
+    release(exchange);
+    let_go();
+    return taken;
+}
+
+// ---- ends
+
+void ServerConnection::drain() noexcept {
+    const bool idle = writing_ == 0 && reading_ == Reading::head && !mid_head();
+    last_ = true;
+    if (idle) read_.cancel();
+}
+
+void ServerConnection::abandon() noexcept {
+    last_ = true;
+    close();
+}
+
+void ServerConnection::drop_exchange() noexcept { delete std::exchange(current_, nullptr); }
+
+void ServerConnection::close() noexcept {
+    if (!closed_) {
+        closed_ = true;
+        connection_.close();
+    }
+    let_go();
+}
+
+void ServerConnection::release(Exchange& exchange) noexcept {
+    if (current_ == &exchange) current_ = nullptr;
+    loop_.give_back(exchange);
+}
+
+void ServerConnection::let_go() noexcept {
+    if (closed_ && !current_ && !pending() && !calling_) loop_.left(*this);  // frees this
+}
+
+}  // namespace uaio::http

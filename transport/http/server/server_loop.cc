@@ -1,0 +1,265 @@
+#include "transport/http/server/server_loop.h"
+
+#include <uaio/argument_error.h>
+#include <uaio/provider.h>
+
+#include "transport/http/server/server_connection.h"
+
+#include <algorithm>
+#include <ctime>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+namespace uaio::http {
+namespace {
+
+// How long a server whose acceptor failed waits before it accepts again, unless one of its
+// connections ends earlier.
+constexpr std::chrono::milliseconds kPause{100};
+
+// Exchanges that are kept for the next requests. Each holds what its last ones needed, up to this
+// much.
+constexpr std::size_t kKeptExchanges = 256;
+constexpr std::size_t kKeptBytes = 64 * 1024;
+
+void start_pause(Aio& aio) noexcept {
+    provider::park(
+        aio, [](Aio& over) noexcept { provider::finish(over, provider::cancel_reason(over)); });
+}
+
+}  // namespace
+
+struct ServerLoop::Accepting {
+    Accepting(ServerLoop& loop, std::unique_ptr<Acceptor> from)
+        : acceptor(std::move(from)), aio(loop.engine_, [this, &loop](Aio&) {
+              waiting = false;
+              loop.on_accepted(*this);
+          }) {}
+
+    std::unique_ptr<Acceptor> acceptor;
+    StreamPtr stream;
+    bool waiting = false;
+    bool over = false;  // nothing can be accepted
+    Aio aio;
+};
+
+ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& options,
+                       const Router& router)
+    : Held(EngineCore::of(engine)),
+      server_(&server),
+      engine_(engine),
+      options_(options),
+      router_(&router),
+      pause_(std::in_place, engine, [this](Aio&) { on_pause_over(); }) {
+    pause_->set_timeout(kPause);
+    enroll();
+}
+
+ServerLoop::~ServerLoop() { free_exchanges(); }
+
+void ServerLoop::free_exchanges() noexcept {
+    while (Exchange* const exchange = exchanges_) {
+        exchanges_ = exchange->next_;
+        delete exchange;
+    }
+}
+
+Exchange* ServerLoop::take_exchange(ServerConnection& connection) noexcept {
+    Exchange* exchange = exchanges_;
+    if (exchange) {
+        exchanges_ = exchange->next_;
+        --kept_;
+    } else {
+        exchange = new (std::nothrow) Exchange(engine_);
+        if (!exchange) return nullptr;
+    }
+    exchange->connection_ = &connection;
+    exchange->state_ = Exchange::State::open;
+    return exchange;
+}
+
+void ServerLoop::give_back(Exchange& exchange) noexcept {
+    exchange.reset();
+    // In the callback of its own Aio, which may destroy it.
+    if (kept_ == kKeptExchanges || exchange.capacity() > kKeptBytes) {
+        delete &exchange;
+        return;
+    }
+    exchange.next_ = exchanges_;
+    exchanges_ = &exchange;
+    ++kept_;
+}
+
+void ServerLoop::require_running() {
+    if (!ended_ && !core().is_stopped()) return;
+    throw std::logic_error("Server::listen(): the engine of this server has stopped");
+}
+
+void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
+    acceptors_.push_back(std::make_unique<Accepting>(*this, std::move(acceptor)));
+    accept(*acceptors_.back());
+}
+
+void ServerLoop::accept(Accepting& accepting) noexcept {
+    const bool full = open_.load(std::memory_order_relaxed) >= options_.connections;
+    if (accepting.waiting || accepting.over || draining_ || !serves() || full || paused_ ||
+        crowded_)
+        return;
+    accepting.waiting = true;
+    accepting.acceptor->accept(accepting.aio, accepting.stream);
+}
+
+void ServerLoop::accept_all() noexcept {
+    for (const auto& accepting : acceptors_)
+        accept(*accepting);
+}
+
+void ServerLoop::on_accepted(Accepting& accepting) noexcept {
+    const std::error_code error = accepting.aio.result();
+    if (!error && serves() && !draining_) {
+        const int descriptor = accepting.stream->native_handle();
+        auto* const connection =
+            new (std::nothrow) ServerConnection(*this, std::move(accepting.stream));
+        if (connection) {
+            open_.store(open_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+            connection->link(connections_);
+            // The connection's own end makes room again, if no other's does before.
+            crowded_ = !DescriptorBudget::has_room(descriptor, options_.spare_descriptors);
+            connection->start();
+        } else {
+            accepting.stream.reset();
+        }
+        return accept(accepting);
+    }
+    accepting.stream.reset();
+    if (error == Errc::closed || !serves() || draining_) return let_go();
+    if (error == ArgumentErrc::wrong_engine) {  // Acceptor::engine() is null
+        accepting.over = true;
+        return core().log(LogLevel::error,
+                          "http::Server: an acceptor is of another engine than the one that its "
+                          "factory was given; nothing is accepted from it");
+    }
+    // Whatever the acceptor lacks, such as memory: what is open goes on, and makes room when it
+    // ends. For a descriptor the listeners of sockets wait themselves.
+    if (paused_) return;
+    paused_ = true;
+    provider::submit(engine_, *pause_, &start_pause, nullptr);
+}
+
+void ServerLoop::on_pause_over() noexcept {
+    paused_ = false;
+    if (!serves()) return let_go();
+    accept_all();
+}
+
+void ServerLoop::left(ServerConnection& connection) noexcept {
+    connection.unlink();
+    open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    delete &connection;
+    crowded_ = false;
+    if (!serves()) return let_go();
+    if (paused_) {
+        pause_->cancel();
+    } else {
+        accept_all();
+    }
+    if (empty()) tell_empty();
+}
+
+// Once, when no connection is left and none will come.
+void ServerLoop::tell_empty() noexcept {
+    if (!draining_ || !server_ || told_) return;
+    told_ = true;
+    server_->loop_is_empty();
+}
+
+std::shared_ptr<void>& ServerLoop::local(const void* key) { return locals_[key]; }
+
+std::string_view ServerLoop::date() noexcept {
+    const std::int64_t now = ::time(nullptr);
+    if (now != date_second_) {
+        date_second_ = now;
+        date_ = format_date(now);
+    }
+    return {date_.data(), date_.size()};
+}
+
+void ServerLoop::request_drain() noexcept {
+    if (core().is_forked()) return;
+    post(drain_requested_, [](MailboxEntry& entry) noexcept {
+        auto& self = static_cast<ServerLoop&>(static_cast<Mail&>(entry).held);
+        self.arrived();
+        self.drain();
+    });
+}
+
+void ServerLoop::drain() noexcept {
+    if (draining_ || !server_) return;
+    draining_ = true;
+    for (const auto& accepting : acceptors_)
+        accepting->acceptor->close();
+    ServerConnection* connection = connections_;
+    while (connection) {
+        ServerConnection* const next = connection->next();
+        connection->drain();
+        connection = next;
+    }
+    if (empty()) tell_empty();
+}
+
+void ServerLoop::abandon() noexcept {
+    server_ = nullptr;
+    close_here();
+    release();
+}
+
+void ServerLoop::close_here() noexcept {
+    if (abandoned_) return;
+    for (const auto& accepting : acceptors_)
+        accepting->acceptor->close();
+    if (paused_) pause_->cancel();
+    ServerConnection* connection = connections_;
+    while (connection) {
+        ServerConnection* const next = connection->next();
+        connection->abandon();
+        connection = next;
+    }
+    abandoned_ = true;
+}
+
+bool ServerLoop::accepting() const noexcept {
+    return std::ranges::any_of(acceptors_, [](const auto& each) { return each->waiting; });
+}
+
+bool ServerLoop::busy() const noexcept { return !empty() || paused_ || accepting(); }
+
+// What is with a handler does not hold up the end of the engine.
+bool ServerLoop::quiet() const noexcept {
+    for (const ServerConnection* at = connections_; at; at = at->next()) {
+        if (at->pending()) return false;
+    }
+    return !paused_ && !accepting();
+}
+
+// The engine is about to be gone: so is everything that holds an Aio of it. What is still pending,
+// since the kernel did not give it back, has to stay where it is.
+void ServerLoop::forget(bool) noexcept {
+    ended_ = true;
+    draining_ = true;
+    if (!quiet()) return;
+    for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
+        ServerConnection* const next = connection->next();
+        connection->drop_exchange();
+        delete connection;
+        connection = next;
+    }
+    open_.store(0, std::memory_order_relaxed);
+    acceptors_.clear();
+    locals_.clear();
+    free_exchanges();
+    pause_.reset();
+    tell_empty();
+}
+
+}  // namespace uaio::http
