@@ -1,7 +1,7 @@
 #include <uaio/error.h>
 
+#include "base/error_table.h"
 #include "base/error_text.h"
-#include "base/error_with_advice.h"
 
 #include <cerrno>
 #include <cstring>
@@ -9,74 +9,51 @@
 namespace uaio {
 namespace {
 
-struct Meaning {
-    Errc code;
-    int condition;  // the errno it equals, 0 for none
-    const char* name;
-    const char* sentence;
-};
-
-constexpr Meaning kMeanings[] = {
-    {Errc::canceled, ECANCELED, "canceled",
-     "The operation was cancelled before it was complete; count() tells how far it got."},
-    {Errc::closed, 0, "closed",
+constexpr ErrorMeaning kMeanings[] = {
+    {Errc::canceled, "canceled",
+     "The operation was cancelled before it was complete; count() tells how far it got.",
+     ECANCELED},
+    {Errc::closed, "closed",
      "The connection is closed on this side, by close() or by an earlier write that failed "
-     "half-way; "
-     "open a new one."},
-    {Errc::timed_out, ETIMEDOUT, "timed out",
+     "half-way; open a new one."},
+    {Errc::timed_out, "timed out",
      "The deadline passed before the operation was complete; count() tells how far it got. Allow "
-     "more time, or find out why the peer is slow."},
-    {Errc::end_of_stream, 0, "end of stream",
+     "more time, or find out why the peer is slow.",
+     ETIMEDOUT},
+    {Errc::end_of_stream, "end of stream",
      "The peer has sent everything and closed its sending side; there is nothing more to read."},
-    {Errc::truncated, 0, "truncated",
+    {Errc::truncated, "truncated",
      "The stream ended inside a message; the peer died, or somebody cut the connection."},
-    {Errc::not_connected, ENOTCONN, "not connected",
-     "There is no connection; connect first and wait for its completion."},
-    {Errc::connection_reset, ECONNRESET, "connection reset",
-     "The peer closed or reset the connection while data was on its way; open a new one."},
-    {Errc::invalid_argument, EINVAL, "invalid argument",
+    {Errc::not_connected, "not connected",
+     "There is no connection; connect first and wait for its completion.", ENOTCONN},
+    {Errc::connection_reset, "connection reset",
+     "The peer closed or reset the connection while data was on its way; open a new one.",
+     ECONNRESET},
+    {Errc::invalid_argument, "invalid argument",
      "The buffers cannot be transferred: none were set by Aio::set_iov(), there are more than 1024 "
-     "of them or more than SSIZE_MAX bytes, or one has a length but no address."},
-    {Errc::not_enough_memory, ENOMEM, "not enough memory",
-     "Memory could not be had; free some, or raise the limit (ulimit -v, RLIMIT_MEMLOCK)."},
-    {Errc::not_supported, EOPNOTSUPP, "not supported",
+     "of them or more than SSIZE_MAX bytes, or one has a length but no address.",
+     EINVAL},
+    {Errc::not_enough_memory, "not enough memory",
+     "Memory could not be had; free some, or raise the limit (ulimit -v, RLIMIT_MEMLOCK).", ENOMEM},
+    {Errc::not_supported, "not supported",
      "This build of the library or this kernel cannot do that; see the build options and "
-     "Engine::kernel_reason()."},
-    {Errc::no_buffer_space, ENOBUFS, "no buffer space",
-     "A limit on queued operations is reached; wait for some to complete, or raise the limit."},
-    {Errc::operation_would_block, EWOULDBLOCK, "operation would block",
-     "Nothing could be transferred without waiting; wait for the connection and try again."},
-    {Errc::resource_deadlock_would_occur, EDEADLK, "resource deadlock would occur",
+     "Engine::kernel_reason().",
+     EOPNOTSUPP},
+    {Errc::no_buffer_space, "no buffer space",
+     "A limit on queued operations is reached; wait for some to complete, or raise the limit.",
+     ENOBUFS},
+    {Errc::operation_would_block, "operation would block",
+     "Nothing could be transferred without waiting; wait for the connection and try again.",
+     EWOULDBLOCK},
+    {Errc::resource_deadlock_would_occur, "resource deadlock would occur",
      "Waiting here would wait for itself; inside a callback or task, submit with a callback "
-     "instead."},
-    {Errc::proxy_refused, 0, "proxy refused",
+     "instead.",
+     EDEADLK},
+    {Errc::proxy_refused, "proxy refused",
      "The proxy answered and refused; check its address, its access rules and the credentials."},
-    {Errc::engine_lost, 0, "engine lost",
+    {Errc::engine_lost, "engine lost",
      "No thread runs the engine any more: the one that did has ended, or this process is a child "
      "of the one that made it; make a new engine."},
-};
-
-const Meaning* meaning_of(int code) noexcept {
-    for (const Meaning& meaning : kMeanings) {
-        if (static_cast<int>(meaning.code) == code) return &meaning;
-    }
-    return nullptr;
-}
-
-class Category final : public std::error_category {
-public:
-    const char* name() const noexcept override { return "uaio"; }
-
-    std::string message(int code) const override {
-        const Meaning* meaning = meaning_of(code);
-        return meaning ? meaning->name : "unknown error " + std::to_string(code);
-    }
-
-    std::error_condition default_error_condition(int code) const noexcept override {
-        const Meaning* meaning = meaning_of(code);
-        if (!meaning || meaning->condition == 0) return {code, *this};
-        return {meaning->condition, std::generic_category()};
-    }
 };
 
 // What to do about an errno that users meet often.
@@ -102,7 +79,10 @@ const char* advice_for(int error) noexcept {
 
 }  // namespace
 
-const std::error_category& error_category() noexcept { return only_category<Category>(); }
+const std::error_category& error_category() noexcept {
+    static const StaticCategory category("uaio", kMeanings);
+    return category.get();
+}
 
 std::error_code make_error_code(Errc code) noexcept {
     return {static_cast<int>(code), error_category()};
@@ -132,11 +112,7 @@ std::string with_advice(std::string what, std::error_code error) {
 
 std::string strerror(std::error_code error) {
     if (!error) return "Success.";
-    if (error.category() == error_category()) {
-        const Meaning* meaning = meaning_of(error.value());
-        if (meaning) return meaning->sentence;
-    }
-    if (const auto* category = dynamic_cast<const ErrorWithAdvice*>(&error.category())) {
+    if (const auto* category = dynamic_cast<const TableCategory*>(&error.category())) {
         if (const char* sentence = category->sentence(error.value())) return sentence;
     }
     std::string text = error.message() + " (" + error.category().name() + " " +

@@ -1,6 +1,7 @@
 // Threads that end before the engines they ran, and processes that exit with engines alive.
 #include <uaio/argument_error.h>
 #include <uaio/engine.h>
+#include <uaio/http_error.h>
 #include <uaio/proxy.h>
 #include <uaio/resolver.h>
 #include <uaio/tcp.h>

@@ -1,5 +1,7 @@
 #include "tests/sim/http_run.h"
 
+#include <uaio/http_error.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>

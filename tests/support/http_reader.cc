@@ -1,5 +1,7 @@
 #include "tests/support/http_reader.h"
 
+#include <uaio/http_error.h>
+
 #include "transport/http/format/chunked.h"
 
 #include <algorithm>

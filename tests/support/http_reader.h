@@ -4,6 +4,7 @@
 // a sanitizer sees a parser that reads too far or keeps a pointer. One thread.
 #pragma once
 
+#include <uaio/http_error.h>
 #include <uaio/http_types.h>
 
 #include "transport/http/format/head_parser.h"

@@ -5,6 +5,7 @@
 // Engine's thread only.
 #pragma once
 
+#include <uaio/http_error.h>
 #include <uaio/http_message.h>
 #include <uaio/stream.h>
 

@@ -1,19 +1,11 @@
 #include <uaio/proxy.h>
 
-#include "base/error_with_advice.h"
-
-#include <string>
+#include "base/error_table.h"
 
 namespace uaio {
 namespace {
 
-struct Meaning {
-    ProxyErrc code;
-    const char* name;
-    const char* sentence;
-};
-
-constexpr Meaning kMeanings[] = {
+constexpr ErrorMeaning kMeanings[] = {
     {ProxyErrc::bad_url, "bad proxy URL",
      "The proxy is not written as scheme://user:password@host:port; percent-encode what stands out "
      "in user and password, and put IPv6 addresses in brackets."},
@@ -76,31 +68,12 @@ constexpr Meaning kMeanings[] = {
      "first, or Basic only where it is digest; set it to ProxyAuthentication::any."},
 };
 
-const Meaning* meaning_of(int code) noexcept {
-    for (const Meaning& meaning : kMeanings) {
-        if (static_cast<int>(meaning.code) == code) return &meaning;
-    }
-    return nullptr;
-}
-
-class Category final : public ErrorWithAdvice {
-public:
-    const char* name() const noexcept override { return "proxy"; }
-
-    std::string message(int code) const override {
-        const Meaning* meaning = meaning_of(code);
-        return meaning ? meaning->name : "unknown error " + std::to_string(code);
-    }
-
-    const char* sentence(int code) const noexcept override {
-        const Meaning* meaning = meaning_of(code);
-        return meaning ? meaning->sentence : nullptr;
-    }
-};
-
 }  // namespace
 
-const std::error_category& proxy_category() noexcept { return only_category<Category>(); }
+const std::error_category& proxy_category() noexcept {
+    static const StaticCategory category("proxy", kMeanings);
+    return category.get();
+}
 
 std::error_code make_error_code(ProxyErrc code) noexcept {
     return {static_cast<int>(code), proxy_category()};

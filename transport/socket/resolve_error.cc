@@ -1,19 +1,11 @@
 #include <uaio/resolver.h>
 
-#include "base/error_with_advice.h"
-
-#include <string>
+#include "base/error_table.h"
 
 namespace uaio {
 namespace {
 
-struct Meaning {
-    ResolveErrc code;
-    const char* name;
-    const char* sentence;
-};
-
-constexpr Meaning kMeanings[] = {
+constexpr ErrorMeaning kMeanings[] = {
     {ResolveErrc::name_not_found, "name not found",
      "Nobody has that name; check its spelling, /etc/hosts and the search domains."},
     {ResolveErrc::no_address, "no address",
@@ -34,31 +26,12 @@ constexpr Meaning kMeanings[] = {
      "an address, HOST:PORT:HOST2:PORT2 for another place to connect to; IPv6 in brackets."},
 };
 
-const Meaning* meaning_of(int code) noexcept {
-    for (const Meaning& meaning : kMeanings) {
-        if (static_cast<int>(meaning.code) == code) return &meaning;
-    }
-    return nullptr;
-}
-
-class Category final : public ErrorWithAdvice {
-public:
-    const char* name() const noexcept override { return "resolve"; }
-
-    std::string message(int code) const override {
-        const Meaning* meaning = meaning_of(code);
-        return meaning ? meaning->name : "unknown error " + std::to_string(code);
-    }
-
-    const char* sentence(int code) const noexcept override {
-        const Meaning* meaning = meaning_of(code);
-        return meaning ? meaning->sentence : nullptr;
-    }
-};
-
 }  // namespace
 
-const std::error_category& resolve_category() noexcept { return only_category<Category>(); }
+const std::error_category& resolve_category() noexcept {
+    static const StaticCategory category("resolve", kMeanings);
+    return category.get();
+}
 
 std::error_code make_error_code(ResolveErrc code) noexcept {
     return {static_cast<int>(code), resolve_category()};

@@ -1,19 +1,11 @@
 #include <uaio/tls_error.h>
 
-#include "base/error_with_advice.h"
-
-#include <string>
+#include "base/error_table.h"
 
 namespace uaio {
 namespace {
 
-struct Meaning {
-    TlsErrc code;
-    const char* name;
-    const char* sentence;
-};
-
-constexpr Meaning kMeanings[] = {
+constexpr ErrorMeaning kMeanings[] = {
     {TlsErrc::certificate_expired, "certificate expired",
      "The peer's certificate, or one above it, is no longer valid; whoever runs the peer has to "
      "renew it. If it was renewed, look at this machine's clock."},
@@ -88,31 +80,12 @@ constexpr Meaning kMeanings[] = {
      "ContextOptions::offload."},
 };
 
-const Meaning* meaning_of(int code) noexcept {
-    for (const Meaning& meaning : kMeanings) {
-        if (static_cast<int>(meaning.code) == code) return &meaning;
-    }
-    return nullptr;
-}
-
-class Category final : public ErrorWithAdvice {
-public:
-    const char* name() const noexcept override { return "tls"; }
-
-    std::string message(int code) const override {
-        const Meaning* const meaning = meaning_of(code);
-        return meaning ? meaning->name : "unknown error " + std::to_string(code);
-    }
-
-    const char* sentence(int code) const noexcept override {
-        const Meaning* const meaning = meaning_of(code);
-        return meaning ? meaning->sentence : nullptr;
-    }
-};
-
 }  // namespace
 
-const std::error_category& tls_category() noexcept { return only_category<Category>(); }
+const std::error_category& tls_category() noexcept {
+    static const StaticCategory category("tls", kMeanings);
+    return category.get();
+}
 
 std::error_code make_error_code(TlsErrc code) noexcept {
     return {static_cast<int>(code), tls_category()};

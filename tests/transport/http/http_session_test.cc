@@ -1,6 +1,7 @@
 // What an http::Connection reads of messages: heads, what comes behind a head, and what a message
 // does to the raw verbs around it.
 #include <uaio/http.h>
+#include <uaio/http_error.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/messages.h"

@@ -1,6 +1,7 @@
 #include "transport/http/client/client_connection.h"
 
 #include <uaio/argument_error.h>
+#include <uaio/http_error.h>
 #include <uaio/provider.h>
 
 #include "transport/http/client/redirect.h"

@@ -1,6 +1,7 @@
 #include "transport/http/client/client_origin.h"
 
 #include <uaio/error.h>
+#include <uaio/http_error.h>
 #include <uaio/http_message.h>
 
 #include "transport/http/format/syntax.h"

@@ -8,6 +8,7 @@
 // is noticed at the same byte. Not thread-safe.
 #pragma once
 
+#include <uaio/http_error.h>
 #include <uaio/http_types.h>
 
 #include "transport/http/format/framing.h"

@@ -3,7 +3,7 @@
 // line. Not thread-safe.
 #pragma once
 
-#include <uaio/error.h>
+#include <uaio/http_error.h>
 #include <uaio/http_types.h>
 
 #include <cstdint>

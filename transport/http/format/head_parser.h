@@ -5,6 +5,7 @@
 // thread-safe.
 #pragma once
 
+#include <uaio/http_error.h>
 #include <uaio/http_types.h>
 
 #include "transport/http/format/field_parser.h"

@@ -1,5 +1,6 @@
 #include <uaio/argument_error.h>
 #include <uaio/error.h>
+#include <uaio/http_error.h>
 #include <uaio/http_message.h>
 
 #include "base/quoted.h"

@@ -1,6 +1,7 @@
 #include "transport/http/server/server_connection.h"
 
 #include <uaio/argument_error.h>
+#include <uaio/http_error.h>
 
 #include "base/check.h"
 #include "transport/http/format/message_reader.h"

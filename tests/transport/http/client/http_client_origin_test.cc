@@ -2,6 +2,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/dialer.h>
 #include <uaio/http.h>
+#include <uaio/http_error.h>
 #include <uaio/tcp.h>
 #include <uaio/tls.h>
 

@@ -1,6 +1,7 @@
 // Which connections an http::Client uses again: none that has brought a byte that no request asked
 // for, whatever the order of events, and none that is known to be dead.
 #include <uaio/http.h>
+#include <uaio/http_error.h>
 #include <uaio/provider.h>
 #include <uaio/sim.h>
 #include <uaio/tcp.h>

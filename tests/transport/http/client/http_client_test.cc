@@ -1,6 +1,7 @@
 // What an http::Client does with its connections, against a scripted peer and against our server.
 #include <uaio/argument_error.h>
 #include <uaio/http.h>
+#include <uaio/http_error.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/client_lab.h"

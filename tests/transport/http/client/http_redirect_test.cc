@@ -1,5 +1,6 @@
 // Where an http::Client follows a redirect to, and what it sends there (RFC 9110 section 15.4).
 #include <uaio/http.h>
+#include <uaio/http_error.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/client_lab.h"

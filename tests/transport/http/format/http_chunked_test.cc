@@ -1,5 +1,7 @@
 // Chunked content, whole and cut at every place. The names in brackets are those of
 // docs/http_contract.md.
+#include <uaio/http_error.h>
+
 #include "tests/support/http_reader.h"
 #include "transport/http/format/chunked.h"
 

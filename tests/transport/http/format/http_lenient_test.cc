@@ -1,6 +1,7 @@
 // What a client reads although the grammar forbids it, since it can mean one thing only, and what
 // it refuses all the same. A strict parser refuses each.
 #include <uaio/http.h>
+#include <uaio/http_error.h>
 
 #include "tests/support/client_lab.h"
 #include "tests/support/http_reader.h"

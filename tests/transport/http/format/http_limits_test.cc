@@ -1,4 +1,7 @@
 // What a head may cost, to the byte, however it is cut.
+#include <uaio/error.h>
+#include <uaio/http_error.h>
+
 #include "tests/support/http_reader.h"
 #include "transport/http/format/error.h"
 

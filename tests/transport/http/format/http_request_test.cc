@@ -1,5 +1,7 @@
 // Every request of the acceptance table, good and bad, whole and cut at every place. The names in
 // brackets are those of docs/http_contract.md.
+#include <uaio/http_error.h>
+
 #include "tests/support/http_reader.h"
 
 #include <iterator>

@@ -1,5 +1,8 @@
 // Heads of responses, whole and cut at every place. The names in brackets are those of
 // docs/http_contract.md.
+#include <uaio/error.h>
+#include <uaio/http_error.h>
+
 #include "tests/support/http_reader.h"
 
 #include <doctest/doctest.h>
