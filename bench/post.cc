@@ -2,7 +2,7 @@
 // sleeps in the kernel or is busy with NOPs, 32 at a time. One unit is one task, measured from the
 // call to the moment when the posting thread sees its effect. Baseline: a raw liburing loop woken
 // by an eventfd.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/provider.h>
 
 #include "bench/peers/eventfd_loop.h"

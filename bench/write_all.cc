@@ -5,7 +5,7 @@
 // of README.md does: on a thread that does not run the engine, and the scheduler places both, nng's
 // threads included. In "run_and_wait" the waiting thread runs the engine itself. Baselines: a
 // blocking writev loop, a raw SENDMSG loop, and nng.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 

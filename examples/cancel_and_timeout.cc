@@ -1,6 +1,6 @@
 // The ways in which an operation ends early, and what it says then: the error tells why, and
 // count() how many bytes went out or came in, to the byte.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 

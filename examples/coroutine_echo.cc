@@ -1,6 +1,7 @@
 // The echo server of echo_server.cc with coroutines, and a client that talks to it: a task for the
 // listener, one for each connection, and one stop token that ends them all.
 #include <uaio/await.h>
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
 #include <cstdio>

@@ -2,7 +2,7 @@
 // transports are made of (<uaio/provider.h>). Here a channel that hands bytes from a sender to a
 // receiver of the same process without a copy in between; whoever comes first is parked. Its Aios
 // have deadlines, cancels and exact counts like any other. docs/adding_an_operation.md says more.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/provider.h>
 
 #include <algorithm>

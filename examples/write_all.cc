@@ -1,6 +1,6 @@
 // The first program: a server that writes one answer, from three buffers, with one write_all.
 // A client on another thread stands in for the rest of the world, so that the program ends.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 

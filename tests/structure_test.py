@@ -40,8 +40,9 @@ FOLDERS = {
     "transport/socket": ("endpoint resolver tcp local", f"{STREAM} engine/kernel"),
     "transport/file": ("", STREAM),
     "transport/stream": ("stream await", "base aio engine"),
-    "engine": ("aio provider task engine nodes", "base aio engine/kernel engine/kernel/linux "
-                                           "engine/kernel/poll engine/kernel/sim"),
+    "engine": ("aio provider task engine engine_group nodes",
+               "base aio engine/kernel engine/kernel/linux "
+               "engine/kernel/poll engine/kernel/sim"),
     "engine/kernel/sim": ("sim", "base engine/kernel"),
     "engine/kernel/poll": ("", "base engine/kernel"),
     "engine/kernel/linux": ("", "base engine/kernel"),

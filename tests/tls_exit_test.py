@@ -29,7 +29,7 @@ class Lab(Programs):
 
     def exits(self, engine):
         for turn in range(TIMES):
-            for kernel in ("", "poll"):
+            for kernel in ("", "epoll"):
                 done = subprocess.run(
                     [self.build / "tests" / "tls_exit", self.chain, self.key, engine],
                     env=os.environ | {"UAIO_KERNEL": kernel}, capture_output=True, check=False,

@@ -3,7 +3,7 @@
 // a fast one, both of which must end up with the same SHA-256. Then a third transfer is cancelled
 // half-way, and its count() must be what the peer received, to the byte. Exit status 1 if anything
 // of this does not hold. Needs curl, and head and sha256sum of coreutils.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
 #include "tools/command_line.h"
@@ -48,7 +48,7 @@ public:
     void run() {
         const Engine& engine = io_.engine();
         std::printf("kernel: %s (%s)\n",
-                    engine.kernel() == KernelKind::linux ? "io_uring" : "epoll and system calls",
+                    engine.kernel() == KernelKind::io_uring ? "io_uring" : "epoll and system calls",
                     std::string(engine.kernel_reason()).c_str());
         std::printf("file:   %s pseudo-random bytes\n", grouped(file_.bytes().size()).c_str());
         fetch("slow reader", kSlowSize, {"--limit-rate", kSlowRate});

@@ -1,6 +1,6 @@
 // uaio-serve: serves a directory over HTTP/1.1, on a TCP port or a unix socket, plain or over TLS.
 // The engines have threads of their own; the main thread prints and waits for signals.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/local.h>
 #include <uaio/tcp.h>
@@ -144,7 +144,7 @@ int print_until_signal(int signals, Output& output, IsOver is_over) {
 }
 
 std::string kernel_line(const uaio::Engine& engine) {
-    const bool is_ring = engine.kernel() == uaio::KernelKind::linux;
+    const bool is_ring = engine.kernel() == uaio::KernelKind::io_uring;
     return std::string("kernel: ") + (is_ring ? "io_uring: " : "epoll and system calls: ") +
            std::string(engine.kernel_reason());
 }

@@ -140,7 +140,7 @@ protected:
 
     RingView ring_;
     Features features_;
-    KernelKind kind_ = KernelKind::linux;
+    KernelKind kind_ = KernelKind::io_uring;
     std::string reason_;
 };
 

@@ -24,14 +24,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <future>
 #include <memory>
 #include <new>
 #include <string_view>
 #include <system_error>
-#include <thread>
 #include <utility>
-#include <vector>
 
 namespace uaio {
 
@@ -154,36 +151,5 @@ void Engine::post(F task) {
     };
     post_task(std::make_unique<Stored>(std::move(task)));
 }
-
-// An engine on a thread of its own, which blocks all signals but those that an instruction of its
-// own causes (SIGSEGV and the like) and SIGPROF.
-class EngineThread {
-public:
-    // Returns when the engine runs. Throws what Engine's constructor throws.
-    explicit EngineThread(const EngineOptions& options = {});
-    // Stops the engine, destroys it on its thread and joins. In a callback of its own, or in an
-    // exit(3) that such a callback calls, the engine ends behind that callback, without a join.
-    ~EngineThread();
-
-    Engine& engine() noexcept { return *engine_; }
-
-private:
-    Engine* engine_ = nullptr;
-    std::promise<void> released_;
-    std::thread thread_;
-};
-
-// Several engines, each on a thread of its own: one a core.
-class EngineGroup {
-public:
-    // `engines` of 0 means one for each processor this process may use. Throws like EngineThread.
-    explicit EngineGroup(unsigned engines = 0, const EngineOptions& options = {});
-
-    std::size_t size() const noexcept { return threads_.size(); }
-    Engine& engine(std::size_t index) noexcept { return threads_[index]->engine(); }
-
-private:
-    std::vector<std::unique_ptr<EngineThread>> threads_;
-};
 
 }  // namespace uaio

@@ -6,18 +6,14 @@
 #include <functional>
 #include <string_view>
 
-// gcc's gnu++ dialects predefine this word as 1, which would make KernelKind::linux a syntax error.
-#ifdef linux
-#undef linux
-#endif
-
 namespace uaio {
 
-// What stands behind the ring. automatic: linux where the kernel allows it, else poll.
+// Which kernel interface an engine uses. automatic: io_uring where the system allows it, else
+// epoll.
 enum class KernelKind {
     automatic,
-    linux,  // io_uring
-    poll,   // epoll and system calls: for containers and kernels that refuse io_uring
+    io_uring,  // io_uring(7)
+    epoll,     // epoll(7) and system calls: for containers and kernels that refuse io_uring
 };
 
 // How serious a message to the log hook is.
@@ -31,11 +27,12 @@ struct EngineOptions {
     // Completion entries, rounded up to a power of two and to at least 2 * entries. More
     // completions than that are kept by the kernel, at a cost.
     unsigned completions = 4096;
-    // Which kernel; the environment variable UAIO_KERNEL (linux or poll) decides an `automatic`.
+    // The environment variable UAIO_KERNEL (io_uring or epoll) replaces `automatic`; any other
+    // value makes the constructor throw std::system_error (ArgumentErrc::invalid_option).
     KernelKind kernel = KernelKind::automatic;
     // A kernel thread reads the submission ring (IORING_SETUP_SQPOLL) and sleeps after so many
-    // milliseconds without work; 0 is off, the default. It burns a core, and deferred completion
-    // work (IORING_SETUP_DEFER_TASKRUN) is not to be had with it.
+    // milliseconds without work; 0 is off, the default. It occupies a core, and
+    // excludes deferred completion work (IORING_SETUP_DEFER_TASKRUN).
     unsigned submission_poll_ms = 0;
     // How long the destructor waits for the kernel to give back what is in flight.
     std::chrono::milliseconds drain_timeout{2000};

@@ -3,7 +3,7 @@
 // content, limits and timeouts.
 #pragma once
 
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http_connection.h>
 
 #include <atomic>

@@ -26,7 +26,7 @@ TEST_CASE("an Aio is at most 384 bytes with eight entries inside") {
 }
 
 TEST_CASE("a fresh Aio is idle without an error and without a count") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     Aio aio(engine);
     CHECK(!aio.busy());
     CHECK(!aio.result());
@@ -37,7 +37,7 @@ TEST_CASE("a fresh Aio is idle without an error and without a count") {
 }
 
 TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     Aio aio(engine);
     const std::string bytes(2000, 'x');
     for (const std::size_t entries :
@@ -53,7 +53,7 @@ TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
 
 TEST_CASE("set_iov without memory for its entries says so and keeps the old vector") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
-    Wire wire(KernelKind::poll);
+    Wire wire(KernelKind::epoll);
     const std::string bytes(1024, 'x');
     const std::vector<iovec> some = entries_of(bytes, kInlineIov + 1);
     const std::vector<iovec> many = entries_of(bytes, 1024);
@@ -80,7 +80,7 @@ TEST_CASE("set_iov without memory for its entries says so and keeps the old vect
 }
 
 TEST_CASE("an Aio keeps a callback of up to four pointers and destroys it") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto watched = std::make_shared<int>(0);
     const std::array<void*, 2> room{};
     {
@@ -93,7 +93,7 @@ TEST_CASE("an Aio keeps a callback of up to four pointers and destroys it") {
 }
 
 TEST_CASE("the callback of an Aio may hold what can only be moved") {
-    Wire wire(KernelKind::poll);
+    Wire wire(KernelKind::epoll);
     auto text = std::make_unique<std::string>();
     std::string* const seen = text.get();
     Aio aio(wire.engine(), [text = std::move(text)](Aio& done) {
@@ -201,7 +201,7 @@ std::string misuse_in_child(void (*misuse)(Wire&, Operation&)) {
     std::string logged;
     WireOptions options;
     options.engine.log = [&logged](LogLevel, std::string_view text) { logged += text; };
-    Wire wire(KernelKind::poll, options);
+    Wire wire(KernelKind::epoll, options);
     std::string in(4, '\0');
     Operation busy(wire.engine(), in);
     wire.connection().read_all(busy.aio);
@@ -250,7 +250,7 @@ TEST_CASE("an abort without an error is refused and counted, or stops a debug bu
 
 TEST_CASE("destroying a busy Aio in another's callback stops the program with a message") {
     const ChildEnd end = run_in_child([] {
-        Wire wire(KernelKind::poll);
+        Wire wire(KernelKind::epoll);
         auto read = std::make_unique<Operation>(wire.engine());
         std::string in(4, '\0');
         static_cast<void>(read->aio.set_iov(in.data(), in.size()));

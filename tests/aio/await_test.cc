@@ -1,5 +1,6 @@
 // co_await over the verbs: buffers, values, timeouts, stop tokens, and what it costs.
 #include <uaio/await.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/local.h>
 #include <uaio/sim.h>
@@ -69,7 +70,7 @@ TEST_CASE_TEMPLATE("an awaited transfer gives its error and its count", Kernel, 
 }
 
 TEST_CASE("what is written and read may be entries, bytes in any spelling, or text") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](http::Connection& near, Stream& far) -> Task<std::string> {
         const std::array<std::byte, 2> bytes{std::byte{'a'}, std::byte{'b'}};
@@ -100,7 +101,7 @@ TEST_CASE("what is written and read may be entries, bytes in any spelling, or te
 }
 
 TEST_CASE("a timeout and a deadline hold for the operation that they were given to") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<> {
         char in[4];
@@ -123,7 +124,7 @@ TEST_CASE("a timeout and a deadline hold for the operation that they were given 
 }
 
 TEST_CASE("a vector that an Aio cannot hold is refused, and the task goes on") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<> {
         const std::vector<iovec> many(IovCursor::kMaxEntries + 1);
@@ -206,7 +207,7 @@ TEST_CASE_TEMPLATE("connections are awaited on both sides, over tcp and unix", K
 }
 
 TEST_CASE("any verb can be awaited by handing it the Aio") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<std::size_t> {
         const Transferred moved = co_await operation([&near](Aio& aio) {

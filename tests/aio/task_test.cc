@@ -1,6 +1,7 @@
 // Tasks by themselves: how they start, what they give, where they run and how they are stopped.
 // What they await is in await_test.cc.
 #include <uaio/await.h>
+#include <uaio/engine_group.h>
 #include <uaio/task.h>
 
 #include "tests/support/allocations.h"
@@ -36,7 +37,7 @@ Task<> note(bool& ran) {
 }
 
 TEST_CASE("a task starts when it is awaited and gives its value") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto sum = [](bool& ran) -> Task<int> {
         Task<int> three = number(3);
         Task<> later = note(ran);
@@ -72,7 +73,7 @@ TEST_CASE("a task gives what can only be moved, and what has no default") {
         Named(Named&&) = default;
         std::string name;
     };
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto make_pointer = []() -> Task<std::unique_ptr<int>> {
         co_return std::make_unique<int>(5);
     };
@@ -84,7 +85,7 @@ TEST_CASE("a task gives what can only be moved, and what has no default") {
 }
 
 TEST_CASE("an exception goes up through the tasks that await to sync_wait") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto pass = [](bool& reached) -> Task<int> {
         const int value = co_await fail("deep down");
         reached = true;
@@ -106,7 +107,7 @@ TEST_CASE("an exception goes up through the tasks that await to sync_wait") {
 
 TEST_CASE("an exception that leaves a detached task ends the program") {
     const ChildEnd end = run_in_child([] {
-        Engine engine(options_on(KernelKind::poll));
+        Engine engine(options_on(KernelKind::epoll));
         spawn(engine, fail("nobody looks"));
         for (int turn = 0; turn < 10; ++turn)
             engine.run_once(0ns);
@@ -140,7 +141,7 @@ TEST_CASE_TEMPLATE("spawn starts from the loop and tells how the task ended", Ke
 }
 
 TEST_CASE("everything of a spawned task is gone when its end is told") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto watched = std::make_shared<int>(0);
     const auto hold = [](std::shared_ptr<int> held) -> Task<> {
         co_await delay(0ns);
@@ -155,7 +156,7 @@ TEST_CASE("everything of a spawned task is gone when its end is told") {
 
 TEST_CASE("a spawned task allocates its frame and one block beside it, and leaves nothing") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     std::uint64_t taken = 0;
     std::int64_t left = 0;
     for (int round = 0; round < 2; ++round) {  // an engine's first turn allocates
@@ -174,7 +175,7 @@ TEST_CASE("a spawned task allocates its frame and one block beside it, and leave
 }
 
 TEST_CASE("a loop over tasks that never wait needs no more stack the longer it is") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto add_up = []() -> Task<long> {
         long sum = 0;
         for (int i = 0; i < 300'000; ++i)
@@ -185,7 +186,7 @@ TEST_CASE("a loop over tasks that never wait needs no more stack the longer it i
 }
 
 TEST_CASE("a loop over tasks that wait needs no more stack the longer it is") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const auto wait = []() -> Task<int> {
         co_await delay(0ns);
         co_return 1;
@@ -253,7 +254,7 @@ TEST_CASE("many threads spawn tasks on one engine") {
 }
 
 TEST_CASE("sync_wait refuses where nobody could wait, and the task does not run") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     bool ran = false;
     bool refused = false;
     engine.post([&] {

@@ -1,7 +1,7 @@
 // What each of the three consumer projects builds: one write_all over TCP, as a user would write
 // it.
 #include <uaio/aio.h>
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/error.h>
 #include <uaio/http.h>
 #include <uaio/stream.h>

@@ -4,7 +4,7 @@
 //   secure CERTIFICATE KEY       both in PEM; the certificate is for "localhost"
 #include <uaio/dialer.h>
 #include <uaio/easy.h>
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/error.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>

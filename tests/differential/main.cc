@@ -1,5 +1,5 @@
 // Plays every row on nng and on uaio, on each of uaio's kernels, and prints a line for each case in
-// the form that tests/run.py counts. UAIO_KERNEL=linux or poll chooses one kernel.
+// the form that tests/run.py counts. UAIO_KERNEL=io_uring or epoll chooses one kernel.
 //
 //     differential [--table] [--only PART]      PART of a row's id or title
 #include "tests/differential/judge.h"
@@ -25,8 +25,8 @@ struct Options {
 };
 
 std::vector<Kernel> kernels() {
-    const std::vector<Kernel> all = {{"linux", uaio::KernelKind::linux},
-                                     {"poll", uaio::KernelKind::poll}};
+    const std::vector<Kernel> all = {{"io_uring", uaio::KernelKind::io_uring},
+                                     {"epoll", uaio::KernelKind::epoll}};
     const char* const wanted = std::getenv("UAIO_KERNEL");
     for (const Kernel& kernel : all) {
         if (wanted && std::strcmp(wanted, kernel.name) == 0) return {kernel};

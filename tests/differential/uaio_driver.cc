@@ -1,3 +1,4 @@
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/provider.h>
 #include <uaio/tcp.h>

@@ -1,5 +1,5 @@
 // Aios that are destroyed or stopped while their callbacks submit them again.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/task.h>
 #include <uaio/tcp.h>
 
@@ -159,7 +159,7 @@ TEST_CASE_TEMPLATE("a stop on another thread meets an operation that begins at t
 
 TEST_CASE("sync_wait without memory for its task throws and waits for nothing") {
     if (!allocations_are_counted()) return;
-    Engine engine(options_on(KernelKind::linux));
+    Engine engine(options_on(KernelKind::io_uring));
     engine.run_once(0ns);
     const auto nothing = []() -> Task<> { co_return; };
     for (std::uint64_t others = 0; others < 8; ++others) {

@@ -229,7 +229,7 @@ TEST_CASE_TEMPLATE("an engine waits for nothing where a task is the last thing a
 }
 
 TEST_CASE("an engine gives up on what never ends and says so") {
-    for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+    for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
         std::string logged;
         EngineOptions options = options_on(kind);
         options.drain_timeout = 20ms;

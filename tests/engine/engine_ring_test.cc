@@ -162,7 +162,7 @@ TEST_CASE("a polling kernel thread carries the same operations") {
     WireOptions options;
     options.engine.submission_poll_ms = 5;
     options.engine.entries = 8;
-    Wire wire(KernelKind::linux, options);
+    Wire wire(KernelKind::io_uring, options);
     const std::string body = pattern(Wire::kBlocking);
     Operation write(wire.engine(), body);
     for (std::size_t round = 1; round <= 5; ++round) {

@@ -1,5 +1,5 @@
 // The loop of an Engine: turns, posts, waiting, and the life of Aios in callbacks.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 
 #include "tests/support/nop.h"
 #include "tests/support/wire.h"
@@ -350,7 +350,7 @@ TEST_CASE_TEMPLATE("the engine tells time and what it runs on", Kernel, OnLinux,
 }
 
 TEST_CASE("an engine thread runs its engine until it goes") {
-    for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+    for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
         EngineThread io(options_on(kind));
         CHECK(!io.engine().on_engine_thread());
         Operation nop(io.engine());
@@ -368,14 +368,14 @@ TEST_CASE("an engine thread runs its engine until it goes") {
 }
 
 TEST_CASE("an engine group has as many engines as asked or as there are processors") {
-    EngineGroup three(3, options_on(KernelKind::poll));
+    EngineGroup three(3, options_on(KernelKind::epoll));
     CHECK(three.size() == 3);
     for (std::size_t i = 0; i < three.size(); ++i) {
         Aio nop(three.engine(i));
         REQUIRE(submit_nop(nop));
         CHECK(!nop.wait());
     }
-    const EngineGroup all(0, options_on(KernelKind::poll));
+    const EngineGroup all(0, options_on(KernelKind::epoll));
     CHECK(all.size() >= 1);
     CHECK(all.size() <= std::thread::hardware_concurrency());
 }

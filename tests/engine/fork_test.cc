@@ -1,5 +1,5 @@
 // Children of fork(2): what they inherit of an engine, and that the parent does not notice.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/local.h>
 #include <uaio/resolver.h>
 #include <uaio/tcp.h>
@@ -292,7 +292,7 @@ TEST_CASE_TEMPLATE("fork: static engines end at the exit of a child", Kernel, On
 }
 
 TEST_CASE("fork: a Resolver of the parent works in a child without the parent's threads") {
-    EngineThread io(options_on(KernelKind::linux));
+    EngineThread io(options_on(KernelKind::io_uring));
     Resolver resolver({.lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>& out) {
         out.push_back(Endpoint::loopback(0));
         return std::error_code();
@@ -307,7 +307,7 @@ TEST_CASE("fork: a Resolver of the parent works in a child without the parent's 
     for (const bool used : {false, true}) {
         const ChildEnd end = run_in_child([&]() -> std::string {
             if (used) {
-                EngineThread own(options_on(KernelKind::linux));
+                EngineThread own(options_on(KernelKind::io_uring));
                 if (!resolves(own.engine())) return "it does not resolve";
             }
             resolver.~Resolver();

@@ -263,7 +263,7 @@ TEST_CASE_TEMPLATE("the argument and the owner reach the starter from any thread
 }
 
 TEST_CASE("a queue of Aios keeps order and lets go of any of them") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     std::vector<std::unique_ptr<Aio>> aios;
     for (int i = 0; i < 5; ++i)
         aios.push_back(std::make_unique<Aio>(engine));
@@ -289,7 +289,7 @@ TEST_CASE("a queue of Aios keeps order and lets go of any of them") {
 
 TEST_CASE("submitting a busy Aio to a provider returns false or stops a debug build (W-48)") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        Engine engine(options_on(KernelKind::poll));
+        Engine engine(options_on(KernelKind::epoll));
         Turnstile turnstile(engine);
         int first = 0;
         int second = 0;

@@ -29,7 +29,7 @@ std::size_t occurrences(std::string_view text, std::string_view part) {
 
 TEST_CASE("misuse of a busy Aio is a line on standard error") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        Engine engine(options_on(KernelKind::linux));
+        Engine engine(options_on(KernelKind::io_uring));
         Aio aio(engine);
         submit_parked(aio);
         submit_nop(aio);  // a build for development stops here
@@ -54,7 +54,7 @@ void misuse_often(const EngineOptions& options, int times) {
 
 TEST_CASE("a loop of misuse does not flood standard error") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        misuse_often(options_on(KernelKind::linux), 10'000);
+        misuse_often(options_on(KernelKind::io_uring), 10'000);
         return "";
     });
     CHECK(end.well());
@@ -84,7 +84,7 @@ TEST_CASE("a message on standard error is one line, and commands no terminal") {
 
 TEST_CASE("a log hook stands in place of standard error and gets every message") {
     int messages = 0;
-    EngineOptions options = options_on(KernelKind::linux);
+    EngineOptions options = options_on(KernelKind::io_uring);
     options.log = [&messages](LogLevel, std::string_view) { ++messages; };
     const ChildEnd end = run_in_child([&]() -> std::string {
         misuse_often(options, 100);
@@ -100,7 +100,7 @@ TEST_CASE("a message to a pipe without a reader does not end the program") {
         if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return "no pipe";
         ::close(ends[0]);
         std::signal(SIGPIPE, SIG_DFL);
-        misuse_often(options_on(KernelKind::linux), 1);
+        misuse_often(options_on(KernelKind::io_uring), 1);
         std::signal(SIGPIPE, SIG_IGN);
         return "";
     });

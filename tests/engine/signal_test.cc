@@ -1,5 +1,5 @@
 // Which signals the threads of the library take.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/resolver.h>
 
 #include "tests/support/child_process.h"
@@ -36,7 +36,7 @@ bool blocks_signals() {
 
 TEST_CASE("every thread of the library blocks the signals of the program") {
     CHECK(!blocks_signals());
-    EngineGroup group(2, options_on(KernelKind::linux));
+    EngineGroup group(2, options_on(KernelKind::io_uring));
     for (std::size_t i = 0; i < group.size(); ++i) {
         std::promise<bool> engine_blocks;
         group.engine(i).post([&] { engine_blocks.set_value(blocks_signals()); });
@@ -59,7 +59,7 @@ TEST_CASE("every thread of the library blocks the signals of the program") {
 
 TEST_CASE("a signal that the program blocks after it made an EngineThread waits for the program") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        const EngineThread io(options_on(KernelKind::linux));
+        const EngineThread io(options_on(KernelKind::io_uring));
         sigset_t term;
         ::sigemptyset(&term);
         ::sigaddset(&term, SIGTERM);

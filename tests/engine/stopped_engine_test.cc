@@ -1,6 +1,7 @@
 // What stop() leaves behind: the engine of an EngineThread ends with it, and that of a thread that
 // runs it no more is reported to those who wait.
 #include <uaio/easy.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/provider.h>
 #include <uaio/tcp.h>
@@ -157,8 +158,8 @@ TEST_CASE("listen() on a group of which an engine has stopped accepts on none") 
 
 TEST_CASE("an EngineThread whose ring the kernel refuses ends nothing but its own work") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        EngineThread io(silent_options(KernelKind::linux));
-        if (io.engine().kernel() != KernelKind::linux) return "";
+        EngineThread io(silent_options(KernelKind::io_uring));
+        if (io.engine().kernel() != KernelKind::io_uring) return "";
         auto server = std::make_unique<http::Server>(io.engine());
         Aio parked(io.engine());
         submit_parked(parked);

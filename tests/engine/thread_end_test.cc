@@ -1,6 +1,6 @@
 // Threads that end before the engines they ran, and processes that exit with engines alive.
 #include <uaio/argument_error.h>
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http_error.h>
 #include <uaio/proxy.h>
 #include <uaio/resolver.h>
@@ -125,7 +125,7 @@ TEST_CASE_TEMPLATE("a wait ends when the thread of the engine has ended", Kernel
 
 TEST_CASE("the destructor of an Aio whose engine's thread has ended stops the program") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        EngineOptions options = options_on(KernelKind::linux);
+        EngineOptions options = options_on(KernelKind::io_uring);
         options.drain_timeout = 1ms;
         Engine engine(options);
         Aio stuck(engine);

@@ -1,5 +1,5 @@
 // Verbs, cancels, waits and stops from any number of threads, for the thread sanitizer too.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 

@@ -4,7 +4,7 @@
 //
 // The engine is one of main() or one of the whole program; the others are files in PEM. Ends with
 // 0. For tests/tls_exit_test.py.
-#include <uaio/engine.h>
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 #include <uaio/tls.h>
 

@@ -11,10 +11,10 @@ namespace {
 bool linux_is_refused() {
     static const bool refused = [] {
         const char* const wanted = std::getenv("UAIO_KERNEL");
-        if (wanted && std::strcmp(wanted, "poll") == 0) return true;
+        if (wanted && std::strcmp(wanted, "epoll") == 0) return true;
         try {
             EngineOptions options;
-            options.kernel = KernelKind::linux;
+            options.kernel = KernelKind::io_uring;
             const Engine engine(options);
             return false;
         } catch (const std::system_error&) {
@@ -28,9 +28,9 @@ bool linux_is_refused() {
 
 EngineOptions options_on(KernelKind kind, EngineOptions options) {
     options.kernel = kind;
-    if (kind == KernelKind::linux && linux_is_refused()) {
+    if (kind == KernelKind::io_uring && linux_is_refused()) {
         report_skip("the kernel refuses io_uring, or UAIO_KERNEL does");
-        options.kernel = KernelKind::poll;
+        options.kernel = KernelKind::epoll;
     }
     return options;
 }

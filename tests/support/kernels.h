@@ -11,10 +11,10 @@
 namespace uaio {
 
 struct OnLinux {
-    static constexpr KernelKind kKind = KernelKind::linux;
+    static constexpr KernelKind kKind = KernelKind::io_uring;
 };
 struct OnPoll {
-    static constexpr KernelKind kKind = KernelKind::poll;
+    static constexpr KernelKind kKind = KernelKind::epoll;
 };
 // For a Wire alone: a simulated kernel and its peer.
 struct OnSim {
@@ -36,7 +36,7 @@ inline constexpr bool kMisuseStops = true;  // builds for development stop where
 // No test waits longer for something that has to happen.
 inline constexpr std::chrono::seconds kPatience{kSanitized ? 60 : 20};
 
-// The same options on `kind`. Where io_uring is refused, or UAIO_KERNEL is poll, the test runs on
+// The same options on `kind`. Where io_uring is refused, or UAIO_KERNEL is epoll, the test runs on
 // epoll instead, and tells tests/run.py that it was skipped.
 EngineOptions options_on(KernelKind kind, EngineOptions options = {});
 

@@ -102,13 +102,13 @@ std::string cause_of(int error) {
 [[noreturn]] void refuse(int error, const char* call = "io_uring_setup(2)") {
     throw std::system_error(error, std::system_category(),
                             std::string("uaio: io_uring is unavailable, ") + call + " failed: " +
-                                cause_of(error) + "; KernelKind::poll works without it");
+                                cause_of(error) + "; KernelKind::epoll works without it");
 }
 
 }  // namespace
 
 LinuxKernel::LinuxKernel(const EngineOptions& options) {
-    kind_ = KernelKind::linux;
+    kind_ = KernelKind::io_uring;
     make_ring(options);
     wake_fd_ = eventfd(0, EFD_CLOEXEC);
     if (wake_fd_ < 0) {

@@ -66,7 +66,7 @@ PollKernel::PollKernel(const EngineOptions& options, std::string reason)
       epoll_(made(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1(2)")),
       wake_(made(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd(2)")),
       descriptors_(epoll_.get()) {
-    kind_ = KernelKind::poll;
+    kind_ = KernelKind::epoll;
     ring_ = memory_.view();
     reason_ = std::move(reason);
     // A send with MSG_WAITALL is carried on here, so its partial count cannot be lost.

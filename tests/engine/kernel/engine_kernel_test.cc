@@ -43,18 +43,18 @@ std::string check_refusal(int error, std::string_view cause, long call = __NR_io
     const std::size_t descriptors = open_descriptors();
     if (!refuse_system_call(call, error)) return "the filter was not installed";
     try {
-        const Engine engine(asking_for(KernelKind::linux));
+        const Engine engine(asking_for(KernelKind::io_uring));
         return "io_uring was not refused";
     } catch (const std::system_error& refused) {
         const std::string what = refused.what();
         if (refused.code() != std::error_code(error, std::system_category())) return what;
-        for (const std::string_view part : {cause, std::string_view("KernelKind::poll")}) {
+        for (const std::string_view part : {cause, std::string_view("KernelKind::epoll")}) {
             if (!has(what, part)) return "no " + std::string(part) + " in: " + what;
         }
         if (open_descriptors() != descriptors) return "descriptors were left open";
     }
     Engine engine;
-    if (engine.kernel() != KernelKind::poll) return "it did not fall back to poll";
+    if (engine.kernel() != KernelKind::epoll) return "it did not fall back to poll";
     if (!has(engine.kernel_reason(), cause)) return std::string(engine.kernel_reason());
     return run_a_nop(engine);
 }
@@ -91,7 +91,7 @@ TEST_CASE("a filter that comes after the engine ends a wait with its error") {
         ::unsetenv("UAIO_KERNEL");
         std::optional<Engine> engine;
         try {
-            engine.emplace(asking_for(KernelKind::linux));
+            engine.emplace(asking_for(KernelKind::io_uring));
         } catch (const std::system_error&) {
             return "";
         }
@@ -130,7 +130,7 @@ TEST_CASE("rings that find no memory are halved until they fit or refused with t
         EngineOptions options;
         options.entries = 32768;
         Engine engine(options);
-        if (engine.kernel() == KernelKind::linux && has(engine.kernel_reason(), " of 32768")) {
+        if (engine.kernel() == KernelKind::io_uring && has(engine.kernel_reason(), " of 32768")) {
             if (!has(engine.kernel_reason(), "16 KiB")) return std::string(engine.kernel_reason());
         }
         return run_a_nop(engine);
@@ -141,12 +141,12 @@ TEST_CASE("rings that find no memory are halved until they fit or refused with t
 
 TEST_CASE("the environment decides what automatic means and nothing else") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        ::setenv("UAIO_KERNEL", "poll", 1);
-        if (Engine().kernel() != KernelKind::poll) return "poll was not taken";
+        ::setenv("UAIO_KERNEL", "epoll", 1);
+        if (Engine().kernel() != KernelKind::epoll) return "poll was not taken";
         ::setenv("UAIO_KERNEL", "", 1);
         static_cast<void>(Engine().kernel());
-        ::setenv("UAIO_KERNEL", "linux", 1);
-        if (Engine(asking_for(KernelKind::poll)).kernel() != KernelKind::poll) return "overruled";
+        ::setenv("UAIO_KERNEL", "io_uring", 1);
+        if (Engine(asking_for(KernelKind::epoll)).kernel() != KernelKind::epoll) return "overruled";
         ::setenv("UAIO_KERNEL", "windows", 1);
         try {
             const Engine engine;
@@ -164,7 +164,7 @@ TEST_CASE("the environment decides what automatic means and nothing else") {
 
 TEST_CASE("fd() without descriptors says which limit to raise and may be asked again") {
     const ChildEnd end = run_in_child([]() -> std::string {
-        for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+        for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
             Engine engine(options_on(kind));
             const std::size_t before = open_descriptors();
             for (int left = 0; left < 3; ++left) {
@@ -191,7 +191,7 @@ TEST_CASE("a constructor without descriptors says which limit to raise and leaks
         ::unsetenv("UAIO_KERNEL");
         const std::size_t before = open_descriptors();
         if (!limit_descriptors(0)) return "the limit could not be set";
-        for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+        for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
             try {
                 const Engine engine(asking_for(kind));
                 return "it was not refused";

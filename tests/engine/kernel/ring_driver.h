@@ -128,7 +128,7 @@ inline EngineOptions test_options() {
 template <class Body>
 void on_each_kernel(Body body) {
     const auto run = [&](std::unique_ptr<Kernel> kernel) {
-        const std::string name = kernel->kind() == KernelKind::poll ? "PollKernel" : "LinuxKernel";
+        const std::string name = kernel->kind() == KernelKind::epoll ? "PollKernel" : "LinuxKernel";
         CAPTURE(name);
         RingDriver ring(*kernel);
         body(ring, *kernel);

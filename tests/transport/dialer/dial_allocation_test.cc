@@ -2,6 +2,7 @@
 // with not_enough_memory, or does without, and leaves nothing behind.
 #include <uaio/dialer.h>
 #include <uaio/easy.h>
+#include <uaio/engine_group.h>
 #include <uaio/http_server.h>
 #include <uaio/resolver.h>
 #include <uaio/tcp.h>

@@ -1,6 +1,7 @@
 // The connects of an easy::Connection: cancelled anywhere, replaced, short of memory; and its calls
 // from other threads.
 #include <uaio/argument_error.h>
+#include <uaio/engine_group.h>
 
 #include "tests/support/allocations.h"
 #include "tests/support/easy_ends.h"

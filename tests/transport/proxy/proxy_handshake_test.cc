@@ -1,6 +1,7 @@
 // A dialogue with a proxy over a stream, on a simulated kernel: bytes that come early, ends at
 // every moment, and cancels at every step.
 #include <uaio/argument_error.h>
+#include <uaio/engine_group.h>
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 

@@ -1,5 +1,6 @@
 // Listeners beyond accepting: when their address is free again, what they do without descriptors,
 // and how several engines share one.
+#include <uaio/engine_group.h>
 #include <uaio/http_server.h>
 #include <uaio/local.h>
 #include <uaio/tcp.h>

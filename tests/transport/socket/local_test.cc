@@ -92,7 +92,7 @@ TEST_CASE_TEMPLATE("the socket file exists as long as its listener", Kernel, OnL
 }
 
 TEST_CASE("a socket file that nobody listens on is replaced") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket");
     {
@@ -113,7 +113,7 @@ TEST_CASE("a socket file that nobody listens on is replaced") {
 }
 
 TEST_CASE("a path in use is refused with its name") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket");
     const local::Listener listener(engine, path);
@@ -130,7 +130,7 @@ TEST_CASE("a path in use is refused with its name") {
 }
 
 TEST_CASE("a file that is no socket is not replaced") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket");
     std::ofstream(path) << "precious";
@@ -141,7 +141,7 @@ TEST_CASE("a file that is no socket is not replaced") {
 }
 
 TEST_CASE("a path of 108 bytes or none is refused") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     StreamPtr client;
     const std::string longest = "@" + std::string(106, 'x');
     const local::Listener listener(engine, longest);
@@ -161,7 +161,7 @@ TEST_CASE("a path of 108 bytes or none is refused") {
 }
 
 TEST_CASE("a path is refused whose NUL would end it, but not an abstract name with one") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket") + std::string("\0more", 5);
     try {
@@ -194,7 +194,7 @@ TEST_CASE_TEMPLATE("a connect to a path without a server ends with its errno (X-
 }
 
 TEST_CASE("an acceptor factory listens on the engine it is given") {
-    Engine engine(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
     const std::string path = fresh_abstract_name();
     const AcceptorFactory factory = local::acceptor(path);
     const std::unique_ptr<Acceptor> acceptor = factory(engine);

@@ -1,5 +1,6 @@
 // Names to addresses. Lookups are the tests' own, and wait where a test says so; no name server is
 // asked but for a name that none may know.
+#include <uaio/engine_group.h>
 #include <uaio/resolver.h>
 
 #include "tests/support/turns.h"

@@ -1,5 +1,6 @@
 // Tcp listeners and connects. What their streams do is in stream_contract_test.cc and in the tests
 // of http::Connection.
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
@@ -371,7 +372,7 @@ void cycle(Engine& engine, tcp::Listener& listener, std::size_t cycles) {
 TEST_CASE_TEMPLATE("connects and writes and closes by the hundred thousand leave nothing behind",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
-    const std::size_t all = Kernel::kKind == KernelKind::linux ? 100'000 : 20'000;
+    const std::size_t all = Kernel::kKind == KernelKind::io_uring ? 100'000 : 20'000;
     const std::size_t cycles = kSanitized ? 2'000 : all;
     tcp::Listener listener(engine, Endpoint::loopback(0));
     cycle(engine, listener, 200);

@@ -47,7 +47,7 @@ void widen_send_buffer(Wire& wire) {
 }
 
 TEST_CASE("a zero-copy write ends when its bytes are free and the next does not wait for that") {
-    Wire wire(KernelKind::linux, zero_copy_options());
+    Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(wire);
     const std::string body = pattern(kBody);
@@ -71,7 +71,7 @@ TEST_CASE("a zero-copy write ends when its bytes are free and the next does not 
 }
 
 TEST_CASE("a cancel after the bytes are sent loses although the notification is to come") {
-    Wire wire(KernelKind::linux, zero_copy_options());
+    Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(wire);
     const std::string body = pattern(kBody);
@@ -89,7 +89,7 @@ TEST_CASE("a cancel after the bytes are sent loses although the notification is 
 }
 
 TEST_CASE("a connection closed and destroyed before the notification lets its Aio end") {
-    Wire wire(KernelKind::linux, zero_copy_options());
+    Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(wire);
     const std::string body = pattern(kBody);
@@ -109,7 +109,7 @@ TEST_CASE("a connection closed and destroyed before the notification lets its Ai
 TEST_CASE("on unix sockets and on epoll zero copy falls back to copying") {
     WireOptions options = zero_copy_options();
     options.unix_socket = true;
-    for (const KernelKind kind : {KernelKind::linux, KernelKind::poll}) {
+    for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
         Wire wire(kind, options);
         const std::string body = pattern(Wire::kBlocking);
         for (std::size_t round = 1; round <= 3; ++round) {
@@ -126,7 +126,7 @@ TEST_CASE("on unix sockets and on epoll zero copy falls back to copying") {
 }
 
 TEST_CASE("where no pages may be pinned zero copy falls back to copying") {
-    const KernelKind kind = options_on(KernelKind::linux).kernel;
+    const KernelKind kind = options_on(KernelKind::io_uring).kernel;
     const ChildEnd end = run_in_child([kind]() -> std::string {
         if (!become_unprivileged(64 * 1024)) return "";
         Wire wire(kind, zero_copy_options());
@@ -143,7 +143,7 @@ TEST_CASE("where no pages may be pinned zero copy falls back to copying") {
 }
 
 TEST_CASE("the kernel's reports that it copied are counted") {
-    Wire wire(KernelKind::linux, zero_copy_options());
+    Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     const std::string body = pattern(kBody);
     Operation write(wire.engine(), body);

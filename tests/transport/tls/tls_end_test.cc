@@ -1,4 +1,5 @@
 // Engines that end while tls handshakes are under way on them.
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"

@@ -1,4 +1,5 @@
 // A tls::Listener among clients that say nothing, or stop half-way.
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
@@ -116,8 +117,8 @@ TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks
 }
 
 TEST_CASE("A tls listener over no acceptor, or one of another engine, is refused") {
-    Engine engine(options_on(KernelKind::poll));
-    Engine other(options_on(KernelKind::poll));
+    Engine engine(options_on(KernelKind::epoll));
+    Engine other(options_on(KernelKind::epoll));
     const tls::Context context(server_options());
     CHECK_THROWS_AS(tls::Listener(engine, nullptr, context), std::invalid_argument);
     auto below = std::make_unique<tcp::Listener>(other, Endpoint::loopback(0));

@@ -1,4 +1,5 @@
 // Tls streams whose operations come from one thread, are cancelled by another, and run on a third.
+#include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/tls/ends.h"

@@ -1,4 +1,5 @@
 #include <uaio/argument_error.h>
+#include <uaio/engine_group.h>
 #include <uaio/http_server.h>
 #include <uaio/provider.h>
 

@@ -29,7 +29,7 @@ bool is_readable(int fd) {
 
 TEST_CASE("PollKernel: says what it is and why") {
     const PollKernel kernel(test_options(), "io_uring was forbidden");
-    CHECK(kernel.kind() == KernelKind::poll);
+    CHECK(kernel.kind() == KernelKind::epoll);
     CHECK(kernel.reason() == "io_uring was forbidden");
     CHECK(kernel.features().send_waitall);
     CHECK_FALSE(kernel.features().send_zero_copy);

@@ -1,6 +1,7 @@
 // How a server's connections end, and the server itself: early responses, and engines that end
 // first.
 #include <uaio/argument_error.h>
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 

@@ -1,4 +1,5 @@
 // What an http::Server answers, over real sockets on loopback.
+#include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
