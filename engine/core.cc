@@ -19,11 +19,11 @@ constexpr std::chrono::milliseconds kLongDrain = std::chrono::hours(24 * 36500);
 
 }  // namespace
 
-EngineCore::EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kernel,
+EngineCore::EngineCore(Engine& engine, std::unique_ptr<Kernel> owned, Kernel& kernel,
                        const EngineOptions& options)
     : ring_(kernel.ring()),
       kernel_(&kernel),
-      face_(face),
+      engine_(engine),
       owned_kernel_(std::move(owned)),
       options_(options) {
     options_.drain_timeout =
@@ -43,16 +43,16 @@ EngineCore::~EngineCore() {
             "an engine was destroyed on another thread than the one that ran it; what was in "
             "flight is lost");
     }
-    orphan_residents();
+    detach_residents();
     unlist();  // behind the last callback, which may fork: then the ring is not the child's to free
     if (is_forked()) static_cast<void>(owned_kernel_.release());
 }
 
-void EngineCore::orphan_residents() noexcept {
+void EngineCore::detach_residents() noexcept {
     while (residents_) {
         Resident& resident = *residents_;
         remove_resident(resident);
-        resident.orphan();
+        resident.engine_destroyed();
     }
 }
 
@@ -60,13 +60,13 @@ void EngineCore::orphan_residents() noexcept {
 // kernel or parked, and callbacks run until nothing is left or the time is up.
 void EngineCore::drain() noexcept {
     deliver_mail();
-    evict_residents();
+    shut_down_residents();
     draining_ = true;
     cancel_all();
     const std::int64_t until = deadline_after(now_ns(), drain_timeout());
     while (failure_ == 0) {
         end_parked();  // each turn, since a callback may submit the next
-        if (quiet() || now_ns() >= until) break;
+        if (is_idle() || now_ns() >= until) break;
         turn(until, true);  // does not wait once something ended, which may have been all
     }
     if (counters_.begun.value() != counters_.operations.value()) {
@@ -80,10 +80,10 @@ void EngineCore::drain() noexcept {
     notify_waiters();
 }
 
-void EngineCore::evict_residents() noexcept {
+void EngineCore::shut_down_residents() noexcept {
     for (Resident* resident = residents_; resident;) {
         Resident* const next = resident->next_resident_;
-        resident->evict();
+        resident->begin_shutdown();
         resident = next;
     }
 }
@@ -101,7 +101,7 @@ void EngineCore::run_stopped() noexcept {
     for (;;) {
         stop_.store(false, std::memory_order_relaxed);  // or it would not sleep
         if (leave_.load(std::memory_order_acquire) || failure_ != 0) return;
-        evict_residents();
+        shut_down_residents();
         if (const std::uint64_t begun = counters_.begun.value(); begun != cancelled) {
             cancel_all();
             cancelled = begun;
@@ -123,9 +123,9 @@ void EngineCore::end_parked() noexcept {
         cancel_here(*aio_of(*node), Errc::closed);
 }
 
-bool EngineCore::quiet() const noexcept {
+bool EngineCore::is_idle() const noexcept {
     for (const Resident* resident = residents_; resident; resident = resident->next_resident_) {
-        if (!resident->quiet()) return false;
+        if (!resident->is_idle()) return false;
     }
     return counters_.begun.value() == counters_.operations.value() && mailbox_.empty() &&
            tail_ == *ring_.sq_head;
@@ -169,7 +169,7 @@ bool EngineCore::bind_here(std::error_code& error) noexcept {
 void EngineCore::on_thread_end() noexcept {
     if (!on_thread() || in_turn_) return;  // in a turn: a callback called exit(3)
     drain();
-    orphan_residents();
+    detach_residents();
     thread_.store(&thread_ended_mark, std::memory_order_seq_cst);
     // Behind the store: a thread that waits looks at it under this lock.
     const std::lock_guard lock(wait_mutex_);

@@ -30,11 +30,11 @@ namespace uaio {
 class Resident {
 public:
     // Ends every operation it holds with Errc::closed and starts closing its descriptors.
-    virtual void evict() noexcept = 0;
+    virtual void begin_shutdown() noexcept = 0;
     // True when the kernel has nothing of it any more, and no Aio of it is still to come back.
-    virtual bool quiet() const noexcept = 0;
+    virtual bool is_idle() const noexcept = 0;
     // The engine is gone: only the memory is left, to be freed by whoever holds the object.
-    virtual void orphan() noexcept = 0;
+    virtual void engine_destroyed() noexcept = 0;
     // In a child of fork(2): closes the child's copies of its descriptors, and touches nothing that
     // the parent has as well.
     virtual void close_inherited() noexcept {}
@@ -58,7 +58,7 @@ inline char thread_ended_mark = 0;  // the thread that ran it has ended
 class EngineCore final : public LiveEngine {
 public:
     // `owned` is `kernel`, or nothing where the kernel outlives the engine.
-    EngineCore(Engine& face, std::unique_ptr<Kernel> owned, Kernel& kernel,
+    EngineCore(Engine& engine, std::unique_ptr<Kernel> owned, Kernel& kernel,
                const EngineOptions& options);
     ~EngineCore();
 
@@ -140,7 +140,7 @@ public:
     const Features& features() const noexcept { return kernel_->features(); }
     Counters& counters() noexcept { return counters_; }
     Shortage& shortage() noexcept { return shortage_; }
-    Engine& face() noexcept { return face_; }
+    Engine& engine() noexcept { return engine_; }
 
     // --- Any thread ---
     static bool submit(Engine& target, Aio& aio, Starter starter, void* owner,
@@ -254,7 +254,7 @@ private:
     void enter(unsigned wait, std::int64_t deadline_ns) noexcept;
     bool may_sleep() noexcept;
     void leave_turn() noexcept;
-    bool quiet() const noexcept;
+    bool is_idle() const noexcept;
     void wake() noexcept;
     void wake_if_asleep() noexcept;
     void throw_if_failed();
@@ -274,10 +274,10 @@ private:
     void call_back(Aio& aio) noexcept;
     void arm_wake() noexcept;
     void drain() noexcept;
-    void evict_residents() noexcept;
+    void shut_down_residents() noexcept;
     void cancel_all() noexcept;
     void end_parked() noexcept;
-    void orphan_residents() noexcept;
+    void detach_residents() noexcept;
 
     io_uring_sqe& next_sqe() noexcept;  // cannot fail; see make_room()
     void make_room() noexcept;
@@ -327,7 +327,7 @@ private:
         nullptr};  // the engine's, by its token; nullptr: not bound yet
 
     // What only set-up and tear-down touch.
-    Engine& face_;
+    Engine& engine_;
     std::unique_ptr<Kernel> owned_kernel_;
     EngineOptions options_;
     const Aio* handed_on_ = nullptr;

@@ -66,7 +66,7 @@ std::int64_t Scene::bytes() const {
     return live_bytes() - static_cast<std::int64_t>(of_peers);
 }
 
-Scene::Held Scene::held() const {
+Scene::EngineObject Scene::held() const {
     return {.operations = kernel.pending_operations(),
             .descriptors = kernel.open_descriptors(),
             .real_descriptors = uaio::open_descriptors(),
@@ -86,7 +86,7 @@ bool Scene::is_idle() const {
 }
 
 std::string Scene::leftovers() const {
-    const Held now = held();
+    const EngineObject now = held();
     std::ostringstream out;
     if (now.operations > idle_.operations) {
         out << "operations are left: " << kernel.describe_pending() << "; ";

@@ -68,17 +68,17 @@ public:
     std::string flood;     // what is sent again and again
 
 private:
-    struct Held {
+    struct EngineObject {
         std::size_t operations = 0;
         std::size_t descriptors = 0;
         std::size_t real_descriptors = 0;
         std::uint64_t in_flight = 0;
         std::int64_t bytes = 0;
     };
-    Held held() const;
+    EngineObject held() const;
     std::int64_t bytes() const;
 
-    Held idle_;
+    EngineObject idle_;
     std::int64_t peak_ = 0;
     Clock::time_point marked_{};
     std::vector<SimPeer*> sockets_;

@@ -173,7 +173,7 @@ bool ConnectionCore::submit(Aio& aio, Starter starter, void* argument) noexcept 
 
 void ConnectionCore::drop_user() noexcept {
     users_.fetch_sub(1, std::memory_order_release);
-    let_go();  // may free this
+    destroy_if_idle();  // may free this
 }
 
 template <class Verb>

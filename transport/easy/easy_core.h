@@ -6,7 +6,7 @@
 #include <uaio/easy.h>
 #include <uaio/tls_context.h>
 
-#include "transport/stream/held.h"
+#include "transport/stream/engine_object.h"
 #include "transport/stream/immediate.h"
 
 #include <atomic>
@@ -18,10 +18,12 @@
 
 namespace uaio::easy {
 
-class ConnectionCore final : public Held {
+class ConnectionCore final : public EngineObject {
 public:
     // Any thread.
-    explicit ConnectionCore(Engine& engine) noexcept : Held(EngineCore::of(engine)) { enroll(); }
+    explicit ConnectionCore(Engine& engine) noexcept : EngineObject(EngineCore::of(engine)) {
+        enroll();
+    }
 
     // --- Any thread: what a Connection is asked ---
     void connect(std::string_view url, const Options& options, Aio& aio) noexcept;
@@ -39,7 +41,7 @@ public:
     const DialReport& report() const noexcept { return report_; }
 
     // A connect that is under way is found by its parked Aio.
-    void evict() noexcept override {
+    void begin_shutdown() noexcept override {
         if (stream_) stream_->close();
     }
 
@@ -50,7 +52,7 @@ private:
     void close_here() noexcept override;
     bool finished() const noexcept override { return !stream_ && !dial_; }
     bool busy() const noexcept override { return users_.load(std::memory_order_acquire) > 0; }
-    void forget(bool) noexcept override {}
+    void on_engine_destroyed(bool) noexcept override {}
 
     static ConnectionCore& of(Aio& aio) noexcept {
         return *static_cast<ConnectionCore*>(EngineCore::owner(aio));

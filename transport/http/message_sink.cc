@@ -322,7 +322,7 @@ void MessageSink::on_written() noexcept {
     Aio& front = *queue_.front();
     head_ == Head::writing ? on_head_written(front) : on_content_written(front);
     serve();
-    session_.let_go();  // may free this
+    session_.destroy_if_idle();  // may free this
 }
 
 void MessageSink::on_head_written(Aio& front) noexcept {
@@ -378,7 +378,7 @@ void MessageSink::invite_content() noexcept {
     if (!invitation_) {
         invitation_.reset(new (std::nothrow) Aio(session_.engine(), [this](Aio&) {
             inviting_ = false;
-            session_.let_go();  // may free this
+            session_.destroy_if_idle();  // may free this
         }));
         if (!invitation_) return;  // a client goes on by itself after a while (RFC 9110 10.1.1)
     }

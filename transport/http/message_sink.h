@@ -91,7 +91,7 @@ public:
     std::uint64_t content_written() const noexcept { return content_written_; }
     bool busy() const noexcept { return writing_ || inviting_; }
     // The engine is gone: no Aio may be left.
-    void orphan() noexcept {
+    void drop_aio() noexcept {
         inner_.reset();
         invitation_.reset();
     }

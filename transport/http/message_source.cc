@@ -353,7 +353,7 @@ void MessageSource::on_read() noexcept {
         if (error && front) end_early(*front, error);
     }
     serve();
-    session_.let_go();  // may free this
+    session_.destroy_if_idle();  // may free this
 }
 
 void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept {

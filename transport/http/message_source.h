@@ -80,7 +80,7 @@ public:
     std::uint64_t content_left() const noexcept { return content_left_; }
     bool busy() const noexcept { return reading_; }
     // The engine is gone: no Aio may be left.
-    void orphan() noexcept { inner_.reset(); }
+    void drop_aio() noexcept { inner_.reset(); }
 
 private:
     enum class Kind : std::uint8_t { request, response, raw, raw_all, content, content_all };

@@ -7,30 +7,25 @@
 #include <uaio/http_connection.h>
 #include <uaio/stream.h>
 
-#include "engine/core.h"
 #include "transport/http/message_sink.h"
 #include "transport/http/message_source.h"
+#include "transport/stream/engine_object.h"
 
 #include <atomic>
 
 namespace uaio::http {
 
-class Session final : public Resident {
+class Session final : public EngineObject {
 public:
     // On any thread. The stream belongs to the Connection, until that goes.
     Session(EngineCore& core, Stream& stream, const ConnectionOptions& options) noexcept;
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
 
-    // Any thread. No operation begins from now on.
+    // Any thread. No operation begins from now on; the stream stays open.
     void close() noexcept { closed_.store(true, std::memory_order_relaxed); }
     // Any thread, once, by the Connection that goes: closes the stream, and frees both when nothing
     // is left.
     void release(StreamPtr stream) noexcept;
-    // Any thread.
-    Engine& engine() const noexcept { return core_.face(); }
 
-    EngineCore& core() noexcept { return core_; }
     MessageSource& source() noexcept { return source_; }
     MessageSink& sink() noexcept { return sink_; }
     const Limits& limits() const noexcept { return options_.limits; }
@@ -79,25 +74,15 @@ public:
     bool unknown_expectation() const noexcept { return unknown_expectation_; }
     const Headers& trailer() const noexcept { return trailer_; }
 
-    // Called whenever an Aio of this object's has come back. May free this.
-    void let_go() noexcept;
-
-    void evict() noexcept override {}  // the stream's own resident ends what is pending
-    bool quiet() const noexcept override { return !busy(); }
-    void orphan() noexcept override;
+    void begin_shutdown() noexcept override {}  // the stream below ends what is pending
 
 private:
-    struct Mail : MailboxEntry {
-        explicit Mail(Session& target) noexcept : session(target) {}
-        Session& session;
-    };
+    ~Session() override = default;
+    void close_here() noexcept override;
+    bool finished() const noexcept override { return true; }
+    bool busy() const noexcept override { return source_.busy() || sink_.busy(); }
+    void on_engine_destroyed(bool idle) noexcept override;
 
-    ~Session();
-    bool busy() const noexcept { return source_.busy() || sink_.busy(); }
-    void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
-    void release_here() noexcept;
-
-    EngineCore& core_;
     const ConnectionOptions options_;
     MessageSource source_;
     MessageSink sink_;
@@ -109,11 +94,7 @@ private:
     std::chrono::nanoseconds content_timeout_ = kNoTimeout;
     bool unknown_expectation_ = false;
     bool is_server_ = false;
-    bool released_ = false;
     std::atomic<bool> closed_{false};
-    std::atomic<bool> engine_gone_{false};
-    Mail registering_{*this};
-    Mail releasing_{*this};
 };
 
 }  // namespace uaio::http

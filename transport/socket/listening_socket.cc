@@ -124,7 +124,7 @@ ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexce
       file_(std::move(parts.file)),
       identity_(parts.identity),
       share_(std::move(parts.share)) {
-    pause_.emplace(core.face(), [this](Aio&) { on_pause_over(); });
+    pause_.emplace(core.engine(), [this](Aio&) { on_pause_over(); });
     pause_->set_timeout(kPause);
     enroll();
 }
@@ -138,7 +138,7 @@ ListeningSocket::~ListeningSocket() {
 // ---- the handle
 
 void ListeningSocket::close() noexcept {
-    if (!is_engine_gone() && !close_unbound()) Descriptor::close();
+    if (!is_engine_gone() && !close_unbound()) EngineObject::close();
 }
 
 void ListeningSocket::release() noexcept {
@@ -149,16 +149,16 @@ void ListeningSocket::release() noexcept {
     Closing& closing = closing_;  // this may be gone soon
     const bool here = !engine_gone && engine_core.on_thread();
     const bool elsewhere = !engine_gone && !here && !close_unbound();
-    if (here) close_here();  // Descriptor::release() may have to wait for mail
-    Descriptor::release();
+    if (here) close_here();  // EngineObject::release() may have to wait for mail
+    EngineObject::release();
     if (elsewhere) closing.wait(engine_core);
     closing.drop();
 }
 
-void ListeningSocket::orphan() noexcept {
+void ListeningSocket::on_engine_destroyed(bool idle) noexcept {
     core().shortage().remove(*this);
     pause_.reset();
-    Descriptor::orphan();
+    Descriptor::on_engine_destroyed(idle);
 }
 
 // ---- accepts
@@ -189,7 +189,7 @@ Outcome ListeningSocket::on_accepted(Aio& aio, int result, unsigned) noexcept {
     ListeningSocket& self = *static_cast<ListeningSocket*>(EngineCore::owner(aio));
     if (!self.end(aio, result)) return Outcome::pending;
     self.accepts_.remove(aio);
-    self.let_go();  // may free the socket
+    self.continue_close();  // may free the socket
     return Outcome::finished;
 }
 
@@ -256,7 +256,7 @@ void ListeningSocket::on_pause_over() noexcept {
     for (Aio* aio = accepts_.front(); aio; aio = AioQueue::next(*aio)) {
         if (note_of(*aio).paused) wait_for_connection(*aio);
     }
-    let_go();  // may free the socket
+    continue_close();  // may free the socket
 }
 
 // ---- the end

@@ -40,8 +40,6 @@ public:
     // another thread than the engine's it waits for that one, no longer than the drain_timeout.
     void release() noexcept;
 
-    void orphan() noexcept override;
-
 private:
     // What is made before there is a socket, which can then not fail for it.
     struct Parts {
@@ -75,6 +73,7 @@ private:
     bool holds_aios() const noexcept override { return pausing_ || !accepts_.empty(); }
     void end_transfer() noexcept override { leave(); }
     void on_closed() noexcept override { closing_.finish(); }
+    void on_engine_destroyed(bool idle) noexcept override;
 
     Closing& closing_;
     const StreamOptions options_;

@@ -91,7 +91,7 @@ Outcome ReadQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept 
     Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
     const Outcome outcome = socket.reads().on_received(aio, result, flags);
     if (socket.is_read_only() && socket.reads().end_) socket.close_here();
-    socket.let_go();  // may free the socket
+    socket.continue_close();  // may free the socket
     return outcome;
 }
 

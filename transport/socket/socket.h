@@ -19,8 +19,8 @@ public:
     // Who waits for a direction without transferring anything.
     WaitList& writable() noexcept { return writable_; }
     WaitList& readable() noexcept { return readable_; }
-    // Nothing is queued in that direction.
-    bool is_idle(Direction direction) const noexcept {
+    // No transfer in that direction is queued or in the kernel.
+    bool has_no_transfer(Direction direction) const noexcept {
         return direction == Direction::send ? writes_.is_idle() : reads_.is_idle();
     }
 

@@ -12,7 +12,7 @@ namespace uaio {
 
 class SocketShare {
 public:
-    // Held while a listener is made, so that only the first of them binds.
+    // EngineObject while a listener is made, so that only the first of them binds.
     std::mutex& mutex() noexcept { return mutex_; }
 
     // REQUIRES: mutex(). A descriptor of the socket that an engine on such a kernel can use, -1 if

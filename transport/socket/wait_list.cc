@@ -20,7 +20,7 @@ WaitList*& list_of(Aio& aio) noexcept {
 
 void WaitList::submit(Aio& aio) noexcept {
     ::new (static_cast<void*>(EngineCore::scratch(aio).data())) WaitList*(this);
-    if (socket_.is_idle(direction_)) return poll(aio);
+    if (socket_.has_no_transfer(direction_)) return poll(aio);
     parked_.push(aio);
     socket_.core().park(aio, &on_cancel);
 }
@@ -59,7 +59,7 @@ void WaitList::prepare(Aio& aio) noexcept {
 Outcome WaitList::on_completion(Aio& aio, int result, unsigned) noexcept {
     Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
     const Outcome outcome = list_of(aio)->on_polled(aio, result);
-    socket.let_go();  // may free the socket
+    socket.continue_close();  // may free the socket
     return outcome;
 }
 
@@ -70,7 +70,7 @@ Outcome WaitList::on_polled(Aio& aio, int result) noexcept {
         return Outcome::pending;
     }
     polled_.remove(aio);
-    if (result >= 0 && !socket_.closed() && !socket_.is_idle(direction_)) {
+    if (result >= 0 && !socket_.closed() && !socket_.has_no_transfer(direction_)) {
         // Something was queued meanwhile, and comes first.
         if (!reason) {
             parked_.push(aio);

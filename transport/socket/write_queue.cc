@@ -215,7 +215,7 @@ Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept
                                                          : self.on_sent(aio, result, flags);
     if (self.failed_) [[unlikely]]
         self.reset_ ? socket.end_writing() : socket.close_here();
-    socket.let_go();  // may free the socket
+    socket.continue_close();  // may free the socket
     return outcome;
 }
 

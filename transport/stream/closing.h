@@ -1,6 +1,6 @@
 // What a thread waits for that destroys a listener of an engine which another thread runs: the
 // socket is closed and its address free. Made with the listener, so that its destructor allocates
-// nothing. Held by two: the thread that waits, and the engine's side.
+// nothing. EngineObject by two: the thread that waits, and the engine's side.
 #pragma once
 
 #include "engine/core.h"

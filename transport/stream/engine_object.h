@@ -1,6 +1,6 @@
-// What stays on the engine's side when its user's handle goes, on any thread and at any time: it is
-// registered with the engine, is told on the engine's thread to close, and is freed when nothing of
-// it is left anywhere. Members are for the engine's thread unless they say otherwise.
+// An object on an engine whose handle may be destroyed on any thread and at any time. It is
+// registered with the engine, closes on the engine's thread, and is freed when the handle is gone
+// and no operation of it is left. Members are for the engine's thread unless they say otherwise.
 #pragma once
 
 #include "engine/core.h"
@@ -9,56 +9,58 @@
 
 namespace uaio {
 
-class Held : public Resident {
+class EngineObject : public Resident {
 public:
-    Held(const Held&) = delete;
-    Held& operator=(const Held&) = delete;
+    EngineObject(const EngineObject&) = delete;
+    EngineObject& operator=(const EngineObject&) = delete;
 
-    // Any thread. Asks for close_here().
+    // Any thread. Runs close_here() on the engine's thread.
     void close() noexcept;
-    // Any thread, once, by whoever holds this: closes, and frees this when nothing is left.
+    // Any thread, once, by the handle: closes, and frees this object when nothing of it is left.
     void release() noexcept;
     // Any thread.
-    Engine& engine() const noexcept { return core_.face(); }
+    Engine& engine() const noexcept { return core_.engine(); }
 
-    EngineCore& core() noexcept { return core_; }
-    // Called whenever an Aio of this object's has come back. May free this.
-    void let_go() noexcept {
+    EngineCore& core() const noexcept { return core_; }
+    // To be called whenever an operation of this object has ended. May free this object.
+    void destroy_if_idle() noexcept {
         if (released_ && finished() && !busy()) delete this;
     }
 
-    bool quiet() const noexcept override { return !busy(); }
-    void orphan() noexcept override;
+    bool is_idle() const noexcept override { return !busy(); }
+    void engine_destroyed() noexcept override;
 
 protected:
-    // On any thread.
-    explicit Held(EngineCore& core) noexcept;
-    virtual ~Held();
-    // Makes it known to the engine. The last step of the constructor of the class that is made: the
-    // engine's thread may call what is virtual from here on.
+    // Any thread.
+    explicit EngineObject(EngineCore& core) noexcept;
+    virtual ~EngineObject();
+    // Registers this object with the engine, whose thread may call its virtual functions from then
+    // on: the last step of the most derived class's constructor.
     void enroll() noexcept;
 
-    // On the engine's thread, whatever state it is in.
+    // Begins to close; has no effect on an object that is closing or closed.
     virtual void close_here() noexcept = 0;
-    // Closed, and not just on the way there.
+    // False while closing is under way.
     virtual bool finished() const noexcept = 0;
-    // An Aio is still to come back.
+    // True while an operation of this object has not ended.
     virtual bool busy() const noexcept = 0;
-    // The engine is gone: lets go of the Aios, if none is left anywhere.
-    virtual void forget(bool idle) noexcept = 0;
+    // Drops what needs the engine, which is about to be destroyed. With `idle` no operation is
+    // left; otherwise the kernel did not return some in time, and may still write to their memory.
+    virtual void on_engine_destroyed(bool idle) noexcept = 0;
 
-    // Any thread. Nothing may be asked of the engine any more.
+    // Any thread. The engine must not be used any more.
     bool is_engine_gone() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
-    // Nobody holds this from now on.
-    void give_up() noexcept { released_ = true; }
+    bool is_released() const noexcept { return released_; }
+    // From now on no handle refers to this object.
+    void mark_released() noexcept { released_ = true; }
     void release_here() noexcept;
 
-    // Part of this object, which is not freed while one is in the engine's mailbox.
+    // A member of this object, which is not freed while one is in the engine's mailbox.
     struct Mail : MailboxEntry {
-        explicit Mail(Held& target) noexcept : held(target) {}
-        Held& held;
+        explicit Mail(EngineObject& owner) noexcept : object(owner) {}
+        EngineObject& object;
     };
-    // Any thread. `deliver` runs on the engine's, and begins with arrived().
+    // Any thread. `deliver` runs on the engine's thread, and must call arrived() first.
     void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
     void arrived() noexcept { mailed_.fetch_sub(1, std::memory_order_relaxed); }
 
@@ -66,8 +68,8 @@ private:
     EngineCore& core_;
     bool released_ = false;
     std::atomic<bool> close_asked_{false};
-    std::atomic<unsigned> mailed_{0};  // mail of this on its way
     std::atomic<bool> engine_gone_{false};
+    std::atomic<unsigned> mailed_{0};  // members of type Mail in the mailbox
     Mail registering_{*this};
     Mail closing_{*this};
     Mail releasing_{*this};

@@ -18,7 +18,7 @@ StreamPtr& out_of(Aio& aio) noexcept {
 }  // namespace
 
 Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept
-    : Held(core),
+    : EngineObject(core),
       context_(context),
       below_(std::move(below)),
       immediate_(immediate_of(*below_)),
@@ -73,14 +73,14 @@ void Channel::start_handshake(Aio& aio) noexcept {
     self.handshake_ = &aio;
     self.core().park(aio, &on_handshake_cancel);
     self.go_on();
-    self.let_go();
+    self.destroy_if_idle();
 }
 
 void Channel::on_handshake_cancel(Aio& aio) noexcept {
     Channel& self = *static_cast<Channel*>(EngineCore::owner(aio));
     self.end_handshake(EngineCore::cancel_reason(aio));
     self.close_below();
-    self.let_go();
+    self.destroy_if_idle();
 }
 
 // One step further, with what has come so far.
@@ -127,7 +127,7 @@ void Channel::end_handshake(std::error_code error) noexcept {
     if (!handshake_) return;
     context_.count_failure();
     core().finish(*std::exchange(handshake_, nullptr), error);
-    give_up();
+    mark_released();
 }
 
 // ---- from the two directions
@@ -224,7 +224,7 @@ bool Channel::start_timer() noexcept {
         timer_.reset(new (std::nothrow) Aio(engine(), [this](Aio&) {
             timing_ = false;
             close_below();
-            let_go();
+            destroy_if_idle();
         }));
     }
     if (!timer_) return false;
@@ -248,11 +248,11 @@ void Channel::close_below() noexcept {
     if (timing_) core().cancel_here(*timer_, Errc::canceled);
 }
 
-void Channel::forget(bool idle) noexcept {
+void Channel::on_engine_destroyed(bool idle) noexcept {
     state_ = State::closed;
     if (!idle) return;
-    sink_.orphan();
-    source_.orphan();
+    sink_.drop_aio();
+    source_.drop_aio();
     timer_.reset();
 }
 

@@ -7,7 +7,7 @@
 #include <uaio/tls.h>
 
 #include "transport/stream/encrypting.h"
-#include "transport/stream/held.h"
+#include "transport/stream/engine_object.h"
 #include "transport/stream/immediate.h"
 #include "transport/tls/context_core.h"
 #include "transport/tls/record_bio.h"
@@ -20,7 +20,7 @@
 
 namespace uaio::tls {
 
-class Channel final : public Held {
+class Channel final : public EngineObject {
 public:
     // On any thread. Counts on `context`.
     Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept;
@@ -65,7 +65,7 @@ public:
     // A record was cut short, so nothing can follow: ends everything with Errc::closed.
     void break_off() noexcept;
 
-    void evict() noexcept override { break_off(); }
+    void begin_shutdown() noexcept override { break_off(); }
 
 private:
     enum class State : std::uint8_t {
@@ -85,7 +85,7 @@ private:
     bool busy() const noexcept override {
         return source_.busy() || sink_.busy() || timing_ || handshake_ != nullptr;
     }
-    void forget(bool idle) noexcept override;
+    void on_engine_destroyed(bool idle) noexcept override;
 
     std::error_code attach() noexcept;
     void go_on() noexcept;

@@ -63,7 +63,7 @@ ListenerCore::Attempt* ListenerCore::List::pop() noexcept {
 
 ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
                            const Context& context, const ListenerOptions& options, Closing& closing)
-    : Held(core),
+    : EngineObject(core),
       closing_(closing),
       below_(std::move(below)),
       context_(context),
@@ -84,9 +84,9 @@ void ListenerCore::release() noexcept {
     const bool engine_gone = is_engine_gone();
     const bool here = !engine_gone && engine_core.on_thread();
     const bool elsewhere = !engine_gone && !here && engine_core.is_bound();
-    if (here) close_here();  // Held::release() may have to wait for mail
+    if (here) close_here();  // EngineObject::release() may have to wait for mail
     if (!engine_gone && !here && !elsewhere) below_->close();
-    Held::release();
+    EngineObject::release();
     if (elsewhere) closing.wait(engine_core);
     closing.drop();
 }
@@ -145,13 +145,13 @@ void ListenerCore::on_accepted() noexcept {
         // accept comes.
         while (Aio* const front = waiting_.pop())
             core().finish(*front, error);
-        return let_go();
+        return destroy_if_idle();
     }
     StreamPtr stream = std::move(accepted_);
-    if (closed_) return let_go();
+    if (closed_) return destroy_if_idle();
     begin(std::move(stream));
     accept_below();
-    let_go();
+    destroy_if_idle();
 }
 
 void ListenerCore::begin(StreamPtr stream) noexcept {
@@ -198,7 +198,7 @@ void ListenerCore::on_back(Attempt& attempt) noexcept {
         on_first_byte(attempt);
     }
     accept_below();
-    let_go();
+    destroy_if_idle();
 }
 
 void ListenerCore::on_first_byte(Attempt& attempt) noexcept {
@@ -242,7 +242,7 @@ void ListenerCore::close_here() noexcept {
     drop_ready();
 }
 
-void ListenerCore::forget(bool idle) noexcept {
+void ListenerCore::on_engine_destroyed(bool idle) noexcept {
     closed_ = true;
     if (idle) inner_.reset();
 }

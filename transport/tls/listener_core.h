@@ -1,14 +1,14 @@
 // The engine's side of a tls::Listener: connections are accepted below as long as accepts wait for
 // one. Each first waits for the peer's first byte, which costs next to no memory, then its
 // handshake runs; both happen beside those of the others. Connections whose handshake succeeded are
-// handed out in the order in which it did. Engine's thread only, but for what Held lets any thread
-// do.
+// handed out in the order in which it did. Engine's thread only, but for what EngineObject lets any
+// thread do.
 #pragma once
 
 #include <uaio/tls.h>
 
 #include "transport/stream/closing.h"
-#include "transport/stream/held.h"
+#include "transport/stream/engine_object.h"
 #include "transport/tls/context_core.h"
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace uaio::tls {
 
-class ListenerCore final : public Held {
+class ListenerCore final : public EngineObject {
 public:
     ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below, const Context& context,
                  const ListenerOptions& options, Closing& closing);
@@ -28,7 +28,7 @@ public:
     // closed; see ListeningSocket::release().
     void release() noexcept;
 
-    void evict() noexcept override { close_here(); }
+    void begin_shutdown() noexcept override { close_here(); }
 
 private:
     struct Attempt;
@@ -54,7 +54,7 @@ private:
     bool busy() const noexcept override {
         return accepting_ || telling_ || !silent_.empty() || !running_.empty() || !waiting_.empty();
     }
-    void forget(bool idle) noexcept override;
+    void on_engine_destroyed(bool idle) noexcept override;
 
     std::size_t connections() const noexcept { return silent_.size + running_.size + ready_.size; }
     bool make_room() noexcept;

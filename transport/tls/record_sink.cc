@@ -185,7 +185,7 @@ void RecordSink::remind() noexcept {
         RecordSink& self = static_cast<Reminder&>(entry).sink;
         self.reminder_.posted = false;
         self.serve();
-        self.channel_.let_go();  // may free this
+        self.channel_.destroy_if_idle();  // may free this
     };
     channel_.core().post(reminder_);
 }
@@ -385,7 +385,7 @@ void RecordSink::on_back() noexcept {
             channel_.on_sent();
         }
     }
-    channel_.let_go();  // may free this
+    channel_.destroy_if_idle();  // may free this
 }
 
 void RecordSink::on_written() noexcept {

@@ -60,7 +60,7 @@ public:
         return writing() || !queue_.empty() || !waiters_.empty() || reminder_.posted;
     }
     // The engine is gone: no Aio may be left.
-    void orphan() noexcept { inner_.reset(); }
+    void drop_aio() noexcept { inner_.reset(); }
 
 private:
     enum class State : std::uint8_t {

@@ -301,7 +301,7 @@ void RecordSource::on_read() noexcept {
     if (!on_demand_ || result != Errc::canceled) end_ = result;
     take_in(inner_->count());
     channel_.on_received();
-    channel_.let_go();  // may free this
+    channel_.destroy_if_idle();  // may free this
 }
 
 }  // namespace uaio::tls

@@ -49,7 +49,7 @@ public:
     std::error_code end_below() const noexcept;
     bool busy() const noexcept { return reading_ || !queue_.empty() || !waiters_.empty(); }
     // The engine is gone: no Aio may be left.
-    void orphan() noexcept { inner_.reset(); }
+    void drop_aio() noexcept { inner_.reset(); }
 
 private:
     enum class Step { finished, more_bytes, failed };

@@ -71,7 +71,7 @@ void SimPeerState::plan_action() {
     action_planned_ = true;
     world_.events.plan_after({}, SimEvents::Kind::user, [this] {
         action_planned_ = false;
-        if (const auto action = on_receive_) action(*face_);
+        if (const auto action = on_receive_) action(*engine_);
     });
 }
 

@@ -19,7 +19,7 @@ public:
         : world_(world), network_(network) {}
 
     static SimPeerState& of(SimPeer& face) noexcept { return *face.state_; }
-    void set_face(SimPeer& face) noexcept { face_ = &face; }
+    void set_face(SimPeer& face) noexcept { engine_ = &face; }
     // A connect that begins here, or a connection of a listener, which is held already.
     void connect(const SimAddress& target);
     void adopt(SimSocket& socket);
@@ -55,7 +55,7 @@ private:
 
     SimWorld& world_;
     SimNetwork& network_;
-    SimPeer* face_ = nullptr;
+    SimPeer* engine_ = nullptr;
     SimSocket* socket_ = nullptr;                        // held, until let go
     SimPeer::State state_ = SimPeer::State::connecting;  // once there is no socket
     Ending ending_ = Ending::none;

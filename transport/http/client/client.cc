@@ -26,7 +26,7 @@ Client::~Client() {
     ClientCore* const core = core_.load(std::memory_order_acquire);
     if (!core) return;
     if (core->outlived_engine()) {
-        core->free_without_engine();
+        core->release();
         return;
     }
     Engine& engine = core->engine();
@@ -40,7 +40,7 @@ Client::~Client() {
         Departure& self = static_cast<Departure&>(entry);
         self.core.abandon(&self);
     };
-    if (!gone.post_and_wait()) core->free_without_engine();
+    if (!gone.post_and_wait()) core->release();
 }
 
 void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
@@ -50,7 +50,7 @@ void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
         if (made && core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) {
             core = made;
         } else if (made) {
-            made->abandon(nullptr);  // another thread was first
+            made->discard();  // another thread was first
         }
     }
     std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);

@@ -101,7 +101,7 @@ void ClientConnection::on_written() noexcept {
         if (error == Errc::timed_out) return end(error);
         // A server may have answered early and closed: the read, which is under way, tells.
     }
-    let_go();
+    destroy_if_idle();
 }
 
 // ---- responses
@@ -120,7 +120,7 @@ void ClientConnection::on_read() noexcept {
         case State::resting: core_.counters.discarded.add(); return close();
         case State::head: return on_head(error);
         case State::content: return on_content(error);
-        case State::closed: return let_go();
+        case State::closed: return destroy_if_idle();
     }
 }
 
@@ -238,7 +238,7 @@ void ClientConnection::start_timing() noexcept {
 
 void ClientConnection::on_timer() noexcept {
     timing_ = false;
-    if (!rests()) return let_go();
+    if (!rests()) return destroy_if_idle();
     // Cancelled for a request that is over already, it begins anew.
     timer_.result() == Errc::timed_out ? close() : start_timing();
 }
@@ -254,7 +254,7 @@ void ClientConnection::close() noexcept {
         }
         if (timing_) timer_.cancel();
     }
-    let_go();
+    destroy_if_idle();
 }
 
 // It is over, or another connection's: nothing of it is in use here.
@@ -280,7 +280,7 @@ bool ClientConnection::may_retry(Transaction& transaction) noexcept {
     return true;
 }
 
-void ClientConnection::let_go() noexcept {
+void ClientConnection::destroy_if_idle() noexcept {
     if (state_ != State::closed || reading_ || writing_) return;
     if (current_) let_transaction_go();
     if (!timing_) core_.left(*this);

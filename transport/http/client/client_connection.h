@@ -52,7 +52,7 @@ private:
     void start_timing() noexcept;
     void on_timer() noexcept;
     void close() noexcept;
-    void let_go() noexcept;
+    void destroy_if_idle() noexcept;
 
     ClientCore& core_;
     StreamPtr stream_;

@@ -19,15 +19,18 @@ Transaction*& transaction_of(Aio& aio) noexcept {
 }  // namespace
 
 ClientCore::ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept
-    : engine_(engine), connector_(connector), options_(options), origin_(connector) {}
+    : EngineObject(EngineCore::of(engine)),
+      connector_(connector),
+      options_(options),
+      origin_(connector) {}
 
 ClientCore::~ClientCore() {
-    if (registered_ && !outlived_engine()) EngineCore::of(engine_).remove_resident(*this);
+    if (departure_) departure_->finish();
 }
 
 void ClientCore::start(Aio& aio) noexcept {
     ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
-    if (!std::exchange(self.registered_, true)) EngineCore::of(aio).add_resident(self);
+    if (!std::exchange(self.enrolled_, true)) self.enroll();
     std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(EngineCore::argument(aio)));
     std::error_code refused;
     if (EngineCore::stopped(aio)) {
@@ -132,12 +135,17 @@ void ClientCore::left(ClientConnection& connection) noexcept {
     if (connection.next_) connection.next_->previous_ = connection.previous_;
     --open_;
     delete &connection;
-    if (abandoned_) return let_go();
+    if (abandoned_) return destroy_if_idle();
     carry_waiting();
 }
 
-void ClientCore::abandon(Departure* gone) noexcept {
-    gone_ = gone;
+void ClientCore::abandon(Departure* departure) noexcept {
+    departure_ = departure;
+    release_here();
+}
+
+void ClientCore::close_here() noexcept {
+    if (abandoned_) return;
     while (Transaction* const first = waiting_) {
         waiting_ = first->next;
         finish(*first, Errc::closed);
@@ -149,14 +157,6 @@ void ClientCore::abandon(Departure* gone) noexcept {
         at = next;
     }
     abandoned_ = true;
-    let_go();
-}
-
-void ClientCore::let_go() noexcept {
-    if (!abandoned_ || connections_) return;
-    Departure* const gone = gone_;
-    delete this;
-    if (gone) gone->finish();
 }
 
 ClientStatistics ClientCore::statistics() const noexcept {

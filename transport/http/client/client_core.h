@@ -9,6 +9,7 @@
 #include "engine/core.h"
 #include "engine/statistics.h"
 #include "transport/http/client/client_origin.h"
+#include "transport/stream/engine_object.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -37,35 +38,29 @@ struct Departure : CrossThreadCall {
     ClientCore& core;
 };
 
-class ClientCore final : public Resident {
+class ClientCore final : public EngineObject {
 public:
     // Any thread.
     ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept;
 
-    // Of a Resident: streams end what is under way, and nothing new begins.
-    void evict() noexcept override { engine_ends_ = true; }
-    bool quiet() const noexcept override { return !connections_ && !waiting_; }
-    void orphan() noexcept override { engine_gone_.store(true, std::memory_order_release); }
+    // Streams end what is under way; nothing new begins.
+    void begin_shutdown() noexcept override { engine_ends_ = true; }
 
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
-    // The Client is gone. Frees this when nothing is left, and then tells `gone`, unless null.
-    void abandon(Departure* gone) noexcept;
+    // Any thread: the Client uses another core, and this one was never started.
+    void discard() noexcept { delete this; }
+    // The Client is gone. Frees this when nothing is left, and then finishes `departure`, unless
+    // null.
+    void abandon(Departure* departure) noexcept;
     // Any thread: the engine has ended.
-    bool outlived_engine() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
-    // The Client is gone, after its engine. What the kernel did not give back stays where it is.
-    void free_without_engine() noexcept {
-        if (quiet()) delete this;
-    }
+    bool outlived_engine() const noexcept { return is_engine_gone(); }
 
-    Engine& engine() noexcept { return engine_; }
     Connector& connector() noexcept { return connector_; }
     const ClientOptions& options() const noexcept { return options_; }
     const ClientOrigin& origin() const noexcept { return origin_; }
     // How often the kernel has been entered.
-    std::uint64_t enters() const noexcept {
-        return EngineCore::of(engine_).counters().enters.value();
-    }
+    std::uint64_t enters() const noexcept { return core().counters().enters.value(); }
     bool abandoned() const noexcept { return abandoned_; }
 
     // Gives it to a connection, or lets it wait.
@@ -84,14 +79,16 @@ public:
 private:
     friend class ClientConnection;
 
-    ~ClientCore();
+    ~ClientCore() override;
+    void close_here() noexcept override;
+    bool finished() const noexcept override { return abandoned_; }
+    bool busy() const noexcept override { return connections_ || waiting_; }
+    void on_engine_destroyed(bool) noexcept override {}
     static void on_cancel(Aio& aio) noexcept;
     // A connection that rests and can be used; the others that rest and cannot are closed.
     ClientConnection* find_usable() noexcept;
     void wait(Transaction& transaction) noexcept;
-    void let_go() noexcept;
 
-    Engine& engine_;
     Connector& connector_;
     const ClientOptions options_;
     ClientOrigin origin_;
@@ -99,11 +96,10 @@ private:
     std::size_t open_ = 0;
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;
-    bool registered_ = false;
+    bool enrolled_ = false;
     bool engine_ends_ = false;
     bool abandoned_ = false;
-    std::atomic<bool> engine_gone_{false};
-    Departure* gone_ = nullptr;
+    Departure* departure_ = nullptr;
 };
 
 }  // namespace uaio::http

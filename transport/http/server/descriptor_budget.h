@@ -10,7 +10,7 @@ namespace uaio::http {
 
 class DescriptorBudget {
 public:
-    // Held by a handler that opens a file for a request.
+    // EngineObject by a handler that opens a file for a request.
     class Files {
     public:
         Files() noexcept { files_.fetch_add(1, std::memory_order_relaxed); }
@@ -19,7 +19,7 @@ public:
         ~Files() { files_.fetch_sub(1, std::memory_order_relaxed); }
     };
 
-    // Held by a connection.
+    // EngineObject by a connection.
     class Connection {
     public:
         Connection() noexcept { connections_.fetch_add(1, std::memory_order_relaxed); }

@@ -133,7 +133,7 @@ void ServerConnection::refuse(std::error_code error) noexcept {
     }
     if (current_) release(*current_);
     if (writing_ == 0) return close();
-    let_go();
+    destroy_if_idle();
 }
 
 void ServerConnection::route(Exchange& exchange) noexcept {
@@ -220,7 +220,7 @@ void ServerConnection::call(Exchange& exchange) noexcept {
         on_thrown(current_ == &exchange ? &exchange : nullptr);
     }
     calling_ = false;
-    let_go();
+    destroy_if_idle();
 }
 
 // ---- writing
@@ -346,7 +346,7 @@ void ServerConnection::linger() noexcept {
 void ServerConnection::on_rest(std::error_code error) noexcept { error ? close() : linger(); }
 
 void ServerConnection::after_response() noexcept {
-    if (writing_ > 0 || current_ || reading_ != Reading::nothing) return let_go();
+    if (writing_ > 0 || current_ || reading_ != Reading::nothing) return destroy_if_idle();
     const bool over = last_ || !connection_.keeps_alive();
     if (!over) return read_next();
     lingers_ && !closed_ ? linger() : close();
@@ -412,7 +412,7 @@ Connection ServerConnection::hijack(Exchange& exchange) noexcept {
     Connection taken = std::move(connection_);
     last_ = closed_ = true;
     release(exchange);
-    let_go();
+    destroy_if_idle();
     return taken;
 }
 
@@ -436,7 +436,7 @@ void ServerConnection::close() noexcept {
         closed_ = true;
         connection_.close();
     }
-    let_go();
+    destroy_if_idle();
 }
 
 void ServerConnection::release(Exchange& exchange) noexcept {
@@ -444,7 +444,7 @@ void ServerConnection::release(Exchange& exchange) noexcept {
     loop_.give_back(exchange);
 }
 
-void ServerConnection::let_go() noexcept {
+void ServerConnection::destroy_if_idle() noexcept {
     if (closed_ && !current_ && !pending() && !calling_) loop_.left(*this);  // frees this
 }
 

@@ -86,7 +86,7 @@ private:
     void on_rest(std::error_code error) noexcept;
     void close() noexcept;
     void release(Exchange& exchange) noexcept;
-    void let_go() noexcept;
+    void destroy_if_idle() noexcept;
 
     ServerLoop& loop_;
     const DescriptorBudget::Connection budgeted_;

@@ -46,7 +46,7 @@ struct ServerLoop::Accepting {
 
 ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& options,
                        const Router& router)
-    : Held(EngineCore::of(engine)),
+    : EngineObject(EngineCore::of(engine)),
       server_(&server),
       engine_(engine),
       options_(options),
@@ -133,7 +133,7 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
         return accept(accepting);
     }
     accepting.stream.reset();
-    if (error == Errc::closed || !serves() || draining_) return let_go();
+    if (error == Errc::closed || !serves() || draining_) return destroy_if_idle();
     if (error == ArgumentErrc::wrong_engine) {  // Acceptor::engine() is null
         accepting.over = true;
         return core().log(LogLevel::error,
@@ -149,7 +149,7 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
 
 void ServerLoop::on_pause_over() noexcept {
     paused_ = false;
-    if (!serves()) return let_go();
+    if (!serves()) return destroy_if_idle();
     accept_all();
 }
 
@@ -158,7 +158,7 @@ void ServerLoop::left(ServerConnection& connection) noexcept {
     open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     delete &connection;
     crowded_ = false;
-    if (!serves()) return let_go();
+    if (!serves()) return destroy_if_idle();
     if (paused_) {
         pause_->cancel();
     } else {
@@ -188,7 +188,7 @@ std::string_view ServerLoop::date() noexcept {
 void ServerLoop::request_drain() noexcept {
     if (core().is_forked()) return;
     post(drain_requested_, [](MailboxEntry& entry) noexcept {
-        auto& self = static_cast<ServerLoop&>(static_cast<Mail&>(entry).held);
+        auto& self = static_cast<ServerLoop&>(static_cast<Mail&>(entry).object);
         self.arrived();
         self.drain();
     });
@@ -235,7 +235,7 @@ bool ServerLoop::accepting() const noexcept {
 bool ServerLoop::busy() const noexcept { return !empty() || paused_ || accepting(); }
 
 // What is with a handler does not hold up the end of the engine.
-bool ServerLoop::quiet() const noexcept {
+bool ServerLoop::is_idle() const noexcept {
     for (const ServerConnection* at = connections_; at; at = at->next()) {
         if (at->pending()) return false;
     }
@@ -244,10 +244,10 @@ bool ServerLoop::quiet() const noexcept {
 
 // The engine is about to be gone: so is everything that holds an Aio of it. What is still pending,
 // since the kernel did not give it back, has to stay where it is.
-void ServerLoop::forget(bool) noexcept {
+void ServerLoop::on_engine_destroyed(bool) noexcept {
     ended_ = true;
     draining_ = true;
-    if (!quiet()) return;
+    if (!is_idle()) return;
     for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
         ServerConnection* const next = connection->next();
         connection->drop_exchange();

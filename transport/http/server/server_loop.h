@@ -11,7 +11,7 @@
 #include "transport/http/format/date.h"
 #include "transport/http/send_allowance.h"
 #include "transport/http/server/router.h"
-#include "transport/stream/held.h"
+#include "transport/stream/engine_object.h"
 
 #include <atomic>
 #include <memory>
@@ -23,13 +23,15 @@ namespace uaio::http {
 
 class ServerConnection;
 
-class ServerLoop final : public Held {
+class ServerLoop final : public EngineObject {
 public:
     // Any thread.
     ServerLoop(Server& server, Engine& engine, const ServerOptions& options, const Router& router);
 
-    void evict() noexcept override { ended_ = true; }  // sockets and listeners end by themselves
-    bool quiet() const noexcept override;
+    void begin_shutdown() noexcept override {
+        ended_ = true;
+    }  // sockets and listeners end by themselves
+    bool is_idle() const noexcept override;
 
     // Throws std::logic_error if the engine has stopped.
     void require_running();
@@ -88,7 +90,7 @@ private:
     void close_here() noexcept override;
     bool finished() const noexcept override { return abandoned_; }
     bool busy() const noexcept override;
-    void forget(bool idle) noexcept override;
+    void on_engine_destroyed(bool idle) noexcept override;
     bool accepting() const noexcept;
     void drain() noexcept;
     void tell_empty() noexcept;
