@@ -2,6 +2,7 @@
 """The shape of the tree, as docs/architecture.md draws it, as tests.
 
     tests/structure_test.py [BUILD]        the build folder is not needed
+    tests/structure_test.py --rules        without compiling the public headers: two seconds
 
 Prints a line a case for tests/run.py. Every rule is also tried on a small tree with a violation
 planted in it, so that a rule that finds nothing is known to be able to.
@@ -414,7 +415,7 @@ def check_public_headers():
 
 def main():
     rules = check_rules(Tree(ROOT))
-    headers = check_public_headers()
+    headers = "--rules" in sys.argv or check_public_headers()
     return 0 if rules and headers else 1
 
 
