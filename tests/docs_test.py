@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 TEST_CASE = re.compile(r'TEST_CASE(?:_TEMPLATE|_FIXTURE)?\(\s*(?:\w+,\s*)?'
                        r'((?:"(?:[^"\\]|\\.)*"\s*)+)')
-QUOTED = re.compile(r'"([^"\n]+(?:\n\s*[^"\n]+)?)"')
+QUOTED = re.compile(r'"((?:[^"\n]|\n(?!\s*\n))+)"')
+# Elsewhere quotation marks are for other things too; a test's name has these words before it.
+QUOTED_TEST = re.compile(r'(?:\(|\b[Tt]ests?\s|\b[Cc]ases?\s)\s*' + QUOTED.pattern)
+
+CONTRACTS = {f"docs/{name}_contract.md" for name in ("aio", "http", "proxy", "tls")}
 
 
 def documents():
@@ -67,21 +71,25 @@ def test_names():
     return names, printed
 
 
+def quoted_tests(pages):
+    """(page, name) of each test that a page names: by its whole name, three words or more."""
+    for page, text in pages.items():
+        pattern = QUOTED if page.endswith("_contract.md") else QUOTED_TEST
+        for name in pattern.findall(without_code(text)):
+            name = re.sub(r"\s+", " ", name)
+            if name.count(" ") >= 2:
+                yield page, name
+
+
 def named_tests_exist(pages):
-    """A contract names a test by its whole name in double quotes, three words or more."""
     names, printed = test_names()
-    for page in ("docs/aio_contract.md", "docs/http_contract.md", "docs/proxy_contract.md"):
-        contract = pages.get(page)
-        if contract is None:
-            yield f"{page}: there is no such file"
-            continue
-        quoted = [re.sub(r"\s+", " ", name) for name in QUOTED.findall(contract)]
-        wanted = [name for name in quoted if name.count(" ") >= 2]
-        for name in wanted:
-            if name not in names and name not in printed:
-                yield f'{page}: there is no test "{name}"'
-        if not wanted:
-            yield f"{page}: names no test"
+    quoted = list(quoted_tests(pages))
+    for page, name in quoted:
+        if name not in names and name not in printed:
+            yield f'{page}: there is no test "{name}"'
+    for page in sorted({page for page in pages if page.endswith("_contract.md")} | CONTRACTS):
+        if page not in dict(quoted):
+            yield f"{page}: names no test" if page in pages else f"{page}: there is no such file"
 
 
 def options_are_documented(pages):
@@ -107,17 +115,41 @@ def headers_exist(pages):
                 yield f"{name}: there is no <uaio/{header}.h>"
 
 
+# A page for each rule that breaks it, and what the rule must say.
+PLANTED = {
+    links_resolve: ("docs/a.md", "[a](b.md)", "docs/a.md: b.md"),
+    named_tests_exist: ("docs/tls_contract.md", 'It holds ("no such test\nanywhere").',
+                        'docs/tls_contract.md: there is no test "no such test anywhere"'),
+    options_are_documented: ("docs/tuning.md", "`inline_iov`", "does not name `gather_bytes`"),
+    verbs_exist: ("docs/a.md", "`./dev fly`", "docs/a.md: ./dev has no verb fly"),
+    headers_exist: ("docs/a.md", "`<uaio/flight.h>`", "docs/a.md: there is no <uaio/flight.h>"),
+}
+
+
+def say(name, problems):
+    for problem in problems:
+        print(f"  {problem}")
+    name = "documentation, " + name
+    print(f"not ok {name}: {len(problems)} found" if problems else f"ok {name}")
+    return not problems
+
+
 def main():
     pages = documents()
     passed = True
-    for rule in (links_resolve, named_tests_exist, options_are_documented, verbs_exist,
-                 headers_exist):
-        problems = list(rule(pages))
-        for problem in problems:
-            print(f"  {problem}")
-        name = "documentation, " + rule.__name__.replace("_", " ")
-        print(f"not ok {name}: {len(problems)} found" if problems else f"ok {name}")
-        passed &= not problems
+    missed = []
+    for rule, (page, text, expected) in PLANTED.items():
+        passed &= say(rule.__name__.replace("_", " "), list(rule(pages)))
+        found = "\n".join(rule({page: text}))
+        missed += [] if expected in found else [f"{rule.__name__} does not say: {expected}"]
+    # Outside the contracts, and in a contract that names a test no more.
+    for page, text, expected in (
+            ("docs/guide.md", 'The test "it flies far away" shows it.', '"it flies far away"'),
+            ("docs/guide.md", 'As it is ("it flies far away").', '"it flies far away"'),
+            ("docs/aio_contract.md", "", "docs/aio_contract.md: names no test")):
+        found = "\n".join(named_tests_exist({page: text}))
+        missed += [] if expected in found else [f"named_tests_exist does not say: {expected}"]
+    passed &= say("planted violations are found", missed)
     return 0 if passed else 1
 
 
