@@ -1,15 +1,20 @@
 // A Stream is a connected, reliable, ordered flow of bytes both ways: tcp, unix, TLS, a tunnel
-// through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and connectors
-// are where streams come from.
+// through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and Connectors
+// make streams.
 //
 // The contract of every stream: verbs return at once and may be called from any thread; the Aio's
-// engine has to be the stream's. Operations of one direction run one at a time in submission order,
-// the directions independently of each other. Checks come in this order: stopped Aio
-// (Errc::canceled), closed stream (Errc::closed), vector (Errc::invalid_argument), time
-// (Errc::timed_out), then the queue. A vector with no entries, an entry with a length but no
+// engine has to be the stream's, or the operation ends with ArgumentErrc::wrong_engine. Operations
+// of one direction run one at a time in submission order, the directions independently of each
+// other. Checks come in this order: stopped Aio (Errc::canceled), closed stream (Errc::closed),
+// vector (Errc::invalid_argument), time (Errc::timed_out), then the queue (Errc::no_buffer_space
+// beyond StreamOptions::queue_limit). A vector with no entries, an entry with a length but no
 // address, or a total over SSIZE_MAX is Errc::invalid_argument, and nothing happens to the stream;
 // entries of length zero are skipped, and a vector of nothing else succeeds with count 0 when its
 // turn comes. An operation cancelled or expired in the queue leaves no trace.
+//
+// On the engine's thread a verb of a socket's stream allocates nothing, takes no lock and makes no
+// system call: the engine submits once a turn. Aio and bytes belong to the operation until the
+// callback.
 //
 // In a child of fork(2) a stream, acceptor or connector of the parent does nothing: operations are
 // refused (Errc::engine_lost, see <uaio/engine.h>), and close() and the destructor close the
@@ -27,42 +32,62 @@
 
 namespace uaio {
 
-// Whether writes leave without a copy (IORING_OP_SEND_ZC, Linux 6.0; SENDMSG_ZC, 6.1). Their Aio
-// then completes when the kernel gives the bytes back, which may wait for the peer to have them;
-// the next write does not wait for that.
+// Whether the kernel sends from the user's memory instead of a copy (IORING_OP_SEND_ZC and
+// SENDMSG_ZC, Linux 6.1; MSG_ZEROCOPY in Documentation/networking/msg_zerocopy.rst). The Aio of
+// such a write completes when the kernel gives the bytes back, which may be as late as the peer's
+// acknowledgement; the next write does not wait for that. EngineStatistics counts these sends, and
+// those that the kernel copied after all, as it does on the loopback.
 enum class ZeroCopy {
     off,
-    on,         // every write; where the kernel cannot, it copies
+    // Every write. The library copies where the engine runs on epoll, on kernels before 6.1, over
+    // unix sockets, and once for each ENOMEM (RLIMIT_MEMLOCK). It pays for large writes only: the
+    // notification is a second completion, and writes do not leave gathered.
+    on,
     automatic,  // as off, until the library chooses by size and by what the kernel reports
 };
 
 class Stream {
 public:
-    // Closes it; operations still pending end with Errc::closed. Any thread.
+    // Closes it as close() does; operations still pending end with Errc::closed by their callbacks,
+    // which may run after the destructor has returned. Does not wait. Any thread, also inside a
+    // callback of the stream's own, and after the engine's end.
     virtual ~Stream() = default;
 
-    // Reads at least one byte, at most the vector's. Errc::end_of_stream with count 0 when the peer
-    // has finished sending. A read that fails, is cancelled or expires leaves the stream usable.
+    // Reads at least one byte, at most the vector's, and completes with what one receive gives.
+    // Errc::end_of_stream with count 0 when the peer has finished sending; Errc::connection_reset
+    // when it has reset the connection; an errno such as ETIMEDOUT, when TCP gives up (tcp(7)). All
+    // three stay: each later read ends with the same. Every other read that fails, is cancelled or
+    // expires leaves the stream usable. A layer above a socket adds errors of its own, such as a
+    // TlsErrc or Errc::truncated.
     virtual void read(Aio& aio) = 0;
-    // Reads until the vector is full. Short of that, count() bytes are in the vector's front.
+    // Reads until the vector is full. Short of that, by an error, cancel, deadline or the end,
+    // count() bytes are in the vector's front, and later reads go on behind them.
     virtual void read_all(Aio& aio) = 0;
-    // Writes at least one byte, at most the vector's.
+    // Writes at least one byte, at most the vector's. Errors and their effects: as for write_all().
     virtual void write(Aio& aio) = 0;
     // Writes the whole vector: success if and only if every byte was accepted by what lies below.
     // Ended by an error after some of its bytes went out, it takes the stream with it: everything
     // pending and later, both ways, ends with Errc::closed, since what follows would be read as the
     // middle of it; but if it was the peer that reset the connection, reads first give what had
-    // come before that. Ended with no byte out, the stream stays usable. The same holds for
-    // write().
+    // come before that. Ended with no byte out, the stream stays usable. Errors:
+    // Errc::connection_reset (ECONNRESET and EPIPE), EFAULT for an entry at a bad address, and any
+    // other errno of send(2) untouched. Success says that the kernel has the bytes, not that the
+    // peer has them: the first write after the peer has closed may succeed, a later one ends with
+    // connection_reset. No SIGPIPE is raised (MSG_NOSIGNAL). Small writes that wait behind another
+    // may leave in one send with it; each gets its own count.
     virtual void write_all(Aio& aio) = 0;
 
     // Ends all pending operations with Errc::closed, each with its exact count. What the kernel has
     // taken still reaches the peer, then the end of the stream, unless the peer goes on sending:
     // bytes that nobody will read reset the connection, as with close(2) (RFC 1122 4.2.2.13), and
-    // what was still on its way is lost. Again: no effect. Any thread.
+    // what was still on its way is lost. Up to 16 MiB that arrived and was not read is dropped
+    // first, so that it causes no reset. Again: no effect. Any thread; from another thread than the
+    // engine's it takes effect in the engine's next turn.
     virtual void close() noexcept = 0;
 
-    // The descriptor below, to look at (getsockname(2), SO_INCQ), not to use; -1 once closed.
+    // The descriptor of the socket below all layers, for observation (getsockname(2), TCP_INFO and
+    // SIOCINQ in tcp(7)): reading, writing or closing it corrupts the stream. -1 once closed; its
+    // number may then name another file. Any thread.
     virtual int native_handle() const noexcept = 0;
 
 protected:
@@ -73,26 +98,31 @@ protected:
 
 using StreamPtr = std::unique_ptr<Stream>;
 
-// What a server listens on. Any thread.
+// Accepts connections. Any thread.
 class Acceptor {
 public:
     // Closes it; accepts still pending end with Errc::closed. When it returns, what it listened on
-    // can be bound again.
+    // can be bound again. Streams that were accepted go on.
     virtual ~Acceptor() = default;
     // Waits for a connection and puts its stream, on this acceptor's engine, into `out`, which must
-    // live until the callback and is untouched after an error. Several may wait at once.
+    // live until the callback and is untouched after an error. Any number may wait at once, and
+    // each connection completes one of them. The Aio's vector is not used, and count() is 0.
+    // Checks: a stopped Aio (Errc::canceled), a closed acceptor (Errc::closed), the time
+    // (Errc::timed_out). Without memory for the stream the connection is closed and the accept ends
+    // with Errc::not_enough_memory; the next accept may succeed.
     virtual void accept(Aio& aio, StreamPtr& out) = 0;
-    // Pending accepts end with Errc::closed; connections that nobody accepted are refused.
+    // Ends pending accepts with Errc::closed; the kernel resets connections that are in the queue
+    // and were not accepted. Returns at once. Again: no effect.
     virtual void close() noexcept = 0;
-    // The engine that its streams are on, so that http::Server::listen() can refuse an acceptor of
-    // another one; null, as by default: not known.
+    // The engine that its streams are on, so that http::Server::listen() and tls::Listener can
+    // refuse an acceptor of another one; null, as by default: not known.
     virtual Engine* engine() const noexcept { return nullptr; }
 };
 
-// What the connections of a Connector reach, as far as it knows: the scheme, the host and the port
+// Where the connections of a Connector lead, as far as it knows: the scheme, the host and the port
 // of RFC 6454 section 4. The view is valid as long as the connector.
 struct Origin {
-    bool secure = false;         // TLS, with a peer that has to prove its name, lies in between
+    bool secure = false;         // TLS with a verified peer: https and wss are possible
     std::string_view host = {};  // as in a URL, without brackets; empty: not known
     std::uint16_t port = 0;      // 0: not known
 };
@@ -101,32 +131,42 @@ struct Origin {
 class Connector {
 public:
     virtual ~Connector() = default;
-    // What connect() reaches. http::Client refuses a request for a URL of another origin. A
+    // Where connect() leads. http::Client refuses a request for a URL of another origin. A
     // connector that makes TLS connections has to override this, or https URLs are refused: by
     // default connections are plain, to a host that is not known.
     virtual Origin origin() const noexcept { return {}; }
     // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live
-    // until the callback and is untouched after an error.
+    // until the callback and is untouched after an error, as must the connector. The Aio's deadline
+    // and cancel hold for the connecting, its vector is not used, and count() is 0. Several
+    // may run at once.
     virtual void connect(Aio& aio, StreamPtr& out) = 0;
 };
 
-// Makes an acceptor on an engine: one for each engine of a group.
+// Makes an acceptor on the engine: http::Server::listen() calls it once for each engine of a group,
+// on the thread that calls listen(). May throw; must not return null.
 using AcceptorFactory = std::function<std::unique_ptr<Acceptor>(Engine&)>;
 
-// How a socket's stream behaves.
+// Options of a socket and its stream. Connects end with the errno of setsockopt(2) for a value that
+// the kernel refuses, and constructors of listeners throw it: EINVAL for times and probes out of
+// range. A listener sets them on its own socket, from which accepted sockets inherit them.
 struct StreamOptions {
     bool no_delay = true;     // tcp(7) TCP_NODELAY: small writes leave at once
     bool keep_alive = false;  // socket(7) SO_KEEPALIVE, on tcp, with the three below
-    // tcp(7): silence before the first probe, between probes (TCP_KEEPIDLE, TCP_KEEPINTVL), and
-    // probes without an answer that end the connection (TCP_KEEPCNT); 1 to 32767, and 127 probes.
+    // tcp(7): silence before the first probe (TCP_KEEPIDLE) and time between probes
+    // (TCP_KEEPINTVL), each 1 to 32767 s; probes without an answer after which the connection ends,
+    // and reads with ETIMEDOUT (TCP_KEEPCNT), 1 to 127.
     std::chrono::seconds keep_alive_idle{60};
     std::chrono::seconds keep_alive_interval{60};
     int keep_alive_probes = 9;
     ZeroCopy zero_copy = ZeroCopy::off;
-    int send_buffer = 0;          // bytes, SO_SNDBUF; 0: the system's own choice
-    int receive_buffer = 0;       // bytes, SO_RCVBUF; 0: the system's own choice
-    std::size_t queue_limit = 0;  // operations a direction; beyond it Errc::no_buffer_space;
-                                  // 0: no limit
+    // Bytes of the kernel's buffers, SO_SNDBUF and SO_RCVBUF (socket(7)): the kernel doubles the
+    // value, caps it by net.core.wmem_max or rmem_max, and no longer adapts the size to the
+    // connection. 0: the system's own choice.
+    int send_buffer = 0;
+    int receive_buffer = 0;
+    // Operations of a direction that may be pending at once; the next one ends with
+    // Errc::no_buffer_space. 0: no limit.
+    std::size_t queue_limit = 0;
 };
 
 }  // namespace uaio
