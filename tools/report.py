@@ -6,8 +6,10 @@ It collects what `./dev test` and `./dev bench` left in the build folders and ru
 
 import csv
 import json
+import os
 import platform
 import re
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -44,7 +46,7 @@ def machine():
         ("system", field("/etc/os-release", r'^PRETTY_NAME="?([^"\n]+)')),
         ("processor", f"{field('/proc/cpuinfo', r'^model name[^:]*:(.*)$')}, {cores} cores"),
         ("memory", f"{memory:.1f} GiB"),
-        ("compiler", said("g++", "--version").splitlines()[0]),
+        ("compiler", said(*shlex.split(os.environ.get("CXX", "c++")), "--version").splitlines()[0]),
         ("liburing", said("pkg-config", "--modversion", "liburing")),
     ]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
