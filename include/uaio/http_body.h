@@ -1,7 +1,8 @@
-// Content that is written and read in pieces, while it is made and used: what Connection's
-// write_body() and read_body() give. Memory is the caller's, and an operation completes when its
-// bytes are on their way or there, so whoever is faster waits. Any thread; operations of one
-// direction queue behind each other like all of a connection's.
+// Content that is written and read in pieces: the handles that Connection::write_body() and
+// read_body(), Exchange::writer() and reader() return. Memory is the caller's, and an operation
+// completes when the kernel has taken its bytes, or has delivered them, so the faster side is held
+// back by the slower one. Any thread; operations of one direction queue behind each other like all
+// of a connection's.
 #pragma once
 
 #include <uaio/aio.h>
@@ -13,47 +14,68 @@ class Session;
 
 // Writes the content of the message whose head was written last without any: as long as its
 // Content-Length says, or in chunks (RFC 9112 7.1), or, to an HTTP/1.0 client, up to the end of the
-// connection. Where the message must not have any, as in the answer to HEAD, what is written is
-// counted and dropped. A handle to copy; not to be used after its Connection is gone.
+// connection. Where the message must not have any, as in the answer to HEAD, content is counted and
+// dropped. A handle to copy; it must not be used after its Connection is destroyed or moved from.
+// One that was taken before the connection's first message verb ends every operation with
+// ArgumentErrc::wrong_message_state.
 class BodyWriter {
 public:
+    // Made by Connection::write_body() and Exchange::writer().
     explicit BodyWriter(Session* session) noexcept : session_(session) {}
 
-    // Writes the whole vector as content: as it is, or as a chunk, or several for a long vector.
-    // count() is of the vector's bytes, without what frames them. Errors: those of write_all, and
+    // Writes the whole vector as content: as it is, or as a chunk, or several for a vector of more
+    // than seven entries (inline_iov, a build option, less one). count() is of the vector's bytes,
+    // without framing. A vector of no bytes succeeds and sends nothing, as an empty chunk would end
+    // the content. Errors: those of Connection::write_all(); Errc::timed_out also by
+    // ConnectionOptions::send_timeout; Errc::not_enough_memory, when the first piece is written.
     // ArgumentErrc::wrong_message_state without a message that waits for content, or for more bytes
     // than its Content-Length leaves, or if the write of the head was cancelled before a byte of it
     // was sent; nothing happens to the connection then. Errc::closed if the head failed otherwise.
+    // A write that ends between two such pieces closes the connection, as one that is cut does.
     void write(Aio& aio) noexcept;
-    // Ends the content. ArgumentErrc::wrong_message_state if bytes of a Content-Length are missing:
-    // the peer waits for them, so write them or close the connection. The Aio's vector is not used.
+    // Ends the content: writes the last chunk, or checks that all bytes of a Content-Length were
+    // written. ArgumentErrc::wrong_message_state if some are missing: the peer waits for them, so
+    // write them or close the connection. Other errors: those of write(). The Aio's vector is not
+    // used, and count() is 0.
     void finish(Aio& aio) noexcept;
-    // The same with trailer fields, which must live until the callback. Only chunked content has a
-    // trailer; with other content the fields are dropped. ArgumentErrc::invalid_trailer for fields
-    // that RFC 9110 6.5.1 does not allow there.
+    // The same with trailer fields, which must live, and stay as they are, until the callback. Only
+    // chunked content has a trailer; with other content the fields are dropped.
+    // ArgumentErrc::invalid_trailer for a field that frames, routes, authenticates or describes the
+    // message, such as Content-Type or Set-Cookie (RFC 9110 6.5.1); the content may still be ended
+    // then.
     void finish(const Headers& trailer, Aio& aio) noexcept;
 
 private:
     Session* session_;
 };
 
-// Reads the content of the message that was read last, without its framing. The first read tells a
-// client that asked with "Expect: 100-continue" to go on, if its content has not begun to come
-// (RFC 9110 10.1.1). A handle to copy; not to be used after its Connection is gone.
+// Reads the content of the message that was read last, without its framing. The first read sends
+// "100 Continue" to a client that expects it, unless its content has begun to come (RFC 9110
+// 10.1.1). A handle to copy; it must not be used after its Connection is destroyed or moved from.
+// One that was taken before the connection's first message verb ends every read with
+// ArgumentErrc::wrong_message_state.
 class BodyReader {
 public:
+    // Made by Connection::read_body() and Exchange::reader().
     explicit BodyReader(Session* session) noexcept : session_(session) {}
 
-    // At least one byte, at most the vector's. Errc::end_of_stream with count 0 when all content
-    // has been read; Errc::truncated if the stream ended before; an HttpErrc for malformed chunks,
-    // and then nothing more can be read from the connection.
+    // Reads at least one byte, at most the vector's. Errc::end_of_stream with count 0 when all
+    // content has been read, also for a message that has none; Errc::truncated if the stream ended
+    // before; an HttpErrc for malformed chunks or a malformed trailer, after which every read of
+    // the connection ends with Errc::closed. Other errors: those of Connection::read(). A read that
+    // is cancelled or expires loses no byte: the next one goes on. Content of a response without a
+    // length goes to the end of the stream (RFC 9112 6.3), so that a connection that is cut there
+    // cannot be told from its end, except over TLS.
     void read(Aio& aio) noexcept;
-    // Until the vector is full. Errc::end_of_stream if the content ends before: count() bytes are
-    // in it.
+    // Reads until the vector is full. Errc::end_of_stream if the content ends before: count() bytes
+    // are in the vector's front. Otherwise as read().
     void read_all(Aio& aio) noexcept;
-    // The trailer fields, once Errc::end_of_stream was met: views of the connection's, until the
-    // next message is read. They are not the head's: what they may be trusted with is the
-    // program's to decide (RFC 9110 6.5.1). On the engine's thread.
+    // The trailer fields (RFC 9112 7.1.2) of chunked content, after a read has ended with
+    // Errc::end_of_stream; empty before, and without a trailer. Valid until the next message is
+    // read. A sender can put any field there that an intermediary checks in heads only, so they are
+    // kept apart from the head's, and the program decides how far it trusts them (RFC 9110 6.5.1).
+    // Fields that no head may have, or for which there is no memory, are dropped. On the engine's
+    // thread.
     const Headers& trailer() const noexcept;
 
 private:

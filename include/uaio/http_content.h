@@ -1,5 +1,5 @@
-// Bytes of a message's content, in memory of their own. Unlike a std::string it does not fill with
-// zeros what is about to be received, and a large block grows by mremap(2) and not by a copy, so
+// A ContentBuffer owns bytes of a message's content. Unlike a std::string it does not fill with
+// zeros what is about to be received, and a large block grows by mremap(2) instead of a copy, so
 // that collecting content does not hold up the loop. One thread at a time.
 #pragma once
 
@@ -8,29 +8,38 @@
 
 namespace uaio::http {
 
+// Pointers and views stay valid until the next reserve(), resize() or assign() beyond capacity(),
+// swap() or move.
 class ContentBuffer {
 public:
+    // Empty; allocates nothing.
     ContentBuffer() = default;
-    // Throws std::bad_alloc.
+    // Copies the bytes, and no spare capacity. Throws std::bad_alloc.
     ContentBuffer(const ContentBuffer& other) { assign(other.view()); }
+    // Takes the memory; `other` is empty then.
     ContentBuffer(ContentBuffer&& other) noexcept { swap(other); }
     // Throws std::bad_alloc, with nothing changed.
     ContentBuffer& operator=(const ContentBuffer& other);
     ContentBuffer& operator=(ContentBuffer&& other) noexcept;
     ~ContentBuffer();
 
+    // Null until the first byte is reserved.
     char* data() noexcept { return bytes_; }
+    // In bytes.
     std::size_t size() const noexcept { return size_; }
     std::size_t capacity() const noexcept { return capacity_; }
     std::string_view view() const noexcept { return {bytes_, size_}; }
 
-    // Room for `size` bytes in all. Throws std::bad_alloc, with nothing changed.
+    // Room for `size` bytes in all, by realloc(3) to exactly that: callers that append grow it
+    // geometrically themselves. Throws std::bad_alloc, with nothing changed.
     void reserve(std::size_t size);
-    // New bytes are not initialised. Throws std::bad_alloc, with nothing changed.
+    // Sets size(). New bytes are not initialised; memory is never given back. Throws
+    // std::bad_alloc, with nothing changed.
     void resize(std::size_t size);
-    // `bytes` may be a part of this. Throws std::bad_alloc, with nothing changed.
+    // Replaces the content by a copy of `bytes`, which may be a part of this buffer. Throws
+    // std::bad_alloc, with nothing changed.
     void assign(std::string_view bytes);
-    // Keeps the memory.
+    // Sets size() to 0 and keeps the memory.
     void clear() noexcept { size_ = 0; }
     void swap(ContentBuffer& other) noexcept;
 

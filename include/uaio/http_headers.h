@@ -1,6 +1,7 @@
-// The header fields of an HTTP message, in order, as text that can be sent as it is. Names are
-// compared without regard to case (RFC 9110 section 5.1) and keep the case they were given. A value
-// object: one thread at a time. Views that it gives are valid until it changes.
+// Headers are the header fields of an HTTP message, in order, kept as the text that is sent. Names
+// are compared without regard to case (RFC 9110 5.1) and keep the case they were given. A value
+// object: one thread at a time. Views that it returns are valid until it changes, is assigned to or
+// destroyed.
 #pragma once
 
 #include <uaio/http_types.h>
@@ -15,46 +16,55 @@
 
 namespace uaio::http {
 
-// Nothing in here can end a line or begin another: names are tokens, values hold no control
-// characters but the tab, so neither CR, LF nor NUL. Host, Content-Length, Transfer-Encoding and
-// Connection are held to their own grammar, and to each other: else it is a code of
-// ArgumentErrc, invalid_header_name and so on, and Errc::not_enough_memory without memory; nothing
-// has changed then. Clearing keeps the memory, so that an object in use allocates no more.
+// No field can end a line or begin another: names are tokens (RFC 9110 5.6.2), values hold no
+// control characters but the tab, so neither CR, LF nor NUL, and may hold bytes above 0x7f. Host,
+// Content-Length, Transfer-Encoding ("chunked" alone) and Connection are held to their own grammar,
+// and to each other. A setter that refuses a field changes nothing and returns
+// ArgumentErrc::invalid_header_name, invalid_header_value or conflicting_header, or
+// Errc::not_enough_memory without memory or beyond 4 GiB of text. Arguments are copied, and may be
+// views of this object. Members that take a name search all fields, one after another. clear()
+// keeps the memory, so that an object in use allocates no more.
 class Headers {
 public:
     class Iterator;
 
-    // The value, or nothing. Of several Set-Cookie fields, the first one's.
+    // The value, without white space at its ends, or nothing if there is no such field. Of several
+    // Set-Cookie fields, the first one's; all other fields of a name are one, joined by add().
     std::optional<std::string_view> get(std::string_view name) const noexcept;
+    // Whether there is such a field, even with an empty value.
     bool contains(std::string_view name) const noexcept { return find(name) != entries_.size(); }
 
-    // Makes this the only field of the name, in the place of the first one if there are any. White
-    // space at the ends of the value is dropped.
+    // Makes this the only field of the name, in the place of the first one if there are any, else
+    // behind the others. White space at the ends of the value is dropped; it may be empty.
+    // conflicting_header: Content-Length while there is a Transfer-Encoding, and the reverse (RFC
+    // 9112 6.1).
     std::error_code set(std::string_view name, std::string_view value) noexcept;
 
     // Adds to the field of the name, after a comma and a space, since lists in several lines and in
     // one mean the same (RFC 9110 5.3, nng_http_req_add_header(3http)); an empty value adds
     // nothing. Cookie is joined by a semicolon (RFC 6265 4.2.1). Set-Cookie, which is no list,
-    // becomes a field of its own. A second Host, Content-Length or Transfer-Encoding is refused.
-    // Without such a field it is set().
+    // becomes a field of its own. A second Host, Content-Length or Transfer-Encoding is refused
+    // with conflicting_header. Without such a field it is set().
     std::error_code add(std::string_view name, std::string_view value) noexcept;
 
     // Deletes all fields of the name and returns how many there were.
     std::size_t erase(std::string_view name) noexcept;
 
+    // Deletes all fields and keeps the memory.
     void clear() noexcept;
 
+    // The number of fields, which is that of lines: joined values count once.
     std::size_t size() const noexcept { return entries_.size(); }
     bool empty() const noexcept { return entries_.empty(); }
-    // REQUIRES: index < size().
+    // The field at this place in the order in which they are sent. REQUIRES: index < size().
     Field operator[](std::size_t index) const noexcept;
-    // In the order in which they are sent.
+    // Fields in the order in which they are sent. A change of the Headers invalidates iterators.
     Iterator begin() const noexcept;
     Iterator end() const noexcept;
 
-    // All fields as they are sent: each "Name: value" and a line end.
+    // All fields as they are sent: each "Name: value" and CRLF, without the empty line behind them.
     std::string_view text() const noexcept { return text_; }
-    // The one of that index, with its line end. REQUIRES: index < size().
+    // The field at this index as it is sent, with its CRLF. REQUIRES: index < size().
     std::string_view line(std::size_t index) const noexcept;
 
 private:
@@ -84,6 +94,8 @@ private:
     std::vector<Entry> entries_;
 };
 
+// Yields Fields by value, for range-based for: `for (const auto& [name, value] : headers)`. Refers
+// to its Headers by address, which must outlive it unmoved.
 class Headers::Iterator {
 public:
     using iterator_category = std::forward_iterator_tag;

@@ -1,8 +1,9 @@
 // HTTP requests and responses as a program makes and reads them: what nng_http_req and nng_http_res
 // are (nng_http_req_alloc(3http) and its neighbours). Nothing that a setter accepts can end a line
-// or begin another when it is sent, and what is changed after a message was sent is sent the next
-// time. Value objects that are made to be used again: one thread at a time, none while a connection
-// sends or receives them. Views that they give are valid until what they show changes.
+// or begin another when it is sent, and a change after a message was sent is in the head that is
+// sent next. Value objects that are made to be used again: after a few messages they allocate no
+// more. One thread at a time, none while a connection sends or receives them. Views that they
+// return are valid until what they show changes. A message that was moved from needs reset().
 #pragma once
 
 #include <uaio/http_content.h>
@@ -16,41 +17,54 @@
 
 namespace uaio::http {
 
-// The reason phrase that the IANA registry has for a status; empty if it has none. Lives as long as
-// the program.
+// The reason phrase that the IANA registry of HTTP status codes (RFC 9110 16.2.1) has for a status;
+// empty for any other number, and for 306 and 418, which are reserved. Lives as long as the
+// program.
 std::string_view reason_phrase(int status) noexcept;
 
-// The status with which a server answers a request that ended with this error: 400, 414, 431, 501
-// or 505 for a fault of HttpErrc (RFC 9110 section 15), 500 for any other.
+// The status with which a server answers a request that ended with this error. For a fault of a
+// request in HttpErrc (RFC 9110 15.5, 15.6): 414 start_line_too_long; 431 field_too_long,
+// head_too_long and too_many_fields; 501 unsupported_transfer_coding; 505 unsupported_version; else
+// 400. For faults of a response and errors of http::Client, as a gateway would answer: 502, or 500
+// if the request was not sent. 500 for every other code.
 int status_for(std::error_code error) noexcept;
 
-// What requests and responses have in common. A setter returns a code of ArgumentErrc for what
-// cannot be sent, or Errc::not_enough_memory; everything is as before then.
+// The version, fields and content that requests and responses have in common. A setter returns a
+// code of ArgumentErrc for what cannot be sent, or Errc::not_enough_memory; everything is as before
+// then.
 class Message {
 public:
+    // HTTP/1.1 at first; of a message that was read, the version that was received. A response in
+    // HTTP/1.1 to a request in HTTP/1.0 is sent without chunks.
     Version version() const noexcept { return version_; }
     void set_version(Version version) noexcept { version_ = version; }
 
+    // The fields to send, or those received. Of a message read, lines of one name are one field, as
+    // Headers::add() joins them; trailer fields are not among them, see BodyReader::trailer().
     Headers& headers() noexcept { return headers_; }
     const Headers& headers() const noexcept { return headers_; }
 
-    // Makes these bytes the content and sets Content-Length. The bytes are borrowed: until the
-    // message has other content, is reset, or is gone. ArgumentErrc::conflicting_header
-    // if Transfer-Encoding is set, Errc::invalid_argument for a length without an address.
+    // Makes these bytes the content and sets Content-Length. The bytes are borrowed until the
+    // message has other content, is reset, or is destroyed, and a copy of the message borrows them
+    // as well. They are sent from where they are. ArgumentErrc::conflicting_header if
+    // Transfer-Encoding is set, Errc::invalid_argument for a length without an address,
+    // Errc::not_enough_memory.
     std::error_code set_data(const void* data, std::size_t size) noexcept;
     std::error_code set_data(std::string_view data) noexcept {
         return set_data(data.data(), data.size());
     }
-    // The same with a copy of the bytes, in memory that is used again for the next copy. They may
-    // be a part of the message itself.
+    // The same with a copy of the bytes, in memory that is used again for the next copy and never
+    // shrinks. They may be a part of the message itself.
     std::error_code copy_data(const void* data, std::size_t size) noexcept;
     std::error_code copy_data(std::string_view data) noexcept {
         return copy_data(data.data(), data.size());
     }
-    // Removes the content and Content-Length.
+    // Removes the content and Content-Length. Keeps the memory of copies.
     void clear_data() noexcept;
-    // True after set_data or copy_data, even of no bytes.
+    // True after set_data or copy_data, even of no bytes, and where http::Client or an
+    // http::Server's route collected content. read_request() and read_response() attach none.
     bool has_data() const noexcept { return data_kind_ != DataKind::none; }
+    // The content; empty without one. Valid until the content changes or the message is destroyed.
     std::string_view data() const noexcept {
         return data_kind_ == DataKind::owned ? owned_.view() : borrowed_;
     }
@@ -80,35 +94,44 @@ private:
     Version version_ = Version::http_1_1;
 };
 
+// A request to send, or one that was read.
 class Request : public Message {
 public:
-    // GET, HTTP/1.1, without a target and without a Host, both of which it needs to be sent.
+    // GET, HTTP/1.1, without a target and without a Host. To be sent it needs a target and, in
+    // HTTP/1.1, a Host (RFC 9112 3.2), or it is ArgumentErrc::invalid_message. Allocates nothing.
     Request() = default;
-    // For a URL. Throws std::system_error with the error of set_url(); its text names the URL,
-    // without user information and query.
+    // GET for a URL. Throws std::system_error with the error of set_url(); its text names the URL,
+    // without user information, query and fragment.
     explicit Request(std::string_view url);
 
     // Sets origin, target and Host from an http, https, ws or wss URL: Host without a port that is
     // the scheme's own, the target without the fragment, which is not sent (RFC 9110 7.1, 7.2).
-    // ArgumentErrc::invalid_url too for user information and what has to be percent-encoded.
+    // A URL without a path has "/". Method, other fields and content stay.
+    // ArgumentErrc::invalid_url for anything else, user information, port 0, and characters that
+    // must be percent-encoded (RFC 3986 2): blanks, control characters and bytes above 0x7f.
     std::error_code set_url(std::string_view url) noexcept;
     // The origin of the URL (RFC 6454 4): "http://host", "https://host:8443"; https for wss. It
     // stays when the target or Host is set to something else; http::Client sends the request there
-    // or nowhere. Empty for a request that is made from a target and a Host alone.
+    // or nowhere. Empty for a request that was made from a target and a Host alone, and for one
+    // that was read. Valid until set_url(), set_target() or reset().
     std::string_view origin() const noexcept { return {target_.data(), origin_size_}; }
 
-    // A token, in its own case: "GET". `http::Request` does not know methods by name.
+    // A token, in its own case, which counts: "GET" (RFC 9110 9.1). GET at first.
     std::string_view method() const noexcept { return method_.empty() ? kGet : method_; }
+    // Any token is accepted; HEAD, CONNECT, OPTIONS and TRACE have a meaning of their own for
+    // framing and targets. ArgumentErrc::invalid_method for anything else.
     std::error_code set_method(std::string_view method) noexcept;
-    // As in the request line (RFC 9112 3.2): "/path?query", or a whole URL for a proxy,
-    // "host:port" for CONNECT, "*" for OPTIONS; that it goes with the method is looked at when the
-    // request is sent. Visible ASCII without "#".
+    // The target as in the request line (RFC 9112 3.2), still percent-encoded: "/path?query", a
+    // whole URL for a proxy, "host:port" for CONNECT, "*" for OPTIONS. Empty before it is set.
     std::string_view target() const noexcept {
         return std::string_view(target_).substr(origin_size_);
     }
+    // Sets the target and leaves origin and Host as they are. Visible ASCII without "#", at least
+    // one character, else ArgumentErrc::invalid_target. Whether it goes with the method is checked
+    // when the request is sent: ArgumentErrc::invalid_message.
     std::error_code set_target(std::string_view target) noexcept;
 
-    // As new, but for the memory, which is kept.
+    // Makes it as new: GET without target, fields and content. Keeps its memory.
     void reset() noexcept;
 
 private:
@@ -120,25 +143,31 @@ private:
     std::size_t origin_size_ = 0;
 };
 
+// A response to send, or one that was read.
 class Response : public Message {
 public:
-    // 200, HTTP/1.1.
+    // 200, HTTP/1.1, without fields and content. Allocates nothing.
     Response() = default;
 
     int status() const noexcept { return status_; }
-    // 100 to 999. A reason that was set before is forgotten.
+    // 100 to 999, registered or not, else ArgumentErrc::invalid_status. A reason that was set
+    // before is dropped.
     std::error_code set_status(int status) noexcept;
-    // The one that was set or received, else that of the registry, which may be empty.
+    // The reason that was set or received, which may be empty; else that of reason_phrase(). Valid
+    // until it changes.
     std::string_view reason() const noexcept;
-    // Text without control characters; empty for that of the registry.
+    // Text without control characters but the tab (RFC 9112 4), else ArgumentErrc::invalid_reason.
+    // An empty one stands for that of reason_phrase().
     std::error_code set_reason(std::string_view reason) noexcept;
 
-    // Makes it an error page: the status, its reason, and a small HTML page that shows both, with
-    // its Content-Type. Other fields stay. A status that allows no content (1xx, 204, 304) gets
-    // none. Unlike a setter it may be half done after Errc::not_enough_memory.
+    // Makes it an error page: the status, the reason of reason_phrase(), and a small HTML page that
+    // shows both, with Content-Type and Content-Length. Transfer-Encoding is removed, other fields
+    // stay. A status that allows no content (1xx, 204, 304) gets none. ArgumentErrc::invalid_status
+    // for a status that is not 100 to 999. Unlike a setter it may be half done after
+    // Errc::not_enough_memory.
     std::error_code set_error_page(int status) noexcept;
 
-    // As new, but for the memory, which is kept.
+    // Makes it as new: 200 without fields and content. Keeps its memory.
     void reset() noexcept;
 
 private:
