@@ -61,8 +61,8 @@ OPENSSL_FOLDERS = ("transport/tls/", "tests/", "bench/")
 
 TOP_LEVEL = {
     "include", "base", "aio", "engine", "transport", "bench", "tests", "examples", "tools", "docs",
-    "packaging", ".ci", "dev", "meson.build", "meson_options.txt", "README.md", "LICENSE",
-    "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".clang-format", ".clang-tidy",
+    "packaging", ".ci", ".github", "dev", "meson.build", "meson_options.txt", "README.md",
+    "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".clang-format", ".clang-tidy",
     ".editorconfig", ".gitignore",
 }
 
