@@ -1,6 +1,7 @@
-// An HTTP/1.1 client of one server: requests out, responses back, over connections that are kept
-// and used again. What nng_http_client_transact does (nng_http_client_transact(3http)), with a
-// pool, HEAD, 204, 304, interim responses and content up to the end of the stream done right.
+// A Client sends HTTP/1.1 requests to one server and reads the responses, over connections that are
+// kept and used again (RFC 9112 9.3). What nng_http_client_transact does
+// (nng_http_client_transact(3http)), with a pool, HEAD, 204, 304, interim responses and content up
+// to the end of the stream done right.
 #pragma once
 
 #include <uaio/http_connection.h>
@@ -18,23 +19,26 @@ class ClientCore;
 // each request end with Errc::timed_out, send_timeout allows only what the kernel takes at once,
 // and idle_timeout keeps no connection.
 struct ClientOptions {
-    // What a response's head may cost; more than a server's defaults, since a client has chosen
-    // whom it asks.
+    // Upper bounds for a response's head; larger than a server's defaults, since a client chooses
+    // the server.
     Limits limits = {.field = 64 << 10, .head = 256 << 10, .fields = 1000};
     // Refuses what ConnectionOptions::lenient describes. For a client whose responses go on to
     // others, as those of a proxy do.
     bool strict = false;
     // Bytes of a response's content that are collected; more is HttpErrc::content_too_large, and
-    // the connection is closed.
+    // the connection is closed. Memory follows the bytes that came, not an announced length.
     std::size_t content_limit = 64 << 20;
-    // For a new connection. The Aio's own deadline holds for everything together.
+    // For a new connection, TLS included: else Errc::timed_out. The Aio's own deadline holds for
+    // waiting, connecting, sending and receiving together. Reading a response has no timeout but
+    // the Aio's.
     std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
     // For sending a request, and another second for each 16 KiB of it: else Errc::timed_out.
     std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
     // How long a connection is kept without a request. Servers close theirs after a while, too, and
     // a request that meets that is only sent again if it may be.
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
-    // Connections at a time, at least 1; requests beyond that wait.
+    // Connections at a time, at least 1; requests beyond that wait in order of submission, without
+    // a limit on their number. One connection carries one request at a time: no pipelining.
     std::size_t connections = 16;
     // Redirects that are followed: 301, 302, 303, 307 and 308 with one Location (RFC 9110 15.4), an
     // http or https URL or a reference relative to the request's (RFC 3986 5). 0: a redirect is the
@@ -51,6 +55,7 @@ struct ClientOptions {
     unsigned redirects = 0;
 };
 
+// Counts since the client was made.
 struct ClientStatistics {
     std::uint64_t connections = 0;  // made
     std::uint64_t reuses = 0;       // requests on a connection that had carried another
@@ -59,27 +64,36 @@ struct ClientStatistics {
                                     // behind a response which no request asked for
 };
 
+// Belongs to one engine. Any thread.
 class Client {
 public:
-    // `connector` must outlive it. The first transact() decides which engine it belongs to. What
-    // Connector::origin() does not name, host or port, the first request for a URL decides. Throws
-    // std::invalid_argument for ClientOptions::connections of 0.
+    // `connector` must outlive it. Connects nothing yet, and allocates nothing. The first
+    // transact() decides which engine it belongs to. Host and port that Connector::origin() does
+    // not name are those of the first request for a URL. Throws std::invalid_argument for
+    // ClientOptions::connections of 0.
     explicit Client(Connector& connector, const ClientOptions& options = {});
-    // Ends what is pending with Errc::closed. On another thread than the engine's it waits for
-    // that. Not inside a callback of another engine.
+    // Ends pending transactions with Errc::closed and closes all connections. On another thread
+    // than the engine's it waits for the engine to do that. Not inside a callback of another
+    // engine, where two engines could wait for each other. May go after its engine.
     ~Client();
 
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Sends `request` and reads the response with all of its content, which `response` owns then.
-    // Both must live until the callback; the request is not changed, but for a redirect that is
+    // Sends `request` and reads the response with all of its content, which `response` owns then:
+    // Response::data(). A status such as 404 or 500 is no error. Both must live until the callback;
+    // the response is reset first, and the request is not changed, but for a redirect that is
     // followed, which leaves it as it was sent last. The Aio's vector is not used, and count() is
-    // that of the response's content. Errors: what connecting, writing and reading end with;
-    // truncated if the content was cut short, with what came of it; HttpErrc::no_response if the
-    // server closed the connection before one; invalid_message for a request that must not be sent
-    // or whose content is not attached (set_data()), wrong_engine for an Aio of another engine. Any
-    // thread.
+    // that of the response's content. Allocates.
+    //
+    // Errors: those of Connector::connect(); canceled, timed_out and closed; connection_reset or
+    // another error of the stream; an HttpErrc for a malformed response; truncated if the content
+    // was cut short, with what came of it in the response; HttpErrc::no_response if the server
+    // closed the connection before one, content_too_large, too_many_redirects and
+    // unrequested_response; ArgumentErrc::invalid_message for a request that must not be sent or
+    // whose content is not attached (set_data()), wrong_engine for an Aio of another engine;
+    // not_enough_memory. An error after the request began to be sent closes its connection; other
+    // transactions go on.
     //
     // A request for a URL (Request::origin()) is only sent to that origin:
     // HttpErrc::insecure_connector for https over plain connections, HttpErrc::wrong_origin for
@@ -93,7 +107,8 @@ public:
     // been sent.
     void transact(Request& request, Response& response, Aio& aio) noexcept;
 
-    // Any thread, a moment apart.
+    // The counts of different kinds may be a turn of the engine apart; all 0 before the first
+    // transact(). Any thread.
     ClientStatistics statistics() const noexcept;
 
 private:

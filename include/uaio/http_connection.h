@@ -1,6 +1,7 @@
-// HTTP/1.1 over any stream: messages, content in pieces, and raw bytes. write_all() does what the
-// manual page of nng_http_conn_write_all(3http) promises; messages are framed and parsed by RFC
-// 9110 and RFC 9112, strictly unless ConnectionOptions::lenient says otherwise.
+// A Connection speaks HTTP/1.1 over any stream, as client or as server: messages, content in
+// pieces, and raw bytes. write_all() does what the manual page of nng_http_conn_write_all(3http)
+// promises; messages are framed and parsed by RFC 9110 and RFC 9112, strictly unless
+// ConnectionOptions::lenient says otherwise.
 #pragma once
 
 #include <uaio/http_body.h>
@@ -21,10 +22,12 @@ class Session;
 // head_timeout allows only heads that come in one piece, send_timeout only what the kernel takes at
 // once.
 struct ConnectionOptions {
-    // What a message that is read may cost.
+    // Upper bounds for each message that is read.
     Limits limits = {};
-    // From its first byte on, a head has to come within this time; read_request or read_response
-    // ends with Errc::timed_out then, or at the Aio's own deadline, if that is earlier.
+    // The time from the first byte of a head to its last. read_request or read_response ends with
+    // Errc::timed_out then, or at the Aio's own deadline, if that is earlier. It is one for all
+    // reads that wait for the same head, so that a read after the time-out ends at once, too. The
+    // time before the first byte is limited by the Aio's deadline alone.
     std::chrono::nanoseconds head_timeout = kNoTimeout;
     // A write of a message, of content or of its end ends with Errc::timed_out after this time and
     // another second for each 16 KiB of it, counted from its submission, or at the Aio's own
@@ -35,24 +38,33 @@ struct ConnectionOptions {
     // 9112 2.2, 4, 5.1, 5.2, 6.3): folded field lines, which become one, lines that a line feed
     // alone ends, a status line without a reason and the space before it, white space before a
     // colon and behind the size of a chunk, any text as a chunk's extension, several equal
-    // Content-Length. Not for a proxy, whose client may read them differently. Requests are always
+    // Content-Length. A Connection field that cannot be read is no error then, and the connection
+    // is not kept. Not for a proxy, whose client may read them differently. Requests are always
     // read strictly.
     bool lenient = false;
 };
 
 // Owns its stream. Verbs return at once, may be called from any thread, and never call back inside
 // the call; they queue behind each other, one FIFO a direction, any number of them (what goes to
-// the stream at once up to StreamOptions::queue_limit, then Errc::no_buffer_space). In a build
-// without HTTP every verb ends with Errc::not_supported.
+// the stream at once up to StreamOptions::queue_limit, then Errc::no_buffer_space). Their checks
+// are those of a Stream: a stopped Aio (Errc::canceled), a closed connection (Errc::closed), the
+// vector of verbs that use it (Errc::invalid_argument), the time (Errc::timed_out). Aios are of the
+// stream's engine, or end with ArgumentErrc::wrong_engine. Raw verbs cost what the stream's cost;
+// the first verb for messages allocates a session, and Errc::not_enough_memory is its error. In a
+// build without HTTP (kHttp is false) every verb but close() ends with Errc::not_supported.
 class Connection {
 public:
-    // Without a stream every verb ends with ArgumentErrc::no_stream.
+    // Makes no system call and allocates nothing. With an empty `stream` every verb ends with
+    // ArgumentErrc::no_stream.
     explicit Connection(StreamPtr stream, const ConnectionOptions& options = {}) noexcept
         : stream_(stream ? std::move(stream) : no_stream()), options_(options) {}
-    // Closes it; pending operations end with Errc::closed.
+    // Closes it; pending operations end with Errc::closed by their callbacks, which may run after
+    // the destructor has returned. Any thread, also inside a callback of the connection's own, and
+    // after the engine's end. A hijacked connection (Exchange::hijack()) is no exception.
     ~Connection();
 
-    // What was moved from can only be destroyed, and assigned to.
+    // Operations go on with the connection that is made; `other` can only be destroyed and assigned
+    // to. REQUIRES: no other thread uses either, and BodyReaders and BodyWriters are taken anew.
     Connection(Connection&& other) noexcept;
     Connection& operator=(Connection&& other) noexcept;
 
@@ -63,15 +75,21 @@ public:
     // write), connection_reset (the peer closed or reset), invalid_argument (no vector, a null
     // entry, too long), not_enough_memory, not_supported, or an errno of the system category. After
     // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed,
-    // reads after what came before a reset by the peer.
+    // reads after what came before a reset by the peer. Raw bytes are not framed: between a head
+    // and the end of its content they are for programs that frame the content themselves.
     void write_all(Aio& aio) noexcept;
     // The same, but completes when at least one byte was accepted (nng_http_conn_write(3http)).
+    // Errors and their effects: those of write_all().
     void write(Aio& aio) noexcept;
     // Reads until the vector is full; on end_of_stream, cancel, timeout or an error count() bytes
     // are in it, and the connection stays usable (nng_http_conn_read_all(3http)). Bytes that came
-    // with a message that was read before are delivered first.
+    // with a message that was read before are delivered first. Content is delivered as it came,
+    // with its chunks, if it has any: after one raw read of those, read_body() has nothing more to
+    // give. Errors: end_of_stream, connection_reset, canceled, timed_out, closed, invalid_argument,
+    // or an errno of the system category; a TlsErrc or truncated over TLS.
     void read_all(Aio& aio) noexcept;
     // Reads at least one byte; end_of_stream with count 0 at the end (nng_http_conn_read(3http)).
+    // Otherwise as read_all().
     void read(Aio& aio) noexcept;
 
     // Writes a message: its head, and in the same write the content it has (set_data, copy_data).
@@ -80,39 +98,54 @@ public:
     // which is the one read first of those not answered yet: no content for HEAD, 1xx, 204 and 304,
     // no chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A
     // message without content, but with "Transfer-Encoding: chunked" or a Content-Length of its
-    // own, is a head whose content follows by write_body(). What must not be sent is
-    // ArgumentErrc::invalid_message (or wrong_message_state), and the connection stays as it is.
+    // own, is a head whose content follows by write_body(). A message that must not be sent is
+    // ArgumentErrc::invalid_message, one inside the content of another is wrong_message_state, and
+    // the connection stays as it is. Requests may be pipelined: write several before the first
+    // response is read.
     //
     // The message must live, and stay as it is, until the callback. count() is of head and content.
     // The Aio's vector is replaced, as by nng_http_conn_write_req(3http), but the message is made
     // into text anew each time. Other errors and their effects: those of write_all; but a message
     // that ended with no byte out still counts as the one written, so that messages behind it may
-    // be taken for its answer: raw verbs go on, messages need another connection.
+    // be taken for its answer. Raw reads and writes still work then; to send messages, open a new
+    // connection. ConnectionOptions::send_timeout applies.
     void write_request(Request& request, Aio& aio) noexcept;
     void write_response(Response& response, Aio& aio) noexcept;
 
     // Reads the head of a message into `request` or `response`, which must live until the callback
-    // and is reset first; the content is read by read_body(), or raw. What nobody reads of it is
-    // skipped by the next read of a message. Interim responses (1xx, but 101) are skipped. count()
-    // is 0. Errors: end_of_stream between two messages, truncated inside of one, an HttpErrc for
-    // what is not well-formed (http::status_for() says what to answer); after an HttpErrc nothing
-    // more can be read, every read ends with closed, and writing goes on. A read that is cancelled
-    // or expires loses nothing: the bytes stay for the next one.
+    // and is reset first; the content is read by read_body(), or raw. The next read of a message
+    // skips content that is left, however long it is. A response is framed by the request that was
+    // written first of those not answered yet: no content for HEAD, a tunnel behind a 2xx to
+    // CONNECT. Interim responses (1xx, but 101) are skipped, up to 16. The Aio's vector is not
+    // used, and count() is 0.
+    //
+    // Errors: end_of_stream between two messages, truncated inside of one, connection_reset, an
+    // HttpErrc for a malformed message (http::status_for() gives the status to answer with),
+    // closed, canceled, timed_out, not_enough_memory; ArgumentErrc::wrong_message_state behind
+    // CONNECT or 101, where only raw verbs work. After an HttpErrc nothing more can be read: every
+    // read ends with closed, and writing goes on. A read that is cancelled or expires loses
+    // nothing: the bytes stay for the next one. After not_enough_memory the head is gone.
     void read_request(Request& request, Aio& aio) noexcept;
     void read_response(Response& response, Aio& aio) noexcept;
 
-    // The content of the message whose head was written, or read, last.
+    // Handles to the content of the message whose head was written, or read, last. Take them after
+    // the first verb for messages was called; one handle then serves all messages.
     BodyWriter write_body() noexcept;
     BodyReader read_body() noexcept;
 
-    // False when another message cannot follow on this connection, going by what was written and
-    // read so far (RFC 9112 9.3). On the engine's thread.
+    // False when no other message can follow on this connection, going by the messages written and
+    // read so far (RFC 9112 9.3): a Connection field with "close", HTTP/1.0 without keep-alive,
+    // content up to the end of the stream, content not yet written whole, a fault, the end of the
+    // stream. On the engine's thread.
     bool keeps_alive() const noexcept;
 
     // Ends all pending operations with Errc::closed; what the kernel has taken still reaches the
-    // peer. Unlike nng_http_conn_close it frees nothing: later verbs end with closed. Any thread.
+    // peer. Unlike nng_http_conn_close it frees nothing: later verbs end with closed. Again: no
+    // effect. Any thread.
     void close() noexcept;
 
+    // The stream below, for native_handle() and tls::details(); reading or writing it beside the
+    // connection loses bytes that the connection has buffered. Valid as long as this object.
     Stream& stream() noexcept { return *stream_; }
 
 private:
