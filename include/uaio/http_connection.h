@@ -60,7 +60,7 @@ public:
         : stream_(stream ? std::move(stream) : no_stream()), options_(options) {}
     // Closes it; pending operations end with Errc::closed by their callbacks, which may run after
     // the destructor has returned. Any thread, also inside a callback of the connection's own, and
-    // after the engine's end. A hijacked connection (Exchange::hijack()) is no exception.
+    // after the engine's end.
     ~Connection();
 
     // Operations go on with the connection that is made; `other` can only be destroyed and assigned

@@ -1,6 +1,7 @@
-// An HTTP/1.1 server: connections from acceptors, requests to handlers, found by method, host and
-// path. What nng_http_server and nng_http_handler do (nng_http_server_hold(3http)), with streamed
-// content, limits and timeouts.
+// A Server speaks HTTP/1.1 over the connections of its acceptors and passes each request to a
+// handler, found by method, host and path. What nng_http_server and nng_http_handler do
+// (nng_http_server_hold(3http)), with streamed content, limits and timeouts. Faults of a request
+// are answered by http::status_for(), and the connection is closed then.
 #pragma once
 
 #include <uaio/engine_group.h>
@@ -25,13 +26,17 @@ class ServerConnection;
 class ServerLoop;
 
 // Called on the engine's thread with each request that a route takes. It answers, now or later on
-// that thread, by one of Exchange's ways to respond. What it throws is answered with 500, without
-// the fields of its response, logged (EngineOptions::log) and in the access log. It must not block.
+// that thread, by respond(), end(), fail() or hijack() of the Exchange. An exception of it is
+// answered with 500, without the fields of its response, logged (EngineOptions::log) and in the
+// access log; after begin() it does what Exchange::fail() does. It must not block: every other
+// connection of the engine waits for it. A server on several engines calls one Handler on all of
+// their threads at once.
 using Handler = std::function<void(Exchange&)>;
 
-// What was answered, for an access log. The views are valid during the call.
+// A request and the response to it, for ServerOptions::access_log. The views are valid during the
+// call.
 struct AccessRecord {
-    std::string_view method;
+    std::string_view method;  // "GET", with an empty target, for a head that was malformed
     std::string_view target;
     int status = 0;                        // of the response that was sent; 0: nothing was sent
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
@@ -50,7 +55,8 @@ struct AccessRecord {
 // content that is collected, send_timeout only what the kernel takes at once, and linger_timeout
 // closes without waiting.
 struct ServerOptions {
-    Limits limits = {};  // of a head: else 414 or 431
+    // Upper bounds for each request: beyond them 414, 431, or 400 for chunk extensions.
+    Limits limits = {};
     // From the first byte of a head to its last, whatever is left of idle_timeout: else 408.
     std::chrono::nanoseconds head_timeout = std::chrono::seconds(20);
     // Without a byte of a request: the connection is closed.
@@ -69,7 +75,7 @@ struct ServerOptions {
     // follows at the end of that time.
     std::chrono::nanoseconds linger_timeout = std::chrono::seconds(2);
     // Bytes of content that are collected, unless a route says otherwise: else 413, before they are
-    // read.
+    // read. Memory follows the bytes that came; 503 without memory.
     std::size_t content_limit = 1 << 20;
     // Connections of each engine, at least 1; at the limit the next ones wait in the acceptor.
     std::size_t connections = 65536;
@@ -80,9 +86,11 @@ struct ServerOptions {
     std::size_t spare_descriptors = 8;
     // Requests of a connection, after which it is closed; 0 is any number.
     std::uint64_t requests_per_connection = 0;
-    // Responses of a connection that may be on their way while the next request is looked at.
+    // Responses of a connection that may be on their way while the next request is read, for
+    // clients that pipeline (RFC 9112 9.3.2).
     std::size_t pipelined = 16;
-    // Called on the engine's thread after each response; must not throw.
+    // Called after each response, and for each request that gets none, on the thread of the engine
+    // that served it: on several threads at once for a server on several engines. Must not throw.
     std::function<void(const AccessRecord&)> access_log = {};
 };
 
@@ -96,32 +104,39 @@ struct ServerOptions {
 // respond() after begin() does what fail() does. Builds for development stop there.
 class Exchange {
 public:
-    // The request, with its content if the route collects that.
+    // The request, with its content (Request::data()) if the route collects that. Valid, as all
+    // views of it are, until this exchange ends.
     const Request& request() const noexcept { return request_; }
     // The target's path, decoded, without dot segments: what the route was found by. An encoded
     // slash is no separator and stays "%2F".
     std::string_view path() const noexcept { return path_; }
     // The part of path() behind that of a tree's route: "" or "/a/b".
     std::string_view rest() const noexcept { return std::string_view(path_).substr(rest_); }
-    // The target's path as it came: "/a%2Fb/../c".
+    // The target's path as it came, percent-encoded: "/a%2Fb/../c". Each call takes the target
+    // apart.
     std::string_view raw_path() const noexcept;
-    // As it came, without its question mark.
+    // The target's query as it came, percent-encoded, without its question mark; empty without one.
     std::string_view query() const noexcept;
+    // The engine that this request is served on: for the Aios of begin(), writer() and reader(),
+    // and for operations of the handler's own.
     Engine& engine() const noexcept;
-    // What ServerOptions::send_timeout allows for so many bytes.
+    // The time that ServerOptions::send_timeout allows for a write of so many bytes.
     std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept;
 
-    // 200 without content, until it is changed.
+    // The response to be sent: 200 without fields and content, until it is changed. Date,
+    // Connection and the framing are added when it is sent (RFC 9110 6.6.1).
     Response& response() noexcept { return response_; }
     // Sends response() and ends this exchange. Its status is 200 or above: another one, or fields
     // and content that must not be sent, are logged and answered with 500. What it borrows must
     // live until the access log is told, so let it own what it sends (copy_data), or borrow what
     // lives as long as the server.
     void respond() noexcept;
-    // An error page, with the other fields of response(); 500 for a status that is not 200 to 999.
+    // Sends Response::set_error_page(status) with the other fields of response(), and ends this
+    // exchange; a status that is not 200 to 999 is logged and answered with 500.
     void respond(int status) noexcept;
-    // 200 with a copy of this text. What cannot be sent, such as a type that no header may hold, is
-    // logged and answered with 500.
+    // Sends a copy of this text with the status and the other fields of response(), 200 unless they
+    // were changed, and ends this exchange. What cannot be sent, such as a type that no header may
+    // hold, is logged and answered with 500.
     void respond(std::string_view content,
                  std::string_view type = "text/plain; charset=utf-8") noexcept;
 
@@ -131,10 +146,16 @@ public:
     // finish(); then end(), or fail() if it cannot be completed. These operations complete in this
     // order. A status below 200 that is not 101 is logged and ends the Aio with
     // ArgumentErrc::invalid_status; begin() on an exchange that has begun or ended ends it with
-    // wrong_message_state.
+    // wrong_message_state; other errors are those of Connection::write_response(). The response
+    // stays as it is until the Aio has completed. The Aio's vector is replaced, and count() is that
+    // of the head.
     void begin(Aio& aio) noexcept;
+    // After begin(), also before its Aio has completed. Without begin() it is misuse, and every
+    // operation of it ends with ArgumentErrc::wrong_message_state.
     BodyWriter writer() noexcept;
-    // Ends this exchange behind what was written, which may still be on its way.
+    // Ends this exchange behind the operations submitted so far, which may still be under way. If
+    // bytes of a Content-Length, or the finish() of chunked content, are missing, the connection is
+    // closed, so that the client sees it, and the access log gets Errc::truncated.
     void end() noexcept;
     // Ends this exchange. After a begin() of which nothing was sent the response is 500: before its
     // Aio has completed, which ends with Errc::closed then, or after that was cancelled or refused.
@@ -142,17 +163,21 @@ public:
     // something is missing. The access log gets `error`.
     void fail(std::error_code error = Errc::closed) noexcept;
 
-    // For a route that streams(): the request's content.
+    // For a route that streams(): reads the request's content, before and during the response. Up
+    // to 64 KiB of known length that is left behind the response is skipped; with more of it, or
+    // content of unknown length, the connection ends.
     BodyReader reader() noexcept;
 
     // A place for what a handler keeps between requests, one for each engine and key, so that it
-    // needs no lock; empty at first. It lives as long as the server's part on that engine. Throws
-    // std::bad_alloc.
+    // needs no lock; empty at first. `key` is any address of the handler's own. It lives as long as
+    // the server's part on that engine, whose thread destroys it. Throws std::bad_alloc.
     std::shared_ptr<void>& local(const void* key);
 
     // Takes the connection out of the server, which forgets it; this exchange ends. For what is no
     // HTTP, after CONNECT or an upgrade: begin() with 2xx or 101, and when its Aio has completed,
-    // this. Not while begin() writes: the head is this exchange's.
+    // this. Not while begin() writes: the head is this exchange's. The server's timeouts no longer
+    // apply to the connection, and drain() does not wait for it. After the end of this exchange it
+    // is misuse, and every verb of the connection that is returned ends with Errc::closed.
     Connection hijack() noexcept;
 
 private:
@@ -191,17 +216,22 @@ private:
     Aio aio_;  // writes the response
 };
 
-// Where requests go to. Set up before Server::listen().
+// A method, a host and a path, and the handler of the requests that match. Made by
+// Server::handle(); members return *this. Set up before Server::listen(), by the thread that calls
+// handle().
 class Route {
 public:
-    // Only requests for this host, without its port; any host at first. Throws
-    // std::invalid_argument for what is no host, or has a port.
+    // Takes requests for this host only, in any case: the host of an absolute target, else that of
+    // the Host field, without its port; an IPv6 address in brackets. Empty, as at first: any host.
+    // Throws std::invalid_argument for a text that is no host, or has a port.
     Route& host(std::string_view name);
-    // All paths below as well: "/a" takes "/a", "/a/" and "/a/b", but not "/ab".
+    // Takes all paths below as well: "/a" takes "/a", "/a/" and "/a/b", but not "/ab".
     Route& tree() noexcept;
-    // The handler is called when the head is there, and reads the content itself.
+    // Calls the handler when the head is there, and leaves the content to Exchange::reader();
+    // content_limit() does not apply then.
     Route& streams() noexcept;
-    // Bytes of content that are collected for it.
+    // Bytes of content that are collected for it, in place of ServerOptions::content_limit; more is
+    // 413.
     Route& content_limit(std::size_t bytes) noexcept;
 
 private:
@@ -217,47 +247,58 @@ private:
     bool streams_ = false;
 };
 
-// Serves on one engine or on several. The longest path wins, then a route with a host. HEAD goes to
-// the route of GET if it has none of its own. What no route takes is 404; a path whose routes have
-// other methods is 405 with Allow.
+// Serves on one engine or on several. Of the routes that take a request's path, host and method,
+// the one with the longest path wins, then an exact path before a tree, then a route with a host,
+// then the one made first. A route of GET takes HEAD as well. A path without a route is 404; one
+// whose routes have other methods is 405 with Allow (RFC 9110 15.5.6). A path that leads out of the
+// root, or has a bad percent-encoding or a NUL, is 400; an expectation other than 100-continue is
+// 417. CONNECT, and "*" of OPTIONS, have the path "/".
 class Server {
 public:
     // Any thread. If the engine ends first, the server's connections, exchanges and acceptors go
     // with it, no handler is called any more, and the server may still be destroyed. Throws
     // std::bad_alloc, std::system_error (Errc::engine_lost) if the engine has ended already, and
-    // std::invalid_argument for ServerOptions::connections of 0.
+    // std::invalid_argument for ServerOptions::connections of 0. It accepts nothing before
+    // listen().
     explicit Server(Engine& engine, ServerOptions options = {});
-    // On each engine of the group.
+    // The same on each engine of the group. Connections stay on the engine that accepted them.
     explicit Server(EngineGroup& group, ServerOptions options = {});
-    // Closes all connections; no handler is called any more. On another thread than an engine's it
-    // waits for that. Not inside a handler.
+    // Closes all acceptors and connections, without waiting for responses under way: drain() first
+    // where those matter. No handler is called any more, and exchanges that a handler still holds
+    // may be answered or failed without an effect. On another thread than an engine's it waits for
+    // that engine to do so. Not inside a handler.
     ~Server();
 
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
     // `method` in its own case, empty for all; `path` as Exchange::path() has it: decoded, from a
-    // slash on, without empty and dot segments. The route is the server's, to be set up further
-    // before listen(). Throws std::invalid_argument for a method or a path that no request can
-    // have and for an empty handler, and std::logic_error after the first listen(), when engines
-    // look routes up. One thread at a time.
+    // slash on, without empty and dot segments. Returns the route, which belongs to the server, to
+    // be set up further before listen(). Throws std::invalid_argument for a method or a path that
+    // no request can have and for an empty handler, and std::logic_error after the first listen(),
+    // when engines look routes up without a lock. One thread at a time.
     Route& handle(std::string_view method, std::string_view path, Handler handler);
 
-    // Makes an acceptor on each engine and serves what it accepts. May be called several times, for
-    // several addresses. Throws what the factory throws; std::invalid_argument for two routes of
-    // the same method, host and path, and for a factory that returns no acceptor, or one of another
-    // engine; std::logic_error after drain(), and after the end of an engine. Nothing accepts then.
-    // One thread at a time, not inside a handler.
+    // Makes an acceptor on each engine and serves the connections that it accepts: for several
+    // engines use a factory whose acceptors share a port, such as tcp::acceptor(). May be called
+    // several times, for several addresses. On another thread than an engine's it waits for that
+    // engine. Throws what the factory throws; std::invalid_argument for two routes of the same
+    // method, host and path of which both or neither are a tree, and for a factory that returns no
+    // acceptor, or one of another engine; std::logic_error after drain(), and after the end or the
+    // stop() of an engine. Nothing accepts by this call then. One thread at a time, not inside a
+    // handler.
     void listen(const AcceptorFactory& factory);
 
-    // Accepts no more, closes what is idle, lets requests that have begun be answered, with
-    // "Connection: close", and completes the Aio when the last connection is gone. A cancel or a
-    // deadline ends only the waiting, which may begin again. ArgumentErrc::drain_in_progress while
-    // another Aio waits. The Aio may be of any engine, and completes also if the server is
-    // destroyed. Any thread.
+    // Accepts no more, closes idle connections, lets requests that have begun be answered, with
+    // "Connection: close", and completes the Aio when the last connection is gone: at the latest
+    // when the server's timeouts have ended them, but a handler that never answers holds it up. A
+    // cancel or a deadline (Errc::canceled, timed_out) ends only the waiting, which may begin
+    // again; the server goes on draining. ArgumentErrc::drain_in_progress while another Aio waits.
+    // The Aio may be of any engine, its vector is not used, and it completes without an error also
+    // if the server is destroyed. There is no way back: make another server. Any thread.
     void drain(Aio& aio) noexcept;
 
-    // Connections that are open now. Any thread.
+    // Connections that are open now, on all engines; hijacked ones do not count. Any thread.
     std::size_t connections() const noexcept;
     // Requests answered: those whose response the kernel has taken whole, which a client can see a
     // moment sooner than this number does; exact once a drain() has completed. Any thread.
