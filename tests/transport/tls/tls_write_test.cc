@@ -18,15 +18,28 @@ std::size_t readable(TlsEnds& ends) {
     return ended.count;
 }
 
-// A write of three records, cancelled or expired when the pipe has taken `room` bytes of them.
-void cut_a_write(Version version, std::size_t room, bool expires) {
+constexpr std::size_t kThreeRecords = 3000;  // bytes of data that make three small records
+
+// What the pipe takes of a write of three records.
+std::size_t whole_write(Version version) {
+    TlsEnds ends(version);
+    ends.joined();
+    ends.run_some();
+    const std::size_t before = ends.to_server().taken().size();
+    CHECK(ends.write_all(ends.client(), pattern(kThreeRecords)) == success(kThreeRecords));
+    return ends.to_server().taken().size() - before;
+}
+
+// A write of three records, which are `whole` bytes, cancelled or expired when the pipe has taken
+// `room` bytes of them.
+void cut_a_write(Version version, std::size_t whole, std::size_t room, bool expires) {
     CAPTURE(room);
     TlsEnds ends(version);
     ends.joined();
     ends.run_some();
     const std::size_t before = ends.to_server().taken().size();
     ends.to_server().limit(before + room);
-    const std::string data = pattern(3000);
+    const std::string data = pattern(kThreeRecords);
     Operation write(ends.engine(), data);
     Operation queued(ends.engine(), "queued");
     if (expires) write.aio.set_timeout(5ms);
@@ -35,7 +48,10 @@ void cut_a_write(Version version, std::size_t room, bool expires) {
     ends.run_some();
     if (!expires) write.aio.cancel();
     REQUIRE(ends.run_until([&] { return write.done(); }));
-    if (!write.ended().error) return;  // all of it was taken first
+    if (room >= whole) {
+        CHECK(write.ended() == success(data.size()));
+        return;
+    }
     const std::string at_callback = ends.to_server().taken();
     ends.to_server().limit(Pipe::kNever);
     ends.run_some();
@@ -51,14 +67,20 @@ void cut_a_write(Version version, std::size_t room, bool expires) {
 
 TEST_CASE("no byte of a cancelled tls write leaves after its callback, wherever it was cut") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
-        for (std::size_t room = 0; room < 3100; room += room < 100 ? 1 : 37)
-            cut_a_write(version, room, false);
+        const std::size_t whole = whole_write(version);
+        for (std::size_t room = 0; room < whole + 40; room += room < 100 ? 1 : 37)
+            cut_a_write(version, whole, room, false);
+        for (const std::size_t room : {whole - 1, whole})
+            cut_a_write(version, whole, room, false);
     }
 }
 
 TEST_CASE("no byte of an expired tls write leaves after its callback, wherever it was cut") {
-    for (std::size_t room = 0; room < 3100; room += room < 40 ? 1 : 97)
-        cut_a_write(Version::tls_1_3, room, true);
+    const std::size_t whole = whole_write(Version::tls_1_3);
+    for (std::size_t room = 0; room < whole + 100; room += room < 40 ? 1 : 97)
+        cut_a_write(Version::tls_1_3, whole, room, true);
+    for (const std::size_t room : {whole - 1, whole})
+        cut_a_write(Version::tls_1_3, whole, room, true);
 }
 
 TEST_CASE("a tls write that waits behind another leaves without a trace") {
