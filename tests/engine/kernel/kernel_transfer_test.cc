@@ -150,7 +150,7 @@ TEST_CASE("kernels: a send without MSG_WAITALL takes what fits and tells how muc
 
 TEST_CASE("kernels: a send with MSG_WAITALL carries on until all is written") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
-        if (!kernel.features().send_waitall) return;
+        if (!has_send_waitall(kernel)) return;
         for (const std::size_t entries : {0u, 2u, 9u, 1024u}) {
             CAPTURE(entries);
             const SocketPair pair = tcp_pair();
@@ -203,7 +203,7 @@ std::size_t receive_descriptors(int fd, std::string& bytes) {
 
 TEST_CASE("kernels: a descriptor that goes with a long send arrives once") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
-        if (!kernel.features().send_waitall) return;
+        if (!has_send_waitall(kernel)) return;
         const SocketPair pair = unix_pair();
         std::string bytes = pattern(2 << 20);
         iovec entry{bytes.data(), bytes.size()};
@@ -234,7 +234,7 @@ TEST_CASE("kernels: a descriptor that goes with a long send arrives once") {
 
 TEST_CASE("kernels: a send that is cancelled half-way tells exactly how far it got") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
-        if (!kernel.features().send_waitall) return;
+        if (!has_send_waitall(kernel)) return;
         const SocketPair pair = tcp_pair();
         const std::string bytes = pattern(8 << 20);
         start_stuck_send(ring, pair, bytes);
@@ -267,7 +267,7 @@ TEST_CASE("kernels: a send into a full socket that is cancelled has sent nothing
 
 TEST_CASE("kernels: a reset after some bytes ends a send short, and the next one fails") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
-        if (!kernel.features().send_waitall) return;
+        if (!has_send_waitall(kernel)) return;
         SocketPair pair = tcp_pair();
         const std::string bytes = pattern(8 << 20);
         start_stuck_send(ring, pair, bytes);
@@ -320,7 +320,7 @@ TEST_CASE("kernels: a receive ends with 0 when the peer has shut down its side")
 
 TEST_CASE("kernels: a receive with MSG_WAITALL ends short at the end and when it is cancelled") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
-        if (!kernel.features().send_waitall) return;
+        if (!has_send_waitall(kernel)) return;
         const SocketPair pair = tcp_pair();
         char into[100];
         io_uring_prep_recv(ring.next(1), pair.here, into, sizeof into, MSG_WAITALL);

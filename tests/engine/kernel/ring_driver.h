@@ -4,6 +4,7 @@
 
 #include "engine/kernel/linux/linux_kernel.h"
 #include "engine/kernel/poll/poll_kernel.h"
+#include "tests/support/kernels.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -123,8 +124,8 @@ inline EngineOptions test_options() {
     return options;
 }
 
-// Runs `body`, a void(RingDriver&, Kernel&), on a fresh PollKernel, and then, where it is to be
-// had, on a fresh io_uring: what both pass is what the engine may rely on.
+// Runs `body`, a void(RingDriver&, Kernel&), on a fresh PollKernel and then on a fresh io_uring:
+// what both pass is what the engine may rely on. Reports a skip where io_uring is unavailable.
 template <class Body>
 void on_each_kernel(Body body) {
     const auto run = [&](std::unique_ptr<Kernel> kernel) {
@@ -138,9 +139,16 @@ void on_each_kernel(Body body) {
     try {
         uring = std::make_unique<LinuxKernel>(test_options());
     } catch (const std::system_error&) {
-        return;
+        return report_skip("the kernel refuses io_uring");
     }
     run(std::move(uring));
+}
+
+// Whether sends with MSG_WAITALL last until all is sent. Reports a skip where they do not.
+inline bool has_send_waitall(Kernel& kernel) {
+    const bool has = kernel.features().send_waitall;
+    if (!has) report_skip("the kernel is older than 6.1: MSG_WAITALL has no effect on sends");
+    return has;
 }
 
 // A PollKernel, and its rings.

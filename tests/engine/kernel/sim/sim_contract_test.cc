@@ -5,6 +5,7 @@
 #include "engine/kernel/linux/linux_kernel.h"
 #include "engine/kernel/sim/sim_kernel.h"
 #include "tests/engine/kernel/sim/sim_driver.h"
+#include "tests/support/kernels.h"
 
 #include <functional>
 #include <string>
@@ -49,14 +50,11 @@ void same_on_both(int domain, const Scenario& scenario) {
     std::unique_ptr<LinuxKernel> real;
     try {
         real = std::make_unique<LinuxKernel>(EngineOptions{});
-    } catch (const std::system_error& refused) {
-        MESSAGE("skipped: ", refused.what());
-        return;
+    } catch (const std::system_error&) {
+        return report_skip("the kernel refuses io_uring");
     }
-    if (!real->features().send_waitall) {
-        MESSAGE("skipped: the simulated kernel follows Linux 6.1 and later");
-        return;
-    }
+    if (!real->features().send_waitall)
+        return report_skip("the kernel is older than 6.1, which the simulated one follows");
     Transcript expected;
     SimDriver real_driver(*real);
     scenario(real_driver, expected, domain);
