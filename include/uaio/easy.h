@@ -1,7 +1,7 @@
-// What libcurl gives with CURLOPT_CONNECT_ONLY, curl_easy_send and curl_easy_recv: names, proxies
-// and TLS are the library's work, and the caller sends and receives raw bytes. Three ways to do so
-// may be mixed: Aios, which complete; try_send() and try_receive(), which never wait; and
-// wait_for(), which tells when these are worth a call.
+// A Connection is what libcurl offers with CURLOPT_CONNECT_ONLY, curl_easy_send and curl_easy_recv:
+// the library handles names, proxies and TLS, and the caller sends and receives raw bytes. Three
+// ways to do so may be mixed: Aios, which complete; try_send() and try_receive(), which never wait
+// for the peer; and wait_for(), which completes when an attempt is worth a call. Any thread.
 //
 //     uaio::easy::Connection connection(engine);
 //     connection.connect("https://example.org", {}, aio);
@@ -22,15 +22,17 @@ namespace uaio::easy {
 
 class ConnectionCore;
 
-// Everything that a Dialer can be told.
+// The options of a connect are those of a Dialer.
 using Options = DialOptions;
 
-// What became of an attempt. With an error the count is 0, and of what is asked nothing happened.
+// The result of an attempt: the bytes transferred, or an error with count 0, after which nothing
+// was transferred.
 struct Result {
     std::error_code error;
     std::size_t count = 0;
 };
 
+// The direction that wait_for() waits for.
 enum class Direction : std::uint8_t { send, receive };
 
 // Time that a connect spent in each phase, see DialReport.
@@ -41,74 +43,94 @@ struct Timings {
     std::chrono::nanoseconds tls{0};
 };
 
-// One connection at a time. Members may be called from any thread unless they say otherwise; one
-// that sends and one that receives do not disturb each other. All Aios have to be of its engine.
+// One connection at a time. Members may be called from any thread unless they say otherwise; a
+// thread that sends and one that receives do not disturb each other. Aios have to be of its engine,
+// or end with ArgumentErrc::wrong_engine.
 //
-// While there is no connection (none was asked for, or the last connect has not succeeded, or it
-// was closed) verbs and attempts end with Errc::not_connected. An end of the stream stays: an end
-// in order (end_of_stream), one that cut something off (truncated) and an error are three results,
-// and the first of them is also all later ones. Sending may go on after end_of_stream.
+// While there is no connection (before the first connect, during one, after one that failed, after
+// close()) verbs and attempts end with Errc::not_connected. Termination is sticky: the first of
+// end_of_stream (an orderly end), truncated (TLS without its closing alert) or an error is returned
+// by all later receives. Sending may go on after end_of_stream.
 class Connection {
 public:
-    // Throws std::bad_alloc, and std::system_error after the end of the engine.
+    // Connects nothing yet. Throws std::bad_alloc, and std::system_error (Errc::engine_lost) after
+    // the end of the engine.
     explicit Connection(Engine& engine);
-    // As close(). May go before or after its engine.
+    // As close(), without waiting: callbacks of pending operations may run after it has returned.
+    // May go before or after its engine.
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    // Connects to the place of an URL as Dialer has them, with all that the options ask for; the
-    // Aio completes when bytes can be sent, and its cancel and deadline hold in every phase. What
-    // was connected before is closed first, and its operations end with Errc::closed; so does a
-    // connect that is still under way. After an error nothing is left of the attempt. `url` and
-    // `options` are copied, but for a resolver, which must outlive the callback. Connects of one
-    // Connection share a cache of names, and the sessions of TLS contexts that they do not bring.
-    // The Aio's vector is not used and its count() is 0. Errors: those of Dialer::connect(); what
-    // tls::Context() would throw. Allocates.
+    // Connects to the target of a URL, see Dialer's constructor, by these options; the Aio
+    // completes when bytes can be sent, and its cancel and deadline hold in every phase. An earlier
+    // connection is closed when this one starts, also if it fails later, and its operations end
+    // with Errc::closed; so does a connect that is still under way. After an error every socket of
+    // the attempt has been released. `url` and `options` are copied, but for a resolver, which must
+    // outlive the callback. Connects of one Connection share a cache of names, and the default
+    // context for TLS with targets and so its sessions; the context for an https proxy is made anew
+    // each time unless the options bring one. The Aio's vector is not used and its count() is 0.
+    //
+    // Errors: those of Dialer::connect(); the code that tls::Context() would throw. Allocates,
+    // reads the environment for proxies (getenv(3)) and, for the first TLS target, the authorities
+    // of the system on the calling thread.
     void connect(std::string_view url, const Options& options, Aio& aio) noexcept;
 
-    // The verbs of a stream (see <uaio/stream.h>): write, write_all, read and read_all. Bytes that
-    // are sent have been taken by the kernel, those of TLS in whole records (see tls::connect()).
+    // Stream::write(), write_all(), read() and read_all(), with their errors and counts (see
+    // <uaio/stream.h>), over TLS those of tls::connect(), and Errc::not_connected. Bytes that are
+    // counted as sent have been taken by the kernel, those of TLS in whole records. A send that
+    // fails after some of its bytes went out closes the stream: later operations end with
+    // Errc::closed until the next connect.
     void send(Aio& aio) noexcept;
     void send_all(Aio& aio) noexcept;
     void receive(Aio& aio) noexcept;
     void receive_all(Aio& aio) noexcept;
 
-    // Sends some of the bytes now, or nothing; never waits for the peer. Those that were counted
-    // are not the caller's to send again. Over plain sockets the kernel has them. TLS takes whole
-    // records, and what of those the kernel had no room for is kept, in order before everything
-    // that is sent later, and leaves with the next attempt or by the engine. After
-    // operation_would_block the next attempt may bring other bytes, as many as it likes. Errors:
+    // Sends some of the bytes now, or nothing, by send(2) with MSG_DONTWAIT; never waits for the
+    // peer. Do not resend counted bytes. Over plain sockets the kernel has them. TLS takes whole
+    // records and keeps the part of them for which the socket has no room, in order before
+    // everything that is sent later: it leaves with the next attempt or by the engine. After
+    // operation_would_block the next attempt may bring other bytes, and any number of them. Errors:
     // operation_would_block, when nothing can be taken, or sends with Aios are under way;
-    // not_connected; else what a send would end with. No bytes at all: no error, count 0.
+    // not_connected, also after the engine's destructor; not_supported over a stream that
+    // Options::start_tls made; else those of a send. No bytes at all: no error, count 0.
     //
-    // At once on the engine's thread. Another thread waits for the engine's to do it, which costs a
-    // wake-up; if that is too busy for a tenth of a second, it would block.
+    // On the engine's thread it runs at once. Another thread waits for the engine's thread to do
+    // it, which costs an allocation (not_enough_memory) and a wake-up, at most 100 ms: then
+    // operation_would_block, and nothing is sent. engine_lost where no thread runs the engine any
+    // more.
     Result try_send(std::span<const std::byte> bytes) noexcept;
-    // Receives what has come, at least a byte, or nothing; never waits for the peer. Errors:
-    // operation_would_block, when nothing has come, or receives with Aios are under way;
-    // not_connected; else what a receive would end with. With no room at all: no error, count 0,
-    // which tells nothing. Threads as for try_send().
+    // Receives the bytes that have come, at least one, at most the room, or nothing; never waits
+    // for the peer. `bytes` is the caller's again on return. Errors: operation_would_block, when
+    // nothing has come, or receives with Aios are under way; else those of a receive, end_of_stream
+    // among them, and those of try_send() that are no send's. With no room at all: no error, count
+    // 0, also at the end of the stream. Threads as for try_send().
     Result try_receive(std::span<std::byte> bytes) noexcept;
 
-    // Completes when an attempt in this direction would not be told operation_would_block: bytes,
-    // or an end, can be received, or some can be sent. What TLS has to send or to receive for that
-    // is its own affair, so that a direction that is reported is one that works. The Aio's vector
-    // is not used and its count() is 0. Errors: not_connected, closed; over a stream that
-    // Options::start_tls made not_supported, with which attempts end as well.
+    // Completes when an attempt in this direction would not end with operation_would_block: bytes,
+    // an end or an error can be received, or some bytes can be sent (IORING_OP_POLL_ADD, poll(2)).
+    // TLS sends and receives for itself what that needs, so that the direction reported is the one
+    // that works. Operations with Aios in this direction come first. The Aio's vector is not used
+    // and its count() is 0. Errors: canceled, timed_out; not_connected; closed, when the connection
+    // is closed meanwhile; not_supported over a stream that Options::start_tls made, with which
+    // attempts end as well.
     void wait_for(Direction direction, Aio& aio) noexcept;
 
     // The socket, for observation: getsockname(2), getsockopt(2), and poll(2) while no Aio is
-    // under way. Not to be read, written or closed. -1 when not connected.
+    // under way, which over TLS says nothing about bytes that TLS holds. Reading, writing or
+    // closing it corrupts the connection. -1 when not connected. Any thread.
     int native_handle() const noexcept;
 
-    // How the last connect went; complete at its callback, and then the caller's to read until the
-    // next connect.
+    // How the last connect went; complete when its callback runs, and unchanged until the next one
+    // ends. A connect that another connect or close() ended leaves the report as it was. Read it in
+    // the callback or behind it: no lock protects it.
     Timings timings() const noexcept;
     const DialReport& report() const noexcept;
 
-    // Ends everything that is under way, a connect included, with Errc::closed. What the kernel has
-    // taken still reaches the peer, and TLS says goodbye. Connect again if you like.
+    // Ends all operations under way, a connect included, with Errc::closed. The bytes that the
+    // kernel has taken still reach the peer, and TLS sends its closing alert, see tls::connect().
+    // The Connection may connect again. On another thread than the engine's it takes effect in the
+    // engine's next turn, in order with that thread's verbs.
     void close() noexcept;
 
 private:

@@ -1,5 +1,6 @@
-// Proxies: how one is named, which one the environment asks for, and what can go wrong with it. The
-// way through them is Dialer's (<uaio/dialer.h>). Functions of their arguments; any thread.
+// Proxies: how one is named, which one the environment asks for, and the errors of one. Dialer
+// (<uaio/dialer.h>) connects through them. Functions of their arguments, and of the environment
+// that they are given; any thread.
 #pragma once
 
 #include <uaio/error.h>
@@ -12,21 +13,30 @@
 
 namespace uaio {
 
-// What went wrong with a proxy, or what it answered. A proxy that cannot be reached at all is the
-// errno of connect(2); an HTTP proxy that says no is Errc::proxy_refused.
+// Errors of a proxy, and the replies with which a SOCKS proxy refuses (RFC 1928 6). A proxy that
+// cannot be reached is the errno of connect(2), one that resets the connection
+// Errc::connection_reset, and an HTTP proxy that answers CONNECT with a status other than 2xx and
+// 407 is Errc::proxy_refused. A dial that ends with one of these has closed its connection.
 enum class ProxyErrc {
-    bad_url = 1,              // not scheme://user:password@host:port
-    unsupported_scheme,       // none of those that ProxyKind names
-    name_not_resolved,        // the proxy's own name has no address
-    closed_early,             // it closed before the tunnel was there
-    bad_reply,                // not an answer of such a proxy
-    reply_too_long,           // a line over 16 KiB, 300 KiB in all, or 5000 lines
-    authentication_required,  // it wants credentials, and none were given (407, or method 255)
-    credentials_refused,      // it did not take those that were given (407, RFC 1929)
+    // Not scheme://user:password@host:port, with port 0, or a bad percent-encoding; a pre-proxy in
+    // front of a proxy that is a unix socket.
+    bad_url = 1,
+    unsupported_scheme,  // none of those that ProxyKind names; a pre-proxy that is not SOCKS
+    // The name of a proxy has no address, or could not be looked up, whatever the ResolveErrc.
+    name_not_resolved,
+    closed_early,    // it ended the stream before the tunnel was open
+    bad_reply,       // not a reply of this kind of proxy: perhaps a wrong scheme or port
+    reply_too_long,  // a line over 16 KiB, 300 KiB in all, or 5000 lines
+    // It wants credentials, and none were given, or knows neither Basic nor Digest (407; SOCKS5
+    // method 255, RFC 1928 3).
+    authentication_required,
+    // It refuses the credentials (407; RFC 1929), for Digest also after a stale nonce was renewed
+    // once (RFC 7616 3.3).
+    credentials_refused,
     bad_credentials,        // they cannot be sent: longer than 255 bytes, or with a forbidden byte
     bad_field,              // DialOptions::proxy_fields: not a name, a colon and a value
-    name_too_long,          // a SOCKS proxy takes names of at most 255 bytes
-    no_version_4_address,   // SOCKS4 connects to IPv4 addresses only
+    name_too_long,          // a SOCKS proxy takes names of at most 255 bytes (RFC 1928 5)
+    no_version_4_address,   // SOCKS4 connects to IPv4 addresses only, and the target has none
     general_failure,        // SOCKS5 reply 1 (RFC 1928 section 6), and so on
     not_allowed,            // 2
     network_unreachable,    // 3
@@ -42,57 +52,67 @@ enum class ProxyErrc {
     other_authentication,   // it offers Digest or Basic, but not what ProxyAuthentication asks for
 };
 
-// The category of ProxyErrc; its name() is "proxy".
+// The category of ProxyErrc; its name() is "proxy". Never destroyed, as error_category().
 const std::error_category& proxy_category() noexcept;
+// Lets a ProxyErrc convert to std::error_code and compare with one.
 std::error_code make_error_code(ProxyErrc) noexcept;
 
+// The protocol spoken with a proxy.
 enum class ProxyKind : std::uint8_t {
     none,     // connect directly
     http,     // CONNECT (RFC 9110 9.3.6); always a tunnel, for http:// targets as well
-    https,    // the same inside TLS
+    https,    // the same inside TLS with the proxy
     socks4,   // the target's name is resolved here, to IPv4
-    socks4a,  // by the proxy
+    socks4a,  // the target's name is resolved by the proxy
     socks5,   // RFC 1928; the target's name is resolved here
-    socks5h,  // by the proxy
+    socks5h,  // RFC 1928; the target's name is resolved by the proxy
 };
 
+// A proxy, as parse_proxy() reads it.
 struct Proxy {
     ProxyKind kind = ProxyKind::none;
-    std::string host = {};  // without brackets
-    std::uint16_t port = 0;
-    std::string path = {};  // of a unix socket, in place of host and port
+    std::string host = {};   // a name, or an address without brackets
+    std::uint16_t port = 0;  // in host byte order
+    std::string path = {};   // of a unix socket, in place of host and port
     bool has_credentials = false;
-    std::string user = {};
-    std::string password = {};
+    std::string user = {};      // percent-decoded; SOCKS4 sends it alone (its user id)
+    std::string password = {};  // percent-decoded
 };
 
-// What tells a server behind the tunnel who connects (haproxy's PROXY protocol).
+// The header that tells a server behind the tunnel the addresses of the connection: those of this
+// machine's socket and of its peer, which is the proxy if there is one (the PROXY protocol of
+// haproxy, proxy-protocol.txt). v1 is text, v2 binary. A unix socket has no addresses: "UNKNOWN" in
+// v1, LOCAL in v2.
 enum class ProxyHeader : std::uint8_t { none, v1, v2 };
 
-// How an HTTP proxy is told who asks. digest and any wait for the proxy's challenge; any takes the
-// strongest that it offers.
+// How credentials are sent to an HTTP proxy. digest and any wait for the proxy's challenge, which
+// costs a round trip, and a second connection where the proxy closes the first one.
 enum class ProxyAuthentication : std::uint8_t {
-    basic,   // at once (RFC 7617)
-    digest,  // RFC 7616: MD5 and SHA-256, qop auth; needs TLS in the build for the hashes
-    any,
+    basic,   // with the first request (RFC 7617)
+    digest,  // RFC 7616: MD5 and SHA-256, qop auth; Errc::not_supported in a build without TLS
+    any,     // the strongest that the proxy offers: Digest with SHA-256, with MD5, Basic
 };
 
 // Reads a proxy as CURLOPT_PROXY does: [scheme://][user[:password]@]host[:port]. No scheme means
 // http, "socks" means socks4; user and password are percent-decoded; IPv6 addresses stand in
 // brackets. Ports are 1080, and 443 for https, unless given. A SOCKS proxy with the host
-// "localhost" and a path is reached by that unix socket. An empty text is no proxy. Errors:
-// ProxyErrc::bad_url, unsupported_scheme, not_enough_memory; `out` is untouched then.
+// "localhost" and a path is reached by that unix socket; any other path is ignored. An empty text
+// is no proxy. Errors: ProxyErrc::bad_url, ProxyErrc::unsupported_scheme, Errc::not_enough_memory;
+// `out` is untouched then.
 std::error_code parse_proxy(std::string_view text, Proxy& out) noexcept;
 
-// Looks a variable up; nullptr if it is not set. std::getenv is one.
+// Looks a variable up; nullptr if it is not set. The text is copied before the next call.
+// std::getenv is one, with its rule that no thread may call setenv(3) meanwhile.
 using Environment = std::function<const char*(const char* name)>;
 
 // Which proxy the environment names for a target of this scheme ("http", "https" and so on), as
 // curl's manual page says: <scheme>_proxy, then <SCHEME>_PROXY, but never HTTP_PROXY, which a CGI
-// client could set; for ws and wss what http and https have; then all_proxy and ALL_PROXY. Empty:
-// none. Throws std::bad_alloc.
+// client could set; for ws and wss what http and https have; then all_proxy and ALL_PROXY. A
+// variable without a value counts as not set. Returns a text for parse_proxy(); empty: none. Throws
+// std::bad_alloc.
 std::string proxy_from_environment(std::string_view scheme, const Environment& environment);
-// no_proxy, else NO_PROXY. Empty: neither.
+// Returns the value of no_proxy, else of NO_PROXY, for bypasses_proxy(). Empty: neither is set.
+// Throws std::bad_alloc.
 std::string no_proxy_from_environment(const Environment& environment);
 
 // Whether `list` excepts this host from proxies (CURLOPT_NOPROXY): names, separated by commas or
