@@ -120,9 +120,10 @@ TEST_CASE_TEMPLATE("spawn starts from the loop and tells how the task ended", Ke
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     bool ran = false;
+    bool ended_well = false;
     int value = 0;
     std::string what;
-    spawn(engine, note(ran), [](TaskResult<void> result) { CHECK(!result.exception()); });
+    spawn(engine, note(ran), [&](TaskResult<void> result) { ended_well = !result.exception(); });
     spawn(engine, number(9), [&](TaskResult<int> result) { value = result.get(); });
     spawn(engine, fail("told"), [&](TaskResult<int> result) {
         CHECK(result.exception());
@@ -136,6 +137,7 @@ TEST_CASE_TEMPLATE("spawn starts from the loop and tells how the task ended", Ke
     for (int turn = 0; turn < 10 && what.empty(); ++turn)
         engine.run_once(0ns);
     CHECK(ran);
+    CHECK(ended_well);
     CHECK(value == 9);
     CHECK(what == "told");
 }

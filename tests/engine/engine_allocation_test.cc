@@ -154,13 +154,16 @@ TEST_CASE_TEMPLATE("cancels of another thread are not lost for want of memory", 
         REQUIRE(!reads.back()->aio.set_iov(in, sizeof in));
         wire.connection().read(reads.back()->aio);
     }
-    // Nobody runs the engine meanwhile, so that the requests pile up.
-    std::thread([&reads] {
+    // No thread runs the engine meanwhile, so that the requests pile up.
+    int failed = 0;
+    std::thread([&reads, &failed] {
         for (const auto& read : reads) {
             fail_next_allocation();
             read->aio.cancel();
+            failed += stop_failing();
         }
     }).join();
+    CHECK(failed > 0);
     REQUIRE(wire.run_until([&reads] {
         return std::ranges::all_of(reads, [](const auto& read) { return read->done(); });
     }));
