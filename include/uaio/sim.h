@@ -1,5 +1,5 @@
-// A kernel that exists only in memory, with its network, its peers and its clock, so that a server
-// built on uaio can be tested against everything that networks do, fast and repeatably:
+// A SimKernel is a kernel in memory, with a network, peers and a clock of its own, so that servers
+// and clients built on uaio can be tested against everything that networks do, fast and repeatably:
 //
 //     uaio::SimKernel kernel(seed, {.short_write = 300, .reset = 5});
 //     uaio::Engine engine(kernel);
@@ -7,9 +7,16 @@
 //     uaio::SimPeer& peer = kernel.connect_peer(80);
 //
 // Everything follows from the seed, the faults and the calls made: the same three give the same
-// run. Engine, kernel and peers belong to one thread, and the kernel outlives the engine. The
-// behaviour of sockets and of io_uring is that of Linux 6.18, as measured; where a fault makes it
-// worse, it stays something that a real kernel may do.
+// run. Engine, kernel and peers belong to one thread, and the kernel outlives the engine; it
+// carries one engine. The behaviour of sockets and of io_uring is that of Linux 6.18, as measured;
+// where a fault makes it worse, it stays something that a real kernel may do. Files are the real
+// ones, and names are not simulated: give a Resolver threads = 0 and a `lookup`.
+//
+// The kernel stops the program by abort(3), with describe() and describe_pending() on standard
+// error, when the engine waits without a deadline and nothing is left to happen, which would be a
+// hang, and for an operation of a provider that it does not simulate. It simulates sends and
+// receives, IORING_OP_ACCEPT, CONNECT, READ, POLL_ADD, SHUTDOWN, CLOSE, ASYNC_CANCEL and NOP,
+// without links, fixed files and multishot.
 #pragma once
 
 #include <uaio/clock.h>
@@ -30,9 +37,10 @@ class SimListenerState;
 class SimMachine;
 class SimPeerState;
 
-// What goes wrong, and how often. Rates are per mille of the occasions named; all of them are zero
-// and all switches off at first: a fast, friendly kernel that does everything in full and in order.
-// A rate of 1000 never lets the occasion go well, which few programs survive; 900 is a lot.
+// The faults of a SimKernel, and how often they occur. Rates are per mille of the occasions named;
+// all of them are zero and all switches off at first: a fast kernel that does everything in full
+// and in order. 1000 makes every attempt fail; most programs cannot make progress then. 900 is a
+// lot.
 struct Faults {
     // Transfers. A short one takes any length from 1 up, although more would have fitted; with
     // MSG_WAITALL the kernel then goes on by itself, or ends the send short as a signal would.
@@ -72,17 +80,19 @@ struct Faults {
     std::chrono::nanoseconds delay_min{0};
     std::chrono::nanoseconds delay_max{0};
 
-    // What each enter() takes. Without it a program that always has something to do never gets
-    // older, and so meets no deadline and no scheduled action.
+    // The time that each enter() takes. At zero, time stands still for a program that always has
+    // something to do, so it meets no deadline and no scheduled action.
     std::chrono::nanoseconds enter_time{0};
 
-    // Bytes that one direction of a connection holds, send and receive buffer together.
+    // Bytes that one direction of a connection holds, send and receive buffer together, unless
+    // SO_SNDBUF, SO_RCVBUF or SimPeer::set_window() say otherwise.
     std::size_t window = 256 * 1024;
     // Descriptors that may be open before -EMFILE; 0: any number.
     unsigned descriptors = 0;
 };
 
-// How often each thing happened.
+// How often each thing happened since the kernel was made; those with the name of a rate in Faults
+// count its faults.
 struct SimCounters {
     std::uint64_t operations = 0;   // SQEs taken
     std::uint64_t completions = 0;  // CQEs posted, notifications included
@@ -109,7 +119,8 @@ struct SimCounters {
     std::uint64_t without_nosignal = 0;  // sends that lacked MSG_NOSIGNAL: a SIGPIPE on old kernels
 };
 
-// What script_error() can make fail: operations of the ring and calls of set-up alike.
+// The calls that script_error() can make fail: operations of the ring and system calls of set-up
+// alike. One that the library makes both ways counts as one kind.
 enum class SimCall : std::uint8_t {
     socket,
     bind,
@@ -125,12 +136,14 @@ enum class SimCall : std::uint8_t {
     read,  // of a file
 };
 
-// The far end of a connection, without an engine: a script's hands. Made by SimKernel, which owns
+// The far end of a connection, driven by a test instead of an engine. Made by SimKernel, which owns
 // it; valid as long as the kernel, also after the connection is over. It reads everything at once
-// until told otherwise. All members are for the thread of the kernel, between turns of the engine
-// or inside an action of schedule(), at_step(), on_receive() or on_accept().
+// until a member says otherwise. All members are for the thread of the kernel, between turns of the
+// engine or inside an action of schedule(), at_step(), on_receive() or on_accept(). They throw
+// std::bad_alloc at most. A call that the state of the connection does not allow has no effect.
 class SimPeer {
 public:
+    // Of the connection, as this side sees it.
     enum class State : std::uint8_t {
         connecting,
         connected,
@@ -139,6 +152,7 @@ public:
         closed,   // by this side, close() or reset()
     };
 
+    // For SimKernel: see connect_peer() and SimListener::peers().
     explicit SimPeer(std::unique_ptr<SimPeerState> state);
     ~SimPeer();
     SimPeer(const SimPeer&) = delete;
@@ -152,7 +166,8 @@ public:
     // Bytes of send() that wait for room in the connection.
     std::size_t unsent() const noexcept;
 
-    // Everything read so far.
+    // All bytes read so far, from the first one on; kept for the life of the peer. Valid until more
+    // is read.
     const std::string& received() const noexcept;
     // Bytes that have arrived and were not read.
     std::size_t unread() const noexcept;
@@ -182,7 +197,9 @@ public:
     // The other side has reset the connection.
     bool saw_reset() const noexcept;
 
-    // `action` runs, as by SimKernel::schedule(), soon after bytes were read or an end arrived.
+    // `action` runs, as by SimKernel::schedule() with a delay of zero, after bytes were read or an
+    // end arrived; several arrivals may share one call. Replaces an earlier action; an empty one
+    // ends it.
     void on_receive(std::function<void(SimPeer&)> action);
 
 private:
@@ -191,9 +208,10 @@ private:
 };
 
 // A server without an engine, for connects of uaio: every connection becomes a SimPeer. Made by
-// SimKernel, which owns it.
+// SimKernel, which owns it; valid as long as the kernel. The thread of the kernel, as for SimPeer.
 class SimListener {
 public:
+    // For SimKernel: see listen_peer().
     explicit SimListener(std::unique_ptr<SimListenerState> state);
     ~SimListener();
     SimListener(const SimListener&) = delete;
@@ -202,19 +220,22 @@ public:
     // The tcp port, 0 for a path.
     std::uint16_t port() const noexcept;
 
-    // The connections so far, oldest first.
+    // The connections so far, oldest first, those that are over included.
     const std::vector<SimPeer*>& peers() const noexcept;
 
-    // For connections to come: see SimPeer.
+    // For connections to come: as the members of SimPeer with these names. There is no way back
+    // from read_nothing() but those of each peer.
     void set_window(std::size_t bytes);
     void read_nothing();
-    // `action` runs, as by SimKernel::schedule(), soon after a connection came in.
+    // `action` runs, as by SimKernel::schedule() with a delay of zero, after a connection came in.
+    // Replaces an earlier action.
     void on_accept(std::function<void(SimPeer&)> action);
 
-    // False: connections are no longer taken; once the backlog is full connects wait. True at
-    // first.
+    // False: connections are no longer taken; once the backlog of 128 is full connects wait. True,
+    // as at first: connections that wait become peers at once.
     void set_accepting(bool accepting);
-    // Refuses from now on; connections that were not taken are reset.
+    // Refuses connects from now on, with ECONNREFUSED; connections that were not taken are reset,
+    // and the peers go on.
     void close();
 
 private:
@@ -222,24 +243,32 @@ private:
     std::unique_ptr<SimListenerState> state_;
 };
 
+// The kernel, its clock, its network and its peers. Give it to Engine's constructor.
 class SimKernel {
 public:
+    // `seed` decides everything that `faults` leave open; print it when a test fails, and the same
+    // seed repeats the run. Throws std::bad_alloc.
     explicit SimKernel(std::uint64_t seed, const Faults& faults = {});
+    // After the engine's destructor. All peers and listeners go with it.
     ~SimKernel();
     SimKernel(const SimKernel&) = delete;
     SimKernel& operator=(const SimKernel&) = delete;
 
-    // --- Time: stands still but for waits of the engine and advance(). ---
+    // --- Time: stands still but for waits of the engine, Faults::enter_time and advance(). ---
 
+    // The virtual time, which Engine::now() returns as well.
     Clock::time_point now() const noexcept;
     // Lets time pass without the engine: everything due until then happens, actions included. A
-    // duration of zero lets happen what is due now, such as reads of peers.
+    // duration of zero lets everything happen that is due now, such as reads of peers. Completions
+    // wait in the ring for the engine's next turn. Not inside an action.
     void advance(std::chrono::nanoseconds duration);
+    // The same up to a point of now()'s time.
     void advance_to(Clock::time_point time);
 
     // Runs `action` when `after` has passed. It runs at the end of the engine's enter(), which then
     // returns to the engine, so it may do what code between two turns may: peers, verbs, cancels,
-    // stop. It must not throw, and not run the engine.
+    // stop. It must not throw, and not run the engine. Actions that are due at the same time run in
+    // the order in which they were scheduled, each in an enter() of its own.
     void schedule(std::chrono::nanoseconds after, std::function<void()> action);
 
     // A step is one thing the kernel does: an SQE taken, an attempt, an arrival, a completion
@@ -263,24 +292,30 @@ public:
 
     // --- Peers ---
 
-    // A client that connects to a listener of the engine, by IPv4 or else IPv6, or by path.
+    // A client that connects to a listener of the engine, on the loopback by IPv4 or else IPv6, or
+    // by path ('@' first: the abstract namespace). Without a listener its state is refused. Throws
+    // std::bad_alloc.
     SimPeer& connect_peer(std::uint16_t port);
     SimPeer& connect_peer(std::string_view path);
-    // A server on all local addresses (port 0: a free one), or on a path. Throws
-    // std::system_error if that is taken.
+    // A server on all local addresses of both families (port 0: a free one, see
+    // SimListener::port()), or on a path. Throws std::system_error with EADDRINUSE if that is
+    // taken.
     SimListener& listen_peer(std::uint16_t port = 0);
     SimListener& listen_peer(std::string_view path);
 
     // --- For the oracle of a test ---
 
-    // Operations that the kernel holds: taken, and not reported by their last completion.
+    // Operations that the kernel holds: taken, and not reported by their last completion. 0 when a
+    // program has cleaned up.
     std::size_t pending_operations() const noexcept;
-    // Descriptors that are open.
+    // Descriptors of the engine's side that are open: listeners, streams, connects. 0 when a
+    // program has closed all of them.
     std::size_t open_descriptors() const noexcept;
     // Bytes that this descriptor's connection took from its sender so far; 0 for an unknown one.
     std::uint64_t bytes_sent(int fd) const noexcept;
     const SimCounters& counters() const noexcept;
-    // A hash of every step and completion so far: equal runs have equal fingerprints.
+    // A hash of every step and completion so far: equal runs have equal fingerprints, so that a
+    // test notices a program that depends on more than the seed, such as addresses or real time.
     std::uint64_t fingerprint() const noexcept;
     // Seed, time, steps and all counters that are not zero, in one line.
     std::string describe() const;
