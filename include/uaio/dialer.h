@@ -153,10 +153,10 @@ public:
     // Errors: ArgumentErrc::invalid_url for the target; a ResolveErrc for its name, and
     // ProxyErrc::name_not_resolved for that of the first proxy; the errno of the last address that
     // failed, of connect(2), bind(2) or socket(2); a ProxyErrc, and Errc::proxy_refused for an
-    // answer to CONNECT that is not 2xx; those of tls::connect(), whose side DialReport::phase
-    // tells: proxy or tls; Errc::connection_reset; those named at the options;
-    // Errc::timed_out, canceled, closed (the engine's end), not_enough_memory; not_supported for
-    // TLS and Digest in a build without TLS.
+    // answer to CONNECT that is not 2xx; those of tls::connect(), with DialReport::phase proxy or
+    // tls; Errc::connection_reset; the errors named at the options; Errc::timed_out, canceled,
+    // closed (the engine's end), not_enough_memory; not_supported for TLS and Digest in a build
+    // without TLS.
     void connect(Aio& aio, StreamPtr& out) override;
     // The same, with a report, which must live until the callback as well, and is written also for
     // an Aio that was stopped.

@@ -27,7 +27,7 @@ enum class Errc {
     // The peer ended its sending side: FIN, or the closing alert of TLS. Writing may go on.
     end_of_stream,
     // The stream ended inside an HTTP message, or TLS ended without its closing alert
-    // (RFC 8446 6.1): what came may be incomplete.
+    // (RFC 8446 6.1): the bytes received may be incomplete.
     truncated,
     // A verb of easy::Connection without a connection: std::errc::not_connected.
     not_connected,

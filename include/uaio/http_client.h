@@ -16,8 +16,8 @@ namespace uaio::http {
 class ClientCore;
 
 // kNoTimeout is no timeout. One of zero or less is over before it begins: connect_timeout makes
-// each request end with Errc::timed_out, send_timeout allows only what the kernel takes at once,
-// and idle_timeout keeps no connection.
+// each request end with Errc::timed_out, send_timeout allows only a request that the kernel takes
+// at once, and idle_timeout keeps no connection.
 struct ClientOptions {
     // Upper bounds for a response's head; larger than a server's defaults, since a client chooses
     // the server.
@@ -88,7 +88,7 @@ public:
     //
     // Errors: those of Connector::connect(); canceled, timed_out and closed; connection_reset or
     // another error of the stream; an HttpErrc for a malformed response; truncated if the content
-    // was cut short, with what came of it in the response; HttpErrc::no_response if the server
+    // was cut short, with the bytes received in the response; HttpErrc::no_response if the server
     // closed the connection before one, content_too_large, too_many_redirects and
     // unrequested_response; ArgumentErrc::invalid_message for a request that must not be sent or
     // whose content is not attached (set_data()), wrong_engine for an Aio of another engine;

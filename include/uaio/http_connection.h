@@ -19,8 +19,8 @@ class ServerConnection;
 class Session;
 
 // kNoTimeout, as at first, is no timeout. One of zero or less is over before it begins:
-// head_timeout allows only heads that come in one piece, send_timeout only what the kernel takes at
-// once.
+// head_timeout allows only heads that come in one piece, send_timeout only bytes that the kernel
+// takes at once.
 struct ConnectionOptions {
     // Upper bounds for each message that is read.
     Limits limits = {};
@@ -34,7 +34,7 @@ struct ConnectionOptions {
     // deadline, if that is earlier. It also limits the "100 Continue" that the connection writes by
     // itself. Raw writes have the Aio's own deadline alone.
     std::chrono::nanoseconds send_timeout = kNoTimeout;
-    // Responses are read as a user agent may read them, where what they mean is beyond doubt (RFC
+    // Responses are read as a user agent may read them, where their meaning is beyond doubt (RFC
     // 9112 2.2, 4, 5.1, 5.2, 6.3): folded field lines, which become one, lines that a line feed
     // alone ends, a status line without a reason and the space before it, white space before a
     // colon and behind the size of a chunk, any text as a chunk's extension, several equal
@@ -45,13 +45,13 @@ struct ConnectionOptions {
 };
 
 // Owns its stream. Verbs return at once, may be called from any thread, and never call back inside
-// the call; they queue behind each other, one FIFO a direction, any number of them (what goes to
-// the stream at once up to StreamOptions::queue_limit, then Errc::no_buffer_space). Their checks
-// are those of a Stream: a stopped Aio (Errc::canceled), a closed connection (Errc::closed), the
-// vector of verbs that use it (Errc::invalid_argument), the time (Errc::timed_out). Aios are of the
-// stream's engine, or end with ArgumentErrc::wrong_engine. Raw verbs cost what the stream's cost;
-// the first verb for messages allocates a session, and Errc::not_enough_memory is its error. In a
-// build without HTTP (kHttp is false) every verb but close() ends with Errc::not_supported.
+// the call; they queue behind each other, one FIFO a direction, any number of them (raw verbs that
+// go straight to the stream up to StreamOptions::queue_limit, then Errc::no_buffer_space). Their
+// checks are those of a Stream: a stopped Aio (Errc::canceled), a closed connection (Errc::closed),
+// the vector of verbs that use it (Errc::invalid_argument), the time (Errc::timed_out). Aios are of
+// the stream's engine, or end with ArgumentErrc::wrong_engine. Raw verbs cost what the stream's
+// cost; the first verb for messages allocates a session, and Errc::not_enough_memory is its error.
+// In a build without HTTP (kHttp is false) every verb but close() ends with Errc::not_supported.
 class Connection {
 public:
     // Makes no system call and allocates nothing. With an empty `stream` every verb ends with
@@ -75,8 +75,8 @@ public:
     // write), connection_reset (the peer closed or reset), invalid_argument (no vector, a null
     // entry, too long), not_enough_memory, not_supported, or an errno of the system category. After
     // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed,
-    // reads after what came before a reset by the peer. Raw bytes are not framed: between a head
-    // and the end of its content they are for programs that frame the content themselves.
+    // reads after the bytes that came before a reset by the peer. Raw bytes are not framed: between
+    // a head and the end of its content they are for programs that frame the content themselves.
     void write_all(Aio& aio) noexcept;
     // The same, but completes when at least one byte was accepted (nng_http_conn_write(3http)).
     // Errors and their effects: those of write_all().
@@ -93,12 +93,12 @@ public:
     void read(Aio& aio) noexcept;
 
     // Writes a message: its head, and in the same write the content it has (set_data, copy_data).
-    // What the serialiser adds and refuses: a request needs a target that goes with its method, and
-    // a Host; Content-Length is added where it is missing; a response fits the request it answers,
-    // which is the one read first of those not answered yet: no content for HEAD, 1xx, 204 and 304,
-    // no chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A
-    // message without content, but with "Transfer-Encoding: chunked" or a Content-Length of its
-    // own, is a head whose content follows by write_body(). A message that must not be sent is
+    // A request needs a target that goes with its method, and in HTTP/1.1 a Host. Content-Length is
+    // added where it is missing. A response is fitted to the request it answers, which is the one
+    // read first of those not answered yet: no content for HEAD, 1xx, 204 and 304, no chunks for
+    // HTTP/1.0, and a Connection field that says whether the connection stays. A message without
+    // content, but with "Transfer-Encoding: chunked" or a Content-Length of its own, is a head
+    // whose content follows by write_body(). A message that must not be sent is
     // ArgumentErrc::invalid_message, one inside the content of another is wrong_message_state, and
     // the connection stays as it is. Requests may be pipelined: write several before the first
     // response is read.
@@ -139,9 +139,9 @@ public:
     // stream. On the engine's thread.
     bool keeps_alive() const noexcept;
 
-    // Ends all pending operations with Errc::closed; what the kernel has taken still reaches the
-    // peer. Unlike nng_http_conn_close it frees nothing: later verbs end with closed. Again: no
-    // effect. Any thread.
+    // Ends all pending operations with Errc::closed; the bytes that the kernel has taken still
+    // reach the peer. Unlike nng_http_conn_close it frees nothing: later verbs end with closed.
+    // Again: no effect. Any thread.
     void close() noexcept;
 
     // The stream below, for native_handle() and tls::details(); reading or writing it beside the

@@ -3,7 +3,8 @@
 // or begin another when it is sent, and a change after a message was sent is in the head that is
 // sent next. Value objects that are made to be used again: after a few messages they allocate no
 // more. One thread at a time, none while a connection sends or receives them. Views that they
-// return are valid until what they show changes. A message that was moved from needs reset().
+// return are valid until the part that they show changes. A message that was moved from needs
+// reset().
 #pragma once
 
 #include <uaio/http_content.h>
@@ -30,8 +31,8 @@ std::string_view reason_phrase(int status) noexcept;
 int status_for(std::error_code error) noexcept;
 
 // The version, fields and content that requests and responses have in common. A setter returns a
-// code of ArgumentErrc for what cannot be sent, or Errc::not_enough_memory; everything is as before
-// then.
+// code of ArgumentErrc for a value that cannot be sent, or Errc::not_enough_memory; everything is
+// as before then.
 class Message {
 public:
     // HTTP/1.1 at first; of a message that was read, the version that was received. A response in

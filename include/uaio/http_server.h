@@ -42,18 +42,18 @@ struct AccessRecord {
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
     // How writing ended; else what fail() was given, the code of a std::system_error that the
-    // handler threw, or Errc::canceled for anything else that it threw, or what was wrong with the
-    // handler's response: ArgumentErrc::invalid_status, invalid_message, wrong_message_state
-    // (respond() after begin(), end() without begin()), the code of a setter, or Errc::truncated
-    // (end() before all content was written).
+    // handler threw, or Errc::canceled for any other exception, or the fault of the handler's
+    // response: ArgumentErrc::invalid_status, invalid_message, wrong_message_state (respond() after
+    // begin(), end() without begin()), the code of a setter, or Errc::truncated (end() before all
+    // content was written).
     std::error_code error;
-    std::string_view reason = {};  // what the handler threw, or what was wrong with its response
+    std::string_view reason = {};  // what() of the exception, or the fault of the response
 };
 
 // kNoTimeout is no timeout. One of zero or less is over before it begins: idle_timeout closes each
 // connection at once, head_timeout allows only heads that come in one piece, content_timeout no
-// content that is collected, send_timeout only what the kernel takes at once, and linger_timeout
-// closes without waiting.
+// content that is collected, send_timeout only bytes that the kernel takes at once, and
+// linger_timeout closes without waiting.
 struct ServerOptions {
     // Upper bounds for each request: beyond them 414, 431, or 400 for chunk extensions.
     Limits limits = {};
@@ -69,10 +69,10 @@ struct ServerOptions {
     // Errc::timed_out then, or at their own deadline, if that is earlier. Large files are written
     // 128 KiB at a time.
     std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
-    // Before a connection is closed behind a response while the client may still be sending, what
-    // is sent is ended, and what comes is read and dropped, until the client ends too or for this
-    // long, so that the response is not lost by a reset (RFC 9112 9.6). Over TLS the closing alert
-    // follows at the end of that time.
+    // Before a connection is closed behind a response while the client may still be sending, the
+    // server ends its sending side, and reads and drops the client's bytes, until the client ends
+    // too or for this long, so that the response is not lost by a reset (RFC 9112 9.6). Over TLS
+    // the closing alert follows at the end of that time.
     std::chrono::nanoseconds linger_timeout = std::chrono::seconds(2);
     // Bytes of content that are collected, unless a route says otherwise: else 413, before they are
     // read. Memory follows the bytes that came; 503 without memory.
@@ -98,16 +98,16 @@ struct ServerOptions {
 // even if the connection breaks meanwhile, but not longer than the engine. On the engine's thread.
 //
 // respond(), end(), fail() and hijack() end it, each at most once: afterwards the server may use it
-// for another request. What is called in a wrong order or on another thread is misuse, as that of
-// an Aio is: counted (EngineStatistics::misuse), logged and ignored, so that nothing goes out that
-// would be taken for another response; but end() without begin() is answered with 500, and
-// respond() after begin() does what fail() does. Builds for development stop there.
+// for another request. A call in a wrong order or on another thread is misuse, as that of an Aio
+// is: counted (EngineStatistics::misuse), logged and ignored, so that nothing goes out that would
+// be taken for another response; but end() without begin() is answered with 500, and respond()
+// after begin() does what fail() does. Builds for development stop there.
 class Exchange {
 public:
     // The request, with its content (Request::data()) if the route collects that. Valid, as all
     // views of it are, until this exchange ends.
     const Request& request() const noexcept { return request_; }
-    // The target's path, decoded, without dot segments: what the route was found by. An encoded
+    // The target's path, decoded, without dot segments, by which the route was found. An encoded
     // slash is no separator and stays "%2F".
     std::string_view path() const noexcept { return path_; }
     // The part of path() behind that of a tree's route: "" or "/a/b".
@@ -127,16 +127,16 @@ public:
     // Connection and the framing are added when it is sent (RFC 9110 6.6.1).
     Response& response() noexcept { return response_; }
     // Sends response() and ends this exchange. Its status is 200 or above: another one, or fields
-    // and content that must not be sent, are logged and answered with 500. What it borrows must
-    // live until the access log is told, so let it own what it sends (copy_data), or borrow what
-    // lives as long as the server.
+    // and content that must not be sent, are logged and answered with 500. Content that it borrows
+    // must live until the access log is called, so let it own its content (copy_data), or borrow
+    // bytes that live as long as the server.
     void respond() noexcept;
     // Sends Response::set_error_page(status) with the other fields of response(), and ends this
     // exchange; a status that is not 200 to 999 is logged and answered with 500.
     void respond(int status) noexcept;
     // Sends a copy of this text with the status and the other fields of response(), 200 unless they
-    // were changed, and ends this exchange. What cannot be sent, such as a type that no header may
-    // hold, is logged and answered with 500.
+    // were changed, and ends this exchange. A response that cannot be sent, such as one with a type
+    // that no header may hold, is logged and answered with 500.
     void respond(std::string_view content,
                  std::string_view type = "text/plain; charset=utf-8") noexcept;
 
@@ -168,16 +168,16 @@ public:
     // content of unknown length, the connection ends.
     BodyReader reader() noexcept;
 
-    // A place for what a handler keeps between requests, one for each engine and key, so that it
-    // needs no lock; empty at first. `key` is any address of the handler's own. It lives as long as
-    // the server's part on that engine, whose thread destroys it. Throws std::bad_alloc.
+    // A place for state that a handler keeps between requests, one for each engine and key, so that
+    // it needs no lock; empty at first. `key` is any address of the handler's own. It lives as long
+    // as the server's part on that engine, whose thread destroys it. Throws std::bad_alloc.
     std::shared_ptr<void>& local(const void* key);
 
-    // Takes the connection out of the server, which forgets it; this exchange ends. For what is no
-    // HTTP, after CONNECT or an upgrade: begin() with 2xx or 101, and when its Aio has completed,
-    // this. Not while begin() writes: the head is this exchange's. The server's timeouts no longer
-    // apply to the connection, and drain() does not wait for it. After the end of this exchange it
-    // is misuse, and every verb of the connection that is returned ends with Errc::closed.
+    // Takes the connection out of the server and ends this exchange. For other protocols, after
+    // CONNECT or an upgrade: begin() with 2xx or 101, and when its Aio has completed, this. Not
+    // while begin() writes: the head is this exchange's. The server's timeouts no longer apply to
+    // the connection, and drain() does not wait for it. After the end of this exchange it is
+    // misuse, and every verb of the connection that is returned ends with Errc::closed.
     Connection hijack() noexcept;
 
 private:
@@ -282,7 +282,7 @@ public:
     // Makes an acceptor on each engine and serves the connections that it accepts: for several
     // engines use a factory whose acceptors share a port, such as tcp::acceptor(). May be called
     // several times, for several addresses. On another thread than an engine's it waits for that
-    // engine. Throws what the factory throws; std::invalid_argument for two routes of the same
+    // engine. Throws the factory's exceptions; std::invalid_argument for two routes of the same
     // method, host and path of which both or neither are a tree, and for a factory that returns no
     // acceptor, or one of another engine; std::logic_error after drain(), and after the end or the
     // stop() of an engine. Nothing accepts by this call then. One thread at a time, not inside a

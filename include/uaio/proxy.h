@@ -79,8 +79,8 @@ struct Proxy {
     std::string password = {};  // percent-decoded
 };
 
-// The header that tells a server behind the tunnel the addresses of the connection: those of this
-// machine's socket and of its peer, which is the proxy if there is one (the PROXY protocol of
+// The header by which a server behind the tunnel learns the addresses of the connection: those of
+// this machine's socket and of its peer, which is the proxy if there is one (the PROXY protocol of
 // haproxy, proxy-protocol.txt). v1 is text, v2 binary. A unix socket has no addresses: "UNKNOWN" in
 // v1, LOCAL in v2.
 enum class ProxyHeader : std::uint8_t { none, v1, v2 };

@@ -70,12 +70,12 @@ struct ResolverOptions {
     std::chrono::nanoseconds cache_time = std::chrono::seconds(60);
     // Names in the cache, of each family; the oldest entry is replaced. 0: no cache.
     std::size_t cache_entries = 1024;
-    // In place of getaddrinfo(3). Copied. What it refers to must stay valid until detached lookups
-    // have ended, which may be after the Resolver's destructor.
+    // In place of getaddrinfo(3). Copied. Objects that it refers to must live until detached
+    // lookups have ended, which may be after the Resolver's destructor.
     Lookup lookup = {};
 };
 
-// Caches, and shares between operations, what it looks up. Destroy it after the Dialers that use
+// Caches addresses, and lets operations share lookups. Destroy it after the Dialers that use
 // it.
 class Resolver {
 public:
@@ -96,7 +96,7 @@ public:
     // thread. Aios of any engines that ask for the same name and family at a time share one lookup.
     // Names are compared byte by byte; those with bytes beyond ASCII are passed on as they are.
     //
-    // Errors: a ResolveErrc; what a `lookup` of the user's returns; Errc::canceled and timed_out,
+    // Errors: a ResolveErrc; the error of a `lookup` of the user's; Errc::canceled and timed_out,
     // at once, the lookup being detached; Errc::closed, if Resolver or engine is destroyed;
     // Errc::not_enough_memory; the errno of pthread_create(3), such as EAGAIN, if no thread runs
     // yet and none can be started. The Aio's vector is not used and its count() is 0. Allocates.

@@ -68,7 +68,7 @@ struct Faults {
     unsigned submission_entries = 0;  // size of the submission ring; 0: 256
     unsigned completion_entries = 0;  // size of the completion ring; 0: 4096
 
-    // Older kernels. Before 6.1 what a cancelled MSG_WAITALL has transferred is forgotten, and
+    // Older kernels. Before 6.1 the count of a cancelled MSG_WAITALL is lost, and
     // IORING_OP_SENDMSG_ZC does not exist; before 6.0 there are no zero-copy sends at all.
     bool no_waitall = false;
     bool no_zero_copy = false;
@@ -160,8 +160,8 @@ public:
 
     State state() const noexcept;
 
-    // Sends any number of bytes; what the connection does not hold yet waits here. Ignored after
-    // shutdown_write(), close() or a reset.
+    // Sends any number of bytes; those for which the connection has no room wait here. Ignored
+    // after shutdown_write(), close() or a reset.
     void send(std::string_view bytes);
     // Bytes of send() that wait for room in the connection.
     std::size_t unsent() const noexcept;
@@ -179,8 +179,8 @@ public:
     void read_more(std::size_t bytes);
     void read_slowly(std::size_t bytes);
 
-    // How many bytes the other side can send before this peer reads; 1 or more. What is already
-    // under way stays. Overrides Faults::window and the socket options of the other side.
+    // How many bytes the other side can send before this peer reads; 1 or more. Bytes under way
+    // stay. Overrides Faults::window and the socket options of the other side.
     void set_window(std::size_t bytes);
 
     // Ends what this side sends, after what send() was given (FIN).
@@ -275,7 +275,7 @@ public:
     // posted, a scheduled action. Steps so far:
     std::uint64_t steps() const noexcept;
     // Runs `action` once `step` steps are done, before the next one, or at the next enter() if more
-    // are done already; as by schedule(), so what it submits is taken before that next step. Run a
+    // are done already; as by schedule(), so its submissions are taken before that next step. Run a
     // scenario once, then again with at_step(n, ...) for every n up to its steps(), and a cancel
     // has met it everywhere. An empty action only pauses: enter() returns there.
     void at_step(std::uint64_t step, std::function<void()> action);

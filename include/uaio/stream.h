@@ -43,7 +43,7 @@ enum class ZeroCopy {
     // unix sockets, and once for each ENOMEM (RLIMIT_MEMLOCK). It pays for large writes only: the
     // notification is a second completion, and writes do not leave gathered.
     on,
-    automatic,  // as off, until the library chooses by size and by what the kernel reports
+    automatic,  // as off, until the library chooses by size and by the kernel's reports
 };
 
 class Stream {
@@ -77,12 +77,12 @@ public:
     // may leave in one send with it; each gets its own count.
     virtual void write_all(Aio& aio) = 0;
 
-    // Ends all pending operations with Errc::closed, each with its exact count. What the kernel has
-    // taken still reaches the peer, then the end of the stream, unless the peer goes on sending:
-    // bytes that nobody will read reset the connection, as with close(2) (RFC 1122 4.2.2.13), and
-    // what was still on its way is lost. Up to 16 MiB that arrived and was not read is dropped
-    // first, so that it causes no reset. Again: no effect. Any thread; from another thread than the
-    // engine's it takes effect in the engine's next turn.
+    // Ends all pending operations with Errc::closed, each with its exact count. The bytes that the
+    // kernel has taken still reach the peer, then the end of the stream, unless the peer goes on
+    // sending: bytes that arrive after the close reset the connection, as with close(2) (RFC
+    // 1122 4.2.2.13), and bytes still on their way are lost. Up to 16 MiB that arrived and was not
+    // read is dropped first, so that it causes no reset. Again: no effect. Any thread; from another
+    // thread than the engine's it takes effect in the engine's next turn.
     virtual void close() noexcept = 0;
 
     // The descriptor of the socket below all layers, for observation (getsockname(2), TCP_INFO and
@@ -101,8 +101,8 @@ using StreamPtr = std::unique_ptr<Stream>;
 // Accepts connections. Any thread.
 class Acceptor {
 public:
-    // Closes it; accepts still pending end with Errc::closed. When it returns, what it listened on
-    // can be bound again. Streams that were accepted go on.
+    // Closes it; accepts still pending end with Errc::closed. When it returns, the address can be
+    // bound again. Streams that were accepted go on.
     virtual ~Acceptor() = default;
     // Waits for a connection and puts its stream, on this acceptor's engine, into `out`, which must
     // live until the callback and is untouched after an error. Any number may wait at once, and

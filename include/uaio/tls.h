@@ -31,7 +31,7 @@ struct ClientOptions {
     // everything else, and an empty one where the context verifies names, with
     // ArgumentErrc::invalid_server_name, before it sends a byte.
     std::string server_name = {};
-    // Tells two servers with the same name apart for session resumption, such as the port: a
+    // Distinguishes servers with the same name for session resumption, such as the port: a
     // session is resumed only for the same server_name and session_key. Without a server_name none
     // is.
     std::string session_key = {};
@@ -83,7 +83,7 @@ struct Details {
                               // if it is no DNS name (see ClientOptions::server_name)
     std::string peer;         // subject of the peer's certificate, RFC 2253; empty without one
     bool resumed = false;     // from an earlier session
-    bool offloaded = false;   // the kernel encrypts what is sent; decided before the first byte
+    bool offloaded = false;   // the kernel encrypts sent bytes; decided before the first one
     std::string why_not_offloaded;  // empty if it does
 };
 

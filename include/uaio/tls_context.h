@@ -22,7 +22,7 @@ class ContextCore;
 enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 
 // A certificate of this side and its private key, in PEM (RFC 7468). Both are names of files, or
-// text: what has "-----BEGIN " anywhere in it. A Context keeps neither the text of keys nor
+// text: a string with "-----BEGIN " anywhere in it. A Context keeps neither the text of keys nor
 // passwords, and no message quotes `key`, be it a text or the name of a file, or `password`.
 struct Certificate {
     std::string chain = {};     // the certificate, then those between it and the authority
@@ -99,7 +99,7 @@ struct ContextOptions {
     // idleness, up to this number, are sent in records of 1360 bytes, which fit into a packet, so
     // that the peer need not wait for a whole one; later records have up to 16 KiB.
     std::size_t small_record_bytes = 64 * 1024;
-    // The kernel encrypts what is sent, where it can (see offload() and Details): bytes go from the
+    // The kernel encrypts sent bytes, where it can (see offload() and Details): bytes go from the
     // user's memory into the socket, and records are as large as writes. A write that is cancelled
     // before a byte of it went out leaves no trace. Off at first: no kernel before 6.14 takes a
     // second key, so that a connection of TLS 1.3 ends with TlsErrc::key_used_up where one is due,
@@ -114,8 +114,8 @@ struct ContextOptions {
     // --- For diagnosis ---
 
     // A file that session secrets are appended to, in the format of NSS (SSLKEYLOGFILE), so that
-    // wireshark(1) can decrypt captured traffic; empty: none. Made with mode 0600. Anybody who
-    // reads it can read the connections.
+    // wireshark(1) can decrypt captured traffic; empty: none. Made with mode 0600: its readers can
+    // decrypt the connections.
     std::string key_log_file = {};
     // Called on the engine's thread with the error of each handshake of a Listener that failed, or
     // could not begin for want of memory: a TlsErrc, Errc::truncated, timed_out or

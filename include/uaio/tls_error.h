@@ -17,7 +17,7 @@ enum class TlsErrc {
     certificate_name_mismatch,  // it is for another name or address
     certificate_untrusted,      // no chain to an authority that is trusted here
     certificate_self_signed,    // it vouches for itself, and is not trusted here
-    certificate_wrong_purpose,  // its key usage does not allow what it is used for
+    certificate_wrong_purpose,  // its key usage does not allow this use
     certificate_weak,           // a key too short or a digest too old
     certificate_revoked,        // OpenSSL says so; this library loads no revocation lists
     certificate_invalid,        // not well-formed, a wrong signature, or another fault
