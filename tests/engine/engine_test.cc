@@ -381,8 +381,8 @@ TEST_CASE_TEMPLATE("a cancel from another thread does not reach the next operati
             submit_parked(self);
         });
         target = &aio;
-        // Both complete in one turn: the cancel comes between the two callbacks, and the engine
-        // hears of it when its Aio has been submitted again.
+        // Both complete in one turn: the cancel comes between the two callbacks, and the next turn
+        // delivers it, when its Aio has been submitted again.
         REQUIRE(submit_nop(before));
         REQUIRE(submit_nop(aio));
         while (calls == 0)
