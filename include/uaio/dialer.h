@@ -136,7 +136,7 @@ struct DialReport {
 // each until its callback. Streams that it made do not need it.
 class Dialer final : public Connector {
 public:
-    // The target is an URL, of which scheme, host and port count: http, https, ws, wss, tcp or tls
+    // The target is a URL, of which scheme, host and port count: http, https, ws, wss, tcp or tls
     // (both with a port), or HOST[:PORT], which means http. https, wss and tls mean TLS. connect()
     // reports errors in the URL or the options. Copies both, but for the resolver. Throws
     // std::bad_alloc, and what tls::Context() throws where it makes one; the first one in a process

@@ -1,4 +1,5 @@
-// HTTP/1.1 (RFC 9110, RFC 9112): all of it.
+// Includes all of HTTP/1.1 (RFC 9110, RFC 9112): messages, connections, the client, the server and
+// its handlers for files. Each header can be included alone.
 #pragma once
 
 #include <uaio/http_client.h>

@@ -48,9 +48,9 @@ std::error_code make_error_code(ResolveErrc) noexcept;
 enum class AddressFamily : std::uint8_t { any, v4, v6 };
 
 // Finds the addresses of `name`, of this family, and appends them to `out`; ports are ignored. May
-// block. Called by several threads at a time, with all signals blocked. An error code that it
-// returns is the operation's result; no error and no address is ResolveErrc::no_address. Whatever
-// it throws ends the operation with Errc::not_enough_memory.
+// block. Called by several threads at a time, which block the program's signals. An error code that
+// it returns is the operation's result; no error and no address is ResolveErrc::no_address.
+// Whatever it throws ends the operation with Errc::not_enough_memory.
 using Lookup = std::function<std::error_code(const std::string& name, AddressFamily family,
                                              std::vector<Endpoint>& out)>;
 
