@@ -80,7 +80,7 @@ TEST_CASE("TLS with the target begins behind SOCKS and the PROXY header") {
 }
 
 TEST_CASE("without TLS an https target and an https proxy are not supported") {
-    if (kTls) return;
+    if (kTls) return report_skip("the build option tls is on");
     ProxyScene scene;
     scene.serve(443, ProxyScript{});
     DialOptions options = quiet_options();

@@ -1,7 +1,11 @@
 // Digest authentication with an open hash, that shows what was hashed. proxy_connect_test.cc has
 // the rest of CONNECT.
+#include <uaio/config.h>
+
+#include "tests/support/kernels.h"
 #include "tests/support/talk.h"
 #include "transport/proxy/connect.h"
+#include "transport/tls/hash.h"
 
 #include <doctest/doctest.h>
 
@@ -128,6 +132,12 @@ TEST_CASE("the strongest challenge is chosen, and Basic only where any will do")
     any.hash = nullptr;
     CHECK(talk_digest({first, {asking("Basic dSI6cA=="), "HTTP/1.1 200 OK\r\n\r\n"}}, any) ==
           Talked{});
+}
+
+TEST_CASE("without TLS there is no hash, and so no Digest") {
+    if (kTls) return report_skip("the build option tls is on");
+    CHECK(tls::hash_text("MD5", "abc").empty());
+    CHECK(proxy::strength_of(parse({"Digest nonce=n"}).at(0), &tls::hash_text) == 0);
 }
 
 }  // namespace

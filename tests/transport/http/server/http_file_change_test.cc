@@ -155,7 +155,7 @@ TEST_CASE_TEMPLATE("a file without a size of its own is empty, one with less tha
     CHECK(client.length() == 0);
     // Files of sysfs have the size of a page, whatever they hold.
     const std::string odd = "/sys/kernel/mm/transparent_hugepage/enabled";
-    if (::access(odd.c_str(), R_OK) != 0) return;
+    if (::access(odd.c_str(), R_OK) != 0) return report_skip("the kernel has no such file");
     FileScene second(Kernel::kKind);
     second.serve(http::file(odd));
     FileClient again(second);
