@@ -173,15 +173,18 @@ std::string judge_time(const char* what, nanoseconds taken, nanoseconds expected
 
 void play_all(const std::vector<Phase>& phases,
               const std::function<std::string(const Phase&, Behaviour, const Cell&)>& play) {
+    int played = 0;
     for (const Phase& phase : phases) {
         for (std::size_t i = 0; i < kBehaviours; ++i) {
             const Cell& cell = phase.cells[i];
             if (cell.not_applicable) continue;
+            ++played;
             const auto behaviour = static_cast<Behaviour>(i);
             const std::string where = std::string(phase.name) + ", " + name_of(behaviour) + ": ";
             CHECK(where + play(phase, behaviour, cell) == where);
         }
     }
+    CHECK(played > 0);
 }
 
 }  // namespace uaio::matrix

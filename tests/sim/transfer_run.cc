@@ -237,6 +237,11 @@ void TransferRun::on_end(Operation& operation) {
     }
 }
 
+std::size_t TransferRun::ended_with(std::error_code error) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        operations_, [&](const auto& operation) { return operation->result == error; }));
+}
+
 bool TransferRun::settled() const {
     return std::ranges::all_of(operations_, [](const auto& operation) {
         return operation->callbacks > 0 || !operation->submitted;

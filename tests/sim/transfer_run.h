@@ -31,6 +31,9 @@ public:
     // Runs it; what did not hold, in a line, or nothing.
     std::string run();
 
+    // The number of operations that ended with `error`, or without one.
+    std::size_t ended_with(std::error_code error) const;
+
     const SimCounters& counters() const noexcept { return kernel_.counters(); }
     EngineStatistics statistics() const noexcept { return engine_->statistics(); }
 

@@ -255,6 +255,7 @@ TEST_CASE("a dial can be cancelled or expire at every step and leaves nothing") 
              {"socks5h://proxy.test", socks5_proxy(kName, kGranted5)}}) {
         for (const Errc reason : {Errc::canceled, Errc::timed_out}) {
             std::uint64_t last = 1;
+            std::uint64_t ended_early = 0;
             for (std::uint64_t step = 0; step <= last; ++step) {
                 bool over = false;
                 ProxyScene scene(
@@ -273,6 +274,7 @@ TEST_CASE("a dial can be cancelled or expire at every step and leaves nothing") 
                 const Ended ended = connect.ended();
                 REQUIRE(ended.calls == 1);
                 REQUIRE((!ended.error || ended.error == reason));
+                ended_early += static_cast<bool>(ended.error);
                 REQUIRE(static_cast<bool>(scene.stream) == !ended.error);
                 // What did not become the stream is gone at the callback already.
                 if (ended.error) REQUIRE(scene.kernel.open_descriptors() == 0);
@@ -280,6 +282,7 @@ TEST_CASE("a dial can be cancelled or expire at every step and leaves nothing") 
                 REQUIRE(scene.is_clean());
             }
             CHECK(last >= 5);
+            CHECK(ended_early >= last / 4);
         }
     }
 }

@@ -24,6 +24,7 @@ easy::Options quiet() {
 
 TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
     std::uint64_t last = 1;
+    std::uint64_t canceled = 0;
     for (std::uint64_t step = 0; step <= last; ++step) {
         SimKernel kernel(step, {.late_cancel = 400});
         Engine engine(kernel);
@@ -42,6 +43,7 @@ TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
             REQUIRE(connect.ended().calls == 1);
             const bool connected = !connect.ended().error;
             REQUIRE((connected || connect.ended().error == Errc::canceled));
+            canceled += !connected;
             const std::array<std::byte, 4> bytes{};
             const easy::Result sent = connection.try_send(bytes);
             CHECK(sent == (connected ? transferred(4) : refused(Errc::not_connected)));
@@ -51,6 +53,7 @@ TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
         CHECK(kernel.pending_operations() == 0);
     }
     CHECK(last > 3);
+    CHECK(canceled >= last / 4);  // the kernel lets some of them come too late
 }
 
 TEST_CASE("easy: a connect that is replaced or closed over ends with closed") {
@@ -106,7 +109,7 @@ TEST_CASE("easy: an Aio of another engine is refused") {
 }
 
 TEST_CASE("easy: a connect without memory is an error, and the next one works") {
-    if (!allocations_are_counted()) return;
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     EasyEnds ends(OnSim::kKind);
     Operation connect(ends.engine());
     fail_next_allocation();
@@ -117,7 +120,7 @@ TEST_CASE("easy: a connect without memory is an error, and the next one works") 
 }
 
 TEST_CASE("easy: attempts on a socket allocate nothing") {
-    if (!allocations_are_counted()) return;
+    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     EasyEnds ends(KernelKind::automatic);
     std::array<std::byte, 64> bytes{};
     const std::uint64_t before = thread_allocations();

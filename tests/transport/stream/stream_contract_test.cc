@@ -192,7 +192,8 @@ TEST_CASE_TEMPLATE("small writes that wait leave together, each with its own cou
 }
 
 // Writes of random sizes, of which some are cancelled or expire at random moments.
-void cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& bytes) {
+// The number of writes that were cancelled.
+std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& bytes) {
     std::vector<std::unique_ptr<Operation>> writes;
     std::vector<std::string_view> contents;
     std::size_t at = 0;
@@ -218,6 +219,7 @@ void cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& byte
         wire.engine().run_once(1ms);
     }
     std::string expected;
+    std::size_t canceled = 0;
     bool poisoned = false;
     for (std::size_t i = 0; i < writes.size(); ++i) {
         const Ended ended = writes[i]->ended();
@@ -226,23 +228,27 @@ void cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& byte
         // Who failed with bytes out is the last to have any.
         if (poisoned) CHECK(ended.count == 0);
         if (ended.error && ended.count > 0) poisoned = true;
+        canceled += ended.error == Errc::canceled;
         expected.append(contents[i].substr(0, ended.count));
     }
     wire.connection().close();
     CHECK(wire.receive_to_end() == expected);
+    return canceled;
 }
 
 TEST_CASE_TEMPLATE("writes cut at random keep order and exact counts", Kind, TcpOnLinux, TcpOnPoll,
                    UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
     const std::string bytes = pattern(60 * 60'000);
+    std::size_t canceled = 0;
     for (unsigned seed = 1; seed <= (kSanitized ? 10u : 40u); ++seed) {
         CAPTURE(seed);
         std::minstd_rand random(seed);
         Wire wire(Kind::kKind, Kind::options());
-        cut_at_random(wire, random, bytes);
+        canceled += cut_at_random(wire, random, bytes);
         REQUIRE(wire.run_until([&] { return wire.engine().statistics().in_flight == 0; }));
     }
+    CHECK(canceled > 0);
 }
 
 TEST_CASE_TEMPLATE("an Aio of another engine ends with wrong_engine on its own engine", Kernel,
