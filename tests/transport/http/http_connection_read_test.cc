@@ -230,17 +230,34 @@ TEST_CASE_TEMPLATE("bytes that came before a reset are still read", Kernel, OnLi
     std::string in(3, '\0');
     Operation read(wire.engine(), in);
     wire.peer().send("abc");
+    wire.run_some();
+    wire.peer().reset();
+    wire.run_some();
+    wire.connection().read_all(read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == success(3));
+    CHECK(in == "abc");
+    read.forget();
+    wire.connection().read(read.aio);
+    REQUIRE(wire.run_until_done(read));
+    CHECK(read.ended() == failure(Errc::connection_reset));
+}
+
+TEST_CASE_TEMPLATE("a read behind the end of the stream meets the end again", Kernel, OnLinux,
+                   OnPoll, OnSim) {
+    Wire wire(Kernel::kKind);
+    std::string in(3, '\0');
+    Operation read(wire.engine(), in);
+    wire.peer().send("abc");
     wire.connection().read_all(read.aio);
     REQUIRE(wire.run_until_done(read));
     wire.peer().shutdown_write();
-    read.forget();
-    wire.connection().read(read.aio);
-    REQUIRE(wire.run_until_done(read));
-    CHECK(read.ended() == failure(Errc::end_of_stream));
-    read.forget();
-    wire.connection().read(read.aio);
-    REQUIRE(wire.run_until_done(read));
-    CHECK(read.ended() == failure(Errc::end_of_stream));
+    for (int round = 0; round < 2; ++round) {
+        read.forget();
+        wire.connection().read(read.aio);
+        REQUIRE(wire.run_until_done(read));
+        CHECK(read.ended() == failure(Errc::end_of_stream));
+    }
 }
 
 TEST_CASE_TEMPLATE("reads are served one at a time in order of submission", Kernel, OnLinux, OnPoll,
