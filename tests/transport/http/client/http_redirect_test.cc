@@ -26,6 +26,7 @@ std::string followed(KernelKind kind, std::string_view response, Prepare prepare
     ClientLab lab(kind, {.redirects = 3});
     Asked asked(lab.engine(), url);
     prepare(asked.request);
+    const bool head_only = asked.request.method() == "HEAD";
     lab.ask(asked);
     RawPeer peer = lab.accept();
     REQUIRE(lab.run_until([&] {
@@ -43,7 +44,9 @@ std::string followed(KernelKind kind, std::string_view response, Prepare prepare
         CHECK(asked.response.status() / 100 == 3);
         return {};
     }
-    CHECK(lab.answer(asked, peer, ClientLab::kFive) == success(5));
+    std::string_view answer = ClientLab::kFive;
+    if (head_only) answer = answer.substr(0, answer.find("\r\n\r\n") + 4);
+    CHECK(lab.answer(asked, peer, answer) == success(head_only ? 0 : 5));
     CHECK(asked.response.status() == 200);
     return peer.received().substr(sent);
 }
@@ -117,8 +120,6 @@ TEST_CASE_TEMPLATE("only 301 and 302 of POST, and 303 of all but HEAD, become GE
             CAPTURE(method);
             const bool to_get = status == 303 ? method != "HEAD" : status < 303 && method == "POST";
             const bool has_content = method != "GET" && method != "HEAD";
-            if (status == 303 && method == "HEAD") continue;  // its answer has no content
-            if (method == "HEAD") continue;
             const std::string head =
                 followed(Kernel::kKind, redirect_to(status, "/g"), [&](http::Request& request) {
                     REQUIRE(!request.set_method(method));
