@@ -178,6 +178,7 @@ TEST_CASE_TEMPLATE("a lookup without any one allocation says so or does without"
 void fail_each_of(const std::function<void()>& make) {
     make();
     std::int64_t blocks = 0;
+    unsigned refused = 0;
     bool failed = true;
     for (std::uint64_t others = 0; failed; ++others) {
         CAPTURE(others);
@@ -191,8 +192,10 @@ void fail_each_of(const std::function<void()>& make) {
         }
         failed = stop_failing();
         CHECK((failed || !threw));
+        refused += threw;
         if (others > 0) CHECK(live_allocations() <= blocks);
     }
+    CHECK(refused > 0);
 }
 
 TEST_CASE_TEMPLATE("an http server that lacks any one allocation is not made and leaves nothing",
