@@ -345,7 +345,7 @@ TEST_CASE_TEMPLATE("a missing vector is reported before a missing time (rule 1)"
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a connection outlives what accepted it (X-7)", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a connection outlives what accepted it (X-7)", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
     StreamPtr accepted;
