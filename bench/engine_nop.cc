@@ -37,10 +37,10 @@ public:
     }
 
 private:
-    void submit(Aio& aio) { provider::submit(engine_, aio, &start, this); }
+    void submit(Aio& aio) { Provider::submit(engine_, aio, &start, this); }
 
     static void start(Aio& aio) noexcept {
-        io_uring_prep_nop(&provider::begin(aio, &on_completion));
+        io_uring_prep_nop(&Provider::begin<&on_completion>(aio));
     }
 
     static Outcome on_completion(Aio&, int, unsigned) noexcept { return Outcome::finished; }

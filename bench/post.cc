@@ -67,10 +67,10 @@ public:
     }
 
 private:
-    static void submit(Aio& aio) { provider::submit(aio.engine(), aio, &start, nullptr); }
+    static void submit(Aio& aio) { Provider::submit(aio.engine(), aio, &start, nullptr); }
 
     static void start(Aio& aio) noexcept {
-        io_uring_prep_nop(&provider::begin(aio, &on_completion));
+        io_uring_prep_nop(&Provider::begin<&on_completion>(aio));
     }
 
     static Outcome on_completion(Aio&, int, unsigned) noexcept { return Outcome::finished; }

@@ -43,50 +43,50 @@ public:
     explicit StreamToMemory(Engine& engine) : engine_(engine) {}
     ~StreamToMemory() override { close(); }
 
-    void read(Aio& aio) override { provider::submit(engine_, aio, &start_read, this); }
+    void read(Aio& aio) override { Provider::submit(engine_, aio, &start_read, this); }
     void read_all(Aio& aio) override { read(aio); }
-    void write(Aio& aio) override { provider::submit(engine_, aio, &start_write, this); }
+    void write(Aio& aio) override { Provider::submit(engine_, aio, &start_write, this); }
     void write_all(Aio& aio) override { write(aio); }
     void close() noexcept override {
-        if (reading_) provider::finish(*std::exchange(reading_, nullptr), Errc::closed);
+        if (reading_) Provider::finish(*std::exchange(reading_, nullptr), Errc::closed);
     }
     int native_handle() const noexcept override { return -1; }
 
 private:
     static StreamToMemory& of(Aio& aio) {
-        return *static_cast<StreamToMemory*>(provider::owner(aio));
+        return *static_cast<StreamToMemory*>(Provider::owner(aio));
     }
 
     static void start_read(Aio& aio) noexcept {
         of(aio).reading_ = &aio;
-        provider::park(aio, [](Aio& over) noexcept {
+        Provider::park(aio, [](Aio& over) noexcept {
             of(over).reading_ = nullptr;
-            provider::finish(over, provider::cancel_reason(over));
+            Provider::finish(over, Provider::cancel_reason(over));
         });
         of(aio).serve();
     }
 
     static void start_write(Aio& aio) noexcept {
         std::size_t size = 0;
-        for (const iovec& entry : provider::cursor(aio).rest()) {
+        for (const iovec& entry : Provider::cursor(aio).rest()) {
             of(aio).answer_ +=
                 of(aio).server_.answer({static_cast<const char*>(entry.iov_base), entry.iov_len});
             size += entry.iov_len;
         }
-        provider::advance(aio, size);
-        provider::finish(aio);
+        Provider::advance(aio, size);
+        Provider::finish(aio);
         of(aio).serve();
     }
 
     void serve() {
         if (!reading_ || answer_.empty()) return;
         Aio& aio = *std::exchange(reading_, nullptr);
-        const iovec room = provider::cursor(aio).rest().front();
+        const iovec room = Provider::cursor(aio).rest().front();
         const std::size_t count = std::min(room.iov_len, answer_.size());
         std::memcpy(room.iov_base, answer_.data(), count);
         answer_.erase(0, count);
-        provider::advance(aio, count);
-        provider::finish(aio);
+        Provider::advance(aio, count);
+        Provider::finish(aio);
     }
 
     Engine& engine_;

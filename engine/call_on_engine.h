@@ -23,7 +23,7 @@ public:
     void finish() noexcept {
         EngineCore& engine = engine_;
         finished_.store(true, std::memory_order_release);
-        engine.notify_waiters();
+        engine.loop().waiters().notify();
     }
 
 private:
@@ -38,7 +38,7 @@ template <class Work>
 void call_on_engine(Engine& engine, Work work) {
     EngineCore& core = EngineCore::of(engine);
     if (core.is_forked()) return;
-    if (core.on_thread() || !core.is_bound()) return work();
+    if (core.on_thread() || !core.thread().is_bound()) return work();
     struct Call : CrossThreadCall {
         Call(EngineCore& on, Work& what) noexcept : CrossThreadCall(on), work(what) {}
         Work& work;

@@ -2,7 +2,8 @@
 // thread.
 #pragma once
 
-#include <uaio/aio.h>
+#include <uaio/clock.h>
+#include <uaio/nodes.h>
 
 #include <chrono>
 #include <cstdint>

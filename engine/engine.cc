@@ -31,7 +31,7 @@ std::size_t Engine::run_once(std::chrono::nanoseconds max_wait) {
     return core_->run_once(max_wait);
 }
 void Engine::stop() noexcept { core_->stop(); }
-int Engine::fd() const { return core_->loop_fd(); }
+int Engine::fd() const { return core_->poll_fd(); }
 Clock::time_point Engine::now() const noexcept { return core_->kernel().now(); }
 KernelKind Engine::kernel() const noexcept { return core_->kernel().kind(); }
 std::string_view Engine::kernel_reason() const noexcept { return core_->kernel().reason(); }

@@ -27,17 +27,17 @@ public:
 private:
     // Accepts the Aio; start() follows on the engine's thread and is told which queue.
     void submit(uaio::Aio& aio, uaio::AioQueue& queue) {
-        uaio::provider::submit(engine_, aio, &Channel::start, this, &queue);
+        uaio::Provider::submit(engine_, aio, &Channel::start, this, &queue);
     }
 
     static void start(uaio::Aio& aio) noexcept {
-        if (uaio::provider::stopped(aio)) return uaio::provider::finish(aio, uaio::Errc::canceled);
-        if (uaio::provider::expired(aio)) return uaio::provider::finish(aio, uaio::Errc::timed_out);
-        Channel& self = *static_cast<Channel*>(uaio::provider::owner(aio));
-        const bool sends = uaio::provider::argument(aio) == &self.sending_;
+        if (uaio::Provider::stopped(aio)) return uaio::Provider::finish(aio, uaio::Errc::canceled);
+        if (uaio::Provider::expired(aio)) return uaio::Provider::finish(aio, uaio::Errc::timed_out);
+        Channel& self = *static_cast<Channel*>(uaio::Provider::owner(aio));
+        const bool sends = uaio::Provider::argument(aio) == &self.sending_;
         (sends ? self.sending_ : self.receiving_).push(aio);
         // From here on a cancel or a deadline calls the canceler.
-        uaio::provider::park(aio, sends ? &Channel::cancel<&Channel::sending_>
+        uaio::Provider::park(aio, sends ? &Channel::cancel<&Channel::sending_>
                                         : &Channel::cancel<&Channel::receiving_>);
         self.match();
     }
@@ -45,26 +45,26 @@ private:
     // What has been transferred is in count() already; only the waiting ends.
     template <uaio::AioQueue Channel::*Queue>
     static void cancel(uaio::Aio& aio) noexcept {
-        (static_cast<Channel*>(uaio::provider::owner(aio))->*Queue).remove(aio);
-        uaio::provider::finish(aio, uaio::provider::cancel_reason(aio));
+        (static_cast<Channel*>(uaio::Provider::owner(aio))->*Queue).remove(aio);
+        uaio::Provider::finish(aio, uaio::Provider::cancel_reason(aio));
     }
 
     void match() noexcept {
         while (!sending_.empty() && !receiving_.empty()) {
             uaio::Aio& from = *sending_.front();
             uaio::Aio& to = *receiving_.front();
-            uaio::IovCursor& source = uaio::provider::cursor(from);
-            uaio::IovCursor& target = uaio::provider::cursor(to);
+            uaio::IovCursor& source = uaio::Provider::cursor(from);
+            uaio::IovCursor& target = uaio::Provider::cursor(to);
             while (!source.done() && !target.done()) {
                 const iovec& out = source.rest().front();
                 const iovec& in = target.rest().front();
                 const std::size_t size = std::min(out.iov_len, in.iov_len);
                 if (size > 0) std::memcpy(in.iov_base, out.iov_base, size);
-                uaio::provider::advance(from, size);
-                uaio::provider::advance(to, size);
+                uaio::Provider::advance(from, size);
+                uaio::Provider::advance(to, size);
             }
-            if (source.done()) uaio::provider::finish(*sending_.pop());
-            if (target.done()) uaio::provider::finish(*receiving_.pop());
+            if (source.done()) uaio::Provider::finish(*sending_.pop());
+            if (target.done()) uaio::Provider::finish(*receiving_.pop());
         }
     }
 

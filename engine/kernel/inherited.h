@@ -4,6 +4,8 @@
 // would reach the parent's connections (shutdown, unlink, reading) is left undone.
 #pragma once
 
+#include <uaio/error.h>
+
 #include "engine/kernel/kernel.h"
 
 #include <cerrno>

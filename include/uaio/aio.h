@@ -29,7 +29,6 @@ namespace uaio {
 class Aio;
 class Engine;
 
-enum class Outcome : std::uint8_t { pending, finished };
 using Handler = Outcome (*)(Aio&, int result, unsigned flags) noexcept;  // see provider.h
 using Canceler = void (*)(Aio&) noexcept;                                // see provider.h
 
@@ -38,7 +37,11 @@ class alignas(64) Aio {
 public:
     // An Aio of `engine`, which must outlive it. Without a callback the end is seen by wait() or
     // co_await.
-    explicit Aio(Engine& engine) noexcept : engine_(&engine), generation_(first_generation()) {}
+    explicit Aio(Engine& engine) noexcept : engine_(&engine) {
+        completion_.finish = &finish_silently;
+        completion_.generation.store(first_generation(), std::memory_order_relaxed);
+        timer_.expire = &expire;
+    }
 
     // As above, with `callback`, a void(Aio&) that runs on the engine's thread at the end of every
     // operation, never inside the call that submitted or cancelled it. It is kept inside the Aio
@@ -110,14 +113,15 @@ public:
     Engine& engine() const noexcept { return *engine_; }
 
 private:
-    friend class EngineCore;  // the provider's side, see provider.h
+    friend class Provider;
     friend class AioQueue;
 
     enum class Phase : std::uint8_t {
-        idle,      // the user's
-        posted,    // accepted on another thread, on its way through the mailbox
-        active,    // with a provider: queued, parked or in the kernel
-        finished,  // ended; its callback has yet to run
+        idle,        // the user's
+        posted,      // accepted on another thread, in the mailbox
+        active,      // with a provider: queued, parked or in the kernel
+        forwarding,  // active, and about to be submitted to another provider
+        finished,    // ended; its callback has yet to run
     };
 
     enum class Stop : std::uint8_t {
@@ -128,17 +132,37 @@ private:
 
     // Random, so that an Aio which lies where another one lay is not taken for it.
     static std::uint32_t first_generation() noexcept;
+    static Aio& of(Completion& completion) noexcept { return reinterpret_cast<Aio&>(completion); }
+    static void expire(TimerNode& node, std::error_code reason) noexcept;
+    static void finish_silently(Completion& completion) noexcept { of(completion).become_idle(); }
+    template <class F>
+    static void finish_by(Completion& completion) noexcept {
+        Aio& aio = of(completion);
+        aio.become_idle();
+        (*std::launder(reinterpret_cast<F*>(aio.callback_)))(aio);
+    }
+    // From here on the Aio is its user's: it may be submitted again or destroyed.
+    void become_idle() noexcept {
+        if (has_deadline_.load(std::memory_order_relaxed)) [[unlikely]]
+            disarm();
+        cursor_.rewind();
+        phase_.store(Phase::idle, std::memory_order_release);
+    }
+    void disarm() noexcept;
     bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
     std::error_code assign(std::span<const iovec> entries) noexcept;  // set_iov(), busy or not
+    void request_cancel(std::error_code reason) noexcept;
+    void request_stop(std::error_code reason) noexcept;
+    static bool deliver_cancel(Completion& completion, std::error_code reason) noexcept;
+    std::error_code stop_and_wait() noexcept;
 
     static constexpr std::size_t kCallbackSize = 4 * sizeof(void*);
     static constexpr std::size_t kScratchSize = 32;
 
     // What submission and completion touch comes first.
+    Completion completion_;  // the engine's; its link is also that of AioQueue
     Engine* engine_;
-    MailboxEntry mail_;  // in the mailbox while posted; `next` links a queue while active
     Aio* previous_ = nullptr;
-    Handler handler_ = nullptr;
     void* owner_ = nullptr;  // the provider's object that runs the operation
     std::size_t count_ = 0;
     std::atomic<Phase> phase_{Phase::idle};
@@ -146,15 +170,13 @@ private:
     // There is a timeout, or a deadline for the next operation. Atomic since set_timeout() may come
     // while the engine's thread looks at it for the running one.
     std::atomic<bool> has_deadline_{false};
-    bool ended_early_ = false;  // the last operation left a result or a reason to clear
-    std::atomic<std::uint32_t> generation_;  // of the operation: tells it from the one before
-    IovCursor cursor_;
-    std::error_code result_;
-    void (*invoke_)(void* callback, Aio&) noexcept = nullptr;
-    Canceler canceler_ = nullptr;          // set exactly while parked; while posted, the starter
-    std::uint32_t sq_position_ = 0;        // of the last SQE, to know whether the kernel took it
+    bool ended_early_ : 1 = false;         // the last operation left a result or a reason to clear
+    bool deadline_set_ : 1 = false;        // by set_deadline(), for the next operation
     std::uint16_t notifications_ = 0;      // zero-copy sends whose bytes the kernel still holds
     std::uint16_t capacity_ = kInlineIov;  // entries that fit; more than kInlineIov: on the heap
+    IovCursor cursor_;
+    std::error_code result_;
+    Canceler canceler_ = nullptr;  // set exactly while parked; while posted, the starter
     alignas(void*) std::byte callback_[kCallbackSize];
     alignas(void*) std::byte scratch_[kScratchSize];  // the provider's
     // What only deadlines and cancels touch.
@@ -162,7 +184,6 @@ private:
     std::chrono::nanoseconds timeout_ = kNoTimeout;
     TimerNode timer_;
     void (*destroy_)(void* callback) noexcept = nullptr;
-    bool deadline_set_ = false;  // by set_deadline(), for the next operation
     iovec inline_iov_[kInlineIov];
 };
 
@@ -173,7 +194,7 @@ requires std::is_invocable_v<F&, Aio&> Aio::Aio(Engine& engine, F callback) : Ai
     static_assert(sizeof(F) <= kCallbackSize && alignof(F) <= alignof(void*),
                   "an Aio holds a callback of up to four pointers: capture less, or a reference");
     ::new (static_cast<void*>(callback_)) F(std::move(callback));
-    invoke_ = [](void* stored, Aio& aio) noexcept { (*static_cast<F*>(stored))(aio); };
+    completion_.finish = &finish_by<F>;
     if constexpr (!std::is_trivially_destructible_v<F>) {
         destroy_ = [](void* stored) noexcept { static_cast<F*>(stored)->~F(); };
     }

@@ -236,12 +236,12 @@ auto connect(const Address& address, const How& how, Out& out, const AwaitOption
 // or the end of the engine, Errc::closed.
 inline auto delay(std::chrono::nanoseconds time, std::stop_token stop = {}) {
     constexpr Canceler kEnd = [](Aio& aio) noexcept {
-        const std::error_code reason = provider::cancel_reason(aio);
-        provider::finish(aio, reason == Errc::timed_out ? std::error_code() : reason);
+        const std::error_code reason = Provider::cancel_reason(aio);
+        Provider::finish(aio, reason == Errc::timed_out ? std::error_code() : reason);
     };
     const auto submit = [](Aio& aio) {
-        constexpr Starter kStart = [](Aio& started) noexcept { provider::park(started, kEnd); };
-        provider::submit(aio.engine(), aio, kStart, nullptr);
+        constexpr Starter kStart = [](Aio& started) noexcept { Provider::park(started, kEnd); };
+        Provider::submit(aio.engine(), aio, kStart, nullptr);
     };
     const AwaitOptions options{.timeout = time};
     return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));

@@ -18,8 +18,9 @@
 // close-on-exec. _Fork(3) and clone(2) run no handlers: call nothing but exec after them.
 #pragma once
 
-#include <uaio/aio.h>
+#include <uaio/clock.h>
 #include <uaio/engine_options.h>
+#include <uaio/nodes.h>
 
 #include <chrono>
 #include <cstddef>

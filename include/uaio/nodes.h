@@ -1,24 +1,52 @@
-// The links by which an engine knows what waits for it. They lie inside the objects that wait, so
-// that the engine allocates nothing for them. Engine's thread, except that any thread may post.
+// The links by which an engine refers to what waits for it. They lie inside the objects that wait,
+// so the engine allocates nothing for them, and an object must not move or be destroyed while the
+// engine has one of its links. An Aio holds one of each. Engine's thread, except where a member
+// says otherwise.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <system_error>
 
 namespace uaio {
 
-// An intrusive link through the mailbox of an engine; `deliver` runs on the engine's thread.
+// A link in an engine's mailbox. Any thread may post one that is not posted; `deliver` runs on the
+// engine's thread, and may post the entry again or destroy it.
 struct MailboxEntry {
     MailboxEntry* next = nullptr;
     void (*deliver)(MailboxEntry&) noexcept = nullptr;
 };
 
-// An intrusive link in an engine's timers; armed exactly when `previous` is set.
+// A link in an engine's timers; armed exactly when `previous` is set.
 struct TimerNode {
     TimerNode* next = nullptr;
     TimerNode** previous = nullptr;
-    std::int64_t deadline_ns = kNoDeadline;  // of Clock, since its epoch
+    std::int64_t deadline_ns = kNoDeadline;  // nanoseconds of Clock since its epoch
+    // Called once, disarmed, with Errc::timed_out when the deadline has passed, or Errc::closed
+    // when the engine ends.
+    void (*expire)(TimerNode&, std::error_code reason) noexcept = nullptr;
 
     static constexpr std::int64_t kNoDeadline = INT64_MAX;
+};
+
+// Whether an operation goes on after a completion.
+enum class Outcome : std::uint8_t { pending, finished };
+
+// An operation of the kernel: the engine writes its address into the submission entry's user_data
+// (io_uring_enter(2)), so it must stay where it is until its last completion has been handled.
+struct alignas(8) Completion {
+    // Called with every completion of the operation: `result` and `flags` are those of the CQE.
+    // Returns finished after the last one, and pending while more are to come.
+    using Handler = Outcome (*)(Completion&, int result, unsigned flags) noexcept;
+    // Called once when the operation has finished; may begin the next one or destroy the object.
+    using Finisher = void (*)(Completion&) noexcept;
+
+    MailboxEntry mail;  // of the object, while it is posted, deferred or queued
+    Handler handler = nullptr;
+    Finisher finish = nullptr;
+    // Distinguishes an operation from earlier ones at the same address, for cancels that come late.
+    std::atomic<std::uint32_t> generation{0};
+    std::uint32_t sq_position = 0;  // of its last submission entry
 };
 
 }  // namespace uaio

@@ -1,14 +1,15 @@
-// The provider's side of an Aio: what one writes to add an operation or a stream of one's own; the
-// library's own transports use nothing else. A verb calls submit(), which accepts the Aio on any
+// The provider's side of an Aio: what one writes to add an operation or a stream of one's own, and
+// all that the library's own transports use. A verb calls submit(), which accepts the Aio on any
 // thread and runs a starter on the engine's thread; the starter either begins a kernel operation,
-// parks the Aio until something else of the provider's makes progress, or finishes it. Everything
-// but submit() is for the engine's thread, inside a starter, handler, canceler, callback or posted
+// parks the Aio until something else of the provider's makes progress, or finishes it. All members
+// but submit() are for the engine's thread, inside a starter, handler, canceler, callback or posted
 // task. The roles are those of nng_aio_begin, nng_aio_defer and nng_aio_finish (nng_aio(5)).
 #pragma once
 
 #include <uaio/aio.h>
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <system_error>
 
@@ -26,75 +27,136 @@ using Starter = void (*)(Aio&) noexcept;
 // parked Aio is cancelled, aborted or timed out, or its engine ends; it finishes the Aio with
 // cancel_reason(), or leaves it to end.
 
-namespace provider {
+class Provider {
+public:
+    Provider() = delete;
 
-// Accepts `aio` for an operation of `owner`, an object on `engine`, and lets `starter` run: at once
-// on the engine's thread, through its mailbox from another. Any thread. What is refused still ends
-// by callback: an Aio of another engine with ArgumentErrc::wrong_engine, without the starter
-// running; a stopped() or expired() one as its starter says, or, if that did not ask, by being
-// cancelled right behind it. `argument` is for the starter, see argument(). A busy Aio is left
-// alone; that is misuse, counted and logged. False then, and where no thread will run the engine
-// any more (Errc::engine_lost): then the starter does not run.
-bool submit(Engine& engine, Aio& aio, Starter starter, void* owner,
-            void* argument = nullptr) noexcept;
+    // ---- the way of an operation
 
-// Hands out the next submission entry, tagged as this Aio's. REQUIRES: filled by one of liburing's
-// io_uring_prep_ functions before anything else is asked of the engine; its user_data is not
-// touched. Completions go to `handler`; a cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws
-// the entry if the kernel has not taken it. May submit to the kernel if the ring is full; cannot
-// fail.
-io_uring_sqe& begin(Aio& aio, Handler handler) noexcept;
+    // Accepts `aio` for an operation of `owner`, an object on `engine`, and runs `starter`: at once
+    // on the engine's thread, through its mailbox from another. Any thread. What is refused still
+    // ends by callback: an Aio of another engine with ArgumentErrc::wrong_engine, without the
+    // starter running; a stopped() or expired() one as its starter says, or, if that did not ask,
+    // by being cancelled right behind it. `argument` is for the starter, see argument(). A busy Aio
+    // is left alone; that is misuse, counted and logged. False then, and where no thread will run
+    // the engine any more (Errc::engine_lost): then the starter does not run.
+    static bool submit(Engine& engine, Aio& aio, Starter starter, void* owner,
+                       void* argument = nullptr) noexcept;
 
-// Holds the Aio without a kernel operation; a cancel, abort or timeout calls `canceler`, and so
-// does the end of the engine, with Errc::closed as the reason. What `canceler` needs has to live as
-// long as the Aio is parked.
-void park(Aio& aio, Canceler canceler) noexcept;
+    // Returns the next submission entry, whose completions go to `kHandler`. REQUIRES: filled by
+    // one of liburing's io_uring_prep_ functions before anything else is asked of the engine; its
+    // user_data is not touched. A cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws the entry
+    // if the kernel has not taken it. Submits to the kernel if the ring is full; cannot fail.
+    template <Handler kHandler>
+    static io_uring_sqe& begin(Aio& aio) noexcept {
+        return begin(aio, [](Completion& completion, int result, unsigned flags) noexcept {
+            return kHandler(Aio::of(completion), result, flags);
+        });
+    }
 
-// Ends an Aio that is not in the kernel: its callback runs later in the same turn.
-void finish(Aio& aio, std::error_code error = {}) noexcept;
+    // Holds the Aio without a kernel operation; a cancel, abort or timeout calls `canceler`, and so
+    // does the end of the engine, with Errc::closed as the reason. What `canceler` needs has to
+    // live as long as the Aio is parked.
+    static void park(Aio& aio, Canceler canceler) noexcept;
+    // The same, but the end of the engine does not find the Aio: for a provider that ends it when
+    // the engine asks it to close.
+    static void park_untracked(Aio& aio, Canceler canceler) noexcept { aio.canceler_ = canceler; }
 
-// Passes an accepted Aio on to a layer below: `verb`, a void(), calls that layer's verb with it,
-// which becomes the Aio's owner. What it has counted so far, its cursor, its deadline and what was
-// asked of it stay; its end is no longer this provider's to see. REQUIRES: neither in the kernel
-// nor in a queue; `verb` submits it, once, before it does anything else.
-void expect_hand_on(Aio& aio) noexcept;
-template <class Verb>
-void hand_on(Aio& aio, Verb verb) noexcept {
-    expect_hand_on(aio);
-    verb();
-}
+    // Ends an Aio that is not in the kernel: its callback runs later in the same turn.
+    static void finish(Aio& aio, std::error_code error = {}) noexcept;
 
-// What finish() or Outcome::finished will report. Until then no error.
-void set_error(Aio& aio, std::error_code error) noexcept;
+    // Passes an accepted Aio to a layer below: `verb`, a void(), calls that layer's verb with it,
+    // which becomes the Aio's owner. Its count so far, its cursor, its deadline and a stop() stay;
+    // this provider does not learn of its end. REQUIRES: neither in the kernel nor in a queue;
+    // `verb` submits it, once, before it does anything else.
+    template <class Verb>
+    static void forward(Aio& aio, Verb verb) noexcept {
+        prepare_forward(aio);
+        verb();
+    }
 
-// Adds transferred bytes to count() and moves the cursor over them.
-void advance(Aio& aio, std::size_t bytes) noexcept;
+    // ---- how far it got
 
-// The vector from the current position on; valid until the Aio advances or ends.
-IovCursor& cursor(Aio& aio) noexcept;
+    // Sets what finish() or Outcome::finished will report. Until then no error.
+    static void set_error(Aio& aio, std::error_code error) noexcept {
+        aio.result_ = error;
+        aio.ended_early_ = true;
+    }
+    // Adds transferred bytes to count() and moves the cursor over them.
+    static void advance(Aio& aio, std::size_t bytes) noexcept {
+        aio.count_ += bytes;
+        aio.cursor_.advance(bytes);
+    }
+    // Adds to count() alone: for an operation that ends with these bytes.
+    static void add_count(Aio& aio, std::size_t bytes) noexcept { aio.count_ += bytes; }
+    // The buffers from the current position on; valid until the Aio advances or ends.
+    static IovCursor& cursor(Aio& aio) noexcept { return aio.cursor_; }
+    // Replaces the buffers of an operation that has not begun to transfer. As Aio::set_iov().
+    static std::error_code replace_iov(Aio& aio, std::span<const iovec> entries) noexcept {
+        return aio.assign(entries);
+    }
 
-// The reason of the cancel that was asked of this operation; no error if none was.
-std::error_code cancel_reason(const Aio& aio) noexcept;
+    // ---- how it is asked to end
 
-// True when the Aio was stopped: finish it with Errc::canceled before anything is transferred.
-bool stopped(const Aio& aio) noexcept;
+    // The reason of the cancel that was asked of this operation; no error if none was.
+    static std::error_code cancel_reason(const Aio& aio) noexcept { return aio.reason_; }
+    // True when the Aio was stopped: finish it with Errc::canceled before anything is transferred.
+    static bool stopped(const Aio& aio) noexcept {
+        return aio.stop_.load(std::memory_order_relaxed) != Aio::Stop::none;
+    }
+    // True when the operation's deadline is not after its submission or has passed: finish it with
+    // Errc::timed_out before anything is transferred.
+    static bool expired(const Aio& aio) noexcept {
+        return has_deadline(aio) && !aio.timer_.previous;
+    }
+    static bool has_deadline(const Aio& aio) noexcept {
+        return aio.timer_.deadline_ns != TimerNode::kNoDeadline;
+    }
+    // Moves the deadline of a running operation to `deadline_ns`, nanoseconds of Engine::now(), if
+    // its own is later. Has no effect on one that has ended.
+    static void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
+        if (aio.timer_.deadline_ns > deadline_ns) replace_deadline(aio, deadline_ns);
+    }
+    // The same whether its own is earlier or later; TimerNode::kNoDeadline removes it.
+    static void replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;
+    // Asks for an accepted operation to end with `reason`, as Aio::abort does, at once.
+    static void cancel(Aio& aio, std::error_code reason) noexcept;
+    // Ends the Aio's kernel operation early without a reason: its handler decides what it reports.
+    static void interrupt(Aio& aio) noexcept;
 
-// True when the operation's deadline is not after its submission or has passed: finish it with
-// Errc::timed_out before anything is transferred.
-bool expired(const Aio& aio) noexcept;
+    // ---- what belongs to the provider
 
-// Asks for an accepted operation to end with `reason`, as Aio::abort does, at once.
-void cancel(Aio& aio, std::error_code reason) noexcept;
+    static void* owner(const Aio& aio) noexcept { return aio.owner_; }
+    // What submit() was given. In the starter only, before it writes to scratch().
+    static void* argument(const Aio& aio) noexcept {
+        void* argument = nullptr;
+        std::memcpy(&argument, aio.scratch_, sizeof argument);
+        return argument;
+    }
+    // 32 bytes inside the Aio, the provider's from starter to finish, not initialised.
+    static std::span<std::byte, 32> scratch(Aio& aio) noexcept {
+        return std::span<std::byte, 32>(aio.scratch_);
+    }
+    // A counter inside the Aio, 0 at the start of an operation and at its end: zero-copy sends
+    // whose notification is still to come (io_uring_prep_send_zc(3)).
+    static std::uint16_t& notifications(Aio& aio) noexcept { return aio.notifications_; }
+    // The engine's part of the Aio.
+    static const Completion& completion(const Aio& aio) noexcept { return aio.completion_; }
 
-void* owner(const Aio& aio) noexcept;
-
-// What submit() was given. In the starter only, before it writes to scratch().
-void* argument(const Aio& aio) noexcept;
-
-// 32 bytes inside the Aio, the provider's from starter to finish, not initialised.
-std::span<std::byte, 32> scratch(Aio& aio) noexcept;
-
-}  // namespace provider
+private:
+    static io_uring_sqe& begin(Aio& aio, Completion::Handler handler) noexcept;
+    static void prepare_forward(Aio& aio) noexcept;
+    static bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
+                                 void* argument) noexcept;
+    static void accept(Aio& aio, void* owner, void* argument) noexcept;
+    static void accept_deadline(Aio& aio) noexcept;
+    static void start(Aio& aio, Starter starter) noexcept;
+    static void start_special(Aio& aio, Starter starter) noexcept;
+    static void deliver(MailboxEntry& entry) noexcept;
+    static void take_over(Aio& aio, Starter starter, void* owner, void* argument) noexcept;
+    static void refuse_when_over(Aio& aio) noexcept;
+    static void start_on_wrong_engine(Aio& aio) noexcept;
+};
 
 // A first-in first-out queue of accepted Aios, linked through them: no allocation, removal
 // anywhere. An Aio may be in one queue at a time, from its starter on; it may stay there while it
@@ -104,14 +166,14 @@ public:
     bool empty() const noexcept { return front_ == nullptr; }
     Aio* front() const noexcept { return front_; }
     // The one behind `aio`, nullptr for the last. REQUIRES: in this queue.
-    static Aio* next(const Aio& aio) noexcept { return of(aio.mail_.next); }
+    static Aio* next(const Aio& aio) noexcept { return of(aio.completion_.mail.next); }
 
     // REQUIRES: in no queue.
     void push(Aio& aio) noexcept {
-        aio.mail_.next = nullptr;
+        aio.completion_.mail.next = nullptr;
         aio.previous_ = back_;
         if (back_) {
-            back_->mail_.next = &aio.mail_;
+            back_->completion_.mail.next = &aio.completion_.mail;
         } else {
             front_ = &aio;
         }
@@ -122,7 +184,7 @@ public:
     void remove(Aio& aio) noexcept {
         Aio* const behind = next(aio);
         if (aio.previous_) {
-            aio.previous_->mail_.next = aio.mail_.next;
+            aio.previous_->completion_.mail.next = aio.completion_.mail.next;
         } else {
             front_ = behind;
         }
@@ -137,13 +199,8 @@ public:
     }
 
 private:
-    friend class EngineCore;
-
-    // The Aio that holds a link.
-    static Aio* of(MailboxEntry* entry) noexcept {
-        if (!entry) return nullptr;
-        return reinterpret_cast<Aio*>(reinterpret_cast<std::byte*>(entry) - offsetof(Aio, mail_));
-    }
+    // An Aio begins with its Completion, and that with its link.
+    static Aio* of(MailboxEntry* entry) noexcept { return reinterpret_cast<Aio*>(entry); }
 
     Aio* front_ = nullptr;
     Aio* back_ = nullptr;

@@ -51,8 +51,8 @@ protected:
 
     // Has the callback of aio() run, from the loop and not from here. Any thread.
     void schedule() noexcept {
-        const Starter finish_at_once = [](Aio& aio) noexcept { provider::finish(aio); };
-        provider::submit(aio_.engine(), aio_, finish_at_once, nullptr);
+        const Starter finish_at_once = [](Aio& aio) noexcept { Provider::finish(aio); };
+        Provider::submit(aio_.engine(), aio_, finish_at_once, nullptr);
     }
 
 private:
@@ -277,13 +277,13 @@ T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
     std::optional<TaskResult<T>> result;
     auto done = [&](TaskResult<T> ready) noexcept {
         result.emplace(std::move(ready));
-        provider::finish(ended);
+        Provider::finish(ended);
     };
     // Before `ended` is held, which from then on nothing but the task's end could finish.
     auto* const spawned =
         new SpawnedTask<T, decltype(done)>(engine, std::move(task), done, std::move(stop));
-    const Starter hold = [](Aio& aio) noexcept { provider::park(aio, [](Aio&) noexcept {}); };
-    provider::submit(engine, ended, hold, nullptr);
+    const Starter hold = [](Aio& aio) noexcept { Provider::park(aio, [](Aio&) noexcept {}); };
+    Provider::submit(engine, ended, hold, nullptr);
     spawned->start();
     const std::error_code failed = ended.wait();
     if (!result) throw std::system_error(failed, "uaio: the engine of a task failed");

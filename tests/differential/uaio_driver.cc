@@ -66,9 +66,9 @@ private:
 
 // A sleep, written as a user would: an operation that waits for nothing but its deadline.
 void start_sleep(uaio::Aio& aio) noexcept {
-    uaio::provider::park(aio, [](uaio::Aio& sleeping) noexcept {
-        const std::error_code reason = uaio::provider::cancel_reason(sleeping);
-        uaio::provider::finish(sleeping,
+    uaio::Provider::park(aio, [](uaio::Aio& sleeping) noexcept {
+        const std::error_code reason = uaio::Provider::cancel_reason(sleeping);
+        uaio::Provider::finish(sleeping,
                                reason == uaio::Errc::timed_out ? std::error_code() : reason);
     });
 }
@@ -80,14 +80,14 @@ public:
         : engine_(engine), stream_(std::move(stream)) {}
 
     void connect(uaio::Aio& aio, uaio::StreamPtr& out) override {
-        uaio::provider::submit(
+        uaio::Provider::submit(
             engine_, aio,
             [](uaio::Aio& started) noexcept {
-                auto& self = *static_cast<HandOver*>(uaio::provider::owner(started));
+                auto& self = *static_cast<HandOver*>(uaio::Provider::owner(started));
                 const bool there = self.stream_ != nullptr;
-                *static_cast<uaio::StreamPtr*>(uaio::provider::argument(started)) =
+                *static_cast<uaio::StreamPtr*>(uaio::Provider::argument(started)) =
                     std::move(self.stream_);
-                uaio::provider::finish(started,
+                uaio::Provider::finish(started,
                                        there ? std::error_code() : uaio::Errc::not_connected);
             },
             this, &out);
@@ -128,7 +128,7 @@ public:
     void start_timer(Operation& operation, std::chrono::milliseconds time) override {
         uaio::Aio& aio = aio_of(operation);
         aio.set_deadline(thread_.engine().now() + time);
-        uaio::provider::submit(thread_.engine(), aio, &start_sleep, this);
+        uaio::Provider::submit(thread_.engine(), aio, &start_sleep, this);
     }
 
     void close() override {

@@ -1,5 +1,6 @@
 // In steady state an operation takes nothing from the heap, whatever it does and wherever it is
 // submitted.
+#include <uaio/aio.h>
 #include <uaio/engine_group.h>
 
 #include "tests/support/allocations.h"

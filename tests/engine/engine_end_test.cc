@@ -1,5 +1,6 @@
 // How an Engine ends with operations, tasks and streams still there.
 #include <uaio/engine.h>
+#include <uaio/provider.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/nop.h"
@@ -246,9 +247,9 @@ TEST_CASE("an engine gives up on what never ends and says so") {
         {
             Engine engine(options);
             Aio* const stuck = ::new (static_cast<void*>(memory)) Aio(engine);
-            provider::submit(
+            Provider::submit(
                 engine, *stuck,
-                [](Aio& aio) noexcept { provider::park(aio, [](Aio&) noexcept {}); }, nullptr);
+                [](Aio& aio) noexcept { Provider::park(aio, [](Aio&) noexcept {}); }, nullptr);
             engine.run_once(0ns);
             stuck->cancel();
             engine.run_once(0ns);

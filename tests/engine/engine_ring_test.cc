@@ -1,4 +1,5 @@
 // The edges of an engine's rings, and what it costs in system calls.
+#include <uaio/aio.h>
 #include <uaio/engine.h>
 
 #include "tests/support/nop.h"

@@ -1,5 +1,6 @@
 // The loop of an Engine: turns, posts, waiting, and the life of Aios in callbacks.
 #include <uaio/engine_group.h>
+#include <uaio/provider.h>
 #include <uaio/sim.h>
 
 #include "tests/support/nop.h"
@@ -164,12 +165,12 @@ TEST_CASE_TEMPLATE("posts and verbs of one thread keep their order", Kernel, OnL
     Aio first(engine);
     Aio second(engine);
     const auto submit = [&engine](Aio& aio, Context& context) {
-        provider::submit(
+        Provider::submit(
             engine, aio,
             [](Aio& started) noexcept {
-                Context& mine = *static_cast<Context*>(provider::owner(started));
+                Context& mine = *static_cast<Context*>(Provider::owner(started));
                 *mine.order += mine.name;
-                provider::finish(started);
+                Provider::finish(started);
             },
             &context);
     };
@@ -294,13 +295,13 @@ TEST_CASE_TEMPLATE("a chain of operations that end at once does not starve the l
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     bool posted_ran = false;
-    const auto finish_at_once = [](Aio& aio) noexcept { provider::finish(aio); };
+    const auto finish_at_once = [](Aio& aio) noexcept { Provider::finish(aio); };
     std::uint64_t rounds = 0;
     Aio chain(engine, [&](Aio& self) {
         ++rounds;
-        if (!posted_ran) provider::submit(engine, self, finish_at_once, nullptr);
+        if (!posted_ran) Provider::submit(engine, self, finish_at_once, nullptr);
     });
-    provider::submit(engine, chain, finish_at_once, nullptr);
+    Provider::submit(engine, chain, finish_at_once, nullptr);
     engine.run_once(0ns);
     engine.post([&] { posted_ran = true; });
     REQUIRE(!chain.wait());

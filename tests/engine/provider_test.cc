@@ -26,7 +26,7 @@ class Turnstile {
 public:
     explicit Turnstile(Engine& engine) : engine_(engine) {}
 
-    bool wait(Aio& aio, int* out) { return provider::submit(engine_, aio, &start, this, out); }
+    bool wait(Aio& aio, int* out) { return Provider::submit(engine_, aio, &start, this, out); }
     // Engine's thread.
     void pass() {
         ++passes_;
@@ -36,25 +36,25 @@ public:
     int cancels = 0;
 
 private:
-    static Turnstile& of(const Aio& aio) { return *static_cast<Turnstile*>(provider::owner(aio)); }
+    static Turnstile& of(const Aio& aio) { return *static_cast<Turnstile*>(Provider::owner(aio)); }
     static void start(Aio& aio) noexcept {
-        if (provider::stopped(aio)) return provider::finish(aio, Errc::canceled);
-        if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
-        void* const out = provider::argument(aio);
-        std::memcpy(provider::scratch(aio).data(), &out, sizeof out);
+        if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
+        if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+        void* const out = Provider::argument(aio);
+        std::memcpy(Provider::scratch(aio).data(), &out, sizeof out);
         of(aio).queue_.push(aio);
-        provider::park(aio, &cancel);
+        Provider::park(aio, &cancel);
     }
     static void cancel(Aio& aio) noexcept {
         ++of(aio).cancels;
         of(aio).queue_.remove(aio);
-        provider::finish(aio, provider::cancel_reason(aio));
+        Provider::finish(aio, Provider::cancel_reason(aio));
     }
     void finish(Aio& aio) {
         int* out = nullptr;
-        std::memcpy(&out, provider::scratch(aio).data(), sizeof out);
+        std::memcpy(&out, Provider::scratch(aio).data(), sizeof out);
         *out = passes_;
-        provider::finish(aio);
+        Provider::finish(aio);
     }
 
     Engine& engine_;
@@ -90,7 +90,7 @@ TEST_CASE_TEMPLATE("a provider parks an Aio and finishes it when it likes", Kern
 TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by its canceler once",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
-    engine.run_once(0ns);  // provider::cancel() is for the engine's thread
+    engine.run_once(0ns);  // Provider::cancel() is for the engine's thread
     Turnstile turnstile(engine);
     int out = 0;
     Operation canceled(engine), aborted(engine), stopped(engine), expired(engine), closed(engine);
@@ -102,7 +102,7 @@ TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by 
     canceled.aio.cancel();
     aborted.aio.abort(Errc::proxy_refused);
     stopped.aio.stop();
-    provider::cancel(closed.aio, Errc::closed);
+    Provider::cancel(closed.aio, Errc::closed);
     CHECK(canceled.ended() == kPending);
     CHECK(expired.aio.wait() == Errc::timed_out);
     engine.run_once(0ns);
@@ -159,23 +159,23 @@ TEST_CASE_TEMPLATE("an Aio of another engine ends there without the starter", Ke
     CHECK(turnstile.empty());
 }
 
+// Counts the int that owns the operation down to 0, a no-op each.
+struct Countdown {
+    static void start(Aio& aio) noexcept { io_uring_prep_nop(&Provider::begin<&handle>(aio)); }
+    static Outcome handle(Aio& aio, int result, unsigned) noexcept {
+        int& left = *static_cast<int*>(Provider::owner(aio));
+        if (result < 0 || --left == 0) return Outcome::finished;
+        start(aio);
+        return Outcome::pending;
+    }
+};
+
 TEST_CASE_TEMPLATE("a handler goes on with the same Aio until it says finished", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
-    const auto start = [](Aio& aio) noexcept {
-        struct Again {
-            static Outcome handle(Aio& again, int result, unsigned) noexcept {
-                int& left = *static_cast<int*>(provider::owner(again));
-                if (result < 0 || --left == 0) return Outcome::finished;
-                io_uring_prep_nop(&provider::begin(again, &handle));
-                return Outcome::pending;
-            }
-        };
-        io_uring_prep_nop(&provider::begin(aio, &Again::handle));
-    };
     int left = 1000;
     Operation chain(engine);
-    REQUIRE(provider::submit(engine, chain.aio, start, &left));
+    REQUIRE(Provider::submit(engine, chain.aio, &Countdown::start, &left));
     REQUIRE(!chain.aio.wait());
     CHECK(left == 0);
     CHECK(chain.ended() == success(0));
@@ -187,18 +187,19 @@ struct Reading {
     Reading() : fd(::eventfd(0, EFD_CLOEXEC)) {}
     ~Reading() { ::close(fd); }
 
-    bool submit(Aio& aio) { return provider::submit(aio.engine(), aio, &start, this); }
+    bool submit(Aio& aio) { return Provider::submit(aio.engine(), aio, &start, this); }
     static void start(Aio& aio) noexcept {
-        Reading& self = *static_cast<Reading*>(provider::owner(aio));
-        io_uring_sqe& sqe = provider::begin(aio, [](Aio& done, int result, unsigned) noexcept {
-            if (result > 0) provider::advance(done, static_cast<std::size_t>(result));
-            if (result < 0) {
-                const std::error_code reason = provider::cancel_reason(done);
-                provider::set_error(done, reason ? reason : error_from_result(result));
-            }
-            return Outcome::finished;
-        });
+        Reading& self = *static_cast<Reading*>(Provider::owner(aio));
+        io_uring_sqe& sqe = Provider::begin<&on_read>(aio);
         io_uring_prep_read(&sqe, self.fd, &self.value, sizeof self.value, 0);
+    }
+    static Outcome on_read(Aio& aio, int result, unsigned) noexcept {
+        if (result > 0) Provider::advance(aio, static_cast<std::size_t>(result));
+        if (result < 0) {
+            const std::error_code reason = Provider::cancel_reason(aio);
+            Provider::set_error(aio, reason ? reason : error_from_result(result));
+        }
+        return Outcome::finished;
     }
 
     int fd;
@@ -245,14 +246,14 @@ TEST_CASE_TEMPLATE("the argument and the owner reach the starter from any thread
     int argument = 0;
     struct Seen {
         static void start(Aio& aio) noexcept {
-            *static_cast<int*>(provider::owner(aio)) += 1;
-            *static_cast<int*>(provider::argument(aio)) += 10;
-            provider::finish(aio);
+            *static_cast<int*>(Provider::owner(aio)) += 1;
+            *static_cast<int*>(Provider::argument(aio)) += 10;
+            Provider::finish(aio);
         }
     };
     Operation operation(engine);
     const auto submit = [&] {
-        provider::submit(engine, operation.aio, &Seen::start, &owner, &argument);
+        Provider::submit(engine, operation.aio, &Seen::start, &owner, &argument);
     };
     submit();
     CHECK(!operation.aio.wait());
@@ -315,23 +316,23 @@ class Gate {
 public:
     Gate(Engine& engine, Stream& below) : engine_(engine), below_(below) {}
 
-    void write_all(Aio& aio) { provider::submit(engine_, aio, &start, this); }
+    void write_all(Aio& aio) { Provider::submit(engine_, aio, &start, this); }
     // How many it passed on.
     std::size_t open() {
         std::size_t passed = 0;
         for (; Aio* const aio = queue_.pop(); ++passed) {
-            provider::advance(*aio, 1);
-            provider::hand_on(*aio, [&] { below_.write_all(*aio); });
+            Provider::advance(*aio, 1);
+            Provider::forward(*aio, [&] { below_.write_all(*aio); });
         }
         return passed;
     }
 
 private:
     static void start(Aio& aio) noexcept {
-        static_cast<Gate*>(provider::owner(aio))->queue_.push(aio);
-        provider::park(aio, [](Aio& asked) noexcept {
-            static_cast<Gate*>(provider::owner(asked))->queue_.remove(asked);
-            provider::finish(asked, provider::cancel_reason(asked));
+        static_cast<Gate*>(Provider::owner(aio))->queue_.push(aio);
+        Provider::park(aio, [](Aio& asked) noexcept {
+            static_cast<Gate*>(Provider::owner(asked))->queue_.remove(asked);
+            Provider::finish(asked, Provider::cancel_reason(asked));
         });
     }
 

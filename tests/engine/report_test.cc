@@ -1,4 +1,5 @@
 // What the engine says without a log hook, and with one.
+#include <uaio/aio.h>
 #include <uaio/engine.h>
 
 #include "engine/default_log.h"

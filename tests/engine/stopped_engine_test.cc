@@ -38,25 +38,26 @@ using namespace std::chrono_literals;
 // Parked until its cancel.
 void submit_parked(Aio& aio) {
     const auto start = [](Aio& started) noexcept {
-        provider::park(started, [](Aio& ended) noexcept {
-            provider::finish(ended, provider::cancel_reason(ended));
+        Provider::park(started, [](Aio& ended) noexcept {
+            Provider::finish(ended, Provider::cancel_reason(ended));
         });
     };
-    provider::submit(aio.engine(), aio, start, nullptr);
+    Provider::submit(aio.engine(), aio, start, nullptr);
+}
+
+Outcome end_sleeping(Aio& aio, int result, unsigned) noexcept {
+    if (result == -ECANCELED) Provider::set_error(aio, Errc::closed);
+    return Outcome::finished;
 }
 
 // In the kernel until its cancel.
 void submit_sleeping(Aio& aio, int fd) {
     const auto start = [](Aio& started) noexcept {
-        const auto end = [](Aio& ended, int result, unsigned) noexcept {
-            if (result == -ECANCELED) provider::set_error(ended, Errc::closed);
-            return Outcome::finished;
-        };
         io_uring_prep_poll_add(
-            &provider::begin(started, end),
-            static_cast<int>(reinterpret_cast<std::intptr_t>(provider::argument(started))), POLLIN);
+            &Provider::begin<&end_sleeping>(started),
+            static_cast<int>(reinterpret_cast<std::intptr_t>(Provider::argument(started))), POLLIN);
     };
-    provider::submit(aio.engine(), aio, start, nullptr,
+    Provider::submit(aio.engine(), aio, start, nullptr,
                      reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
 }
 

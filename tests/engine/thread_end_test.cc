@@ -2,6 +2,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/engine_group.h>
 #include <uaio/http_error.h>
+#include <uaio/provider.h>
 #include <uaio/proxy.h>
 #include <uaio/resolver.h>
 #include <uaio/tcp.h>
@@ -42,9 +43,9 @@ struct LastToGo {
 
 // An operation that nothing ends: its provider ignores the cancel.
 void submit_stuck(Aio& aio) {
-    provider::submit(
+    Provider::submit(
         aio.engine(), aio,
-        [](Aio& started) noexcept { provider::park(started, [](Aio&) noexcept {}); }, nullptr);
+        [](Aio& started) noexcept { Provider::park(started, [](Aio&) noexcept {}); }, nullptr);
 }
 
 // A thread that runs the engine until stop(), and does so already.

@@ -3,6 +3,7 @@
 // destruction_test.cc, and tls/tls_destruction_test.cc for the rows that need OpenSSL.
 #pragma once
 
+#include <uaio/aio.h>
 #include <uaio/engine.h>
 
 #include "tests/support/kernels.h"

@@ -1,5 +1,6 @@
 #include "tests/sim/http_run.h"
 
+#include <uaio/aio.h>
 #include <uaio/http_error.h>
 
 #include <algorithm>

@@ -31,49 +31,49 @@ public:
 
 private:
     static MaskStream& of(const Aio& aio) {
-        return *static_cast<MaskStream*>(provider::owner(aio));
+        return *static_cast<MaskStream*>(Provider::owner(aio));
     }
 
-    void take(Aio& aio, Starter starter) { provider::submit(aio.engine(), aio, starter, this); }
+    void take(Aio& aio, Starter starter) { Provider::submit(aio.engine(), aio, starter, this); }
 
     template <bool all>
     static void start_read(Aio& aio) noexcept {
         MaskStream& self = of(aio);
         self.reader_ = &aio;
-        const auto rest = provider::cursor(aio).rest();
+        const auto rest = Provider::cursor(aio).rest();
         static_cast<void>(self.reads_.set_iov(rest));
-        provider::park(aio, [](Aio& parked) noexcept { of(parked).reads_.cancel(); });
+        Provider::park(aio, [](Aio& parked) noexcept { of(parked).reads_.cancel(); });
         all ? self.lower_->read_all(self.reads_) : self.lower_->read(self.reads_);
     }
 
     void on_read() {
         Aio& aio = *std::exchange(reader_, nullptr);
         std::size_t left = reads_.count();
-        for (const iovec& entry : provider::cursor(aio).rest()) {
+        for (const iovec& entry : Provider::cursor(aio).rest()) {
             const std::size_t size = std::min(left, entry.iov_len);
             for (std::size_t i = 0; i < size; ++i)
                 static_cast<unsigned char*>(entry.iov_base)[i] ^= mask_;
             left -= size;
         }
-        provider::advance(aio, reads_.count());
-        provider::finish(aio, reads_.result());
+        Provider::advance(aio, reads_.count());
+        Provider::finish(aio, reads_.result());
     }
 
     void start_write(Aio& aio) noexcept {
         writer_ = &aio;
         out_.clear();
-        for (const iovec& entry : provider::cursor(aio).rest())
+        for (const iovec& entry : Provider::cursor(aio).rest())
             out_.append(static_cast<const char*>(entry.iov_base), entry.iov_len);
         out_ = masked(std::move(out_), mask_);
         static_cast<void>(writes_.set_iov(out_.data(), out_.size()));
-        provider::park(aio, [](Aio& parked) noexcept { of(parked).writes_.cancel(); });
+        Provider::park(aio, [](Aio& parked) noexcept { of(parked).writes_.cancel(); });
         lower_->write_all(writes_);
     }
 
     void on_written() {
         Aio& aio = *std::exchange(writer_, nullptr);
-        provider::advance(aio, writes_.count());
-        provider::finish(aio, writes_.result());
+        Provider::advance(aio, writes_.count());
+        Provider::finish(aio, writes_.result());
     }
 
     StreamPtr lower_;
@@ -113,7 +113,7 @@ struct Starting {
               if (!done.result()) {
                   stream = std::make_unique<MaskStream>(engine, std::move(stream), mask);
               }
-              provider::finish(user, done.result());
+              Provider::finish(user, done.result());
           }) {}
 
     StreamPtr& stream;
@@ -136,13 +136,13 @@ StartTls start_mask(unsigned char mask, std::string& hosts) {
         hosts += host + " ";
         auto* const starting = new Starting(stream, host, mask, aio);
         const Starter start = [](Aio& started) noexcept {
-            Starting& self = *static_cast<Starting*>(provider::owner(started));
-            provider::park(started, [](Aio& parked) noexcept {
-                static_cast<Starting*>(provider::owner(parked))->io.cancel();
+            Starting& self = *static_cast<Starting*>(Provider::owner(started));
+            Provider::park(started, [](Aio& parked) noexcept {
+                static_cast<Starting*>(Provider::owner(parked))->io.cancel();
             });
             proxy::run(self.word, self.stream, self.io);
         };
-        provider::submit(aio.engine(), aio, start, starting);
+        Provider::submit(aio.engine(), aio, start, starting);
     };
 }
 

@@ -8,27 +8,28 @@
 
 namespace uaio {
 
+inline Outcome end_nop(Aio& aio, int result, unsigned) noexcept {
+    Provider::set_error(aio, result < 0 ? error_from_result(result) : std::error_code());
+    return Outcome::finished;
+}
+
 inline void start_nop(Aio& aio) noexcept {
-    if (provider::stopped(aio)) return provider::finish(aio, Errc::canceled);
-    if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
-    io_uring_sqe& sqe = provider::begin(aio, [](Aio& done, int result, unsigned) noexcept {
-        provider::set_error(done, result < 0 ? error_from_result(result) : std::error_code());
-        return Outcome::finished;
-    });
-    io_uring_prep_nop(&sqe);
+    if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
+    if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+    io_uring_prep_nop(&Provider::begin<&end_nop>(aio));
 }
 
 inline bool submit_nop(Aio& aio) {
-    return provider::submit(aio.engine(), aio, &start_nop, nullptr);
+    return Provider::submit(aio.engine(), aio, &start_nop, nullptr);
 }
 
 // Parks the Aio until somebody cancels it.
 inline bool submit_parked(Aio& aio) {
-    return provider::submit(
+    return Provider::submit(
         aio.engine(), aio,
         [](Aio& started) noexcept {
-            provider::park(started, [](Aio& canceled) noexcept {
-                provider::finish(canceled, provider::cancel_reason(canceled));
+            Provider::park(started, [](Aio& canceled) noexcept {
+                Provider::finish(canceled, Provider::cancel_reason(canceled));
             });
         },
         nullptr);

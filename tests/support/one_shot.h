@@ -2,6 +2,7 @@
 // engine.
 #pragma once
 
+#include <uaio/aio.h>
 #include <uaio/engine.h>
 
 #include "tests/support/wire.h"

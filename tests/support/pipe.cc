@@ -7,17 +7,17 @@ namespace uaio {
 namespace {
 
 // Whether an operation wants all of its vector; kept in the Aio.
-std::byte& all_of(Aio& aio) { return provider::scratch(aio)[0]; }
+std::byte& all_of(Aio& aio) { return Provider::scratch(aio)[0]; }
 
 iovec first_entry(Aio& aio) {
-    for (const iovec& entry : provider::cursor(aio).rest()) {
+    for (const iovec& entry : Provider::cursor(aio).rest()) {
         if (entry.iov_len > 0) return entry;
     }
     return {};
 }
 
 bool satisfied(Aio& aio) {
-    if (provider::cursor(aio).remaining() == 0) return true;
+    if (Provider::cursor(aio).remaining() == 0) return true;
     return all_of(aio) == std::byte{0} && aio.count() > 0;
 }
 
@@ -25,23 +25,23 @@ bool satisfied(Aio& aio) {
 
 bool Pipe::refused(Aio& aio, bool closed) noexcept {
     std::error_code error;
-    if (provider::stopped(aio)) {
+    if (Provider::stopped(aio)) {
         error = Errc::canceled;
     } else if (closed) {
         error = Errc::closed;
-    } else if (provider::expired(aio)) {
+    } else if (Provider::expired(aio)) {
         error = Errc::timed_out;
     }
-    if (error) provider::finish(aio, error);
+    if (error) Provider::finish(aio, error);
     return static_cast<bool>(error);
 }
 
 void Pipe::start_read(Aio& aio) noexcept {
-    Pipe& self = *static_cast<Pipe*>(provider::owner(aio));
+    Pipe& self = *static_cast<Pipe*>(Provider::owner(aio));
     if (refused(aio, self.reader_closed_)) return;
     all_of(aio) = std::byte{0};
     self.reads_.push(aio);
-    provider::park(aio, &on_cancel);
+    Provider::park(aio, &on_cancel);
     self.move();
 }
 
@@ -51,33 +51,33 @@ void Pipe::start_read_all(Aio& aio) noexcept {
 }
 
 void Pipe::start_write(Aio& aio) noexcept {
-    Pipe& self = *static_cast<Pipe*>(provider::owner(aio));
+    Pipe& self = *static_cast<Pipe*>(Provider::owner(aio));
     if (refused(aio, self.write_ended_)) return;
-    if (self.reader_closed_) return provider::finish(aio, Errc::connection_reset);
+    if (self.reader_closed_) return Provider::finish(aio, Errc::connection_reset);
     all_of(aio) = std::byte{0};
     self.writes_.push(aio);
-    provider::park(aio, &on_cancel);
+    Provider::park(aio, &on_cancel);
     self.move();
 }
 
 void Pipe::start_write_all(Aio& aio) noexcept {
-    Pipe& self = *static_cast<Pipe*>(provider::owner(aio));
+    Pipe& self = *static_cast<Pipe*>(Provider::owner(aio));
     if (refused(aio, self.write_ended_)) return;
-    if (self.reader_closed_) return provider::finish(aio, Errc::connection_reset);
+    if (self.reader_closed_) return Provider::finish(aio, Errc::connection_reset);
     all_of(aio) = std::byte{1};
     self.writes_.push(aio);
-    provider::park(aio, &on_cancel);
+    Provider::park(aio, &on_cancel);
     self.move();
 }
 
 void Pipe::on_cancel(Aio& aio) noexcept {
-    Pipe& self = *static_cast<Pipe*>(provider::owner(aio));
+    Pipe& self = *static_cast<Pipe*>(Provider::owner(aio));
     for (AioQueue* const queue : {&self.writes_, &self.reads_}) {
         for (Aio* each = queue->front(); each; each = AioQueue::next(*each)) {
             if (each != &aio) continue;
             const bool cut = queue == &self.writes_ && aio.count() > 0;
             queue->remove(aio);
-            provider::finish(aio, provider::cancel_reason(aio));
+            Provider::finish(aio, Provider::cancel_reason(aio));
             if (cut) self.end_write();
             return;
         }
@@ -96,10 +96,10 @@ bool Pipe::move_in() {
     const std::size_t room = limit_ - std::min(limit_, taken_.size());
     const std::size_t bytes = std::min(entry.iov_len, room);
     if (bytes > 0) taken_.append(static_cast<const char*>(entry.iov_base), bytes);
-    provider::advance(*aio, bytes);
+    Provider::advance(*aio, bytes);
     if (!satisfied(*aio)) return bytes > 0;
     writes_.remove(*aio);
-    provider::finish(*aio);
+    Provider::finish(*aio);
     return true;
 }
 
@@ -112,30 +112,30 @@ bool Pipe::move_out() {
     const std::size_t bytes = std::min({entry.iov_len, end - given_, piece_});
     if (bytes > 0) std::memcpy(entry.iov_base, taken_.data() + given_, bytes);
     given_ += bytes;
-    provider::advance(*aio, bytes);
+    Provider::advance(*aio, bytes);
     const bool over = given_ == cut_ || (write_ended_ && given_ == taken_.size());
     if (!satisfied(*aio) && !(over && bytes == 0)) return bytes > 0;
     reads_.remove(*aio);
     std::error_code error;
     if (!satisfied(*aio))
         error = given_ == cut_ ? cut_error_ : make_error_code(Errc::end_of_stream);
-    provider::finish(*aio, error);
+    Provider::finish(*aio, error);
     return true;
 }
 
 void Pipe::end_write() {
     write_ended_ = true;
     while (Aio* const aio = writes_.pop())
-        provider::finish(*aio, Errc::closed);
+        Provider::finish(*aio, Errc::closed);
     move();
 }
 
 void Pipe::close_reader() {
     reader_closed_ = true;
     while (Aio* const aio = reads_.pop())
-        provider::finish(*aio, Errc::closed);
+        Provider::finish(*aio, Errc::closed);
     while (Aio* const aio = writes_.pop())
-        provider::finish(*aio, Errc::connection_reset);
+        Provider::finish(*aio, Errc::connection_reset);
 }
 
 void PipeStream::close() noexcept {

@@ -86,7 +86,7 @@ public:
 
 private:
     void submit(Aio& aio, Starter starter, Pipe& pipe) {
-        provider::submit(engine_, aio, starter, &pipe);
+        Provider::submit(engine_, aio, starter, &pipe);
     }
 
     Engine& engine_;

@@ -1,4 +1,5 @@
 #include <uaio/dialer.h>
+#include <uaio/provider.h>
 
 #include "engine/core.h"
 #include "transport/dialer/plan.h"
@@ -9,15 +10,13 @@
 namespace uaio {
 namespace {
 
-void finish_without_memory(Aio& aio) noexcept {
-    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
-}
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 void dial(const DialPlan& plan, Aio& aio, StreamPtr& out, DialReport* report) noexcept {
     DialRun* const run = new (std::nothrow) DialRun(plan, aio, out, report);
     if (!run) {
-        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!EngineCore::submit(aio.engine(), aio, &DialRun::start, run)) {
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    } else if (!Provider::submit(aio.engine(), aio, &DialRun::start, run)) {
         delete run;
     }
 }

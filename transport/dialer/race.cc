@@ -26,11 +26,11 @@ public:
     }
 
     static void start(Aio& aio) noexcept {
-        Race& self = *static_cast<Race*>(provider::owner(aio));
-        if (provider::stopped(aio)) return self.end(Errc::canceled);
-        if (provider::expired(aio)) return self.end(Errc::timed_out);
-        provider::park(aio, [](Aio& parked) noexcept {
-            static_cast<Race*>(provider::owner(parked))->settle(provider::cancel_reason(parked));
+        Race& self = *static_cast<Race*>(Provider::owner(aio));
+        if (Provider::stopped(aio)) return self.end(Errc::canceled);
+        if (Provider::expired(aio)) return self.end(Errc::timed_out);
+        Provider::park(aio, [](Aio& parked) noexcept {
+            static_cast<Race*>(Provider::owner(parked))->settle(Provider::cancel_reason(parked));
         });
         self.go_on(true);
     }
@@ -79,12 +79,12 @@ private:
     void start_timer() noexcept {
         timing_ = true;
         const Starter wait = [](Aio& aio) noexcept {
-            if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
-            provider::park(aio, [](Aio& over) noexcept {
-                provider::finish(over, provider::cancel_reason(over));
+            if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+            Provider::park(aio, [](Aio& over) noexcept {
+                Provider::finish(over, Provider::cancel_reason(over));
             });
         };
-        provider::submit(user_.engine(), timer_, wait, nullptr);
+        Provider::submit(user_.engine(), timer_, wait, nullptr);
     }
 
     // Cancelled, it begins anew: the delay counts from the last attempt.
@@ -125,7 +125,7 @@ private:
     void end(std::error_code error) noexcept {
         const std::unique_ptr<Race> freed(this);
         if (!error) out_ = std::move(winner_);
-        provider::finish(user_, error);
+        Provider::finish(user_, error);
     }
 
     const std::vector<Endpoint> addresses_;
@@ -143,7 +143,7 @@ private:
     Aio timer_;
 };
 
-void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 }  // namespace
 
@@ -165,8 +165,8 @@ void race(std::vector<Endpoint> addresses, const RaceOptions& options, Aio& aio,
           RaceReport& report) noexcept {
     Race* const racing = new (std::nothrow) Race(std::move(addresses), options, aio, out, report);
     if (!racing) {
-        provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!provider::submit(aio.engine(), aio, &Race::start, racing)) {
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    } else if (!Provider::submit(aio.engine(), aio, &Race::start, racing)) {
         delete racing;
     }
 }

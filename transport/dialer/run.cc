@@ -2,6 +2,7 @@
 
 #include <uaio/config.h>
 #include <uaio/local.h>
+#include <uaio/provider.h>
 #include <uaio/tls.h>
 
 #include "engine/core.h"
@@ -65,18 +66,19 @@ DialRun::DialRun(const DialPlan& plan, Aio& aio, StreamPtr& out, DialReport* rep
       io_(aio.engine(), [this](Aio&) { guarded([this] { on_step(); }); }) {}
 
 void DialRun::start(Aio& aio) noexcept {
-    DialRun& self = *static_cast<DialRun*>(EngineCore::owner(aio));
+    DialRun& self = *static_cast<DialRun*>(Provider::owner(aio));
     self.report_ = {};
-    if (EngineCore::stopped(aio)) return self.end(Errc::canceled);
+    if (Provider::stopped(aio)) return self.end(Errc::canceled);
     if (self.plan_.refused) return self.end(self.plan_.refused);
-    if (EngineCore::expired(aio)) return self.end(Errc::timed_out);
-    provider::park(aio, [](Aio& parked) noexcept {
-        static_cast<DialRun*>(EngineCore::owner(parked))->io_.cancel();
+    if (Provider::expired(aio)) return self.end(Errc::timed_out);
+    Provider::park(aio, [](Aio& parked) noexcept {
+        static_cast<DialRun*>(Provider::owner(parked))->io_.cancel();
     });
-    EngineCore& core = EngineCore::of(aio);
+    EngineCore& core = EngineCore::of(aio.engine());
     const std::chrono::nanoseconds timeout = self.plan_.options.timeout;
     const std::int64_t now = core.now_ns();
-    if (timeout.count() < kNoTimeout.count() - now) core.limit_deadline(aio, now + timeout.count());
+    if (timeout.count() < kNoTimeout.count() - now)
+        Provider::limit_deadline(aio, now + timeout.count());
     self.guarded([&self] { self.go_on(); });
 }
 
@@ -97,7 +99,7 @@ void DialRun::end(std::error_code error) noexcept {
     }
     stream_.reset();
     secured_.reset();
-    EngineCore::of(user_).finish(user_, error);
+    Provider::finish(user_, error);
 }
 
 // ---- the sequence
@@ -130,7 +132,7 @@ bool DialRun::is_needed(Step step) const noexcept {
 
 void DialRun::begin_step() {
     const DialOptions& options = plan_.options;
-    step_began_ns_ = EngineCore::of(user_).now_ns();
+    step_began_ns_ = EngineCore::of(user_.engine()).now_ns();
     const bool resolves =
         step_ == Step::resolve || step_ == Step::resolve_pre_proxy || step_ == Step::resolve_proxy;
     report_.phase = phase_of(resolves, step_ == Step::connect, step_ == Step::tls);
@@ -162,14 +164,14 @@ void DialRun::on_step() {
     }
     if (connect_) report_.proxy_status = connect_->status();
     if (socks_) report_.socks_reply = socks_->reply();
-    if (const std::error_code asked = EngineCore::cancel_reason(user_)) return end(asked);
+    if (const std::error_code asked = Provider::cancel_reason(user_)) return end(asked);
     if (const std::error_code error = io_.result()) return fail(error);
     if (secured_) stream_ = std::move(secured_);
     go_on();
 }
 
 void DialRun::note_time() noexcept {
-    const std::chrono::nanoseconds spent(EngineCore::of(user_).now_ns() - step_began_ns_);
+    const std::chrono::nanoseconds spent(EngineCore::of(user_.engine()).now_ns() - step_began_ns_);
     switch (report_.phase) {
         case DialPhase::resolve: report_.resolve += spent; break;
         case DialPhase::connect: report_.connect += spent; break;
@@ -224,7 +226,7 @@ bool DialRun::resolves_proxy() const noexcept {
 // ---- the steps
 
 void DialRun::resolve(const HostAndPort& name, AddressFamily family) {
-    const bool fresh = plan_.rules_are_fresh(EngineCore::of(user_).now_ns());
+    const bool fresh = plan_.rules_are_fresh(EngineCore::of(user_.engine()).now_ns());
     found_.clear();
     std::optional<std::vector<Endpoint>> ruled = plan_.addresses.find(name.host, name.port, fresh);
     if (!ruled) return plan_.resolver->resolve(name.host, name.port, family, io_, found_);
@@ -298,7 +300,7 @@ void DialRun::send_header() {
     sockaddr_storage from{};
     sockaddr_storage to{};
     const int fd = stream_->native_handle();
-    Kernel& kernel = EngineCore::of(user_).kernel();
+    Kernel& kernel = EngineCore::of(user_.engine()).kernel();
     socklen_t size = sizeof from;
     int result = kernel.local_address(fd, reinterpret_cast<sockaddr*>(&from), &size);
     size = sizeof to;

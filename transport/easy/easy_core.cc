@@ -28,9 +28,7 @@ bool is_secure(std::string_view url) noexcept {
     return false;
 }
 
-void refuse_without_memory(Aio& aio) noexcept {
-    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
-}
+void refuse_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 }  // namespace
 
@@ -48,8 +46,8 @@ struct ConnectionCore::Dial {
     }
 
     static void on_cancel(Aio& aio) noexcept {
-        Dial& self = **std::launder(reinterpret_cast<Dial**>(EngineCore::scratch(aio).data()));
-        EngineCore::of(aio).cancel_here(self.inner, EngineCore::cancel_reason(aio));
+        Dial& self = **std::launder(reinterpret_cast<Dial**>(Provider::scratch(aio).data()));
+        Provider::cancel(self.inner, Provider::cancel_reason(aio));
     }
     void on_end() noexcept;
 
@@ -66,7 +64,7 @@ struct ConnectionCore::Dial {
 void ConnectionCore::Dial::on_end() noexcept {
     const std::unique_ptr<Dial> freed(this);
     std::error_code error = inner.result();
-    if (!error) error = EngineCore::cancel_reason(*user);
+    if (!error) error = Provider::cancel_reason(*user);
     if (abandoned) {
         error = Errc::closed;
     } else {
@@ -78,7 +76,7 @@ void ConnectionCore::Dial::on_end() noexcept {
     } else {
         owner.set_stream(std::move(stream));
     }
-    owner.core().finish(*user, error);
+    Provider::finish(*user, error);
     owner.drop_user();
 }
 
@@ -101,7 +99,7 @@ void ConnectionCore::connect(std::string_view url, const Options& options, Aio& 
     try {
         dial = new Dial(*this, url, options);
     } catch (const std::bad_alloc&) {
-        EngineCore::submit(engine(), aio, &refuse_without_memory, nullptr);
+        Provider::submit(engine(), aio, &refuse_without_memory, nullptr);
         return;
     }
     if (!submit(aio, &start_connect, dial)) delete dial;
@@ -109,10 +107,10 @@ void ConnectionCore::connect(std::string_view url, const Options& options, Aio& 
 
 void ConnectionCore::start_connect(Aio& aio) noexcept {
     ConnectionCore& self = of(aio);
-    std::unique_ptr<Dial> dial(static_cast<Dial*>(EngineCore::argument(aio)));
+    std::unique_ptr<Dial> dial(static_cast<Dial*>(Provider::argument(aio)));
     const Admission admission = admit_without_vector(aio, false);
     if (admission.refused != Errc{} || dial->refused) {
-        self.core().finish(aio, dial->refused ? dial->refused : admission.refused);
+        Provider::finish(aio, dial->refused ? dial->refused : admission.refused);
     } else {
         self.begin(*dial.release(), aio);
     }
@@ -124,8 +122,8 @@ void ConnectionCore::begin(Dial& dial, Aio& aio) noexcept {
     users_.fetch_add(1, std::memory_order_relaxed);
     dial_ = &dial;
     dial.user = &aio;
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Dial*(&dial);
-    core().park_to_be_found(aio, &Dial::on_cancel);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Dial*(&dial);
+    Provider::park(aio, &Dial::on_cancel);
     dial.dialer->connect(dial.inner, dial.stream, dial.report);
 }
 
@@ -133,7 +131,7 @@ void ConnectionCore::abandon_dial() noexcept {
     if (!dial_) return;
     Dial& dial = *std::exchange(dial_, nullptr);
     dial.abandoned = true;
-    core().cancel_here(dial.inner, Errc::closed);
+    Provider::cancel(dial.inner, Errc::closed);
 }
 
 // ---- the connection
@@ -164,7 +162,7 @@ bool ConnectionCore::is_connected() const noexcept {
 
 bool ConnectionCore::submit(Aio& aio, Starter starter, void* argument) noexcept {
     users_.fetch_add(1, std::memory_order_relaxed);
-    const bool accepted = EngineCore::submit(engine(), aio, starter, this, argument);
+    const bool accepted = Provider::submit(engine(), aio, starter, this, argument);
     // The starter does not run for an Aio of another engine.
     const bool starts = accepted && &aio.engine() == &engine();
     if (!starts) users_.fetch_sub(1, std::memory_order_release);
@@ -179,9 +177,9 @@ void ConnectionCore::drop_user() noexcept {
 template <class Verb>
 void ConnectionCore::hand_on(Aio& aio, Verb verb) noexcept {
     if (stream_) {
-        provider::hand_on(aio, verb);
+        Provider::forward(aio, verb);
     } else {
-        core().finish(aio, EngineCore::stopped(aio) ? Errc::canceled : Errc::not_connected);
+        Provider::finish(aio, Provider::stopped(aio) ? Errc::canceled : Errc::not_connected);
     }
     drop_user();
 }
@@ -200,7 +198,7 @@ template <uaio::Direction kDirection>
 void ConnectionCore::start_wait(Aio& aio) noexcept {
     ConnectionCore& self = of(aio);
     if (self.stream_ && !self.immediate_) {
-        self.core().finish(aio, Errc::not_supported);
+        Provider::finish(aio, Errc::not_supported);
         return self.drop_user();
     }
     self.hand_on(aio, [&] { self.immediate_->wait_for(kDirection, aio); });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <uaio/easy.h>
+#include <uaio/provider.h>
 #include <uaio/tls_context.h>
 
 #include "transport/stream/engine_object.h"
@@ -55,7 +56,7 @@ private:
     void on_engine_destroyed(bool) noexcept override {}
 
     static ConnectionCore& of(Aio& aio) noexcept {
-        return *static_cast<ConnectionCore*>(EngineCore::owner(aio));
+        return *static_cast<ConnectionCore*>(Provider::owner(aio));
     }
     bool submit(Aio& aio, Starter starter, void* argument = nullptr) noexcept;
     void drop_user() noexcept;

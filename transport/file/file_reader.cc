@@ -12,38 +12,38 @@ namespace uaio {
 void FileReader::read_all(Aio& aio, std::uint64_t offset) noexcept {
     offset_ = offset;
     blocking_ = false;
-    provider::submit(aio.engine(), aio, &start, this);
+    Provider::submit(aio.engine(), aio, &start, this);
 }
 
 void FileReader::start(Aio& aio) noexcept {
-    if (provider::stopped(aio)) return provider::finish(aio, Errc::canceled);
-    if (provider::cursor(aio).entries() == 0) return provider::finish(aio, Errc::invalid_argument);
-    if (provider::expired(aio)) return provider::finish(aio, Errc::timed_out);
-    provider::advance(aio, 0);  // over entries of length zero
-    if (provider::cursor(aio).done()) return provider::finish(aio);
+    if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
+    if (Provider::cursor(aio).entries() == 0) return Provider::finish(aio, Errc::invalid_argument);
+    if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+    Provider::advance(aio, 0);  // over entries of length zero
+    if (Provider::cursor(aio).done()) return Provider::finish(aio);
     read_on(aio);
 }
 
 void FileReader::read_on(Aio& aio) noexcept {
     constexpr std::size_t kMost = 1 << 30;
-    const FileReader& self = *static_cast<FileReader*>(provider::owner(aio));
-    const iovec& entry = provider::cursor(aio).rest().front();
+    const FileReader& self = *static_cast<FileReader*>(Provider::owner(aio));
+    const iovec& entry = Provider::cursor(aio).rest().front();
     const auto size = static_cast<unsigned>(std::min(entry.iov_len, kMost));
-    io_uring_sqe& sqe = provider::begin(aio, &on_read);
+    io_uring_sqe& sqe = Provider::begin<&on_read>(aio);
     io_uring_prep_read(&sqe, self.fd_, entry.iov_base, size, self.offset_ + aio.count());
     if (self.blocking_) sqe.flags |= IOSQE_ASYNC;
 }
 
 Outcome FileReader::on_read(Aio& aio, int result, unsigned) noexcept {
-    FileReader& self = *static_cast<FileReader*>(provider::owner(aio));
-    if (result > 0) provider::advance(aio, static_cast<std::size_t>(result));
-    if (provider::cursor(aio).done()) return Outcome::finished;
-    std::error_code error = provider::cancel_reason(aio);
+    FileReader& self = *static_cast<FileReader*>(Provider::owner(aio));
+    if (result > 0) Provider::advance(aio, static_cast<std::size_t>(result));
+    if (Provider::cursor(aio).done()) return Outcome::finished;
+    std::error_code error = Provider::cancel_reason(aio);
     if (!error && result == 0) error = Errc::end_of_stream;
     const bool again = result == -EINTR || (result == -EAGAIN && !self.blocking_);
     if (!error && result < 0 && !again) error = error_from_result(result);
     if (error) {
-        provider::set_error(aio, error);
+        Provider::set_error(aio, error);
         return Outcome::finished;
     }
     self.blocking_ = result == -EAGAIN;

@@ -10,10 +10,10 @@
 namespace uaio::http {
 namespace {
 
-void finish_not_supported(Aio& aio) noexcept { provider::finish(aio, Errc::not_supported); }
-void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+void finish_not_supported(Aio& aio) noexcept { Provider::finish(aio, Errc::not_supported); }
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 void finish_without_message(Aio& aio) noexcept {
-    provider::finish(aio, ArgumentErrc::wrong_message_state);
+    Provider::finish(aio, ArgumentErrc::wrong_message_state);
 }
 
 }  // namespace
@@ -44,7 +44,8 @@ Session* Connection::session_for(Aio& aio) noexcept {
     Session* session = session_.load(std::memory_order_acquire);
     if (session) [[likely]]
         return session;
-    Session* const made = new (std::nothrow) Session(EngineCore::of(aio), *stream_, options_);
+    Session* const made =
+        new (std::nothrow) Session(EngineCore::of(aio.engine()), *stream_, options_);
     if (!made) return nullptr;
     if (session_.compare_exchange_strong(session, made, std::memory_order_acq_rel)) return made;
     made->release(nullptr);  // another thread was first
@@ -53,15 +54,15 @@ Session* Connection::session_for(Aio& aio) noexcept {
 
 void Connection::submit(Aio& aio, void (*starter)(Aio&) noexcept, void* argument) noexcept {
     if constexpr (!kHttp) {
-        EngineCore::submit(aio.engine(), aio, &finish_not_supported, nullptr);
+        Provider::submit(aio.engine(), aio, &finish_not_supported, nullptr);
         return;
     }
     Session* const session = session_for(aio);
     if (!session) {
-        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
         return;
     }
-    EngineCore::submit(session->engine(), aio, starter, session, argument);
+    Provider::submit(session->engine(), aio, starter, session, argument);
 }
 
 // Straight to the stream, unless messages are in the way. On another thread nobody can tell, so the
@@ -73,7 +74,7 @@ void Connection::raw(Aio& aio, void (Stream::*verb)(Aio&), void (*starter)(Aio&)
     const bool plain = !session || (session->core().on_thread() &&
                                     (reads ? session->source().plain() : session->sink().plain()));
     if (plain) return (stream_.get()->*verb)(aio);
-    EngineCore::submit(session->engine(), aio, starter, session);
+    Provider::submit(session->engine(), aio, starter, session);
 }
 
 void Connection::write_all(Aio& aio) noexcept {
@@ -128,11 +129,11 @@ namespace {
 void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
                void* argument = nullptr) noexcept {
     if (!session) {
-        EngineCore::submit(aio.engine(), aio,
-                           kHttp ? &finish_without_message : &finish_not_supported, nullptr);
+        Provider::submit(aio.engine(), aio, kHttp ? &finish_without_message : &finish_not_supported,
+                         nullptr);
         return;
     }
-    EngineCore::submit(session->engine(), aio, starter, session, argument);
+    Provider::submit(session->engine(), aio, starter, session, argument);
 }
 
 const Headers no_fields;

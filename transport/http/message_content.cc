@@ -1,5 +1,6 @@
 // The part of MessageSource that delivers bytes: raw ones, and content without its framing.
 #include <uaio/argument_error.h>
+#include <uaio/provider.h>
 
 #include "transport/http/message_source.h"
 #include "transport/http/session.h"
@@ -13,12 +14,12 @@ namespace uaio::http {
 
 std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
     std::size_t copied = 0;
-    for (const iovec& entry : EngineCore::cursor(aio).rest()) {
+    for (const iovec& entry : Provider::cursor(aio).rest()) {
         const std::size_t part = std::min(entry.iov_len, bytes.size() - copied);
         if (part > 0) std::memcpy(entry.iov_base, bytes.data() + copied, part);
         copied += part;
     }
-    EngineCore::advance(aio, copied);
+    Provider::advance(aio, copied);
     buffer_.consume(copied);
     forget_incomplete();  // had seen bytes that are gone
     return copied;
@@ -41,7 +42,7 @@ MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
     if (reading_) return Step::more_bytes;
     if (content_ == Body::length) return Step::direct;
     leave(front);
-    provider::hand_on(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
+    Provider::forward(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
     return Step::handed_on;
 }
 

@@ -41,26 +41,26 @@ MessageSink::MessageSink(Session& session, Stream& stream) noexcept
     : session_(session), stream_(stream) {}
 
 MessageSink::Note& MessageSink::note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
 MessageSink& MessageSink::of(Aio& aio) noexcept {
-    return static_cast<Session*>(EngineCore::owner(aio))->sink();
+    return static_cast<Session*>(Provider::owner(aio))->sink();
 }
 
 // ---- from the verbs
 
 void MessageSink::start(Aio& aio, Kind kind) noexcept {
-    Session& session = *static_cast<Session*>(EngineCore::owner(aio));
+    Session& session = *static_cast<Session*>(Provider::owner(aio));
     MessageSink& self = session.sink();
     const bool vector = kind == Kind::raw || kind == Kind::raw_all || kind == Kind::content;
     const Admission admission =
         vector ? admit(aio, session.closed()) : admit_without_vector(aio, session.closed());
-    if (admission.refused != Errc{}) return session.core().finish(aio, admission.refused);
-    void* const message = EngineCore::argument(aio);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{message, 0, kind};
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    void* const message = Provider::argument(aio);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{message, 0, kind};
     self.queue_.push(aio);
-    session.core().park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
     if (kind != Kind::raw && kind != Kind::raw_all) self.limit_time(aio, admission.bytes);
     if (self.queue_.front() == &aio) self.serve();
 }
@@ -92,21 +92,20 @@ void MessageSink::start_finish(Aio& aio) noexcept { start(aio, Kind::finish); }
 
 void MessageSink::start_flush(Aio& aio) noexcept {
     MessageSink& self = of(aio);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{nullptr, 0, Kind::flush};
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{nullptr, 0, Kind::flush};
     self.queue_.push(aio);
-    self.session_.core().park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
     if (self.queue_.front() == &aio) self.serve();
 }
 
 void MessageSink::on_cancel(Aio& aio) noexcept {
     MessageSink& self = of(aio);
-    EngineCore& core = self.session_.core();
     // The front is being written: what the stream says of it is its end.
     if (self.queue_.front() == &aio && self.writing_) {
-        return core.cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
+        return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
     }
     self.queue_.remove(aio);
-    core.finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 // ---- the queue
@@ -136,12 +135,12 @@ bool MessageSink::step(Aio& front) noexcept {
 
 void MessageSink::hand_on(Aio& aio, bool all) noexcept {
     queue_.remove(aio);
-    provider::hand_on(aio, [&] { all ? stream_.write_all(aio) : stream_.write(aio); });
+    Provider::forward(aio, [&] { all ? stream_.write_all(aio) : stream_.write(aio); });
 }
 
 void MessageSink::end(Aio& front, std::error_code error) noexcept {
     queue_.remove(front);
-    session_.core().finish(front, error);
+    Provider::finish(front, error);
 }
 
 // ---- messages
@@ -207,7 +206,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
     const std::string_view data = !streamed && has_content ? message.data() : std::string_view();
     const iovec entries[] = {entry_of(head), entry_of(data)};
     const std::size_t count = data.empty() ? 1 : 2;
-    if (const auto error = EngineCore::replace_iov(aio, std::span(entries, count))) {
+    if (const auto error = Provider::replace_iov(aio, std::span(entries, count))) {
         return end(aio, error), true;
     }
     dropped_ = streamed && !has_content;
@@ -233,7 +232,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
 
 void MessageSink::cancel_head() noexcept {
     DCHECK(is_writing_head());
-    session_.core().cancel_here(*queue_.front(), Errc::closed);
+    Provider::cancel(*queue_.front(), Errc::closed);
 }
 
 // Nothing of it was sent, so that it has no content either.
@@ -247,15 +246,15 @@ void MessageSink::give_up_head() noexcept {
 
 bool MessageSink::write_content(Aio& front) noexcept {
     if (head_ == Head::broken) return end(front, Errc::closed), true;
-    const std::span<iovec> rest = EngineCore::cursor(front).rest();
-    if (EngineCore::cursor(front).remaining() == 0) return end(front, {}), true;
+    const std::span<iovec> rest = Provider::cursor(front).rest();
+    if (Provider::cursor(front).remaining() == 0) return end(front, {}), true;
     if (dropped_) {
-        EngineCore::advance(front, EngineCore::cursor(front).remaining());
+        Provider::advance(front, Provider::cursor(front).remaining());
         return end(front, {}), true;
     }
     if (!mid_message()) return end(front, ArgumentErrc::wrong_message_state), true;
     if (content_ == Body::length && note_of(front).done == 0 &&
-        EngineCore::cursor(front).remaining() > content_left_) {
+        Provider::cursor(front).remaining() > content_left_) {
         return end(front, ArgumentErrc::wrong_message_state), true;
     }
     std::array<iovec, kPieceEntries + 1> entries;
@@ -328,8 +327,8 @@ void MessageSink::on_written() noexcept {
 void MessageSink::on_head_written(Aio& front) noexcept {
     const std::error_code error = inner_->result();
     head_size_ = inner_->count();
-    EngineCore::advance(front, head_size_);
-    const std::error_code given_up = EngineCore::cancel_reason(front);
+    Provider::advance(front, head_size_);
+    const std::error_code given_up = Provider::cancel_reason(front);
     if (!error) {
         head_ = Head::written;
     } else if (head_size_ == 0 && given_up && given_up != Errc::timed_out) {
@@ -345,7 +344,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     const std::size_t written = inner_->count();
     const std::size_t content = written > framing_ ? written - framing_ : 0;
     Note& note = note_of(front);
-    EngineCore::advance(front, content);
+    Provider::advance(front, content);
     note.done += content;
     content_written_ += content;
     if (content_ == Body::length) content_left_ -= content;
@@ -359,9 +358,9 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     } else if (note.kind == Kind::finish) {
         content_ = Body::none;
         end(front, {});
-    } else if (EngineCore::cursor(front).remaining() == 0) {
+    } else if (Provider::cursor(front).remaining() == 0) {
         end(front, {});
-    } else if (const std::error_code reason = EngineCore::cancel_reason(front)) {
+    } else if (const std::error_code reason = Provider::cancel_reason(front)) {
         stream_.close();
         end(front, reason);
     }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <uaio/http_message.h>
+#include <uaio/provider.h>
 #include <uaio/stream.h>
 
 #include "engine/core.h"

@@ -63,22 +63,22 @@ MessageSource::~MessageSource() = default;
 void MessageSource::forget_incomplete() noexcept { incomplete_.reset(); }
 
 MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
 MessageSource& MessageSource::of(Aio& aio) noexcept {
-    return static_cast<Session*>(EngineCore::owner(aio))->source();
+    return static_cast<Session*>(Provider::owner(aio))->source();
 }
 
 // ---- from the verbs
 
 void MessageSource::start(Aio& aio, Kind kind, bool vector) noexcept {
-    Session& session = *static_cast<Session*>(EngineCore::owner(aio));
+    Session& session = *static_cast<Session*>(Provider::owner(aio));
     MessageSource& self = session.source();
     const bool closed = session.closed() || self.broken_;
     const Admission admission = vector ? admit(aio, closed) : admit_without_vector(aio, closed);
-    if (admission.refused != Errc{}) return session.core().finish(aio, admission.refused);
-    self.submit(aio, kind, EngineCore::argument(aio));
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    self.submit(aio, kind, Provider::argument(aio));
 }
 
 void MessageSource::start_request(Aio& aio) noexcept { start(aio, Kind::request, false); }
@@ -89,9 +89,9 @@ void MessageSource::start_content(Aio& aio) noexcept { start(aio, Kind::content,
 void MessageSource::start_content_all(Aio& aio) noexcept { start(aio, Kind::content_all, true); }
 
 void MessageSource::submit(Aio& aio, Kind kind, void* message) noexcept {
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{message, kind};
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{message, kind};
     queue_.push(aio);
-    session_.core().park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
     if (queue_.front() == &aio) serve();
 }
 
@@ -101,13 +101,12 @@ void MessageSource::leave(Aio& aio) noexcept { queue_.remove(aio); }
 // Only a read into its own vector has to be stopped first.
 void MessageSource::on_cancel(Aio& aio) noexcept {
     MessageSource& self = of(aio);
-    EngineCore& core = self.session_.core();
     const bool first = self.queue_.front() == &aio;
     if (first && self.direct_) {
-        return core.cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
+        return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
     }
     self.leave(aio);
-    core.finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
     if (first) self.serve();
 }
 
@@ -151,7 +150,7 @@ MessageSource::Step MessageSource::step(Aio& front) noexcept {
 
 MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexcept {
     leave(front);
-    session_.core().finish(front, error);
+    Provider::finish(front, error);
     return Step::finished;
 }
 
@@ -279,9 +278,9 @@ MessageSource::Step MessageSource::wait_for_head(Aio& front) noexcept {
     const bool begins = head_deadline_ns_ == 0;
     if (begins) head_deadline_ns_ = session_.head_deadline_ns();
     if (!session_.is_server()) {
-        session_.core().limit_deadline(front, head_deadline_ns_);
+        Provider::limit_deadline(front, head_deadline_ns_);
     } else if (begins) {
-        session_.core().replace_deadline(front, head_deadline_ns_);
+        Provider::replace_deadline(front, head_deadline_ns_);
     }
     return Step::more_bytes;
 }
@@ -326,7 +325,7 @@ void MessageSource::read_direct(Aio& front) noexcept {
     std::array<iovec, kInlineIov> window;
     std::size_t entries = 0;
     std::uint64_t limit = direct_limit();
-    for (const iovec& entry : EngineCore::cursor(front).rest()) {
+    for (const iovec& entry : Provider::cursor(front).rest()) {
         if (entries == window.size() || limit == 0) break;
         if (entry.iov_len == 0) continue;
         const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(entry.iov_len, limit));
@@ -359,7 +358,7 @@ void MessageSource::on_read() noexcept {
 void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept {
     Aio& front = *queue_.front();
     const Kind kind = note_of(front).kind;
-    EngineCore::advance(front, count);
+    Provider::advance(front, count);
     if (content_ == Body::length && (content_left_ -= count) == 0) content_ = Body::none;
     if (content_ == Body::chunked) chunks_->decoder.skip(count);
     const bool all = kind == Kind::raw_all || kind == Kind::content_all;
@@ -367,7 +366,7 @@ void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept
         end(front, {});
     } else if (error) {
         end_early(front, error);
-    } else if (const std::error_code reason = EngineCore::cancel_reason(front)) {
+    } else if (const std::error_code reason = Provider::cancel_reason(front)) {
         end(front, reason);  // it would have gone on
     }
 }

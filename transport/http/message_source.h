@@ -7,6 +7,7 @@
 
 #include <uaio/http_error.h>
 #include <uaio/http_message.h>
+#include <uaio/provider.h>
 #include <uaio/stream.h>
 
 #include "engine/core.h"
@@ -103,7 +104,7 @@ private:
     };
 
     static Note& note_of(Aio& aio) noexcept;
-    static bool has_room(Aio& aio) noexcept { return EngineCore::cursor(aio).remaining() > 0; }
+    static bool has_room(Aio& aio) noexcept { return Provider::cursor(aio).remaining() > 0; }
     static MessageSource& of(Aio& aio) noexcept;
     static void start(Aio& aio, Kind kind, bool vector) noexcept;
     static void on_cancel(Aio& aio) noexcept;

@@ -2,6 +2,7 @@
 // null pointer that every verb would have to look at. Any thread.
 #pragma once
 
+#include <uaio/provider.h>
 #include <uaio/stream.h>
 
 #include "engine/core.h"
@@ -20,9 +21,8 @@ public:
 
 private:
     static void refuse(Aio& aio) noexcept {
-        EngineCore::submit(
-            aio.engine(), aio,
-            [](Aio& refused) noexcept { EngineCore::of(refused).finish(refused, kError); },
+        Provider::submit(
+            aio.engine(), aio, [](Aio& refused) noexcept { Provider::finish(refused, kError); },
             nullptr);
     }
 };

@@ -1,5 +1,7 @@
 #include "transport/http/session.h"
 
+#include <uaio/provider.h>
+
 #include "engine/deadline.h"
 #include "transport/http/send_allowance.h"
 
@@ -63,13 +65,13 @@ std::int64_t Session::head_deadline_ns() noexcept {
 
 void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {
     if (send_timeout_ == kNoTimeout) return;
-    core().limit_deadline(aio,
-                          deadline_after(core().now_ns(), send_allowance(send_timeout_, bytes)));
+    Provider::limit_deadline(aio,
+                             deadline_after(core().now_ns(), send_allowance(send_timeout_, bytes)));
 }
 
 void Session::limit_content(Aio& aio) noexcept {
-    if (content_timeout_ == kNoTimeout || EngineCore::has_deadline(aio)) return;
-    core().limit_deadline(aio, deadline_after(core().now_ns(), content_timeout_));
+    if (content_timeout_ == kNoTimeout || Provider::has_deadline(aio)) return;
+    Provider::limit_deadline(aio, deadline_after(core().now_ns(), content_timeout_));
 }
 
 }  // namespace uaio::http

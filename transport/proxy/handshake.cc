@@ -25,11 +25,11 @@ public:
           io_(aio.engine(), [this](Aio&) { guarded([this] { on_io(); }); }) {}
 
     static void start(Aio& aio) noexcept {
-        Handshake& self = *static_cast<Handshake*>(provider::owner(aio));
-        if (provider::stopped(aio)) return self.end(Errc::canceled);
-        if (provider::expired(aio)) return self.end(Errc::timed_out);
-        provider::park(aio, [](Aio& parked) noexcept {
-            static_cast<Handshake*>(provider::owner(parked))->io_.cancel();
+        Handshake& self = *static_cast<Handshake*>(Provider::owner(aio));
+        if (Provider::stopped(aio)) return self.end(Errc::canceled);
+        if (Provider::expired(aio)) return self.end(Errc::timed_out);
+        Provider::park(aio, [](Aio& parked) noexcept {
+            static_cast<Handshake*>(Provider::owner(parked))->io_.cancel();
         });
         self.guarded([&self] { self.begin(); });
     }
@@ -49,7 +49,7 @@ private:
     void end(std::error_code error) noexcept {
         const std::unique_ptr<Handshake> freed(this);
         if (error) stream_->close();
-        provider::finish(user_, error);
+        Provider::finish(user_, error);
     }
 
     void begin() {
@@ -74,7 +74,7 @@ private:
     // What was asked of the user's Aio comes first: a cancel may have met an operation that was
     // done, and then the next one would run on.
     void on_io() {
-        if (const std::error_code asked = provider::cancel_reason(user_)) return end(asked);
+        if (const std::error_code asked = Provider::cancel_reason(user_)) return end(asked);
         if (const std::error_code error = io_.result()) {
             return end(error == Errc::end_of_stream ? ProxyErrc::closed_early : error);
         }
@@ -116,15 +116,15 @@ private:
     Aio io_;
 };
 
-void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 }  // namespace
 
 void run(Dialogue& dialogue, StreamPtr& stream, Aio& aio) noexcept {
     Handshake* const handshake = new (std::nothrow) Handshake(dialogue, stream, aio);
     if (!handshake) {
-        provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!provider::submit(aio.engine(), aio, &Handshake::start, handshake)) {
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    } else if (!Provider::submit(aio.engine(), aio, &Handshake::start, handshake)) {
         delete handshake;
     }
 }

@@ -33,7 +33,7 @@ public:
 
     void read(Aio& aio, Starter starter) noexcept {
         users_.fetch_add(1, std::memory_order_relaxed);
-        if (!provider::submit(engine_, aio, starter, this)) drop();
+        if (!Provider::submit(engine_, aio, starter, this)) drop();
     }
     bool is_of(const Aio& aio) const noexcept { return &aio.engine() == &engine_; }
 
@@ -61,9 +61,9 @@ public:
 
     template <bool kAll>
     static void start(Aio& aio) noexcept {
-        Prefix& self = *static_cast<Prefix*>(provider::owner(aio));
+        Prefix& self = *static_cast<Prefix*>(Provider::owner(aio));
         if (!self.start_here(aio, kAll)) {
-            provider::hand_on(aio,
+            Provider::forward(aio,
                               [&] { kAll ? self.lower().read_all(aio) : self.lower().read(aio); });
         }
         self.drop();
@@ -77,21 +77,21 @@ private:
         if (is_used_up()) return false;
         const Admission admission = admit(aio, closed_.load(std::memory_order_relaxed));
         if (admission.refused != Errc{}) {
-            provider::finish(aio, admission.refused);
+            Provider::finish(aio, admission.refused);
             return true;
         }
         std::size_t wanted = admission.bytes;
         while (wanted > 0 && at_ < bytes_.size()) {
-            const iovec& entry = provider::cursor(aio).rest().front();
+            const iovec& entry = Provider::cursor(aio).rest().front();
             const std::size_t size = std::min(entry.iov_len, bytes_.size() - at_);
             if (size > 0) std::memcpy(entry.iov_base, bytes_.data() + at_, size);
-            provider::advance(aio, size);
+            Provider::advance(aio, size);
             at_ += size;
             wanted -= size;
         }
         if (at_ == bytes_.size()) use_up();
         if (all && wanted > 0) return false;
-        provider::finish(aio);
+        Provider::finish(aio);
         return true;
     }
 
@@ -142,11 +142,11 @@ public:
         Immediate* const below = prefix_.immediate();
         const bool first = direction == Direction::receive && !prefix_.is_used_up();
         if (below && !first) return below->wait_for(direction, aio);
-        provider::submit(
+        Provider::submit(
             aio.engine(), aio,
             [](Aio& started) noexcept {
-                const bool possible = provider::argument(started) != nullptr;
-                provider::finish(started, possible ? std::error_code() : Errc::not_supported);
+                const bool possible = Provider::argument(started) != nullptr;
+                Provider::finish(started, possible ? std::error_code() : Errc::not_supported);
             },
             nullptr, below);
     }

@@ -1,6 +1,7 @@
 #include "transport/socket/connecting.h"
 
 #include <uaio/endpoint.h>
+#include <uaio/provider.h>
 
 #include "transport/socket/stream.h"
 
@@ -21,20 +22,20 @@ public:
 
     static void start(Aio& aio) noexcept {
         std::unique_ptr<Connecting> self(of(aio));
-        EngineCore& core = EngineCore::of(aio);
-        if (EngineCore::stopped(aio)) return core.finish(aio, Errc::canceled);
-        if (EngineCore::expired(aio)) return core.finish(aio, Errc::timed_out);
-        if (self->plan_.refused) return core.finish(aio, self->plan_.refused);
+        EngineCore& core = EngineCore::of(aio.engine());
+        if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
+        if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+        if (self->plan_.refused) return Provider::finish(aio, self->plan_.refused);
         if (const int result = self->prepare(core.kernel()); result < 0) {
             if (self->fd_ >= 0) core.kernel().close(self->fd_);
-            return core.finish(aio, error_from_result(result));
+            return Provider::finish(aio, error_from_result(result));
         }
         self.release()->connect(aio);
     }
 
 private:
     static Connecting* of(const Aio& aio) noexcept {
-        return static_cast<Connecting*>(EngineCore::owner(aio));
+        return static_cast<Connecting*>(Provider::owner(aio));
     }
 
     int prepare(Kernel& kernel) noexcept {
@@ -67,14 +68,14 @@ private:
     }
 
     void connect(Aio& aio) noexcept {
-        io_uring_sqe& sqe = EngineCore::of(aio).begin(aio, &on_connected);
+        io_uring_sqe& sqe = Provider::begin<&on_connected>(aio);
         io_uring_prep_connect(&sqe, fd_, plan_.peer.get(), plan_.peer.size);
     }
 
     static Outcome on_connected(Aio& aio, int result, unsigned) noexcept {
         std::unique_ptr<Connecting> self(of(aio));
-        EngineCore& core = EngineCore::of(aio);
-        const std::error_code asked = EngineCore::cancel_reason(aio);
+        EngineCore& core = EngineCore::of(aio.engine());
+        const std::error_code asked = Provider::cancel_reason(aio);
         if (!asked && (result == -EINTR || result == -EAGAIN)) {
             self.release()->connect(aio);
             return Outcome::pending;
@@ -85,12 +86,12 @@ private:
             if (stream) {
                 self->out_ = std::move(stream);
             } else {
-                EngineCore::set_error(aio, Errc::not_enough_memory);
+                Provider::set_error(aio, Errc::not_enough_memory);
             }
             return Outcome::finished;
         }
         core.kernel().close(self->fd_);
-        EngineCore::set_error(aio, asked ? asked : error_from_result(result));
+        Provider::set_error(aio, asked ? asked : error_from_result(result));
         return Outcome::finished;
     }
 
@@ -99,15 +100,15 @@ private:
     int fd_ = -1;
 };
 
-void finish_without_memory(Aio& aio) noexcept { provider::finish(aio, Errc::not_enough_memory); }
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 }  // namespace
 
 void connect_socket(const ConnectPlan& plan, Aio& aio, StreamPtr& out) noexcept {
     Connecting* const connecting = new (std::nothrow) Connecting(plan, out);
     if (!connecting) {
-        provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!provider::submit(aio.engine(), aio, &Connecting::start, connecting)) {
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    } else if (!Provider::submit(aio.engine(), aio, &Connecting::start, connecting)) {
         delete connecting;
     }
 }

@@ -23,12 +23,12 @@ void Descriptor::close_here() noexcept {
     // Before the cancels: it ends what the kernel is doing on the socket by itself.
     if (!closed_early_) end_transfer();
     end_operations();
-    core().announce_work();
+    core().loop().announce_work();
     close_if_unused();
 }
 
 bool Descriptor::close_unbound() noexcept {
-    return core().run_if_unbound([this] {
+    return core().thread().run_if_unbound([this] {
         if (closed_early_ || state_ != State::open) return;
         visible_fd_.store(-1, std::memory_order_relaxed);
         end_transfer();

@@ -28,7 +28,7 @@ struct Note {
 };
 
 Note& note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
 bool is_shortage(int result) noexcept {
@@ -164,29 +164,29 @@ void ListeningSocket::on_engine_destroyed(bool idle) noexcept {
 // ---- accepts
 
 void ListeningSocket::accept(Aio& aio, StreamPtr& out) noexcept {
-    provider::submit(engine(), aio, &start_accept, this, &out);
+    Provider::submit(engine(), aio, &start_accept, this, &out);
 }
 
 void ListeningSocket::start_accept(Aio& aio) noexcept {
-    ListeningSocket& self = *static_cast<ListeningSocket*>(EngineCore::owner(aio));
-    if (EngineCore::stopped(aio)) return self.core().finish(aio, Errc::canceled);
-    if (self.closed()) return self.core().finish(aio, Errc::closed);
-    if (EngineCore::expired(aio)) return self.core().finish(aio, Errc::timed_out);
-    StreamPtr* const out = static_cast<StreamPtr*>(EngineCore::argument(aio));
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.out = out, .paused = false};
+    ListeningSocket& self = *static_cast<ListeningSocket*>(Provider::owner(aio));
+    if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
+    if (self.closed()) return Provider::finish(aio, Errc::closed);
+    if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+    StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{.out = out, .paused = false};
     self.accepts_.push(aio);
     self.wait_for_connection(aio);
 }
 
 void ListeningSocket::wait_for_connection(Aio& aio) noexcept {
     note_of(aio).paused = pausing_;
-    if (pausing_) return core().park(aio, &on_cancel_paused);
-    io_uring_sqe& sqe = core().begin(aio, &on_accepted);
+    if (pausing_) return Provider::park_untracked(aio, &on_cancel_paused);
+    io_uring_sqe& sqe = Provider::begin<&on_accepted>(aio);
     io_uring_prep_accept(&sqe, fd(), nullptr, nullptr, SOCK_CLOEXEC);
 }
 
 Outcome ListeningSocket::on_accepted(Aio& aio, int result, unsigned) noexcept {
-    ListeningSocket& self = *static_cast<ListeningSocket*>(EngineCore::owner(aio));
+    ListeningSocket& self = *static_cast<ListeningSocket*>(Provider::owner(aio));
     if (!self.end(aio, result)) return Outcome::pending;
     self.accepts_.remove(aio);
     self.continue_close();  // may free the socket
@@ -200,12 +200,12 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
         if (stream) {
             *note_of(aio).out = std::move(stream);
         } else {
-            EngineCore::set_error(aio, Errc::not_enough_memory);
+            Provider::set_error(aio, Errc::not_enough_memory);
         }
         return true;
     }
-    if (const std::error_code reason = EngineCore::cancel_reason(aio)) {
-        EngineCore::set_error(aio, reason);
+    if (const std::error_code reason = Provider::cancel_reason(aio)) {
+        Provider::set_error(aio, reason);
         return true;
     }
     // ECONNABORTED: that connection died in the queue; others may be there (accept(2)).
@@ -217,7 +217,7 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
         pause(aio, result);
         return false;
     }
-    EngineCore::set_error(aio, error_from_result(result));
+    Provider::set_error(aio, error_from_result(result));
     return true;
 }
 
@@ -229,11 +229,11 @@ void ListeningSocket::pause(Aio& aio, int result) noexcept {
     if (!std::exchange(pausing_, true)) {
         core().counters().accept_pauses.add();
         core().shortage().add(*this);
-        provider::submit(
+        Provider::submit(
             engine(), *pause_,
             [](Aio& timer) noexcept {
-                provider::park(timer, [](Aio& over) noexcept {
-                    provider::finish(over, provider::cancel_reason(over));
+                Provider::park(timer, [](Aio& over) noexcept {
+                    Provider::finish(over, Provider::cancel_reason(over));
                 });
             },
             nullptr);
@@ -245,9 +245,9 @@ void ListeningSocket::pause(Aio& aio, int result) noexcept {
 }
 
 void ListeningSocket::on_cancel_paused(Aio& aio) noexcept {
-    ListeningSocket& self = *static_cast<ListeningSocket*>(EngineCore::owner(aio));
+    ListeningSocket& self = *static_cast<ListeningSocket*>(Provider::owner(aio));
     self.accepts_.remove(aio);
-    self.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 void ListeningSocket::on_pause_over() noexcept {
@@ -271,14 +271,21 @@ void ListeningSocket::leave() noexcept {
 }
 
 void ListeningSocket::end_operations() noexcept {
-    if (pausing_) core().cancel_here(*pause_, Errc::closed);
+    if (pausing_) Provider::cancel(*pause_, Errc::closed);
     for (Aio* aio = accepts_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
-        core().cancel_here(*aio, Errc::closed);
+        Provider::cancel(*aio, Errc::closed);
         aio = behind;
     }
     // The kernel holds the socket, and so its address, as long as it has an accept of it.
-    settled_ = core().settle(accepts_);
+    Loop& loop = core().loop();
+    settled_ = loop.ring().settle([&] {
+        for (const Aio* aio = accepts_.front(); aio; aio = AioQueue::next(*aio)) {
+            if (!loop.ring().is_completed(Provider::completion(*aio))) return false;
+        }
+        return true;
+    });
+    loop.announce_work();
 }
 
 }  // namespace uaio

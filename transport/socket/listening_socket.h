@@ -3,6 +3,7 @@
 // thread, but for what says otherwise.
 #pragma once
 
+#include <uaio/provider.h>
 #include <uaio/stream.h>
 
 #include "transport/socket/descriptor.h"

@@ -20,28 +20,27 @@ struct Note {
 };
 
 Note& note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
 }  // namespace
 
 void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
-    EngineCore& core = socket_.core();
-    if (limit_ != 0 && queued_ >= limit_) return core.finish(aio, Errc::no_buffer_space);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.left = bytes, .all = all};
+    if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{.left = bytes, .all = all};
     DCHECK(receiving_ || queue_.empty());
-    if (!receiving_ && bytes == 0) return core.finish(aio, {});
-    if (!receiving_ && end_) return core.finish(aio, end_);
+    if (!receiving_ && bytes == 0) return Provider::finish(aio, {});
+    if (!receiving_ && end_) return Provider::finish(aio, end_);
     queue_.push(aio);
     ++queued_;
-    if (receiving_) return core.park(aio, &on_cancel);
+    if (receiving_) return Provider::park_untracked(aio, &on_cancel);
     receive(aio);
 }
 
 void ReadQueue::close() noexcept {
     for (Aio* aio = queue_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
-        socket_.core().cancel_here(*aio, Errc::closed);
+        Provider::cancel(*aio, Errc::closed);
         aio = behind;
     }
 }
@@ -53,9 +52,9 @@ void ReadQueue::leave(Aio& aio) noexcept {
 
 // Only what waits in the queue is asked here; the front is in the kernel.
 void ReadQueue::on_cancel(Aio& aio) noexcept {
-    ReadQueue& self = static_cast<Socket*>(EngineCore::owner(aio))->reads();
+    ReadQueue& self = static_cast<Socket*>(Provider::owner(aio))->reads();
     self.leave(aio);
-    self.socket_.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 void ReadQueue::start_next() noexcept {
@@ -63,7 +62,7 @@ void ReadQueue::start_next() noexcept {
         const bool wants_bytes = note_of(*front).left > 0;
         if (wants_bytes && !end_) return receive(*front);
         leave(*front);
-        socket_.core().finish(*front, wants_bytes ? end_ : std::error_code());
+        Provider::finish(*front, wants_bytes ? end_ : std::error_code());
     }
     socket_.readable().on_idle();
 }
@@ -71,10 +70,10 @@ void ReadQueue::start_next() noexcept {
 void ReadQueue::receive(Aio& front) noexcept {
     EngineCore& core = socket_.core();
     receiving_ = true;
-    io_uring_sqe& sqe = core.begin(front, &on_completion);
+    io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
     // As for sends: the kernel keeps the partial count of a cancelled WAITALL where SENDMSG_ZC is.
     const int flags = note_of(front).all && core.features().send_waitall ? MSG_WAITALL : 0;
-    const std::span<iovec> entries = EngineCore::cursor(front).rest();
+    const std::span<iovec> entries = Provider::cursor(front).rest();
     if (entries.size() == 1) {
         const std::size_t size = std::min(entries[0].iov_len, kReceiveBytesMax);
         io_uring_prep_recv(&sqe, socket_.fd(), entries[0].iov_base, size, flags);
@@ -88,7 +87,7 @@ void ReadQueue::receive(Aio& front) noexcept {
 }
 
 Outcome ReadQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
-    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     const Outcome outcome = socket.reads().on_received(aio, result, flags);
     if (socket.is_read_only() && socket.reads().end_) socket.close_here();
     socket.continue_close();  // may free the socket
@@ -106,7 +105,7 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
         note.left -= bytes;
         ended = note.left == 0 || !note.all;
         // The cursor moves only where another receive will ask it.
-        ended ? EngineCore::add_count(aio, bytes) : EngineCore::advance(aio, bytes);
+        ended ? Provider::add_count(aio, bytes) : Provider::advance(aio, bytes);
     }
     if (!ended) ended = ends_without_bytes(aio, result);
     if (ended) leave(aio);
@@ -116,10 +115,10 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
 
 // True if what is left of the operation will not come, which is its error then.
 bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
-    std::error_code error = EngineCore::cancel_reason(aio);
+    std::error_code error = Provider::cancel_reason(aio);
     if (!error && result != -EINTR && result != -EAGAIN) error = error_of(result);
     if (!error) return false;
-    EngineCore::set_error(aio, error);
+    Provider::set_error(aio, error);
     return true;
 }
 

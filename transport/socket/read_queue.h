@@ -2,6 +2,7 @@
 // caller's vector. Engine's thread only.
 #pragma once
 
+#include <uaio/provider.h>
 #include <uaio/stream.h>
 
 #include "engine/core.h"

@@ -1,3 +1,4 @@
+#include <uaio/provider.h>
 #include <uaio/resolver.h>
 
 #include "engine/deadline.h"
@@ -13,9 +14,7 @@
 namespace uaio {
 namespace {
 
-void finish_without_memory(Aio& aio) noexcept {
-    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
-}
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 }  // namespace
 
@@ -31,7 +30,7 @@ void Resolver::resolve(std::string_view name, std::uint16_t port, AddressFamily 
                        std::vector<Endpoint>& out) noexcept {
     ResolverCore* const core = core_of_this_process();
     if (core) return core->resolve(name, port, family, aio, out);
-    EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
 }
 
 void Resolver::clear_cache() noexcept {
@@ -68,7 +67,7 @@ void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFam
         waiter = std::make_unique<Waiter>();
         waiter->name = name;
     } catch (const std::bad_alloc&) {
-        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
         return;
     }
     waiter->core = this;
@@ -77,7 +76,7 @@ void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFam
     waiter->port = port;
     waiter->family = family;
     add_user();
-    if (EngineCore::submit(aio.engine(), aio, &start, waiter.get())) {
+    if (Provider::submit(aio.engine(), aio, &start, waiter.get())) {
         static_cast<void>(waiter.release());
     } else {
         drop_user();
@@ -85,15 +84,15 @@ void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFam
 }
 
 void ResolverCore::start(Aio& aio) noexcept {
-    Waiter& waiter = *static_cast<Waiter*>(EngineCore::owner(aio));
-    if (EngineCore::stopped(aio)) {
+    Waiter& waiter = *static_cast<Waiter*>(Provider::owner(aio));
+    if (Provider::stopped(aio)) {
         waiter.error = Errc::canceled;
-    } else if (EngineCore::expired(aio)) {
+    } else if (Provider::expired(aio)) {
         waiter.error = Errc::timed_out;
     } else {
         try {
             if (!waiter.core->finds_at_once(waiter) && waiter.core->enqueue(waiter)) {
-                return provider::park(aio, &on_cancel);
+                return Provider::park(aio, &on_cancel);
             }
         } catch (const std::bad_alloc&) {
             waiter.error = Errc::not_enough_memory;
@@ -115,7 +114,7 @@ bool ResolverCore::finds_at_once(Waiter& waiter) {
         return one.name == waiter.name && one.family == waiter.family;
     });
     if (kept != kept_.end()) {
-        if (EngineCore::of(*waiter.aio).now_ns() < kept->expires_ns) {
+        if (EngineCore::of(waiter.aio->engine()).now_ns() < kept->expires_ns) {
             waiter.found = kept->found;
             return true;
         }
@@ -126,7 +125,7 @@ bool ResolverCore::finds_at_once(Waiter& waiter) {
     if (!waiter.error) {
         keep({.name = waiter.name,
               .family = waiter.family,
-              .asked_ns = EngineCore::of(*waiter.aio).now_ns(),
+              .asked_ns = EngineCore::of(waiter.aio->engine()).now_ns(),
               .waiters = {}},
              waiter.found);
     }
@@ -145,7 +144,7 @@ bool ResolverCore::enqueue(Waiter& waiter) {
     if (job == jobs_.end()) {
         Job added{.name = waiter.name,
                   .family = waiter.family,
-                  .asked_ns = EngineCore::of(*waiter.aio).now_ns(),
+                  .asked_ns = EngineCore::of(waiter.aio->engine()).now_ns(),
                   .waiters = {&waiter}};
         jobs_.push_back(std::move(added));
         job = std::prev(jobs_.end());
@@ -165,7 +164,7 @@ bool ResolverCore::enqueue(Waiter& waiter) {
 
 // A waiter is in its job's list, or its mail is on the way: both change under the lock.
 void ResolverCore::on_cancel(Aio& aio) noexcept {
-    Waiter& waiter = *static_cast<Waiter*>(EngineCore::owner(aio));
+    Waiter& waiter = *static_cast<Waiter*>(Provider::owner(aio));
     ResolverCore& self = *waiter.core;
     {
         const std::lock_guard lock(self.mutex_);
@@ -177,8 +176,8 @@ void ResolverCore::on_cancel(Aio& aio) noexcept {
             if (job.waiters.empty()) self.forsake(job);
         }
     }
-    const std::error_code reason = EngineCore::cancel_reason(aio);
-    if (!waiter.aio) return EngineCore::of(aio).finish(aio, reason);
+    const std::error_code reason = Provider::cancel_reason(aio);
+    if (!waiter.aio) return Provider::finish(aio, reason);
     waiter.error = reason;
     finish(waiter);
 }
@@ -213,7 +212,7 @@ void ResolverCore::finish(Waiter& waiter) noexcept {
             endpoint = endpoint.with_port(waiter.port);
         *waiter.out = std::move(waiter.found);
     }
-    EngineCore::of(*waiter.aio).finish(*waiter.aio, waiter.error);
+    Provider::finish(*waiter.aio, waiter.error);
     waiter.core->drop_user();
 }
 
@@ -293,7 +292,7 @@ void ResolverCore::answer(Waiter& waiter, std::error_code error,
     }
     waiter.job = nullptr;
     waiter.deliver = &deliver;
-    EngineCore::of(*waiter.aio).post(waiter);
+    EngineCore::of(waiter.aio->engine()).post(waiter);
 }
 
 void ResolverCore::keep(const Job& job, const std::vector<Endpoint>& found) {

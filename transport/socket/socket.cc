@@ -1,5 +1,7 @@
 #include "transport/socket/socket.h"
 
+#include <uaio/provider.h>
+
 #include "transport/stream/admit.h"
 
 #include <netinet/in.h>
@@ -16,14 +18,14 @@ Socket::Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept
 
 template <auto kQueue>
 inline void Socket::start(Aio& aio, bool all) noexcept {
-    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     bool closed = socket.closed();
     if constexpr (std::is_same_v<decltype(kQueue), WriteQueue Socket::*>) {
         closed = closed || socket.read_only_;
     }
     const Admission admission = admit(aio, closed);
     if (admission.refused != Errc{}) [[unlikely]] {
-        return socket.core().finish(aio, admission.refused);
+        return Provider::finish(aio, admission.refused);
     }
     (socket.*kQueue).submit(aio, all, admission.bytes);
 }
@@ -54,9 +56,9 @@ void Socket::start_read_all(Aio& aio) noexcept { start<&Socket::reads_>(aio, tru
 
 template <auto kList>
 inline void Socket::start_wait(Aio& aio) noexcept {
-    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     const Admission admission = admit_without_vector(aio, socket.closed());
-    if (admission.refused != Errc{}) return socket.core().finish(aio, admission.refused);
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     (socket.*kList).submit(aio);
 }
 

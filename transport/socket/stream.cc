@@ -1,5 +1,7 @@
 #include "transport/socket/stream.h"
 
+#include <uaio/provider.h>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -20,19 +22,19 @@ StreamPtr SocketStream::make(EngineCore& core, int fd, const StreamOptions& opti
 }
 
 void SocketStream::read(Aio& aio) {
-    EngineCore::submit(socket_.engine(), aio, &Socket::start_read, &socket_);
+    Provider::submit(socket_.engine(), aio, &Socket::start_read, &socket_);
 }
 
 void SocketStream::read_all(Aio& aio) {
-    EngineCore::submit(socket_.engine(), aio, &Socket::start_read_all, &socket_);
+    Provider::submit(socket_.engine(), aio, &Socket::start_read_all, &socket_);
 }
 
 void SocketStream::write(Aio& aio) {
-    EngineCore::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
+    Provider::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
 }
 
 void SocketStream::write_all(Aio& aio) {
-    EngineCore::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
+    Provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
 }
 
 Transferred SocketStream::write_at_once(std::span<const std::byte> bytes) noexcept {
@@ -48,7 +50,7 @@ Transferred SocketStream::read_at_once(std::span<std::byte> bytes) noexcept {
 void SocketStream::wait_for(Direction direction, Aio& aio) noexcept {
     const Starter starter =
         direction == Direction::send ? &Socket::start_wait_writable : &Socket::start_wait_readable;
-    EngineCore::submit(socket_.engine(), aio, starter, &socket_);
+    Provider::submit(socket_.engine(), aio, starter, &socket_);
 }
 
 std::error_code SocketStream::start_encrypting(std::span<const std::byte> info) noexcept {

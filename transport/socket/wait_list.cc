@@ -13,23 +13,23 @@ namespace uaio {
 namespace {
 
 WaitList*& list_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<WaitList**>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<WaitList**>(Provider::scratch(aio).data()));
 }
 
 }  // namespace
 
 void WaitList::submit(Aio& aio) noexcept {
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) WaitList*(this);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) WaitList*(this);
     if (socket_.has_no_transfer(direction_)) return poll(aio);
     parked_.push(aio);
-    socket_.core().park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
 }
 
 void WaitList::close() noexcept {
     for (AioQueue* const queue : {&parked_, &polled_}) {
         for (Aio* aio = queue->front(); aio;) {
             Aio* const behind = AioQueue::next(*aio);
-            socket_.core().cancel_here(*aio, Errc::closed);
+            Provider::cancel(*aio, Errc::closed);
             aio = behind;
         }
     }
@@ -38,7 +38,7 @@ void WaitList::close() noexcept {
 void WaitList::on_cancel(Aio& aio) noexcept {
     WaitList& self = *list_of(aio);
     self.parked_.remove(aio);
-    self.socket_.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 void WaitList::poll_parked() noexcept {
@@ -52,19 +52,19 @@ void WaitList::poll(Aio& aio) noexcept {
 }
 
 void WaitList::prepare(Aio& aio) noexcept {
-    io_uring_sqe& sqe = socket_.core().begin(aio, &on_completion);
+    io_uring_sqe& sqe = Provider::begin<&on_completion>(aio);
     io_uring_prep_poll_add(&sqe, socket_.fd(), direction_ == Direction::receive ? POLLIN : POLLOUT);
 }
 
 Outcome WaitList::on_completion(Aio& aio, int result, unsigned) noexcept {
-    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     const Outcome outcome = list_of(aio)->on_polled(aio, result);
     socket.continue_close();  // may free the socket
     return outcome;
 }
 
 Outcome WaitList::on_polled(Aio& aio, int result) noexcept {
-    const std::error_code reason = EngineCore::cancel_reason(aio);
+    const std::error_code reason = Provider::cancel_reason(aio);
     if (result == -EINTR && !reason) {
         prepare(aio);
         return Outcome::pending;
@@ -74,12 +74,12 @@ Outcome WaitList::on_polled(Aio& aio, int result) noexcept {
         // Something was queued meanwhile, and comes first.
         if (!reason) {
             parked_.push(aio);
-            socket_.core().park(aio, &on_cancel);
+            Provider::park_untracked(aio, &on_cancel);
             return Outcome::pending;
         }
         result = -ECANCELED;
     }
-    if (result < 0) EngineCore::set_error(aio, reason ? reason : error_from_result(result));
+    if (result < 0) Provider::set_error(aio, reason ? reason : error_from_result(result));
     return Outcome::finished;
 }
 

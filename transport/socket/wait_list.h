@@ -3,6 +3,8 @@
 // by itself. Engine's thread only.
 #pragma once
 
+#include <uaio/provider.h>
+
 #include "engine/core.h"
 #include "transport/stream/immediate.h"
 

@@ -29,7 +29,7 @@ struct Note {
 };
 
 Note& note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
 // Counts bytes that went out; true if they complete the operation. The cursor moves only where
@@ -38,10 +38,10 @@ bool take_share(Aio& aio, std::size_t bytes) noexcept {
     Note& note = note_of(aio);
     note.left -= bytes;
     if (note.left == 0 || (!note.all && bytes > 0)) {
-        EngineCore::add_count(aio, bytes);
+        Provider::add_count(aio, bytes);
         return true;
     }
-    EngineCore::advance(aio, bytes);
+    Provider::advance(aio, bytes);
     return false;
 }
 
@@ -54,21 +54,20 @@ WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
       wait_all_(socket.core().features().send_waitall) {}
 
 void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
-    EngineCore& core = socket_.core();
-    if (limit_ != 0 && queued_ >= limit_) return core.finish(aio, Errc::no_buffer_space);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Note{.left = bytes, .all = all};
+    if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{.left = bytes, .all = all};
     DCHECK(sending_ > 0 || queue_.empty());
-    if (sending_ == 0 && bytes == 0) return core.finish(aio, {});
+    if (sending_ == 0 && bytes == 0) return Provider::finish(aio, {});
     queue_.push(aio);
     ++queued_;
-    if (sending_ > 0) return core.park(aio, &on_cancel);
+    if (sending_ > 0) return Provider::park_untracked(aio, &on_cancel);
     send_front(aio);
 }
 
 void WriteQueue::close() noexcept {
     for (Aio* aio = queue_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
-        socket_.core().cancel_here(*aio, Errc::closed);
+        Provider::cancel(*aio, Errc::closed);
         aio = behind;
     }
 }
@@ -81,14 +80,14 @@ void WriteQueue::leave(Aio& aio) noexcept {
 // A queued Aio is asked to end. One that takes part in a gathered send cannot leave before the
 // kernel says how much went out, so the send is cut short; its front has no part in the reason.
 void WriteQueue::on_cancel(Aio& aio) noexcept {
-    WriteQueue& self = static_cast<Socket*>(EngineCore::owner(aio))->writes();
+    WriteQueue& self = static_cast<Socket*>(Provider::owner(aio))->writes();
     Aio* member = self.queue_.front();
     for (unsigned i = 0; i < self.sending_; ++i, member = AioQueue::next(*member)) {
         if (member != &aio) continue;
-        return self.socket_.core().interrupt(*self.queue_.front());
+        return Provider::interrupt(*self.queue_.front());
     }
     self.leave(aio);
-    self.socket_.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 // --- Down: what leaves next ---
@@ -102,7 +101,7 @@ void WriteQueue::start_next() noexcept {
             return;
         }
         leave(*front);
-        socket_.core().finish(*front, {});
+        Provider::finish(*front, {});
     }
     socket_.writable().on_idle();
 }
@@ -112,7 +111,7 @@ void WriteQueue::send_front(Aio& front) noexcept {
     // The kernel carries a whole write on by itself where it keeps the count when that is
     // cancelled.
     const bool wait_all = note_of(front).all && wait_all_;
-    send(front, EngineCore::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
+    send(front, Provider::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
 }
 
 // Several small writes in one send. Without MSG_WAITALL, so that the first are not kept from
@@ -122,7 +121,7 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
     std::size_t entries = 0;
     unsigned members = 0;
     for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
-        const std::span<iovec> rest = EngineCore::cursor(*aio).rest();
+        const std::span<iovec> rest = Provider::cursor(*aio).rest();
         bytes += note_of(*aio).left;
         entries += rest.size();
         if (bytes > kGatherBytes || entries > kGatherEntries) break;
@@ -134,7 +133,7 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
     iovec* out = gathered_.get();
     Aio* aio = &front;
     for (unsigned i = 0; i < members; ++i, aio = AioQueue::next(*aio)) {
-        out = std::ranges::copy(EngineCore::cursor(*aio).rest(), out).out;
+        out = std::ranges::copy(Provider::cursor(*aio).rest(), out).out;
     }
     sending_ = members;
     socket_.core().counters().gathered_writes.add(members);
@@ -144,7 +143,7 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
 
 void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept {
     EngineCore& core = socket_.core();
-    io_uring_sqe& sqe = core.begin(front, &on_completion);
+    io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
     const int fd = socket_.fd();
     flags |= MSG_NOSIGNAL;
     const bool zero_copy = zero_copy_ && !copy_once_;
@@ -209,7 +208,7 @@ Transferred WriteQueue::send_record_at_once(std::uint8_t type,
 // --- Up: what went out ---
 
 Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
-    Socket& socket = *static_cast<Socket*>(EngineCore::owner(aio));
+    Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     WriteQueue& self = socket.writes();
     const Outcome outcome = (flags & IORING_CQE_F_NOTIF) ? self.on_notification(aio, result)
                                                          : self.on_sent(aio, result, flags);
@@ -223,7 +222,7 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
     if (static_cast<unsigned>(result) & kNotifUsageZcCopied) {
         socket_.core().counters().zero_copy_copied.add();
     }
-    std::uint16_t& notifications = EngineCore::notifications(aio);
+    std::uint16_t& notifications = Provider::notifications(aio);
     DCHECK(notifications > 0);
     --notifications;
     // Still in the queue: only the bytes of an earlier, short send came back.
@@ -234,7 +233,7 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
 
 Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
     DCHECK(&carrier == queue_.front());
-    if (flags & IORING_CQE_F_MORE) ++EngineCore::notifications(carrier);
+    if (flags & IORING_CQE_F_MORE) ++Provider::notifications(carrier);
     if (sending_ != 1 || result <= 0) return on_sent_otherwise(carrier, result);
     Outcome outcome = Outcome::pending;
     if (take_share(carrier, static_cast<std::size_t>(result))) [[likely]] {
@@ -284,7 +283,7 @@ void WriteQueue::end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept
     Aio* aio = queue_.front();
     for (; sending_ > 0; --sending_) {
         Aio* const behind = AioQueue::next(*aio);
-        std::error_code error = EngineCore::cancel_reason(*aio);
+        std::error_code error = Provider::cancel_reason(*aio);
         const bool asked = static_cast<bool>(error);
         if (!error && failure != 0 && aio == &carrier) error = error_from_result(failure);
         if (error) {
@@ -300,14 +299,14 @@ void WriteQueue::end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept
 
 void WriteQueue::end(Aio& aio, Aio& carrier, std::error_code error, Outcome& outcome) noexcept {
     leave(aio);
-    if (&aio != &carrier) return socket_.core().finish(aio, error);
-    if (error) EngineCore::set_error(aio, error);
+    if (&aio != &carrier) return Provider::finish(aio, error);
+    if (error) Provider::set_error(aio, error);
     outcome = settle(aio);
 }
 
 // The carrier is out of the queue, and ends when its bytes are its user's again.
 Outcome WriteQueue::settle(Aio& carrier) noexcept {
-    if (EngineCore::notifications(carrier) == 0) [[likely]]
+    if (Provider::notifications(carrier) == 0) [[likely]]
         return Outcome::finished;
     note_of(carrier).ended = true;
     ++held_;

@@ -4,6 +4,7 @@
 // bytes out. Engine's thread only.
 #pragma once
 
+#include <uaio/provider.h>
 #include <uaio/stream.h>
 
 #include "engine/core.h"

@@ -2,6 +2,8 @@
 // Stream gives. Engine's thread.
 #pragma once
 
+#include <uaio/provider.h>
+
 #include "engine/core.h"
 
 #include <sys/types.h>
@@ -34,18 +36,18 @@ inline Admission check_vector(const IovCursor& cursor) noexcept {
 
 // For operations that take no vector, or bring one of their own.
 inline Admission admit_without_vector(Aio& aio, bool closed) noexcept {
-    if (EngineCore::stopped(aio)) return {Errc::canceled};
+    if (Provider::stopped(aio)) return {Errc::canceled};
     if (closed) return {Errc::closed};
-    if (EngineCore::expired(aio)) return {Errc::timed_out};
+    if (Provider::expired(aio)) return {Errc::timed_out};
     return {};
 }
 
 // An Errc and not a std::error_code, which costs a call to make even when there is no error.
 inline Admission admit(Aio& aio, bool closed) noexcept {
-    if (EngineCore::stopped(aio)) return {Errc::canceled};
+    if (Provider::stopped(aio)) return {Errc::canceled};
     if (closed) return {Errc::closed};
-    Admission admission = check_vector(EngineCore::cursor(aio));
-    if (admission.refused == Errc{} && EngineCore::expired(aio)) {
+    Admission admission = check_vector(Provider::cursor(aio));
+    if (admission.refused == Errc{} && Provider::expired(aio)) {
         admission.refused = Errc::timed_out;
     }
     return admission;

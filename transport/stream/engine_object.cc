@@ -8,20 +8,20 @@ EngineObject::EngineObject(EngineCore& core) noexcept : core_(core) {}
 
 void EngineObject::enroll() noexcept {
     if (core_.on_thread()) {
-        core_.add_resident(*this);
+        core_.residents().add(*this);
         return;
     }
     post(registering_, [](MailboxEntry& entry) noexcept {
         EngineObject& self = static_cast<Mail&>(entry).object;
         self.arrived();
-        self.core_.add_resident(self);
+        self.core_.residents().add(self);
     });
 }
 
 EngineObject::~EngineObject() {
     if (engine_gone_.load(std::memory_order_relaxed)) return;
     DCHECK(mailed_.load(std::memory_order_relaxed) == 0);
-    core_.remove_resident(*this);
+    core_.residents().remove(*this);
 }
 
 void EngineObject::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {

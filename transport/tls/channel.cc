@@ -1,6 +1,7 @@
 #include "transport/tls/channel.h"
 
 #include <uaio/argument_error.h>
+#include <uaio/provider.h>
 
 #include "transport/stream/admit.h"
 #include "transport/tls/failure.h"
@@ -12,7 +13,7 @@ namespace uaio::tls {
 namespace {
 
 StreamPtr& out_of(Aio& aio) noexcept {
-    return **std::launder(reinterpret_cast<StreamPtr**>(EngineCore::scratch(aio).data()));
+    return **std::launder(reinterpret_cast<StreamPtr**>(Provider::scratch(aio).data()));
 }
 
 }  // namespace
@@ -58,27 +59,27 @@ std::error_code Channel::attach() noexcept {
 // ---- the handshake
 
 void Channel::handshake(Aio& aio, StreamPtr& out) noexcept {
-    if (!EngineCore::submit(engine(), aio, &start_handshake, this, &out)) release();
+    if (!Provider::submit(engine(), aio, &start_handshake, this, &out)) release();
 }
 
 void Channel::start_handshake(Aio& aio) noexcept {
-    Channel& self = *static_cast<Channel*>(EngineCore::owner(aio));
-    StreamPtr* const out = static_cast<StreamPtr*>(EngineCore::argument(aio));
+    Channel& self = *static_cast<Channel*>(Provider::owner(aio));
+    StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
     const Admission admission = admit_without_vector(aio, self.closed());
     if (admission.refused != Errc{}) {
-        self.core().finish(aio, admission.refused);
+        Provider::finish(aio, admission.refused);
         return self.release_here();
     }
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) StreamPtr*(out);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) StreamPtr*(out);
     self.handshake_ = &aio;
-    self.core().park(aio, &on_handshake_cancel);
+    Provider::park_untracked(aio, &on_handshake_cancel);
     self.go_on();
     self.destroy_if_idle();
 }
 
 void Channel::on_handshake_cancel(Aio& aio) noexcept {
-    Channel& self = *static_cast<Channel*>(EngineCore::owner(aio));
-    self.end_handshake(EngineCore::cancel_reason(aio));
+    Channel& self = *static_cast<Channel*>(Provider::owner(aio));
+    self.end_handshake(Provider::cancel_reason(aio));
     self.close_below();
     self.destroy_if_idle();
 }
@@ -117,7 +118,7 @@ void Channel::complete() noexcept {
     sink_.open();
     source_.open();
     out_of(*handshake_) = std::move(stream);
-    core().finish(*std::exchange(handshake_, nullptr), {});
+    Provider::finish(*std::exchange(handshake_, nullptr), {});
     sink_.flush();
     source_.serve();
 }
@@ -126,7 +127,7 @@ void Channel::complete() noexcept {
 void Channel::end_handshake(std::error_code error) noexcept {
     if (!handshake_) return;
     context_.count_failure();
-    core().finish(*std::exchange(handshake_, nullptr), error);
+    Provider::finish(*std::exchange(handshake_, nullptr), error);
     mark_released();
 }
 
@@ -230,11 +231,11 @@ bool Channel::start_timer() noexcept {
     if (!timer_) return false;
     timer_->set_timeout(options().close_timeout);
     timing_ = true;
-    EngineCore::submit(
+    Provider::submit(
         engine(), *timer_,
         [](Aio& aio) noexcept {
-            EngineCore::of(aio).park(aio, [](Aio& over) noexcept {
-                EngineCore::of(over).finish(over, EngineCore::cancel_reason(over));
+            Provider::park_untracked(aio, [](Aio& over) noexcept {
+                Provider::finish(over, Provider::cancel_reason(over));
             });
         },
         nullptr);
@@ -245,7 +246,7 @@ void Channel::close_below() noexcept {
     if (state_ == State::closed) return;
     state_ = State::closed;
     below_->close();
-    if (timing_) core().cancel_here(*timer_, Errc::canceled);
+    if (timing_) Provider::cancel(*timer_, Errc::canceled);
 }
 
 void Channel::on_engine_destroyed(bool idle) noexcept {

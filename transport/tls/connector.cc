@@ -1,3 +1,4 @@
+#include <uaio/provider.h>
 #include <uaio/tls.h>
 
 #include "engine/core.h"
@@ -33,45 +34,40 @@ struct Connecting {
 };
 
 void Connecting::start(Aio& aio) noexcept {
-    auto* const self = static_cast<Connecting*>(EngineCore::owner(aio));
-    EngineCore& core = EngineCore::of(aio);
+    auto* const self = static_cast<Connecting*>(Provider::owner(aio));
     const Admission admission = admit_without_vector(aio, false);
     if (admission.refused != Errc{}) {
-        core.finish(aio, admission.refused);
+        Provider::finish(aio, admission.refused);
         delete self;
         return;
     }
     self->user = &aio;
-    core.park_to_be_found(aio, &on_cancel);
+    Provider::park(aio, &on_cancel);
     self->connector->connect(self->inner, self->below);
 }
 
 // What the connector below says is the end.
 void Connecting::on_cancel(Aio& aio) noexcept {
-    auto* const self = static_cast<Connecting*>(EngineCore::owner(aio));
-    EngineCore::of(aio).cancel_here(self->inner, EngineCore::cancel_reason(aio));
+    auto* const self = static_cast<Connecting*>(Provider::owner(aio));
+    Provider::cancel(self->inner, Provider::cancel_reason(aio));
 }
 
 void Connecting::on_connected() noexcept {
-    EngineCore& core = EngineCore::of(inner);
     std::error_code error = inner.result();
-    if (!error) error = EngineCore::cancel_reason(*user);
+    if (!error) error = Provider::cancel_reason(*user);
     if (error) {
-        core.finish(*user, error);
+        Provider::finish(*user, error);
     } else {
-        provider::hand_on(*user,
+        Provider::forward(*user,
                           [&] { tls::connect(context, std::move(below), options, *user, out); });
     }
     delete this;
 }
 
 void refuse_without_memory(Aio& aio) noexcept {
-    EngineCore::submit(
+    Provider::submit(
         aio.engine(), aio,
-        [](Aio& started) noexcept {
-            EngineCore::of(started).finish(started, Errc::not_enough_memory);
-        },
-        nullptr);
+        [](Aio& started) noexcept { Provider::finish(started, Errc::not_enough_memory); }, nullptr);
 }
 
 }  // namespace
@@ -84,7 +80,7 @@ void Connector::connect(Aio& aio, StreamPtr& out) {
         return refuse_without_memory(aio);
     }
     connecting->connector = &below_;
-    if (!EngineCore::submit(aio.engine(), aio, &Connecting::start, connecting)) delete connecting;
+    if (!Provider::submit(aio.engine(), aio, &Connecting::start, connecting)) delete connecting;
 }
 
 }  // namespace uaio::tls

@@ -12,7 +12,7 @@ namespace {
 
 // Where the stream goes; kept in the Aio.
 StreamPtr& out_of(Aio& aio) noexcept {
-    return **std::launder(reinterpret_cast<StreamPtr**>(EngineCore::scratch(aio).data()));
+    return **std::launder(reinterpret_cast<StreamPtr**>(Provider::scratch(aio).data()));
 }
 
 // How old a connection becomes whose place another one wants: a silent one, whose first byte would
@@ -83,7 +83,7 @@ void ListenerCore::release() noexcept {
     EngineCore& engine_core = core();
     const bool engine_gone = is_engine_gone();
     const bool here = !engine_gone && engine_core.on_thread();
-    const bool elsewhere = !engine_gone && !here && engine_core.is_bound();
+    const bool elsewhere = !engine_gone && !here && engine_core.thread().is_bound();
     if (here) close_here();  // EngineObject::release() may have to wait for mail
     if (!engine_gone && !here && !elsewhere) below_->close();
     EngineObject::release();
@@ -94,25 +94,25 @@ void ListenerCore::release() noexcept {
 // ---- from the verbs
 
 void ListenerCore::accept(Aio& aio, StreamPtr& out) noexcept {
-    EngineCore::submit(engine(), aio, &start_accept, this, &out);
+    Provider::submit(engine(), aio, &start_accept, this, &out);
 }
 
 void ListenerCore::start_accept(Aio& aio) noexcept {
-    ListenerCore& self = *static_cast<ListenerCore*>(EngineCore::owner(aio));
+    ListenerCore& self = *static_cast<ListenerCore*>(Provider::owner(aio));
     const Admission admission = admit_without_vector(aio, self.closed_);
-    if (admission.refused != Errc{}) return self.core().finish(aio, admission.refused);
-    StreamPtr* const out = static_cast<StreamPtr*>(EngineCore::argument(aio));
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) StreamPtr*(out);
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) StreamPtr*(out);
     self.waiting_.push(aio);
-    self.core().park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
     self.hand_out();
     self.accept_below();
 }
 
 void ListenerCore::on_cancel(Aio& aio) noexcept {
-    ListenerCore& self = *static_cast<ListenerCore*>(EngineCore::owner(aio));
+    ListenerCore& self = *static_cast<ListenerCore*>(Provider::owner(aio));
     self.waiting_.remove(aio);
-    self.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 // ---- down
@@ -131,9 +131,9 @@ bool ListenerCore::make_room() noexcept {
     const std::size_t connections = silent_.size + running_.size + ready_.size;
     if (connections < std::max<std::size_t>(options_.handshakes, 1)) return true;
     if (Attempt* const oldest = silent_.front) {
-        core().limit_deadline(oldest->aio, oldest->accepted_ns + kSilentNs);
+        Provider::limit_deadline(oldest->aio, oldest->accepted_ns + kSilentNs);
     } else if (Attempt* const running = running_.front) {
-        core().limit_deadline(running->aio, running->accepted_ns + kRunningNs);
+        Provider::limit_deadline(running->aio, running->accepted_ns + kRunningNs);
     }
     return false;
 }
@@ -144,7 +144,7 @@ void ListenerCore::on_accepted() noexcept {
         // All of them, since nothing is asked again of an acceptor that has failed until another
         // accept comes.
         while (Aio* const front = waiting_.pop())
-            core().finish(*front, error);
+            Provider::finish(*front, error);
         return destroy_if_idle();
     }
     StreamPtr stream = std::move(accepted_);
@@ -216,7 +216,7 @@ void ListenerCore::hand_out() noexcept {
         const std::unique_ptr<Attempt> oldest(ready_.pop());
         Aio& front = *waiting_.pop();
         out_of(front) = std::move(oldest->stream);
-        core().finish(front, {});
+        Provider::finish(front, {});
     }
 }
 
@@ -227,7 +227,7 @@ void ListenerCore::drop_ready() noexcept {
 
 void ListenerCore::cancel_all(const List& list) noexcept {
     for (Attempt* attempt = list.front; attempt; attempt = attempt->next)
-        core().cancel_here(attempt->aio, Errc::closed);
+        Provider::cancel(attempt->aio, Errc::closed);
 }
 
 void ListenerCore::close_here() noexcept {
@@ -236,7 +236,7 @@ void ListenerCore::close_here() noexcept {
     below_->close();
     closing_.finish();
     while (Aio* const front = waiting_.pop())
-        core().finish(*front, Errc::closed);
+        Provider::finish(*front, Errc::closed);
     cancel_all(silent_);
     cancel_all(running_);
     drop_ready();

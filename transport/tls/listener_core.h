@@ -5,6 +5,7 @@
 // thread do.
 #pragma once
 
+#include <uaio/provider.h>
 #include <uaio/tls.h>
 
 #include "transport/stream/closing.h"

@@ -37,11 +37,11 @@ RecordSink::RecordSink(Channel& channel) noexcept : channel_(channel) {
 }
 
 RecordSink::Note& RecordSink::note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
 RecordSink& RecordSink::of(Aio& aio) noexcept {
-    return static_cast<Channel*>(EngineCore::owner(aio))->sink();
+    return static_cast<Channel*>(Provider::owner(aio))->sink();
 }
 
 void RecordSink::open() noexcept {
@@ -55,16 +55,15 @@ void RecordSink::open() noexcept {
 // ---- from the verbs
 
 void RecordSink::start(Aio& aio, bool all) noexcept {
-    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSink& self = channel.sink();
-    EngineCore& core = channel.core();
     const Admission admission = admit(aio, !channel.open());
-    if (admission.refused == Errc::closed) return core.finish(aio, channel.refusal());
-    if (admission.refused != Errc{}) return core.finish(aio, admission.refused);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data()))
+    if (admission.refused == Errc::closed) return Provider::finish(aio, channel.refusal());
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    ::new (static_cast<void*>(Provider::scratch(aio).data()))
         Note{.left = admission.bytes, .all = all};
     self.queue_.push(aio);
-    core.park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
     self.serve();
 }
 
@@ -76,19 +75,19 @@ void RecordSink::on_cancel(Aio& aio) noexcept {
     RecordSink& self = of(aio);
     if (note_of(aio).share > 0) {
         self.batch_.asked = true;
-        return self.channel_.core().cancel_here(*self.inner_, EngineCore::cancel_reason(aio));
+        return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
     }
-    self.end(aio, EngineCore::cancel_reason(aio));
+    self.end(aio, Provider::cancel_reason(aio));
 }
 
 void RecordSink::end(Aio& front, std::error_code error) noexcept {
     queue_.remove(front);
-    channel_.core().finish(front, error);
+    Provider::finish(front, error);
 }
 
 void RecordSink::end_all(std::error_code error) noexcept {
     const bool sending = batch_.data > 0;
-    if (sending || state_ == State::waiting) channel_.core().cancel_here(*inner_, error);
+    if (sending || state_ == State::waiting) Provider::cancel(*inner_, error);
     for (Aio* aio = queue_.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
         if (!sending || note_of(*aio).share == 0) end(*aio, error);
@@ -100,28 +99,28 @@ void RecordSink::end_all(std::error_code error) noexcept {
 // ---- without an operation
 
 void RecordSink::start_wait(Aio& aio) noexcept {
-    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSink& self = channel.sink();
     const bool closed = !channel.open() && channel.refusal() == Errc::closed;
     const Admission admission = admit_without_vector(aio, closed);
-    if (admission.refused != Errc{}) return channel.core().finish(aio, admission.refused);
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     // What went wrong an attempt will say.
     if (!channel.open() || self.error_ || (self.is_idle() && !self.wait_for_room())) {
-        return channel.core().finish(aio, {});
+        return Provider::finish(aio, {});
     }
     self.waiters_.push(aio);
-    channel.core().park(aio, &on_wait_cancel);
+    Provider::park_untracked(aio, &on_wait_cancel);
 }
 
 void RecordSink::on_wait_cancel(Aio& aio) noexcept {
     RecordSink& self = of(aio);
     self.waiters_.remove(aio);
-    self.channel_.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
 void RecordSink::end_waiters(std::error_code error) noexcept {
     while (Aio* const aio = waiters_.pop())
-        channel_.core().finish(*aio, error);
+        Provider::finish(*aio, error);
 }
 
 // A batch is encrypted only when nothing is kept, so that there is never more than one of them.
@@ -331,7 +330,7 @@ bool RecordSink::write_record(Aio*& aio, std::size_t size) noexcept {
     const void* data = nullptr;
     std::size_t taken = 0;
     while (taken < size) {
-        const std::span<iovec> rest = EngineCore::cursor(*aio).rest();
+        const std::span<iovec> rest = Provider::cursor(*aio).rest();
         if (rest.empty()) {
             aio = AioQueue::next(*aio);
             continue;
@@ -343,7 +342,7 @@ bool RecordSink::write_record(Aio*& aio, std::size_t size) noexcept {
             std::memcpy(gathered.data() + taken, rest.front().iov_base, part);
             data = gathered.data();
         }
-        EngineCore::cursor(*aio).advance(part);
+        Provider::cursor(*aio).advance(part);
         taken += part;
     }
     return write_plain(data, size);
@@ -410,9 +409,9 @@ void RecordSink::on_written() noexcept {
 // warm until then.
 void RecordSink::pause() noexcept {
     state_ = State::pausing;
-    EngineCore::submit(
-        channel_.engine(), *inner_,
-        [](Aio& inner) noexcept { EngineCore::of(inner).finish(inner, {}); }, nullptr);
+    Provider::submit(
+        channel_.engine(), *inner_, [](Aio& inner) noexcept { Provider::finish(inner, {}); },
+        nullptr);
 }
 
 // Bytes of data in the records that went out whole with the first `bytes` of the batch.
@@ -437,7 +436,7 @@ void RecordSink::end_batch(std::error_code error, std::size_t data) noexcept {
         Note& note = note_of(*front);
         if (note.share == 0) return;
         const std::size_t out = std::min(data, note.share);
-        EngineCore::add_count(*front, out);
+        Provider::add_count(*front, out);
         if (out < note.share) break;
         data -= out;
         note.share = 0;
@@ -453,7 +452,7 @@ void RecordSink::end_batch(std::error_code error, std::size_t data) noexcept {
 
 // An operation of which a batch is out, and more is to come.
 void RecordSink::go_on(Aio& front) noexcept {
-    std::error_code error = EngineCore::cancel_reason(front);
+    std::error_code error = Provider::cancel_reason(front);
     if (!error && channel_.open()) return;
     if (!error) error = channel_.refusal();
     end(front, error);
@@ -466,7 +465,7 @@ void RecordSink::go_on(Aio& front) noexcept {
 void RecordSink::cut_short(std::error_code error, bool usable) noexcept {
     for (Aio* aio = queue_.front(); aio && note_of(*aio).share > 0;) {
         Aio* const behind = AioQueue::next(*aio);
-        const std::error_code reason = EngineCore::cancel_reason(*aio);
+        const std::error_code reason = Provider::cancel_reason(*aio);
         end(*aio, reason ? reason : error);
         if (!usable) error = channel_.refusal();
         aio = behind;

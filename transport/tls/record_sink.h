@@ -6,6 +6,8 @@
 // are (record_sink_offload.cc). Engine's thread only.
 #pragma once
 
+#include <uaio/provider.h>
+
 #include "engine/core.h"
 #include "transport/stream/immediate.h"
 #include "transport/tls/byte_buffer.h"

@@ -1,6 +1,8 @@
 // Writing where the kernel encrypts: it makes the records of what the stream below is given, and
 // OpenSSL, which still reads, writes nowhere from then on. What it would have said is an alert, or
 // a new key, which no kernel before 6.14 can be given.
+#include <uaio/provider.h>
+
 #include "transport/tls/channel.h"
 #include "transport/tls/record_sink.h"
 
@@ -122,7 +124,7 @@ bool RecordSink::has_key_for(std::size_t bytes) noexcept {
 // flush_alert().
 void RecordSink::send_plain(Aio& front) noexcept {
     Note& note = note_of(front);
-    if (const std::error_code error = inner_->set_iov(EngineCore::cursor(front).rest())) {
+    if (const std::error_code error = inner_->set_iov(Provider::cursor(front).rest())) {
         const bool untouched = front.count() == 0;
         end(front, error);
         if (!untouched) cut_off();
@@ -140,11 +142,11 @@ void RecordSink::on_plain_written() noexcept {
     const std::size_t count = inner_->count();
     batch_ = {};
     records_of_key_ += records_in(count);
-    EngineCore::advance(front, count);
+    Provider::advance(front, count);
     note.left -= count;
     note.share = 0;
     if (note.left == 0 || (!note.all && count > 0)) return end(front, {});
-    const std::error_code reason = EngineCore::cancel_reason(front);
+    const std::error_code reason = Provider::cancel_reason(front);
     std::error_code error = reason ? reason : inner_->result();
     if (!error && !channel_.open()) error = channel_.refusal();
     if (!error) return;  // the rest is next

@@ -17,7 +17,7 @@ constexpr std::size_t kRoomIdle = 1024;
 constexpr std::size_t kRoomRecord = 17 * 1024;
 constexpr std::size_t kRoomBulk = 68 * 1024;
 
-bool is_all(Aio& aio) noexcept { return EngineCore::scratch(aio)[0] != std::byte{0}; }
+bool is_all(Aio& aio) noexcept { return Provider::scratch(aio)[0] != std::byte{0}; }
 
 }  // namespace
 
@@ -26,7 +26,7 @@ RecordSource::RecordSource(Channel& channel) noexcept : channel_(channel), room_
 }
 
 RecordSource& RecordSource::of(Aio& aio) noexcept {
-    return static_cast<Channel*>(EngineCore::owner(aio))->source();
+    return static_cast<Channel*>(Provider::owner(aio))->source();
 }
 
 void RecordSource::watch(SSL* ssl) noexcept {
@@ -48,15 +48,14 @@ void RecordSource::on_message(int sent, int, int type, const void* bytes, std::s
 // ---- from the verbs
 
 void RecordSource::start(Aio& aio, bool all) noexcept {
-    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSource& self = channel.source();
-    EngineCore& core = channel.core();
     const Admission admission = admit(aio, !channel.open());
-    if (admission.refused == Errc::closed) return core.finish(aio, channel.refusal());
-    if (admission.refused != Errc{}) return core.finish(aio, admission.refused);
-    EngineCore::scratch(aio)[0] = std::byte{all};
+    if (admission.refused == Errc::closed) return Provider::finish(aio, channel.refusal());
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    Provider::scratch(aio)[0] = std::byte{all};
     self.queue_.push(aio);
-    core.park(aio, &on_cancel);
+    Provider::park_untracked(aio, &on_cancel);
     if (self.queue_.front() == &aio) self.serve();
 }
 
@@ -67,14 +66,14 @@ void RecordSource::start_read_all(Aio& aio) noexcept { start(aio, true); }
 void RecordSource::on_cancel(Aio& aio) noexcept {
     RecordSource& self = of(aio);
     const bool first = self.queue_.front() == &aio;
-    self.end(aio, EngineCore::cancel_reason(aio));
+    self.end(aio, Provider::cancel_reason(aio));
     if (first) self.serve();
     self.stop_unwanted();
 }
 
 void RecordSource::end(Aio& front, std::error_code error) noexcept {
     queue_.remove(front);
-    channel_.core().finish(front, error);
+    Provider::finish(front, error);
 }
 
 void RecordSource::end_all(std::error_code error) noexcept {
@@ -87,27 +86,27 @@ void RecordSource::end_all(std::error_code error) noexcept {
 
 // Something went wrong: an attempt will say what.
 void RecordSource::start_wait(Aio& aio) noexcept {
-    Channel& channel = *static_cast<Channel*>(EngineCore::owner(aio));
+    Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSource& self = channel.source();
     const bool closed = !channel.open() && channel.refusal() == Errc::closed;
     const Admission admission = admit_without_vector(aio, closed);
-    if (admission.refused != Errc{}) return channel.core().finish(aio, admission.refused);
-    if (!channel.open()) return channel.core().finish(aio, {});
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    if (!channel.open()) return Provider::finish(aio, {});
     self.waiters_.push(aio);
-    channel.core().park(aio, &on_wait_cancel);
+    Provider::park_untracked(aio, &on_wait_cancel);
     if (self.queue_.empty()) self.serve();
 }
 
 void RecordSource::on_wait_cancel(Aio& aio) noexcept {
     RecordSource& self = of(aio);
     self.waiters_.remove(aio);
-    self.channel_.core().finish(aio, EngineCore::cancel_reason(aio));
+    Provider::finish(aio, Provider::cancel_reason(aio));
     self.stop_unwanted();
 }
 
 void RecordSource::end_waiters(std::error_code error) noexcept {
     while (Aio* const aio = waiters_.pop())
-        channel_.core().finish(*aio, error);
+        Provider::finish(*aio, error);
 }
 
 void RecordSource::read_on_demand() noexcept {
@@ -125,7 +124,7 @@ bool RecordSource::is_wanted() const noexcept {
 
 // The stream below keeps what comes then, and says what came already.
 void RecordSource::stop_unwanted() noexcept {
-    if (reading_ && !is_wanted()) channel_.core().cancel_here(*inner_, Errc::canceled);
+    if (reading_ && !is_wanted()) Provider::cancel(*inner_, Errc::canceled);
 }
 
 Transferred RecordSource::read_at_once(std::span<std::byte> bytes) noexcept {
@@ -201,7 +200,7 @@ void RecordSource::serve() noexcept {
 }
 
 RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
-    IovCursor& cursor = EngineCore::cursor(front);
+    IovCursor& cursor = Provider::cursor(front);
     const bool all = is_all(front);
     for (;;) {
         const std::span<iovec> rest = cursor.rest();
@@ -214,7 +213,7 @@ RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
             result_ ? 0 : SSL_read_ex(channel_.ssl(), entry->iov_base, entry->iov_len, &count);
         if (result == 1) {
             idle_messages_ = 0;
-            EngineCore::advance(front, count);
+            Provider::advance(front, count);
             continue;
         }
         if (!all && front.count() > 0) {

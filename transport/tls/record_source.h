@@ -4,6 +4,8 @@
 // seen while nobody reads. Engine's thread only.
 #pragma once
 
+#include <uaio/provider.h>
+
 #include "engine/core.h"
 #include "transport/stream/immediate.h"
 #include "transport/tls/openssl.h"

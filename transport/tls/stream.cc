@@ -1,6 +1,7 @@
 #include "transport/tls/stream.h"
 
 #include <uaio/argument_error.h>
+#include <uaio/provider.h>
 
 #include "transport/tls/failure.h"
 
@@ -12,24 +13,24 @@ namespace {
 // For an Aio whose connection could not even be made; the argument is an Errc, or an ArgumentErrc
 // below zero.
 void start_refused(Aio& aio) noexcept {
-    const auto code = static_cast<int>(reinterpret_cast<std::intptr_t>(EngineCore::argument(aio)));
+    const auto code = static_cast<int>(reinterpret_cast<std::intptr_t>(Provider::argument(aio)));
     const std::error_code error = code < 0 ? std::error_code(-code, argument_category())
                                            : std::error_code(code, error_category());
-    EngineCore::of(aio).finish(aio, error);
+    Provider::finish(aio, error);
 }
 
 void refuse(Aio& aio, std::error_code error) noexcept {
     const bool is_argument = error.category() == argument_category();
     const std::intptr_t code = is_argument ? -error.value() : error.value();
-    EngineCore::submit(aio.engine(), aio, &start_refused, nullptr, reinterpret_cast<void*>(code));
+    Provider::submit(aio.engine(), aio, &start_refused, nullptr, reinterpret_cast<void*>(code));
 }
 
 template <class Become>
 void make(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out,
           Become become) noexcept {
     if (!below) return refuse(aio, ArgumentErrc::no_stream);
-    Channel* const channel =
-        new (std::nothrow) Channel(EngineCore::of(aio), ContextCore::of(context), std::move(below));
+    Channel* const channel = new (std::nothrow)
+        Channel(EngineCore::of(aio.engine()), ContextCore::of(context), std::move(below));
     if (!channel) return refuse(aio, Errc::not_enough_memory);
     if (const std::error_code error = become(*channel)) {
         channel->release();
@@ -51,25 +52,25 @@ std::string subject_of(const SSL* ssl) {
 }  // namespace
 
 void TlsStream::read(Aio& aio) {
-    EngineCore::submit(channel_.engine(), aio, &RecordSource::start_read, &channel_);
+    Provider::submit(channel_.engine(), aio, &RecordSource::start_read, &channel_);
 }
 
 void TlsStream::read_all(Aio& aio) {
-    EngineCore::submit(channel_.engine(), aio, &RecordSource::start_read_all, &channel_);
+    Provider::submit(channel_.engine(), aio, &RecordSource::start_read_all, &channel_);
 }
 
 void TlsStream::write(Aio& aio) {
-    EngineCore::submit(channel_.engine(), aio, &RecordSink::start_write, &channel_);
+    Provider::submit(channel_.engine(), aio, &RecordSink::start_write, &channel_);
 }
 
 void TlsStream::write_all(Aio& aio) {
-    EngineCore::submit(channel_.engine(), aio, &RecordSink::start_write_all, &channel_);
+    Provider::submit(channel_.engine(), aio, &RecordSink::start_write_all, &channel_);
 }
 
 void TlsStream::wait_for(Direction direction, Aio& aio) noexcept {
     const Starter starter =
         direction == Direction::send ? &RecordSink::start_wait : &RecordSource::start_wait;
-    EngineCore::submit(channel_.engine(), aio, starter, &channel_);
+    Provider::submit(channel_.engine(), aio, starter, &channel_);
 }
 
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,

@@ -1,4 +1,5 @@
 #include <uaio/http_client.h>
+#include <uaio/provider.h>
 
 #include "transport/http/client/client_core.h"
 
@@ -9,9 +10,7 @@
 namespace uaio::http {
 namespace {
 
-void finish_without_memory(Aio& aio) noexcept {
-    EngineCore::of(aio).finish(aio, Errc::not_enough_memory);
-}
+void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
 
 }  // namespace
 
@@ -31,7 +30,7 @@ Client::~Client() {
     }
     Engine& engine = core->engine();
     if (EngineCore::of(engine).is_forked()) return;  // the memory stays, as that of its streams
-    if (engine.on_engine_thread() || !EngineCore::of(engine).is_bound()) {
+    if (engine.on_engine_thread() || !EngineCore::of(engine).thread().is_bound()) {
         core->abandon(nullptr);
         return;
     }
@@ -55,17 +54,17 @@ void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
     }
     std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
     if (!core || !transaction) {
-        EngineCore::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
         return;
     }
     transaction->request = &request;
     transaction->response = &response;
     transaction->aio = &aio;
     if (&core->engine() != &aio.engine()) {
-        EngineCore::submit(core->engine(), aio, &finish_without_memory, nullptr);  // as refused
+        Provider::submit(core->engine(), aio, &finish_without_memory, nullptr);  // as refused
         return;
     }
-    if (EngineCore::submit(core->engine(), aio, &ClientCore::start, core, transaction.get())) {
+    if (Provider::submit(core->engine(), aio, &ClientCore::start, core, transaction.get())) {
         static_cast<void>(transaction.release());
     }
 }

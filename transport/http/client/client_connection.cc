@@ -26,8 +26,8 @@ bool is_idempotent(std::string_view method) noexcept {
 }
 
 void start_timer(Aio& aio) noexcept {
-    provider::park(
-        aio, [](Aio& over) noexcept { provider::finish(over, provider::cancel_reason(over)); });
+    Provider::park(
+        aio, [](Aio& over) noexcept { Provider::finish(over, Provider::cancel_reason(over)); });
 }
 
 }  // namespace
@@ -184,7 +184,7 @@ void ClientConnection::complete() noexcept {
     ClientCore& core = core_;
     std::error_code error;
     const bool again = redirect(transaction, error);
-    if (!again) core.finish(transaction, error);
+    if (!again) Provider::finish(transaction, error);
     rest();  // may free this
     if (again) core.carry(transaction);
 }
@@ -233,7 +233,7 @@ void ClientConnection::rest() noexcept {
 
 void ClientConnection::start_timing() noexcept {
     timing_ = true;
-    provider::submit(core_.engine(), timer_, &start_timer, nullptr);
+    Provider::submit(core_.engine(), timer_, &start_timer, nullptr);
 }
 
 void ClientConnection::on_timer() noexcept {

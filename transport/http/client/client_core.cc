@@ -1,6 +1,7 @@
 #include "transport/http/client/client_core.h"
 
 #include <uaio/argument_error.h>
+#include <uaio/provider.h>
 
 #include "transport/http/client/client_connection.h"
 #include "transport/http/message_sink.h"
@@ -13,7 +14,7 @@ namespace uaio::http {
 namespace {
 
 Transaction*& transaction_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Transaction**>(EngineCore::scratch(aio).data()));
+    return *std::launder(reinterpret_cast<Transaction**>(Provider::scratch(aio).data()));
 }
 
 }  // namespace
@@ -29,40 +30,40 @@ ClientCore::~ClientCore() {
 }
 
 void ClientCore::start(Aio& aio) noexcept {
-    ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    ClientCore& self = *static_cast<ClientCore*>(Provider::owner(aio));
     if (!std::exchange(self.enrolled_, true)) self.enroll();
-    std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(EngineCore::argument(aio)));
+    std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(Provider::argument(aio)));
     std::error_code refused;
-    if (EngineCore::stopped(aio)) {
+    if (Provider::stopped(aio)) {
         refused = Errc::canceled;
     } else if (self.abandoned_ || self.engine_ends_) {
         refused = Errc::closed;
-    } else if (EngineCore::expired(aio)) {
+    } else if (Provider::expired(aio)) {
         refused = Errc::timed_out;
     } else if (is_streamed(*transaction->request)) {
         refused = ArgumentErrc::invalid_message;  // its content could never follow
     } else {
         refused = self.origin_.admit(*transaction->request);
     }
-    if (refused) return EngineCore::of(aio).finish(aio, refused);
-    ::new (static_cast<void*>(EngineCore::scratch(aio).data())) Transaction*(transaction.get());
-    EngineCore::of(aio).park(aio, &on_cancel);
+    if (refused) return Provider::finish(aio, refused);
+    ::new (static_cast<void*>(Provider::scratch(aio).data())) Transaction*(transaction.get());
+    Provider::park_untracked(aio, &on_cancel);
     transaction->response->reset();
     self.carry(*transaction.release());
 }
 
 void ClientCore::on_cancel(Aio& aio) noexcept {
     Transaction& transaction = *transaction_of(aio);
-    ClientCore& self = *static_cast<ClientCore*>(EngineCore::owner(aio));
+    ClientCore& self = *static_cast<ClientCore*>(Provider::owner(aio));
     if (ClientConnection* const connection = transaction.connection)
-        return connection->end(EngineCore::cancel_reason(aio));
+        return connection->end(Provider::cancel_reason(aio));
     for (Transaction** at = &self.waiting_; *at; at = &(*at)->next) {
         if (*at != &transaction) continue;
         *at = transaction.next;
         if (!*at) self.waiting_end_ = at;
         break;
     }
-    self.finish(transaction, EngineCore::cancel_reason(aio));
+    self.finish(transaction, Provider::cancel_reason(aio));
 }
 
 ClientConnection* ClientCore::find_usable() noexcept {
@@ -117,8 +118,8 @@ void ClientCore::carry(Transaction& transaction) noexcept {
 
 void ClientCore::finish(Transaction& transaction, std::error_code error) noexcept {
     Aio& aio = *transaction.aio;
-    EngineCore::add_count(aio, transaction.response->data().size());
-    EngineCore::of(aio).finish(aio, error);
+    Provider::add_count(aio, transaction.response->data().size());
+    Provider::finish(aio, error);
     delete &transaction;
 }
 

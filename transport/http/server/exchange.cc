@@ -1,5 +1,6 @@
 #include <uaio/argument_error.h>
 #include <uaio/http_server.h>
+#include <uaio/provider.h>
 
 #include "engine/core.h"
 #include "transport/http/format/message_reader.h"
@@ -52,10 +53,10 @@ std::shared_ptr<void>& Exchange::local(const void* key) { return connection_->lo
 
 // ---- what a handler may do, and when
 
-void Exchange::misuse(const char* what) noexcept { EngineCore::of(aio_).misuse(what); }
+void Exchange::misuse(const char* what) noexcept { EngineCore::of(aio_.engine()).misuse(what); }
 
 bool Exchange::on_its_thread() noexcept {
-    if (EngineCore::of(aio_).on_thread()) [[likely]]
+    if (EngineCore::of(aio_.engine()).on_thread()) [[likely]]
         return true;
     misuse("an http::Exchange was used on another thread than its engine's; it was ignored");
     return false;
@@ -99,11 +100,9 @@ void Exchange::begin(Aio& aio) noexcept {
         if (state_ == State::open) return connection_->begin(*this, aio);
         misuse("Exchange::begin() on an exchange that has begun or ended; nothing was sent");
     }
-    EngineCore::submit(
+    Provider::submit(
         aio.engine(), aio,
-        [](Aio& refused) noexcept {
-            EngineCore::of(refused).finish(refused, ArgumentErrc::wrong_message_state);
-        },
+        [](Aio& refused) noexcept { Provider::finish(refused, ArgumentErrc::wrong_message_state); },
         nullptr);
 }
 

@@ -29,7 +29,7 @@ struct Server::Draining : MailboxEntry {
             engine = nullptr;
             kept = std::move(self);
         }
-        provider::finish(*ended, error);
+        Provider::finish(*ended, error);
     }
 
     std::mutex mutex;
@@ -155,14 +155,14 @@ void Server::drain(Aio& aio) noexcept {
         }
     }
     if (!first) {
-        provider::submit(
+        Provider::submit(
             aio.engine(), aio,
             [](Aio& refused) noexcept {
-                if (provider::stopped(refused)) return provider::finish(refused, Errc::canceled);
-                provider::finish(refused, ArgumentErrc::drain_in_progress);
+                if (Provider::stopped(refused)) return Provider::finish(refused, Errc::canceled);
+                Provider::finish(refused, ArgumentErrc::drain_in_progress);
             },
             nullptr);
-    } else if (!provider::submit(aio.engine(), aio, &start_drain, &draining)) {
+    } else if (!Provider::submit(aio.engine(), aio, &start_drain, &draining)) {
         const std::lock_guard lock(draining.mutex);
         draining.engine = nullptr;
         draining.self.reset();
@@ -170,14 +170,14 @@ void Server::drain(Aio& aio) noexcept {
 }
 
 void Server::start_drain(Aio& aio) noexcept {
-    Draining& draining = *static_cast<Draining*>(provider::owner(aio));
-    provider::park(aio, [](Aio& ended) noexcept {
-        Draining& of = *static_cast<Draining*>(provider::owner(ended));
-        of.end(ended.engine(), provider::cancel_reason(ended));
+    Draining& draining = *static_cast<Draining*>(Provider::owner(aio));
+    Provider::park(aio, [](Aio& ended) noexcept {
+        Draining& of = *static_cast<Draining*>(Provider::owner(ended));
+        of.end(ended.engine(), Provider::cancel_reason(ended));
     });
     std::error_code refused;
-    if (provider::expired(aio)) refused = Errc::timed_out;
-    if (provider::stopped(aio)) refused = Errc::canceled;
+    if (Provider::expired(aio)) refused = Errc::timed_out;
+    if (Provider::stopped(aio)) refused = Errc::canceled;
     bool over = static_cast<bool>(refused);
     {
         const std::lock_guard lock(draining.mutex);

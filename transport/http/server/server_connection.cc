@@ -2,6 +2,7 @@
 
 #include <uaio/argument_error.h>
 #include <uaio/http_error.h>
+#include <uaio/provider.h>
 
 #include "base/check.h"
 #include "transport/http/format/message_reader.h"
@@ -34,9 +35,9 @@ bool is_bodiless(const Request& request, int status) noexcept {
 // By its callback.
 template <auto kError>
 void end_with(Aio& aio) noexcept {
-    EngineCore::submit(
-        aio.engine(), aio,
-        [](Aio& refused) noexcept { EngineCore::of(refused).finish(refused, kError); }, nullptr);
+    Provider::submit(
+        aio.engine(), aio, [](Aio& refused) noexcept { Provider::finish(refused, kError); },
+        nullptr);
 }
 
 }  // namespace
@@ -87,7 +88,7 @@ void ServerConnection::read_next() noexcept {
     if (writing_ > loop_.options().pipelined) return;  // until one of those is through
     reading_ = Reading::head;
     read_.set_timeout(loop_.options().idle_timeout);
-    EngineCore::submit(loop_.engine(), read_, &MessageSource::start_request, session());
+    Provider::submit(loop_.engine(), read_, &MessageSource::start_request, session());
 }
 
 void ServerConnection::on_read() noexcept {
@@ -373,7 +374,7 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
             return end_with<Errc::not_enough_memory>(aio);
         }
     }
-    EngineCore::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
+    Provider::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
 }
 
 // What the handler wrote may still be on its way; the response ends behind it.
@@ -386,7 +387,7 @@ void ServerConnection::wait_for_writes(Exchange& exchange, Exchange::State state
     exchange.state_ = state;
     if (current_ == &exchange) current_ = nullptr;
     ++writing_;
-    EngineCore::submit(loop_.engine(), exchange.aio_, &MessageSink::start_flush, session());
+    Provider::submit(loop_.engine(), exchange.aio_, &MessageSink::start_flush, session());
 }
 
 void ServerConnection::complete(Exchange& exchange) noexcept {

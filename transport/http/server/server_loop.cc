@@ -24,8 +24,8 @@ constexpr std::size_t kKeptExchanges = 256;
 constexpr std::size_t kKeptBytes = 64 * 1024;
 
 void start_pause(Aio& aio) noexcept {
-    provider::park(
-        aio, [](Aio& over) noexcept { provider::finish(over, provider::cancel_reason(over)); });
+    Provider::park(
+        aio, [](Aio& over) noexcept { Provider::finish(over, Provider::cancel_reason(over)); });
 }
 
 }  // namespace
@@ -144,7 +144,7 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     // ends. For a descriptor the listeners of sockets wait themselves.
     if (paused_) return;
     paused_ = true;
-    provider::submit(engine_, *pause_, &start_pause, nullptr);
+    Provider::submit(engine_, *pause_, &start_pause, nullptr);
 }
 
 void ServerLoop::on_pause_over() noexcept {

@@ -6,9 +6,9 @@ namespace uaio::tls {
 namespace {
 
 void refuse(Aio& aio) noexcept {
-    provider::submit(
+    Provider::submit(
         aio.engine(), aio,
-        [](Aio& started) noexcept { provider::finish(started, Errc::not_supported); }, nullptr);
+        [](Aio& started) noexcept { Provider::finish(started, Errc::not_supported); }, nullptr);
 }
 
 }  // namespace

@@ -181,8 +181,8 @@ public:
     void connect(Aio& aio, StreamPtr& out) override {
         if (!ready_) return below_.connect(aio, out);
         out = std::move(ready_);
-        provider::submit(
-            aio.engine(), aio, [](Aio& done) noexcept { provider::finish(done, {}); }, nullptr);
+        Provider::submit(
+            aio.engine(), aio, [](Aio& done) noexcept { Provider::finish(done, {}); }, nullptr);
     }
 
 private:

@@ -1,4 +1,4 @@
-#include "engine/foreign_loop.h"
+#include "engine/poll_fd.h"
 
 #include <uaio/error.h>
 
@@ -25,9 +25,9 @@ void close_if_open(int& fd) noexcept {
 
 }  // namespace
 
-ForeignLoop::~ForeignLoop() { close(); }
+PollFd::~PollFd() { close(); }
 
-void ForeignLoop::close() noexcept {
+void PollFd::close() noexcept {
     close_if_open(event_);
     close_if_open(timer_);
     int epoll = epoll_.exchange(-1);
@@ -35,7 +35,7 @@ void ForeignLoop::close() noexcept {
 }
 
 // Each call only where those before it succeeded, so that errno is of the one that failed.
-std::error_code ForeignLoop::open(Kernel& kernel) noexcept {
+std::error_code PollFd::open(Kernel& kernel) noexcept {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll >= 0) event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (event_ >= 0) timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -56,20 +56,20 @@ std::error_code ForeignLoop::open(Kernel& kernel) noexcept {
     return error;
 }
 
-void ForeignLoop::signal() noexcept {
+void PollFd::signal() noexcept {
     const std::uint64_t one = 1;
     // The only failure is a counter that is full, and a full counter is readable.
     [[maybe_unused]] const ssize_t written = ::write(event_, &one, sizeof one);
 }
 
-void ForeignLoop::consume() noexcept {
+void PollFd::consume() noexcept {
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t taken = ::read(event_, &count, sizeof count);
     if (armed_ns_ == TimerNode::kNoDeadline) return;
     if (::read(timer_, &count, sizeof count) > 0) armed_ns_ = TimerNode::kNoDeadline;
 }
 
-void ForeignLoop::set_deadline(std::int64_t deadline_ns) noexcept {
+void PollFd::set_deadline(std::int64_t deadline_ns) noexcept {
     if (deadline_ns == armed_ns_) return;
     armed_ns_ = deadline_ns;
     itimerspec spec{};

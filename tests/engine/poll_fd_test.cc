@@ -1,5 +1,6 @@
 // An engine inside another loop: Engine::fd() in an epoll set is readable whenever run_once(0) has
 // work, and only then.
+#include <uaio/aio.h>
 #include <uaio/engine.h>
 
 #include "tests/support/nop.h"

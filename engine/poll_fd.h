@@ -12,12 +12,12 @@
 
 namespace uaio {
 
-class ForeignLoop {
+class PollFd {
 public:
-    ForeignLoop() = default;
-    ~ForeignLoop();
-    ForeignLoop(const ForeignLoop&) = delete;
-    ForeignLoop& operator=(const ForeignLoop&) = delete;
+    PollFd() = default;
+    ~PollFd();
+    PollFd(const PollFd&) = delete;
+    PollFd& operator=(const PollFd&) = delete;
 
     // Makes the set and asks `kernel` to announce completions. An errno when descriptors run out.
     std::error_code open(Kernel& kernel) noexcept;

@@ -1,0 +1,53 @@
+#include "engine/late_requests.h"
+
+#include "base/check.h"
+
+#include <new>
+
+namespace uaio {
+
+LateRequests::LateRequests() { requests_.reserve(kReserved); }
+
+void LateRequests::set_count() noexcept {
+    count_.store(static_cast<unsigned>(requests_.size()), std::memory_order_release);
+}
+
+bool LateRequests::add(const LateRequest& request) noexcept {
+    DCHECK(request.operation && request.deliver);
+    const std::lock_guard lock(mutex_);
+    try {
+        requests_.push_back(request);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    set_count();
+    return true;
+}
+
+// The lock is held throughout, so that forget() on another thread knows that no request for its
+// operation is being looked at.
+void LateRequests::deliver_all() noexcept {
+    const std::lock_guard lock(mutex_);
+    std::size_t kept = 0;
+    for (const LateRequest& request : requests_) {
+        Completion& operation = *request.operation;
+        const bool is_meant =
+            request.any_generation ||
+            operation.generation.load(std::memory_order_relaxed) == request.generation;
+        if (is_meant && !request.deliver(operation, request.reason)) requests_[kept++] = request;
+    }
+    DCHECK(kept <= requests_.size());
+    requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(kept), requests_.end());
+    set_count();
+}
+
+void LateRequests::forget(const Completion& operation) noexcept {
+    if (empty()) return;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(requests_, [&operation](const LateRequest& request) {
+        return request.operation == &operation;
+    });
+    set_count();
+}
+
+}  // namespace uaio

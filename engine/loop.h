@@ -1,0 +1,136 @@
+// The loop of an engine. One turn delivers what other threads posted, expires timers, enters the
+// kernel once and finishes what is done. A callback may submit, fill the submission ring and so
+// enter the kernel again. Engine's thread unless a member says otherwise.
+#pragma once
+
+#include <uaio/nodes.h>
+
+#include "engine/late_requests.h"
+#include "engine/mailbox.h"
+#include "engine/poll_fd.h"
+#include "engine/ring.h"
+#include "engine/statistics.h"
+#include "engine/timer_queue.h"
+#include "engine/waiters.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace uaio {
+
+class Loop {
+public:
+    explicit Loop(Kernel& kernel) : ring_(kernel, counters_) {}
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    Ring& ring() noexcept { return ring_; }
+    const Ring& ring() const noexcept { return ring_; }
+    TimerQueue& timers() noexcept { return timers_; }
+    Counters& counters() noexcept { return counters_; }
+    const Counters& counters() const noexcept { return counters_; }
+    std::int64_t now_ns() noexcept { return ring_.kernel().now().time_since_epoch().count(); }
+
+    // One turn. Waits until `until_ns` if there is nothing to do; 0: not at all. With
+    // `return_early` a turn that delivered mail or finished operations does not wait, since that
+    // may have been what the caller waits for, and leaves nothing unsubmitted, since the next may
+    // be far. Returns the number of operations handled.
+    std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
+    bool in_turn() const noexcept { return in_turn_; }
+
+    // Counts an operation that was accepted; it is under way until its finisher is called.
+    void count_operation() noexcept { counters_.begun.add(); }
+    // Calls the finisher of an operation that is not in the kernel later in this turn.
+    void defer(Completion& operation) noexcept;
+    // No accepted operation is under way, and no mail; published entries have been taken.
+    bool is_idle() noexcept;
+    bool has_operations() const noexcept {
+        return counters_.begun.value() != counters_.operations.value();
+    }
+    // Posted work was delivered, in mid-turn or outside one. True if there was any.
+    bool deliver_mail() noexcept;
+    // Expires every timer with `reason`, those held without a deadline included.
+    void expire_all(std::error_code reason) noexcept;
+    // Work was added outside a turn: Engine::fd() becomes readable.
+    void announce_work() noexcept {
+        if (!in_turn_ && poll_fd_.is_open()) [[unlikely]]
+            poll_fd_.signal();
+    }
+    // The descriptor of Engine::fd(); the first call opens it. An error when descriptors run out.
+    std::error_code open_poll_fd() noexcept;
+    int poll_fd() const noexcept { return poll_fd_.fd(); }
+
+    // In a child of fork(2): the loop has no work any more, and its kernel fails. May not lock,
+    // wait or allocate.
+    void abandon() noexcept;
+
+    // ---- any thread
+
+    Waiters& waiters() noexcept { return waiters_; }
+    LateRequests& late_requests() noexcept { return late_requests_; }
+    void post(MailboxEntry& entry) noexcept {
+        if (mailbox_.push(entry)) wake_if_asleep();
+    }
+    // Takes `entry` out of the mailbox of a loop that does not turn any more; false if it was
+    // delivered. Of one thread at a time.
+    bool withdraw(const MailboxEntry& entry) noexcept;
+    bool has_mail() const noexcept { return !mailbox_.empty(); }
+    void wake_if_asleep() noexcept {
+        if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
+    }
+    // A turn that waits returns.
+    void stop() noexcept {
+        stop_.store(true, std::memory_order_release);
+        wake_if_asleep();
+    }
+    bool is_stopping() const noexcept { return stop_.load(std::memory_order_acquire); }
+    void clear_stop() noexcept { stop_.store(false, std::memory_order_relaxed); }
+    // The finisher of `operation` runs.
+    bool is_finishing(const Completion& operation) const noexcept {
+        return finishing_.load(std::memory_order_acquire) == &operation;
+    }
+
+private:
+    // Operations that ended without a completion, linked by `mail`, the first in front.
+    struct Deferred {
+        Completion* first = nullptr;
+        Completion* last = nullptr;
+    };
+
+    void finish(Completion& operation) noexcept {
+        counters_.operations.add();
+        finishing_.store(&operation, std::memory_order_release);
+        operation.finish(operation);
+        finishing_.store(nullptr, std::memory_order_release);
+    }
+    std::size_t dispatch() noexcept {
+        return ring_.dispatch([this](Completion& operation) noexcept { finish(operation); });
+    }
+    std::size_t finish_deferred() noexcept;
+    void expire_timers() noexcept;
+    bool prepare_to_sleep() noexcept;
+    void leave_turn() noexcept;
+    bool has_work() const noexcept;
+    void wake() noexcept;
+
+    Ring ring_;
+    Deferred deferred_;
+    std::atomic<const Completion*> finishing_{nullptr};
+    Counters counters_;
+    TimerQueue timers_;
+    bool in_turn_ = false;
+    // What the loop is going through, for a fork in a callback: the child goes through none of it.
+    Deferred* finishing_now_ = nullptr;
+    MailboxEntry* mail_left_ = nullptr;
+    PollFd poll_fd_;
+
+    // What other threads touch.
+    alignas(64) Mailbox mailbox_;
+    std::atomic<bool> sleeping_{false};
+    std::atomic<bool> stop_{false};
+    LateRequests late_requests_;
+    Waiters waiters_;
+};
+
+}  // namespace uaio

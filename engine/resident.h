@@ -1,0 +1,83 @@
+// What holds descriptors or operations on an engine, and has to be closed when the engine ends: a
+// socket, a listener, a server. Engine's thread.
+#pragma once
+
+#include "base/check.h"
+
+namespace uaio {
+
+class Resident {
+public:
+    // Begins to end every operation it holds with Errc::closed, and to close its descriptors. The
+    // engine may call this more than once.
+    virtual void begin_shutdown() noexcept = 0;
+    // True when no operation of it is left, in the kernel or to be finished.
+    virtual bool is_idle() const noexcept = 0;
+    // The engine is gone, and the Resident out of its list: only memory is left, which whoever
+    // holds the object frees.
+    virtual void engine_destroyed() noexcept = 0;
+    // In a child of fork(2): closes the child's copies of its descriptors, and touches nothing that
+    // the parent has as well.
+    virtual void close_inherited() noexcept {}
+
+protected:
+    ~Resident() = default;
+
+private:
+    friend class Residents;
+    Resident* next_resident_ = nullptr;
+    Resident** previous_resident_ = nullptr;
+};
+
+// Those of one engine.
+class Residents {
+public:
+    // REQUIRES: in no list.
+    void add(Resident& resident) noexcept {
+        DCHECK(!resident.previous_resident_);
+        resident.next_resident_ = first_;
+        resident.previous_resident_ = &first_;
+        if (first_) first_->previous_resident_ = &resident.next_resident_;
+        first_ = &resident;
+    }
+    // Has no effect on one that is in no list.
+    void remove(Resident& resident) noexcept {
+        if (!resident.previous_resident_) return;
+        DCHECK(*resident.previous_resident_ == &resident);
+        *resident.previous_resident_ = resident.next_resident_;
+        if (resident.next_resident_)
+            resident.next_resident_->previous_resident_ = resident.previous_resident_;
+        resident.previous_resident_ = nullptr;
+    }
+
+    bool are_idle() const noexcept {
+        for (const Resident* at = first_; at; at = at->next_resident_) {
+            if (!at->is_idle()) return false;
+        }
+        return true;
+    }
+    // Each function of a Resident for all of them. They may remove themselves meanwhile.
+    void begin_shutdown() noexcept {
+        for (Resident* at = first_; at;) {
+            Resident* const next = at->next_resident_;
+            at->begin_shutdown();
+            at = next;
+        }
+    }
+    void close_inherited() noexcept {
+        for (Resident* at = first_; at; at = at->next_resident_)
+            at->close_inherited();
+    }
+    void engine_destroyed() noexcept {
+        while (first_) {
+            Resident& resident = *first_;
+            remove(resident);
+            resident.engine_destroyed();
+        }
+    }
+
+private:
+    Resident* first_ = nullptr;
+};
+
+}  // namespace uaio

@@ -1,0 +1,179 @@
+#include "engine/ring.h"
+
+#include <cerrno>
+#include <new>
+#include <thread>
+
+namespace uaio {
+namespace {
+
+Clock::time_point time_point_of(std::int64_t ns) noexcept {
+    return Clock::time_point(std::chrono::nanoseconds(ns));
+}
+
+}  // namespace
+
+Ring::Ring(Kernel& kernel, Counters& counters)
+    : view_(kernel.ring()),
+      tail_(*view_.sq_tail),
+      published_(tail_),
+      head_(tail_),
+      cq_head_(*view_.cq_head),
+      kernel_(&kernel),
+      counters_(counters) {
+    DCHECK((view_.sq_mask & (view_.sq_mask + 1)) == 0);  // rings hold a power of two of entries
+    DCHECK((view_.cq_mask & (view_.cq_mask + 1)) == 0);
+}
+
+// ---- the way down
+
+// head_ is only as new as its last reading, so that is taken first. If the submission ring is
+// really full, the kernel gets it now, in mid-turn; when it does not take more before completions
+// are taken out of the other ring, those move to ready_ and are dispatched after the running
+// callback.
+void Ring::make_room() noexcept {
+    if (kernel_ == &inherited_) {  // in a callback that forked: what it fills is thrown away
+        head_ = tail_;
+        return;
+    }
+    head_ = std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
+    if (tail_ - head_ <= view_.sq_mask) return;
+    counters_.full_rings.add();
+    while (tail_ - head_ > view_.sq_mask) {
+        hand_back();
+        enter(0, TimerNode::kNoDeadline);
+        head_ = std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
+        CHECK(failure() == 0, "the kernel refused the ring in the middle of a submission");
+        if (tail_ - head_ > view_.sq_mask) take_completions();
+    }
+    DCHECK(tail_ - head_ <= view_.sq_mask);
+}
+
+// Empties the ring in the middle of a callback. Without memory for the list some stay in the ring:
+// make_room() comes again.
+void Ring::take_completions() noexcept {
+    try {
+        for (const unsigned tail = cq_tail(); cq_head_ != tail; ++cq_head_) {
+            const io_uring_cqe& cqe = view_.cqes[cq_head_ & view_.cq_mask];
+            ready_.push_back({cqe.user_data, cqe.res, cqe.flags});
+            ++ready_left_;
+        }
+    } catch (const std::bad_alloc&) {
+        std::this_thread::yield();
+    }
+    DCHECK(ready_left_ <= ready_.size());
+    hand_back();
+}
+
+bool Ring::unconsumed(unsigned position) const noexcept {
+    // A polling kernel thread may read whatever is published; otherwise only enter() takes entries.
+    const unsigned taken = kernel_->features().sq_polled
+                               ? published_
+                               : std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
+    return static_cast<int>(position - taken) >= 0;
+}
+
+io_uring_sqe& Ring::next_ignored() noexcept {
+    io_uring_sqe& sqe = next();
+    sqe.user_data = static_cast<std::uint64_t>(Tag::ignored);
+    return sqe;
+}
+
+void Ring::cancel(const Completion& operation) noexcept {
+    const std::uint64_t target = user_data_of(operation);
+    if (unconsumed(operation.sq_position)) {
+        // A cancel that the kernel meets before its target finds nothing (io_uring_prep_cancel(3));
+        // but what it has not taken can simply be withdrawn, and then nothing was transferred.
+        io_uring_sqe& sqe = view_.sqes[operation.sq_position & view_.sq_mask];
+        if (sqe.user_data == target) {
+            io_uring_prep_nop(&sqe);
+            sqe.user_data = target | static_cast<std::uint64_t>(Tag::withdrawn);
+        }
+        return;
+    }
+    io_uring_prep_cancel64(&next_ignored(), target, 0);
+}
+
+void Ring::cancel_all() noexcept {
+    io_uring_prep_cancel64(&next_ignored(), 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+}
+
+void Ring::arm_wake() noexcept {
+    const int fd = kernel_->wake_fd();
+    if (fd < 0 || !waking_) return;
+    io_uring_sqe& sqe = next();
+    io_uring_prep_read(&sqe, fd, &wake_value_, sizeof wake_value_, 0);
+    sqe.user_data = static_cast<std::uint64_t>(Tag::wake);
+}
+
+// ---- the kernel
+
+void Ring::publish() noexcept {
+    DCHECK(tail_ - published_ <= view_.sq_mask + 1);
+    counters_.enters.add();
+    counters_.submissions.add(tail_ - published_);
+    published_ = tail_;
+    std::atomic_ref(*view_.sq_tail).store(tail_, std::memory_order_release);
+}
+
+void Ring::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
+    publish();
+    const int result = kernel_->enter(wait, time_point_of(deadline_ns));
+    switch (result) {
+        case 0:
+        case -EINTR:   // a signal; the loop comes again
+        case -ETIME:   // the deadline, which the timers look at
+        case -EBUSY:   // completions have to be taken out first, which happens next
+        case -EAGAIN:  // no memory for more requests just now; completions give some back
+            break;
+        default: {
+            DCHECK(result < 0);
+            int none = 0;
+            failure_.compare_exchange_strong(none, result, std::memory_order_relaxed);
+        }
+    }
+}
+
+void Ring::settle_once() noexcept {
+    hand_back();
+    publish();
+    kernel_->settle();
+    if (kernel_->features().sq_polled) std::this_thread::yield();
+}
+
+bool Ring::is_completed(const Completion& operation) const noexcept {
+    const std::uint64_t wanted = user_data_of(operation);
+    for (std::size_t left = ready_left_; left > 0; --left) {
+        if ((ready_[ready_.size() - left].user_data & ~kTagMask) == wanted) return true;
+    }
+    for (unsigned at = cq_head_, tail = cq_tail(); at != tail; ++at) {
+        if ((view_.cqes[at & view_.cq_mask].user_data & ~kTagMask) == wanted) return true;
+    }
+    return false;
+}
+
+// False for an entry that is of no operation.
+bool Ring::untag(Entry& entry) noexcept {
+    switch (static_cast<Tag>(entry.user_data & kTagMask)) {
+        case Tag::withdrawn:
+            entry.user_data &= ~kTagMask;
+            entry.result = -ECANCELED;
+            return true;
+        case Tag::wake: arm_wake(); return false;
+        case Tag::ignored:
+        case Tag::operation: break;
+    }
+    return false;
+}
+
+// For a callback that forked and returns to the loop in the child: it finds an empty ring and a
+// kernel that fails.
+void Ring::abandon() noexcept {
+    inherited_.take_over(*kernel_, cq_head_, static_cast<std::uint64_t>(Tag::ignored));
+    kernel_ = &inherited_;
+    view_ = inherited_.ring();
+    failure_ = -EOWNERDEAD;
+    ready_left_ = 0;
+}
+
+}  // namespace uaio

@@ -1,0 +1,185 @@
+// The two rings of an engine: entries for operations on the way down, completions on the way up.
+// Completions are dispatched where they lie, and the ring is handed back once a turn. Engine's
+// thread, except failure().
+#pragma once
+
+#include <uaio/nodes.h>
+
+#include "base/check.h"
+#include "engine/kernel/inherited.h"
+#include "engine/kernel/kernel.h"
+#include "engine/statistics.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <liburing.h>
+
+namespace uaio {
+
+class Ring {
+public:
+    Ring(Kernel& kernel, Counters& counters);
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+
+    Kernel& kernel() noexcept { return *kernel_; }
+    const Kernel& kernel() const noexcept { return *kernel_; }
+
+    // The next submission entry for `operation`, whose handler and finisher are set. REQUIRES: one
+    // of liburing's io_uring_prep_ functions fills it before anything else is asked of the engine.
+    // Enters the kernel if the ring is full; cannot fail.
+    io_uring_sqe& begin(Completion& operation) noexcept {
+        io_uring_sqe& sqe = next();
+        operation.sq_position = tail_ - 1;
+        sqe.user_data = user_data_of(operation);
+        return sqe;
+    }
+    // Asks the kernel to end `operation` early, or withdraws its entry if the kernel has not taken
+    // it. Its handler is called as for any completion.
+    void cancel(const Completion& operation) noexcept;
+    // The same for every operation in the kernel.
+    void cancel_all() noexcept;
+    // Keeps a read of the kernel's wake_fd() pending; not any more after stop_waking().
+    void arm_wake() noexcept;
+    void stop_waking() noexcept { waking_ = false; }
+
+    // Submits, and waits for `wait` completions until `deadline_ns` (Kernel::enter()).
+    void enter(unsigned wait, std::int64_t deadline_ns) noexcept;
+    // Submits in the middle of a callback and lets the kernel complete what was cancelled, until
+    // `all_completed`, a bool(), is true. Dispatches nothing. False if the kernel does not finish.
+    template <class Condition>
+    bool settle(Condition all_completed) noexcept;
+    // The last completion of `operation` is in the ring, not yet dispatched.
+    bool is_completed(const Completion& operation) const noexcept;
+
+    bool has_completions() const noexcept { return ready_left_ > 0 || cq_head_ != cq_tail(); }
+    bool has_unsubmitted() const noexcept {
+        return tail_ != std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
+    }
+    // Calls the handlers of the completions that were there at the start, and `finish`, a
+    // void(Completion&), for each operation that has finished. Returns the number of operations
+    // handled.
+    template <class Finish>
+    std::size_t dispatch(Finish finish) noexcept;
+
+    // Any thread: the negative errno with which the kernel refused the ring, or 0.
+    int failure() const noexcept { return failure_.load(std::memory_order_relaxed); }
+    // In a child of fork(2): abandons the rings, which are the parent's, and fails from now on.
+    // May not lock, wait or allocate.
+    void abandon() noexcept;
+
+private:
+    // The low bits of user_data. The rest is the address of a Completion, and, in the upper 16
+    // bits, which Linux leaves free in user addresses, its generation.
+    enum class Tag : std::uint64_t { operation, withdrawn, wake, ignored };
+
+    struct Entry {  // a CQE
+        std::uint64_t user_data;
+        int result;
+        unsigned flags;
+    };
+
+    static constexpr std::uint64_t kTagMask = alignof(Completion) - 1;
+    static constexpr std::uint64_t kAddressMask = ((std::uint64_t{1} << 48) - 1) & ~kTagMask;
+    static_assert(static_cast<std::uint64_t>(Tag::ignored) <= kTagMask);
+
+    static std::uint64_t user_data_of(const Completion& operation) noexcept {
+        const std::uint64_t generation = operation.generation.load(std::memory_order_relaxed);
+        return reinterpret_cast<std::uintptr_t>(&operation) | generation << 48;
+    }
+    static void prefetch(std::uint64_t user_data) noexcept;
+
+    io_uring_sqe& next() noexcept {
+        if (tail_ - head_ > view_.sq_mask) [[unlikely]]
+            make_room();
+        return view_.sqes[tail_++ & view_.sq_mask];
+    }
+    io_uring_sqe& next_ignored() noexcept;
+    void make_room() noexcept;
+    void publish() noexcept;
+    bool unconsumed(unsigned position) const noexcept;
+    unsigned cq_tail() const noexcept {
+        return std::atomic_ref(*view_.cq_tail).load(std::memory_order_acquire);
+    }
+    void hand_back() noexcept {
+        std::atomic_ref(*view_.cq_head).store(cq_head_, std::memory_order_release);
+    }
+    void take_completions() noexcept;
+    bool untag(Entry& entry) noexcept;
+    unsigned settle_rounds() const noexcept { return kernel_->features().sq_polled ? 1000 : 3; }
+    void settle_once() noexcept;
+
+    RingView view_;
+    unsigned tail_;       // of the submission ring, published before every enter
+    unsigned published_;  // the tail that the kernel may see
+    unsigned head_;       // of the submission ring, as last read: the kernel's is not behind
+    unsigned cq_head_;    // what is dispatched; the kernel learns it later
+    Kernel* kernel_;
+    Counters& counters_;
+    // Completions that had to be taken out of the ring in the middle of a callback, in order; the
+    // last ready_left_ are still to be dispatched, before those in the ring.
+    std::vector<Entry> ready_;
+    std::size_t ready_left_ = 0;
+    std::atomic<int> failure_{0};
+    bool waking_ = true;
+    std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to
+    InheritedKernel inherited_;     // replaces the other one in a child
+};
+
+// ---- what every operation goes through, open to the compiler
+
+// The lines of an operation that its handler will use, on their way while the one before is
+// handled.
+inline void Ring::prefetch(std::uint64_t user_data) noexcept {
+    const char* const operation = reinterpret_cast<const char*>(user_data & kAddressMask);
+    __builtin_prefetch(operation, 1);
+    __builtin_prefetch(operation + 64, 1);
+    __builtin_prefetch(operation + 128, 1);
+}
+
+template <class Finish>
+inline std::size_t Ring::dispatch(Finish finish) noexcept {
+    const unsigned tail = cq_tail();
+    if (tail == cq_head_ && ready_left_ == 0) return 0;
+    std::size_t taken = 0;
+    std::size_t handled = 0;
+    for (;; ++taken) {
+        Entry entry;
+        if (ready_left_ > 0) [[unlikely]] {
+            entry = ready_[ready_.size() - ready_left_--];
+        } else {
+            const int left = static_cast<int>(tail - cq_head_);
+            if (left <= 0) break;
+            const io_uring_cqe& cqe = view_.cqes[cq_head_++ & view_.cq_mask];
+            if (left > 1) prefetch(view_.cqes[cq_head_ & view_.cq_mask].user_data);
+            entry = {cqe.user_data, cqe.res, cqe.flags};
+        }
+        if ((entry.user_data & kTagMask) != 0 && !untag(entry)) [[unlikely]]
+            continue;
+        Completion& operation = *reinterpret_cast<Completion*>(entry.user_data & kAddressMask);
+        DCHECK(entry.user_data == user_data_of(operation));
+        ++handled;
+        if (operation.handler(operation, entry.result, entry.flags) == Outcome::finished)
+            finish(operation);
+    }
+    counters_.completions.add(taken);
+    if (!ready_.empty()) ready_.clear();
+    hand_back();
+    return handled;
+}
+
+template <class Condition>
+bool Ring::settle(Condition all_completed) noexcept {
+    // The first round is enough, unless the kernel is short of memory, or a thread of its own reads
+    // the ring.
+    for (unsigned round = 0; round < settle_rounds() && failure() == 0; ++round) {
+        if (all_completed()) return true;
+        settle_once();
+    }
+    return all_completed();
+}
+
+}  // namespace uaio

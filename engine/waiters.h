@@ -1,0 +1,70 @@
+// The threads that wait until something on an engine has ended. The engine's thread notifies them
+// once a turn; without a waiter that costs one locked instruction. Any thread.
+#pragma once
+
+#include <uaio/clock.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+namespace uaio {
+
+// A question that any thread may ask again and again.
+struct Condition {
+    const void* subject;
+    bool (*holds)(const void* subject) noexcept;
+
+    bool operator()() const noexcept { return holds(subject); }
+};
+
+class Waiters {
+public:
+    // What a `condition` depends on may have changed.
+    //
+    // A locked instruction on each side: whichever comes second sees what the other did before, so
+    // either the waiter finds that its condition holds or it is notified.
+    void notify() noexcept {
+        if (count_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
+        notify_locked();
+    }
+    // The same for a change that was stored without a locked instruction behind it.
+    void notify_locked() noexcept {
+        const std::lock_guard lock(mutex_);
+        condition_.notify_all();
+    }
+
+    // Returns when `done`, a bool(), is true.
+    template <class Done>
+    void wait(Done done) {
+        std::unique_lock lock(mutex_);
+        count_.fetch_add(1, std::memory_order_acq_rel);
+        condition_.wait(lock, done);
+        count_.fetch_sub(1, std::memory_order_acq_rel);
+    }
+    // The same, and gives up at `deadline`; returns the last value of `done`.
+    template <class Done>
+    bool wait_until(Done done, Clock::time_point deadline) {
+        std::unique_lock lock(mutex_);
+        count_.fetch_add(1, std::memory_order_acq_rel);
+        const bool result = condition_.wait_until(lock, deadline, done);
+        count_.fetch_sub(1, std::memory_order_acq_rel);
+        return result;
+    }
+    // Runs `work` while no notification can be sent.
+    template <class Work>
+    auto exclude(Work work) {
+        const std::lock_guard lock(mutex_);
+        return work();
+    }
+
+    // In a child of fork(2), which has none of the threads that wait.
+    void forget_all() noexcept { count_ = 0; }
+
+private:
+    std::atomic<unsigned> count_{0};
+    std::mutex mutex_;
+    std::condition_variable condition_;
+};
+
+}  // namespace uaio
