@@ -35,7 +35,7 @@ public:
     void run_trying(Meter& meter, std::span<const char> bytes) {
         do {
             for (auto rest = std::as_bytes(bytes); !rest.empty();) {
-                const easy::Result result = connection_.try_send(rest);
+                const Transferred result = connection_.try_send(rest);
                 rest = rest.subspan(result.count);
                 if (result.error) wait_for_room(result.error);
             }
@@ -60,7 +60,7 @@ private:
 
     void wait_for_room(std::error_code error) {
         if (error != Errc::operation_would_block) check(error, "try_send");
-        connection_.wait_for(easy::Direction::send, waiting_);
+        connection_.wait_for(Direction::send, waiting_);
         check(waiting_.wait(), "wait_for");
     }
 

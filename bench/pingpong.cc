@@ -80,7 +80,7 @@ class UaioEcho {
 public:
     UaioEcho() : listener_(engine_, Endpoint::loopback(0)) {}
 
-    std::uint16_t port() const { return listener_.local().port(); }
+    std::uint16_t port() const { return listener_.local_endpoint().port(); }
 
     // A connection that somebody else has made.
     void accept() { add(accepted(), true); }

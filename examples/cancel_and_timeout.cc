@@ -38,7 +38,7 @@ int main() {
     uaio::Aio aio(io.engine());
     uaio::Aio other(io.engine());
     listener.accept(other, accepted);
-    uaio::tcp::connect(listener.local(), {}, aio, far);
+    uaio::tcp::connect(listener.local_endpoint(), {}, aio, far);
     if (aio.wait() || other.wait()) return 1;
     uaio::http::Connection near(std::move(accepted));
 

@@ -69,7 +69,7 @@ uaio::Task<bool> try_out(uaio::Endpoint server) {
 int main() try {
     uaio::EngineThread io;
     auto listener = std::make_unique<uaio::tcp::Listener>(io.engine(), uaio::Endpoint::loopback(0));
-    const uaio::Endpoint endpoint = listener->local();
+    const uaio::Endpoint endpoint = listener->local_endpoint();
     std::stop_source stop;
     const std::stop_token token = stop.get_token();
     uaio::spawn(io.engine(), serve(std::move(listener), token), token);

@@ -19,7 +19,7 @@
 
 namespace {
 
-using Direction = uaio::easy::Direction;
+using Direction = uaio::Direction;
 
 // Sends all of it, by attempts; where one would have to wait, the engine runs until it would not.
 std::error_code send_all(uaio::easy::Connection& connection, std::string_view text,
@@ -72,7 +72,7 @@ public:
           aio_(engine, [this](uaio::Aio&) { (this->*next_)(); }) {
         listener_.accept(aio_, stream_);
     }
-    std::string url() const { return "tcp://" + listener_.local().to_string(); }
+    std::string url() const { return "tcp://" + listener_.local_endpoint().to_string(); }
 
 private:
     void read() {

@@ -55,7 +55,7 @@ public:
           aio_(engine, [this](uaio::Aio& done) { on_accepted(done); }) {
         listener_.accept(aio_, stream_);
     }
-    uaio::Endpoint endpoint() const { return listener_.local(); }
+    uaio::Endpoint endpoint() const { return listener_.local_endpoint(); }
 
 private:
     void on_accepted(uaio::Aio& done) {

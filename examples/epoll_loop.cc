@@ -28,7 +28,7 @@ public:
         near_aio_.set_iov(kMessage.data(), kMessage.size());
         far_aio_.set_iov(buffer_.data(), buffer_.size());
         listener_.accept(near_aio_, near_);
-        uaio::tcp::connect(listener_.local(), {}, far_aio_, far_);
+        uaio::tcp::connect(listener_.local_endpoint(), {}, far_aio_, far_);
     }
 
     bool over() const { return failed_ || received_ == kMessages; }

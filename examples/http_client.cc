@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
                   [](uaio::http::Exchange& exchange) { exchange.respond("hi\n"); });
     server.listen([&](uaio::Engine& on) {
         auto listener = std::make_unique<uaio::tcp::Listener>(on, endpoint);
-        endpoint = listener->local();
+        endpoint = listener->local_endpoint();
         return listener;
     });
     return ask(engine, endpoint, "/hello", 3, {});

@@ -25,7 +25,7 @@ public:
 private:
     void next() {
         if (aio_.result() || ended_) {
-            ended_ && !aio_.result() ? exchange_.end() : exchange_.fail();
+            ended_ && !aio_.result() ? exchange_.end() : exchange_.abort();
             delete this;
             return;
         }
@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
     uaio::Endpoint endpoint = uaio::Endpoint::loopback(static_cast<std::uint16_t>(port));
     server.listen([&](uaio::Engine& on) {
         auto listener = std::make_unique<uaio::tcp::Listener>(on, endpoint);
-        endpoint = listener->local();
+        endpoint = listener->local_endpoint();
         return listener;
     });
     if (argc < 2) return ask(engine, endpoint);

@@ -68,7 +68,7 @@ int ask_plain_server(uaio::Engine& engine) {
     uaio::http::Server server(engine);
     server.listen([&](uaio::Engine& on) {
         auto listener = std::make_unique<uaio::tcp::Listener>(on, question.endpoint);
-        question.endpoint = listener->local();
+        question.endpoint = listener->local_endpoint();
         return listener;
     });
     const std::error_code error =

@@ -40,7 +40,7 @@ int main() {
     uaio::EngineThread io;
     uaio::tcp::Listener listener(io.engine(), uaio::Endpoint::loopback(0));
     std::string answer;
-    std::jthread client([&] { answer = fetch(io.engine(), listener.local()); });
+    std::jthread client([&] { answer = fetch(io.engine(), listener.local_endpoint()); });
 
     uaio::StreamPtr peer;
     uaio::Aio accepted(io.engine());

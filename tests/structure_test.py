@@ -40,7 +40,7 @@ FOLDERS = {
                               "base"),
     "transport/socket": ("endpoint resolver tcp local", f"{STREAM} engine/kernel"),
     "transport/file": ("", STREAM),
-    "transport/stream": ("stream await", "base aio engine"),
+    "transport/stream": ("stream await transferred", "base aio engine"),
     "aio": ("iov_cursor aio provider task", "base engine"),
     "engine": ("nodes engine engine_group",
                "base engine/kernel engine/kernel/linux engine/kernel/poll engine/kernel/sim"),

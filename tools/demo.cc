@@ -61,7 +61,7 @@ public:
     }
 
 private:
-    std::string url() const { return "http://" + listener_.local().to_string() + "/file"; }
+    std::string url() const { return "http://" + listener_.local_endpoint().to_string() + "/file"; }
 
     // Has curl fetch the first `size` bytes of the file.
     void fetch(const std::string& what, std::size_t size, std::vector<std::string> options) {
@@ -150,7 +150,7 @@ private:
 
     Descriptor connect_peer() const {
         Descriptor peer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const Endpoint endpoint = listener_.local();
+        const Endpoint endpoint = listener_.local_endpoint();
         const timeval patience{kPatience.count(), 0};
         ::setsockopt(peer.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         if (::connect(peer.get(), endpoint.address(), endpoint.size()) < 0) {

@@ -86,7 +86,7 @@ std::string listen(uaio::http::Server& server, const Arguments& arguments, std::
     const uaio::tcp::Acceptors plain = uaio::tcp::acceptor(endpoint);
     server.listen(secured(plain, arguments, output));
     const std::string scheme = arguments.certificates.empty() ? "http://" : "https://";
-    return scheme + plain.local().to_string() + "/";
+    return scheme + plain.local_endpoint().to_string() + "/";
 }
 
 // Each connection is a descriptor; the usual limit of 1024 is for programs that use select(2).
@@ -185,7 +185,7 @@ int serve(const Arguments& arguments) {
         };
     }
     uaio::http::Server server(group, options);
-    server.handle("GET", "/", handler).tree();
+    server.handle("GET", "/", handler).prefix();
     const std::string where = listen(server, arguments, group.size(), output);
     output.line("serving " + arguments.directory + " at " + where + " with " +
                 std::to_string(group.size()) + (group.size() == 1 ? " thread" : " threads") +

@@ -14,10 +14,10 @@ int main(int argc, char** argv) {
     uaio::Engine engine;
     uaio::http::Server server(engine);
     server.handle("GET", "/fixed", uaio::http::fixed_content("hello, world\n", "text/plain"));
-    if (argc > 1) server.handle("GET", "/", uaio::http::directory(argv[1])).tree();
+    if (argc > 1) server.handle("GET", "/", uaio::http::directory(argv[1])).prefix();
     uaio::AcceptorFactory acceptor = [](uaio::Engine& on) {
         auto listener = std::make_unique<uaio::tcp::Listener>(on, uaio::Endpoint::loopback(0));
-        std::printf("%u\n", listener->local().port());
+        std::printf("%u\n", listener->local_endpoint().port());
         std::fflush(stdout);
         return listener;
     };

@@ -12,6 +12,7 @@
 #include <uaio/provider.h>
 #include <uaio/stream.h>
 #include <uaio/task.h>
+#include <uaio/transferred.h>
 
 #include <chrono>
 #include <concepts>
@@ -38,12 +39,6 @@ struct AwaitOptions {
 // gcc 12 destroys the members of an aggregate twice that is made inside a co_await expression; so
 // there must be nothing to destroy, and stop tokens are arguments of their own.
 static_assert(std::is_trivially_destructible_v<AwaitOptions>);
-
-// How a transfer ended, and how many bytes it moved: exact after errors too, as Aio::count().
-struct Transferred {
-    std::error_code error;
-    std::size_t count = 0;
-};
 
 template <class R>
 concept IovecRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <uaio/dialer.h>
+#include <uaio/transferred.h>
 
 #include <chrono>
 #include <cstddef>
@@ -24,16 +25,6 @@ class ConnectionCore;
 
 // The options of a connect are those of a Dialer.
 using Options = DialOptions;
-
-// The result of an attempt: the bytes transferred, or an error with count 0, after which nothing
-// was transferred.
-struct Result {
-    std::error_code error;
-    std::size_t count = 0;
-};
-
-// The direction that wait_for() waits for.
-enum class Direction : std::uint8_t { send, receive };
 
 // Time that a connect spent in each phase, see DialReport.
 struct Timings {
@@ -99,13 +90,13 @@ public:
     // it, which costs an allocation (not_enough_memory) and a wake-up, at most 100 ms: then
     // operation_would_block, and nothing is sent. engine_lost where no thread runs the engine any
     // more.
-    Result try_send(std::span<const std::byte> bytes) noexcept;
+    Transferred try_send(std::span<const std::byte> bytes) noexcept;
     // Receives the bytes that have come, at least one, at most the room, or nothing; never waits
     // for the peer. `bytes` is the caller's again on return. Errors: operation_would_block, when
     // nothing has come, or receives with Aios are under way; else those of a receive, end_of_stream
     // among them, and those of try_send() that are no send's. With no room at all: no error, count
     // 0, also at the end of the stream. Threads as for try_send().
-    Result try_receive(std::span<std::byte> bytes) noexcept;
+    Transferred try_receive(std::span<std::byte> bytes) noexcept;
 
     // Completes when an attempt in this direction would not end with operation_would_block: bytes,
     // an end or an error can be received, or some bytes can be sent (IORING_OP_POLL_ADD, poll(2)).

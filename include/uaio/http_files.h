@@ -48,16 +48,16 @@ struct DirectoryOptions {
     std::size_t keep_bytes = 16 << 20;
 };
 
-// Serves the files below `root`, found by Exchange::rest(), so that its route is a tree(). Each
-// file is answered as by file(), with the type of its name's ending. No request leaves the root:
-// neither dots nor encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH); links
-// that stay inside are followed, but none where openat2(2) is unavailable: before Linux 5.6, or
-// under seccomp. Names with an encoded slash are 404. A directory without a
-// slash at its end is redirected to where it has one, with the query. `root` is resolved anew for
-// each file that is opened, from the working directory at this call if it is relative: when it is
-// removed and made again, or a symbolic link in it is replaced, the new directory is served, after
-// `keep` at the latest. Throws std::system_error if `root` is no directory that can be opened now,
-// and std::invalid_argument for a NUL in it or in the name of the index.
+// Serves the files below `root`, found by Exchange::path_suffix(), so that its route is a prefix().
+// Each file is answered as by file(), with the type of its name's ending. No request leaves the
+// root: neither dots nor encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH);
+// links that stay inside are followed, but none where openat2(2) is unavailable: before Linux 5.6,
+// or under seccomp. Names with an encoded slash are 404. A directory without a slash at its end is
+// redirected to where it has one, with the query. `root` is resolved anew for each file that is
+// opened, from the working directory at this call if it is relative: when it is removed and made
+// again, or a symbolic link in it is replaced, the new directory is served, after `keep` at the
+// latest. Throws std::system_error if `root` is no directory that can be opened now, and
+// std::invalid_argument for a NUL in it or in the name of the index.
 Handler directory(const std::string& root, DirectoryOptions options = {});
 
 // The media type for a file of this name by its last ending, in any case, from a built-in list of

@@ -23,12 +23,12 @@ class Exchange;
 class Route;
 class Router;
 class ServerConnection;
-class ServerLoop;
+class ServerShard;
 
 // Called on the engine's thread with each request that a route takes. It answers, now or later on
-// that thread, by respond(), end(), fail() or hijack() of the Exchange. An exception of it is
+// that thread, by respond(), end(), abort() or hijack() of the Exchange. An exception of it is
 // answered with 500, without the fields of its response, logged (EngineOptions::log) and in the
-// access log; after begin() it does what Exchange::fail() does. It must not block: every other
+// access log; after begin() it does what Exchange::abort() does. It must not block: every other
 // connection of the engine waits for it. A server on several engines calls one Handler on all of
 // their threads at once.
 using Handler = std::function<void(Exchange&)>;
@@ -41,7 +41,7 @@ struct AccessRecord {
     int status = 0;                        // of the response that was sent; 0: nothing was sent
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
-    // How writing ended; else what fail() was given, the code of a std::system_error that the
+    // How writing ended; else what abort() was given, the code of a std::system_error that the
     // handler threw, or Errc::canceled for any other exception, or the fault of the handler's
     // response: ArgumentErrc::invalid_status, invalid_message, wrong_message_state (respond() after
     // begin(), end() without begin()), the code of a setter, or Errc::truncated (end() before all
@@ -97,11 +97,11 @@ struct ServerOptions {
 // One request and its response. It belongs to the server, and is the handler's until it responded,
 // even if the connection breaks meanwhile, but not longer than the engine. On the engine's thread.
 //
-// respond(), end(), fail() and hijack() end it, each at most once: afterwards the server may use it
-// for another request. A call in a wrong order or on another thread is misuse, as that of an Aio
+// respond(), end(), abort() and hijack() end it, each at most once: afterwards the server may use
+// it for another request. A call in a wrong order or on another thread is misuse, as that of an Aio
 // is: counted (EngineStatistics::misuse), logged and ignored, so that nothing goes out that would
 // be taken for another response; but end() without begin() is answered with 500, and respond()
-// after begin() does what fail() does. Builds for development stop there.
+// after begin() does what abort() does. Builds for development stop there.
 class Exchange {
 public:
     // The request, with its content (Request::data()) if the route collects that. Valid, as all
@@ -111,7 +111,9 @@ public:
     // slash is no separator and stays "%2F".
     std::string_view path() const noexcept { return path_; }
     // The part of path() behind that of a tree's route: "" or "/a/b".
-    std::string_view rest() const noexcept { return std::string_view(path_).substr(rest_); }
+    std::string_view path_suffix() const noexcept {
+        return std::string_view(path_).substr(suffix_);
+    }
     // The target's path as it came, percent-encoded: "/a%2Fb/../c". Each call takes the target
     // apart.
     std::string_view raw_path() const noexcept;
@@ -143,7 +145,7 @@ public:
     // For content in pieces: writes the head of response(), which has either a Content-Length and
     // no content, or none ("Transfer-Encoding: chunked" is added then, unless the response has no
     // content: 101, 204, 205, 304 and a 2xx to CONNECT); the content goes by writer(), to its
-    // finish(); then end(), or fail() if it cannot be completed. These operations complete in this
+    // finish(); then end(), or abort() if it cannot be completed. These operations complete in this
     // order. A status below 200 that is not 101 is logged and ends the Aio with
     // ArgumentErrc::invalid_status; begin() on an exchange that has begun or ended ends it with
     // wrong_message_state; other errors are those of Connection::write_response(). The response
@@ -161,17 +163,17 @@ public:
     // Aio has completed, which ends with Errc::closed then, or after that was cancelled or refused.
     // Otherwise, so after a begin() that timed out, the connection is closed: the peer sees that
     // something is missing. The access log gets `error`.
-    void fail(std::error_code error = Errc::closed) noexcept;
+    void abort(std::error_code error = Errc::closed) noexcept;
 
-    // For a route that streams(): reads the request's content, before and during the response. Up
-    // to 64 KiB of known length that is left behind the response is skipped; with more of it, or
+    // For a route that stream_body(): reads the request's content, before and during the response.
+    // Up to 64 KiB of known length that is left behind the response is skipped; with more of it, or
     // content of unknown length, the connection ends.
     BodyReader reader() noexcept;
 
     // A place for state that a handler keeps between requests, one for each engine and key, so that
     // it needs no lock; empty at first. `key` is any address of the handler's own. It lives as long
     // as the server's part on that engine, whose thread destroys it. Throws std::bad_alloc.
-    std::shared_ptr<void>& local(const void* key);
+    std::shared_ptr<void>& per_engine(const void* key);
 
     // Takes the connection out of the server and ends this exchange. For other protocols, after
     // CONNECT or an upgrade: begin() with 2xx or 101, and when its Aio has completed, this. Not
@@ -182,7 +184,7 @@ public:
 
 private:
     friend class ServerConnection;
-    friend class ServerLoop;
+    friend class ServerShard;
 
     enum class State : std::uint8_t {
         over,      // not a request's
@@ -190,7 +192,7 @@ private:
         begun,     // begin() was called
         answered,  // respond() was called
         ending,    // end() was called, and the last writes are on their way
-        failing,   // fail() was called, and the head is on its way
+        failing,   // abort() was called, and the head is on its way
     };
 
     explicit Exchange(Engine& engine);
@@ -205,7 +207,7 @@ private:
     Request request_;
     Response response_;
     std::string path_;
-    std::size_t rest_ = 0;
+    std::size_t suffix_ = 0;
     std::size_t collected_ = 0;  // bytes of content
     Clock::time_point begun_;    // when its head was there
     State state_ = State::over;
@@ -226,10 +228,10 @@ public:
     // Throws std::invalid_argument for a text that is no host, or has a port.
     Route& host(std::string_view name);
     // Takes all paths below as well: "/a" takes "/a", "/a/" and "/a/b", but not "/ab".
-    Route& tree() noexcept;
+    Route& prefix() noexcept;
     // Calls the handler when the head is there, and leaves the content to Exchange::reader();
     // content_limit() does not apply then.
-    Route& streams() noexcept;
+    Route& stream_body() noexcept;
     // Bytes of content that are collected for it, in place of ServerOptions::content_limit; more is
     // 413.
     Route& content_limit(std::size_t bytes) noexcept;
@@ -243,8 +245,8 @@ private:
     std::string path_;    // without a slash at its end, unless it is "/"
     Handler handler_;
     std::size_t content_limit_ = 0;
-    bool tree_ = false;
-    bool streams_ = false;
+    bool prefix_ = false;
+    bool stream_body_ = false;
 };
 
 // Serves on one engine or on several. Of the routes that take a request's path, host and method,
@@ -305,7 +307,7 @@ public:
     std::uint64_t requests() const noexcept;
 
 private:
-    friend class ServerLoop;
+    friend class ServerShard;
 
     struct Draining;
     static void start_drain(Aio& aio) noexcept;
@@ -316,7 +318,7 @@ private:
     std::unique_ptr<Router> router_;
     void abandon_loops() noexcept;
 
-    std::vector<ServerLoop*> loops_;
+    std::vector<ServerShard*> loops_;
     bool listening_ = false;  // routes are looked up, and change no more
     std::shared_ptr<Draining> draining_;
     std::atomic<std::size_t> loops_left_{0};

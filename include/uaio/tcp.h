@@ -47,10 +47,10 @@ struct ConnectOptions {
 class Listener final : public Acceptor {
 public:
     // Listens at once: connections queue up in the kernel before the first accept(). Port 0: the
-    // kernel picks one, see local(). Throws std::system_error with the errno of the call that
-    // failed and a what() that says which, and what to do: EADDRINUSE, EADDRNOTAVAIL, EACCES for a
-    // port below 1024 (ip(7), ip_unprivileged_port_start), EMFILE; Errc::engine_lost after the
-    // engine's end; std::bad_alloc. Any thread.
+    // kernel picks one, see local_endpoint(). Throws std::system_error with the errno of the call
+    // that failed and a what() that says which, and what to do: EADDRINUSE, EADDRNOTAVAIL, EACCES
+    // for a port below 1024 (ip(7), ip_unprivileged_port_start), EMFILE; Errc::engine_lost after
+    // the engine's end; std::bad_alloc. Any thread.
     Listener(Engine& engine, const Endpoint& endpoint, const ListenOptions& options = {});
     // Closes it, and returns when the address can be bound again. On another thread than the
     // engine's it waits for that one, at most EngineOptions::drain_timeout; a warning is logged if
@@ -71,7 +71,7 @@ public:
 
     // The address it listens on, with the port that the kernel picked (getsockname(2)). Read once
     // by the constructor, so it also stands after close(). Any thread.
-    Endpoint local() const { return local_; }
+    Endpoint local_endpoint() const { return local_; }
 
 private:
     friend class Acceptors;
@@ -99,7 +99,7 @@ public:
 
     // The address; once operator() has been called, with the port that the kernel picked for port
     // 0.
-    Endpoint local() const;
+    Endpoint local_endpoint() const;
 
 private:
     struct State;

@@ -84,7 +84,7 @@ struct Details {
     std::string peer;         // subject of the peer's certificate, RFC 2253; empty without one
     bool resumed = false;     // from an earlier session
     bool offloaded = false;   // the kernel encrypts sent bytes; decided before the first one
-    std::string why_not_offloaded;  // empty if it does
+    std::string offload_reason;  // empty if it does
 };
 
 // Those of a stream that connect(), accept(), a Listener or a Connector made; all empty for another

@@ -32,7 +32,7 @@ struct Pair {
         Aio accepted(engine);
         Aio connected(engine);
         listener.accept(accepted, near);
-        tcp::connect(listener.local(), {}, connected, far);
+        tcp::connect(listener.local_endpoint(), {}, connected, far);
         REQUIRE(!connected.wait());
         REQUIRE(!accepted.wait());
     }
@@ -179,7 +179,7 @@ TEST_CASE_TEMPLATE("connections are awaited on both sides, over tcp and unix", K
     const std::string path = fresh_abstract_name();
     tcp::Listener over_tcp(engine, Endpoint::loopback(0));
     local::Listener over_unix(engine, path);
-    const Endpoint endpoint = over_tcp.local();
+    const Endpoint endpoint = over_tcp.local_endpoint();
     LocalConnector connector(path);
     int ended = 0;
     spawn(engine, serve(over_tcp), [&](TaskResult<void>) { ++ended; });

@@ -20,7 +20,7 @@ int main() {
     uaio::Aio accepting(io.engine());
     uaio::Aio connecting(io.engine());
     listener.accept(accepting, server_end);
-    uaio::tcp::connect(listener.local(), {}, connecting, client_end);
+    uaio::tcp::connect(listener.local_endpoint(), {}, connecting, client_end);
     if (accepting.wait() || connecting.wait()) return 1;
 
     uaio::http::Connection connection(std::move(server_end));

@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
         std::uint16_t port = 0;
         const auto plain = [&port](uaio::Engine& engine) {
             auto made = std::make_unique<uaio::tcp::Listener>(engine, uaio::Endpoint::loopback(0));
-            port = made->local().port();
+            port = made->local_endpoint().port();
             return made;
         };
         server.listen(uaio::tls::acceptor(plain, uaio::tls::Context(ours)));

@@ -38,7 +38,7 @@ int main() {
     uaio::Aio aio(engine);
     uaio::Aio connecting(engine);
     listener.accept(aio, server_end);
-    uaio::tcp::connect(listener.local(), {}, connecting, client_end);
+    uaio::tcp::connect(listener.local_endpoint(), {}, connecting, client_end);
     if (aio.wait() || connecting.wait()) return 1;
 
     uaio::http::Connection connection(std::move(server_end));

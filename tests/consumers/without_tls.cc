@@ -49,7 +49,7 @@ std::error_code connected(uaio::Engine& engine, const std::string& url,
 int main() {
     uaio::Engine engine;
     uaio::tcp::Listener listener(engine, uaio::Endpoint::loopback(0));
-    const std::string place = "127.0.0.1:" + std::to_string(listener.local().port());
+    const std::string place = "127.0.0.1:" + std::to_string(listener.local_endpoint().port());
 
     uaio::StreamPtr stream;
     for (const char* const scheme : {"https://", "wss://", "tls://"}) {

@@ -107,7 +107,7 @@ std::string TlsLine::encrypt(std::string_view bytes) {
     return take_records();
 }
 
-void TlsLine::say_goodbye() {
+void TlsLine::send_close_notify() {
     SSL_shutdown(ssl_.get());
     flush();
 }

@@ -29,7 +29,7 @@ public:
     // The bytes of the records, which are not sent.
     std::string encrypt(std::string_view bytes);
     // The closing alert.
-    void say_goodbye();
+    void send_close_notify();
     // New keys for both sides.
     void update_keys();
     // TLS 1.2: asks the other side for another handshake, and goes on with one.

@@ -75,7 +75,7 @@ Rows tls_end_rows() {
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_tls(at);
              peer->send("bytes");
-             peer->say_goodbye();
+             peer->send_close_notify();
              peer->socket_line().socket().shutdown_write();
              at.wait_for_end();
              for (int i = 0; i < 3; ++i)

@@ -122,7 +122,7 @@ public:
     }
     std::string receive(std::size_t room) override {
         std::string bytes(room, '\0');
-        const easy::Result result =
+        const Transferred result =
             connection_.try_receive(std::as_writable_bytes(std::span(bytes)));
         received_.append(bytes, 0, result.count);
         return text(result, 56);
@@ -130,7 +130,7 @@ public:
     int socket() override { return connection_.native_handle(); }
     bool wait_to_send(const std::function<void()>& meanwhile) override {
         Aio aio(engine_);
-        connection_.wait_for(easy::Direction::send, aio);
+        connection_.wait_for(Direction::send, aio);
         for (int round = 0; round < 20'000 && aio.busy(); ++round) {
             engine_.run_once(1ms);
             meanwhile();
@@ -152,7 +152,7 @@ public:
     easy::Connection* connection() override { return &connection_; }
 
 private:
-    static std::string text(const easy::Result& result, int failure) {
+    static std::string text(const Transferred& result, int failure) {
         if (!result.error) return answer(0, result.count);
         if (result.error == Errc::end_of_stream) return "end,0";
         if (result.error == Errc::truncated) return "cut off,0";

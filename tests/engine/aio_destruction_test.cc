@@ -107,7 +107,7 @@ TEST_CASE_TEMPLATE("a read that its callback submits again can be destroyed whil
     StreamPtr stream;
     Aio accept(io.engine());
     listener.accept(accept, stream);
-    const RawPeer peer = RawPeer::connect_tcp(listener.local());
+    const RawPeer peer = RawPeer::connect_tcp(listener.local_endpoint());
     REQUIRE(!accept.wait());
     std::atomic<bool> enough{false};
     std::thread sender([&] {

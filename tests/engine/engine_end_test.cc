@@ -26,7 +26,7 @@ struct Ending {
         listener = std::make_unique<tcp::Listener>(*engine, Endpoint::loopback(0), options);
         Aio accept(*engine);
         listener->accept(accept, stream);
-        peer = std::make_unique<RawPeer>(RawPeer::connect_tcp(listener->local(), 10'000));
+        peer = std::make_unique<RawPeer>(RawPeer::connect_tcp(listener->local_endpoint(), 10'000));
         REQUIRE(!accept.wait());
     }
 

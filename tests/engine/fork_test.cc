@@ -38,7 +38,7 @@ struct Parent {
         file = std::make_unique<local::Listener>(engine(), folder.path() + "/socket");
         Aio accept(engine());
         listener->accept(accept, stream);
-        peer = std::make_unique<RawPeer>(RawPeer::connect_tcp(listener->local()));
+        peer = std::make_unique<RawPeer>(RawPeer::connect_tcp(listener->local_endpoint()));
         REQUIRE(!accept.wait());
         read = std::make_unique<Operation>(engine(), in);
         stream->read(read->aio);
@@ -64,7 +64,7 @@ struct Parent {
         Aio accept(engine()), accept_local(engine());
         listener->accept(accept, second);
         file->accept(accept_local, third);
-        const RawPeer again = RawPeer::connect_tcp(listener->local());
+        const RawPeer again = RawPeer::connect_tcp(listener->local_endpoint());
         const RawPeer beside = RawPeer::connect_local(file->path());
         CHECK(!accept.wait());
         CHECK(!accept_local.wait());
@@ -196,7 +196,7 @@ TEST_CASE_TEMPLATE("fork: a child makes engines of its own beside inherited ones
     const ChildEnd end = run_in_child([&]() -> std::string {
         Engine::notify_fork_child();
         EngineThread own(options_on(Kernel::kKind));
-        tcp::Listener beside(own.engine(), listener.local(), shared);
+        tcp::Listener beside(own.engine(), listener.local_endpoint(), shared);
         StreamPtr stream;
         Aio accept(own.engine());
         beside.accept(accept, stream);

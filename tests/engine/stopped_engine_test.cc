@@ -149,7 +149,7 @@ TEST_CASE("listen() on a group of which an engine has stopped accepts on none") 
     std::vector<Endpoint> bound;
     const auto factory = [&](Engine& engine) {
         auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-        bound.push_back(listener->local());
+        bound.push_back(listener->local_endpoint());
         return listener;
     };
     CHECK_THROWS_AS(server.listen(factory), std::logic_error);

@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE("an engine ends with the thread that ran it", Kernel, OnLinux
         StreamPtr stream, never;
         Aio accept(engine);
         listener.accept(accept, stream);
-        RawPeer peer = RawPeer::connect_tcp(listener.local());
+        RawPeer peer = RawPeer::connect_tcp(listener.local_endpoint());
         CHECK(!accept.wait());
         char in[10];
         Operation read(engine), parked(engine), again(engine);

@@ -39,7 +39,7 @@ struct Threaded {
         StreamPtr stream;
         Aio accept(io.engine());
         listener.accept(accept, stream);
-        peer.emplace(RawPeer::connect_tcp(listener.local()));
+        peer.emplace(RawPeer::connect_tcp(listener.local_endpoint()));
         REQUIRE(!accept.wait());
         connection.emplace(std::move(stream));
     }
@@ -277,7 +277,7 @@ TEST_CASE_TEMPLATE("connections are made and used and closed on 8 threads at onc
             StreamPtr server, client;
             Aio accept(engine), connect(engine), write(engine), read(engine);
             listener.accept(accept, server);
-            tcp::connect(listener.local(), {}, connect, client);
+            tcp::connect(listener.local_endpoint(), {}, connect, client);
             if (connect.wait() || accept.wait()) ++trouble;
             std::string in(body.size(), '\0');
             static_cast<void>(write.set_iov(body.data(), body.size()));

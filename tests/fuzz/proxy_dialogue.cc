@@ -14,7 +14,7 @@
 namespace uaio {
 namespace {
 
-using proxy::Heard;
+using proxy::Progress;
 
 std::string open_hash(std::string_view algorithm, std::string_view text) {
     return std::string(algorithm) + "(" + std::string(text) + ")";
@@ -43,7 +43,7 @@ std::unique_ptr<proxy::Dialogue> make_dialogue(unsigned kind) {
 }
 
 struct Outcome {
-    Heard::State state = Heard::State::need_more;
+    Progress::State state = Progress::State::need_more;
     std::error_code error;
     std::string said;
     std::size_t consumed = 0;
@@ -63,20 +63,20 @@ Outcome talk(unsigned kind, std::string_view bytes, std::size_t piece) {
         bytes.remove_prefix(std::min(piece, bytes.size()));
         for (;;) {
             const std::size_t said = outcome.said.size();
-            const Heard heard = dialogue->hear(received, outcome.said);
+            const Progress heard = dialogue->consume(received, outcome.said);
             if (heard.consumed > received.size()) fuzz::stop("more was used than there is");
             received.erase(0, heard.consumed);
             outcome.consumed += heard.consumed;
             outcome.state = heard.state;
             outcome.error = heard.error;
-            if (heard.state == Heard::State::failed) outcome.consumed = 0;
-            if (heard.state == Heard::State::failed || heard.state == Heard::State::done) {
+            if (heard.state == Progress::State::failed) outcome.consumed = 0;
+            if (heard.state == Progress::State::failed || heard.state == Progress::State::done) {
                 return outcome;
             }
             if (heard.consumed == 0 && said == outcome.said.size()) break;
         }
     }
-    outcome.state = Heard::State::need_more;  // or half-way through what is skipped
+    outcome.state = Progress::State::need_more;  // or half-way through what is skipped
     outcome.consumed = 0;
     return outcome;
 }

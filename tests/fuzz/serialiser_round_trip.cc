@@ -33,7 +33,7 @@ std::string text_of(const Headers& headers) {
 
 void check_request(const Request& request, Payload payload) {
     std::string head;
-    Following following;
+    FollowingMessage following;
     if (write_head(request, payload, head, following)) return;
     Room room;
     RequestParser parser(room, kWide);
@@ -51,9 +51,9 @@ void check_request(const Request& request, Payload payload) {
         fuzz::stop("a written request is read as another", head);
 }
 
-void check_response(const Response& response, const Answered& answered, Payload payload) {
+void check_response(const Response& response, const ResponseContext& answered, Payload payload) {
     std::string head;
-    Following following;
+    FollowingMessage following;
     if (write_head(response, answered, payload, head, following)) return;
     Room room;
     ResponseParser parser(room, kWide);
@@ -83,7 +83,7 @@ void read_and_write(std::string_view bytes) {
         const Body body = requests.head().body;
         const bool streamed = body == Body::length || body == Body::chunked;
         std::string head;
-        Following following;
+        FollowingMessage following;
         if (write_head(request, streamed ? Payload::streamed : Payload::attached, head, following))
             fuzz::stop("a request that was read cannot be written", bytes);
         if (following.body != body)

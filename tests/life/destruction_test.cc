@@ -110,7 +110,7 @@ public:
         Endpoint endpoint;
         server_->listen([&](Engine& on) {
             auto listener = std::make_unique<tcp::Listener>(on, Endpoint::loopback(0));
-            endpoint = listener->local();
+            endpoint = listener->local_endpoint();
             return listener;
         });
         peer_.emplace(RawPeer::connect_tcp(endpoint));

@@ -44,7 +44,7 @@ public:
         };
         site_.server().handle("GET", "/small", small);
         site_.server().handle("POST", "/collect", small);
-        site_.server().handle("POST", "/early", small).streams();
+        site_.server().handle("POST", "/early", small).stream_body();
         site_.listen();
         static_cast<void>(site_.get("/small"));
         REQUIRE(site_.run_until([this] { return site_.server().connections() == 0; }));

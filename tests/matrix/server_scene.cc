@@ -44,7 +44,7 @@ private:
     }
     void on_read() {
         if (!reads_.result()) return read();
-        reads_.result() == Errc::end_of_stream ? exchange_.respond("read") : exchange_.fail();
+        reads_.result() == Errc::end_of_stream ? exchange_.respond("read") : exchange_.abort();
         delete this;
     }
 
@@ -95,11 +95,11 @@ void ServerScene::serve() {
                      counted_ = false;
                      new Streamer(exchange);
                  })
-        .streams();
-    server_->handle("POST", "/early", small).streams();
+        .stream_body();
+    server_->handle("POST", "/early", small).stream_body();
     server_->listen(scene_.transport.acceptor([this](Engine& engine) {
         auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-        port_ = listener->local().port();
+        port_ = listener->local_endpoint().port();
         return listener;
     }));
 }

@@ -29,7 +29,7 @@ StreamScene::StreamScene(const Transport& transport, Made made)
     }
     const AcceptorFactory factory = transport.acceptor([this](Engine& engine) {
         auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-        port_ = listener->local().port();
+        port_ = listener->local_endpoint().port();
         return listener;
     });
     listener_ = factory(scene_.engine);

@@ -31,7 +31,7 @@ int serve(const char* certificate, const char* key) {
     options.verify_peer = false;
     options.certificates.push_back({.chain = read_file(certificate), .key = read_file(key)});
     auto below = std::make_unique<uaio::tcp::Listener>(engine, uaio::Endpoint::loopback(0));
-    std::printf("tls://%s\n", below->local().to_string().c_str());
+    std::printf("tls://%s\n", below->local_endpoint().to_string().c_str());
     std::fflush(stdout);
     uaio::tls::Listener listener(engine, std::move(below), uaio::tls::Context(options));
     uaio::spawn(engine, uaio::serve_echo(listener));

@@ -26,7 +26,7 @@ public:
         : server_(engine, [this](uaio::Aio& done) { next(done); }),
           client_(engine, [this](uaio::Aio& done) { next(done); }) {
         auto below = std::make_unique<uaio::tcp::Listener>(engine, uaio::Endpoint::loopback(0));
-        tcp_ = std::make_unique<uaio::tcp::Connector>(below->local());
+        tcp_ = std::make_unique<uaio::tcp::Connector>(below->local_endpoint());
         listener_ = std::make_unique<uaio::tls::Listener>(engine, std::move(below), server);
         connector_ = std::make_unique<uaio::tls::Connector>(
             *tcp_, client, uaio::tls::ClientOptions{.server_name = "localhost"});

@@ -64,7 +64,7 @@ public:
 private:
     void on_written() {
         if (writes_.result() || finishing_) {
-            writes_.result() ? exchange_.fail() : exchange_.end();
+            writes_.result() ? exchange_.abort() : exchange_.end();
             --run_.streamers_;
             delete this;
             return;
@@ -75,7 +75,7 @@ private:
     void on_read() {
         const std::error_code error = reads_.result();
         if (error && error != Errc::end_of_stream) {
-            exchange_.fail();
+            exchange_.abort();
             --run_.streamers_;
             delete this;
             return;
@@ -151,19 +151,20 @@ void HttpRun::serve() {
     server_
         ->handle("POST", "/stream",
                  [this](http::Exchange& exchange) { new Streamer(*this, exchange); })
-        .streams();
+        .stream_body();
     server_
         ->handle("GET", "/size",
                  [](http::Exchange& exchange) {
-                     const std::size_t size = std::stoul(std::string(exchange.rest().substr(1)));
+                     const std::size_t size =
+                         std::stoul(std::string(exchange.path_suffix().substr(1)));
                      exchange.respond(content_of(size, size));
                  })
-        .tree();
+        .prefix();
     server_->handle("POST", "/late",
                     [this](http::Exchange& exchange) { waiting_.push_back(&exchange); });
     server_
         ->handle("POST", "/ignore", [](http::Exchange& exchange) { exchange.respond("ignored"); })
-        .streams();
+        .stream_body();
     server_->listen(tcp::acceptor(Endpoint::loopback(kPort)));
 }
 

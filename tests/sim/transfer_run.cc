@@ -108,7 +108,7 @@ bool TransferRun::connect() {
     if (chance(400)) options.stream.zero_copy = ZeroCopy::on;
     if (chance(100)) options.stream.queue_limit = 1 + draw(4);
     listener_ = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0), options);
-    peer_ = &kernel_.connect_peer(listener_->local().port());
+    peer_ = &kernel_.connect_peer(listener_->local_endpoint().port());
     StreamPtr stream;
     Aio accepted(*engine_);
     listener_->accept(accepted, stream);

@@ -26,7 +26,7 @@ struct ClosingEnds {
         tcp::Listener listener(engine, Endpoint::loopback(0));
         Operation accept(engine), connect(engine);
         listener.accept(accept.aio, ends.closing);
-        tcp::connect(listener.local(), {}, connect.aio, ends.sending);
+        tcp::connect(listener.local_endpoint(), {}, connect.aio, ends.sending);
         REQUIRE(!connect.aio.wait());
         REQUIRE(!accept.aio.wait());
         return ends;

@@ -104,14 +104,14 @@ Ended EasyEnds::connect() {
     return connect.ended();
 }
 
-Ended EasyEnds::wait_for(easy::Direction direction) {
+Ended EasyEnds::wait_for(Direction direction) {
     Operation wait(*engine_);
     connection_->wait_for(direction, wait.aio);
     REQUIRE(run_until_done(wait));
     return wait.ended();
 }
 
-easy::Result EasyEnds::try_send(std::string_view bytes) {
+Transferred EasyEnds::try_send(std::string_view bytes) {
     return connection_->try_send(bytes_of(bytes));
 }
 
@@ -124,18 +124,18 @@ EasyEnds::Received EasyEnds::try_receive(std::size_t size) {
 }
 
 EasyEnds::Received EasyEnds::receive(std::size_t size) {
-    CHECK(wait_for(easy::Direction::receive) == success(0));
+    CHECK(wait_for(Direction::receive) == success(0));
     return try_receive(size);
 }
 
 void EasyEnds::send_all(std::string_view bytes) {
     while (!bytes.empty()) {
-        const easy::Result result = try_send(bytes);
+        const Transferred result = try_send(bytes);
         bytes.remove_prefix(result.count);
         if (!result.error) continue;
         REQUIRE(result == kWouldBlock);
         Operation wait(*engine_);
-        connection_->wait_for(easy::Direction::send, wait.aio);
+        connection_->wait_for(Direction::send, wait.aio);
         REQUIRE(run_until([&] {
             peer_->read_some();
             return wait.done();
@@ -146,7 +146,7 @@ void EasyEnds::send_all(std::string_view bytes) {
     }
 }
 
-std::ostream& easy::operator<<(std::ostream& out, const Result& result) {
+std::ostream& operator<<(std::ostream& out, const Transferred& result) {
     return out << result.error.message() << " (" << result.error << "), " << result.count
                << " bytes";
 }

@@ -64,12 +64,12 @@ public:
         return run_until([&] { return operation.done(); });
     }
     void run_some() { uaio::run_some(*engine_); }
-    Ended wait_for(easy::Direction direction);
+    Ended wait_for(Direction direction);
 
-    easy::Result try_send(std::string_view bytes);
+    Transferred try_send(std::string_view bytes);
     // What came of it, and the bytes.
     struct Received {
-        easy::Result result;
+        Transferred result;
         std::string bytes;
     };
     Received try_receive(std::size_t size = 1024);
@@ -87,15 +87,13 @@ private:
     std::optional<FarEnd> peer_;
 };
 
-inline easy::Result transferred(std::size_t count) { return {{}, count}; }
-inline easy::Result refused(std::error_code error) { return {error, 0}; }
-inline const easy::Result kWouldBlock{Errc::operation_would_block, 0};
+inline Transferred transferred(std::size_t count) { return {{}, count}; }
+inline Transferred refused(std::error_code error) { return {error, 0}; }
+inline const Transferred kWouldBlock{Errc::operation_would_block, 0};
 
-namespace easy {  // where they are looked for
-inline bool operator==(const Result& a, const Result& b) {
+inline bool operator==(const Transferred& a, const Transferred& b) {
     return a.error == b.error && a.count == b.count;
 }
-std::ostream& operator<<(std::ostream& out, const Result& result);
-}  // namespace easy
+std::ostream& operator<<(std::ostream& out, const Transferred& result);
 
 }  // namespace uaio

@@ -59,7 +59,7 @@ public:
             server_->listen(layer.server([&](Engine& engine) {
                 auto listener =
                     std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0), small);
-                endpoint = listener->local();
+                endpoint = listener->local_endpoint();
                 return listener;
             }));
             tcp::ConnectOptions connect;
@@ -70,7 +70,7 @@ public:
 
     // Serves this handler for all paths. Once.
     void serve(http::Handler handler) {
-        server_->handle("", "/", std::move(handler)).tree();
+        server_->handle("", "/", std::move(handler)).prefix();
         listen_();
     }
     Engine& engine() { return *engine_; }

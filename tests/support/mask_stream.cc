@@ -92,8 +92,8 @@ public:
         out += word_;
         return {};
     }
-    proxy::Heard hear(std::string_view, std::string&) override {
-        return {proxy::Heard::State::done};
+    proxy::Progress consume(std::string_view, std::string&) override {
+        return {proxy::Progress::State::done};
     }
 
 private:

@@ -24,7 +24,7 @@ inline Endpoint listen_on_loopback(http::Server& server) {
     Endpoint endpoint;
     server.listen([&](Engine& engine) {
         auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-        endpoint = listener->local();
+        endpoint = listener->local_endpoint();
         return listener;
     });
     return endpoint;

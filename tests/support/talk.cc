@@ -8,7 +8,7 @@
 namespace uaio {
 namespace {
 
-using proxy::Heard;
+using proxy::Progress;
 
 // One talk, with answers that come in pieces of such sizes.
 class Talk {
@@ -26,7 +26,7 @@ public:
                 const std::string part = said.answer.substr(at, size);
                 at += part.size();
                 size = piece;
-                if (state_ == Heard::State::done) {
+                if (state_ == Progress::State::done) {
                     received_ += part;
                     continue;
                 }
@@ -34,7 +34,7 @@ public:
             }
         }
         REQUIRE(said_.empty());
-        REQUIRE(state_ == Heard::State::done);
+        REQUIRE(state_ == Progress::State::done);
         return {{}, received_};
     }
 
@@ -43,13 +43,13 @@ private:
     bool take(const std::string& part) {
         received_ += part;
         for (;;) {
-            const Heard heard = dialogue_->hear(received_, said_);
+            const Progress heard = dialogue_->consume(received_, said_);
             REQUIRE(heard.consumed <= received_.size());
             received_.erase(0, heard.consumed);
             state_ = heard.state;
             error_ = heard.error;
-            if (state_ == Heard::State::failed) return false;
-            const bool moved = state_ == Heard::State::advanced && heard.consumed > 0;
+            if (state_ == Progress::State::failed) return false;
+            const bool moved = state_ == Progress::State::advanced && heard.consumed > 0;
             if (!moved || !said_.empty()) return true;
         }
     }
@@ -57,7 +57,7 @@ private:
     std::unique_ptr<proxy::Dialogue> dialogue_;
     std::string said_;
     std::string received_;
-    Heard::State state_ = Heard::State::need_more;
+    Progress::State state_ = Progress::State::need_more;
     std::error_code error_;
 };
 

@@ -44,7 +44,7 @@ void Wire::connect_simulated(const WireOptions& options) {
         tcp::ListenOptions listen;
         listen.stream = options.stream;
         auto tcp = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0), listen);
-        peer = &kernel_->connect_peer(tcp->local().port());
+        peer = &kernel_->connect_peer(tcp->local_endpoint().port());
         listener = std::move(tcp);
     }
     listener->accept(accept.aio, accepted);
@@ -71,7 +71,7 @@ void Wire::connect_real(KernelKind kind, const WireOptions& options) {
         listen.stream = stream;
         tcp::Listener listener(*engine_, Endpoint::loopback(0), listen);
         listener.accept(accept.aio, accepted);
-        peer_.emplace(RawPeer::connect_tcp(listener.local(), receive_buffer));
+        peer_.emplace(RawPeer::connect_tcp(listener.local_endpoint(), receive_buffer));
         REQUIRE(run_until_done(accept));
     }
     REQUIRE(accept.ended() == success(0));

@@ -22,15 +22,15 @@ namespace uaio {
 namespace {
 
 // Says one thing and hears nothing.
-class Announcement final : public proxy::Dialogue {
+class OneWayMessage final : public proxy::Dialogue {
 public:
-    explicit Announcement(std::string text) : text_(std::move(text)) {}
+    explicit OneWayMessage(std::string text) : text_(std::move(text)) {}
     std::error_code begin(std::string& out) override {
         out += text_;
         return {};
     }
-    proxy::Heard hear(std::string_view, std::string&) override {
-        return {proxy::Heard::State::done};
+    proxy::Progress consume(std::string_view, std::string&) override {
+        return {proxy::Progress::State::done};
     }
 
 private:
@@ -306,7 +306,7 @@ void DialRun::send_header() {
     size = sizeof to;
     if (result >= 0) result = kernel.peer_address(fd, reinterpret_cast<sockaddr*>(&to), &size);
     if (result < 0) return fail(error_from_result(result));
-    header_ = std::make_unique<Announcement>(proxy::header(plan_.options.proxy_header, from, to));
+    header_ = std::make_unique<OneWayMessage>(proxy::header(plan_.options.proxy_header, from, to));
     proxy::run(*header_, stream_, io_);
 }
 

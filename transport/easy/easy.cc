@@ -20,11 +20,11 @@ void Connection::send_all(Aio& aio) noexcept { core_->run<&Stream::write_all>(ai
 void Connection::receive(Aio& aio) noexcept { core_->run<&Stream::read>(aio); }
 void Connection::receive_all(Aio& aio) noexcept { core_->run<&Stream::read_all>(aio); }
 
-Result Connection::try_send(std::span<const std::byte> bytes) noexcept {
+Transferred Connection::try_send(std::span<const std::byte> bytes) noexcept {
     return core_->try_send(bytes);
 }
 
-Result Connection::try_receive(std::span<std::byte> bytes) noexcept {
+Transferred Connection::try_receive(std::span<std::byte> bytes) noexcept {
     return core_->try_receive(bytes);
 }
 

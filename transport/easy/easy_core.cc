@@ -137,8 +137,8 @@ void ConnectionCore::abandon_dial() noexcept {
 // ---- the connection
 
 void ConnectionCore::set_stream(StreamPtr stream) noexcept {
-    immediate_ = stream ? immediate_of(*stream) : nullptr;
-    if (immediate_) immediate_->read_on_demand();
+    try_io_ = stream ? try_io_of(*stream) : nullptr;
+    if (try_io_) try_io_->read_on_demand();
     const std::lock_guard lock(stream_mutex_);
     stream_.swap(stream);
 }
@@ -175,7 +175,7 @@ void ConnectionCore::drop_user() noexcept {
 }
 
 template <class Verb>
-void ConnectionCore::hand_on(Aio& aio, Verb verb) noexcept {
+void ConnectionCore::forward(Aio& aio, Verb verb) noexcept {
     if (stream_) {
         Provider::forward(aio, verb);
     } else {
@@ -187,54 +187,54 @@ void ConnectionCore::hand_on(Aio& aio, Verb verb) noexcept {
 template <void (Stream::*kVerb)(Aio&)>
 void ConnectionCore::start(Aio& aio) noexcept {
     ConnectionCore& self = of(aio);
-    self.hand_on(aio, [&] { ((*self.stream_).*kVerb)(aio); });
+    self.forward(aio, [&] { ((*self.stream_).*kVerb)(aio); });
 }
 template void ConnectionCore::start<&Stream::read>(Aio&) noexcept;
 template void ConnectionCore::start<&Stream::read_all>(Aio&) noexcept;
 template void ConnectionCore::start<&Stream::write>(Aio&) noexcept;
 template void ConnectionCore::start<&Stream::write_all>(Aio&) noexcept;
 
-template <uaio::Direction kDirection>
+template <Direction kDirection>
 void ConnectionCore::start_wait(Aio& aio) noexcept {
     ConnectionCore& self = of(aio);
-    if (self.stream_ && !self.immediate_) {
+    if (self.stream_ && !self.try_io_) {
         Provider::finish(aio, Errc::not_supported);
         return self.drop_user();
     }
-    self.hand_on(aio, [&] { self.immediate_->wait_for(kDirection, aio); });
+    self.forward(aio, [&] { self.try_io_->wait_for(kDirection, aio); });
 }
 
 void ConnectionCore::wait_for(Direction direction, Aio& aio) noexcept {
-    submit(aio, direction == Direction::send ? &start_wait<uaio::Direction::send>
-                                             : &start_wait<uaio::Direction::receive>);
+    submit(aio, direction == Direction::send ? &start_wait<Direction::send>
+                                             : &start_wait<Direction::receive>);
 }
 
 // ---- attempts
 
-Result ConnectionCore::send_here(std::span<const std::byte> bytes) noexcept {
+Transferred ConnectionCore::send_here(std::span<const std::byte> bytes) noexcept {
     if (!stream_) return {Errc::not_connected};
     if (bytes.empty()) return {};
-    if (!immediate_) return {Errc::not_supported};
-    const Transferred sent = immediate_->write_at_once(bytes);
+    if (!try_io_) return {Errc::not_supported};
+    const Transferred sent = try_io_->try_write(bytes);
     return {sent.error, sent.count};
 }
 
-Result ConnectionCore::receive_here(std::span<std::byte> bytes) noexcept {
+Transferred ConnectionCore::receive_here(std::span<std::byte> bytes) noexcept {
     if (!stream_) return {Errc::not_connected};
     if (bytes.empty()) return {};
-    if (!immediate_) return {Errc::not_supported};
-    const Transferred received = immediate_->read_at_once(bytes);
+    if (!try_io_) return {Errc::not_supported};
+    const Transferred received = try_io_->try_read(bytes);
     return {received.error, received.count};
 }
 
 // What another thread wants done on the engine's. Who waits for it may give up; it is freed by the
 // last of the two.
-struct ConnectionCore::Errand : MailboxEntry {
+struct ConnectionCore::ForwardedCall : MailboxEntry {
     enum class Kind : std::uint8_t { send, receive, close };
 
-    Errand(ConnectionCore& core, Kind what, std::byte* data, std::size_t size) noexcept
+    ForwardedCall(ConnectionCore& core, Kind what, std::byte* data, std::size_t size) noexcept
         : owner(core), kind(what), bytes(data, size), holders(what == Kind::close ? 1 : 2) {
-        deliver = [](MailboxEntry& entry) noexcept { static_cast<Errand&>(entry).run(); };
+        deliver = [](MailboxEntry& entry) noexcept { static_cast<ForwardedCall&>(entry).run(); };
     }
 
     void run() noexcept {
@@ -266,14 +266,14 @@ struct ConnectionCore::Errand : MailboxEntry {
     std::condition_variable changed;
     bool done = false;
     bool given_up = false;
-    Result result;
+    Transferred result;
 };
 
-Result ConnectionCore::send_on_errand(Errand* errand) noexcept {
+Transferred ConnectionCore::call_there(ForwardedCall* errand) noexcept {
     if (!errand) return {Errc::not_enough_memory};
     users_.fetch_add(1, std::memory_order_relaxed);
     core().post(*errand);
-    Result result{Errc::operation_would_block};
+    Transferred result{Errc::operation_would_block};
     {
         std::unique_lock lock(errand->mutex);
         if (errand->changed.wait_for(lock, kErrandTime, [&] { return errand->done; })) {
@@ -286,7 +286,7 @@ Result ConnectionCore::send_on_errand(Errand* errand) noexcept {
     return result;
 }
 
-Result ConnectionCore::try_send(std::span<const std::byte> bytes) noexcept {
+Transferred ConnectionCore::try_send(std::span<const std::byte> bytes) noexcept {
     if (is_engine_gone()) return {Errc::not_connected};
     if (core().on_thread()) [[likely]]
         return send_here(bytes);
@@ -294,24 +294,26 @@ Result ConnectionCore::try_send(std::span<const std::byte> bytes) noexcept {
     if (!is_connected()) return {Errc::not_connected};
     // Only read, as it was given.
     auto* const data = const_cast<std::byte*>(bytes.data());
-    return send_on_errand(new (std::nothrow) Errand(*this, Errand::Kind::send, data, bytes.size()));
+    return call_there(new (std::nothrow)
+                          ForwardedCall(*this, ForwardedCall::Kind::send, data, bytes.size()));
 }
 
-Result ConnectionCore::try_receive(std::span<std::byte> bytes) noexcept {
+Transferred ConnectionCore::try_receive(std::span<std::byte> bytes) noexcept {
     if (is_engine_gone()) return {Errc::not_connected};
     if (core().on_thread()) [[likely]]
         return receive_here(bytes);
     if (core().is_over()) return {Errc::engine_lost};
     if (!is_connected()) return {Errc::not_connected};
-    return send_on_errand(new (std::nothrow)
-                              Errand(*this, Errand::Kind::receive, bytes.data(), bytes.size()));
+    return call_there(new (std::nothrow) ForwardedCall(*this, ForwardedCall::Kind::receive,
+                                                       bytes.data(), bytes.size()));
 }
 
 void ConnectionCore::close_connection() noexcept {
     if (is_engine_gone()) return;
     if (core().on_thread()) return close_here();
     if (core().is_over()) return close();
-    auto* const errand = new (std::nothrow) Errand(*this, Errand::Kind::close, nullptr, 0);
+    auto* const errand =
+        new (std::nothrow) ForwardedCall(*this, ForwardedCall::Kind::close, nullptr, 0);
     if (!errand) return close();  // which can be asked for once
     users_.fetch_add(1, std::memory_order_relaxed);
     core().post(*errand);

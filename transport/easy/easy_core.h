@@ -8,7 +8,7 @@
 #include <uaio/tls_context.h>
 
 #include "transport/stream/engine_object.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <atomic>
 #include <memory>
@@ -34,8 +34,8 @@ public:
         submit(aio, &start<kVerb>);
     }
     void wait_for(Direction direction, Aio& aio) noexcept;
-    Result try_send(std::span<const std::byte> bytes) noexcept;
-    Result try_receive(std::span<std::byte> bytes) noexcept;
+    Transferred try_send(std::span<const std::byte> bytes) noexcept;
+    Transferred try_receive(std::span<std::byte> bytes) noexcept;
     void close_connection() noexcept;
     int native_handle() const noexcept;
     bool is_connected() const noexcept;
@@ -48,7 +48,7 @@ public:
 
 private:
     struct Dial;
-    struct Errand;
+    struct ForwardedCall;
 
     void close_here() noexcept override;
     bool finished() const noexcept override { return !stream_ && !dial_; }
@@ -62,17 +62,17 @@ private:
     void drop_user() noexcept;
     template <void (Stream::*kVerb)(Aio&)>
     static void start(Aio& aio) noexcept;
-    template <uaio::Direction kDirection>
+    template <Direction kDirection>
     static void start_wait(Aio& aio) noexcept;
     template <class Verb>
-    void hand_on(Aio& aio, Verb verb) noexcept;
+    void forward(Aio& aio, Verb verb) noexcept;
     static void start_connect(Aio& aio) noexcept;
     void begin(Dial& dial, Aio& aio) noexcept;
     void abandon_dial() noexcept;
     void set_stream(StreamPtr stream) noexcept;
-    Result send_here(std::span<const std::byte> bytes) noexcept;
-    Result receive_here(std::span<std::byte> bytes) noexcept;
-    Result send_on_errand(Errand* errand) noexcept;
+    Transferred send_here(std::span<const std::byte> bytes) noexcept;
+    Transferred receive_here(std::span<std::byte> bytes) noexcept;
+    Transferred call_there(ForwardedCall* errand) noexcept;
     // What the options leave open, and connects share. Any thread; throws what tls::Context() does.
     Options completed(std::string_view url, const Options& options);
 
@@ -82,8 +82,8 @@ private:
 
     mutable std::mutex stream_mutex_;  // for other threads, which only look
     StreamPtr stream_;
-    Immediate* immediate_ = nullptr;  // of stream_
-    Dial* dial_ = nullptr;            // under way
+    TryIo* try_io_ = nullptr;  // of stream_
+    Dial* dial_ = nullptr;     // under way
     DialReport report_;
     // Verbs between call and start, connects, and errands: this stays as long as one is left.
     std::atomic<unsigned> users_{0};

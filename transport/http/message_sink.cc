@@ -122,8 +122,8 @@ bool MessageSink::step(Aio& front) noexcept {
     switch (note.kind) {
         case Kind::content: return write_content(front);
         case Kind::finish: return write_end(front);
-        case Kind::raw: hand_on(front, false); return true;
-        case Kind::raw_all: hand_on(front, true); return true;
+        case Kind::raw: forward(front, false); return true;
+        case Kind::raw_all: forward(front, true); return true;
         case Kind::request: return write_request(front, *static_cast<Request*>(note.message));
         case Kind::response:
         case Kind::whole:
@@ -133,7 +133,7 @@ bool MessageSink::step(Aio& front) noexcept {
     return true;
 }
 
-void MessageSink::hand_on(Aio& aio, bool all) noexcept {
+void MessageSink::forward(Aio& aio, bool all) noexcept {
     queue_.remove(aio);
     Provider::forward(aio, [&] { all ? stream_.write_all(aio) : stream_.write(aio); });
 }
@@ -145,8 +145,8 @@ void MessageSink::end(Aio& front, std::error_code error) noexcept {
 
 // ---- messages
 
-bool MessageSink::owe_response(const RequestHead& head) noexcept {
-    return owed_.push({.asked = asked_by(head.method),
+bool MessageSink::push_pending(const RequestHead& head) noexcept {
+    return owed_.push({.asked = request_method(head.method),
                        .version = head.version,
                        .keep_alive = head.keep_alive,
                        .expects = head.expect_continue && head.version == Version::http_1_1,
@@ -156,13 +156,14 @@ bool MessageSink::owe_response(const RequestHead& head) noexcept {
 bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
     if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
     const bool streamed = is_streamed(request);
-    Following following;
+    FollowingMessage following;
     std::string& head = request.head_;
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
     if (const auto error = write_head(request, payload, head, following))
         return end(aio, error), true;
-    AskedBy asked = asked_by(request.method());
-    if (asked == AskedBy::other && request.headers().contains("Upgrade")) asked = AskedBy::upgrade;
+    RequestMethod asked = request_method(request.method());
+    if (asked == RequestMethod::other && request.headers().contains("Upgrade"))
+        asked = RequestMethod::upgrade;
     if (!session_.source().expect_response(asked)) return end(aio, Errc::not_enough_memory), true;
     keep_alive_ = keep_alive_ && following.keep_alive;
     return write_message(aio, request, head, following, streamed);
@@ -171,13 +172,13 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
     if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
     // A response that is not the answer to a request read here answers the one before once more.
-    const Owed owed = owed_.empty() ? last_ : owed_.front();
-    const Answered answered{.method = method_of(owed.asked),
-                            .version = owed.version,
-                            .keep_alive = owed.keep_alive && keep_alive_wanted_,
-                            .date = std::exchange(date_, {})};
+    const PendingResponse owed = owed_.empty() ? last_ : owed_.front();
+    const ResponseContext answered{.method = method_of(owed.asked),
+                                   .version = owed.version,
+                                   .keep_alive = owed.keep_alive && keep_alive_wanted_,
+                                   .date = std::exchange(date_, {})};
     const bool streamed = is_streamed(response);
-    Following following;
+    FollowingMessage following;
     std::string& head = response.head_;
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
     if (const auto error = write_head(response, answered, payload, head, following)) {
@@ -189,7 +190,7 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
         last_ = owed;
         last_.expects = false;
         keep_alive_ = following.keep_alive;
-        if (owed.asked == AskedBy::connect || owed.upgrade) {
+        if (owed.asked == RequestMethod::connect || owed.upgrade) {
             session_.source().decide_tunnel(following.body == Body::tunnel);
         }
     }
@@ -201,7 +202,7 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
 }
 
 bool MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
-                                const Following& following, bool streamed) noexcept {
+                                const FollowingMessage& following, bool streamed) noexcept {
     const bool has_content = following.body != Body::none && following.body != Body::tunnel;
     const std::string_view data = !streamed && has_content ? message.data() : std::string_view();
     const iovec entries[] = {entry_of(head), entry_of(data)};
@@ -222,7 +223,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
     head_ = Head::written;
     const Kind kind = note_of(aio).kind;
     const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);
-    if (!stays) return hand_on(aio, true), true;
+    if (!stays) return forward(aio, true), true;
     head_ = Head::writing;
     head_size_ = 0;
     if (write_inner(std::span(entries, count))) return false;
@@ -366,10 +367,10 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     }
 }
 
-void MessageSink::invite_content() noexcept {
+void MessageSink::send_100_continue() noexcept {
     if (owed_.empty() || !owed_.front().expects || inviting_ || mid_message()) return;
     // Only the request that is answered next can be the one whose content is read.
-    Owed owed = owed_.front();
+    PendingResponse owed = owed_.front();
     if (owed_.size() != 1) return;
     owed.expects = false;
     owed_.pop();

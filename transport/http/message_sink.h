@@ -39,7 +39,7 @@ public:
     // As start_response, for a response that nothing is written behind: it never waits here.
     static void start_whole(Aio& aio) noexcept;
     // As start_response, but the Aio stays here until the head is out, whatever follows: has_head()
-    // and owes_response() return what became of it.
+    // and has_pending() return what became of it.
     static void start_head(Aio& aio) noexcept;
     // Completes behind everything that was submitted before, also on a closed connection.
     static void start_flush(Aio& aio) noexcept;
@@ -51,9 +51,9 @@ public:
     // True if raw writes may go to the stream at once.
     bool plain() const noexcept { return queue_.empty(); }
     // A request was read that is to be answered. False without memory.
-    bool owe_response(const RequestHead& head) noexcept;
+    bool push_pending(const RequestHead& head) noexcept;
     // The content of a request is wanted: says so to a client that waits for it.
-    void invite_content() noexcept;
+    void send_100_continue() noexcept;
     // After the last response that was written, another message may follow.
     bool keeps_alive() const noexcept { return keep_alive_; }
     // Content of a message is still to be written.
@@ -84,10 +84,10 @@ public:
     // Gives up a head that is being written. What becomes of it is known behind a flush.
     void cancel_head() noexcept;
     // A client waits for word whether to send its content, and got none.
-    bool owes_invitation() const noexcept { return !owed_.empty() && owed_.front().expects; }
+    bool awaits_100_continue() const noexcept { return !owed_.empty() && owed_.front().expects; }
     // The request that is answered next has no response yet, and nothing of one was written; or
     // that answered last still has none, since its head was given up before a byte of it was out.
-    bool owes_response() const noexcept { return !owed_.empty() || head_ == Head::unsent; }
+    bool has_pending() const noexcept { return !owed_.empty() || head_ == Head::unsent; }
     // Bytes of it, without what frames them, that were written in pieces so far.
     std::uint64_t content_written() const noexcept { return content_written_; }
     bool busy() const noexcept { return writing_ || inviting_; }
@@ -126,8 +126,8 @@ private:
         std::size_t done;  // bytes of content that have been written
         Kind kind;
     };
-    struct Owed {
-        AskedBy asked = AskedBy::other;
+    struct PendingResponse {
+        RequestMethod asked = RequestMethod::other;
         Version version = Version::http_1_1;
         bool keep_alive = true;
         bool expects = false;  // a 100 before it sends content
@@ -141,13 +141,13 @@ private:
 
     void limit_time(Aio& aio, std::size_t bytes) noexcept;
     void serve() noexcept;
-    void hand_on(Aio& aio, bool all) noexcept;
+    void forward(Aio& aio, bool all) noexcept;
     bool step(Aio& front) noexcept;
     // These are false if the front is being written.
     bool write_request(Aio& aio, Request& request) noexcept;
     bool write_response(Aio& aio, Response& response) noexcept;
     bool write_message(Aio& aio, Message& message, const std::string& head,
-                       const Following& following, bool streamed) noexcept;
+                       const FollowingMessage& following, bool streamed) noexcept;
     bool write_content(Aio& front) noexcept;
     bool write_end(Aio& front) noexcept;
     // False without memory.
@@ -163,8 +163,8 @@ private:
     std::unique_ptr<Aio> inner_;       // writes content in pieces and their heads, once needed
     std::unique_ptr<Aio> invitation_;  // writes "100 Continue", once somebody expects it
     AioQueue queue_;                   // empty unless inner_ writes
-    Backlog<Owed> owed_;               // requests that were read and not answered yet
-    Owed last_;                        // the one answered last
+    Backlog<PendingResponse> owed_;    // requests that were read and not answered yet
+    PendingResponse last_;             // the one answered last
     std::string trailer_;
     std::array<char, kChunkHeadSize> chunk_head_;
     std::size_t framing_ = 0;  // bytes of the write of inner_ that are no content

@@ -23,16 +23,16 @@ constexpr unsigned kMostInterim = 16;
 
 }  // namespace
 
-AskedBy asked_by(std::string_view method) noexcept {
-    return method == "HEAD"      ? AskedBy::head
-           : method == "CONNECT" ? AskedBy::connect
-                                 : AskedBy::other;
+RequestMethod request_method(std::string_view method) noexcept {
+    return method == "HEAD"      ? RequestMethod::head
+           : method == "CONNECT" ? RequestMethod::connect
+                                 : RequestMethod::other;
 }
 
-std::string_view method_of(AskedBy asked) noexcept {
+std::string_view method_of(RequestMethod asked) noexcept {
     switch (asked) {
-        case AskedBy::head: return "HEAD";
-        case AskedBy::connect: return "CONNECT";
+        case RequestMethod::head: return "HEAD";
+        case RequestMethod::connect: return "CONNECT";
         default: return "GET";
     }
 }
@@ -175,7 +175,7 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
             result = parse_head(front, parser);
         } else {
             ResponseParser parser(room, limits, best_scanner(), strictness);
-            parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
+            parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
             result = parse_head(front, parser);
         }
         if (result != Step::more_bytes || buffer_.empty()) return result;
@@ -191,7 +191,7 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
     if (request) return parse_head(front, std::get<RequestParser>(incomplete_->parser));
     auto& parser = std::get<ResponseParser>(incomplete_->parser);
     if (!incomplete_->begun) {
-        parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
+        parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
         incomplete_->begun = true;
     }
     return parse_head(front, parser);
@@ -210,7 +210,7 @@ void MessageSource::note_arrival() noexcept {
 HttpErrc MessageSource::fault_of_interim(int status) noexcept {
     if (status >= 200) return interim_ = 0, kFine;
     if (status == 101) {
-        const bool asked = asked_.empty() || asked_.front() == AskedBy::upgrade;
+        const bool asked = asked_.empty() || asked_.front() == RequestMethod::upgrade;
         return asked ? kFine : HttpErrc::unexpected_switch;
     }
     return ++interim_ > kMostInterim ? HttpErrc::too_many_interim_responses : kFine;
@@ -239,7 +239,7 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
             // Interim responses say that the final one is still to come (RFC 9110 15.2).
             if (status < 200 && status != 101) {
                 buffer_.consume(parsed.consumed);
-                parser.reset(method_of(asked_.empty() ? AskedBy::other : asked_.front()));
+                parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
                 continue;
             }
         }

@@ -27,9 +27,9 @@ namespace uaio::http {
 class Session;
 
 // What matters of a request to whoever frames its response.
-enum class AskedBy : std::uint8_t { other, head, connect, upgrade };
-AskedBy asked_by(std::string_view method) noexcept;
-std::string_view method_of(AskedBy asked) noexcept;
+enum class RequestMethod : std::uint8_t { other, head, connect, upgrade };
+RequestMethod request_method(std::string_view method) noexcept;
+std::string_view method_of(RequestMethod asked) noexcept;
 
 class MessageSource {
 public:
@@ -49,7 +49,7 @@ public:
     bool plain() const noexcept;
     // A request was written whose response will come: how it ends depends on the method. False
     // without memory.
-    bool expect_response(AskedBy asked) noexcept { return asked_.push(asked); }
+    bool expect_response(RequestMethod asked) noexcept { return asked_.push(asked); }
     // What was read last has turned the connection into a tunnel, or has not.
     void decide_tunnel(bool accepted) noexcept;
     bool keeps_alive() const noexcept { return keep_alive_; }
@@ -150,7 +150,7 @@ private:
     std::span<char> room_;  // where inner_ reads to, unless direct_
     std::unique_ptr<Incomplete> incomplete_;
     std::unique_ptr<Chunks> chunks_;
-    Backlog<AskedBy> asked_;
+    Backlog<RequestMethod> asked_;
     std::uint64_t arrival_ = 0;  // the count of enters when the first byte of a response came
     std::uint64_t content_left_ = 0;
     std::int64_t head_deadline_ns_ = 0;  // of the head of which a part is there; 0: of none

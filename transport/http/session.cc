@@ -39,7 +39,7 @@ void Session::on_engine_destroyed(bool idle) noexcept {
 
 bool Session::took_request(const RequestHead& head) noexcept {
     unknown_expectation_ = head.unknown_expectation;
-    return sink_.owe_response(head);
+    return sink_.push_pending(head);
 }
 
 void Session::took_trailer(const FieldViews& fields) noexcept {

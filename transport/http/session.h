@@ -47,7 +47,7 @@ public:
     // What reading tells. False without memory.
     bool took_request(const RequestHead& head) noexcept;
     void took_trailer(const FieldViews& fields) noexcept;
-    void content_wanted() noexcept { sink_.invite_content(); }
+    void content_wanted() noexcept { sink_.send_100_continue(); }
     void forget_trailer() noexcept { trailer_.clear(); }
     // When a head has to be there that begins to come now.
     std::int64_t head_deadline_ns() noexcept;

@@ -103,31 +103,31 @@ void ConnectDialogue::append_request(std::string& out) {
     out += "\r\n";
 }
 
-Heard ConnectDialogue::hear(std::string_view received, std::string& out) {
+Progress ConnectDialogue::consume(std::string_view received, std::string& out) {
     switch (state_) {
-        case State::head: return hear_head(received, out);
+        case State::head: return consume_head(received, out);
         case State::length: return skip(received, 0, out);
         case State::chunks: return skip_chunks(received, 0, out);
     }
-    return Heard::fail(ProxyErrc::bad_reply);
+    return Progress::fail(ProxyErrc::bad_reply);
 }
 
-Heard ConnectDialogue::hear_head(std::string_view received, std::string& out) {
+Progress ConnectDialogue::consume_head(std::string_view received, std::string& out) {
     if (!received.empty()) answered_ = true;
     switch (reply_.read(received)) {
         case ReplyReader::State::need_more: return {};
-        case ReplyReader::State::failed: return Heard::fail(reply_.error());
+        case ReplyReader::State::failed: return Progress::fail(reply_.error());
         case ReplyReader::State::complete: break;
     }
     status_ = reply_.status();
     // RFC 9110 9.3.6: what a 2xx says about its length is to be ignored.
-    if (status_ / 100 == 2) return {Heard::State::done, reply_.size()};
-    if (status_ != kAuthenticationRequired) return Heard::fail(Errc::proxy_refused);
-    const Heard heard = hear_challenge();
-    if (heard.state == Heard::State::failed) return heard;
+    if (status_ / 100 == 2) return {Progress::State::done, reply_.size()};
+    if (status_ != kAuthenticationRequired) return Progress::fail(Errc::proxy_refused);
+    const Progress heard = consume_challenge();
+    if (heard.state == Progress::State::failed) return heard;
     again_ = true;
     const bool ends = reply_.chunked() || reply_.length();
-    if (!ends || !reply_.keeps_alive()) return Heard::fail(ProxyErrc::authentication_required);
+    if (!ends || !reply_.keeps_alive()) return Progress::fail(ProxyErrc::authentication_required);
     const std::string_view content = received.substr(reply_.size());
     if (reply_.chunked()) {
         chunks_.emplace(trailer_room_);
@@ -138,14 +138,14 @@ Heard ConnectDialogue::hear_head(std::string_view received, std::string& out) {
 }
 
 // Chooses what to answer. What was answered already was wrong, unless only the nonce is too old.
-Heard ConnectDialogue::hear_challenge() {
-    if (!request_.has_credentials) return Heard::fail(ProxyErrc::authentication_required);
+Progress ConnectDialogue::consume_challenge() {
+    if (!request_.has_credentials) return Progress::fail(ProxyErrc::authentication_required);
     std::vector<Challenge> offers = parse_challenges(reply_.challenges());
     if (request_.authentication == ProxyAuthentication::basic) {
         const bool is_offered = offers.empty() || offer(offers, "Basic");
-        return Heard::fail(is_offered ? ProxyErrc::credentials_refused : unusable(offers));
+        return Progress::fail(is_offered ? ProxyErrc::credentials_refused : unusable(offers));
     }
-    if (requests_ == kMostRequests) return Heard::fail(ProxyErrc::credentials_refused);
+    if (requests_ == kMostRequests) return Progress::fail(ProxyErrc::credentials_refused);
     const bool first = !challenge_;
     const bool basic_too = request_.authentication == ProxyAuthentication::any;
     int strongest = 0;
@@ -156,23 +156,24 @@ Heard ConnectDialogue::hear_challenge() {
         strongest = strength;
         chosen = std::move(offered);
     }
-    if (!chosen) return Heard::fail(unusable(offers));
-    if (!first && !chosen->stale) return Heard::fail(ProxyErrc::credentials_refused);
+    if (!chosen) return Progress::fail(unusable(offers));
+    if (!first && !chosen->stale) return Progress::fail(ProxyErrc::credentials_refused);
     challenge_ = std::move(chosen);
     with_nonce_ = 0;
     return {};
 }
 
-Heard ConnectDialogue::skip(std::string_view content, std::size_t before, std::string& out) {
+Progress ConnectDialogue::skip(std::string_view content, std::size_t before, std::string& out) {
     const std::size_t taken =
         static_cast<std::size_t>(std::min<std::uint64_t>(left_, content.size()));
     left_ -= taken;
     if (left_ == 0) return repeat(before + taken, out);
     state_ = State::length;
-    return {Heard::State::advanced, before + taken};
+    return {Progress::State::advanced, before + taken};
 }
 
-Heard ConnectDialogue::skip_chunks(std::string_view content, std::size_t before, std::string& out) {
+Progress ConnectDialogue::skip_chunks(std::string_view content, std::size_t before,
+                                      std::string& out) {
     std::size_t taken = 0;
     for (;;) {
         const http::Chunked chunk = chunks_->decode(content.substr(taken));
@@ -180,17 +181,17 @@ Heard ConnectDialogue::skip_chunks(std::string_view content, std::size_t before,
         switch (chunk.outcome) {
             case http::Chunked::Outcome::data: continue;
             case http::Chunked::Outcome::complete: return repeat(before + taken, out);
-            case http::Chunked::Outcome::malformed: return Heard::fail(ProxyErrc::bad_reply);
+            case http::Chunked::Outcome::malformed: return Progress::fail(ProxyErrc::bad_reply);
             case http::Chunked::Outcome::need_more:
                 state_ = State::chunks;
-                return {Heard::State::advanced, before + taken};
+                return {Progress::State::advanced, before + taken};
         }
     }
 }
 
-Heard ConnectDialogue::repeat(std::size_t consumed, std::string& out) {
+Progress ConnectDialogue::repeat(std::size_t consumed, std::string& out) {
     append_request(out);
-    return {Heard::State::advanced, consumed};
+    return {Progress::State::advanced, consumed};
 }
 
 }  // namespace uaio::proxy

@@ -36,7 +36,7 @@ public:
     explicit ConnectDialogue(ConnectRequest request);
 
     std::error_code begin(std::string& out) override;
-    Heard hear(std::string_view received, std::string& out) override;
+    Progress consume(std::string_view received, std::string& out) override;
 
     // After a failure: it goes on with begin() on another connection.
     bool wants_another_connection() const noexcept;
@@ -51,12 +51,12 @@ private:
 
     std::error_code check() const;
     void append_request(std::string& out);
-    Heard hear_head(std::string_view received, std::string& out);
-    Heard hear_challenge();
+    Progress consume_head(std::string_view received, std::string& out);
+    Progress consume_challenge();
     // Skips the content of a 407, and repeats the request.
-    Heard skip(std::string_view content, std::size_t before, std::string& out);
-    Heard skip_chunks(std::string_view content, std::size_t before, std::string& out);
-    Heard repeat(std::size_t consumed, std::string& out);
+    Progress skip(std::string_view content, std::size_t before, std::string& out);
+    Progress skip_chunks(std::string_view content, std::size_t before, std::string& out);
+    Progress repeat(std::size_t consumed, std::string& out);
 
     const ConnectRequest request_;
     const std::string authority_;

@@ -10,7 +10,7 @@
 namespace uaio::proxy {
 
 // What a Dialogue made of the bytes it heard.
-struct Heard {
+struct Progress {
     enum class State {
         need_more,  // call again with the same bytes and more behind them
         advanced,   // drop `consumed` bytes, write what was appended, and call again with the rest
@@ -21,7 +21,7 @@ struct Heard {
     std::size_t consumed = 0;
     std::error_code error = {};
 
-    static Heard fail(std::error_code error) noexcept { return {State::failed, 0, error}; }
+    static Progress fail(std::error_code error) noexcept { return {State::failed, 0, error}; }
 };
 
 class Dialogue {
@@ -32,7 +32,7 @@ public:
     virtual std::error_code begin(std::string& out) = 0;
     // `received` holds all bytes that came and were not consumed. What it appends to `out` is to be
     // written. How the bytes were cut does not matter. Throws std::bad_alloc.
-    virtual Heard hear(std::string_view received, std::string& out) = 0;
+    virtual Progress consume(std::string_view received, std::string& out) = 0;
 };
 
 }  // namespace uaio::proxy

@@ -55,7 +55,7 @@ private:
     void begin() {
         const std::error_code error = dialogue_.begin(said_);
         if (error) return end(error);
-        said_.empty() ? hear() : write();
+        said_.empty() ? consume() : write();
     }
 
     void write() {
@@ -83,18 +83,18 @@ private:
         } else {
             size_ += io_.count();
         }
-        hear();
+        consume();
     }
 
-    void hear() {
+    void consume() {
         for (;;) {
-            const Heard heard = dialogue_.hear({heard_.data(), size_}, said_);
-            if (heard.state == Heard::State::failed) return end(heard.error);
+            const Progress heard = dialogue_.consume({heard_.data(), size_}, said_);
+            if (heard.state == Progress::State::failed) return end(heard.error);
             heard_.erase(0, heard.consumed);
             size_ -= heard.consumed;
-            if (heard.state == Heard::State::done) return finish();
+            if (heard.state == Progress::State::done) return finish();
             if (!said_.empty()) return write();
-            const bool moved = heard.state == Heard::State::advanced && heard.consumed > 0;
+            const bool moved = heard.state == Progress::State::advanced && heard.consumed > 0;
             if (!moved) return read();
         }
     }

@@ -4,7 +4,7 @@
 
 #include "transport/stream/admit.h"
 #include "transport/stream/half_close.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <algorithm>
 #include <atomic>
@@ -37,7 +37,7 @@ public:
     }
     bool is_of(const Aio& aio) const noexcept { return &aio.engine() == &engine_; }
 
-    Immediate* immediate() noexcept { return immediate_of(*lower_); }
+    TryIo* try_io() noexcept { return try_io_of(*lower_); }
     // As many of the bytes as there is room for.
     std::size_t give(std::span<std::byte> room) noexcept {
         if (is_used_up()) return 0;
@@ -109,7 +109,7 @@ private:
     std::atomic<bool> closed_{false};
 };
 
-class PrefixedStream final : public Stream, public Immediate, public HalfClose {
+class PrefixedStream final : public Stream, public TryIo, public HalfClose {
 public:
     explicit PrefixedStream(Prefix& prefix) noexcept : prefix_(prefix) {}
     ~PrefixedStream() override {
@@ -129,17 +129,17 @@ public:
     int native_handle() const noexcept override { return prefix_.lower().native_handle(); }
     std::string take() noexcept { return prefix_.take(); }
 
-    Transferred write_at_once(std::span<const std::byte> bytes) noexcept override {
-        Immediate* const below = prefix_.immediate();
-        return below ? below->write_at_once(bytes) : Transferred{Errc::not_supported};
+    Transferred try_write(std::span<const std::byte> bytes) noexcept override {
+        TryIo* const below = prefix_.try_io();
+        return below ? below->try_write(bytes) : Transferred{Errc::not_supported};
     }
-    Transferred read_at_once(std::span<std::byte> bytes) noexcept override {
+    Transferred try_read(std::span<std::byte> bytes) noexcept override {
         if (const std::size_t given = prefix_.give(bytes)) return {{}, given};
-        Immediate* const below = prefix_.immediate();
-        return below ? below->read_at_once(bytes) : Transferred{Errc::not_supported};
+        TryIo* const below = prefix_.try_io();
+        return below ? below->try_read(bytes) : Transferred{Errc::not_supported};
     }
     void wait_for(Direction direction, Aio& aio) noexcept override {
-        Immediate* const below = prefix_.immediate();
+        TryIo* const below = prefix_.try_io();
         const bool first = direction == Direction::receive && !prefix_.is_used_up();
         if (below && !first) return below->wait_for(direction, aio);
         Provider::submit(
@@ -151,7 +151,7 @@ public:
             nullptr, below);
     }
     void read_on_demand() noexcept override {
-        if (Immediate* const below = prefix_.immediate()) below->read_on_demand();
+        if (TryIo* const below = prefix_.try_io()) below->read_on_demand();
     }
 
     void end_output() noexcept override {

@@ -108,29 +108,29 @@ std::error_code SocksDialogue::begin_4(std::string& out) {
     return {};
 }
 
-Heard SocksDialogue::hear(std::string_view received, std::string& out) {
+Progress SocksDialogue::consume(std::string_view received, std::string& out) {
     switch (state_) {
         case State::reply_4: return hear_reply_4(received);
         case State::method: return hear_method(received, out);
         case State::authenticated: return hear_authenticated(received, out);
         case State::reply_5: return hear_reply_5(received);
     }
-    return Heard::fail(ProxyErrc::bad_reply);
+    return Progress::fail(ProxyErrc::bad_reply);
 }
 
-Heard SocksDialogue::hear_reply_4(std::string_view received) {
-    if (!received.empty() && received[0] != 0) return Heard::fail(ProxyErrc::bad_reply);
+Progress SocksDialogue::hear_reply_4(std::string_view received) {
+    if (!received.empty() && received[0] != 0) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};
     if (byte(received, 1) != kGranted4) {
         reply_ = byte(received, 1);
-        return Heard::fail(error_of_4(reply_));
+        return Progress::fail(error_of_4(reply_));
     }
     if (received.size() < kReplyBytes4) return {};
-    return {Heard::State::done, kReplyBytes4};
+    return {Progress::State::done, kReplyBytes4};
 }
 
-Heard SocksDialogue::hear_method(std::string_view received, std::string& out) {
-    if (!received.empty() && received[0] != kVersion5) return Heard::fail(ProxyErrc::bad_reply);
+Progress SocksDialogue::hear_method(std::string_view received, std::string& out) {
+    if (!received.empty() && received[0] != kVersion5) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};
     if (received[1] == kNoAuthentication) {
         append_request_5(out);
@@ -143,18 +143,18 @@ Heard SocksDialogue::hear_method(std::string_view received, std::string& out) {
         state_ = State::authenticated;
     } else {
         const bool none = byte(received, 1) == kNoMethod;
-        return Heard::fail(none ? ProxyErrc::authentication_required : ProxyErrc::bad_reply);
+        return Progress::fail(none ? ProxyErrc::authentication_required : ProxyErrc::bad_reply);
     }
-    return {Heard::State::advanced, 2};
+    return {Progress::State::advanced, 2};
 }
 
 // The version in front is not looked at: there are proxies that send their own.
-Heard SocksDialogue::hear_authenticated(std::string_view received, std::string& out) {
+Progress SocksDialogue::hear_authenticated(std::string_view received, std::string& out) {
     if (received.size() < 2) return {};
-    if (received[1] != 0) return Heard::fail(ProxyErrc::credentials_refused);
+    if (received[1] != 0) return Progress::fail(ProxyErrc::credentials_refused);
     append_request_5(out);
     state_ = State::reply_5;
-    return {Heard::State::advanced, 2};
+    return {Progress::State::advanced, 2};
 }
 
 void SocksDialogue::append_request_5(std::string& out) const {
@@ -177,12 +177,12 @@ void SocksDialogue::append_request_5(std::string& out) const {
 }
 
 // What the proxy bound is of no use, but has to be read: what follows is the target's.
-Heard SocksDialogue::hear_reply_5(std::string_view received) {
-    if (!received.empty() && received[0] != kVersion5) return Heard::fail(ProxyErrc::bad_reply);
+Progress SocksDialogue::hear_reply_5(std::string_view received) {
+    if (!received.empty() && received[0] != kVersion5) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};
     if (received[1] != 0) {
         reply_ = byte(received, 1);
-        return Heard::fail(error_of_5(reply_));
+        return Progress::fail(error_of_5(reply_));
     }
     constexpr std::size_t kBeforeAddress = 4;
     constexpr std::size_t kPort = 2;
@@ -192,10 +192,10 @@ Heard SocksDialogue::hear_reply_5(std::string_view received) {
         case kVersion4Address: size += 4; break;
         case kVersion6Address: size += 16; break;
         case kName: size += 1u + byte(received, kBeforeAddress); break;
-        default: return Heard::fail(ProxyErrc::bad_reply);
+        default: return Progress::fail(ProxyErrc::bad_reply);
     }
     if (received.size() < size) return {};
-    return {Heard::State::done, size};
+    return {Progress::State::done, size};
 }
 
 }  // namespace uaio::proxy

@@ -19,7 +19,7 @@ public:
     SocksDialogue(const Proxy& proxy, std::string_view host, std::uint16_t port);
 
     std::error_code begin(std::string& out) override;
-    Heard hear(std::string_view received, std::string& out) override;
+    Progress consume(std::string_view received, std::string& out) override;
 
     // The code with which the proxy refused; 0 if it did not.
     int reply() const noexcept { return reply_; }
@@ -28,10 +28,10 @@ private:
     enum class State : std::uint8_t { reply_4, method, authenticated, reply_5 };
 
     std::error_code begin_4(std::string& out);
-    Heard hear_reply_4(std::string_view received);
-    Heard hear_method(std::string_view received, std::string& out);
-    Heard hear_authenticated(std::string_view received, std::string& out);
-    Heard hear_reply_5(std::string_view received);
+    Progress hear_reply_4(std::string_view received);
+    Progress hear_method(std::string_view received, std::string& out);
+    Progress hear_authenticated(std::string_view received, std::string& out);
+    Progress hear_reply_5(std::string_view received);
     void append_request_5(std::string& out) const;
 
     const ProxyKind kind_;

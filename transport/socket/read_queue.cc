@@ -134,7 +134,7 @@ std::error_code ReadQueue::error_of(int result) noexcept {
     return error;
 }
 
-Transferred ReadQueue::receive_at_once(std::span<std::byte> bytes) noexcept {
+Transferred ReadQueue::try_receive(std::span<std::byte> bytes) noexcept {
     if (receiving_) return {Errc::operation_would_block};
     if (end_) return {end_};
     Kernel& kernel = socket_.core().kernel();

@@ -6,7 +6,7 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <sys/socket.h>
 
@@ -29,8 +29,8 @@ public:
     // Asks everything in the queue to end with Errc::closed.
     void close() noexcept;
 
-    // Takes what has come, if nothing is queued; see Immediate::read_at_once().
-    Transferred receive_at_once(std::span<std::byte> bytes) noexcept;
+    // Takes what has come, if nothing is queued; see TryIo::try_read().
+    Transferred try_receive(std::span<std::byte> bytes) noexcept;
 
     bool in_kernel() const noexcept { return receiving_; }
     bool is_idle() const noexcept { return !receiving_; }

@@ -37,14 +37,14 @@ void SocketStream::write_all(Aio& aio) {
     Provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
 }
 
-Transferred SocketStream::write_at_once(std::span<const std::byte> bytes) noexcept {
+Transferred SocketStream::try_write(std::span<const std::byte> bytes) noexcept {
     if (socket_.closed() || socket_.is_read_only()) return {Errc::closed};
-    return socket_.writes().send_at_once(bytes);
+    return socket_.writes().try_send(bytes);
 }
 
-Transferred SocketStream::read_at_once(std::span<std::byte> bytes) noexcept {
+Transferred SocketStream::try_read(std::span<std::byte> bytes) noexcept {
     if (socket_.closed()) return {Errc::closed};
-    return socket_.reads().receive_at_once(bytes);
+    return socket_.reads().try_receive(bytes);
 }
 
 void SocketStream::wait_for(Direction direction, Aio& aio) noexcept {
@@ -58,10 +58,10 @@ std::error_code SocketStream::start_encrypting(std::span<const std::byte> info) 
     return socket_.writes().start_encrypting(info);
 }
 
-Transferred SocketStream::write_record_at_once(std::uint8_t type,
-                                               std::span<const std::byte> bytes) noexcept {
+Transferred SocketStream::try_write_record(std::uint8_t type,
+                                           std::span<const std::byte> bytes) noexcept {
     if (socket_.closed() || socket_.is_read_only()) return {Errc::closed};
-    return socket_.writes().send_record_at_once(type, bytes);
+    return socket_.writes().try_send_record(type, bytes);
 }
 
 void SocketStream::end_output() noexcept {

@@ -7,11 +7,11 @@
 #include "transport/socket/socket.h"
 #include "transport/stream/encrypting.h"
 #include "transport/stream/half_close.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 namespace uaio {
 
-class SocketStream final : public Stream, public Immediate, public Encrypting, public HalfClose {
+class SocketStream final : public Stream, public TryIo, public Encrypting, public HalfClose {
 public:
     // A stream on a new Socket that owns `fd`; nullptr without memory, and then `fd` is closed.
     static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
@@ -26,13 +26,13 @@ public:
     void close() noexcept override { socket_.close(); }
     int native_handle() const noexcept override { return socket_.native_handle(); }
 
-    Transferred write_at_once(std::span<const std::byte> bytes) noexcept override;
-    Transferred read_at_once(std::span<std::byte> bytes) noexcept override;
+    Transferred try_write(std::span<const std::byte> bytes) noexcept override;
+    Transferred try_read(std::span<std::byte> bytes) noexcept override;
     void wait_for(Direction direction, Aio& aio) noexcept override;
 
     std::error_code start_encrypting(std::span<const std::byte> info) noexcept override;
-    Transferred write_record_at_once(std::uint8_t type,
-                                     std::span<const std::byte> bytes) noexcept override;
+    Transferred try_write_record(std::uint8_t type,
+                                 std::span<const std::byte> bytes) noexcept override;
 
     void end_output() noexcept override;
 

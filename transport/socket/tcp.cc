@@ -72,11 +72,11 @@ std::unique_ptr<Acceptor> Acceptors::operator()(Engine& engine) const {
     } else {
         listener.reset(new Listener(open(engine, state.endpoint, state.options, state.share)));
     }
-    state.local = listener->local();
+    state.local = listener->local_endpoint();
     return listener;
 }
 
-Endpoint Acceptors::local() const {
+Endpoint Acceptors::local_endpoint() const {
     const std::lock_guard lock(state_->mutex);
     return state_->local;
 }

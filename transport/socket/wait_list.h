@@ -6,7 +6,7 @@
 #include <uaio/provider.h>
 
 #include "engine/core.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 namespace uaio {
 

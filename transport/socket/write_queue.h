@@ -8,7 +8,7 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <sys/socket.h>
 
@@ -34,12 +34,12 @@ public:
     // Asks everything in the queue to end with Errc::closed.
     void close() noexcept;
 
-    // Sends what there is room for, if nothing is queued; see Immediate::write_at_once().
-    Transferred send_at_once(std::span<const std::byte> bytes) noexcept;
+    // Sends what there is room for, if nothing is queued; see TryIo::try_write().
+    Transferred try_send(std::span<const std::byte> bytes) noexcept;
 
     // See Encrypting.
     std::error_code start_encrypting(std::span<const std::byte> info) noexcept;
-    Transferred send_record_at_once(std::uint8_t type, std::span<const std::byte> bytes) noexcept;
+    Transferred try_send_record(std::uint8_t type, std::span<const std::byte> bytes) noexcept;
 
     bool in_kernel() const noexcept { return sending_ > 0; }
     bool is_idle() const noexcept { return sending_ == 0; }

@@ -5,7 +5,7 @@
 
 #include <uaio/stream.h>
 
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -21,9 +21,9 @@ public:
     // being written. Errors, with nothing changed but that the socket may have been told of TLS:
     // closed; what setsockopt(2) says.
     virtual std::error_code start_encrypting(std::span<const std::byte> info) noexcept = 0;
-    // Takes all of the bytes, as one record of this type, or none; else as write_at_once().
-    virtual Transferred write_record_at_once(std::uint8_t type,
-                                             std::span<const std::byte> bytes) noexcept = 0;
+    // Takes all of the bytes, as one record of this type, or none; else as try_write().
+    virtual Transferred try_write_record(std::uint8_t type,
+                                         std::span<const std::byte> bytes) noexcept = 0;
 
 protected:
     ~Encrypting() = default;

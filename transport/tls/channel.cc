@@ -22,7 +22,7 @@ Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexce
     : EngineObject(core),
       context_(context),
       below_(std::move(below)),
-      immediate_(immediate_of(*below_)),
+      try_io_(try_io_of(*below_)),
       encrypting_(encrypting_of(*below_)),
       sink_(*this),
       source_(*this) {
@@ -153,7 +153,7 @@ void Channel::on_sent() noexcept {
     switch (state_) {
         case State::failed: return close_below();
         case State::closing:
-            if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) return say_goodbye();
+            if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) return send_close_notify();
             return drain();
         default: return;
     }
@@ -200,11 +200,11 @@ void Channel::close_here() noexcept {
     source_.end_all(Errc::closed);
     sink_.end_all(Errc::closed);
     if (!start_timer()) return close_below();
-    if (!sink_.writing()) say_goodbye();
+    if (!sink_.writing()) send_close_notify();
 }
 
 // The closing alert (RFC 8446 6.1), unless writing has failed.
-void Channel::say_goodbye() noexcept {
+void Channel::send_close_notify() noexcept {
     if (sink_.broken()) return close_below();
     clear_errors();
     SSL_shutdown(ssl_.get());

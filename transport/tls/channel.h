@@ -8,7 +8,7 @@
 
 #include "transport/stream/encrypting.h"
 #include "transport/stream/engine_object.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 #include "transport/tls/context_core.h"
 #include "transport/tls/record_bio.h"
 #include "transport/tls/record_sink.h"
@@ -39,7 +39,7 @@ public:
     SSL* ssl() noexcept { return ssl_.get(); }
     Stream& below() noexcept { return *below_; }
     // What can be asked of it at once; null if nothing.
-    Immediate* immediate_below() noexcept { return immediate_; }
+    TryIo* try_io_below() noexcept { return try_io_; }
     // The same of the kernel's TLS.
     Encrypting* encrypting_below() noexcept { return encrypting_; }
     RecordBuffers& buffers() noexcept { return buffers_; }
@@ -91,14 +91,14 @@ private:
     void go_on() noexcept;
     void complete() noexcept;
     void end_handshake(std::error_code error) noexcept;
-    void say_goodbye() noexcept;
+    void send_close_notify() noexcept;
     void drain() noexcept;
     bool start_timer() noexcept;
     void close_below() noexcept;
 
     ContextCore& context_;
     StreamPtr below_;
-    Immediate* const immediate_;
+    TryIo* const try_io_;
     Encrypting* const encrypting_;
     SslPtr ssl_;
     RecordBuffers buffers_;

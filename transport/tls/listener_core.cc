@@ -1,7 +1,7 @@
 #include "transport/tls/listener_core.h"
 
 #include "transport/stream/admit.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <algorithm>
 #include <new>
@@ -159,12 +159,12 @@ void ListenerCore::begin(StreamPtr stream) noexcept {
     if (!attempt) return tell(Errc::not_enough_memory);
     attempt->accepted_ns = core().now_ns();
     attempt->aio.set_timeout(options_.handshake_timeout);
-    Immediate* const immediate = immediate_of(*stream);
+    TryIo* const try_io = try_io_of(*stream);
     // What cannot say that something has come begins at once.
-    if (!immediate) return shake_hands(*attempt, std::move(stream));
+    if (!try_io) return shake_hands(*attempt, std::move(stream));
     silent_.push(*attempt);
     attempt->stream = std::move(stream);
-    immediate->wait_for(Direction::receive, attempt->aio);
+    try_io->wait_for(Direction::receive, attempt->aio);
 }
 
 void ListenerCore::shake_hands(Attempt& attempt, StreamPtr stream) noexcept {

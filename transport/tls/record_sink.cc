@@ -124,12 +124,12 @@ void RecordSink::end_waiters(std::error_code error) noexcept {
 }
 
 // A batch is encrypted only when nothing is kept, so that there is never more than one of them.
-Transferred RecordSink::write_at_once(std::span<const std::byte> bytes) noexcept {
+Transferred RecordSink::try_write(std::span<const std::byte> bytes) noexcept {
     if (!channel_.open()) return {channel_.refusal()};
     if (is_down() || !queue_.empty() || !push_kept()) return {Errc::operation_would_block};
     if (error_) return {error_};
     offload_if_possible();
-    if (offloaded()) return write_plain_at_once(bytes);
+    if (offloaded()) return try_write_plain(bytes);
     ByteBuffer& out = channel_.buffers().out;
     if (out.empty()) out.swap(sending_);  // its memory is warm
     Batch batch;
@@ -158,10 +158,10 @@ void RecordSink::flush_at_once() noexcept {
 
 // True if nothing is kept any more; what went wrong is in error_ then.
 bool RecordSink::push_kept() noexcept {
-    Immediate* const below = channel_.immediate_below();
+    TryIo* const below = channel_.try_io_below();
     while (!sending_.empty()) {
-        const Transferred sent = below ? below->write_at_once(sending_.bytes())
-                                       : Transferred{Errc::operation_would_block};
+        const Transferred sent =
+            below ? below->try_write(sending_.bytes()) : Transferred{Errc::operation_would_block};
         if (sent.error == Errc::operation_would_block) {
             remind();
             return false;

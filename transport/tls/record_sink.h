@@ -9,7 +9,7 @@
 #include <uaio/provider.h>
 
 #include "engine/core.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 #include "transport/tls/byte_buffer.h"
 
 #include <array>
@@ -32,8 +32,8 @@ public:
     static void start_write_all(Aio& aio) noexcept;
     static void start_wait(Aio& aio) noexcept;
 
-    // See Immediate. What the stream below has no room for is kept.
-    Transferred write_at_once(std::span<const std::byte> bytes) noexcept;
+    // See TryIo. What the stream below has no room for is kept.
+    Transferred try_write(std::span<const std::byte> bytes) noexcept;
     // As flush(), without the engine as far as that goes.
     void flush_at_once() noexcept;
 
@@ -52,7 +52,7 @@ public:
     // The kernel encrypts.
     bool offloaded() const noexcept { return offload_ == Offloading::yes; }
     // Why it does not; empty if it does.
-    std::string why_not_offloaded() const;
+    std::string offload_reason() const;
 
     // Something is on its way out, or may be about to: the channel's on_sent() tells when not.
     bool writing() const noexcept { return state_ != State::idle; }
@@ -120,7 +120,7 @@ private:
     bool has_key_for(std::size_t bytes) noexcept;
     void send_plain(Aio& front) noexcept;
     void on_plain_written() noexcept;
-    Transferred write_plain_at_once(std::span<const std::byte> bytes) noexcept;
+    Transferred try_write_plain(std::span<const std::byte> bytes) noexcept;
     void flush_alert() noexcept;
     bool wait_for_room() noexcept;
     void fail_without_key() noexcept;

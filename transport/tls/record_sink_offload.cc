@@ -44,7 +44,7 @@ void RecordSink::offload_if_possible() noexcept {
     buffers.key.forget();
 }
 
-std::string RecordSink::why_not_offloaded() const {
+std::string RecordSink::offload_reason() const {
     switch (offload_) {
         case Offloading::yes: return {};
         case Offloading::undecided: return "what the handshake wrote has not left yet";
@@ -98,8 +98,7 @@ void RecordSink::flush_alert() noexcept {
     }
     if (alert_step_ == Alert::behind) alert_step_ = Alert::none;
     if (alert_step_ == Alert::none) return;
-    const Transferred sent =
-        channel_.encrypting_below()->write_record_at_once(SSL3_RT_ALERT, alert_);
+    const Transferred sent = channel_.encrypting_below()->try_write_record(SSL3_RT_ALERT, alert_);
     if (sent.error && sent.error != Errc::operation_would_block) {
         error_ = sent.error;
         return;
@@ -157,9 +156,9 @@ void RecordSink::on_plain_written() noexcept {
     if (!untouched && !reset) cut_off();  // what came before a reset can be read
 }
 
-Transferred RecordSink::write_plain_at_once(std::span<const std::byte> bytes) noexcept {
+Transferred RecordSink::try_write_plain(std::span<const std::byte> bytes) noexcept {
     if (!has_key_for(bytes.size())) return {channel_.refusal()};
-    const Transferred sent = channel_.immediate_below()->write_at_once(bytes);
+    const Transferred sent = channel_.try_io_below()->try_write(bytes);
     if (sent.error && sent.error != Errc::operation_would_block) error_ = sent.error;
     records_of_key_ += records_in(sent.count);
     return sent;
@@ -169,7 +168,7 @@ Transferred RecordSink::write_plain_at_once(std::span<const std::byte> bytes) no
 bool RecordSink::wait_for_room() noexcept {
     if (!offloaded() || error_ || channel_.closed() || state_ != State::idle) return false;
     state_ = State::waiting;
-    channel_.immediate_below()->wait_for(Direction::send, *inner_);
+    channel_.try_io_below()->wait_for(Direction::send, *inner_);
     return true;
 }
 

@@ -110,7 +110,7 @@ void RecordSource::end_waiters(std::error_code error) noexcept {
 }
 
 void RecordSource::read_on_demand() noexcept {
-    Immediate* const below = channel_.immediate_below();
+    TryIo* const below = channel_.try_io_below();
     if (!below) return;
     on_demand_ = true;
     stop_unwanted();
@@ -127,7 +127,7 @@ void RecordSource::stop_unwanted() noexcept {
     if (reading_ && !is_wanted()) Provider::cancel(*inner_, Errc::canceled);
 }
 
-Transferred RecordSource::read_at_once(std::span<std::byte> bytes) noexcept {
+Transferred RecordSource::try_read(std::span<std::byte> bytes) noexcept {
     if (!channel_.open()) return {channel_.refusal()};
     if (!queue_.empty()) return {Errc::operation_would_block};
     if (result_) return {result_};
@@ -160,14 +160,14 @@ Transferred RecordSource::read_at_once(std::span<std::byte> bytes) noexcept {
 
 // Reads below at once; true if that changed something.
 bool RecordSource::fetch() noexcept {
-    Immediate* const below = channel_.immediate_below();
+    TryIo* const below = channel_.try_io_below();
     ByteBuffer& in = channel_.buffers().in;
     if (reading_ || end_ || !below || !in.empty()) return false;
     if (!in.resize(room_)) {
         channel_.fail(Errc::not_enough_memory);
         return false;
     }
-    const Transferred got = below->read_at_once(in.prepare(1));
+    const Transferred got = below->try_read(in.prepare(1));
     if (got.error == Errc::operation_would_block) return false;
     end_ = got.error;
     take_in(got.count);

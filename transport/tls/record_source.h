@@ -7,7 +7,7 @@
 #include <uaio/provider.h>
 
 #include "engine/core.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 #include "transport/tls/openssl.h"
 
 #include <cstddef>
@@ -28,8 +28,8 @@ public:
     static void start_read_all(Aio& aio) noexcept;
     static void start_wait(Aio& aio) noexcept;
 
-    // See Immediate.
-    Transferred read_at_once(std::span<std::byte> bytes) noexcept;
+    // See TryIo.
+    Transferred try_read(std::span<std::byte> bytes) noexcept;
     void read_on_demand() noexcept;
 
     // Counts what comes to `ssl` without data.

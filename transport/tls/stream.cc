@@ -98,7 +98,7 @@ Details details(const Stream& stream) {
     result.peer = subject_of(ssl);
     result.resumed = SSL_session_reused(ssl) == 1;
     result.offloaded = tls->channel().sink().offloaded();
-    result.why_not_offloaded = tls->channel().sink().why_not_offloaded();
+    result.offload_reason = tls->channel().sink().offload_reason();
     return result;
 }
 

@@ -8,7 +8,7 @@
 
 namespace uaio::tls {
 
-class TlsStream final : public Stream, public Immediate {
+class TlsStream final : public Stream, public TryIo {
 public:
     explicit TlsStream(Channel& channel) noexcept : channel_(channel) {}
     ~TlsStream() override { channel_.release(); }
@@ -20,11 +20,11 @@ public:
     void close() noexcept override { channel_.close(); }
     int native_handle() const noexcept override { return channel_.native_handle(); }
 
-    Transferred write_at_once(std::span<const std::byte> bytes) noexcept override {
-        return channel_.sink().write_at_once(bytes);
+    Transferred try_write(std::span<const std::byte> bytes) noexcept override {
+        return channel_.sink().try_write(bytes);
     }
-    Transferred read_at_once(std::span<std::byte> bytes) noexcept override {
-        return channel_.source().read_at_once(bytes);
+    Transferred try_read(std::span<std::byte> bytes) noexcept override {
+        return channel_.source().try_read(bytes);
     }
     void wait_for(Direction direction, Aio& aio) noexcept override;
     void read_on_demand() noexcept override { channel_.source().read_on_demand(); }

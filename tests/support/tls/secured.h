@@ -24,7 +24,7 @@ struct Secured {
         small.stream.send_buffer = 16384;
         small.stream.receive_buffer = 16384;
         auto below = std::make_unique<tcp::Listener>(*engine, Endpoint::loopback(0), small);
-        const std::string url = "tls://" + below->local().to_string();
+        const std::string url = "tls://" + below->local_endpoint().to_string();
         tls::Listener listener(*engine, std::move(below), tls::Context(server_options(version)));
         Operation accept(*engine);
         listener.accept(accept.aio, server);
@@ -41,18 +41,17 @@ struct Secured {
     }
 
     bool run_until(const std::function<bool()>& done) { return uaio::run_until(*engine, done); }
-    easy::Result try_send(std::string_view text) {
+    Transferred try_send(std::string_view text) {
         return connection->try_send(std::as_bytes(std::span(text.data(), text.size())));
     }
-    std::string try_receive(std::size_t size, easy::Result expected) {
+    std::string try_receive(std::size_t size, Transferred expected) {
         std::string room(size, '\0');
-        const easy::Result result =
-            connection->try_receive(std::as_writable_bytes(std::span(room)));
+        const Transferred result = connection->try_receive(std::as_writable_bytes(std::span(room)));
         CHECK(result == expected);
         room.resize(result.count);
         return room;
     }
-    Ended wait_for(easy::Direction direction) {
+    Ended wait_for(Direction direction) {
         Operation wait(*engine);
         connection->wait_for(direction, wait.aio);
         REQUIRE(run_until([&] { return wait.done(); }));

@@ -89,7 +89,7 @@ public:
 private:
     std::unique_ptr<Acceptor> listen(const tls::Context* context, Endpoint& at) {
         auto listener = std::make_unique<tcp::Listener>(engine_, Endpoint::loopback(0));
-        at = listener->local();
+        at = listener->local_endpoint();
         if (!context) return listener;
         return std::make_unique<tls::Listener>(engine_, std::move(listener), *context);
     }

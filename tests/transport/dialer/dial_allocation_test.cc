@@ -213,7 +213,7 @@ TEST_CASE_TEMPLATE("a listener that lacks any one allocation is not made and lea
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
-    const Endpoint endpoint = tcp::Listener(engine, Endpoint::loopback(0)).local();
+    const Endpoint endpoint = tcp::Listener(engine, Endpoint::loopback(0)).local_endpoint();
     fail_each_of([&] { const tcp::Listener listener(engine, endpoint); });
     fail_each_of([&] { tcp::acceptor(endpoint)(engine); });
 }

@@ -194,7 +194,7 @@ struct Live {
         ::getsockopt(stream->native_handle(), level, name, &value, &size);
         return value;
     }
-    Endpoint local() const {
+    Endpoint local_endpoint() const {
         sockaddr_storage storage{};
         socklen_t size = sizeof storage;
         ::getsockname(stream->native_handle(), reinterpret_cast<sockaddr*>(&storage), &size);
@@ -235,16 +235,16 @@ TEST_CASE_TEMPLATE("a dialer connects from where it is told to", Kernel, OnLinux
     DialOptions options = quiet_options();
     options.local_address = "127.0.0.5";
     REQUIRE(live.dial(url(listener.endpoint()), options) == success(0));
-    CHECK(live.local().host() == "127.0.0.5");
+    CHECK(live.local_endpoint().host() == "127.0.0.5");
     // A port in use, and the next ones.
     const tcp::Listener taken(live.engine, at("127.0.0.5", 0));
-    options.local_port = taken.local().port();
+    options.local_port = taken.local_endpoint().port();
     const std::error_code in_use{EADDRINUSE, std::system_category()};
     StreamPtr none;
     CHECK(live.dial(url(listener.endpoint()), options) == failure(in_use));
     options.local_ports = 100;
     REQUIRE(live.dial(url(listener.endpoint()), options) == success(0));
-    const int tried = live.local().port() - options.local_port;
+    const int tried = live.local_endpoint().port() - options.local_port;
     CHECK((tried > 0 && tried < 100));
     options.local_port = 0;
     options.local_address = "192.0.2.1";

@@ -45,7 +45,7 @@ TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
             REQUIRE((connected || connect.ended().error == Errc::canceled));
             canceled += !connected;
             const std::array<std::byte, 4> bytes{};
-            const easy::Result sent = connection.try_send(bytes);
+            const Transferred sent = connection.try_send(bytes);
             CHECK(sent == (connected ? transferred(4) : refused(Errc::not_connected)));
             CHECK((connection.native_handle() >= 0) == connected);
         }
@@ -124,8 +124,8 @@ TEST_CASE("easy: attempts on a socket allocate nothing") {
     EasyEnds ends(KernelKind::automatic);
     std::array<std::byte, 64> bytes{};
     const std::uint64_t before = thread_allocations();
-    const easy::Result sent = ends.connection().try_send(bytes);
-    const easy::Result received = ends.connection().try_receive(bytes);
+    const Transferred sent = ends.connection().try_send(bytes);
+    const Transferred received = ends.connection().try_receive(bytes);
     CHECK(thread_allocations() == before);
     CHECK(sent == transferred(64));
     CHECK(received == kWouldBlock);
@@ -146,13 +146,13 @@ TEST_CASE("easy: every call may come from another thread than the engine's") {
         CHECK(connection.try_receive(bytes) == kWouldBlock);
         CHECK(connection.try_send(bytes) == transferred(5));
         Operation wait(io.engine());
-        connection.wait_for(easy::Direction::receive, wait.aio);
+        connection.wait_for(Direction::receive, wait.aio);
         peer.send("world");
         CHECK(!wait.aio.wait());
         CHECK(connection.try_receive(bytes) == transferred(5));
         connection.close();
         Operation late(io.engine());
-        connection.wait_for(easy::Direction::send, late.aio);  // behind the close
+        connection.wait_for(Direction::send, late.aio);  // behind the close
         CHECK(late.aio.wait() == Errc::not_connected);
         CHECK(connection.native_handle() == -1);
     }
@@ -160,7 +160,7 @@ TEST_CASE("easy: every call may come from another thread than the engine's") {
 
 TEST_CASE("easy: an attempt of another thread gives up on an engine that nobody runs") {
     EasyEnds ends(KernelKind::automatic);
-    easy::Result result;
+    Transferred result;
     std::thread other([&] {
         std::array<std::byte, 5> bytes{};
         result = ends.connection().try_send(bytes);

@@ -13,7 +13,6 @@ namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
-using easy::Direction;
 
 TEST_CASE_TEMPLATE("easy: bytes go both ways by attempts, and nothing is told as such (1)", Kernel,
                    OnLinux, OnPoll, OnSim) {
@@ -179,7 +178,7 @@ TEST_CASE_TEMPLATE("easy: a large send is taken in part, and then would block (1
     EasyEnds ends(Kernel::kKind, false, options);
     const std::string bytes = pattern(16 << 20);
     std::string_view rest = bytes;
-    easy::Result result;
+    Transferred result;
     do {
         result = ends.try_send(rest);
         CHECK(result.count < rest.size());

@@ -351,7 +351,7 @@ TEST_CASE_TEMPLATE("a connection outlives what accepted it (X-7)", Kernel, OnLin
     StreamPtr accepted;
     Operation accept(engine);
     listener->accept(accept.aio, accepted);
-    RawPeer peer = RawPeer::connect_tcp(listener->local());
+    RawPeer peer = RawPeer::connect_tcp(listener->local_endpoint());
     REQUIRE(!accept.aio.wait());
     listener.reset();
     http::Connection connection(std::move(accepted));

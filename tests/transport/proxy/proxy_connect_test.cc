@@ -80,7 +80,7 @@ TEST_CASE("anything but a 2xx is a refusal, and its status is known (51)") {
         std::string said;
         REQUIRE(!dialogue.begin(said));
         CHECK(dialogue.status() == 0);
-        CHECK(dialogue.hear(head, said).error == Errc::proxy_refused);
+        CHECK(dialogue.consume(head, said).error == Errc::proxy_refused);
         CHECK(dialogue.status() == status);
         CHECK(!dialogue.wants_another_connection());
     }
@@ -122,7 +122,7 @@ TEST_CASE("a 407 is the end without credentials, and with wrong ones (52)") {
     proxy::ConnectDialogue dialogue(request);
     std::string said;
     REQUIRE(!dialogue.begin(said));
-    CHECK(dialogue.hear(answer, said).error == ProxyErrc::credentials_refused);
+    CHECK(dialogue.consume(answer, said).error == ProxyErrc::credentials_refused);
     CHECK(dialogue.status() == 407);
     CHECK(dialogue.requests() == 1);
     CHECK(!dialogue.wants_another_connection());
@@ -137,7 +137,7 @@ TEST_CASE("a proxy that does not offer the authentication that was asked for has
         proxy::ConnectDialogue dialogue(request);
         std::string said;
         REQUIRE(!dialogue.begin(said));
-        return dialogue.hear("HTTP/1.1 407 Who\r\n" + offer + "Content-Length: 0\r\n\r\n", said)
+        return dialogue.consume("HTTP/1.1 407 Who\r\n" + offer + "Content-Length: 0\r\n\r\n", said)
             .error;
     };
     const std::string digest = "Proxy-Authenticate: Digest realm=r, nonce=n\r\n";
@@ -191,7 +191,7 @@ TEST_CASE("a proxy that closes after its 407 is asked again on another connectio
         proxy::ConnectDialogue dialogue(request);
         std::string said;
         REQUIRE(!dialogue.begin(said));
-        CHECK(dialogue.hear(answer, said).state == proxy::Heard::State::failed);
+        CHECK(dialogue.consume(answer, said).state == proxy::Progress::State::failed);
         REQUIRE(dialogue.wants_another_connection());
         said.clear();
         REQUIRE(!dialogue.begin(said));

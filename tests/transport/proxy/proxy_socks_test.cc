@@ -108,8 +108,8 @@ TEST_CASE("every SOCKS5 reply code has an error of its own (60)") {
         proxy::SocksDialogue dialogue({.kind = ProxyKind::socks5}, "origin.test", 80);
         std::string said;
         REQUIRE(!dialogue.begin(said));
-        CHECK(dialogue.hear("\5\0"s, said).state == proxy::Heard::State::advanced);
-        CHECK(dialogue.hear(reply, said).state == proxy::Heard::State::failed);
+        CHECK(dialogue.consume("\5\0"s, said).state == proxy::Progress::State::advanced);
+        CHECK(dialogue.consume(reply, said).state == proxy::Progress::State::failed);
         CHECK(dialogue.reply() == code);
     }
 }

@@ -65,7 +65,9 @@ constexpr int kRounds = 50;
 
 // A free port, to be asked for by its number, as servers do. A port that the kernel chose itself is
 // free as soon as its socket stops listening, even while an accept still holds the socket.
-Endpoint free_port(Engine& engine) { return tcp::Listener(engine, Endpoint::loopback(0)).local(); }
+Endpoint free_port(Engine& engine) {
+    return tcp::Listener(engine, Endpoint::loopback(0)).local_endpoint();
+}
 
 TEST_CASE_TEMPLATE("a listener's port is free when its destructor returns on another thread",
                    Kernel, OnLinux, OnPoll) {
@@ -129,7 +131,7 @@ TEST_CASE_TEMPLATE("a listener's port is free at once while no thread runs its e
     StreamPtr server;
     Operation accept(engine);
     auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-    const Endpoint endpoint = listener->local();
+    const Endpoint endpoint = listener->local_endpoint();
     listener->accept(accept.aio, server);
     listener.reset();
     CHECK(bind_error(endpoint) == 0);
@@ -162,7 +164,7 @@ TEST_CASE_TEMPLATE("an http server's port is free when its destructor returns", 
             http::Server server(group);
             server.listen(acceptors);
         }
-        REQUIRE(bind_error(acceptors.local()) == 0);
+        REQUIRE(bind_error(acceptors.local_endpoint()) == 0);
     }
 }
 
@@ -326,7 +328,7 @@ TEST_CASE_TEMPLATE("a process without descriptors accepts again when one is clos
         Engine engine(options);
         tcp::Listener listener(engine, Endpoint::loopback(0));
         const int spare = ::dup(2);
-        const RawPeer peer = RawPeer::connect_tcp(listener.local());
+        const RawPeer peer = RawPeer::connect_tcp(listener.local_endpoint());
         if (!limit_descriptors(0)) return "the limit could not be set";
         StreamPtr server;
         Aio accept(engine);
@@ -356,24 +358,25 @@ TEST_CASE_TEMPLATE("the engines of a group share the port of one acceptor factor
     std::vector<std::unique_ptr<Acceptor>> acceptors;
     for (std::size_t i = 0; i < group.size(); ++i) {
         acceptors.push_back(factory(group.engine(i)));
-        CHECK(static_cast<tcp::Listener&>(*acceptors[i]).local() == factory.local());
+        CHECK(static_cast<tcp::Listener&>(*acceptors[i]).local_endpoint() ==
+              factory.local_endpoint());
     }
-    CHECK(factory.local().port() != 0);
-    CHECK(bind_error(factory.local()) == EADDRINUSE);
-    CHECK_THROWS_AS(tcp::acceptor(factory.local())(group.engine(0)), std::system_error);
-    CHECK_THROWS_AS(tcp::Listener(group.engine(0), factory.local()), std::system_error);
+    CHECK(factory.local_endpoint().port() != 0);
+    CHECK(bind_error(factory.local_endpoint()) == EADDRINUSE);
+    CHECK_THROWS_AS(tcp::acceptor(factory.local_endpoint())(group.engine(0)), std::system_error);
+    CHECK_THROWS_AS(tcp::Listener(group.engine(0), factory.local_endpoint()), std::system_error);
     // Each of them accepts, whatever becomes of the others.
     while (!acceptors.empty()) {
         StreamPtr server;
         Operation accept(group.engine(acceptors.size() - 1));
         acceptors.back()->accept(accept.aio, server);
-        const RawPeer peer = RawPeer::connect_tcp(factory.local());
+        const RawPeer peer = RawPeer::connect_tcp(factory.local_endpoint());
         CHECK(!accept.aio.wait());
         CHECK(server);
         acceptors.pop_back();
     }
     // With SO_REUSEADDR, since connections of the port are in TIME-WAIT.
-    CHECK_NOTHROW(tcp::Listener(group.engine(0), factory.local()));
+    CHECK_NOTHROW(tcp::Listener(group.engine(0), factory.local_endpoint()));
 }
 
 TEST_CASE_TEMPLATE("an http server on a group needs no options, whatever the port", Kernel, OnLinux,
@@ -385,7 +388,7 @@ TEST_CASE_TEMPLATE("an http server on a group needs no options, whatever the por
     server.listen(factory);
     Engine engine(options_on(Kernel::kKind));
     for (int i = 0; i < 10; ++i) {
-        RawPeer peer = RawPeer::connect_tcp(factory.local());
+        RawPeer peer = RawPeer::connect_tcp(factory.local_endpoint());
         peer.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         REQUIRE(run_until(engine, [&] {
             peer.read_some();

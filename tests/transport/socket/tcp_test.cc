@@ -57,13 +57,13 @@ TEST_CASE_TEMPLATE("both ends of a tcp connection are streams", Kernel, OnLinux,
     Engine engine(options_on(Kernel::kKind));
     for (const Endpoint& loopback : {Endpoint::loopback(0), Endpoint::loopback6(0)}) {
         tcp::Listener listener(engine, loopback);
-        CHECK(listener.local().port() != 0);
-        CHECK(listener.local().family() == loopback.family());
+        CHECK(listener.local_endpoint().port() != 0);
+        CHECK(listener.local_endpoint().family() == loopback.family());
         StreamPtr server;
         StreamPtr client;
         Operation accept(engine);
         listener.accept(accept.aio, server);
-        CHECK(connect_to(engine, listener.local(), client) == success(0));
+        CHECK(connect_to(engine, listener.local_endpoint(), client) == success(0));
         REQUIRE(!accept.aio.wait());
         Operation write(engine, "hello");
         server->write_all(write.aio);
@@ -88,7 +88,7 @@ TEST_CASE_TEMPLATE("several accepts wait at once and each gets a connection", Ke
     }
     std::vector<RawPeer> peers;
     for (std::size_t i = 0; i < kConnections; ++i) {
-        peers.push_back(RawPeer::connect_tcp(listener.local()));
+        peers.push_back(RawPeer::connect_tcp(listener.local_endpoint()));
     }
     for (const auto& accept : accepts) {
         CHECK(!accept->aio.wait());
@@ -116,7 +116,7 @@ TEST_CASE_TEMPLATE("an accept can be cancelled or expire and others go on", Kern
     CHECK(expired.aio.wait() == Errc::timed_out);
     CHECK(too_late.aio.wait() == Errc::timed_out);
     CHECK(stays.ended() == kPending);
-    const RawPeer peer = RawPeer::connect_tcp(listener.local());
+    const RawPeer peer = RawPeer::connect_tcp(listener.local_endpoint());
     REQUIRE(!stays.aio.wait());
     CHECK(cancelled.ended() == failure(Errc::canceled));
     CHECK(expired.ended() == failure(Errc::timed_out));
@@ -160,7 +160,7 @@ TEST_CASE_TEMPLATE("closing a listener ends its accepts and refuses who connects
     CHECK(accept.aio.wait() == Errc::closed);
     CHECK(accept.ended() == failure(Errc::closed));
     StreamPtr client;
-    CHECK(connect_to(engine, listener.local(), client) ==
+    CHECK(connect_to(engine, listener.local_endpoint(), client) ==
           failure({ECONNREFUSED, std::system_category()}));
     CHECK((!server && !client));
 }
@@ -227,13 +227,13 @@ TEST_CASE_TEMPLATE("a listener that cannot be made says which call failed and wh
     const std::size_t before = open_descriptors();
     const tcp::Listener listener(engine, Endpoint::loopback(0));
     try {
-        const tcp::Listener second(engine, listener.local());
+        const tcp::Listener second(engine, listener.local_endpoint());
         FAIL("it was not refused");
     } catch (const std::system_error& error) {
         CHECK(error.code() == std::errc::address_in_use);
         const std::string what = error.what();
         CHECK(what.find("bind") != std::string::npos);
-        CHECK(what.find(listener.local().to_string()) != std::string::npos);
+        CHECK(what.find(listener.local_endpoint().to_string()) != std::string::npos);
         CHECK(what.find("port 0") != std::string::npos);
     }
     Endpoint elsewhere;
@@ -247,7 +247,7 @@ TEST_CASE_TEMPLATE("with reuse_port several listeners share a port", Kernel, OnL
     tcp::ListenOptions options;
     options.reuse_port = true;
     tcp::Listener first(engine, Endpoint::loopback(0), options);
-    const std::unique_ptr<Acceptor> second = tcp::acceptor(first.local(), options)(engine);
+    const std::unique_ptr<Acceptor> second = tcp::acceptor(first.local_endpoint(), options)(engine);
     std::vector<StreamPtr> servers(2);
     Operation accepts[] = {Operation(engine), Operation(engine)};
     first.accept(accepts[0].aio, servers[0]);
@@ -256,7 +256,7 @@ TEST_CASE_TEMPLATE("with reuse_port several listeners share a port", Kernel, OnL
     const Clock::time_point limit = Clock::now() + kPatience;
     while (!accepts[0].done() || !accepts[1].done()) {
         REQUIRE(Clock::now() < limit);
-        peers.push_back(RawPeer::connect_tcp(first.local()));
+        peers.push_back(RawPeer::connect_tcp(first.local_endpoint()));
         engine.run_once(1ms);
     }
     CHECK(accepts[0].ended() == success(0));
@@ -280,7 +280,7 @@ TEST_CASE_TEMPLATE("socket options reach accepted and connecting sockets", Kerne
         StreamPtr server, client;
         Operation accept(engine);
         listener.accept(accept.aio, server);
-        REQUIRE(connect_to(engine, listener.local(), client, connect) == success(0));
+        REQUIRE(connect_to(engine, listener.local_endpoint(), client, connect) == success(0));
         REQUIRE(!accept.aio.wait());
         for (const StreamPtr& end : {std::ref(server), std::ref(client)}) {
             CHECK((option_of(*end, IPPROTO_TCP, TCP_NODELAY) != 0) == no_delay);
@@ -325,7 +325,7 @@ TEST_CASE_TEMPLATE("a connect without a free descriptor ends with EMFILE", Kerne
         if (!limit_descriptors(0)) return "the limit could not be set";
         StreamPtr client;
         Aio connect(engine);
-        tcp::connect(listener.local(), {}, connect, client);
+        tcp::connect(listener.local_endpoint(), {}, connect, client);
         const std::error_code error = connect.wait();
         return error == std::errc::too_many_files_open ? "" : error.message();
     });
@@ -336,7 +336,7 @@ TEST_CASE_TEMPLATE("a connect without a free descriptor ends with EMFILE", Kerne
 // Connects, writes, closes, with `kParallel` under way; both ends are streams of this engine.
 void cycle(Engine& engine, tcp::Listener& listener, std::size_t cycles) {
     constexpr std::size_t kParallel = 50;
-    const Endpoint endpoint = listener.local();
+    const Endpoint endpoint = listener.local_endpoint();
     StreamPtr servers[kParallel];
     StreamPtr clients[kParallel];
     char bytes[kParallel][16];

@@ -24,7 +24,7 @@ struct Town {
         engine =
             kernel ? std::make_unique<Engine>(*kernel) : std::make_unique<Engine>(options_on(kind));
         auto below = std::make_unique<tcp::Listener>(*engine, Endpoint::loopback(0));
-        endpoint = below->local();
+        endpoint = below->local_endpoint();
         listener.emplace(*engine, std::move(below), tls::Context(server_options()));
         tcp.emplace(endpoint);
         connector.emplace(*tcp, tls::Context(client_options()), to_localhost());
@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("an engine that ends while peers say nothing ends their hands
         Operation connect(*town.engine);
         Operation accept(*town.engine);
         plain->accept(accept.aio, other);
-        tcp::connect(plain->local(), {}, connect.aio, stream);
+        tcp::connect(plain->local_endpoint(), {}, connect.aio, stream);
         REQUIRE(run_until(*town.engine, [&] { return connect.done() && accept.done(); }));
         if (&stream == &silent[0]) {
             tls::connect(client, std::move(other), to_localhost(), one_shot(*town.engine, asks),
@@ -122,7 +122,7 @@ TEST_CASE_TEMPLATE("an engine that ends while peers say nothing ends their hands
             tls::accept(server, std::move(other), one_shot(*town.engine, asked), made[1]);
         }
     }
-    tcp::Connector below(plain->local());
+    tcp::Connector below(plain->local_endpoint());
     tls::Connector connector(below, client, to_localhost());
     connector.connect(one_shot(*town.engine, by_connector), made[2]);
     town.listener->accept(one_shot(*town.engine, accepts), made[3]);
@@ -164,7 +164,7 @@ TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each 
         {
             EngineThread io(options_on(Kernel::kKind));
             auto below = std::make_unique<tcp::Listener>(io.engine(), Endpoint::loopback(0));
-            plain.emplace(below->local());
+            plain.emplace(below->local_endpoint());
             listener.emplace(io.engine(), std::move(below), server);
             connector.emplace(*plain, client, to_localhost());
             const std::uint64_t before = client.handshakes();

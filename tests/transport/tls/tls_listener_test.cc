@@ -33,7 +33,7 @@ public:
         server.on_failure = [this](std::error_code error) { failures_.push_back(error); };
         server_.emplace(server);
         auto below = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0));
-        endpoint_ = below->local();
+        endpoint_ = below->local_endpoint();
         listener_.emplace(*engine_, std::move(below), *server_, options);
         listener_->accept(*accept_, stream_);
     }
@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("A tls listener's port is free when its destructor returns on
                    Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     const tls::Context server(server_options());
-    const Endpoint endpoint = tcp::Listener(io.engine(), Endpoint::loopback(0)).local();
+    const Endpoint endpoint = tcp::Listener(io.engine(), Endpoint::loopback(0)).local_endpoint();
     for (int round = 0; round < 50; ++round) {
         StreamPtr stream;
         Operation accept(io.engine());

@@ -26,7 +26,7 @@ public:
             engine_.emplace(options_on(kind));
         }
         auto below = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0));
-        endpoint_ = below->local();
+        endpoint_ = below->local_endpoint();
         listener_.emplace(*engine_, std::move(below), server_, options);
         tcp_.emplace(endpoint_);
         connector_.emplace(*tcp_, client_, to_localhost());
@@ -134,7 +134,7 @@ TEST_CASE_TEMPLATE("a listener may be destroyed by whom it tells of a failure", 
         listener.reset();
     };
     auto below = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-    const Endpoint place = below->local();
+    const Endpoint place = below->local_endpoint();
     // With one handshake at a time nothing is asked of the acceptor below meanwhile.
     listener.emplace(engine, std::move(below), tls::Context(options),
                      tls::ListenerOptions{.handshakes = 1});
@@ -197,7 +197,7 @@ TEST_CASE_TEMPLATE("an http server and a client talk over tls", Kernel, OnLinux,
     server->listen(tls::acceptor(
         [&](Engine& own) {
             auto below = std::make_unique<tcp::Listener>(own, Endpoint::loopback(0));
-            endpoint = below->local();
+            endpoint = below->local_endpoint();
             return below;
         },
         shown));

@@ -184,10 +184,10 @@ bool attempt_without(std::uint64_t others, KernelKind kind, bool sends, unsigned
     std::string room(bytes.size(), '\0');
     if (!sends) {
         ends.serve(std::string_view(bytes).substr(0, 4000));
-        REQUIRE(ends.wait_for(easy::Direction::receive) == success(0));
+        REQUIRE(ends.wait_for(Direction::receive) == success(0));
     }
     fail_allocation_behind(others, Which::all);
-    const easy::Result result =
+    const Transferred result =
         sends ? ends.connection->try_send(std::as_bytes(std::span(bytes)))
               : ends.connection->try_receive(std::as_writable_bytes(std::span(room)));
     const bool failed = stop_failing();
@@ -226,7 +226,7 @@ bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
     tls::ContextOptions options = server_options(Version::tls_1_3);
     options.on_failure = [&](std::error_code error) { failures.push_back(error); };
     auto below = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
-    const Endpoint place = below->local();
+    const Endpoint place = below->local_endpoint();
     tls::Listener listener(engine, std::move(below), tls::Context(options));
     StreamPtr stream;
     Operation accept(engine);

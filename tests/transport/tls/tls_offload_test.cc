@@ -4,7 +4,7 @@
 
 #include "tests/support/tls/ends.h"
 #include "tests/support/tls/inside.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <sys/socket.h>
 
@@ -72,7 +72,7 @@ public:
                                                      tcp::ListenOptions{.stream = stream});
         tcp::ConnectOptions connecting;
         connecting.stream = stream;
-        tcp::Connector plain(below->local(), connecting);
+        tcp::Connector plain(below->local_endpoint(), connecting);
         tls::Listener listener(engine_, std::move(below), server_context);
         tls::Connector connector(plain, client_context, to_localhost());
         Operation connect(engine_);
@@ -182,8 +182,8 @@ TEST_CASE_TEMPLATE("what the kernel encrypts arrives, with every version and cip
             CHECK(client.cipher == agreement.cipher);
             CHECK(client.offloaded == setup.client_offloads);
             CHECK(server.offloaded == setup.server_offloads);
-            CHECK(client.why_not_offloaded.empty() == setup.client_offloads);
-            CHECK(server.why_not_offloaded.empty() == setup.server_offloads);
+            CHECK(client.offload_reason.empty() == setup.client_offloads);
+            CHECK(server.offload_reason.empty() == setup.server_offloads);
             CHECK(encrypting_sockets() - before == (who == 3 ? 2 : 1));
         }
     }
@@ -198,7 +198,7 @@ TEST_CASE("a cipher that the kernel has not is left to OpenSSL, and why is said"
     ends.carry(pattern(100'000));
     const tls::Details details = tls::details(ends.client());
     CHECK(!details.offloaded);
-    CHECK(details.why_not_offloaded.find("cipher") != std::string::npos);
+    CHECK(details.offload_reason.find("cipher") != std::string::npos);
 }
 
 TEST_CASE("tls over anything but a socket is left to OpenSSL, and why is said") {
@@ -214,7 +214,7 @@ TEST_CASE("tls over anything but a socket is left to OpenSSL, and why is said") 
         const std::string why = !on                         ? "ContextOptions::offload is off"
                                 : !tls::offload().available ? std::string(tls::offload().reason)
                                                             : "the stream below is no plain socket";
-        CHECK(details.why_not_offloaded.find(why) == 0);
+        CHECK(details.offload_reason.find(why) == 0);
     }
 }
 
@@ -344,12 +344,12 @@ TEST_CASE_TEMPLATE("a close behind a full socket is heard when the peer reads in
                    OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     Sockets ends(Kernel::kKind);
-    Immediate* const below = immediate_of(ends.client());
+    TryIo* const below = try_io_of(ends.client());
     const std::string out = pattern(kMuch);
     const auto bytes = std::as_bytes(std::span(out));
     std::size_t sent = 0;
     for (;;) {
-        const Transferred step = below->write_at_once(bytes.subspan(sent));
+        const Transferred step = below->try_write(bytes.subspan(sent));
         if (step.error) {
             CHECK(step.error == Errc::operation_would_block);
             break;
@@ -372,7 +372,7 @@ TEST_CASE_TEMPLATE("attempts that the kernel encrypts tell when they are worth i
     Setup setup;
     setup.stream.send_buffer = 50'000;
     Sockets ends(Kernel::kKind, setup);
-    Immediate* const attempts = immediate_of(ends.client());
+    TryIo* const attempts = try_io_of(ends.client());
     const std::string out = pattern(2'000'000);
     const auto bytes = std::as_bytes(std::span(out));
     std::string in(out.size(), '\0');
@@ -381,7 +381,7 @@ TEST_CASE_TEMPLATE("attempts that the kernel encrypts tell when they are worth i
     std::size_t sent = 0;
     unsigned waits = 0;
     while (sent < out.size()) {
-        const Transferred step = attempts->write_at_once(bytes.subspan(sent));
+        const Transferred step = attempts->try_write(bytes.subspan(sent));
         sent += step.count;
         if (!step.error) continue;
         REQUIRE(step.error == Errc::operation_would_block);

@@ -3,7 +3,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/tls/ends.h"
-#include "transport/stream/immediate.h"
+#include "transport/stream/try_io.h"
 
 #include <sys/ioctl.h>
 
@@ -24,7 +24,7 @@ struct Joined {
         auto below = std::make_unique<tcp::Listener>(there.engine(), Endpoint::loopback(0), small);
         tcp::ConnectOptions options;
         options.stream.send_buffer = 16384;
-        tcp::Connector plain(below->local(), options);
+        tcp::Connector plain(below->local_endpoint(), options);
         tls::Listener listener(there.engine(), std::move(below),
                                tls::Context(server_options(version)));
         tls::Connector connector(plain, tls::Context(client_options(version)), to_localhost());
@@ -116,7 +116,7 @@ TEST_CASE_TEMPLATE("a tls write that is cut short over unread bytes loses nothin
     Joined ends(Kernel::kKind);
     std::promise<void> on_demand;
     ends.here.engine().post([&] {
-        immediate_of(*ends.client)->read_on_demand();
+        try_io_of(*ends.client)->read_on_demand();
         on_demand.set_value();
     });
     on_demand.get_future().get();

@@ -184,7 +184,7 @@ void ClientConnection::complete() noexcept {
     ClientCore& core = core_;
     std::error_code error;
     const bool again = redirect(transaction, error);
-    if (!again) Provider::finish(transaction, error);
+    if (!again) core.finish(transaction, error);
     rest();  // may free this
     if (again) core.carry(transaction);
 }

@@ -31,7 +31,7 @@ std::string_view text_of(Version version) noexcept {
 
 // What the fields say and what has to be done to them.
 struct Plan {
-    Following following;
+    FollowingMessage following;
     bool chunked = false;      // the field is there
     bool drop_length = false;  // leave these fields out
     bool drop_codings = false;
@@ -104,7 +104,7 @@ bool plan_request(const Request& request, Payload payload, Plan& plan) noexcept 
 }
 
 // The content of a response that must not have any, or has it only in name.
-bool frame_empty(const Response& response, const Answered& answered, Payload payload,
+bool frame_empty(const Response& response, const ResponseContext& answered, Payload payload,
                  const Framing& framing, Plan& plan) noexcept {
     const int status = response.status();
     const bool tunnel = status == 101 || (answered.method == "CONNECT" && status / 100 == 2);
@@ -126,8 +126,8 @@ bool is_empty(int status, std::string_view method) noexcept {
            (method == "CONNECT" && status < 300);
 }
 
-void plan_connection(const Response& response, const Answered& answered, const Framing& framing,
-                     Plan& plan) noexcept {
+void plan_connection(const Response& response, const ResponseContext& answered,
+                     const Framing& framing, Plan& plan) noexcept {
     if (response.status() < 200 || plan.following.body == Body::tunnel) {
         plan.following.keep_alive = true;  // what follows is another response, or not HTTP
         return;
@@ -141,7 +141,7 @@ void plan_connection(const Response& response, const Answered& answered, const F
     if (keep && old && !framing.keeps_alive(Version::http_1_0)) plan.add_connection = "keep-alive";
 }
 
-bool plan_response(const Response& response, const Answered& answered, Payload payload,
+bool plan_response(const Response& response, const ResponseContext& answered, Payload payload,
                    Plan& plan) noexcept {
     Framing framing;
     if (!understand(response.headers(), framing)) return false;
@@ -220,7 +220,7 @@ std::error_code filled(std::string& out, std::size_t size, Append append) noexce
 }  // namespace
 
 std::error_code write_head(const Request& request, Payload payload, std::string& head,
-                           Following& following) noexcept {
+                           FollowingMessage& following) noexcept {
     head.clear();
     Plan plan;
     if (!plan_request(request, payload, plan)) return ArgumentErrc::invalid_message;
@@ -237,8 +237,9 @@ std::error_code write_head(const Request& request, Payload payload, std::string&
     return {};
 }
 
-std::error_code write_head(const Response& response, const Answered& answered, Payload payload,
-                           std::string& head, Following& following) noexcept {
+std::error_code write_head(const Response& response, const ResponseContext& answered,
+                           Payload payload, std::string& head,
+                           FollowingMessage& following) noexcept {
     head.clear();
     Plan plan;
     if (!plan_response(response, answered, payload, plan)) return ArgumentErrc::invalid_message;

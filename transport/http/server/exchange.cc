@@ -17,7 +17,7 @@ Exchange::Exchange(Engine& engine)
 
 void Exchange::reset() noexcept {
     response_.reset();
-    rest_ = collected_ = 0;
+    suffix_ = collected_ = 0;
     state_ = State::over;
     failed_ = false;
     failure_.clear();
@@ -49,7 +49,9 @@ std::chrono::nanoseconds Exchange::send_timeout(std::size_t bytes) const noexcep
     return connection_->loop().send_timeout(bytes);
 }
 
-std::shared_ptr<void>& Exchange::local(const void* key) { return connection_->loop().local(key); }
+std::shared_ptr<void>& Exchange::per_engine(const void* key) {
+    return connection_->loop().local(key);
+}
 
 // ---- what a handler may do, and when
 
@@ -117,10 +119,10 @@ void Exchange::end() noexcept {
     misuse("Exchange::end() on an exchange that has ended; it was ignored");
 }
 
-void Exchange::fail(std::error_code error) noexcept {
+void Exchange::abort(std::error_code error) noexcept {
     if (!on_its_thread()) return;
     if (state_ == State::open || state_ == State::begun) return connection_->fail(*this, error);
-    misuse("Exchange::fail() on an exchange that has ended; it was ignored");
+    misuse("Exchange::abort() on an exchange that has ended; it was ignored");
 }
 
 // Without a session every operation of a reader and of a writer ends with

@@ -134,7 +134,7 @@ private:
         if (!writing_ && filled_ > 0 && !write_failed_) write();
         if (!reading_ && filled_ == 0 && unread_ > 0 && !error_) read();
         if (reading_ || writing_) return;
-        error_ ? fail() : end();
+        error_ ? abort() : end();
     }
 
     // Nothing was sent yet: a file that is shorter now than its state said is looked at again.
@@ -160,9 +160,9 @@ private:
         delete this;
     }
 
-    void fail() noexcept {
+    void abort() noexcept {
         if (!write_failed_) log();
-        exchange_.fail(error_);
+        exchange_.abort(error_);
         delete this;
     }
 

@@ -137,7 +137,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
     if (!answers(exchange)) return;
     // No file has a name with a slash in it.
     if (has_encoded_slash(exchange.raw_path())) return exchange.respond(404);
-    std::string path(exchange.rest());
+    std::string path(exchange.path_suffix());
     const std::size_t begin = path.find_first_not_of('/');
     path.erase(0, begin == std::string::npos ? path.size() : begin);
     const bool names_directory = path.empty() || path.back() == '/';
@@ -148,14 +148,14 @@ void serve_directory(const Root& root, Exchange& exchange) {
         path += root.options.index;
     }
     // The root of a tree may have been asked for without a slash: then relative links would break.
-    if (exchange.rest().empty() && exchange.path().back() != '/') {
+    if (exchange.path_suffix().empty() && exchange.path().back() != '/') {
         return redirect_to_slash(exchange);
     }
     const bool keeps = root.options.keep.count() > 0;
     const Clock::time_point now = keeps ? exchange.engine().now() : Clock::time_point();
     KeptFiles* kept = nullptr;
     if (keeps) {
-        std::shared_ptr<void>& place = exchange.local(&root);
+        std::shared_ptr<void>& place = exchange.per_engine(&root);
         if (!place) place = std::make_shared<KeptFiles>();
         kept = static_cast<KeptFiles*>(place.get());
         if (const KeptFile* file = kept->find(path, now)) return send_kept(exchange, *file);
@@ -222,7 +222,7 @@ Handler redirect(std::string location, int status) {
     if (location.empty()) throw std::invalid_argument("uaio: http::redirect(): no location");
     check_value("Location", location, "location");
     return [location = std::move(location), status](Exchange& exchange) {
-        const std::string rest = encoded_rest(exchange.raw_path(), exchange.rest());
+        const std::string rest = encoded_rest(exchange.raw_path(), exchange.path_suffix());
         redirect_to(exchange, join_location(location, rest, exchange.query()), status);
     };
 }

@@ -49,15 +49,15 @@ Route& Route::host(std::string_view name) {
     return *this;
 }
 
-Route& Route::tree() noexcept {
-    tree_ = true;
+Route& Route::prefix() noexcept {
+    prefix_ = true;
     while (!path_.empty() && path_.back() == '/')
         path_.pop_back();
     return *this;
 }
 
-Route& Route::streams() noexcept {
-    streams_ = true;
+Route& Route::stream_body() noexcept {
+    stream_body_ = true;
     return *this;
 }
 
@@ -91,7 +91,7 @@ void Router::freeze() {
     for (const auto& route : routes_) {
         Routes& same = by_path_[route->path_];
         for (const Route* other : same) {
-            if (other->method_ != route->method_ || other->tree_ != route->tree_) continue;
+            if (other->method_ != route->method_ || other->prefix_ != route->prefix_) continue;
             if (!same_name(other->host_, route->host_)) continue;
             throw std::invalid_argument("uaio: http::Server::listen(): two routes take " +
                                         route->method_ + " " + route->path_);
@@ -101,7 +101,7 @@ void Router::freeze() {
     // Those that say more come first: exact paths before trees, a host before any.
     for (auto& [path, routes] : by_path_) {
         std::ranges::stable_sort(routes, [](const Route* a, const Route* b) {
-            if (a->tree_ != b->tree_) return b->tree_;
+            if (a->prefix_ != b->prefix_) return b->prefix_;
             return !a->host_.empty() && b->host_.empty();
         });
     }
@@ -116,7 +116,7 @@ void Router::visit(std::string_view host, std::string_view path, Take take) cons
     for (;;) {
         if (const auto found = by_path_.find(prefix); found != by_path_.end()) {
             for (const Route* route : found->second) {
-                if (!route->tree_ && prefix.size() != path.size()) continue;
+                if (!route->prefix_ && prefix.size() != path.size()) continue;
                 if (!route->host_.empty() && !same_name(route->host_, name)) continue;
                 if (take(*route, prefix.size())) return;
             }

@@ -5,7 +5,7 @@
 
 #include "engine/call_on_engine.h"
 #include "transport/http/server/router.h"
-#include "transport/http/server/server_loop.h"
+#include "transport/http/server/server_shard.h"
 
 #include <mutex>
 #include <stdexcept>
@@ -73,7 +73,7 @@ Server::Server(Engine& engine, ServerOptions options)
       draining_(std::make_shared<Draining>(*this)) {
     EngineCore::of(engine).require_thread();
     loops_.reserve(1);
-    loops_.push_back(new ServerLoop(*this, engine, options_, *router_));
+    loops_.push_back(new ServerShard(*this, engine, options_, *router_));
     loops_left_ = 1;
 }
 
@@ -85,7 +85,7 @@ Server::Server(EngineGroup& group, ServerOptions options)
     try {
         for (std::size_t i = 0; i < group.size(); ++i) {
             EngineCore::of(group.engine(i)).require_thread();
-            loops_.push_back(new ServerLoop(*this, group.engine(i), options_, *router_));
+            loops_.push_back(new ServerShard(*this, group.engine(i), options_, *router_));
         }
     } catch (...) {
         abandon_loops();
@@ -95,7 +95,7 @@ Server::Server(EngineGroup& group, ServerOptions options)
 }
 
 void Server::abandon_loops() noexcept {
-    for (ServerLoop* loop : loops_) {
+    for (ServerShard* loop : loops_) {
         if (loop->outlived_engine()) {
             loop->release();
         } else {
@@ -132,7 +132,7 @@ void Server::listen(const AcceptorFactory& factory) {
     if (!listening_) router_->freeze();
     listening_ = true;
     std::vector<std::unique_ptr<Acceptor>> acceptors;
-    for (ServerLoop* loop : loops_) {
+    for (ServerShard* loop : loops_) {
         if (loop->outlived_engine()) {
             throw std::logic_error("Server::listen(): the engine of this server has ended");
         }
@@ -190,7 +190,7 @@ void Server::start_drain(Aio& aio) noexcept {
 // By draining_'s mutex. True if no loop has anything left.
 bool Server::request_drain() noexcept {
     if (!std::exchange(draining_->requested, true)) {
-        for (ServerLoop* loop : loops_) {
+        for (ServerShard* loop : loops_) {
             if (!loop->outlived_engine()) loop->request_drain();
         }
     }
@@ -214,14 +214,14 @@ void Server::loop_is_empty() noexcept {
 
 std::size_t Server::connections() const noexcept {
     std::size_t sum = 0;
-    for (const ServerLoop* loop : loops_)
+    for (const ServerShard* loop : loops_)
         sum += loop->open();
     return sum;
 }
 
 std::uint64_t Server::requests() const noexcept {
     std::uint64_t sum = 0;
-    for (const ServerLoop* loop : loops_)
+    for (const ServerShard* loop : loops_)
         sum += loop->requests();
     return sum;
 }

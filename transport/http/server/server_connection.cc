@@ -42,7 +42,7 @@ void end_with(Aio& aio) noexcept {
 
 }  // namespace
 
-ServerConnection::ServerConnection(ServerLoop& loop, StreamPtr stream)
+ServerConnection::ServerConnection(ServerShard& loop, StreamPtr stream)
     : loop_(loop),
       connection_(std::move(stream), {.limits = loop.options().limits,
                                       .head_timeout = loop.options().head_timeout,
@@ -156,8 +156,8 @@ void ServerConnection::route(Exchange& exchange) noexcept {
         return refuse_method(exchange, host);
     }
     exchange.route_ = found.route;
-    exchange.rest_ = found.rest;
-    if (found.route->streams_ || content_is_over()) return call(exchange);
+    exchange.suffix_ = found.rest;
+    if (found.route->stream_body_ || content_is_over()) return call(exchange);
     collect(exchange);
 }
 
@@ -231,7 +231,7 @@ bool ServerConnection::may_stay() noexcept {
     const std::uint64_t limit = options.requests_per_connection;
     if (last_ || loop_.draining() || loop_.crowded() || closed_ || !session()) return false;
     if (limit != 0 && requests_ >= limit) return false;
-    if (session()->sink().owes_invitation()) return false;  // nobody knows what the client does
+    if (session()->sink().awaits_100_continue()) return false;  // nobody knows what the client does
     const std::uint64_t left = session()->source().content_left();
     return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: nobody knows
 }
@@ -303,8 +303,8 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
         }
     }
     const bool sent = !error || exchange.aio_.count() > 0;
-    tell(exchange, sent ? exchange.response_.status() : 0, exchange.aio_.count(),
-         error ? error : exchange.failure_);
+    log_access(exchange, sent ? exchange.response_.status() : 0, exchange.aio_.count(),
+               error ? error : exchange.failure_);
     if (error) {
         last_ = true;
         lingers_ = false;
@@ -315,8 +315,8 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
     after_response();
 }
 
-void ServerConnection::tell(const Exchange& exchange, int status, std::uint64_t bytes,
-                            std::error_code error) noexcept {
+void ServerConnection::log_access(const Exchange& exchange, int status, std::uint64_t bytes,
+                                  std::error_code error) noexcept {
     if (status != 0) loop_.answered();
     if (!loop_.serves() || !loop_.options().access_log) return;
     loop_.options().access_log({.method = exchange.request_.method(),
@@ -331,15 +331,15 @@ void ServerConnection::tell(const Exchange& exchange, int status, std::uint64_t 
 // Ends what is sent, then reads and drops what the peer still sends, until it ends or its time is
 // over. What it sends later resets the connection.
 void ServerConnection::linger() noexcept {
-    if (!rest_) {
-        rest_.reset(new (std::nothrow) char[kRestSize]);
-        if (!rest_) return close();
+    if (!suffix_) {
+        suffix_.reset(new (std::nothrow) char[kRestSize]);
+        if (!suffix_) return close();
         read_.set_timeout(kNoTimeout);
         deadline_ = loop_.end_of(loop_.options().linger_timeout);
         if (HalfClose* const half = half_close_of(connection_.stream())) half->end_output();
     }
     read_.set_deadline(deadline_);
-    static_cast<void>(read_.set_iov(rest_.get(), kRestSize));
+    static_cast<void>(read_.set_iov(suffix_.get(), kRestSize));
     reading_ = Reading::rest;
     connection_.stream().read(read_);
 }
@@ -392,7 +392,7 @@ void ServerConnection::wait_for_writes(Exchange& exchange, Exchange::State state
 
 void ServerConnection::complete(Exchange& exchange) noexcept {
     MessageSink& sink = session()->sink();
-    if (owes_response()) {
+    if (has_pending()) {
         if (sink.is_refused()) return refuse_message(exchange);
         if (exchange.failure_) return answer_unsent(exchange);  // the status, which begin() refused
         return refuse_response(exchange, ArgumentErrc::wrong_message_state, "end()",
@@ -403,7 +403,7 @@ void ServerConnection::complete(Exchange& exchange) noexcept {
         note_failure(&exchange, Errc::truncated, "end()", "content is missing");
         return break_off(exchange, Errc::truncated);
     }
-    tell(exchange, exchange.response_.status(), sink.content_written(), exchange.failure_);
+    log_access(exchange, exchange.response_.status(), sink.content_written(), exchange.failure_);
     release(exchange);
     after_response();
 }

@@ -6,7 +6,7 @@
 #include <uaio/http_server.h>
 
 #include "transport/http/server/descriptor_budget.h"
-#include "transport/http/server/server_loop.h"
+#include "transport/http/server/server_shard.h"
 #include "transport/http/session.h"
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace uaio::http {
 
 class ServerConnection {
 public:
-    ServerConnection(ServerLoop& loop, StreamPtr stream);
+    ServerConnection(ServerShard& loop, StreamPtr stream);
 
     void start() noexcept;
     // No request after those that have begun.
@@ -37,7 +37,7 @@ public:
                          std::string_view detail) noexcept;
     Connection hijack(Exchange& exchange) noexcept;
     Connection& connection() noexcept { return connection_; }
-    ServerLoop& loop() noexcept { return loop_; }
+    ServerShard& loop() noexcept { return loop_; }
     // An operation of its own is still to come back.
     bool pending() const noexcept { return writing_ > 0 || reading_ != Reading::nothing; }
     // The engine is about to be gone, and what a handler has of it with it.
@@ -70,7 +70,7 @@ private:
     bool is_final(Exchange& exchange, int status) noexcept;
     void send_page(Exchange& exchange, int status) noexcept;
     void send(Exchange& exchange) noexcept;
-    bool owes_response() noexcept;
+    bool has_pending() noexcept;
     void answer_unsent(Exchange& exchange) noexcept;
     void refuse_message(Exchange& exchange) noexcept;
     bool may_stay() noexcept;
@@ -79,8 +79,8 @@ private:
     void complete(Exchange& exchange) noexcept;
     void break_off(Exchange& exchange, std::error_code error) noexcept;
     void drop(Exchange& exchange) noexcept;
-    void tell(const Exchange& exchange, int status, std::uint64_t bytes,
-              std::error_code error) noexcept;
+    void log_access(const Exchange& exchange, int status, std::uint64_t bytes,
+                    std::error_code error) noexcept;
     void after_response() noexcept;
     void linger() noexcept;
     void on_rest(std::error_code error) noexcept;
@@ -88,16 +88,16 @@ private:
     void release(Exchange& exchange) noexcept;
     void destroy_if_idle() noexcept;
 
-    ServerLoop& loop_;
+    ServerShard& loop_;
     const DescriptorBudget::Connection budgeted_;
     Connection connection_;
     ServerConnection* next_ = nullptr;
     ServerConnection** previous_ = nullptr;
     std::uint64_t requests_ = 0;
-    std::size_t writing_ = 0;       // responses on their way
-    Exchange* current_ = nullptr;   // whose content is being read, or that is with a handler
-    Clock::time_point deadline_;    // of the content, or of lingering
-    std::unique_ptr<char[]> rest_;  // for what is dropped
+    std::size_t writing_ = 0;         // responses on their way
+    Exchange* current_ = nullptr;     // whose content is being read, or that is with a handler
+    Clock::time_point deadline_;      // of the content, or of lingering
+    std::unique_ptr<char[]> suffix_;  // for what is dropped
     Reading reading_ = Reading::nothing;
     bool last_ = false;     // no request after this one
     bool lingers_ = false;  // the peer may still send what nobody wants

@@ -73,8 +73,8 @@ void ServerConnection::refuse_message(Exchange& exchange) noexcept {
 }
 
 // begin() was called, and nothing of the response went out.
-bool ServerConnection::owes_response() noexcept {
-    return !closed_ && loop_.serves() && session() && session()->sink().owes_response();
+bool ServerConnection::has_pending() noexcept {
+    return !closed_ && loop_.serves() && session() && session()->sink().has_pending();
 }
 
 // 500, without anything that was meant for another response.
@@ -86,7 +86,7 @@ void ServerConnection::answer_unsent(Exchange& exchange) noexcept {
 void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept {
     if (!exchange.failure_) exchange.failure_ = error;
     if (exchange.state_ != Exchange::State::begun) {
-        tell(exchange, 0, 0, exchange.failure_);
+        log_access(exchange, 0, 0, exchange.failure_);
         return drop(exchange);
     }
     MessageSink& sink = session()->sink();
@@ -100,12 +100,12 @@ void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept 
 // Of what begin() began.
 void ServerConnection::break_off(Exchange& exchange, std::error_code error) noexcept {
     MessageSink& sink = session()->sink();
-    if (owes_response()) {
+    if (has_pending()) {
         return sink.is_refused() ? refuse_message(exchange) : answer_unsent(exchange);
     }
     const bool begun = sink.has_begun();
-    tell(exchange, begun ? exchange.response_.status() : 0, begun ? sink.content_written() : 0,
-         error);
+    log_access(exchange, begun ? exchange.response_.status() : 0,
+               begun ? sink.content_written() : 0, error);
     drop(exchange);
 }
 

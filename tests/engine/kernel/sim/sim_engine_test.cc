@@ -25,7 +25,7 @@ TEST_CASE("sim engine: a listener, a peer and an answer, in virtual time") {
         CHECK(engine.fd() == -1);
         CHECK(std::string(engine.kernel_reason()).find("seed 7") != std::string::npos);
         tcp::Listener listener(engine, Endpoint::loopback(0));
-        SimPeer& peer = kernel.connect_peer(listener.local().port());
+        SimPeer& peer = kernel.connect_peer(listener.local_endpoint().port());
         StreamPtr stream;
         Aio aio(engine);
         listener.accept(aio, stream);
@@ -105,7 +105,7 @@ TEST_CASE("sim engine: a late cancel does not meet another Aio in the same memor
                          {.late_cancel = 500, .reorder = 500, .latency_max = milliseconds(3)});
         Engine engine(kernel);
         tcp::Listener listener(engine, Endpoint::loopback(0));
-        SimPeer& peer = kernel.connect_peer(listener.local().port());
+        SimPeer& peer = kernel.connect_peer(listener.local_endpoint().port());
         StreamPtr stream;
         Aio accepting(engine);
         listener.accept(accepting, stream);

@@ -28,18 +28,17 @@ struct Visit {
         REQUIRE(run_until(*engine, [&] { return connect.done(); }));
         REQUIRE(connect.ended() == success(0));
     }
-    easy::Result try_send(std::string_view text) {
+    Transferred try_send(std::string_view text) {
         return connection->try_send(std::as_bytes(std::span(text.data(), text.size())));
     }
     // What came of an attempt; the bytes go behind `got`.
-    easy::Result try_receive(std::size_t size, std::string& got) {
+    Transferred try_receive(std::size_t size, std::string& got) {
         std::string room(size, '\0');
-        const easy::Result result =
-            connection->try_receive(std::as_writable_bytes(std::span(room)));
+        const Transferred result = connection->try_receive(std::as_writable_bytes(std::span(room)));
         got.append(room, 0, result.count);
         return result;
     }
-    Ended wait_for(easy::Direction direction) {
+    Ended wait_for(Direction direction) {
         Operation wait(*engine);
         connection->wait_for(direction, wait.aio);
         REQUIRE(run_until(*engine, [&] { return wait.done(); }));
@@ -49,14 +48,14 @@ struct Visit {
     std::string exchange(std::string_view out, std::size_t size) {
         std::string got;
         while (!out.empty() || got.size() < size) {
-            const easy::Result sent = try_send(out.substr(0, 7001));
+            const Transferred sent = try_send(out.substr(0, 7001));
             out.remove_prefix(sent.count);
-            const easy::Result received = try_receive(5003, got);
+            const Transferred received = try_receive(5003, got);
             REQUIRE((!sent.error || sent == kWouldBlock));
             REQUIRE((!received.error || received == kWouldBlock));
             // Who neither can send nor has received anything has something to receive.
             if (sent.count + received.count == 0) {
-                REQUIRE(wait_for(easy::Direction::receive) == success(0));
+                REQUIRE(wait_for(Direction::receive) == success(0));
             }
         }
         return got;
@@ -93,7 +92,7 @@ TEST_CASE_TEMPLATE("easy tls: bytes that come with a proxy's answer are received
         visit.connect();
         std::string got;
         CHECK(visit.try_receive(3, got) == transferred(3));
-        CHECK(visit.wait_for(easy::Direction::receive) == success(0));
+        CHECK(visit.wait_for(Direction::receive) == success(0));
         CHECK(visit.try_send("and back") == transferred(8));
         std::string room(4, '\0');
         Operation receive(*visit.engine, room);

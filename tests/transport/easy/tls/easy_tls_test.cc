@@ -13,7 +13,6 @@ namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
-using easy::Direction;
 
 TEST_CASE_TEMPLATE("easy tls: bytes go both ways, and tickets are not taken for bytes (25, 26)",
                    Kernel, OnLinux, OnPoll, OnSim) {
@@ -45,7 +44,7 @@ TEST_CASE_TEMPLATE("easy tls: what was counted arrives once, whatever is sent ne
     std::string got(bytes.size(), '\0');
     std::string_view rest = bytes;
     unsigned blocked = 0;
-    for (easy::Result result; !(result = ends.try_send(rest)).error;)
+    for (Transferred result; !(result = ends.try_send(rest)).error;)
         rest.remove_prefix(result.count);
     REQUIRE(!rest.empty());  // the server does not read yet
     CHECK(ends.try_send(rest.substr(0, 1)) == kWouldBlock);
@@ -55,7 +54,7 @@ TEST_CASE_TEMPLATE("easy tls: what was counted arrives once, whatever is sent ne
     while (!rest.empty()) {
         // Each time from another address, and another length.
         const std::string copy(rest.substr(0, 1 + (blocked * 7919) % 70'000));
-        const easy::Result result = ends.try_send(copy);
+        const Transferred result = ends.try_send(copy);
         rest.remove_prefix(result.count);
         if (!result.error) continue;
         REQUIRE(result == kWouldBlock);
@@ -76,7 +75,7 @@ TEST_CASE_TEMPLATE("easy tls: attempts keep the order of sends with Aios", Kerne
     const std::string first = pattern(300'000);
     const std::string second = pattern(300'000, 5);
     std::string_view rest = first;
-    for (easy::Result result; !(result = ends.try_send(rest)).error;)
+    for (Transferred result; !(result = ends.try_send(rest)).error;)
         rest.remove_prefix(result.count);
     Operation send(*ends.engine, second);
     ends.connection->send_all(send.aio);
@@ -140,7 +139,7 @@ TEST_CASE_TEMPLATE("easy tls: an end in order and one cut short are two results 
         }
         CHECK(ends.wait_for(Direction::receive) == success(0));
         CHECK(ends.try_receive(100, transferred(5)) == "bytes");
-        const easy::Result end = refused(in_order ? Errc::end_of_stream : Errc::truncated);
+        const Transferred end = refused(in_order ? Errc::end_of_stream : Errc::truncated);
         for (int i = 0; i < 3; ++i) {
             CHECK(ends.wait_for(Direction::receive) == success(0));
             ends.try_receive(100, end);

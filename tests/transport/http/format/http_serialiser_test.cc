@@ -18,8 +18,8 @@ namespace uaio::http {
 namespace {
 
 std::string head_of(const Request& request, Payload payload = Payload::attached,
-                    Following* following = nullptr) {
-    Following unused;
+                    FollowingMessage* following = nullptr) {
+    FollowingMessage unused;
     std::string head = "before";
     const auto error = write_head(request, payload, head, following ? *following : unused);
     if (!error) return head;
@@ -28,9 +28,9 @@ std::string head_of(const Request& request, Payload payload = Payload::attached,
     return "refused";
 }
 
-std::string head_of(const Response& response, const Answered& answered = {},
-                    Payload payload = Payload::attached, Following* following = nullptr) {
-    Following unused;
+std::string head_of(const Response& response, const ResponseContext& answered = {},
+                    Payload payload = Payload::attached, FollowingMessage* following = nullptr) {
+    FollowingMessage unused;
     std::string head = "before";
     const auto error =
         write_head(response, answered, payload, head, following ? *following : unused);
@@ -43,7 +43,7 @@ std::string head_of(const Response& response, const Answered& answered = {},
 TEST_CASE("a request is written as it was made") {
     Request request("http://a/b?c");
     CHECK(!request.headers().set("X", "y"));
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(request, Payload::attached, &following) ==
           "GET /b?c HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n");
     CHECK(following.body == Body::none);
@@ -84,7 +84,7 @@ TEST_CASE("a request that a server would refuse is refused here (W3, W4, W5)") {
     CHECK(!request.set_method("CONNECT"));
     CHECK(head_of(request) == "refused");
     CHECK(!request.set_target("h:1"));
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(request, Payload::attached, &following) ==
           "CONNECT h:1 HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK(following.body == Body::tunnel);
@@ -103,7 +103,7 @@ TEST_CASE("a request that a server would refuse is refused here (W3, W4, W5)") {
 TEST_CASE("streamed content of a request has a length or is chunked") {
     Request request("http://a/");
     CHECK(!request.set_method("PUT"));
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(request, Payload::streamed, &following) ==
           "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     CHECK(following.body == Body::chunked);
@@ -122,7 +122,7 @@ TEST_CASE("streamed content of a request has a length or is chunked") {
 
 TEST_CASE("a response is written as it was made") {
     Response response;
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(response, {}, Payload::attached, &following) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     CHECK(following.keep_alive);
@@ -164,7 +164,7 @@ TEST_CASE("a response that has no content gets none (W7)") {
 TEST_CASE("the answer to HEAD has the length of the content and no content (W7)") {
     Response response;
     CHECK(!response.set_data("hello"));
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(response, {.method = "HEAD"}, Payload::attached, &following) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
     CHECK(following.body == Body::none);
@@ -179,7 +179,7 @@ TEST_CASE("the answer to HEAD has the length of the content and no content (W7)"
 
 TEST_CASE("what accepts CONNECT or another protocol has no framing") {
     Response response;
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(response, {.method = "CONNECT"}, Payload::attached, &following) ==
           "HTTP/1.1 200 OK\r\n\r\n");
     CHECK(following.body == Body::tunnel);
@@ -193,12 +193,12 @@ TEST_CASE("what accepts CONNECT or another protocol has no framing") {
 
 TEST_CASE("streamed content of a response has a length, is chunked, or ends the connection") {
     Response response;
-    Following following;
+    FollowingMessage following;
     CHECK(head_of(response, {}, Payload::streamed, &following) ==
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     CHECK(following.body == Body::chunked);
     CHECK(!response.headers().set("Transfer-Encoding", "chunked"));
-    const Answered old{.version = Version::http_1_0, .keep_alive = true};
+    const ResponseContext old{.version = Version::http_1_0, .keep_alive = true};
     CHECK(head_of(response, old, Payload::streamed, &following) ==
           "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     CHECK(following.body == Body::until_close);
@@ -214,7 +214,7 @@ TEST_CASE("the Connection field says whether the connection goes on") {
     const auto head = [](std::string_view connection, Version version, bool keep_alive) {
         Response response;
         if (!connection.empty()) CHECK(!response.headers().set("Connection", connection));
-        Following following;
+        FollowingMessage following;
         const std::string text = head_of(response, {.version = version, .keep_alive = keep_alive},
                                          Payload::attached, &following);
         const std::string_view line = "HTTP/1.1 200 OK\r\n";
@@ -288,7 +288,7 @@ TEST_CASE("writing and reading messages in use takes nothing from the heap") {
     Request request;
     Response response;
     std::string head;
-    Following following;
+    FollowingMessage following;
     const auto use = [&] {
         parser.reset();
         bool good = parser
@@ -317,7 +317,7 @@ TEST_CASE("writing and reading messages in use takes nothing from the heap") {
 
 TEST_CASE("a final response is dated, once") {
     Response response;
-    const Answered answered{.date = "Sun, 06 Nov 1994 08:49:37 GMT"};
+    const ResponseContext answered{.date = "Sun, 06 Nov 1994 08:49:37 GMT"};
     CHECK(head_of(response, answered) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
     CHECK(!response.headers().set("date", "its own"));

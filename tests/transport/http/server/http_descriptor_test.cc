@@ -96,11 +96,11 @@ std::string serve_with_few_descriptors(KernelKind kind, const std::string& folde
     options.kernel = kind;
     Engine engine(options);
     http::Server server(engine);
-    server.handle("GET", "/", http::directory(folder)).tree();
+    server.handle("GET", "/", http::directory(folder)).prefix();
     const tcp::Acceptors acceptors = tcp::acceptor(Endpoint::loopback(0));
     server.listen(acceptors);
     if (!limit_descriptors(24)) return "the limit could not be set";
-    const Endpoint endpoint = acceptors.local();
+    const Endpoint endpoint = acceptors.local_endpoint();
     if (::write(port_pipe[1], &endpoint, sizeof endpoint) != sizeof endpoint) return "write";
     int status = 0;
     while (::waitpid(clients, &status, WNOHANG) == 0)

@@ -103,7 +103,7 @@ TEST_CASE("a status that no final response has is answered with 500, and logged"
         std::error_code result;
         const Seen begun = ask_two([&](Exchange& exchange) {
             REQUIRE(!exchange.response().set_status(status));
-            Head::begin(exchange, result, [](Exchange& ended) { ended.fail(); });
+            Head::begin(exchange, result, [](Exchange& ended) { ended.abort(); });
         });
         CHECK(result == ArgumentErrc::invalid_status);
         CHECK(is_answered(begun, "HTTP/1.1 500 "));
@@ -122,13 +122,13 @@ TEST_CASE("A response that lacks the content it announces is answered with 500, 
     }
 }
 
-TEST_CASE("a begin() that cannot be sent, and then fail() or end(), is answered with 500") {
+TEST_CASE("a begin() that cannot be sent, and then abort() or end(), is answered with 500") {
     for (const bool fails : {false, true}) {
         std::error_code result;
         const Seen seen = ask_two([&](Exchange& exchange) {
             REQUIRE(!exchange.response().set_status(205));
             REQUIRE(!exchange.response().headers().set("Content-Length", "5"));
-            Head::begin(exchange, result, [fails](Exchange& e) { fails ? e.fail() : e.end(); });
+            Head::begin(exchange, result, [fails](Exchange& e) { fails ? e.abort() : e.end(); });
         });
         CHECK(result == ArgumentErrc::invalid_message);
         CHECK(is_answered(seen, "HTTP/1.1 500 "));
@@ -168,14 +168,14 @@ const Misuse kMisuses[] = {
          begin_and(exchange, [](Exchange& begun) {
              auto* const second = new Operation(begun.engine());  // the child ends with it
              begun.begin(second->aio);
-             begun.fail();
+             begun.abort();
          });
      },
      nullptr},
-    {"fail() on an exchange that has ended",
+    {"abort() on an exchange that has ended",
      [](Exchange& exchange) {
          exchange.respond("once");
-         exchange.fail();
+         exchange.abort();
      },
      "HTTP/1.1 200 OK"},
     {"end() on an exchange that has ended",
@@ -260,13 +260,13 @@ const Unsent kUnsent[] = {
      make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 42"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(100));
-         begin_and(exchange, [](Exchange& begun) { begun.fail(); });
+         begin_and(exchange, [](Exchange& begun) { begun.abort(); });
      },
      make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 100"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(204));
          static_cast<void>(exchange.response().copy_data("no content may be here"));
-         begin_and(exchange, [](Exchange& begun) { begun.fail(); });
+         begin_and(exchange, [](Exchange& begun) { begun.abort(); });
      },
      make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
     {[](Exchange& exchange) {
@@ -333,11 +333,11 @@ TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content, and the conn
     site.server()
         .handle("GET", "/",
                 [](Exchange& exchange) {
-                    const std::string status(exchange.rest().substr(1));
+                    const std::string status(exchange.path_suffix().substr(1));
                     REQUIRE(!exchange.response().set_status(std::stoi(status)));
                     new Empty(exchange);
                 })
-        .tree();
+        .prefix();
     site.listen();
     RawPeer peer = site.connect();
     std::uint64_t answered = 1;
@@ -392,11 +392,12 @@ TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and is no separator", 
     const auto says = [](std::string name) {
         return [name](Exchange& exchange) {
             exchange.respond(name + " " + std::string(exchange.path()) + " " +
-                             std::string(exchange.rest()) + " " + std::string(exchange.raw_path()));
+                             std::string(exchange.path_suffix()) + " " +
+                             std::string(exchange.raw_path()));
         };
     };
-    site.server().handle("GET", "/", says("root")).tree();
-    site.server().handle("GET", "/admin", says("admin")).tree();
+    site.server().handle("GET", "/", says("root")).prefix();
+    site.server().handle("GET", "/admin", says("admin")).prefix();
     site.listen();
     CHECK(body_of(site.get("/@scope%2fname?q")) ==
           "root /@scope%2Fname /@scope%2Fname /@scope%2fname");

@@ -73,8 +73,8 @@ struct Dates {
 };
 
 void serve(Site& site, const Served& folder) {
-    site.server().handle("", "/", http::directory(folder.at("root"))).tree();
-    site.server().handle("", "/files", http::directory(folder.at("root"))).tree();
+    site.server().handle("", "/", http::directory(folder.at("root"))).prefix();
+    site.server().handle("", "/files", http::directory(folder.at("root"))).prefix();
     site.server().handle("", "/one", http::file(folder.at("root/a b.txt")));
     site.server().handle("", "/fixed", http::fixed_content("fixed", "text/x"));
     site.server().handle("", "/moved", http::redirect("/fixed", 302));
@@ -134,12 +134,12 @@ TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again"
     const Served folder;
     Site site(Kernel::kKind);
     const std::string root = folder.at("root");
-    site.server().handle("GET", "/long", http::directory(root, {.keep = 1h})).tree();
-    site.server().handle("GET", "/short", http::directory(root, {.keep = 1ms})).tree();
-    site.server().handle("GET", "/never", http::directory(root, {.keep = 0s})).tree();
+    site.server().handle("GET", "/long", http::directory(root, {.keep = 1h})).prefix();
+    site.server().handle("GET", "/short", http::directory(root, {.keep = 1ms})).prefix();
+    site.server().handle("GET", "/never", http::directory(root, {.keep = 0s})).prefix();
     site.server()
         .handle("GET", "/little", http::directory(root, {.keep = 1h, .keep_bytes = 1}))
-        .tree();
+        .prefix();
     site.listen();
     for (const char* tree : {"/long", "/short", "/never", "/little"}) {
         CHECK(body_of(site.get(tree + std::string("/a%20b.txt"))) == "0123456789");
@@ -284,12 +284,14 @@ TEST_CASE_TEMPLATE("a redirect keeps the rest of a tree's path, and the query", 
                    OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
-    site.server().handle("", "/", http::directory(folder.at("root"))).tree();
-    site.server().handle("", "/files", http::directory(folder.at("root"))).tree();
+    site.server().handle("", "/", http::directory(folder.at("root"))).prefix();
+    site.server().handle("", "/files", http::directory(folder.at("root"))).prefix();
     site.server().handle("", "/moved", http::redirect("/fixed", 302));
-    site.server().handle("", "/docs", http::redirect("/manual")).tree();
-    site.server().handle("", "/site", http::redirect("https://new.test/?from=old#top", 301)).tree();
-    site.server().handle("", "/root", http::redirect("/")).tree();
+    site.server().handle("", "/docs", http::redirect("/manual")).prefix();
+    site.server()
+        .handle("", "/site", http::redirect("https://new.test/?from=old#top", 301))
+        .prefix();
+    site.server().handle("", "/root", http::redirect("/")).prefix();
     site.listen();
     const auto location = [&](const std::string& target) {
         const std::string seen = site.get(target);
@@ -325,9 +327,9 @@ TEST_CASE_TEMPLATE("a directory that is made again or replaced is served as it i
     REQUIRE(::symlink("first", folder.at("link").c_str()) == 0);
     Site site(Kernel::kKind);
     const http::DirectoryOptions looks{.keep = 0s};
-    site.server().handle("", "/link", http::directory(folder.at("link"), looks)).tree();
-    site.server().handle("", "/first", http::directory(folder.at("first"), looks)).tree();
-    site.server().handle("", "/kept", http::directory(folder.at("link"), {.keep = 1ms})).tree();
+    site.server().handle("", "/link", http::directory(folder.at("link"), looks)).prefix();
+    site.server().handle("", "/first", http::directory(folder.at("first"), looks)).prefix();
+    site.server().handle("", "/kept", http::directory(folder.at("link"), {.keep = 1ms})).prefix();
     site.listen();
     CHECK(body_of(site.get("/link/file")) == "first");
     CHECK(body_of(site.get("/first/file")) == "first");
@@ -355,7 +357,7 @@ TEST_CASE_TEMPLATE("relative paths are those from where the handlers were made",
     const std::filesystem::path before = std::filesystem::current_path();
     Site site(Kernel::kKind);
     std::filesystem::current_path(folder.path());
-    site.server().handle("", "/", http::directory("root", {.keep = 0s})).tree();
+    site.server().handle("", "/", http::directory("root", {.keep = 0s})).prefix();
     site.server().handle("", "/one", http::file("root/a b.txt"));
     std::filesystem::current_path(before);
     site.listen();

@@ -30,7 +30,7 @@ using http::Exchange;
 // the end of the stream at once, and its send never blocks.
 void check_early(const http::Handler& handler, std::string_view status, bool peer_ends) {
     SimSite site({.linger_timeout = 3s, .content_limit = 10});
-    site.server().handle("POST", "/", handler).streams();
+    site.server().handle("POST", "/", handler).stream_body();
     site.server().handle("POST", "/collected", handler);
     site.listen();
     const char* const path = status.find("413") != status.npos ? "/collected" : "/";
@@ -95,11 +95,13 @@ TEST_CASE("behind its last response a server reads on if the client may not know
           1s);
 }
 
-TEST_CASE_TEMPLATE("a client that sends on after fail() is not left waiting", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a client that sends on after abort() is not left waiting", Kernel, OnLinux,
                    OnPoll) {
     Site site(Kernel::kKind);
     Exchange* held = nullptr;
-    site.server().handle("POST", "/", [&held](Exchange& exchange) { held = &exchange; }).streams();
+    site.server()
+        .handle("POST", "/", [&held](Exchange& exchange) { held = &exchange; })
+        .stream_body();
     site.listen();
     RawPeer peer = site.connect();
     peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n");
@@ -109,7 +111,7 @@ TEST_CASE_TEMPLATE("a client that sends on after fail() is not left waiting", Ke
         full = peer.send_some(content) > 0 ? 0 : full + 1;
         site.engine().run_once(1ms);
     }
-    held->fail();
+    held->abort();
     // An end of what it reads would not help a client that waits for room to send.
     REQUIRE(site.run_until(
         [&] { return ::send(peer.fd(), "x", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN; }));

@@ -38,8 +38,8 @@ TEST_CASE_TEMPLATE("a handler answers, and the connection stays", Kernel, OnLinu
 TEST_CASE_TEMPLATE("pipelined requests are answered in order, together", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server()
-        .handle("GET", "/", [](Exchange& exchange) { exchange.respond(exchange.rest()); })
-        .tree();
+        .handle("GET", "/", [](Exchange& exchange) { exchange.respond(exchange.path_suffix()); })
+        .prefix();
     site.listen();
     RawPeer peer = site.connect();
     std::string all;
@@ -58,12 +58,13 @@ TEST_CASE_TEMPLATE("pipelined requests are answered in order, together", Kernel,
 TEST_CASE_TEMPLATE("routes: the longest path, methods, hosts, trees", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     const auto says = [](std::string what) {
-        return
-            [what](Exchange& exchange) { exchange.respond(what + std::string(exchange.rest())); };
+        return [what](Exchange& exchange) {
+            exchange.respond(what + std::string(exchange.path_suffix()));
+        };
     };
-    site.server().handle("GET", "/", says("root")).tree();
+    site.server().handle("GET", "/", says("root")).prefix();
     site.server().handle("GET", "/a", says("exact"));
-    site.server().handle("GET", "/a", says("tree")).tree();
+    site.server().handle("GET", "/a", says("tree")).prefix();
     site.server().handle("GET", "/a", says("other")).host("Other.example");
     site.server().handle("POST", "/post", says("post"));
     site.server().handle("", "/any", says("any"));
@@ -228,7 +229,7 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
         }
         void on_written() {
             if (finishing || writes.result()) {
-                writes.result() ? exchange.fail() : exchange.end();
+                writes.result() ? exchange.abort() : exchange.end();
                 delete this;
                 return;
             }
@@ -241,7 +242,7 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
             finishing ? exchange.writer().finish(writes) : exchange.writer().write(writes);
         }
     };
-    site.server().handle("POST", "/", [](Exchange& exchange) { new Echo(exchange); }).streams();
+    site.server().handle("POST", "/", [](Exchange& exchange) { new Echo(exchange); }).stream_body();
     site.listen();
     const std::string content = pattern(50000);
     RawPeer peer = site.connect();
@@ -291,12 +292,12 @@ TEST_CASE_TEMPLATE("the access log has every answer, whole or in pieces", Kernel
                 return exchange.writer().write(aio);
             }
             if (step == 2 && !fails) return exchange.writer().finish(aio);
-            fails ? exchange.fail() : exchange.end();
+            fails ? exchange.abort() : exchange.end();
             delete this;
         }
     };
     site.server().handle("GET", "/whole", [](Exchange& exchange) { exchange.respond("x"); });
-    site.server().handle("GET", "/", [](Exchange& exchange) { new Piece(exchange); }).tree();
+    site.server().handle("GET", "/", [](Exchange& exchange) { new Piece(exchange); }).prefix();
     site.listen();
     const std::string whole = site.get("/whole");
     site.get("/pieces");
@@ -309,7 +310,9 @@ TEST_CASE_TEMPLATE("the access log has every answer, whole or in pieces", Kernel
 TEST_CASE_TEMPLATE("content of unknown length that nobody wants ends the connection", Kernel,
                    OnLinux, OnPoll) {
     Site site(Kernel::kKind);
-    site.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("no"); }).streams();
+    site.server()
+        .handle("POST", "/", [](Exchange& exchange) { exchange.respond("no"); })
+        .stream_body();
     site.listen();
     const std::string seen =
         site.ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
@@ -428,7 +431,7 @@ TEST_CASE("several engines serve one port, and drain together") {
         tcp::ListenOptions options;
         options.reuse_port = true;
         auto listener = std::make_unique<tcp::Listener>(engine, endpoint, options);
-        endpoint = listener->local();
+        endpoint = listener->local_endpoint();
         return listener;
     });
     server.listen([](Engine& engine) {  // a second address, while the first is in use

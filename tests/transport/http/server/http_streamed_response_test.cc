@@ -206,11 +206,11 @@ TEST_CASE_TEMPLATE("begin() of which nothing was sent, and then a failure, is 50
     const Handle handlers[] = {
         [](Exchange& exchange, Ended& head) {
             new Begun(exchange, &head);
-            exchange.fail(Errc::truncated);
+            exchange.abort(Errc::truncated);
         },
         [](Exchange& exchange, Ended& head) {
             auto* const begun =
-                new Begun(exchange, &head, [](Exchange& over) { over.fail(Errc::truncated); });
+                new Begun(exchange, &head, [](Exchange& over) { over.abort(Errc::truncated); });
             begun->aio.cancel();
         },
         [](Exchange& exchange, Ended& head) {
@@ -252,7 +252,7 @@ TEST_CASE_TEMPLATE("the connection stays after a begin() that was given up", Ker
     Site site(Kernel::kKind);
     site.server().handle("GET", "/", [](Exchange& exchange) {
         new Begun(exchange);
-        exchange.fail();
+        exchange.abort();
     });
     site.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
     site.listen();
@@ -272,7 +272,7 @@ TEST_CASE_TEMPLATE("the record of a request that was not answered has no status"
                   status = record.status;
                   error = record.error;
               }});
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.fail(Errc::truncated); });
+    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.abort(Errc::truncated); });
     site.listen();
     CHECK(site.get("/").empty());
     CHECK(status == 0);

@@ -32,7 +32,7 @@ private:
     }
     void next() {
         if (aio_.result() || step_ == 3) {
-            step_ == 3 && !aio_.result() ? exchange_.end() : exchange_.fail();
+            step_ == 3 && !aio_.result() ? exchange_.end() : exchange_.abort();
             delete this;
             return;
         }
@@ -115,7 +115,7 @@ TEST_CASE("a response in pieces whose head is not read ends, and its Aio says ti
         Head(Exchange& of, std::error_code& out)
             : exchange(of), error(out), aio(of.engine(), [this](Aio&) {
                   error = aio.result();
-                  exchange.fail();
+                  exchange.abort();
                   delete this;
               }) {
             exchange.begin(aio);
@@ -169,7 +169,7 @@ TEST_CASE("a reader without a deadline gets content_timeout, one with a deadline
                         if (own) read->aio.set_timeout(30s);
                         exchange.reader().read(read->aio);
                     })
-            .streams();
+            .stream_body();
         site.listen();
         site.connect("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
         const auto time = site.time_until([&] { return error != std::error_code(); });

@@ -1,4 +1,4 @@
-#include "transport/http/server/server_loop.h"
+#include "transport/http/server/server_shard.h"
 
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
@@ -30,8 +30,8 @@ void start_pause(Aio& aio) noexcept {
 
 }  // namespace
 
-struct ServerLoop::Accepting {
-    Accepting(ServerLoop& loop, std::unique_ptr<Acceptor> from)
+struct ServerShard::Accepting {
+    Accepting(ServerShard& loop, std::unique_ptr<Acceptor> from)
         : acceptor(std::move(from)), aio(loop.engine_, [this, &loop](Aio&) {
               waiting = false;
               loop.on_accepted(*this);
@@ -44,8 +44,8 @@ struct ServerLoop::Accepting {
     Aio aio;
 };
 
-ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& options,
-                       const Router& router)
+ServerShard::ServerShard(Server& server, Engine& engine, const ServerOptions& options,
+                         const Router& router)
     : EngineObject(EngineCore::of(engine)),
       server_(&server),
       engine_(engine),
@@ -56,16 +56,16 @@ ServerLoop::ServerLoop(Server& server, Engine& engine, const ServerOptions& opti
     enroll();
 }
 
-ServerLoop::~ServerLoop() { free_exchanges(); }
+ServerShard::~ServerShard() { free_exchanges(); }
 
-void ServerLoop::free_exchanges() noexcept {
+void ServerShard::free_exchanges() noexcept {
     while (Exchange* const exchange = exchanges_) {
         exchanges_ = exchange->next_;
         delete exchange;
     }
 }
 
-Exchange* ServerLoop::take_exchange(ServerConnection& connection) noexcept {
+Exchange* ServerShard::take_exchange(ServerConnection& connection) noexcept {
     Exchange* exchange = exchanges_;
     if (exchange) {
         exchanges_ = exchange->next_;
@@ -79,7 +79,7 @@ Exchange* ServerLoop::take_exchange(ServerConnection& connection) noexcept {
     return exchange;
 }
 
-void ServerLoop::give_back(Exchange& exchange) noexcept {
+void ServerShard::give_back(Exchange& exchange) noexcept {
     exchange.reset();
     // In the callback of its own Aio, which may destroy it.
     if (kept_ == kKeptExchanges || exchange.capacity() > kKeptBytes) {
@@ -91,17 +91,17 @@ void ServerLoop::give_back(Exchange& exchange) noexcept {
     ++kept_;
 }
 
-void ServerLoop::require_running() {
+void ServerShard::require_running() {
     if (!ended_ && !core().is_stopped()) return;
     throw std::logic_error("Server::listen(): the engine of this server has stopped");
 }
 
-void ServerLoop::add(std::unique_ptr<Acceptor> acceptor) {
+void ServerShard::add(std::unique_ptr<Acceptor> acceptor) {
     acceptors_.push_back(std::make_unique<Accepting>(*this, std::move(acceptor)));
     accept(*acceptors_.back());
 }
 
-void ServerLoop::accept(Accepting& accepting) noexcept {
+void ServerShard::accept(Accepting& accepting) noexcept {
     const bool full = open_.load(std::memory_order_relaxed) >= options_.connections;
     if (accepting.waiting || accepting.over || draining_ || !serves() || full || paused_ ||
         crowded_)
@@ -110,12 +110,12 @@ void ServerLoop::accept(Accepting& accepting) noexcept {
     accepting.acceptor->accept(accepting.aio, accepting.stream);
 }
 
-void ServerLoop::accept_all() noexcept {
+void ServerShard::accept_all() noexcept {
     for (const auto& accepting : acceptors_)
         accept(*accepting);
 }
 
-void ServerLoop::on_accepted(Accepting& accepting) noexcept {
+void ServerShard::on_accepted(Accepting& accepting) noexcept {
     const std::error_code error = accepting.aio.result();
     if (!error && serves() && !draining_) {
         const int descriptor = accepting.stream->native_handle();
@@ -147,13 +147,13 @@ void ServerLoop::on_accepted(Accepting& accepting) noexcept {
     Provider::submit(engine_, *pause_, &start_pause, nullptr);
 }
 
-void ServerLoop::on_pause_over() noexcept {
+void ServerShard::on_pause_over() noexcept {
     paused_ = false;
     if (!serves()) return destroy_if_idle();
     accept_all();
 }
 
-void ServerLoop::left(ServerConnection& connection) noexcept {
+void ServerShard::left(ServerConnection& connection) noexcept {
     connection.unlink();
     open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     delete &connection;
@@ -168,15 +168,15 @@ void ServerLoop::left(ServerConnection& connection) noexcept {
 }
 
 // Once, when no connection is left and none will come.
-void ServerLoop::tell_empty() noexcept {
+void ServerShard::tell_empty() noexcept {
     if (!draining_ || !server_ || told_) return;
     told_ = true;
     server_->loop_is_empty();
 }
 
-std::shared_ptr<void>& ServerLoop::local(const void* key) { return locals_[key]; }
+std::shared_ptr<void>& ServerShard::local(const void* key) { return locals_[key]; }
 
-std::string_view ServerLoop::date() noexcept {
+std::string_view ServerShard::date() noexcept {
     const std::int64_t now = ::time(nullptr);
     if (now != date_second_) {
         date_second_ = now;
@@ -185,16 +185,16 @@ std::string_view ServerLoop::date() noexcept {
     return {date_.data(), date_.size()};
 }
 
-void ServerLoop::request_drain() noexcept {
+void ServerShard::request_drain() noexcept {
     if (core().is_forked()) return;
     post(drain_requested_, [](MailboxEntry& entry) noexcept {
-        auto& self = static_cast<ServerLoop&>(static_cast<Mail&>(entry).object);
+        auto& self = static_cast<ServerShard&>(static_cast<Mail&>(entry).object);
         self.arrived();
         self.drain();
     });
 }
 
-void ServerLoop::drain() noexcept {
+void ServerShard::drain() noexcept {
     if (draining_ || !server_) return;
     draining_ = true;
     for (const auto& accepting : acceptors_)
@@ -208,13 +208,13 @@ void ServerLoop::drain() noexcept {
     if (empty()) tell_empty();
 }
 
-void ServerLoop::abandon() noexcept {
+void ServerShard::abandon() noexcept {
     server_ = nullptr;
     close_here();
     release();
 }
 
-void ServerLoop::close_here() noexcept {
+void ServerShard::close_here() noexcept {
     if (abandoned_) return;
     for (const auto& accepting : acceptors_)
         accepting->acceptor->close();
@@ -228,14 +228,14 @@ void ServerLoop::close_here() noexcept {
     abandoned_ = true;
 }
 
-bool ServerLoop::accepting() const noexcept {
+bool ServerShard::accepting() const noexcept {
     return std::ranges::any_of(acceptors_, [](const auto& each) { return each->waiting; });
 }
 
-bool ServerLoop::busy() const noexcept { return !empty() || paused_ || accepting(); }
+bool ServerShard::busy() const noexcept { return !empty() || paused_ || accepting(); }
 
 // What is with a handler does not hold up the end of the engine.
-bool ServerLoop::is_idle() const noexcept {
+bool ServerShard::is_idle() const noexcept {
     for (const ServerConnection* at = connections_; at; at = at->next()) {
         if (at->pending()) return false;
     }
@@ -244,7 +244,7 @@ bool ServerLoop::is_idle() const noexcept {
 
 // The engine is about to be gone: so is everything that holds an Aio of it. What is still pending,
 // since the kernel did not give it back, has to stay where it is.
-void ServerLoop::on_engine_destroyed(bool) noexcept {
+void ServerShard::on_engine_destroyed(bool) noexcept {
     ended_ = true;
     draining_ = true;
     if (!is_idle()) return;

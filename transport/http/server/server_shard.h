@@ -23,10 +23,10 @@ namespace uaio::http {
 
 class ServerConnection;
 
-class ServerLoop final : public EngineObject {
+class ServerShard final : public EngineObject {
 public:
     // Any thread.
-    ServerLoop(Server& server, Engine& engine, const ServerOptions& options, const Router& router);
+    ServerShard(Server& server, Engine& engine, const ServerOptions& options, const Router& router);
 
     void begin_shutdown() noexcept override {
         ended_ = true;
@@ -71,7 +71,7 @@ public:
     Exchange* take_exchange(ServerConnection& connection) noexcept;
     void give_back(Exchange& exchange) noexcept;
 
-    // See Exchange::local().
+    // See Exchange::per_engine().
     std::shared_ptr<void>& local(const void* key);
 
     void left(ServerConnection& connection) noexcept;
@@ -86,7 +86,7 @@ public:
 private:
     struct Accepting;
 
-    ~ServerLoop() override;
+    ~ServerShard() override;
     void close_here() noexcept override;
     bool finished() const noexcept override { return abandoned_; }
     bool busy() const noexcept override;
