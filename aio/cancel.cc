@@ -8,22 +8,55 @@
 #include <atomic>
 
 namespace uaio {
+namespace {
+
+// A cancel is repeated after 1 ms, then after 2, up to 128.
+constexpr std::int64_t kFirstRepeatNs = 1'000'000;
+constexpr std::uint8_t kLongestRepeat = 7;
+constexpr std::uint8_t kNoMoreRepeats = 15;  // the canceler leaves the Aio to end
+
+}  // namespace
 
 // ---- on the engine's thread
 
 void Provider::cancel(Aio& aio, std::error_code reason) noexcept {
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
     DCHECK(reason);
-    EngineCore& core = EngineCore::of(*aio.engine_);
+    Counters& counters = EngineCore::of(*aio.engine_).counters();
     aio.reason_ = reason;
     aio.ended_early_ = true;
-    core.counters().cancels.add();
-    if (reason == make_error_code(Errc::timed_out)) core.counters().timeouts.add();
+    aio.repeats_ = 0;
+    counters.cancels.add();
+    if (reason == make_error_code(Errc::timed_out)) counters.timeouts.add();
+    ask_to_end(aio);
+    ask_again_later(aio);
+}
+
+// What is not parked is in the kernel.
+void Provider::ask_to_end(Aio& aio) noexcept {
     if (const Canceler canceler = aio.canceler_) {
         aio.canceler_ = nullptr;
-        return canceler(aio);
+        canceler(aio);
+        if (!aio.canceler_) aio.repeats_ = kNoMoreRepeats;
+    } else {
+        interrupt(aio);
     }
-    interrupt(aio);
+}
+
+// The kernel can lose a cancel: it does not find a send with MSG_WAITALL that it is about to try
+// again (io_uring_prep_cancel(3), -ENOENT), and the send then waits for room once more (seen on
+// Linux 6.18). So the request is repeated until the operation ends, which disarms its timer.
+void Provider::ask_again_later(Aio& aio) noexcept {
+    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
+    if (aio.repeats_ == kNoMoreRepeats) return;
+    const std::int64_t wait_ns = kFirstRepeatNs << aio.repeats_;
+    if (aio.repeats_ < kLongestRepeat) ++aio.repeats_;
+    Loop& loop = EngineCore::of(*aio.engine_).loop();
+    if (aio.timer_.previous) loop.timers().disarm(aio.timer_);
+    const std::int64_t now = loop.now_ns();
+    aio.timer_.deadline_ns = now + wait_ns;
+    aio.has_deadline_.store(true, std::memory_order_relaxed);  // for disarm()
+    loop.timers().arm(aio.timer_, now);
 }
 
 void Provider::interrupt(Aio& aio) noexcept {
@@ -32,8 +65,8 @@ void Provider::interrupt(Aio& aio) noexcept {
 }
 
 void Provider::replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
-    // Its callback is due, and nothing would take the node out again.
-    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
+    // Its callback is due, and nothing would take the node out again; or it was asked to end.
+    if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
     Loop& loop = EngineCore::of(*aio.engine_).loop();
     if (aio.timer_.previous) loop.timers().disarm(aio.timer_);
     aio.timer_.deadline_ns = deadline_ns;
@@ -48,7 +81,12 @@ void Aio::disarm() noexcept {
 
 void Aio::expire(TimerNode& node, std::error_code reason) noexcept {
     auto* const address = reinterpret_cast<std::byte*>(&node) - offsetof(Aio, timer_);
-    Provider::cancel(*reinterpret_cast<Aio*>(address), reason);
+    Aio& aio = *reinterpret_cast<Aio*>(address);
+    if (!aio.reason_) return Provider::cancel(aio, reason);
+    if (aio.phase_.load(std::memory_order_relaxed) != Phase::active) return;
+    Provider::ask_to_end(aio);
+    // At the engine's end the caller takes every timer, and repeats the cancels by itself.
+    if (reason != make_error_code(Errc::closed)) Provider::ask_again_later(aio);
 }
 
 // ---- any thread

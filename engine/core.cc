@@ -16,6 +16,8 @@ namespace {
 
 // Longer drains are no different, and do not fit into nanoseconds.
 constexpr std::chrono::milliseconds kLongDrain = std::chrono::hours(24 * 36500);
+// How long a cancel of everything may take before it is repeated.
+constexpr std::int64_t kCancelAgainNs = 10'000'000;
 
 }  // namespace
 
@@ -94,19 +96,31 @@ void EngineCore::throw_if_failed() const {
 }
 
 void EngineCore::run_stopped() noexcept {
-    std::uint64_t cancelled = 0;
     stopped_ = true;
     for (;;) {
         loop_.clear_stop();  // or it would not sleep
         if (leave_.load(std::memory_order_acquire) || has_failed()) return;
         residents_.begin_shutdown();
-        if (const std::uint64_t begun = counters().begun.value(); begun != cancelled) {
-            loop_.ring().cancel_all();
-            cancelled = begun;
-        }
-        loop_.expire_all(Errc::closed);
-        turn(TimerNode::kNoDeadline, true);
+        end_operations(TimerNode::kNoDeadline);
     }
+}
+
+// One turn, until `until_ns`, that cancels all operations: those that were begun since the last
+// time, and after a while all of them again, since the kernel may miss some (see
+// Provider::cancel()).
+void EngineCore::end_operations(std::int64_t until_ns) noexcept {
+    loop_.expire_all(Errc::closed);
+    if (loop_.has_operations()) {
+        const std::uint64_t begun = counters().begun.value();
+        const std::int64_t now = now_ns();
+        if (begun != cancelled_ || now >= cancel_again_ns_) {
+            loop_.ring().cancel_all();
+            cancelled_ = begun;
+            cancel_again_ns_ = now + kCancelAgainNs;
+        }
+        until_ns = std::min(until_ns, cancel_again_ns_);
+    }
+    turn(until_ns, true);  // does not wait once something ended, which may have been all
 }
 
 void EngineCore::leave() noexcept {
@@ -121,13 +135,13 @@ void EngineCore::drain() noexcept {
     loop_.deliver_mail();
     residents_.begin_shutdown();
     loop_.ring().stop_waking();
-    loop_.ring().cancel_all();
+    loop_.ring().cancel_all();  // the read of the wake-ups, too
     const std::int64_t until = deadline_after(now_ns(), drain_timeout());
-    while (!has_failed()) {
-        loop_.expire_all(Errc::closed);  // each turn, since a callback may submit the next
-        if (is_idle() || now_ns() >= until) break;
-        turn(until, true);  // does not wait once something ended, which may have been all
-    }
+    do {
+        loop_.expire_all(Errc::closed);
+        if (is_idle() || has_failed()) break;
+        end_operations(until);  // each turn, since a callback may submit the next
+    } while (now_ns() < until);
     if (loop_.has_operations()) {
         log(LogLevel::error,
             "an engine was destroyed while operations were in flight; their callbacks will not "

@@ -93,6 +93,7 @@ private:
     void throw_if_failed() const;
     std::error_code failure() const noexcept;
     bool has_failed() const noexcept { return loop_.ring().failure() != 0; }
+    void end_operations(std::int64_t until_ns) noexcept;
     void drain() noexcept;
     bool is_idle() noexcept { return residents_.are_idle() && loop_.is_idle(); }
 
@@ -108,6 +109,10 @@ private:
     std::atomic<bool> leave_{false};  // run_stopped() is to return
     bool stopped_ = false;            // in run_stopped()
     bool failure_reported_ = false;
+    // By end_operations(): the operations begun before the last cancel of all, and when to repeat
+    // it.
+    std::uint64_t cancelled_ = 0;
+    std::int64_t cancel_again_ns_ = 0;
     bool residents_known_ = false;  // in a child: the list of them is whole
 };
 

@@ -172,6 +172,7 @@ private:
     std::atomic<bool> has_deadline_{false};
     bool ended_early_ : 1 = false;         // the last operation left a result or a reason to clear
     bool deadline_set_ : 1 = false;        // by set_deadline(), for the next operation
+    std::uint8_t repeats_ : 4 = 0;         // of the cancel of this operation
     std::uint16_t notifications_ = 0;      // zero-copy sends whose bytes the kernel still holds
     std::uint16_t capacity_ = kInlineIov;  // entries that fit; more than kInlineIov: on the heap
     IovCursor cursor_;

@@ -23,9 +23,9 @@ using Starter = void (*)(Aio&) noexcept;
 // A Handler is called with every completion of the Aio's kernel operation: `result` and `flags` are
 // the CQE's (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or
 // while the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation
-// ended, after set_error() if it failed. A Canceler is called at most once an operation, when a
-// parked Aio is cancelled, aborted or timed out, or its engine ends; it finishes the Aio with
-// cancel_reason(), or leaves it to end.
+// ended, after set_error() if it failed. A Canceler is called when a parked Aio is cancelled,
+// aborted or timed out, or its engine ends; it finishes the Aio with cancel_reason(), or leaves it
+// to end. It is called once, unless it parks the Aio again: then it is called again after a while.
 
 class Provider {
 public:
@@ -144,6 +144,8 @@ public:
     static const Completion& completion(const Aio& aio) noexcept { return aio.completion_; }
 
 private:
+    friend class Aio;
+
     static io_uring_sqe& begin(Aio& aio, Completion::Handler handler) noexcept;
     static void prepare_forward(Aio& aio) noexcept;
     static bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
@@ -151,6 +153,8 @@ private:
     static void accept(Aio& aio, void* owner, void* argument) noexcept;
     static void accept_deadline(Aio& aio) noexcept;
     static void start(Aio& aio, Starter starter) noexcept;
+    static void ask_to_end(Aio& aio) noexcept;
+    static void ask_again_later(Aio& aio) noexcept;
     static void start_special(Aio& aio, Starter starter) noexcept;
     static void deliver(MailboxEntry& entry) noexcept;
     static void take_over(Aio& aio, Starter starter, void* owner, void* argument) noexcept;

@@ -2,8 +2,10 @@
 #include <uaio/engine_group.h>
 #include <uaio/provider.h>
 #include <uaio/sim.h>
+#include <uaio/tcp.h>
 
 #include "tests/support/nop.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/wire.h"
 
 #include <atomic>
@@ -451,6 +453,37 @@ TEST_CASE("an engine group has as many engines as asked or as there are processo
     const EngineGroup all(0, options_on(KernelKind::epoll));
     CHECK(all.size() >= 1);
     CHECK(all.size() <= std::thread::hardware_concurrency());
+}
+
+// Linux 6.18 loses a cancel that meets a send with MSG_WAITALL which is queued for another attempt;
+// the write would stay pending for as long as the peer does not read.
+TEST_CASE("a cancel that meets a write which the kernel is about to try again is repeated") {
+    int lost = 0;
+    for (int round = 0; round < 40; ++round) {
+        Engine engine(options_on(KernelKind::io_uring));
+        tcp::ListenOptions options;
+        options.stream.send_buffer = round % 2 ? 2'000 : 32'000;
+        tcp::Listener listener(engine, Endpoint::loopback(0), options);
+        Aio accept(engine);
+        StreamPtr stream;
+        listener.accept(accept, stream);
+        RawPeer peer = RawPeer::connect_tcp(listener.local_endpoint());
+        REQUIRE(!accept.wait());
+        const std::string body(64 << 20, 'x');
+        Operation write(engine, body);
+        stream->write_all(write.aio);
+        for (int turn = 0; turn < 2 + round / 2 % 3; ++turn) {
+            engine.run_once(0ns);
+            peer.read_some(200'000);
+        }
+        write.aio.cancel();
+        if (!write.aio.wait_until(Clock::now() + std::chrono::seconds(10))) {
+            ++lost;
+            peer.reset();
+            static_cast<void>(write.aio.wait());
+        }
+    }
+    CHECK(lost == 0);
 }
 
 }  // namespace

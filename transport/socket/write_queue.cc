@@ -84,7 +84,8 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
     Aio* member = self.queue_.front();
     for (unsigned i = 0; i < self.sending_; ++i, member = AioQueue::next(*member)) {
         if (member != &aio) continue;
-        return Provider::interrupt(*self.queue_.front());
+        Provider::interrupt(*self.queue_.front());
+        return Provider::park_untracked(aio, &on_cancel);  // the kernel may lose it
     }
     self.leave(aio);
     Provider::finish(aio, Provider::cancel_reason(aio));
@@ -170,7 +171,7 @@ void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept 
     }
 }
 
-Transferred WriteQueue::send_at_once(std::span<const std::byte> bytes) noexcept {
+Transferred WriteQueue::try_send(std::span<const std::byte> bytes) noexcept {
     if (sending_ > 0) return {Errc::operation_would_block};
     Kernel& kernel = socket_.core().kernel();
     return transferred(kernel.send_at_once(socket_.fd(), bytes.data(), bytes.size()));
@@ -198,8 +199,8 @@ std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) no
     return {};
 }
 
-Transferred WriteQueue::send_record_at_once(std::uint8_t type,
-                                            std::span<const std::byte> bytes) noexcept {
+Transferred WriteQueue::try_send_record(std::uint8_t type,
+                                        std::span<const std::byte> bytes) noexcept {
     if (sending_ > 0) return {Errc::operation_would_block};
     Kernel& kernel = socket_.core().kernel();
     return transferred(kernel.send_record_at_once(socket_.fd(), type, bytes.data(), bytes.size()));
