@@ -32,7 +32,7 @@ void Provider::cancel(Aio& aio, std::error_code reason) noexcept {
     ask_again_later(aio);
 }
 
-// What is not parked is in the kernel.
+// An Aio that is not parked is in the kernel.
 void Provider::ask_to_end(Aio& aio) noexcept {
     if (const Canceler canceler = aio.canceler_) {
         aio.canceler_ = nullptr;

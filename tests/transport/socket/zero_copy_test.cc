@@ -151,7 +151,7 @@ TEST_CASE("the kernel's reports that it copied are counted") {
         tcp::ListenOptions options;
         options.stream = zero_copy_options().stream;
         tcp::Listener listener(engine, Endpoint::loopback(0), options);
-        kernel.connect_peer(listener.local().port());
+        kernel.connect_peer(listener.local_endpoint().port());
         StreamPtr stream;
         Operation accept(engine);
         listener.accept(accept.aio, stream);
