@@ -1,5 +1,5 @@
-// A run of bytes that grows and is given back: records on their way out of OpenSSL or into it. One
-// thread at a time.
+// A growable byte queue that can free its memory, for records on their way into or out of OpenSSL.
+// One thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,15 @@ public:
     std::size_t capacity() const noexcept { return capacity_; }
     std::span<const std::byte> bytes() const noexcept { return {memory_.get() + begin_, size()}; }
 
-    // Drops bytes from the front. REQUIRES: at most as many as there are.
+    // Drops bytes from the front. REQUIRES: count <= size().
     void consume(std::size_t count) noexcept {
         begin_ += count;
         if (begin_ == end_) begin_ = end_ = 0;
     }
     void clear() noexcept { begin_ = end_ = 0; }
 
-    // Room for at least `count` bytes behind the others, which may move; empty without memory.
-    // commit() says how many were used.
+    // Returns room for at least `count` bytes after the buffered ones, which may move; empty
+    // without memory. commit() appends the bytes used.
     std::span<std::byte> prepare(std::size_t count) noexcept {
         if (capacity_ - end_ < count && !grow(count)) return {};
         return {memory_.get() + end_, capacity_ - end_};
@@ -42,7 +42,7 @@ public:
         return true;
     }
 
-    // Empty, with exactly this much room; false without memory, and then it has none.
+    // Clears the buffer and sets its exact capacity. Without memory: false, and the capacity is 0.
     bool resize(std::size_t capacity) noexcept {
         clear();
         if (capacity == capacity_) return true;
@@ -51,7 +51,7 @@ public:
         capacity_ = memory_ ? capacity : 0;
         return memory_ != nullptr;
     }
-    // Gives the memory back if it is empty and more than this.
+    // Frees the memory if the buffer is empty and its capacity exceeds `kept`.
     void shrink(std::size_t kept) noexcept {
         if (!empty() || capacity_ <= kept) return;
         memory_.reset();

@@ -11,17 +11,17 @@
 namespace uaio::tls {
 namespace {
 
-// Where the first block of PEM begins in a text; npos for the name of a file. Other text may stand
-// before it (RFC 7468 2), as openssl-pkcs12(1) writes "Bag Attributes".
+// Finds the first PEM block of a text; npos for a file name. Other text may precede it (RFC 7468
+// 2), such as the "Bag Attributes" of openssl-pkcs12(1).
 std::size_t find_block(const std::string& pem) noexcept { return pem.find("-----BEGIN "); }
 
 bool is_text(const std::string& pem) noexcept { return find_block(pem) != std::string::npos; }
 
-// Null if there is no such file; then the error queue says why.
+// Null if the file cannot be opened; the error queue has the reason.
 BioPtr open(const std::string& what, const std::string& pem) {
     ERR_clear_error();
     if (!is_text(pem)) refuse_nul(what, pem);
-    // OpenSSL wants a boundary at the start of a line.
+    // OpenSSL requires a boundary at the start of a line.
     const std::string_view text =
         is_text(pem) ? std::string_view(pem).substr(find_block(pem)) : std::string_view();
     return BioPtr(is_text(pem) ? BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))
@@ -33,7 +33,7 @@ struct Password {
     bool was_asked = false;
 };
 
-// Never asks at the terminal, as OpenSSL would by itself.
+// Never prompts at the terminal, as OpenSSL's default does.
 int tell_password(char* out, int room, int, void* password) noexcept {
     auto& [text, was_asked] = *static_cast<Password*>(password);
     was_asked = true;
@@ -46,7 +46,7 @@ CertificatePtr read_certificate(BIO* bio) noexcept {
     return CertificatePtr(PEM_read_bio_X509(bio, nullptr, nullptr, nullptr));
 }
 
-// Whether what ended a sequence of certificates was just its end.
+// True if a sequence of certificates ended without an error.
 bool ended_well() noexcept {
     const unsigned long error = ERR_peek_last_error();
     const bool ended =
@@ -55,8 +55,8 @@ bool ended_well() noexcept {
     return ended;
 }
 
-// `key` says which one it is. What stands in Certificate::key and was not read as a key may be one,
-// or a password, all the same, so no message quotes it.
+// `key` names the key in messages, which never quote Certificate::key: even if it does not parse,
+// it may be a key or a password.
 KeyPtr load_key(const Certificate& certificate, const std::string& key) {
     const BioPtr bio = open(key, certificate.key);
     if (!bio) refuse_option(key + " is neither a text in PEM nor the name of a file");
@@ -127,14 +127,14 @@ std::vector<CertificatePtr> load_authorities(const std::string& pem) {
 }
 
 X509_STORE* system_authorities() {
-    // Lives as long as the program: engines may verify while exit(3) runs.
+    // Never freed: engines may verify during exit(3).
     static X509_STORE* const store = [] {
         ERR_clear_error();
         StorePtr made(X509_STORE_new());
         if (!made || X509_STORE_set_default_paths(made.get()) != 1) {
             refuse_option("the authorities of the system");
         }
-        ERR_clear_error();  // a file or folder that is not there is none
+        ERR_clear_error();  // a missing file or folder is no error
         return made.release();
     }();
     return store;

@@ -1,4 +1,4 @@
-// Certificates and keys in PEM, from files or from text, and the authorities of the system. Any
+// Loads certificates and keys in PEM, from files or text, and the system's trusted authorities. Any
 // thread.
 #pragma once
 
@@ -15,39 +15,38 @@
 
 namespace uaio::tls {
 
-// A certificate of this side, with its key and those between it and its authority.
+// A local certificate with its key and its intermediate certificates.
 struct LoadedCertificate {
     CertificatePtr leaf;
     KeyPtr key;
     ChainPtr chain;
 };
 
-// Throws std::system_error that names the file of the certificate, and says what is wrong with it
-// or with its key.
+// Throws std::system_error that names the certificate's file and the defect of certificate or key.
 LoadedCertificate load(const Certificate& certificate);
 
-// X509_check_host(3): RFC 9525 6.3 has names proved by subjectAltName alone, never by a common
-// name, and a wildcard stand for a whole label.
+// For X509_check_host(3): RFC 9525 6.3 matches names against subjectAltName only, never the common
+// name, and lets a wildcard stand only for a whole label.
 inline constexpr unsigned kNameFlags =
     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
 
-// True if it is for that name, wildcards included.
+// True if the certificate matches the name, wildcards included.
 bool is_for(const LoadedCertificate& certificate, const ServerName& server) noexcept;
 
-// The name in SNI that a server's peer has sent. False if there is none, or one that RFC 6066 3
-// does not allow: an address, or no DNS name.
+// Gets the SNI name that the client sent. False if it sent none, or one that RFC 6066 3 forbids: an
+// address, or no DNS name.
 bool sent_name(const SSL* ssl, ServerName& out) noexcept;
 
-// For messages: `what`, and which file that is of. Not for Certificate::key.
+// Returns `what` with the name of its file, for messages. Not for Certificate::key.
 std::string described(const std::string& what, const std::string& pem);
 
 // Overwrites the key and the password.
 void wipe(Certificate& certificate) noexcept;
 
-// All certificates of a file or text. Throws as load() does, also if there is none.
+// Loads all certificates of a file or text. Throws like load(), also if there are none.
 std::vector<CertificatePtr> load_authorities(const std::string& pem);
 
-// The authorities that the system trusts, read at the first call. Throws std::system_error.
+// Returns the system's trusted authorities, read at the first call. Throws std::system_error.
 X509_STORE* system_authorities();
 
 }  // namespace uaio::tls

@@ -84,7 +84,7 @@ void Channel::on_handshake_cancel(Aio& aio) noexcept {
     self.destroy_if_idle();
 }
 
-// One step further, with what has come so far.
+// Continues the handshake with the bytes received so far.
 void Channel::go_on() noexcept {
     if (!ssl_) {
         if (source_.ended() && buffers_.in.empty()) return fail(source_.end_below());
@@ -103,7 +103,7 @@ void Channel::go_on() noexcept {
 }
 
 void Channel::complete() noexcept {
-    // Before the peer hears that it was accepted.
+    // Before the last flight is sent, which shows the peer that it was accepted.
     if (const std::error_code error = context_.check_pins(ssl_.get())) {
         buffers_.out.clear();
         return fail(error);
@@ -123,7 +123,7 @@ void Channel::complete() noexcept {
     source_.serve();
 }
 
-// Ends the user's Aio, which gets no stream, so that nobody holds this.
+// Ends the user's Aio without a stream, so that no handle refers to this Channel.
 void Channel::end_handshake(std::error_code error) noexcept {
     if (!handshake_) return;
     context_.count_failure();
@@ -131,7 +131,7 @@ void Channel::end_handshake(std::error_code error) noexcept {
     mark_released();
 }
 
-// ---- from the two directions
+// ---- events of both directions
 
 std::error_code Channel::refusal() const noexcept {
     if (failure_) return failure_;
@@ -166,7 +166,7 @@ void Channel::fail(std::error_code error) noexcept {
     end_handshake(error);
     source_.end_all(error);
     sink_.end_all(error);
-    // The alert is not waited for longer than a peer's close would be.
+    // close_timeout limits sending the alert, too.
     if (!start_timer()) return close_below();
     sink_.flush();
     if (!sink_.writing()) close_below();
@@ -190,10 +190,10 @@ void Channel::break_off() noexcept {
     close_below();
 }
 
-// ---- the end
+// ---- close
 
 void Channel::close_here() noexcept {
-    failure_ = {};  // from now on it is closed, and nothing else
+    failure_ = {};  // later operations end with Errc::closed
     if (state_ == State::handshaking) return close_below();
     if (state_ != State::open) return;
     state_ = State::closing;
@@ -203,7 +203,7 @@ void Channel::close_here() noexcept {
     if (!sink_.writing()) send_close_notify();
 }
 
-// The closing alert (RFC 8446 6.1), unless writing has failed.
+// Sends close_notify (RFC 8446 6.1), unless writing has failed.
 void Channel::send_close_notify() noexcept {
     if (sink_.broken()) return close_below();
     clear_errors();
@@ -212,8 +212,8 @@ void Channel::send_close_notify() noexcept {
     if (!sink_.writing()) drain();
 }
 
-// A socket that is closed with unread bytes resets the connection, and what was on its way to the
-// peer may be lost; so the peer goes first.
+// Closing a socket with unread bytes resets the connection and may lose data in flight to the peer,
+// so the peer closes first.
 void Channel::drain() noexcept {
     state_ = State::draining;
     if (source_.ended() || source_.discard()) return close_below();

@@ -1,6 +1,6 @@
-// The engine's side of a tls stream: the handshake, what is read, what is written, and the end. It
-// takes over the stream below, and stays when its user's handle goes until that has given back what
-// it was asked for. Members are for the engine's thread unless they say otherwise.
+// The engine's side of a tls stream: handshake, reads, writes and close. Owns the stream below, and
+// outlives the user's handle until the stream below has returned all operations. Members are for
+// the engine's thread unless noted.
 #pragma once
 
 #include <uaio/stream.h>
@@ -22,14 +22,14 @@ namespace uaio::tls {
 
 class Channel final : public EngineObject {
 public:
-    // On any thread. Counts on `context`.
+    // Any thread. Retains `context`.
     Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept;
 
-    // Any thread, before handshake(), for the client's side. No error, or why it cannot be. Without
-    // it this is the server's side, which makes its SSL with the first byte of the peer: one that
-    // sends nothing costs no more than the room for that.
+    // Any thread, before handshake(). Makes this the client's side, or returns why it cannot.
+    // Otherwise this is the server's side, which creates its SSL at the peer's first byte, so that
+    // a silent peer costs only its receive buffer.
     std::error_code become_client(const ClientOptions& options) noexcept;
-    // Any thread, once. Puts a stream into `out`, or lets go of this.
+    // Any thread, once. Stores a stream in `out`, or releases this Channel.
     void handshake(Aio& aio, StreamPtr& out) noexcept;
 
     // Any thread.
@@ -38,9 +38,9 @@ public:
     // Null on the server's side before the first byte.
     SSL* ssl() noexcept { return ssl_.get(); }
     Stream& below() noexcept { return *below_; }
-    // What can be asked of it at once; null if nothing.
+    // The TryIo of the stream below; null if it has none.
     TryIo* try_io_below() noexcept { return try_io_; }
-    // The same of the kernel's TLS.
+    // The Encrypting of the stream below; null if it has none.
     Encrypting* encrypting_below() noexcept { return encrypting_; }
     RecordBuffers& buffers() noexcept { return buffers_; }
     RecordSink& sink() noexcept { return sink_; }
@@ -48,21 +48,22 @@ public:
     const ContextOptions& options() const noexcept { return context_.options(); }
     bool handshaking() const noexcept { return state_ == State::handshaking; }
     bool open() const noexcept { return state_ == State::open; }
-    // Nothing below will be asked any more.
+    // The Channel no longer uses the stream below.
     bool closed() const noexcept { return state_ == State::closed; }
-    // What operations end with that come when it is not open.
+    // The error of operations that start while not open().
     std::error_code refusal() const noexcept;
 
-    // Something was received, or the stream below has ended.
+    // Called when bytes were received or the stream below has ended.
     void on_received() noexcept;
-    // Nothing is on its way out any more.
+    // Called when no write is pending any more.
     void on_sent() noexcept;
-    // TLS itself failed: tells the peer, ends everything with `error`, and closes.
+    // TLS failed: sends the alert, ends all operations with `error`, and closes.
     void fail(std::error_code error) noexcept;
-    // A write was cut short behind a whole record: ends everything with Errc::closed, tells the
-    // peer, and closes.
+    // A write stopped after a whole record: ends all operations with Errc::closed, sends an alert,
+    // and closes.
     void cut_off() noexcept;
-    // A record was cut short, so nothing can follow: ends everything with Errc::closed.
+    // A write stopped within a record, so no record can follow: ends all operations with
+    // Errc::closed.
     void break_off() noexcept;
 
     void begin_shutdown() noexcept override { break_off(); }
@@ -71,9 +72,9 @@ private:
     enum class State : std::uint8_t {
         handshaking,
         open,
-        failed,    // an alert is on its way
-        closing,   // a write is being ended, or the closing alert is on its way
-        draining,  // waits for the peer's end
+        failed,    // sends an alert
+        closing,   // ends a write, or sends close_notify
+        draining,  // waits for the peer to close
         closed,
     };
     ~Channel() override { context_.release(); }
@@ -104,10 +105,10 @@ private:
     RecordBuffers buffers_;
     RecordSink sink_;
     RecordSource source_;
-    std::string place_;  // that a client's sessions are of
+    std::string place_;  // key of a client's sessions
     std::error_code failure_;
-    Aio* handshake_ = nullptr;    // the user's, until it is done
-    std::unique_ptr<Aio> timer_;  // of a close
+    Aio* handshake_ = nullptr;    // the user's; null after the handshake
+    std::unique_ptr<Aio> timer_;  // limits a close
     State state_ = State::handshaking;
     bool timing_ = false;  // timer_ runs
 };

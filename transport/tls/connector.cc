@@ -11,8 +11,8 @@
 namespace uaio::tls {
 namespace {
 
-// A user's Aio on its way to a tls stream, while the connector below makes the one that it lies on.
-// No Resident: the end of the engine finds the Aio. Freed by its own Aio's callback.
+// A connect under way: the connector below opens a stream, then TLS runs on it. Not a Resident:
+// engine shutdown finds the user's Aio. Freed by the callback of `inner`.
 struct Connecting {
     Connecting(Engine& engine, const Context& shared, ClientOptions wanted, StreamPtr& to)
         : context(shared),
@@ -46,7 +46,7 @@ void Connecting::start(Aio& aio) noexcept {
     self->connector->connect(self->inner, self->below);
 }
 
-// What the connector below says is the end.
+// The result of the connector below ends the connect.
 void Connecting::on_cancel(Aio& aio) noexcept {
     auto* const self = static_cast<Connecting*>(Provider::owner(aio));
     Provider::cancel(self->inner, Provider::cancel_reason(aio));

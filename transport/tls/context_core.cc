@@ -19,14 +19,14 @@
 namespace uaio::tls {
 namespace {
 
-// What a server may send behind its handshake: OpenSSL's sends two tickets.
+// Messages that a server may send after its handshake: OpenSSL's sends two tickets.
 constexpr unsigned kFewestIdleMessages = 8;
 
 int number_of(Version version) noexcept {
     return version == Version::tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
-// Where an SSL_CTX finds its core, and an SSL the place that its sessions are of.
+// ex_data indices: an SSL_CTX refers to its core, an SSL to the place of its sessions.
 int core_index() noexcept {
     static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
     return index;
@@ -41,15 +41,15 @@ ContextCore& core_of(const SSL* ssl) noexcept {
 }
 
 // Forward secrecy and AEAD only: TLS 1.2 of Mozilla's "intermediate" configuration
-// (https://wiki.mozilla.org/Security/Server_Side_TLS), which any client since 2014 knows. A server
-// sets no group for DHE, so that it uses the first six.
+// (https://wiki.mozilla.org/Security/Server_Side_TLS), which all clients since 2014 support. A
+// server sets no DHE parameters, so it uses the first six.
 constexpr char kDefaultCiphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
 
-// The peer's certificate has to be for `server`. False without memory.
+// Requires the peer's certificate to match `server`. False without memory.
 bool require_name(SSL* ssl, const ServerName& server) noexcept {
     X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(rules, kNameFlags);
@@ -68,14 +68,14 @@ ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
     if (!context_) refuse_option("OpenSSL's own configuration");
     SSL_CTX* const context = context_.get();
     SSL_CTX_set_ex_data(context, core_index(), this);
-    // 2048 bits of RSA and SHA-256, whatever the system's configuration allows.
+    // Requires 2048 bits of RSA and SHA-256, even if the system's configuration allows less.
     SSL_CTX_set_security_level(context, 2);
     SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    // Makes OpenSSL offer its key, which is all that is wanted of its own support.
+    // Makes OpenSSL offer its key; the rest of its own support is unused.
     if (options_.offload && offload().available) SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
-    // A write takes what fits into a record, and may be gone on with from anywhere. Buffers are
-    // given back with SSL_free_buffers() when a connection is idle, not after each record.
+    // A write takes at most one record, and may continue from another address. SSL_free_buffers()
+    // frees the buffers when a connection is idle, not after each record.
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (options_.idle_messages < kFewestIdleMessages) {
         refuse_option("idle_messages is " + std::to_string(options_.idle_messages) +
@@ -93,7 +93,7 @@ ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
             refuse_option(described("the certificate", options_.certificates.front().chain));
         }
     }
-    // OpenSSL has the keys now; their text and passwords are in no core file and no log of this.
+    // OpenSSL has the keys now; their text and passwords must not reach a core file or log.
     for (Certificate& certificate : options_.certificates)
         wipe(certificate);
     options_.certificates.clear();
@@ -164,7 +164,7 @@ void ContextCore::set_protocols() {
     }
     if (protocols_.empty()) return;
     const auto* const bytes = reinterpret_cast<const unsigned char*>(protocols_.data());
-    // 0 is success here, unlike anywhere else (SSL_CTX_set_alpn_protos(3)).
+    // Returns 0 on success, unlike other functions (SSL_CTX_set_alpn_protos(3)).
     if (SSL_CTX_set_alpn_protos(context_.get(), bytes, static_cast<unsigned>(protocols_.size())) !=
         0) {
         refuse_option("protocols");
@@ -180,8 +180,8 @@ void ContextCore::set_sessions() {
         SSL_CTX_set_num_tickets(context, 0);
         return;
     }
-    // A server keeps nothing: its sessions are in the tickets that clients hold. Those of one
-    // context are not for another (SSL_CTX_set_session_id_context(3)).
+    // A server stores no sessions: the clients' tickets hold them. A context does not accept
+    // tickets of another (SSL_CTX_set_session_id_context(3)).
     SSL_CTX_set_session_cache_mode(context,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     SSL_CTX_sess_set_new_cb(context, &keep_session);
@@ -193,7 +193,7 @@ void ContextCore::set_sessions() {
 void ContextCore::set_pins() {
     constexpr std::string_view kKind = "sha256//";
     for (const std::string& pin : options_.pins) {
-        // 44 characters, the last one padding: 33 bytes for OpenSSL, which decodes that as zero.
+        // 44 characters, the last one padding, which OpenSSL decodes as zero: 33 bytes.
         std::array<unsigned char, 33> decoded;
         const std::string text = pin.starts_with(kKind) ? pin.substr(kKind.size()) : "";
         const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
@@ -208,7 +208,7 @@ void ContextCore::set_pins() {
 void ContextCore::open_key_log() {
     if (options_.key_log_file.empty()) return;
     refuse_nul("key_log_file", options_.key_log_file);
-    // A file of any name would be made, also of a key that came here by mistake.
+    // open(2) would create a file of any name, even if a key was passed by mistake.
     const std::string name = in_quotes(options_.key_log_file);
     if (!name.starts_with('"') && options_.key_log_file.size() <= NAME_MAX) {
         refuse_option("key_log_file " + name);
@@ -244,7 +244,7 @@ SslPtr ContextCore::make_client(const ClientOptions& options, const std::string&
     SSL_set_connect_state(ssl.get());
     SSL_set_verify(ssl.get(), options_.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
     if (server.size > 0) {
-        // The macro for it is not for C++.
+        // OpenSSL's macro for this is not for C++.
         const long set = SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME,
                                   TLSEXT_NAMETYPE_host_name, server.text.data());
         if (set != 1) return nullptr;
@@ -274,7 +274,7 @@ std::error_code ContextCore::check_pins(const SSL* ssl) const noexcept {
 
 // ---- OpenSSL's callbacks
 
-// All of the first name that fits, so that OpenSSL may choose among the kinds of their keys.
+// Selects all certificates for the SNI name, so that OpenSSL can choose by key type.
 int ContextCore::choose_certificate(SSL* ssl, void* core) noexcept {
     const ContextCore& self = *static_cast<ContextCore*>(core);
     ServerName server;
@@ -283,7 +283,7 @@ int ContextCore::choose_certificate(SSL* ssl, void* core) noexcept {
     for (const LoadedCertificate& certificate : self.certificates_) {
         if (!is_for(certificate, server)) continue;
         if (!chosen) SSL_certs_clear(ssl);
-        // Without override: the first of each kind of key stays.
+        // Without override, the first certificate of each key type stays.
         const int used = SSL_use_cert_and_key(ssl, certificate.leaf.get(), certificate.key.get(),
                                               certificate.chain.get(), chosen ? 0 : 1);
         if (used != 1 && !chosen) return 0;
@@ -306,7 +306,7 @@ int ContextCore::choose_protocol(SSL*, const unsigned char** out, unsigned char*
     return SSL_TLSEXT_ERR_OK;
 }
 
-// 1: the session is ours now.
+// Returns 1 to take ownership of the session.
 int ContextCore::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
     const auto* const place = static_cast<std::string*>(SSL_get_ex_data(ssl, place_index()));
     if (!place || SSL_is_server(ssl)) return 0;
@@ -314,7 +314,7 @@ int ContextCore::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
     return 1;
 }
 
-// One write(2) a line: with O_APPEND the lines of several threads and processes stay whole.
+// Uses one write(2) a line: with O_APPEND, lines of several threads and processes stay whole.
 void ContextCore::log_key(const SSL* ssl, const char* line) noexcept {
     std::string text;
     try {

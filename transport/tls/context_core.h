@@ -1,5 +1,5 @@
-// What is behind a Context: OpenSSL's SSL_CTX, made once from the options, and what it does not
-// keep by itself. It lives as long as a Context or a connection counts on it. Any thread.
+// The shared state of a Context: OpenSSL's SSL_CTX, created once from the options, and what it does
+// not store itself. Lives as long as a Context or a connection holds a reference. Any thread.
 #pragma once
 
 #include <uaio/tls.h>
@@ -16,12 +16,12 @@
 
 namespace uaio::tls {
 
-// A SHA-256 of a SubjectPublicKeyInfo.
+// SHA-256 of a SubjectPublicKeyInfo.
 using Pin = std::array<unsigned char, 32>;
 
 class ContextCore {
 public:
-    // Throws as Context does.
+    // Throws as Context() does.
     explicit ContextCore(const ContextOptions& options);
     ContextCore(const ContextCore&) = delete;
     ContextCore& operator=(const ContextCore&) = delete;
@@ -35,13 +35,13 @@ public:
     const ContextOptions& options() const noexcept { return options_; }
     SessionCache& sessions() noexcept { return sessions_; }
 
-    // A connection's side of it. Null without memory.
+    // Creates the SSL of a server's connection. Null without memory.
     SslPtr make_server() noexcept;
-    // `session_key` must outlive what is made; it is empty for no resumption. False in `valid` if
-    // the name cannot be one.
+    // Creates the SSL of a client's connection. `session_key` must outlive it; empty means no
+    // resumption. Sets `valid` to false for an invalid server name. Null without memory.
     SslPtr make_client(const ClientOptions& options, const std::string& session_key,
                        bool& valid) noexcept;
-    // What the pins say of the peer's key; no error if there are none.
+    // Checks the peer's key against the pins; no error without pins.
     std::error_code check_pins(const SSL* ssl) const noexcept;
 
     void count_handshake(bool resumed) noexcept {
@@ -71,11 +71,11 @@ private:
     static int keep_session(SSL* ssl, SSL_SESSION* session) noexcept;
     static void log_key(const SSL* ssl, const char* line) noexcept;
 
-    ContextOptions options_;  // without `certificates`, once it is made
+    ContextOptions options_;  // the constructor clears `certificates`
     SslContextPtr context_;
     std::vector<LoadedCertificate> certificates_;
     std::vector<Pin> pins_;
-    std::string protocols_;  // as ALPN writes them: each behind its length
+    std::string protocols_;  // in ALPN's format: each after its length
     SessionCache sessions_;
     int key_log_ = -1;
     std::atomic<std::uint32_t> users_{1};

@@ -8,7 +8,7 @@
 namespace uaio::tls {
 namespace {
 
-// The alerts of RFC 8446 6 that say something a person can act on.
+// The alerts of RFC 8446 6 that a user can act on.
 TlsErrc from_alert(int alert) noexcept {
     switch (alert) {
         case SSL_AD_BAD_RECORD_MAC:
@@ -98,7 +98,7 @@ std::error_code from_verification(long result) noexcept {
 }
 
 std::error_code take_failure(const SSL* ssl) noexcept {
-    // What the layers below SSL say comes first in the queue, and is less to the point.
+    // Errors of the layers below SSL come first in the queue, and are less specific.
     unsigned long error = 0;
     while (const unsigned long next = ERR_get_error()) {
         error = next;

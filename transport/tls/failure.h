@@ -1,4 +1,5 @@
-// What OpenSSL reports, as the error codes of this library. Any thread: the queue is the thread's.
+// Converts OpenSSL's errors to this library's error codes. Any thread: each has its own error
+// queue.
 #pragma once
 
 #include <uaio/error.h>
@@ -10,17 +11,17 @@
 
 namespace uaio::tls {
 
-// Why a call on `ssl` failed (SSL_ERROR_SSL, SSL_ERROR_SYSCALL), from this thread's error queue,
-// which is empty afterwards.
+// Returns why a call on `ssl` failed (SSL_ERROR_SSL, SSL_ERROR_SYSCALL), and empties this thread's
+// error queue.
 std::error_code take_failure(const SSL* ssl) noexcept;
 
-// What a certificate's verification ended with (X509_STORE_CTX_get_error(3)).
+// Converts the result of a certificate's verification (X509_STORE_CTX_get_error(3)).
 std::error_code from_verification(long result) noexcept;
 
-// Throws std::system_error with what this thread's error queue says, after `what`.
+// Throws std::system_error with `what` and the reason in this thread's error queue.
 [[noreturn]] void refuse_option(const std::string& what);
 
-// Does so for a text with a NUL, of which OpenSSL and the kernel would read what stands before it.
+// Throws likewise if `text` contains a NUL, at which OpenSSL and the kernel would cut it off.
 void refuse_nul(const std::string& what, const std::string& text);
 
 }  // namespace uaio::tls

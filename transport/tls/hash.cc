@@ -16,7 +16,7 @@ std::string hash_text(std::string_view algorithm, std::string_view text) {
     const bool done =
         method && ::EVP_Digest(text.data(), text.size(), bytes, &size, method.get(), nullptr) == 1;
     if (!done) {
-        ::ERR_clear_error();  // it would be taken for that of the next connection
+        ::ERR_clear_error();  // the next connection would report it
         return {};
     }
     constexpr std::string_view kDigits = "0123456789abcdef";

@@ -1,4 +1,4 @@
-// Hashes by name, for protocols that need one beside TLS, such as Digest authentication. Any
+// Hashes by algorithm name, for protocols other than TLS, such as Digest authentication. Any
 // thread.
 #pragma once
 
@@ -7,9 +7,9 @@
 
 namespace uaio::tls {
 
-// The hash of `text` in lower-case hexadecimal, by OpenSSL's name for it ("MD5", "SHA-256"). Empty
-// if there is none: in a build without TLS, or where the system's policy forbids it. Throws
-// std::bad_alloc.
+// Returns the hash of `text` in lower-case hexadecimal; `algorithm` is OpenSSL's name ("MD5",
+// "SHA-256"). Empty if unavailable: in a build without TLS, or where the system's policy forbids
+// it. Throws std::bad_alloc.
 std::string hash_text(std::string_view algorithm, std::string_view text);
 
 }  // namespace uaio::tls

@@ -10,13 +10,13 @@
 namespace uaio::tls {
 namespace {
 
-// Where the stream goes; kept in the Aio.
+// Where accept() stores the stream; kept in the Aio.
 StreamPtr& out_of(Aio& aio) noexcept {
     return **std::launder(reinterpret_cast<StreamPtr**>(Provider::scratch(aio).data()));
 }
 
-// How old a connection becomes whose place another one wants: a silent one, whose first byte would
-// have come with the end of TCP's handshake or soon after, and any other.
+// Maximum age of a connection while others wait for its place: of a silent one, whose first byte
+// normally arrives with the end of TCP's handshake or soon after, and of any other.
 constexpr std::int64_t kSilentNs = 10'000'000;
 constexpr std::int64_t kRunningNs = 1'000'000'000;
 
@@ -31,7 +31,7 @@ struct ListenerCore::Attempt {
     Attempt* previous = nullptr;
     List* list = nullptr;
     std::int64_t accepted_ns = 0;
-    StreamPtr stream;  // the one below until the first byte, then that of TLS
+    StreamPtr stream;  // the one below until the first byte, then the TLS stream
     Aio aio;
 };
 
@@ -79,19 +79,19 @@ ListenerCore::~ListenerCore() {
 }
 
 void ListenerCore::release() noexcept {
-    Closing& closing = closing_;  // this may be gone soon
+    Closing& closing = closing_;  // EngineObject::release() may free this
     EngineCore& engine_core = core();
     const bool engine_gone = is_engine_gone();
     const bool here = !engine_gone && engine_core.on_thread();
     const bool elsewhere = !engine_gone && !here && engine_core.thread().is_bound();
-    if (here) close_here();  // EngineObject::release() may have to wait for mail
+    if (here) close_here();  // EngineObject::release() may be queued behind mail
     if (!engine_gone && !here && !elsewhere) below_->close();
     EngineObject::release();
     if (elsewhere) closing.wait(engine_core);
     closing.drop();
 }
 
-// ---- from the verbs
+// ---- starters
 
 void ListenerCore::accept(Aio& aio, StreamPtr& out) noexcept {
     Provider::submit(engine(), aio, &start_accept, this, &out);
@@ -123,10 +123,10 @@ void ListenerCore::accept_below() noexcept {
     below_->accept(*inner_, accepted_);
 }
 
-// True if one more may be accepted now. Else the oldest connection goes as soon as it has had a
-// little time: one that is silent, or, if all have spoken, one whose handshake stands still. So
-// neither keeps the others waiting for a whole handshake_timeout, while in a burst of real clients,
-// whose first bytes are on their way, those behind wait in the acceptor below.
+// True if one more may be accepted now. Otherwise limits the age of the oldest connection: a silent
+// one, or, if all have sent a byte, one in its handshake. So neither blocks the others for a whole
+// handshake_timeout, while in a burst of real clients, whose first bytes are in flight, later ones
+// wait in the acceptor below.
 bool ListenerCore::make_room() noexcept {
     const std::size_t connections = silent_.size + running_.size + ready_.size;
     if (connections < std::max<std::size_t>(options_.handshakes, 1)) return true;
@@ -141,8 +141,7 @@ bool ListenerCore::make_room() noexcept {
 void ListenerCore::on_accepted() noexcept {
     accepting_ = false;
     if (const std::error_code error = inner_->result()) {
-        // All of them, since nothing is asked again of an acceptor that has failed until another
-        // accept comes.
+        // Fails all accepts: a failed acceptor is not called again until the next accept.
         while (Aio* const front = waiting_.pop())
             Provider::finish(*front, error);
         return destroy_if_idle();
@@ -160,7 +159,7 @@ void ListenerCore::begin(StreamPtr stream) noexcept {
     attempt->accepted_ns = core().now_ns();
     attempt->aio.set_timeout(options_.handshake_timeout);
     TryIo* const try_io = try_io_of(*stream);
-    // What cannot say that something has come begins at once.
+    // A stream that cannot report its first byte starts the handshake at once.
     if (!try_io) return shake_hands(*attempt, std::move(stream));
     silent_.push(*attempt);
     attempt->stream = std::move(stream);
@@ -174,7 +173,7 @@ void ListenerCore::shake_hands(Attempt& attempt, StreamPtr stream) noexcept {
 
 // ---- up
 
-// Of a connection that nobody accepts. The callee may release the listener.
+// Reports a failed connection. The callee may release the listener.
 void ListenerCore::tell(std::error_code error) noexcept {
     const auto& on_failure = ContextCore::of(context_).options().on_failure;
     if (closed_ || !on_failure) return;
@@ -190,7 +189,7 @@ void ListenerCore::on_back(Attempt& attempt) noexcept {
     if (!spoke && error) ContextCore::of(context_).count_failure();
     if (error || closed_) {
         if (error) tell(error);
-        delete &attempt;  // in the callback of its Aio, which may destroy it
+        delete &attempt;  // allowed in its Aio's callback
     } else if (spoke) {
         ready_.push(attempt);
         hand_out();
@@ -202,7 +201,7 @@ void ListenerCore::on_back(Attempt& attempt) noexcept {
 }
 
 void ListenerCore::on_first_byte(Attempt& attempt) noexcept {
-    // The time counts from the accept on.
+    // handshake_timeout counts from the accept.
     const std::int64_t timeout = options_.handshake_timeout.count();
     if (timeout < kNoTimeout.count() - attempt.accepted_ns) {
         const std::chrono::nanoseconds deadline(attempt.accepted_ns + timeout);

@@ -1,8 +1,7 @@
-// The engine's side of a tls::Listener: connections are accepted below as long as accepts wait for
-// one. Each first waits for the peer's first byte, which costs next to no memory, then its
-// handshake runs; both happen beside those of the others. Connections whose handshake succeeded are
-// handed out in the order in which it did. Engine's thread only, but for what EngineObject lets any
-// thread do.
+// The engine's side of a tls::Listener. Accepts connections below while accepts are pending. Each
+// connection waits for the peer's first byte, which costs almost no memory, then runs its
+// handshake; all run concurrently. Hands connections out in the order in which their handshakes
+// succeeded. Engine's thread only, except for EngineObject's members for any thread.
 #pragma once
 
 #include <uaio/provider.h>
@@ -25,7 +24,7 @@ public:
 
     // Any thread.
     void accept(Aio& aio, StreamPtr& out) noexcept;
-    // Any thread, once, by the handle that goes: closes, and returns when the acceptor below is
+    // Any thread, once, by the handle's destructor: closes, and returns when the acceptor below is
     // closed; see ListeningSocket::release().
     void release() noexcept;
 
@@ -34,11 +33,11 @@ public:
 private:
     struct Attempt;
 
-    // The oldest in front.
+    // The oldest first.
     struct List {
         void push(Attempt& attempt) noexcept;
         void remove(Attempt& attempt) noexcept;
-        // The oldest, which the caller owns then, or null.
+        // Removes the oldest and gives it to the caller; null if empty.
         Attempt* pop() noexcept;
         bool empty() const noexcept { return front == nullptr; }
 
@@ -76,11 +75,11 @@ private:
     const ListenerOptions options_;
     std::optional<Aio> inner_;  // accepts below
     StreamPtr accepted_;
-    AioQueue waiting_;        // the users'
-    List silent_;             // no byte has come yet
-    List running_;            // handshakes
-    List ready_;              // those that succeeded and nobody has asked for
-    bool accepting_ = false;  // inner_ is with the acceptor
+    AioQueue waiting_;        // the users' accepts
+    List silent_;             // no byte received yet
+    List running_;            // handshake under way
+    List ready_;              // handshake done, not accepted yet
+    bool accepting_ = false;  // inner_ is pending
     bool telling_ = false;    // on_failure runs
     bool closed_ = false;
 };

@@ -11,7 +11,7 @@
 namespace uaio::tls {
 namespace {
 
-// Two ends of a connection on loopback, since TCP_ULP wants a socket that is connected.
+// A connection on loopback, since TCP_ULP requires a connected socket.
 struct Pair {
     Pair() noexcept {
         listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -64,7 +64,7 @@ struct Probe {
 }  // namespace
 
 Offload offload() noexcept {
-    static const Probe& probe = *new Probe;  // its text lives as long as the program
+    static const Probe& probe = *new Probe;  // never freed, so its text stays valid
     return {probe.available, probe.text};
 }
 

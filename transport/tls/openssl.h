@@ -1,4 +1,4 @@
-// OpenSSL's objects with owners, and an error queue that starts empty. Any thread.
+// Owning pointers to OpenSSL's objects, its initialisation, and its error queue. Any thread.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,8 @@ struct FreedBy {
     }
 };
 
-// Before any other call of OpenSSL's in this library, as often as anybody likes: OpenSSL gets no
-// function that atexit(3) calls, which would free its tables under the engines' threads.
+// Must run before any other OpenSSL call of this library, and may be repeated. Registers no
+// atexit(3) function, which would free OpenSSL's tables under the engines' threads.
 inline void initialise_openssl() noexcept {
     static const int done = OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr);
     static_cast<void>(done);
@@ -28,8 +28,8 @@ inline void initialise_openssl() noexcept {
 
 inline void free_chain(STACK_OF(X509) * chain) noexcept { sk_X509_pop_free(chain, &X509_free); }
 
-// Empties this thread's error queue, as every call on an SSL wants it (SSL_get_error(3)). It is
-// empty as a rule, and to empty it all the same costs what a small write does.
+// Empties this thread's error queue, as SSL_get_error(3) requires before a call on an SSL. Checks
+// first: it is usually empty, and clearing an empty queue costs as much as a small write.
 inline void clear_errors() noexcept {
     if (ERR_peek_error() != 0) [[unlikely]]
         ERR_clear_error();

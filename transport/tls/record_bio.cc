@@ -22,8 +22,8 @@ int write_records(BIO* bio, const char* bytes, std::size_t count, std::size_t* w
     return 1;
 }
 
-// Never tells of an end: what that means is not OpenSSL's to decide, which would take the write
-// side with it.
+// Never reports an end: RecordSource decides its meaning, and OpenSSL would end the write side,
+// too.
 int read_records(BIO* bio, char* out, std::size_t room, std::size_t* count) noexcept {
     BIO_clear_retry_flags(bio);
     ByteBuffer& in = buffers_of(bio).in;
@@ -37,12 +37,11 @@ int read_records(BIO* bio, char* out, std::size_t room, std::size_t* count) noex
     return 1;
 }
 
-// BIO_CTRL_SET_KTLS, which only a comment in <openssl/bio.h> names.
+// BIO_CTRL_SET_KTLS, named only in a comment of <openssl/bio.h>.
 constexpr int kSetKey = 72;
 
-// 0 is the answer to what is not known here, and to an offer of the key, too: OpenSSL goes on to
-// encrypt by itself until the handshake is over, while the kernel's part begins when nothing is on
-// its way any more. `sent` is zero for the key of what is received.
+// Returns 0 for unknown commands, and for an offered key, too: OpenSSL encrypts until the handshake
+// is over, and the kernel takes over once no write is pending. `sent` is zero for the receive key.
 long control(BIO* bio, int command, long sent, void* argument) noexcept {
     if (command == BIO_CTRL_FLUSH) return 1;
     if (command == kSetKey && sent != 0) buffers_of(bio).key.keep(argument);
@@ -54,7 +53,7 @@ int create(BIO* bio) noexcept {
     return 1;
 }
 
-// The one kind of BIO; null without memory. Lives as long as the program.
+// The BIO's method, never freed; null without memory.
 const BIO_METHOD* method() noexcept {
     static const BIO_METHOD* const made = []() -> const BIO_METHOD* {
         BIO_METHOD* const method =

@@ -1,6 +1,5 @@
-// What OpenSSL takes for its transport: two buffers in memory. Writing always succeeds, so that
-// OpenSSL never has to be called again with the same bytes; reading finds what has come, or nothing
-// yet. One thread at a time.
+// OpenSSL's transport: two buffers in memory. A write always succeeds, so that OpenSSL never has to
+// repeat it; a read returns received bytes, or asks to retry. One thread at a time.
 #pragma once
 
 #include "transport/tls/byte_buffer.h"
@@ -12,8 +11,8 @@ namespace uaio::tls {
 struct RecordBuffers {
     ByteBuffer in;      // received, for OpenSSL to read
     ByteBuffer out;     // written by OpenSSL, to be sent
-    SendingKey key;     // that OpenSSL writes with
-    bool shut = false;  // what OpenSSL writes goes nowhere: another encrypts with its key
+    SendingKey key;     // OpenSSL's current write key
+    bool shut = false;  // drops OpenSSL's output: the kernel uses the key
 };
 
 // A BIO over `buffers`, which must outlive it; null without memory.

@@ -13,13 +13,13 @@
 namespace uaio::tls {
 namespace {
 
-// Bytes of data that are encrypted and written at a time: one system call, and little enough to
-// stay in a processor's cache on the way.
+// Bytes of data encrypted and written at a time: one system call, and few enough to stay in a
+// processor's cache.
 constexpr std::size_t kBatchBytes = 256 * 1024;
 
 constexpr std::size_t kRecordMax = SSL3_RT_MAX_PLAIN_LENGTH;
 
-// What TLS adds to a record, at most: RFC 5246 6.2.3 allows more for a compression that nobody has.
+// Maximum overhead of a record: RFC 5246 6.2.3 allows more for compression, which is never used.
 constexpr std::size_t kRecordOverhead = SSL3_RT_HEADER_LENGTH + SSL3_RT_MAX_ENCRYPTED_OVERHEAD;
 
 // Fits into one packet, with the headers of TCP over IPv6 and its options.
@@ -27,7 +27,7 @@ constexpr std::size_t kSmallRecord = 1360;
 
 constexpr std::int64_t kIdleNs = 1'000'000'000;
 
-// What a connection keeps of its send buffers while it has nothing to write.
+// Bytes of its send buffers that an idle connection keeps.
 constexpr std::size_t kKept = 2048;
 
 }  // namespace
@@ -47,12 +47,12 @@ RecordSink& RecordSink::of(Aio& aio) noexcept {
 void RecordSink::open() noexcept {
     small_left_ = channel_.options().small_record_bytes;
     record_max_ = kRecordMax;
-    // RFC 6066 4: what the client asked for, 2^9 to 2^12.
+    // RFC 6066 4: max_fragment_length of the client, 2^9 to 2^12.
     const int code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(channel_.ssl()));
     if (code >= 1 && code <= 4) record_max_ = std::size_t{256} << code;
 }
 
-// ---- from the verbs
+// ---- starters
 
 void RecordSink::start(Aio& aio, bool all) noexcept {
     Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
@@ -70,7 +70,7 @@ void RecordSink::start(Aio& aio, bool all) noexcept {
 void RecordSink::start_write(Aio& aio) noexcept { start(aio, false); }
 void RecordSink::start_write_all(Aio& aio) noexcept { start(aio, true); }
 
-// What is being written ends with it: what the stream below says of that is its end.
+// An operation in the batch ends with the write below, by its result.
 void RecordSink::on_cancel(Aio& aio) noexcept {
     RecordSink& self = of(aio);
     if (note_of(aio).share > 0) {
@@ -104,7 +104,7 @@ void RecordSink::start_wait(Aio& aio) noexcept {
     const bool closed = !channel.open() && channel.refusal() == Errc::closed;
     const Admission admission = admit_without_vector(aio, closed);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
-    // What went wrong an attempt will say.
+    // An attempt reports the error.
     if (!channel.open() || self.error_ || (self.is_idle() && !self.wait_for_room())) {
         return Provider::finish(aio, {});
     }
@@ -123,7 +123,7 @@ void RecordSink::end_waiters(std::error_code error) noexcept {
         Provider::finish(*aio, error);
 }
 
-// A batch is encrypted only when nothing is kept, so that there is never more than one of them.
+// Encrypts a batch only when no bytes are kept, so that at most one batch is buffered.
 Transferred RecordSink::try_write(std::span<const std::byte> bytes) noexcept {
     if (!channel_.open()) return {channel_.refusal()};
     if (is_down() || !queue_.empty() || !push_kept()) return {Errc::operation_would_block};
@@ -156,7 +156,7 @@ void RecordSink::flush_at_once() noexcept {
     push_kept();
 }
 
-// True if nothing is kept any more; what went wrong is in error_ then.
+// True if no bytes are kept any more; error_ then holds a failure.
 bool RecordSink::push_kept() noexcept {
     TryIo* const below = channel_.try_io_below();
     while (!sending_.empty()) {
@@ -176,7 +176,7 @@ bool RecordSink::push_kept() noexcept {
     return true;
 }
 
-// The engine sends what is kept, if no attempt comes before.
+// Has the engine send the kept bytes, unless an attempt does so first.
 void RecordSink::remind() noexcept {
     if (reminder_.posted) return;
     reminder_.posted = true;
@@ -214,7 +214,7 @@ void RecordSink::serve() noexcept {
             if (!has_key_for(note_of(*front).left)) return;
             send_plain(*front);
         } else if (!encrypt(*front)) {
-            return;  // the channel has failed, and ended everything
+            return;  // the channel has failed, and ended all operations
         } else {
             send();
         }
@@ -232,7 +232,7 @@ void RecordSink::flush() noexcept {
     send();
 }
 
-// What OpenSSL would do by itself with the next write; done now, a record of data comes alone.
+// OpenSSL would answer with the next write; answered now, a data record is sent alone.
 void RecordSink::answer_key_update() noexcept {
     SSL* const ssl = channel_.ssl();
     if (SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE) return;
@@ -251,7 +251,7 @@ bool RecordSink::replace_key() noexcept {
     return false;
 }
 
-// Bytes of data in the records to come.
+// Bytes of data in each of the next records.
 std::size_t RecordSink::record_size() noexcept {
     const std::int64_t now = channel_.core().now_ns();
     if (now - last_ns_ > kIdleNs) small_left_ = channel_.options().small_record_bytes;
@@ -259,8 +259,8 @@ std::size_t RecordSink::record_size() noexcept {
     return small_left_ > 0 ? std::min(kSmallRecord, record_max_) : record_max_;
 }
 
-// Room and a key for the next batch: how large its records are, and how many bytes of the `left`
-// ones it may have. False if TLS failed.
+// Prepares a key and room for the next batch: sets its record size, and how many of the `left`
+// bytes it may hold. False if TLS failed.
 bool RecordSink::plan(std::size_t left, Batch& batch, std::size_t& limit) noexcept {
     const std::uint64_t per_key = channel_.options().records_per_key;
     const bool replaceable = SSL_version(channel_.ssl()) == TLS1_3_VERSION && per_key > 0;
@@ -277,14 +277,14 @@ bool RecordSink::plan(std::size_t left, Batch& batch, std::size_t& limit) noexce
     return false;
 }
 
-// The next batch. False if TLS failed.
+// Encrypts the next batch. False if TLS failed.
 bool RecordSink::encrypt(Aio& front) noexcept {
     ByteBuffer& out = channel_.buffers().out;
     if (out.empty()) out.swap(sending_);  // its memory is warm
     Batch batch;
     std::size_t limit = 0;
     if (!plan(waiting(), batch, limit)) return false;
-    // What is encrypted is counted, so that a write() takes no more than has to leave with it.
+    // Encrypted bytes count as written, so a write() takes at most one record.
     batch.some = !note_of(front).all;
     if (batch.some) limit = std::min(limit, batch.record);
     const std::size_t data = gather(front, limit);
@@ -298,7 +298,7 @@ bool RecordSink::encrypt(Aio& front) noexcept {
     return true;
 }
 
-// Bytes to be encrypted, as far as that matters for a batch.
+// Bytes not yet encrypted, counted only as far as a batch needs.
 std::size_t RecordSink::waiting() const noexcept {
     std::size_t bytes = 0;
     for (Aio* aio = queue_.front(); aio && bytes < kBatchBytes; aio = AioQueue::next(*aio))
@@ -306,8 +306,8 @@ std::size_t RecordSink::waiting() const noexcept {
     return bytes;
 }
 
-// Gives the front its share of a batch with so much room, and those of the same verb behind it, if
-// they fit whole: what is encrypted can no longer be left out. Bytes in all.
+// Gives the front its share of a batch with `room` bytes, and those of the same verb behind it, if
+// they fit whole: encrypted bytes cannot be withdrawn. Returns all bytes.
 std::size_t RecordSink::gather(Aio& front, std::size_t room) noexcept {
     std::size_t data = 0;
     for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
@@ -322,9 +322,9 @@ std::size_t RecordSink::gather(Aio& front, std::size_t room) noexcept {
     return data;
 }
 
-// Entries that are too short for a record are copied together: that costs less than records of
-// their own would. `aio` is where the bytes come from, and then where they went on. Cursors move,
-// but nothing is counted until it is out.
+// Copies buffers that are too short for a record together, which costs less than a record for each.
+// Takes bytes from `aio` on, and leaves `aio` at the next. Moves cursors, but counts bytes only
+// when they are sent.
 bool RecordSink::write_record(Aio*& aio, std::size_t size) noexcept {
     std::array<std::byte, kRecordMax> gathered;
     const void* data = nullptr;
@@ -356,7 +356,7 @@ bool RecordSink::write_plain(const void* data, std::size_t size) noexcept {
         ++records_of_key_;
         return true;
     }
-    channel_.buffers().out.clear();  // nothing of it may leave after its end
+    channel_.buffers().out.clear();  // nothing may be sent after the failure
     channel_.fail(take_failure(channel_.ssl()));
     return false;
 }
@@ -391,7 +391,7 @@ void RecordSink::on_written() noexcept {
     const std::error_code error = inner_->result();
     const std::size_t count = inner_->count();
     const bool whole = count == sending_.size();
-    // A write() is complete with its first byte: the rest of its record is kept, and leaves next.
+    // A write() completes with its first byte: the rest of its record is kept, and sent next.
     if (batch_.some && !error && !whole) {
         sending_.consume(count);
         return end_batch({}, batch_.data);
@@ -405,8 +405,8 @@ void RecordSink::on_written() noexcept {
     }
 }
 
-// The callbacks of what was sent are due, and what they submit can leave together; the buffers are
-// warm until then.
+// Waits for the callbacks of the batch, so that the writes they submit leave together. The buffers
+// stay warm until then.
 void RecordSink::pause() noexcept {
     state_ = State::pausing;
     Provider::submit(
@@ -414,7 +414,7 @@ void RecordSink::pause() noexcept {
         nullptr);
 }
 
-// Bytes of data in the records that went out whole with the first `bytes` of the batch.
+// Bytes of data in the whole records among the first `bytes` of the batch.
 std::size_t RecordSink::data_in(std::size_t bytes) const noexcept {
     if (bytes == sending_.size()) return batch_.data;
     const std::byte* const start = sending_.bytes().data();
@@ -445,12 +445,12 @@ void RecordSink::end_batch(std::error_code error, std::size_t data) noexcept {
     }
     if (queue_.empty()) return;
     const bool reset = !asked && error == Errc::connection_reset;
-    if (asked) error = Errc::closed;  // for those that were not
+    if (asked) error = Errc::closed;  // for the other operations
     cut_short(error, (untouched && !asked && error != Errc::closed) || reset);
     if (reset && !untouched) error_ = Errc::closed;
 }
 
-// An operation of which a batch is out, and more is to come.
+// Continues an operation after one of its batches, unless it was cancelled or the channel closed.
 void RecordSink::go_on(Aio& front) noexcept {
     std::error_code error = Provider::cancel_reason(front);
     if (!error && channel_.open()) return;
@@ -459,9 +459,9 @@ void RecordSink::go_on(Aio& front) noexcept {
     channel_.break_off();
 }
 
-// The front is the first operation of which bytes are lost; all of those behind it in the batch
-// are, too. The stream below is usable if it took nothing, or if the peer reset the connection: it
-// may have sent something before.
+// The front is the first operation that lost bytes; all behind it in the batch lost theirs. The
+// stream below stays usable if it took nothing, or if the peer reset the connection: bytes it sent
+// before may be unread.
 void RecordSink::cut_short(std::error_code error, bool usable) noexcept {
     for (Aio* aio = queue_.front(); aio && note_of(*aio).share > 0;) {
         Aio* const behind = AioQueue::next(*aio);
@@ -474,7 +474,7 @@ void RecordSink::cut_short(std::error_code error, bool usable) noexcept {
     error_ = error;
 }
 
-// Nothing is to be written: what that took is given back.
+// Frees the buffers while there is nothing to write.
 void RecordSink::rest() noexcept {
     sending_.shrink(kKept);
     channel_.buffers().out.shrink(kKept);

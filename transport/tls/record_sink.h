@@ -1,9 +1,8 @@
-// The write side of a tls stream: a FIFO of operations whose bytes are encrypted when their turn
-// comes, a batch of records at a time, into a buffer that the stream below writes out. A batch is
-// of a part of one operation, or of several whole ones, which may share records; each counts the
-// bytes that it has in those that went out. What waits is not encrypted, so it can still leave
-// without a trace. Where the kernel encrypts, an operation's bytes go to the stream below as they
-// are (record_sink_offload.cc). Engine's thread only.
+// The write side of a tls stream: a FIFO of operations. Encrypts a batch of records at a time into
+// a buffer that the stream below writes. A batch holds a part of one operation, or several whole
+// ones, which may share records; each operation counts its own bytes in the records sent. Queued
+// bytes are not encrypted, so a queued operation can be cancelled without a trace. With kernel TLS,
+// the stream below gets the bytes unencrypted (record_sink_offload.cc). Engine's thread only.
 #pragma once
 
 #include <uaio/provider.h>
@@ -32,68 +31,68 @@ public:
     static void start_write_all(Aio& aio) noexcept;
     static void start_wait(Aio& aio) noexcept;
 
-    // See TryIo. What the stream below has no room for is kept.
+    // See TryIo. Keeps what the stream below has no room for.
     Transferred try_write(std::span<const std::byte> bytes) noexcept;
-    // As flush(), without the engine as far as that goes.
+    // Like flush(), but first tries without the engine.
     void flush_at_once() noexcept;
 
     // The handshake is over.
     void open() noexcept;
-    // Sends what OpenSSL has written, as soon as nothing else is on its way.
+    // Sends OpenSSL's output once no other write is pending.
     void flush() noexcept;
-    // Answers a peer that asked for a new key.
+    // Answers a KeyUpdate that requests one.
     void answer_key_update() noexcept;
-    // Ends the operations: those that wait at once, the one that is being written as soon as the
-    // stream below gives it back.
+    // Ends the operations: queued ones at once, those in the batch when the stream below returns
+    // it.
     void end_all(std::error_code error) noexcept;
 
-    // OpenSSL has written a message of its own, before it was encrypted.
+    // Called with the plaintext of a message that OpenSSL itself writes.
     void on_own_message(int type, std::span<const std::byte> bytes) noexcept;
-    // The kernel encrypts.
+    // True if the kernel encrypts.
     bool offloaded() const noexcept { return offload_ == Offloading::yes; }
-    // Why it does not; empty if it does.
+    // Why the kernel does not encrypt; empty if it does.
     std::string offload_reason() const;
 
-    // Something is on its way out, or may be about to: the channel's on_sent() tells when not.
+    // True while a write is pending or may follow at once; Channel::on_sent() reports the end.
     bool writing() const noexcept { return state_ != State::idle; }
-    // The stream below takes nothing any more.
+    // The stream below accepts no more writes.
     bool broken() const noexcept { return static_cast<bool>(error_); }
     bool busy() const noexcept {
         return writing() || !queue_.empty() || !waiters_.empty() || reminder_.posted;
     }
-    // The engine is gone: no Aio may be left.
+    // The engine is gone, so no Aio may remain.
     void drop_aio() noexcept { inner_.reset(); }
 
 private:
     enum class State : std::uint8_t {
         idle,
-        sending,  // inner_ is with the stream
-        waiting,  // the same, to tell when there is room
-        pausing,  // inner_ comes back behind the callbacks of what it has sent
+        sending,  // inner_ writes
+        waiting,  // inner_ waits for room below
+        pausing,  // inner_ completes after the callbacks of the batch
     };
     enum class Offloading : std::uint8_t { undecided, yes, no };
-    enum class Alert : std::uint8_t {  // on its way to where the kernel encrypts it
+    enum class Alert : std::uint8_t {  // an alert for the kernel to encrypt
         none,
-        first,   // there has to be room
-        ready,   // it can be written
-        behind,  // it is written, and what the kernel holds back is waited for
+        first,   // needs room
+        ready,   // can be written
+        behind,  // written; waits for what the kernel holds back
     };
     struct Note {               // in the scratch of a queued Aio
-        std::size_t left;       // bytes that are still to be encrypted
-        std::size_t share = 0;  // bytes in the batch; those that have some are at the front
+        std::size_t left;       // bytes not yet encrypted
+        std::size_t share = 0;  // bytes in the batch; set only at the front of the queue
         bool all;
     };
-    struct Reminder : MailboxEntry {  // that bytes are kept, for the engine's next turn
+    struct Reminder : MailboxEntry {  // sends the kept bytes in the engine's next turn
         explicit Reminder(RecordSink& owner) noexcept : sink(owner) {}
         RecordSink& sink;
         bool posted = false;
     };
-    struct Batch {                // what is being written
+    struct Batch {                // under way
         std::size_t control = 0;  // bytes before the first record of data
         std::size_t record = 0;   // bytes of data in each record but the last
         std::size_t data = 0;     // bytes of data in all
-        bool asked = false;       // one of its operations was asked to end
-        bool some = false;        // of write(): the first byte that leaves completes them
+        bool asked = false;       // one of its operations is cancelled
+        bool some = false;        // of write(): the first byte sent completes them
     };
 
     static Note& note_of(Aio& aio) noexcept;
@@ -141,16 +140,16 @@ private:
     Channel& channel_;
     std::optional<Aio> inner_;
     AioQueue queue_;
-    AioQueue waiters_;    // for nothing to be in front of them
-    ByteBuffer sending_;  // what inner_ writes; or, while it does not, what is kept
+    AioQueue waiters_;    // for an empty queue
+    ByteBuffer sending_;  // what inner_ writes, or bytes kept while it does not
     Reminder reminder_{*this};
     Batch batch_;
-    std::error_code error_;             // that the stream below ended writing with
-    std::size_t record_max_ = 0;        // bytes of data, as agreed on
-    std::size_t small_left_ = 0;        // bytes that leave in small records
+    std::error_code error_;             // that ended writing below
+    std::size_t record_max_ = 0;        // bytes of data, as negotiated
+    std::size_t small_left_ = 0;        // bytes still to send in small records
     std::int64_t last_ns_ = 0;          // when the last batch began
-    std::uint64_t records_of_key_ = 0;  // that the key has encrypted
-    std::error_code offload_error_;     // of a kernel that refused
+    std::uint64_t records_of_key_ = 0;  // encrypted with the current key
+    std::error_code offload_error_;     // why the kernel refused
     std::array<std::byte, 2> alert_{};
     Alert alert_step_ = Alert::none;
     Offloading offload_ = Offloading::undecided;

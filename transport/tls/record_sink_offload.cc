@@ -1,6 +1,6 @@
-// Writing where the kernel encrypts: it makes the records of what the stream below is given, and
-// OpenSSL, which still reads, writes nowhere from then on. What it would have said is an alert, or
-// a new key, which no kernel before 6.14 can be given.
+// Writes with kernel TLS: the kernel makes records of the bytes written below. OpenSSL still reads,
+// but its output is dropped: an alert, which the sink sends itself, or a KeyUpdate, which no kernel
+// before 6.14 supports.
 #include <uaio/provider.h>
 
 #include "transport/tls/channel.h"
@@ -14,15 +14,15 @@ namespace {
 constexpr std::byte kFatal{SSL3_AL_FATAL};
 constexpr std::byte kInternalError{SSL_AD_INTERNAL_ERROR};
 
-// That the kernel makes of so many bytes: it fills each but the last.
+// Records that the kernel makes of these bytes: it fills each but the last.
 constexpr std::uint64_t records_in(std::size_t bytes) noexcept {
     return (bytes + SSL3_RT_MAX_PLAIN_LENGTH - 1) / SSL3_RT_MAX_PLAIN_LENGTH;
 }
 
 }  // namespace
 
-// As soon as the handshake is over and all of it has left, and never later than the first byte of
-// data: what OpenSSL has encrypted may not come behind what the kernel has.
+// Runs as soon as the handshake is over and all of it is sent, and before the first byte of data:
+// no record of OpenSSL's may follow one of the kernel's.
 void RecordSink::offload_if_possible() noexcept {
     if (offload_ != Offloading::undecided || !channel_.open() || error_) return;
     RecordBuffers& buffers = channel_.buffers();
@@ -32,7 +32,7 @@ void RecordSink::offload_if_possible() noexcept {
     }
     if (state_ == State::sending || !sending_.empty() || !buffers.out.empty()) return;
     offload_ = Offloading::no;
-    // A key that was replaced is not known, and is nobody's business any more.
+    // A replaced key is unknown, and no longer needed.
     if (buffers.key.known()) {
         offload_error_ =
             channel_.encrypting_below()->start_encrypting(buffers.key.for_next_record());
@@ -58,11 +58,11 @@ std::string RecordSink::offload_reason() const {
     return "the kernel has not this cipher, or not records this short";
 }
 
-// ---- what OpenSSL would have written
+// ---- alerts and KeyUpdates
 
 void RecordSink::on_own_message(int type, std::span<const std::byte> bytes) noexcept {
     if (type == SSL3_RT_HANDSHAKE && channel_.open()) {
-        // A new key, and the peer expects it from now on.
+        // A KeyUpdate: the peer expects the new key from now on.
         channel_.buffers().key.forget();
         if (offloaded()) error_ = TlsErrc::key_used_up;
     }
@@ -81,15 +81,14 @@ void RecordSink::fail_without_key() noexcept {
     channel_.fail(TlsErrc::key_used_up);
 }
 
-// What comes next would be read as the middle of what was cut.
+// The peer would read later bytes as the middle of the cut write.
 void RecordSink::cut_off() noexcept {
     raise(kFatal, kInternalError);
     channel_.cut_off();
 }
 
-// A record that finds no room in the socket stays with the kernel's TLS, which says that it was
-// written all the same, and drops it when the socket is shut down. So there is room first, and the
-// alert takes along what was held back.
+// If the socket has no room, kernel TLS holds a record back, reports it as written, and drops it
+// when the socket is shut down. So wait for room first; the alert then flushes what was held back.
 void RecordSink::flush_alert() noexcept {
     if (error_) alert_step_ = Alert::none;
     if (alert_step_ == Alert::first) {
@@ -109,8 +108,8 @@ void RecordSink::flush_alert() noexcept {
 
 // ---- data
 
-// A key for so many more bytes; without one the connection fails. In TLS 1.2 there is no other key
-// for anybody.
+// True if the key may encrypt so many more bytes; otherwise the connection fails. TLS 1.2 cannot
+// replace its key.
 bool RecordSink::has_key_for(std::size_t bytes) noexcept {
     const std::uint64_t per_key = channel_.options().records_per_key;
     if (SSL_version(channel_.ssl()) != TLS1_3_VERSION || per_key == 0) return true;
@@ -119,8 +118,7 @@ bool RecordSink::has_key_for(std::size_t bytes) noexcept {
     return false;
 }
 
-// Not more than some of it at a time, so that the stream below never ends itself: see
-// flush_alert().
+// Writes with write(), so that the stream below never closes after a part: see flush_alert().
 void RecordSink::send_plain(Aio& front) noexcept {
     Note& note = note_of(front);
     if (const std::error_code error = inner_->set_iov(Provider::cursor(front).rest())) {
@@ -153,7 +151,7 @@ void RecordSink::on_plain_written() noexcept {
     end(front, error);
     const bool reset = !reason && error == Errc::connection_reset;
     if (!reason && channel_.open()) error_ = untouched ? error : make_error_code(Errc::closed);
-    if (!untouched && !reset) cut_off();  // what came before a reset can be read
+    if (!untouched && !reset) cut_off();  // bytes received before a reset stay readable
 }
 
 Transferred RecordSink::try_write_plain(std::span<const std::byte> bytes) noexcept {
@@ -164,7 +162,7 @@ Transferred RecordSink::try_write_plain(std::span<const std::byte> bytes) noexce
     return sent;
 }
 
-// False if that cannot be asked, or nobody has to.
+// False if waiting is impossible or unnecessary.
 bool RecordSink::wait_for_room() noexcept {
     if (!offloaded() || error_ || channel_.closed() || state_ != State::idle) return false;
     state_ = State::waiting;

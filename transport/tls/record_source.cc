@@ -11,8 +11,7 @@
 namespace uaio::tls {
 namespace {
 
-// Bytes asked of the stream below: few while little comes, so that a connection that waits holds
-// hardly any memory; then a record; then several.
+// Bytes of a read below: few on an idle connection, to save memory; then one record; then several.
 constexpr std::size_t kRoomIdle = 1024;
 constexpr std::size_t kRoomRecord = 17 * 1024;
 constexpr std::size_t kRoomBulk = 68 * 1024;
@@ -34,7 +33,7 @@ void RecordSource::watch(SSL* ssl) noexcept {
     SSL_set_msg_callback_arg(ssl, this);
 }
 
-// OpenSSL itself limits empty records and warnings, not these.
+// OpenSSL limits empty records and warning alerts, but not these messages.
 void RecordSource::on_message(int sent, int, int type, const void* bytes, std::size_t size, SSL*,
                               void* source) noexcept {
     RecordSource& self = *static_cast<RecordSource*>(source);
@@ -45,7 +44,7 @@ void RecordSource::on_message(int sent, int, int type, const void* bytes, std::s
     }
 }
 
-// ---- from the verbs
+// ---- starters
 
 void RecordSource::start(Aio& aio, bool all) noexcept {
     Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
@@ -62,7 +61,7 @@ void RecordSource::start(Aio& aio, bool all) noexcept {
 void RecordSource::start_read(Aio& aio) noexcept { start(aio, false); }
 void RecordSource::start_read_all(Aio& aio) noexcept { start(aio, true); }
 
-// What is on its way comes all the same, for the next one.
+// The next operation gets the bytes of a pending read below.
 void RecordSource::on_cancel(Aio& aio) noexcept {
     RecordSource& self = of(aio);
     const bool first = self.queue_.front() == &aio;
@@ -84,7 +83,7 @@ void RecordSource::end_all(std::error_code error) noexcept {
 
 // ---- without an operation
 
-// Something went wrong: an attempt will say what.
+// After a failure the wait ends at once, and an attempt reports the error.
 void RecordSource::start_wait(Aio& aio) noexcept {
     Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSource& self = channel.source();
@@ -117,12 +116,12 @@ void RecordSource::read_on_demand() noexcept {
     below->read_on_demand();
 }
 
-// A handshake and a close have to hear the peer.
+// A handshake and a close always need the peer's messages.
 bool RecordSource::is_wanted() const noexcept {
     return !on_demand_ || !queue_.empty() || !waiters_.empty() || !channel_.open();
 }
 
-// The stream below keeps what comes then, and says what came already.
+// The stream below keeps later bytes, and returns those already received.
 void RecordSource::stop_unwanted() noexcept {
     if (reading_ && !is_wanted()) Provider::cancel(*inner_, Errc::canceled);
 }
@@ -158,7 +157,7 @@ Transferred RecordSource::try_read(std::span<std::byte> bytes) noexcept {
     return {error};
 }
 
-// Reads below at once; true if that changed something.
+// Tries to read below at once; true if that brought bytes or an end.
 bool RecordSource::fetch() noexcept {
     TryIo* const below = channel_.try_io_below();
     ByteBuffer& in = channel_.buffers().in;
@@ -193,7 +192,7 @@ void RecordSource::serve() noexcept {
     if (step == Step::failed) return;
     if (step == Step::finished) end_waiters({});
     channel_.sink().answer_key_update();
-    // So that an attempt to send meets nothing that it did not cause.
+    // So that a later attempt to send finds no write pending.
     on_demand_ ? channel_.sink().flush_at_once() : channel_.sink().flush();
     if (SSL_has_pending(channel_.ssl()) == 0) SSL_free_buffers(channel_.ssl());
     receive();
@@ -217,7 +216,7 @@ RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
             continue;
         }
         if (!all && front.count() > 0) {
-            // What stopped it is for the next one, which meets it again.
+            // The next operation reports what stopped this one.
             end(front, {});
             return result_ ? Step::finished : stop(result);
         }
@@ -227,7 +226,7 @@ RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
     }
 }
 
-// Why nothing was read: `finished` if result_ says it, for good.
+// Finds why nothing was read; `finished` if result_ holds it, permanently.
 RecordSource::Step RecordSource::stop(int result) noexcept {
     SSL* const ssl = channel_.ssl();
     const int reason = SSL_get_error(ssl, result);
@@ -248,7 +247,7 @@ RecordSource::Step RecordSource::stop(int result) noexcept {
     return Step::failed;
 }
 
-// Nobody reads: messages without data are taken all the same, up to the first byte of data.
+// Processes messages without data, up to the first byte of data, while no read is queued.
 RecordSource::Step RecordSource::look_ahead() noexcept {
     if (result_) return Step::finished;
     std::byte first;
@@ -282,7 +281,7 @@ void RecordSource::receive() noexcept {
     ByteBuffer& in = channel_.buffers().in;
     if (reading_ || end_ || result_ || channel_.closed() || !in.empty()) return;
     if (!is_wanted()) return;
-    // A record that is whole, and nothing behind it: perhaps that was all for now.
+    // No part of another record is buffered: the burst may be over.
     if (!filled_ && channel_.ssl() && SSL_has_pending(channel_.ssl()) == 0) room_ = kRoomIdle;
     if (!in.resize(room_)) {
         channel_.fail(Errc::not_enough_memory);

@@ -1,7 +1,7 @@
-// The read side of a tls stream: a FIFO of operations that want bytes. There is one read of the
-// stream below at a time, with an Aio and a buffer of this object's own, so that an operation that
-// ends early touches nothing, and messages without data (tickets, new keys, a closing alert) are
-// seen while nobody reads. Engine's thread only.
+// The read side of a tls stream: a FIFO of operations. Keeps at most one read of the stream below
+// pending, with its own Aio and buffer, so that an operation can end early without effect, and
+// messages without data (tickets, KeyUpdate, close_notify) are processed while no read is queued.
+// Engine's thread only.
 #pragma once
 
 #include <uaio/provider.h>
@@ -32,25 +32,25 @@ public:
     Transferred try_read(std::span<std::byte> bytes) noexcept;
     void read_on_demand() noexcept;
 
-    // Counts what comes to `ssl` without data.
+    // Counts the messages without data that `ssl` receives.
     void watch(SSL* ssl) noexcept;
     // The handshake is over.
     void open() noexcept { idle_messages_ = 0; }
-    // Gives out what there is, and asks for more.
+    // Completes operations with the received bytes, and receives more.
     void serve() noexcept;
-    // Asks the stream below for more, unless something is there or on its way.
+    // Reads from the stream below, unless bytes are buffered or a read is pending.
     void receive() noexcept;
-    // Reads what there is and drops it; true if the peer will send no more.
+    // Reads and drops the received bytes; true if the peer will send no more.
     bool discard() noexcept;
     // Ends the operations.
     void end_all(std::error_code error) noexcept;
 
     // The stream below has ended.
     bool ended() const noexcept { return static_cast<bool>(end_); }
-    // How, for whoever needed more.
+    // The error of an operation that needed more bytes.
     std::error_code end_below() const noexcept;
     bool busy() const noexcept { return reading_ || !queue_.empty() || !waiters_.empty(); }
-    // The engine is gone: no Aio may be left.
+    // The engine is gone, so no Aio may remain.
     void drop_aio() noexcept { inner_.reset(); }
 
 private:
@@ -78,13 +78,13 @@ private:
     std::optional<Aio> inner_;
     AioQueue queue_;
     AioQueue waiters_;        // for something to read
-    std::error_code end_;     // that the stream below ended reading with
-    std::error_code result_;  // of every read from now on
-    std::size_t room_;        // bytes to ask the stream below for
+    std::error_code end_;     // that ended reading below
+    std::error_code result_;  // of every later read
+    std::size_t room_;        // size of the next read below
     unsigned idle_messages_ = 0;
-    bool filled_ = false;     // the last read of the stream below found all that it asked for
-    bool on_demand_ = false;  // nothing is read below while nobody reads
-    bool reading_ = false;    // inner_ is with the stream
+    bool filled_ = false;     // the last read below filled its buffer
+    bool on_demand_ = false;  // reads below only for an operation
+    bool reading_ = false;    // inner_ is pending
 };
 
 }  // namespace uaio::tls

@@ -17,7 +17,7 @@ using Aes128 = tls12_crypto_info_aes_gcm_128;
 using Aes256 = tls12_crypto_info_aes_gcm_256;
 using ChaCha = tls12_crypto_info_chacha20_poly1305;
 
-constexpr std::size_t kNumber = 8;  // bytes of a record's number, and of a nonce
+constexpr std::size_t kNumber = 8;  // bytes of a sequence number, and of an explicit nonce
 static_assert(sizeof Aes128::iv == kNumber && sizeof Aes256::iv == kNumber);
 static_assert(sizeof Aes128::rec_seq == kNumber && sizeof Aes256::rec_seq == kNumber &&
               sizeof ChaCha::rec_seq == kNumber);
@@ -31,8 +31,8 @@ void SendingKey::keep(const void* info) noexcept {
     tls_crypto_info kind;
     std::memcpy(&kind, info, sizeof kind);
     newer_ = kind.version == TLS1_3_VERSION;
-    // RFC 5288 3: eight bytes of the nonce are in the record. The others take the record's number
-    // for it (RFC 7905 2, RFC 8446 5.3).
+    // RFC 5288 3: the record carries eight bytes of the nonce. Other ciphers use the sequence
+    // number (RFC 7905 2, RFC 8446 5.3).
     switch (kind.cipher_type) {
         case TLS_CIPHER_AES_GCM_128:
             size_ = sizeof(Aes128);
@@ -73,7 +73,7 @@ void SendingKey::count(std::span<const std::byte> bytes) noexcept {
     }
 }
 
-// What is not as it has to be makes the key useless here, and nothing worse.
+// An unexpected record only makes the key unusable for the kernel.
 void SendingKey::begin_record() noexcept {
     const std::size_t length =
         std::to_integer<std::size_t>(head_[3]) << 8 | std::to_integer<std::size_t>(head_[4]);

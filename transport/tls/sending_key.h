@@ -1,6 +1,6 @@
-// The key of what a connection sends, in the form that the kernel takes it (<linux/tls.h>), with
-// the number of the record that comes next. OpenSSL hands it over when it begins to use it, and
-// goes on to; so its records are counted, since no number may ever be used twice with a key. One
+// The key with which a connection sends, in the kernel's form (<linux/tls.h>), with the sequence
+// number of the next record. OpenSSL passes the key on when it begins to use it, and keeps using
+// it; so this class counts its records, since a sequence number must not repeat with a key. One
 // thread at a time.
 #pragma once
 
@@ -18,16 +18,16 @@ public:
     SendingKey(const SendingKey&) = delete;
     SendingKey& operator=(const SendingKey&) = delete;
 
-    // Copies what OpenSSL offers to the kernel: one of the tls12_crypto_info_*.
+    // Copies the tls12_crypto_info_* that OpenSSL offers to the kernel.
     void keep(const void* info) noexcept;
-    // More bytes of the records that OpenSSL wrote with it.
+    // Counts bytes of records that OpenSSL wrote with the key.
     void count(std::span<const std::byte> bytes) noexcept;
-    // It is not the key any more, or somebody else has it.
+    // Erases the key: it was replaced, or the kernel has it.
     void forget() noexcept;
 
-    // There is one, and everything about it is sure.
+    // True if the key and its next sequence number are known.
     bool known() const noexcept { return size_ > 0 && left_ == 0 && head_size_ == 0; }
-    // For the kernel, from the next record on. REQUIRES: known().
+    // The key for the kernel, starting at the next record. REQUIRES: known().
     std::span<const std::byte> for_next_record() const noexcept { return {info_.data(), size_}; }
 
 private:
@@ -39,13 +39,13 @@ private:
     void increment(std::size_t offset) noexcept;
 
     alignas(8) std::array<std::byte, 64> info_{};
-    std::size_t size_ = 0;    // of what is valid of it; 0: nothing
-    std::size_t nonce_ = 0;   // where in it the next one is; 0: records have none
-    std::size_t number_ = 0;  // where in it the next record's is
-    bool newer_ = false;      // TLS 1.3: all that is encrypted looks like data
+    std::size_t size_ = 0;    // valid bytes of info_; 0: no key
+    std::size_t nonce_ = 0;   // offset of the next explicit nonce; 0: records have none
+    std::size_t number_ = 0;  // offset of the next sequence number
+    bool newer_ = false;      // TLS 1.3: encrypted records have the type application_data
     std::array<std::byte, kHeader + kNonce> head_{};
-    std::size_t head_size_ = 0;  // bytes of an unfinished head
-    std::size_t left_ = 0;       // bytes of the record behind its head
+    std::size_t head_size_ = 0;  // bytes of an incomplete head
+    std::size_t left_ = 0;       // bytes of the record after its head
 };
 
 }  // namespace uaio::tls

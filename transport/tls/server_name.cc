@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kLabelMax = 63;  // RFC 1035 2.3.4
 
-// Those of a DNS name in practice: RFC 1123 2.1, and the underscore. An internationalised name is
-// given as A-labels (RFC 5890 2.3.2.1).
+// Characters of a DNS label in practice: RFC 1123 2.1, and the underscore. Internationalised names
+// are given as A-labels (RFC 5890 2.3.2.1).
 bool is_label_character(char character) noexcept {
     const auto lower = static_cast<char>(character | 0x20);
     return (lower >= 'a' && lower <= 'z') || (character >= '0' && character <= '9') ||

@@ -1,7 +1,7 @@
-// The name of a server as TLS uses it: what a certificate has to be for, and what SNI carries (RFC
-// 6066 3, RFC 9525). OpenSSL reads some malformed names in ways of its own: for X509_check_host(3)
-// one that begins with a dot stands for every name below it. So names are checked before OpenSSL
-// has them. Pure functions. Any thread.
+// A server's name as TLS uses it: certificates must match it, and SNI carries it (RFC 6066 3, RFC
+// 9525). OpenSSL accepts some malformed names: X509_check_host(3) matches one with a leading dot
+// against every name below it. So names are checked before OpenSSL gets them. Pure functions. Any
+// thread.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ namespace uaio::tls {
 inline constexpr std::size_t kServerNameMax = 253;
 
 struct ServerName {
-    std::array<char, kServerNameMax + 1> text{};  // without a dot at its end, and terminated
+    std::array<char, kServerNameMax + 1> text{};  // without a trailing dot, NUL-terminated
     std::size_t size = 0;                         // 0 for an address
     std::array<unsigned char, 16> address_bytes{};
     std::size_t address_size = 0;  // 4 or 16; 0 for a name
@@ -26,9 +26,9 @@ struct ServerName {
     }
 };
 
-// Takes an IP address, which may have a zone (RFC 4007 11) or be one of inet_aton(3), since
+// Accepts an IP address, with an optional zone (RFC 4007 11) or in a form of inet_aton(3), since
 // getaddrinfo(3) connects to those, or a DNS name: labels of 1 to 63 letters, digits, hyphens and
-// underscores, and perhaps a dot at the end. False for everything else, and `out` is empty then.
+// underscores, with an optional trailing dot. False for anything else, with `out` empty.
 bool parse_server_name(std::string_view text, ServerName& out) noexcept;
 
 }  // namespace uaio::tls

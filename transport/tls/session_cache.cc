@@ -18,7 +18,7 @@ void SessionCache::keep(const std::string& place, SessionPtr session) noexcept {
             }
         }
         std::vector<SessionPtr>& sessions = found->second.sessions;
-        // A session of TLS 1.2 is used again and again, so that one is enough.
+        // A TLS 1.2 session may be reused, so one is enough.
         if (SSL_SESSION_get_protocol_version(session.get()) < TLS1_3_VERSION) sessions.clear();
         if (sessions.size() == kPerPlace) sessions.erase(sessions.begin());
         sessions.push_back(std::move(session));

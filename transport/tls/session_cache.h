@@ -1,4 +1,4 @@
-// Sessions that a client may resume, by the place they are of. Any thread.
+// Resumable sessions of clients, by place: server name and session key. Any thread.
 #pragma once
 
 #include "transport/tls/openssl.h"
@@ -14,10 +14,10 @@ namespace uaio::tls {
 
 class SessionCache {
 public:
-    // Keeps it, in place of older ones. Without memory it is dropped.
+    // Stores the session, and may evict older ones. Drops it without memory.
     void keep(const std::string& place, SessionPtr session) noexcept;
-    // The newest of that place, null if there is none. One of TLS 1.3 is given out once, so that
-    // nobody can tell two connections to be of one client (RFC 8446 C.4).
+    // Returns the newest session of the place, or null. Returns a TLS 1.3 session only once, so
+    // that two connections cannot be linked to one client (RFC 8446 C.4).
     SessionPtr take(const std::string& place) noexcept;
 
 private:
@@ -31,7 +31,7 @@ private:
 
     std::mutex mutex_;
     std::map<std::string, Place> places_;
-    std::list<std::string> order_;  // the place used last in front
+    std::list<std::string> order_;  // most recently used first
 };
 
 }  // namespace uaio::tls

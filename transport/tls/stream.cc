@@ -10,8 +10,8 @@
 namespace uaio::tls {
 namespace {
 
-// For an Aio whose connection could not even be made; the argument is an Errc, or an ArgumentErrc
-// below zero.
+// Ends an Aio whose Channel could not be created; the argument is an Errc, or a negated
+// ArgumentErrc.
 void start_refused(Aio& aio) noexcept {
     const auto code = static_cast<int>(reinterpret_cast<std::intptr_t>(Provider::argument(aio)));
     const std::error_code error = code < 0 ? std::error_code(-code, argument_category())

@@ -1,5 +1,5 @@
-// The user's handle of a tls connection. It may be destroyed at any time and on any thread; the
-// Channel behind it says goodbye and then frees itself.
+// The user's handle of a tls connection. Any thread may destroy it at any time; its Channel then
+// sends close_notify and frees itself.
 #pragma once
 
 #include <uaio/stream.h>

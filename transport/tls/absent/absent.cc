@@ -1,4 +1,4 @@
-// All of <uaio/tls.h> in a build without TLS: everything there is, and nothing works.
+// <uaio/tls.h> in a build without TLS: all operations end with Errc::not_supported.
 #include <uaio/provider.h>
 #include <uaio/tls.h>
 
