@@ -49,7 +49,7 @@ void ChunkedDecoder::skip(std::uint64_t count) noexcept {
 
 HttpErrc ChunkedDecoder::take_size(char byte) noexcept {
     if (is(kHexDigit, byte)) {
-        // Sixteen digits hold every size there is; more of them, even zeros, only hide something.
+        // Sixteen digits hold every 64-bit size; more digits, even zeros, serve only to deceive.
         if (++digits_ > kMostDigits) return HttpErrc::bad_chunk_size;
         left_ = left_ << 4 | hex_value(byte);
         return kFine;
@@ -69,7 +69,7 @@ HttpErrc ChunkedDecoder::take_size(char byte) noexcept {
     return kFine;
 }
 
-// What a lenient recipient skips behind a size: white space, and an extension of whatever text.
+// After a size, a lenient decoder skips white space and an extension of any text.
 HttpErrc ChunkedDecoder::take_text(char byte) noexcept {
     if (byte == '\n') return end_size();
     if (byte == '\r') {
@@ -82,8 +82,8 @@ HttpErrc ChunkedDecoder::take_text(char byte) noexcept {
     return kFine;
 }
 
-// RFC 9112 7.1.1: *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ). White space that
-// no ";" follows is an error.
+// RFC 9112 7.1.1: *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ). White space
+// without a ";" after it is an error.
 HttpErrc ChunkedDecoder::take_extension(char byte) noexcept {
     const bool space = is(kWhiteSpace, byte);
     const bool token = is(kToken, byte);
@@ -162,8 +162,7 @@ HttpErrc ChunkedDecoder::take(char byte) noexcept {
         default: break;
     }
     if (byte == '\n' && strict()) return HttpErrc::bare_line_feed;
-    // The byte that led here, the ";" or the space, is not counted, and the line end makes up for
-    // it.
+    // The count omits the ";" or space that began the extension, and includes the line end instead.
     if (++extension_ > extension_limit_ || ++extensions_ > extensions_limit_)
         return HttpErrc::chunk_extension_too_long;
     return strict() ? take_extension(byte) : take_text(byte);

@@ -33,7 +33,7 @@ void ContentBuffer::resize(std::size_t size) {
 }
 
 void ContentBuffer::assign(std::string_view bytes) {
-    // A part of this fits into it, so that the memory stays where it is.
+    // If `bytes` is a part of this buffer, it fits, and the memory does not move.
     reserve(bytes.size());
     if (!bytes.empty()) std::memmove(bytes_, bytes.data(), bytes.size());
     size_ = bytes.size();

@@ -13,7 +13,7 @@ constexpr std::array<std::string_view, 7> kDays = {"Sunday",   "Monday", "Tuesda
 constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-// Reads a text from its front. What does not fit is noticed by ok() at the end.
+// Reads a text from its front. After the last read, ok() reports any mismatch.
 class Reader {
 public:
     explicit Reader(std::string_view text) noexcept : rest_(text) {}
@@ -31,13 +31,13 @@ public:
         take(fits, digits);
         return value;
     }
-    // Two digits, or a blank and one (RFC 9110, date3).
+    // Two digits, or a space and one digit (RFC 9110, date3).
     int padded_number() noexcept {
         if (!rest_.starts_with(' ')) return number(2);
         literal(" ");
         return number(1);
     }
-    // The name of a day, whole or its first three letters; from Sunday on.
+    // The name of a day, whole or its first three letters. Sunday is 0.
     unsigned day(bool whole) noexcept {
         for (unsigned day = 0; day < kDays.size(); ++day) {
             const std::string_view name = kDays[day].substr(0, whole ? std::string_view::npos : 3);
@@ -48,7 +48,7 @@ public:
         take(false, 0);
         return 0;
     }
-    // From January, which is 1.
+    // January is 1.
     unsigned month() noexcept {
         const auto found = std::ranges::find(kMonths, rest_.substr(0, 3));
         take(found != kMonths.end(), 3);
@@ -83,7 +83,7 @@ void read_time(Reader& reader, Fields& out) noexcept {
     out.second = reader.number(2);
 }
 
-// Nothing for what no clock and no calendar shows; 60 is a leap second.
+// Nothing for an invalid date or time of day; second 60 is a leap second.
 std::optional<std::int64_t> time_of(const Fields& fields) noexcept {
     using namespace std::chrono;
     if (fields.hour > 23 || fields.minute > 59 || fields.second > 60) return {};
@@ -136,7 +136,7 @@ std::optional<std::int64_t> parse_asctime(std::string_view text) noexcept {
     return time && has_its_weekday(fields, *time) ? time : std::nullopt;
 }
 
-// Its day of the week is read and not compared: which one is right depends on the century.
+// Does not check the day of the week, which depends on the century.
 std::optional<std::int64_t> parse_rfc850(std::string_view text, std::int64_t now) noexcept {
     using namespace std::chrono;
     Reader reader(text);
@@ -156,7 +156,7 @@ std::optional<std::int64_t> parse_rfc850(std::string_view text, std::int64_t now
     const year_month_day today(floor<days>(moment));
     const int last = int{today.year()} + 50;
     fields.year = last - (last - digits) % 100;
-    // Compared as a calendar has them: 50 years after a 29th of February there is none.
+    // Compares calendar fields: 50 years after a 29th of February there is no such day.
     const auto order = [](int of_year, unsigned of_month, unsigned of_day, std::int64_t of_second) {
         return ((of_year * 12 + of_month) * std::int64_t{32} + of_day) * 100'000 + of_second;
     };

@@ -18,7 +18,7 @@ FieldParser::FieldParser(std::span<FieldSlice> room, const FieldLimits& limits, 
       framing_(framing),
       limits_(limits),
       strictness_(strictness) {
-    // Slices are of 32 bits, and a limit must not overflow when it is added to an offset.
+    // Slices have 32-bit offsets, and adding a limit to an offset must not overflow.
     limits_.line = std::min<std::size_t>(limits_.line, UINT32_MAX);
     limits_.total = std::min<std::size_t>(limits_.total, UINT32_MAX);
     start(0);
@@ -59,8 +59,7 @@ Parsed FieldParser::bad_name(const char* bytes, std::size_t at) noexcept {
     return fail(HttpErrc::bad_field_name);
 }
 
-// A line that begins with white space goes on with the field before it; a line feed ends the
-// fields.
+// A line that begins with white space continues the previous field; a line feed ends the section.
 FieldParser::State FieldParser::read_oddity(const char* bytes, std::size_t at) noexcept {
     if (strict()) return State::failed;
     const bool space = is(kWhiteSpace, bytes[at]);
@@ -72,8 +71,8 @@ FieldParser::State FieldParser::read_oddity(const char* bytes, std::size_t at) n
     return space && unfold_last(bytes) ? State::value : State::failed;
 }
 
-// Takes the last field back, of which more comes. Not one that says where the message ends: what
-// hides a line of it from others may be meant to.
+// Reopens the last field for a continuation line. Refuses a field that determines the framing: an
+// attacker may fold it to hide a line from other recipients.
 bool FieldParser::unfold_last(const char* bytes) noexcept {
     if (count_ == 0) return false;
     const FieldSlice& last = room_[count_ - 1];
@@ -97,16 +96,15 @@ inline HttpErrc FieldParser::keep(const char* bytes, std::size_t end) noexcept {
                           {bytes + slice.value, slice.value_size}, index);
 }
 
-// At the line feed of the empty line.
+// Expects the line feed of the empty line.
 Parsed FieldParser::end(const char* bytes, std::size_t at, std::size_t stop) noexcept {
     if (at == stop) return out_of_bytes(State::last_line_feed, at);
     if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
     return {Progress::complete, at + 1, kFine};
 }
 
-// The states follow each other in the order of a line. Each looks at bytes below `stop` only, and
-// where there are none left, remembers itself: so the outcome depends on the bytes and not on how
-// they were cut.
+// The states follow the order of a line. Each reads only below `stop`, and is saved when the bytes
+// run out, so the outcome depends on the bytes and not on how they were split.
 Parsed FieldParser::parse(std::string_view given) noexcept {
     const char* const bytes = given.data();
     std::size_t at = at_;

@@ -1,11 +1,11 @@
-// Reads header or trailer fields up to the empty line behind them, free of I/O, without allocating.
-// Strictly, a line ends with CRLF and nothing else, and is never continued (RFC 9112 sections 2.2
-// and 5). Leniently, as a client may read responses, it may end with a line feed alone, have white
-// space before its colon, and be continued by lines that begin with white space, unless the field
-// says where the message ends; such a value holds line ends until unfold() replaces them. A
-// carriage return that no line feed follows is refused all the same. The parser can stop at any
-// byte and go on there, so that bytes are looked at once however they arrive, and whatever is wrong
-// is noticed at the same byte. Not thread-safe.
+// Parses header or trailer fields up to the empty line after them. No I/O, no allocation. A strict
+// parser accepts only CRLF as line end, and no continuation lines (RFC 9112 sections 2.2 and 5). A
+// lenient parser, which a client may use for responses, also accepts a bare line feed as line end,
+// white space before the colon, and continuation lines that begin with white space, unless the
+// field determines the framing; such a value contains line ends until unfold() replaces them. Both
+// reject a carriage return without a line feed. The parser can stop and resume at any byte: it
+// scans each byte once, however the input is split, and reports an error at the same byte. Not
+// thread-safe.
 #pragma once
 
 #include <uaio/http_error.h>
@@ -23,20 +23,20 @@
 
 namespace uaio::http {
 
-// How far a parser got.
+// State of a parser.
 enum class Progress {
-    complete,   // all of it is there
+    complete,   // the empty line has been parsed
     need_more,  // call again with more bytes
-    malformed,  // it ends here; every later call says the same
+    malformed,  // the input is invalid; every later call returns the same
 };
 
 struct Parsed {
     Progress progress = Progress::need_more;
-    std::size_t consumed = 0;  // complete: bytes that belong to what was parsed
-    HttpErrc fault = kFine;    // malformed: what is wrong
+    std::size_t consumed = 0;  // complete: size of the parsed section
+    HttpErrc fault = kFine;    // malformed: the error
 };
 
-// Where a field lies. Offsets, because the bytes may move while more of them arrive.
+// Position of a field. Offsets, because the buffer may move while more bytes arrive.
 struct FieldSlice {
     std::uint32_t name = 0;
     std::uint32_t name_size = 0;
@@ -44,7 +44,7 @@ struct FieldSlice {
     std::uint32_t value_size = 0;
 };
 
-// Fields as views of the bytes that they were parsed from, and valid as long as those.
+// Fields as views of the parsed bytes, and valid as long as those.
 class FieldViews {
 public:
     class Iterator {
@@ -91,28 +91,28 @@ private:
     std::span<const FieldSlice> slices_;
 };
 
-// What a field parser may use.
+// Limits of a field parser.
 struct FieldLimits {
     std::size_t line = 0;   // bytes of one line
-    std::size_t total = 0;  // bytes from the beginning of the buffer on
+    std::size_t total = 0;  // bytes from the start of the buffer
     std::size_t count = 0;  // lines
 };
 
 class FieldParser {
 public:
-    // Fields are put into `room`, which must outlive the parser; it also limits their number.
-    // `framing`, unless null, is told of each and must outlive the parser.
+    // Stores fields in `room`, which must outlive the parser and also limits their number. Passes
+    // each field to `framing`, which must outlive the parser, unless it is null.
     FieldParser(std::span<FieldSlice> room, const FieldLimits& limits, Framing* framing,
                 const Scanner& scanner, Strictness strictness = Strictness::strict) noexcept;
 
-    // Begins anew, with fields that start at offset `begin`.
+    // Restarts with fields that begin at offset `begin`.
     void start(std::size_t begin) noexcept;
 
-    // `given` holds all bytes so far, from offset 0 on: those of the call before, which may lie
-    // elsewhere by now, and more. `consumed` counts from offset 0.
+    // `given` holds all bytes received so far, from offset 0: those of the previous call, possibly
+    // at another address, and more. `consumed` counts from offset 0.
     Parsed parse(std::string_view given) noexcept;
 
-    // What is there so far; views of `bytes`, which are those of the last call.
+    // The fields parsed so far, as views of `bytes`, the bytes of the last call.
     FieldViews fields(const char* bytes) const noexcept { return {bytes, room_.first(count_)}; }
 
 private:
@@ -128,20 +128,20 @@ private:
     };
 
     bool strict() const noexcept { return strictness_ == Strictness::strict; }
-    // False for the empty line, and for one that goes on with the field before it.
+    // False for the empty line and for a continuation line.
     bool begins_field(char first) const noexcept {
         return strict() || (first != '\n' && !is(kWhiteSpace, first));
     }
     Parsed fail(HttpErrc fault) noexcept;
-    // There are no more bytes at `at`, or no more are allowed.
+    // The bytes, or the limit, end at `at`.
     Parsed out_of_bytes(State state, std::size_t at) noexcept;
     Parsed end(const char* bytes, std::size_t at, std::size_t stop) noexcept;
     Parsed bad_name(const char* bytes, std::size_t at) noexcept;
-    // What a lenient recipient makes of a byte that ends no name: the state to go on with, or
-    // failed, if it makes nothing of it.
+    // The next state of a lenient parser after a byte that ends no name, or failed if the byte is
+    // invalid.
     State read_oddity(const char* bytes, std::size_t at) noexcept;
     bool unfold_last(const char* bytes) noexcept;
-    // A whole line is there; what ends it begins at `end`.
+    // Stores a complete line, whose line end begins at `end`.
     HttpErrc keep(const char* bytes, std::size_t end) noexcept;
     void begin_line(std::size_t at) noexcept;
 
@@ -150,9 +150,9 @@ private:
     Framing* framing_;
     FieldLimits limits_;
     std::size_t count_ = 0;
-    std::size_t line_ = 0;      // where the line began
-    std::size_t line_cap_ = 0;  // where it must have ended
-    std::size_t at_ = 0;        // the first byte not looked at yet
+    std::size_t line_ = 0;      // offset of the line
+    std::size_t line_cap_ = 0;  // offset by which it must end
+    std::size_t at_ = 0;        // the first byte not scanned yet
     std::size_t colon_ = 0;
     std::size_t value_ = 0;
     State state_ = State::line;
@@ -160,10 +160,10 @@ private:
     HttpErrc fault_ = kFine;
 };
 
-// True if the value was continued over several lines.
+// True if the value spans several lines (obs-fold).
 bool is_folded(std::string_view value) noexcept;
-// Such a value in one line: each line end, with the white space around it, becomes a space, or
-// nothing at the ends (RFC 9112 5.2). Throws std::bad_alloc.
+// Joins such a value into one line: each line end, with the white space around it, becomes a space,
+// or nothing at the ends (RFC 9112 5.2). Throws std::bad_alloc.
 std::string unfold(std::string_view value);
 
 }  // namespace uaio::http

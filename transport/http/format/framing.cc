@@ -31,8 +31,8 @@ bool Framing::knows(std::string_view name) noexcept {
     return false;
 }
 
-// RFC 9110 8.6 lets a recipient take equal numbers for one. Whoever sends several is broken at
-// best, and not everybody before or behind us takes the same one of them.
+// RFC 9110 8.6 lets a recipient treat equal numbers as one. A sender that repeats the field is
+// broken at best, and recipients before and after this one may choose different numbers.
 HttpErrc Framing::take_length(std::string_view value) noexcept {
     if (strictness_ == Strictness::lenient) return take_lengths(value);
     if (has_length_) return HttpErrc::repeated_content_length;
@@ -43,8 +43,8 @@ HttpErrc Framing::take_length(std::string_view value) noexcept {
     return kFine;
 }
 
-// Equal numbers are one number, in one line or in several. A client has to understand such a
-// response or lose it.
+// Treats equal numbers as one, in one line or in several: a stricter client would lose the
+// response.
 HttpErrc Framing::take_lengths(std::string_view value) noexcept {
     if (value.empty()) return HttpErrc::bad_content_length;
     std::string_view element;
@@ -58,8 +58,8 @@ HttpErrc Framing::take_lengths(std::string_view value) noexcept {
     return kFine;
 }
 
-// Codings are listed in the order in which they were applied: chunked has to be the last one, and
-// only once, or the end cannot be found (RFC 9112 6.1). Over several lines the list goes on.
+// Codings are listed in the order of their application: chunked must be the last one, and occur
+// once, or the recipient cannot find the end (RFC 9112 6.1). Several lines form one list.
 HttpErrc Framing::take_codings(std::string_view value) noexcept {
     has_codings_ = true;
     std::string_view coding;
@@ -77,13 +77,13 @@ HttpErrc Framing::take_codings(std::string_view value) noexcept {
     return kFine;
 }
 
-// A list element that is no token could hide a "close" that somebody else sees.
+// A list element that is no token could hide a "close" that another recipient sees.
 HttpErrc Framing::take_connection(std::string_view value) noexcept {
     std::string_view option;
     while (next_element(value, option)) {
         if (!all_are(kToken, option)) {
             if (strictness_ == Strictness::strict) return HttpErrc::bad_connection;
-            close_ = true;  // the message can be read, but the connection is not relied upon
+            close_ = true;  // the message is readable, but the connection is not reused
             continue;
         }
         if (same_name(option, "close")) close_ = true;
@@ -94,7 +94,7 @@ HttpErrc Framing::take_connection(std::string_view value) noexcept {
 }
 
 HttpErrc Framing::take_host(std::string_view value, std::uint32_t index) noexcept {
-    // An empty one is what a client without an authority has to send (RFC 9112 3.2).
+    // A client without an authority must send an empty Host (RFC 9112 3.2).
     if (has_host_ || (!value.empty() && !is_host(value))) return HttpErrc::bad_host;
     has_host_ = true;
     host_ = index;
@@ -125,8 +125,8 @@ HttpErrc Framing::end_request(std::string_view method, Version version, Body& bo
     if (!has_host_ && version == Version::http_1_1) return HttpErrc::bad_host;
     if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
     body = has_codings_ ? Body::chunked : length_ > 0 ? Body::length : Body::none;
-    // Content on CONNECT would be read as bytes of the tunnel, and TRACE must not have any (RFC
-    // 9110 9.3.6, 9.3.8).
+    // A recipient would read content on CONNECT as bytes of the tunnel, and TRACE must not have any
+    // (RFC 9110 9.3.6, 9.3.8).
     if (body != Body::none && (method == "CONNECT" || method == "TRACE"))
         return HttpErrc::conflicting_framing;
     if (method == "CONNECT") body = Body::tunnel;
@@ -136,7 +136,8 @@ HttpErrc Framing::end_request(std::string_view method, Version version, Body& bo
 HttpErrc Framing::end_response(std::string_view method, Version version, int status,
                                Body& body) const noexcept {
     if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
-    // RFC 9112 6.3, in its order, but that 204 accepts CONNECT like every other 2xx (9110 9.3.6).
+    // Follows the order of RFC 9112 6.3, except that 204 accepts CONNECT like every other 2xx (9110
+    // 9.3.6).
     if (status == 101 || (status / 100 == 2 && method == "CONNECT")) {
         body = Body::tunnel;
     } else if (status < 200 || status == 204 || status == 304 || method == "HEAD") {

@@ -1,5 +1,5 @@
-// What the fields of a head say about where the message ends and what becomes of the connection
-// (RFC 9112 sections 6 and 9). Fields are told as they come; each wrong one is noticed at its own
+// Evaluates the header fields that determine where a message ends and whether the connection
+// persists (RFC 9112 sections 6 and 9). Takes fields one by one, and reports each error at its own
 // line. Not thread-safe.
 #pragma once
 
@@ -14,18 +14,18 @@ namespace uaio::http {
 // No fault.
 inline constexpr HttpErrc kFine{};
 
-// What follows a head.
+// The bytes that follow a head.
 enum class Body {
     none,         // the next message
-    length,       // as many bytes as Content-Length says
+    length,       // Content-Length bytes of content
     chunked,      // chunks, to the last one and the trailer
-    until_close,  // everything up to the end of the stream: responses only
+    until_close,  // content up to the end of the connection: responses only
     tunnel,       // bytes that are not HTTP: after CONNECT, or after 101
 };
 
-// How a recipient reads what the grammar forbids. A server, and a proxy, are strict, since another
-// recipient may read it differently. A client may be lenient: it reads what can mean one thing only
-// (RFC 9112 2.2, 5.1, 5.2, 6.3).
+// How a recipient treats input that the grammar forbids. Servers and proxies are strict, since
+// another recipient may interpret it differently. A client may be lenient: it accepts input with a
+// single possible meaning (RFC 9112 2.2, 5.1, 5.2, 6.3).
 enum class Strictness : std::uint8_t { strict, lenient };
 
 class Framing {
@@ -35,39 +35,40 @@ public:
         strictness_ = strictness;
     }
 
-    // Takes notice of a field: `index` is its place in the head. The fault, or kFine. `name` is a
-    // token, `value` is without control characters and without white space at its ends.
+    // Processes the field at position `index` of the head; returns the fault, or kFine. `name` is a
+    // token; `value` has no control characters, and no white space at its ends.
     HttpErrc take(std::string_view name, std::string_view value, std::uint32_t index) noexcept {
         return may_matter(name) ? take_known(name, value, index) : kFine;
     }
-    // True if take() does something with a field of that name.
+    // True if take() evaluates fields of that name.
     static bool knows(std::string_view name) noexcept;
 
-    // At the empty line of a request: what follows it. The fault, or kFine. Needs a host in 1.1.
+    // At the empty line of a request: sets `body`; returns the fault, or kFine. HTTP/1.1 requires
+    // Host.
     HttpErrc end_request(std::string_view method, Version version, Body& body) const noexcept;
-    // At the empty line of a response to a request of that method.
+    // The same for the response to a request with that method.
     HttpErrc end_response(std::string_view method, Version version, int status,
                           Body& body) const noexcept;
 
     bool has_length() const noexcept { return has_length_; }
     std::uint64_t length() const noexcept { return length_; }  // 0 without the field
     bool has_host() const noexcept { return has_host_; }
-    std::uint32_t host() const noexcept { return host_; }  // the place of the Host field
+    std::uint32_t host() const noexcept { return host_; }  // the position of the Host field
     bool chunked() const noexcept { return chunked_; }
-    // True if the connection may carry another message after this one, going by the Connection
-    // fields alone (RFC 9112 9.3).
+    // True if the connection may persist after this message, by the Connection fields alone (RFC
+    // 9112 9.3).
     bool keeps_alive(Version version) const noexcept {
         return !close_ && (version == Version::http_1_1 || keep_alive_);
     }
-    // True if there are an Upgrade field and its connection option (RFC 9110 7.8).
+    // True if the Upgrade field is present and listed in Connection (RFC 9110 7.8).
     bool upgrade() const noexcept { return upgrade_field_ && upgrade_option_; }
     bool expect_continue() const noexcept { return expect_continue_; }
     bool unknown_expectation() const noexcept { return unknown_expectation_; }
 
 private:
-    // The first letter of the only name of that length that says something here, at its length.
+    // At each index, the first letter of the only relevant field name of that length.
     static constexpr std::string_view kFirstLetters = "____h_eu__c___c__t";
-    // False for nearly every field, at the cost of a comparison.
+    // Rejects nearly every field with one comparison.
     static constexpr bool may_matter(std::string_view name) noexcept {
         return name.size() < kFirstLetters.size() && !name.empty() &&
                (name.front() | 0x20) == kFirstLetters[name.size()];
@@ -81,7 +82,7 @@ private:
     HttpErrc take_connection(std::string_view value) noexcept;
     HttpErrc take_host(std::string_view value, std::uint32_t index) noexcept;
     void take_expectations(std::string_view value) noexcept;
-    // What both kinds of messages must not have.
+    // Framing errors that requests and responses share.
     HttpErrc contradiction(Version version) const noexcept;
 
     std::uint64_t length_ = 0;
@@ -89,7 +90,7 @@ private:
     bool has_length_ = false;
     bool has_host_ = false;
     bool has_codings_ = false;
-    bool chunked_ = false;  // has been the last coding so far
+    bool chunked_ = false;  // the last coding so far is chunked
     bool unknown_coding_ = false;
     bool close_ = false;
     bool keep_alive_ = false;

@@ -6,19 +6,19 @@
 namespace uaio::http {
 namespace {
 
-// In a pattern, a digit.
+// Matches any digit in a pattern.
 constexpr char kAnyDigit = '#';
 constexpr std::string_view kEndOfRequestLine = "HTTP/#.#\r\n";
 constexpr std::string_view kStartOfStatusLine = "HTTP/#.# ### ";
-constexpr std::size_t kMajor = 5;  // where the digits are in both
+constexpr std::size_t kMajor = 5;  // offsets of the digits in both
 constexpr std::size_t kMinor = 7;
 constexpr std::size_t kStatus = 9;
 constexpr std::size_t kVersionSize = 8;
 
-// The usual case of the former, in two comparisons.
+// The usual end of a request line, matched with two comparisons.
 constexpr std::string_view kUsualEnd = "HTTP/1.1\r\n";
 
-// How many bytes from the first on fit the pattern.
+// The number of leading bytes that match the pattern.
 std::size_t matching(std::string_view pattern, const char* bytes, std::size_t size) noexcept {
     std::size_t at = 0;
     const std::size_t end = std::min(pattern.size(), size);
@@ -32,27 +32,27 @@ constexpr Version version_of(char minor) noexcept {
     return minor == '0' ? Version::http_1_0 : Version::http_1_1;
 }
 
-// A word of the request line is followed by this byte, or is empty.
+// The error for a word of the request line that is empty or followed by `byte`.
 HttpErrc fault_of_word(char byte, bool empty, HttpErrc otherwise) noexcept {
     if (byte == '\n') return HttpErrc::bare_line_feed;
     return empty || byte == '\r' ? HttpErrc::bad_start_line : otherwise;
 }
 
-// The byte at `at` of the version and the line end does not fit.
+// The error for a mismatch at offset `at` of the version and line end.
 HttpErrc fault_of_version(std::size_t at, char byte) noexcept {
     if (byte == '\n') return HttpErrc::bare_line_feed;
     if (at == kEndOfRequestLine.size() - 1) return HttpErrc::bare_carriage_return;
     return at == 0 && byte != 'h' ? HttpErrc::bad_start_line : HttpErrc::bad_version;
 }
 
-// The byte at `at` of the status line does not fit.
+// The error for a mismatch at offset `at` of the status line.
 HttpErrc fault_of_status_line(std::size_t at, char byte) noexcept {
     if (byte == '\n') return HttpErrc::bare_line_feed;
     if (at < kMajor) return HttpErrc::bad_start_line;
     return at < kVersionSize ? HttpErrc::bad_version : HttpErrc::bad_status;
 }
 
-// Offsets are of 32 bits, and a limit must not overflow when it is added to one.
+// Offsets have 32 bits, and adding a limit to one must not overflow.
 std::size_t start_line_limit(const Limits& limits) noexcept {
     return std::min<std::size_t>({limits.start_line, limits.head, UINT32_MAX});
 }
@@ -85,7 +85,7 @@ Parsed RequestParser::fail(HttpErrc fault) noexcept {
     return {Progress::malformed, 0, fault};
 }
 
-// The line has to end within its limit, so a line without its end that fills it is too long.
+// A line that fills its limit without a line end is too long.
 Parsed RequestParser::out_of_bytes(State state, std::size_t at) noexcept {
     if (at >= line_ + limit_) return fail(HttpErrc::start_line_too_long);
     state_ = state;
@@ -144,7 +144,7 @@ Parsed RequestParser::parse_line(std::string_view given) noexcept {
     return end_line(given.substr(0, stop), at);
 }
 
-// The version and the line end, which begin at `at`.
+// Parses the version and the line end, which begin at `at`.
 Parsed RequestParser::end_line(std::string_view bytes, std::size_t at) noexcept {
     const char* const version = bytes.data() + at;
     const std::size_t size = bytes.size() - at;
@@ -176,7 +176,7 @@ Parsed RequestParser::parse_fields(std::string_view bytes) noexcept {
 }
 
 HttpErrc RequestParser::finish(const char* bytes) noexcept {
-    if (bytes + line_ != head_.method.data()) {  // the bytes have moved since the first line
+    if (bytes + line_ != head_.method.data()) {  // the buffer has moved since the first line
         head_.method = {bytes + line_, target_ - 1 - line_};
         head_.target = {bytes + target_, target_end_ - target_};
         split_visible_target(head_.method, head_.target, head_.parts);
@@ -191,7 +191,7 @@ HttpErrc RequestParser::finish(const char* bytes) noexcept {
     head_.content_length = framing_.length();
     head_.keep_alive = framing_.keeps_alive(head_.version);
     head_.upgrade = framing_.upgrade() && later_than_1_0;
-    // RFC 9110 10.1.1 and 7.8: neither means anything from an HTTP/1.0 client.
+    // RFC 9110 10.1.1 and 7.8: ignores both fields from an HTTP/1.0 client.
     head_.expect_continue = framing_.expect_continue() && later_than_1_0;
     head_.unknown_expectation = framing_.unknown_expectation() && later_than_1_0;
     return kFine;
@@ -238,7 +238,7 @@ Parsed ResponseParser::parse(std::string_view bytes) noexcept {
     return parse_fields(bytes);
 }
 
-// Version and status. Complete: the reason begins at reason_.
+// Parses version and status. When complete, the reason begins at reason_.
 Parsed ResponseParser::parse_start(const char* bytes, std::size_t stop) noexcept {
     constexpr std::size_t kSpace = kStartOfStatusLine.size() - 1;
     const std::size_t fits = matching(kStartOfStatusLine, bytes, stop);
@@ -272,7 +272,7 @@ Parsed ResponseParser::parse_line(std::string_view given) noexcept {
         at = reason_;
         state_ = State::reason;
     }
-    bool alone = false;  // a line feed without its carriage return
+    bool alone = false;  // a bare line feed
     if (state_ == State::reason) {
         at = scanner_->value(bytes, at, stop);
         if (at == stop) return out_of_bytes(State::reason, at);
@@ -299,7 +299,7 @@ Parsed ResponseParser::parse_fields(std::string_view bytes) noexcept {
     head_.reason = bytes.substr(reason_, reason_end_ - reason_);
     head_.fields = fields_.fields(bytes.data());
     head_.content_length = framing_.length();
-    // What ends with the connection takes it along.
+    // Content that ends with the connection leaves no connection to reuse.
     head_.keep_alive = framing_.keeps_alive(head_.version) && head_.body != Body::until_close;
     head_.upgrade = framing_.upgrade();
     return parsed;

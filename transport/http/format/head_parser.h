@@ -1,8 +1,7 @@
-// The heads of requests and responses (RFC 9112), free of I/O, and without allocating: bytes in,
-// one of three outcomes out. Requests are read strictly, and nothing can be made lenient there;
-// responses leniently where the caller asks for that. A parser may be given a head in pieces of any
-// size, at a cost that is linear in its bytes, and the outcome is that of the whole. Not
-// thread-safe.
+// Parsers for the heads of requests and responses (RFC 9112). No I/O, no allocation: bytes in, one
+// of three outcomes out. The request parser is always strict; the response parser is lenient if the
+// caller asks. A head may arrive in pieces of any size, at a cost linear in its bytes, with the
+// same outcome as the whole. Not thread-safe.
 #pragma once
 
 #include <uaio/http_error.h>
@@ -18,21 +17,21 @@
 
 namespace uaio::http {
 
-// A request's head. The views are parts of the bytes that were parsed, and valid as long as those.
+// The head of a request. Its views are parts of the parsed bytes, and valid as long as those.
 struct RequestHead {
     std::string_view method;
-    std::string_view target;  // as it came
-    Target parts;             // what it consists of
+    std::string_view target;  // as received
+    Target parts;             // its components
     std::string_view host;    // the target's own, else that of the Host field (RFC 9112 3.2.2);
                               // empty in an HTTP/1.0 request that has neither
     Version version = Version::http_1_1;
     FieldViews fields;
     Body body = Body::none;
     std::uint64_t content_length = 0;  // bytes that follow, if `body` is Body::length
-    bool keep_alive = false;           // the client takes another response on this connection
+    bool keep_alive = false;           // the client keeps the connection open
     bool upgrade = false;              // RFC 9110 7.8
     bool expect_continue = false;      // RFC 9110 10.1.1
-    bool unknown_expectation = false;  // to be answered with 417
+    bool unknown_expectation = false;  // the server answers with 417
 };
 
 struct ResponseHead {
@@ -42,15 +41,15 @@ struct ResponseHead {
     FieldViews fields;
     Body body = Body::none;
     std::uint64_t content_length = 0;  // bytes that follow, if `body` is Body::length
-    bool keep_alive = false;           // the server takes another request on this connection
+    bool keep_alive = false;           // the server keeps the connection open
     bool upgrade = false;
 };
 
-// Both take `room` for fields: at most so many, and at most Limits::fields, may come. It must
-// outlive the parser. `parse` is given all bytes so far from the first byte of the message on:
-// those of the call before, which may lie elsewhere by now, and more. Once it says complete, head()
-// is valid, and `consumed` bytes are the head's; what follows is the content. Before the next
-// message comes reset(). A malformed head has no recoverable end: the connection has to be closed.
+// Both parsers store fields in `room`, which must outlive them, and accept at most room.size() and
+// at most Limits::fields of them. parse() takes all bytes received so far, from the first byte of
+// the message: those of the previous call, possibly at another address, and more. Once it returns
+// complete, head() is valid, and the first `consumed` bytes are the head; the content follows. Call
+// reset() before the next message. A malformed head has no recoverable end: close the connection.
 class RequestParser {
 public:
     explicit RequestParser(std::span<FieldSlice> room, const Limits& limits = {},
@@ -85,7 +84,7 @@ private:
     FieldParser fields_;
     std::size_t limit_;       // of the request line
     std::size_t line_ = 0;    // where it began
-    std::size_t at_ = 0;      // the first byte not looked at yet
+    std::size_t at_ = 0;      // the first byte not scanned yet
     std::size_t target_ = 0;  // where it began
     std::size_t target_end_ = 0;
     State state_ = State::empty_line;
@@ -95,17 +94,17 @@ private:
 
 class ResponseParser {
 public:
-    // A lenient parser accepts what FieldParser and Framing then do, a status line without the
-    // space behind the status, and one that a line feed alone ends.
+    // A lenient parser accepts everything that lenient FieldParser and Framing accept, a status
+    // line without the space after the status, and one that ends with a bare line feed.
     explicit ResponseParser(std::span<FieldSlice> room, const Limits& limits = {},
                             const Scanner& scanner = best_scanner(),
                             Strictness strictness = Strictness::strict) noexcept;
     ResponseParser(const ResponseParser&) = delete;
     ResponseParser& operator=(const ResponseParser&) = delete;
 
-    // `method` is that of the request that is answered: the responses to HEAD and CONNECT end
-    // elsewhere. It must outlive the parsing of the head. An interim response (1xx) is a head of
-    // its own: reset with the same method after it.
+    // `method` is that of the request, and must stay valid until the head is parsed: responses to
+    // HEAD and CONNECT end elsewhere. An interim response (1xx) is a head of its own: reset with
+    // the same method after it.
     void reset(std::string_view method) noexcept;
     Parsed parse(std::string_view bytes) noexcept;
     const ResponseHead& head() const noexcept { return head_; }

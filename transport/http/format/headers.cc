@@ -17,13 +17,13 @@ namespace {
 constexpr std::string_view kSeparator = ": ";
 constexpr std::string_view kLineEnd = "\r\n";
 
-// What may be there once only, and says where a message ends or goes.
+// Fields that may occur only once and determine framing or routing.
 bool is_single(std::string_view name) noexcept {
     return same_name(name, "host") || same_name(name, "content-length") ||
            same_name(name, "transfer-encoding");
 }
 
-// The same rules that a recipient would refuse the field by.
+// Applies the rules by which a recipient would reject the field.
 std::error_code check(std::string_view name, std::string_view value) noexcept {
     if (!is_token(name)) return ArgumentErrc::invalid_header_name;
     if (!all_are(kValue, value)) return ArgumentErrc::invalid_header_value;
@@ -37,7 +37,7 @@ std::string_view separator_of(std::string_view name) noexcept {
     return same_name(name, "cookie") ? "; " : ", ";
 }
 
-// In the value_size of an entry: about to be erased. Longer than any text.
+// A value_size that marks an entry for erasure. Larger than any text.
 constexpr std::uint32_t kErased = std::numeric_limits<std::uint32_t>::max();
 
 template <class Change>
@@ -84,7 +84,7 @@ void Headers::append(std::string_view name, std::string_view value) {
     const std::size_t begin = text_.size();
     const std::size_t size = name.size() + kSeparator.size() + value.size() + kLineEnd.size();
     if (size > std::numeric_limits<std::uint32_t>::max() - begin) throw std::bad_alloc();
-    // Growing by one each time would copy everything each time.
+    // Growing by one element would copy everything on each call.
     if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 16);
     if (text_.capacity() - begin < size) text_.reserve(2 * begin + size + 256);
     text_.append(name).append(kSeparator).append(value).append(kLineEnd);
@@ -101,8 +101,7 @@ void Headers::move_behind(std::size_t index, std::ptrdiff_t shift) noexcept {
     }
 }
 
-// Appends the new line, and turns it into the place of the old one, so that what can fail comes
-// first.
+// Appends the new line, which can fail, and then rotates it into the place of the old one.
 void Headers::replace(std::size_t index, std::string_view name, std::string_view value) {
     append(name, value);
     const std::string_view old = line(index);
@@ -112,7 +111,7 @@ void Headers::replace(std::size_t index, std::string_view name, std::string_view
     const Entry fresh = entries_.back();
     const auto gap = static_cast<std::ptrdiff_t>(old.size());
     entries_.pop_back();
-    // The same size needs no move, and another one moves what lies between by rotating it.
+    // Rotates the new line in front of the old one, and erases the old one behind it.
     const auto from = text_.begin() + static_cast<std::ptrdiff_t>(begin);
     std::rotate(from, text_.begin() + static_cast<std::ptrdiff_t>(added), text_.end());
     text_.erase(begin + size, static_cast<std::size_t>(gap));
@@ -152,13 +151,13 @@ void Headers::add_checked(std::string_view name, std::string_view value) {
 std::error_code Headers::set(std::string_view name, std::string_view value) noexcept {
     value = trimmed(value);
     if (const std::error_code error = check(name, value)) return error;
-    // A message ends in one way (RFC 9112 6.1).
+    // A message has only one framing (RFC 9112 6.1).
     if (same_name(name, "content-length") && contains("transfer-encoding"))
         return ArgumentErrc::conflicting_header;
     if (same_name(name, "transfer-encoding") && contains("content-length"))
         return ArgumentErrc::conflicting_header;
     return guarded([&]() -> std::error_code {
-        // headers.set("A", *headers.get("B")) hands in a view of the text that is about to change.
+        // headers.set("A", *headers.get("B")) passes a view of the text that this call changes.
         if (owns(name) || owns(value)) return set(std::string(name), std::string(value));
         const std::size_t index = find(name);
         if (index == size()) return append(name, value), std::error_code();

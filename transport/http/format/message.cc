@@ -22,7 +22,7 @@ bool is_part(std::string_view text, std::string_view whole) noexcept {
     return !before(text.data(), whole.data()) && before(text.data(), whole.data() + whole.size());
 }
 
-// Copies `text`, which may be a part of `out`, with nothing changed if there is no memory.
+// Copies `text`, which may be a part of `out`. Changes nothing if it runs out of memory.
 std::error_code assign(std::string& out, std::string_view text) noexcept {
     try {
         out.assign(text);
@@ -55,12 +55,12 @@ std::error_code Message::set_data(const void* data, std::size_t size) noexcept {
 std::error_code Message::copy_data(const void* data, std::size_t size) noexcept {
     if (data == nullptr && size != 0) return Errc::invalid_argument;
     const std::string_view bytes(static_cast<const char*>(data), size);
-    if (is_part(bytes, headers_.text())) {  // which Content-Length is about to move
+    if (is_part(bytes, headers_.text())) {  // set_length() moves that text
         std::string copy;
         if (const auto error = assign(copy, bytes)) return error;
         return copy_data(copy);
     }
-    // What can fail comes first. A part of owned_ fits into it, so it stays where it is.
+    // Allocates before any change. If `bytes` is a part of owned_, it fits, and does not move.
     try {
         owned_.reserve(size);
     } catch (const std::bad_alloc&) {
@@ -127,7 +127,7 @@ std::error_code Request::set_target(std::string_view target) noexcept {
     if (target.empty() || !all_are(kTarget, target)) return ArgumentErrc::invalid_target;
     if (origin_size_ == 0) return assign(target_, target);
     try {
-        target_.replace(origin_size_, target_.npos, std::string(target));  // it may be a part of it
+        target_.replace(origin_size_, target_.npos, std::string(target));  // may be part of target_
         return {};
     } catch (const std::bad_alloc&) {
         return Errc::not_enough_memory;
@@ -179,7 +179,7 @@ std::error_code Response::set_error_page(int status) noexcept {
         return set_status(status);
     }
     try {
-        // The registry's phrases hold nothing that HTML would read as more than text.
+        // Registered phrases need no HTML escaping.
         const std::string title = std::to_string(status) + " " + std::string(reason_phrase(status));
         const std::string page =
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +

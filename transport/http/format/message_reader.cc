@@ -12,7 +12,7 @@ void MessageReader::read_fields(const FieldViews& fields, Headers& out) {
         out.add_checked(name, value);
 }
 
-// What a lenient parser lets through, as the strict one would have it.
+// Converts fields that only a lenient parser accepts to their strict form.
 void MessageReader::read_odd_fields(const ResponseHead& head, Headers& out) {
     constexpr std::string_view kLength = "content-length";
     bool has_length = false;
@@ -55,7 +55,7 @@ std::error_code MessageReader::read(const ResponseHead& head, Response& out) noe
         out.reset();
         return Errc::not_enough_memory;
     }
-    out.reason_set_ = true;  // also if it is empty: that is what came
+    out.reason_set_ = true;  // even if empty, as received
     out.status_ = head.status;
     out.set_version(head.version);
     return {};

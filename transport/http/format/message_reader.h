@@ -1,5 +1,5 @@
-// Makes messages from what the parsers have read, which is known to be well-formed, and gives them
-// content without touching the fields that came with it. One thread at a time.
+// Builds messages from parsed heads, which are well-formed, and attaches content without changing
+// the received fields. One thread at a time.
 #pragma once
 
 #include <uaio/http_message.h>
@@ -14,22 +14,22 @@ namespace uaio::http {
 
 class MessageReader {
 public:
-    // Copies a head into a message, whose memory is used again; it has no content then. Fields that
-    // came in several lines are joined as Headers::add() does. Errc::not_enough_memory leaves the
-    // message reset.
+    // Copies a head into a message, reusing the message's memory; the message then has no content.
+    // Joins repeated fields as Headers::add() does. Errc::not_enough_memory leaves the message
+    // reset.
     static std::error_code read(const RequestHead& head, Request& out) noexcept;
     static std::error_code read(const ResponseHead& head, Response& out) noexcept;
 
-    // The message's own content, to be filled with what was received. Lives as long as the message.
+    // The message's own content, for the received bytes. Lives as long as the message.
     static ContentBuffer& content(Message& message) noexcept;
 
-    // Room for content that is being received, behind the `have` bytes that have come: at least one
-    // byte and at most `wanted`, but no more than as many again as have come or 4 KiB. So memory
-    // follows the bytes that came, and not a length that the peer announced. Empty without memory.
+    // Room for received content after the `have` bytes already there: at least one byte, at most
+    // `wanted`, and no more than the larger of `have` and 4 KiB. So memory grows with the bytes
+    // received and not with a length that the peer announced. Empty if out of memory.
     static std::span<char> content_room(Message& message, std::size_t have,
                                         std::uint64_t wanted) noexcept;
 
-    // Bytes that the message holds, in use or kept for later.
+    // Bytes that the message has allocated, in use or kept for reuse.
     static std::size_t capacity(const Request& request) noexcept;
     static std::size_t capacity(const Response& response) noexcept;
 

@@ -1,5 +1,5 @@
-// The registered reason phrases: the IANA registry of HTTP status codes, as RFC 9110 left it and
-// later documents added to it. 306 and 418 are kept there as unused and have none.
+// Reason phrases of the IANA registry of HTTP status codes: RFC 9110 and later additions. 306 and
+// 418 are registered as unused and have none.
 #include <uaio/http_message.h>
 
 #include <array>
@@ -79,7 +79,7 @@ constexpr Phrase kPhrases[] = {
 constexpr int kFirst = 100;
 constexpr int kLast = 511;
 
-// By status, since every response asks.
+// Indexed by status, since every response needs a phrase.
 constexpr auto kByStatus = [] {
     std::array<std::string_view, kLast - kFirst + 1> table{};
     for (const auto& [status, phrase] : kPhrases)

@@ -29,19 +29,19 @@ std::string_view text_of(Version version) noexcept {
     return version == Version::http_1_1 ? "HTTP/1.1" : "HTTP/1.0";
 }
 
-// What the fields say and what has to be done to them.
+// The framing that the fields announce, and the changes to make to them.
 struct Plan {
     FollowingMessage following;
-    bool chunked = false;      // the field is there
+    bool chunked = false;      // the field is present
     bool drop_length = false;  // leave these fields out
     bool drop_codings = false;
     bool add_length = false;  // add them: the length is following.length
     bool add_codings = false;
-    std::string_view add_connection;  // its value, or nothing
+    std::string_view add_connection;  // its value, or empty
     std::string_view add_date;
 };
 
-// Goes over the fields once. False if they contradict each other.
+// Evaluates the fields once. False if they contradict each other.
 bool understand(const Headers& headers, Framing& framing) noexcept {
     std::uint32_t index = 0;
     for (const auto [name, value] : headers) {
@@ -52,7 +52,7 @@ bool understand(const Headers& headers, Framing& framing) noexcept {
 
 Body body_of(std::uint64_t length) noexcept { return length > 0 ? Body::length : Body::none; }
 
-// How content that there may be is framed. False if that contradicts the fields.
+// Frames attached content. False if that contradicts the fields.
 bool frame_attached(const Message& message, const Framing& framing, Plan& plan) noexcept {
     const std::uint64_t size = message.data().size();
     if (framing.chunked() || (framing.has_length() && framing.length() != size)) return false;
@@ -62,7 +62,7 @@ bool frame_attached(const Message& message, const Framing& framing, Plan& plan) 
     return true;
 }
 
-// `chunks`: the recipient knows them.
+// `chunks`: the recipient understands them.
 void frame_streamed(const Framing& framing, bool chunks, Plan& plan) noexcept {
     if (framing.has_length()) {
         plan.following.length = framing.length();
@@ -93,9 +93,9 @@ bool plan_request(const Request& request, Payload payload, Plan& plan) noexcept 
         plan.add_length = plan.add_length && announce;
     } else {
         frame_streamed(framing, chunks, plan);
-        if (plan.following.body == Body::until_close) return false;  // no request may end so
+        if (plan.following.body == Body::until_close) return false;  // responses only
     }
-    // As our own parser has it: RFC 9110 9.3.6, 9.3.8.
+    // The same rule as in our parser: RFC 9110 9.3.6, 9.3.8.
     const bool tunnel = request.method() == "CONNECT";
     if (plan.following.body != Body::none && (tunnel || request.method() == "TRACE")) return false;
     if (tunnel) plan.following.body = Body::tunnel;
@@ -103,7 +103,7 @@ bool plan_request(const Request& request, Payload payload, Plan& plan) noexcept 
     return true;
 }
 
-// The content of a response that must not have any, or has it only in name.
+// Frames a response that must not have content, or that announces only its length.
 bool frame_empty(const Response& response, const ResponseContext& answered, Payload payload,
                  const Framing& framing, Plan& plan) noexcept {
     const int status = response.status();
@@ -129,10 +129,10 @@ bool is_empty(int status, std::string_view method) noexcept {
 void plan_connection(const Response& response, const ResponseContext& answered,
                      const Framing& framing, Plan& plan) noexcept {
     if (response.status() < 200 || plan.following.body == Body::tunnel) {
-        plan.following.keep_alive = true;  // what follows is another response, or not HTTP
+        plan.following.keep_alive = true;  // another response, or a tunnel, follows
         return;
     }
-    const bool closes = !framing.keeps_alive(Version::http_1_1);  // it says so already
+    const bool closes = !framing.keeps_alive(Version::http_1_1);  // the fields say so already
     const bool keep = answered.keep_alive && !closes && plan.following.body != Body::until_close;
     plan.following.keep_alive = keep;
     const bool old =
@@ -186,7 +186,7 @@ void append_fields(const Headers& headers, const Plan& plan, std::string& head) 
     head += kLineEnd;
 }
 
-// What all fields that are added take.
+// Room for all added fields.
 constexpr std::size_t kAdded = 192;
 
 template <class Append>
@@ -201,8 +201,8 @@ std::error_code filled(std::string& out, std::size_t size, Append append) noexce
     }
 }
 
-// Our own strict parser reads what was written. For builds with DCHECK: it takes longer than
-// writing. Heads of more lines than anybody sends are let through, so that no memory is needed.
+// True if our own strict parser accepts the head. For DCHECK only: parsing takes longer than
+// writing. Accepts heads of more lines than `room` holds without parsing, to need no memory.
 [[maybe_unused]] bool is_accepted(const std::string& head, const std::string_view* answered) {
     constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
     std::array<FieldSlice, 256> room;

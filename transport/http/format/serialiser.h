@@ -1,7 +1,6 @@
-// Writes the heads of messages, free of I/O: the exact bytes, apart from the content, so that both
-// can leave in one gathered write. A message that our own parser would not accept, or whose end a
-// recipient could not find, is refused before a byte is written. Pure functions of their arguments;
-// any thread.
+// Serialises the heads of messages, without the content, so that one gathered write can send both.
+// No I/O. Rejects a message that our own parser would not accept, or whose end a recipient could
+// not find, before writing a byte. Pure functions of their arguments; any thread.
 #pragma once
 
 #include <uaio/http_message.h>
@@ -15,49 +14,49 @@
 
 namespace uaio::http {
 
-// Where the content comes from.
+// Source of the content.
 enum class Payload {
-    attached,  // the message's data(), of which Content-Length must be the size
-    streamed,  // later: Content-Length bytes if that is set, else chunks
+    attached,  // the message's data(); Content-Length must be its size
+    streamed,  // written later: Content-Length bytes if that is set, else chunks
 };
 
-// What has to follow a head.
+// The body that must follow a head.
 struct FollowingMessage {
     Body body = Body::none;
     std::uint64_t length = 0;  // bytes, if `body` is Body::length
     bool keep_alive = false;   // the connection can carry another message after this one
 };
 
-// What a response answers.
+// The request that a response answers.
 struct ResponseContext {
     std::string_view method = "GET";
     Version version = Version::http_1_1;
-    bool keep_alive = true;      // the client's wish and the server's
+    bool keep_alive = true;      // client and server both allow it
     std::string_view date = {};  // for a Date field, if the response is final and has none
 };
 
-// Each replaces `head`, whose memory is used again, by the request or status line, the fields and
-// the empty line. Errors: ArgumentErrc::invalid_message for a message that must not be sent as it
-// is, Errc::not_enough_memory; `head` is empty then.
+// Each overload replaces `head`, reusing its memory, with the request or status line, the fields
+// and the empty line. Errors: ArgumentErrc::invalid_message for a message that must not be sent as
+// it is, Errc::not_enough_memory; `head` is then empty.
 //
-// A request needs a target that goes with its method and, in HTTP/1.1, a Host. Attached content of
-// no bytes is announced where the method usually has content (POST, PUT, PATCH; RFC 9110 8.6).
+// A request needs a target that is valid for its method and, in HTTP/1.1, a Host. Empty attached
+// content gets a Content-Length if the method usually has content (POST, PUT, PATCH; RFC 9110 8.6).
 std::error_code write_head(const Request& request, Payload payload, std::string& head,
                            FollowingMessage& following) noexcept;
 
-// A response without content of its own gets "Content-Length: 0", unless it must not have any
-// content: 1xx, 204, 304 and what answers HEAD or accepts CONNECT. There, Content-Length and
-// Transfer-Encoding are left out where they must not be sent (RFC 9110 8.6, 9.3.6), and attached
-// content is refused, except in the answer to HEAD, where only its length is sent. The Connection
-// field is added that says what FollowingMessage::keep_alive does. To HTTP/1.0 nothing is sent in
-// chunks: content without a length goes up to the end of the connection.
+// A response without content gets "Content-Length: 0", unless it must not have any content: 1xx,
+// 204, 304, a response to HEAD, or one that accepts CONNECT. From those, write_head() omits
+// Content-Length and Transfer-Encoding where they must not be sent (RFC 9110 8.6, 9.3.6), and
+// rejects attached content, except in a response to HEAD, where it sends only the length. It adds
+// the Connection field that corresponds to FollowingMessage::keep_alive. It sends no chunks to
+// HTTP/1.0: content without a length ends with the connection.
 std::error_code write_head(const Response& response, const ResponseContext& answered,
                            Payload payload, std::string& head,
                            FollowingMessage& following) noexcept;
 
-// Replaces `out` by the last chunk, the trailer and the empty line, behind at least one chunk if
-// `first` is false. Refused are fields that must not be in a trailer, those on framing, routing,
-// authentication and on what the content is (RFC 9110 6.5.1).
+// Replaces `out` with the last chunk, the trailer section and the empty line; `first` is false
+// after at least one chunk. Rejects fields that must not be in a trailer: those for framing,
+// routing, authentication and the format of the content (RFC 9110 6.5.1).
 std::error_code write_trailer(const Headers& trailer, bool first, std::string& out) noexcept;
 
 }  // namespace uaio::http

@@ -1,6 +1,6 @@
-// The characters of HTTP/1.1 (RFC 9110 section 5.6, RFC 9112) and how far a run of them reaches.
-// The runs are found 16 or 32 bytes at a time where the processor can; the plain loop is the
-// reference that the others are tested against. Pure functions of their arguments; any thread.
+// Character classes of HTTP/1.1 (RFC 9110 section 5.6, RFC 9112), and scanners that find the end of
+// a run. Scanners take 16 or 32 bytes at a time where the processor can; the tests compare them
+// with the plain loop. Pure functions of their arguments; any thread.
 #pragma once
 
 #include <array>
@@ -52,7 +52,7 @@ constexpr bool is(std::uint8_t classes, char character) noexcept {
     return (kCharacters[static_cast<unsigned char>(character)] & classes) != 0;
 }
 
-// True if every character is of the class; so an empty text is.
+// True if every character is in the class, and for empty text.
 constexpr bool all_are(std::uint8_t classes, std::string_view text) noexcept {
     for (const char character : text) {
         if (!is(classes, character)) return false;
@@ -64,9 +64,9 @@ constexpr bool is_token(std::string_view text) noexcept {
     return !text.empty() && all_are(kToken, text);
 }
 
-// Each returns the first place from `at` on, and below `end`, that holds no character of its class,
-// `end` if there is none. All bytes from `base` to `end` may be read, also those before `at`: so a
-// whole vector can be loaded where fewer bytes are left. REQUIRES: at <= end.
+// Each function returns the first offset from `at` and below `end` whose character is not in its
+// class, or `end`. It may read all bytes from `base` to `end`, also those before `at`, to fill a
+// whole vector register where fewer bytes are left. REQUIRES: at <= end.
 struct Scanner {
     using Scan = std::size_t (*)(const char* base, std::size_t at, std::size_t end) noexcept;
     const char* name;
@@ -75,14 +75,14 @@ struct Scanner {
     Scan target;
 };
 
-// A byte at a time.
+// Scans one byte at a time.
 const Scanner& plain_scanner() noexcept;
 // The fastest that this processor can run.
 const Scanner& best_scanner() noexcept;
 // All that this processor can run, the plain one first, the best last.
 std::span<const Scanner* const> usable_scanners() noexcept;
 
-// Equal but for the case of letters, as names of fields, hosts and codings are compared.
+// Compares names of fields, hosts and codings without regard to case.
 constexpr bool same_name(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;
     const auto lower = [](char c) {
@@ -94,7 +94,7 @@ constexpr bool same_name(std::string_view a, std::string_view b) noexcept {
     return true;
 }
 
-// Without the spaces and tabs at its ends.
+// Removes spaces and tabs from both ends.
 constexpr std::string_view trimmed(std::string_view text) noexcept {
     while (!text.empty() && is(kWhiteSpace, text.front()))
         text.remove_prefix(1);
@@ -103,16 +103,16 @@ constexpr std::string_view trimmed(std::string_view text) noexcept {
     return text;
 }
 
-// The number that `text` is, digits and nothing else; nothing if it is empty, anything else, or
-// 2^63 and more, which no length can be (RFC 9110 8.6).
+// Parses a decimal number. Nothing if `text` is empty, has any character but digits, or is 2^63 or
+// more, which no length can be (RFC 9110 8.6).
 std::optional<std::uint64_t> parse_length(std::string_view text) noexcept;
 
-// Takes the next element of a comma-separated list (RFC 9110 5.6.1) off the front of `list`,
-// without the white space around it; it may be empty. Commas in quoted strings are no separators.
-// False if nothing was left.
+// Moves the next element of a comma-separated list (RFC 9110 5.6.1) from the front of `list` into
+// `element`, without the white space around it; it may be empty. Commas in quoted strings are not
+// separators. False if nothing was left.
 bool next_element(std::string_view& list, std::string_view& element) noexcept;
 
-// True if the list has that element, in any case of its letters.
+// True if the list contains that element, in any case.
 bool has_element(std::string_view list, std::string_view wanted) noexcept;
 
 }  // namespace uaio::http

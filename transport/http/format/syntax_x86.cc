@@ -1,7 +1,7 @@
-// A byte's class is looked up with two shuffles: one by its low half, which gives a bit for each
-// high half with which it makes a member, and one by its high half, which gives that bit. Ranges
-// are compared as such. The functions carry their own `target`, so that the library needs no
-// compiler flags and runs on every x86-64.
+// Two shuffles classify a byte: one by its low half, which gives a bit for each high half that
+// makes it a member, and one by its high half, which gives that bit. Ranges use comparisons. Each
+// function has its own `target` attribute, so the library needs no compiler flags and runs on every
+// x86-64.
 #include "transport/http/format/syntax_x86.h"
 
 #if defined(__x86_64__)
@@ -14,7 +14,7 @@ namespace uaio::http {
 namespace {
 
 // For each low half of a byte, the set of high halves (bit 0 to 7) that make a token character.
-// Bytes from 0x80 on are none: a shuffle gives zero where the index has its highest bit set.
+// Bytes from 0x80 on are not members: a shuffle gives zero where the index has its highest bit set.
 constexpr auto kTokenHalves = [] {
     std::array<char, 16> halves{};
     for (unsigned low = 0; low < 16; ++low) {
@@ -41,7 +41,7 @@ constexpr std::uint8_t kClassOf = kind == Kind::token   ? kToken
                                   : kind == Kind::value ? kValue
                                                         : kTarget;
 
-// A bit for each of 16 bytes that is not a member.
+// A bit for each of 16 bytes that is not a member of the class.
 template <Kind kind>
 __attribute__((target("sse4.2"))) inline unsigned strangers(__m128i bytes) noexcept {
     if constexpr (kind == Kind::token) {
@@ -94,8 +94,7 @@ __attribute__((target("avx2"))) inline unsigned strangers(__m256i bytes) noexcep
     }
 }
 
-// For buffers that are shorter than a vector: loading beyond their end could touch a page that is
-// not there.
+// For buffers shorter than a vector register: a load beyond their end could touch an unmapped page.
 template <Kind kind>
 inline std::size_t scan_short(const char* base, std::size_t at, std::size_t end) noexcept {
     while (at < end && is(kClassOf<kind>, base[at]))
@@ -117,7 +116,7 @@ inline std::size_t first(unsigned found) noexcept {
     return static_cast<std::size_t>(std::countr_zero(found));
 }
 
-// What is left, at least a byte and less than a vector, is the end of the last vector that fits.
+// Scans the rest, at least a byte and less than a register, with a load that ends at `end`.
 template <Kind kind>
 __attribute__((target("sse4.2"))) inline std::size_t scan_end_16(const char* base, std::size_t at,
                                                                  std::size_t end) noexcept {
@@ -154,13 +153,13 @@ __attribute__((target("avx2,sse4.2"))) std::size_t scan_by_32(const char* base, 
 
 constexpr Scanner kBy16{"sse4.2", &scan_by_16<Kind::token>, &scan_by_16<Kind::value>,
                         &scan_by_16<Kind::target>};
-// Names and methods are short: half a vector holds them, and is had sooner.
+// Names and methods are short: 16 bytes hold them, and are faster.
 constexpr Scanner kBy32{"avx2", &scan_by_16<Kind::token>, &scan_by_32<Kind::value>,
                         &scan_by_32<Kind::target>};
 
 }  // namespace
 
-// __builtin_cpu_supports also asks whether the kernel saves the registers. It needs
+// __builtin_cpu_supports also checks that the kernel saves the registers. It needs
 // __builtin_cpu_init where a constructor of static storage may be the caller.
 const Scanner* sse42_scanner() noexcept {
     __builtin_cpu_init();

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kRoot = "/";
 constexpr std::string_view kEncodedSlash = "%2F";
 
-// Digits of at most 65535, or nothing; leading zeros are allowed and counted.
+// At most five digits, leading zeros included, and at most 65535; may be empty.
 bool is_port(std::string_view text) noexcept {
     if (text.size() > 5) return false;
     unsigned number = 0;
@@ -26,7 +26,7 @@ bool is_port(std::string_view text) noexcept {
     return number <= 65535;
 }
 
-// The name or the number of RFC 3986 3.2.2, with percent-encoded bytes.
+// reg-name or IPv4address of RFC 3986 3.2.2, with percent-encoded bytes.
 bool is_registered_name(std::string_view text) noexcept {
     for (std::size_t at = 0; at < text.size(); ++at) {
         if (is(kName, text[at])) continue;
@@ -37,7 +37,7 @@ bool is_registered_name(std::string_view text) noexcept {
     return !text.empty();
 }
 
-// dec-octet: 0 to 255 without leading zeros, four of them with dots between.
+// Four dec-octets, 0 to 255 without leading zeros, with dots between.
 bool is_ipv4(std::string_view text) noexcept {
     for (int left = 4; left > 0; --left) {
         const std::size_t size = left > 1 ? text.find('.') : text.size();
@@ -53,8 +53,8 @@ bool is_ipv4(std::string_view text) noexcept {
     return true;
 }
 
-// The 16-bit groups of one side of "::", or of all; an IPv4 address at the end counts for two, and
-// no text is none. -1 if it is anything else.
+// Counts the 16-bit groups on one side of "::", or in a whole address. An IPv4 address at the end
+// counts as two; empty text has none. -1 if the text is invalid.
 int count_groups(std::string_view text, bool to_the_end) noexcept {
     if (text.empty()) return 0;
     int groups = 0;
@@ -78,7 +78,7 @@ bool is_ipv6(std::string_view text) noexcept {
     return before >= 0 && behind >= 0 && before + behind <= 7;
 }
 
-// What may stand between brackets: IPv6address or IPvFuture of RFC 3986 3.2.2.
+// True for an IPv6address or IPvFuture of RFC 3986 3.2.2, without its brackets.
 bool is_bracketed(std::string_view text) noexcept {
     if (text.empty() || (text.front() | 0x20) != 'v') return is_ipv6(text);
     const std::size_t dot = text.find('.');
@@ -89,7 +89,8 @@ bool is_bracketed(std::string_view text) noexcept {
     });
 }
 
-// Host, as in an URL with brackets, and port. False if it is not a host and perhaps a port.
+// Splits off the host, with its brackets, and the port, with its colon. False if the text is no
+// host with an optional port.
 bool split_host(std::string_view text, std::string_view& host, std::string_view& port) noexcept {
     if (text.starts_with('[')) {
         const std::size_t end = text.find(']');
@@ -161,7 +162,7 @@ bool append_decoded(std::string_view text, std::string_view slash, std::string& 
     return true;
 }
 
-// Appends one decoded segment and its slash, or follows its dots. Throws std::bad_alloc.
+// Appends one decoded segment and its slash, or resolves a dot segment. Throws std::bad_alloc.
 bool append_segment(std::string_view segment, bool last, std::string& out) {
     const std::size_t begin = out.size();
     if (!append_decoded(segment, kEncodedSlash, out)) return false;
@@ -190,7 +191,7 @@ bool append_path(std::string_view path, std::string& out) {
     }
 }
 
-// Runs `append`, and turns what it says or throws into an error that leaves `out` empty.
+// Runs `append`, and converts its failure into an error that leaves `out` empty.
 template <class Append>
 std::error_code filled(std::string& out, Append append) noexcept {
     out.clear();
@@ -207,7 +208,8 @@ std::error_code filled(std::string& out, Append append) noexcept {
 }  // namespace
 
 bool is_host(std::string_view text) noexcept {
-    // Nearly every host is a plain name and perhaps a port, and every request has one.
+    // Fast path: nearly every host is a plain name with an optional port, and every request has
+    // one.
     std::size_t at = 0;
     while (at < text.size() && is(kName, text[at]))
         ++at;
