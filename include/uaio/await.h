@@ -1,6 +1,6 @@
 // co_await over Aios, in the coroutines of <uaio/task.h>: any verb with its buffers, a timeout and
-// a std::stop_token, and what Aio::result() and count() say as the value. On the thread of the
-// task's engine; the streams must be of that engine.
+// a std::stop_token; the value is Aio::result() and count(). On the thread of the task's engine;
+// the streams must be of that engine.
 //
 //   uaio::Task<> greet(uaio::StreamPtr stream) {
 //       auto [error, count] = co_await uaio::write_all(*stream, "hello\n", {.timeout = 5s});
@@ -30,29 +30,29 @@
 
 namespace uaio {
 
-// What holds for one awaited operation.
+// The time limits of one awaited operation.
 struct AwaitOptions {
     std::chrono::nanoseconds timeout = kNoTimeout;   // as Aio::set_timeout()
     std::optional<Clock::time_point> deadline = {};  // as Aio::set_deadline(), in place of it
 };
 
-// gcc 12 destroys the members of an aggregate twice that is made inside a co_await expression; so
-// there must be nothing to destroy, and stop tokens are arguments of their own.
+// gcc 12 destroys the members of an aggregate twice if it is made inside a co_await expression; so
+// AwaitOptions has nothing to destroy, and stop tokens are separate arguments.
 static_assert(std::is_trivially_destructible_v<AwaitOptions>);
 
 template <class R>
 concept IovecRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     std::same_as<std::ranges::range_value_t<R>, iovec>;
 
-// Bytes, in any of their three spellings.
+// A range of std::byte, unsigned char or char.
 template <class R>
 concept ByteRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     (std::same_as<std::ranges::range_value_t<R>, std::byte> ||
      std::same_as<std::ranges::range_value_t<R>, unsigned char> ||
      std::same_as<std::ranges::range_value_t<R>, char>);
 
-// A scatter/gather vector, whose entries are borrowed like the bytes they name until the operation
-// has ended, or one buffer.
+// An iovec list, or one buffer. Borrows the entries and their buffers until the operation has
+// ended.
 class AwaitBuffers {
 public:
     std::span<const iovec> entries() const noexcept {
@@ -69,7 +69,7 @@ private:
     std::variant<std::span<const iovec>, iovec> what_;
 };
 
-// What can be written: iovec entries, a range of bytes such as std::string, or text up to its
+// Buffers to write: iovec entries, a range of bytes such as std::string, or text up to its
 // terminating zero.
 class WriteBuffers : public AwaitBuffers {
 public:
@@ -82,7 +82,7 @@ public:
     WriteBuffers(const void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
 };
 
-// What can be read into: iovec entries, or a range of bytes that may be changed.
+// Buffers to read into: iovec entries, or a range of bytes that may be changed.
 class ReadBuffers : public AwaitBuffers {
 public:
     template <IovecRange R>
@@ -94,7 +94,7 @@ public:
     ReadBuffers(void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
 };
 
-// What the functions below return, to be awaited at once, in a Task: hands the task's Aio to
+// The result of the functions below, to be awaited at once, in a Task: passes the task's Aio to
 // `submit`; the value of the co_await is {error, count}, or the error alone.
 template <class Submit, class Result>
 class [[nodiscard]] AwaitedVerb {
@@ -120,14 +120,15 @@ public:
         if (options_.deadline) aio_->set_deadline(*options_.deadline);
         context.set_waiting(waiting);
         submit_(*aio_);
-        // Behind the submission, since cancelling what does not run has no effect. After a request
-        // that came before, this withdraws what the kernel has not seen yet.
+        // After the submission, since a cancel of an idle Aio has no effect. If the request came
+        // before, the cancel withdraws an entry that the kernel has not taken yet.
         if (stop_.stop_possible()) on_stop_.emplace(std::move(stop_), Cancel{*aio_});
         return true;
     }
 
     Result await_resume() noexcept {
-        on_stop_.reset();  // waits for a request under way: it must not meet the next operation
+        on_stop_
+            .reset();  // waits for a request under way, which must not cancel the next operation
         if (!refused_ && options_.timeout != kNoTimeout) aio_->set_timeout(kNoTimeout);
         const std::error_code error = refused_ ? refused_ : aio_->result();
         if constexpr (std::same_as<Result, Transferred>) {
@@ -148,11 +149,11 @@ private:
     std::stop_token stop_;
     std::optional<AwaitBuffers> buffers_;
     Aio* aio_ = nullptr;
-    std::error_code refused_;  // the vector; nothing was submitted
+    std::error_code refused_;  // of set_iov(); nothing was submitted
     std::optional<std::stop_callback<Cancel>> on_stop_;
 };
 
-// Anything with the verbs of a stream: Stream, http::Connection, or a class of your own.
+// Any class with the verbs of a stream: Stream, http::Connection, or one of your own.
 template <class S>
 concept ByteStream = requires(S& stream, Aio& aio) {
     stream.read(aio);
@@ -161,17 +162,18 @@ concept ByteStream = requires(S& stream, Aio& aio) {
     stream.write_all(aio);
 };
 
-// In all of the following a request of `stop`, from any thread, is a cancel() of the operation,
-// also when it came first: then nothing is transferred.
+// In all functions below a request of `stop`, from any thread, is a cancel() of the operation; if
+// it came first, nothing is transferred.
 
-// Awaits any verb at all: `submit`, a void(Aio&), hands the Aio to it, once. Gives {error, count}.
+// Awaits any verb: `submit`, a void(Aio&), passes the Aio to it, once. Gives {error, count}.
 template <std::invocable<Aio&> Submit>
 auto operation(Submit submit, const AwaitOptions& options = {}, std::stop_token stop = {}) {
     return AwaitedVerb<Submit, Transferred>(std::move(submit), options, std::move(stop));
 }
 
-// The verbs of a stream; each gives {error, count}. More than 1024 entries, or more than inline_iov
-// and no memory, end at once with what Aio::set_iov() says.
+// The verbs of a stream; each gives {error, count}, and borrows stream and buffers until then. More
+// than 1024 entries, or more than inline_iov and no memory, end at once with the error of
+// Aio::set_iov().
 template <ByteStream S>
 auto write_all(S& stream, WriteBuffers buffers, const AwaitOptions& options = {},
                std::stop_token stop = {}) {
@@ -227,8 +229,8 @@ auto connect(const Address& address, const How& how, Out& out, const AwaitOption
     return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
-// Waits for that long, from now on. Gives an error only if a stop token ended it, Errc::canceled,
-// or the end of the engine, Errc::closed.
+// Waits for `time`, from now on. Gives an error only if a stop token ended it, Errc::canceled, or
+// the end of the engine, Errc::closed.
 inline auto delay(std::chrono::nanoseconds time, std::stop_token stop = {}) {
     constexpr Canceler kEnd = [](Aio& aio) noexcept {
         const std::error_code reason = Provider::cancel_reason(aio);

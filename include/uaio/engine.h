@@ -1,18 +1,18 @@
 // An Engine drives Aios: it owns one io_uring and belongs to the thread that first runs it. The
-// loop makes one system call a turn, which submits everything and collects what is done. Members
-// say when any thread may call them; all others are for the engine's thread.
+// loop makes one system call a turn, which submits everything and collects completions. Members
+// that any thread may call say so; all others are for the engine's thread.
 //
 // An engine ends with the thread that runs it, as by its destructor, if that is not the main thread
-// (which ends with the process). Afterwards a submission is refused: it is counted as misuse and
+// (which ends with the process). Afterwards it refuses submissions: each is counted as misuse and
 // logged, no callback runs, and Aio::result() and wait() return Errc::engine_lost. Constructors of
 // listeners, servers and other objects on the engine throw std::system_error with that code.
 //
 // fork(2): an engine stays with the process that made it. In a child run() and run_once() throw,
-// submissions are refused as above, Aio::wait() returns Errc::engine_lost for what was under way,
-// and cancel(), stop() and posts have no effect. Everything of the parent's may be destroyed there,
-// by any thread and at exit(3) as well: destructors do not wait, they close the child's copies of
-// descriptors, and neither the parent's connections, nor the files of its unix sockets, nor its
-// threads notice. Their memory stays allocated. A child that goes on makes its own engines; see
+// submissions are refused as above, Aio::wait() returns Errc::engine_lost for operations that were
+// under way, and cancel(), stop() and posts have no effect. Any thread may destroy the parent's
+// objects there, at exit(3) as well: destructors do not wait, they close the child's copies of
+// descriptors, and do not affect the parent's connections, the files of its unix sockets or its
+// threads. Their memory stays allocated. A child that goes on makes its own engines; see
 // Engine::notify_fork_child(). A child that is forked inside a callback and returns from it leaves
 // run() by the exception. vfork(2), posix_spawn(3) and exec(3) need nothing: all descriptors are
 // close-on-exec. _Fork(3) and clone(2) run no handlers: call nothing but exec after them.
@@ -37,8 +37,8 @@ class Engine;
 class EngineCore;
 class SimKernel;
 
-// Counts since the engine was made. Written by the engine's thread alone, without locked
-// instructions; read from any thread a set of them may be a turn apart.
+// Counts since the engine was made. The engine's thread alone writes them, without locked
+// instructions, except wakes and misuse; a set that another thread reads may be a turn apart.
 struct EngineStatistics {
     std::uint64_t turns = 0;
     std::uint64_t enters = 0;            // system calls that submitted or waited
@@ -55,65 +55,69 @@ struct EngineStatistics {
     std::uint64_t zero_copy_sends = 0;   // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
     std::uint64_t zero_copy_copied = 0;  // of those, copied by the kernel after all
     std::uint64_t accept_pauses = 0;     // times an accept found no descriptor or memory and waited
-    std::uint64_t misuse = 0;            // operations on busy Aios and the like, all ignored
-    std::uint64_t in_flight = 0;         // operations accepted and not yet called back, now
+    std::uint64_t misuse =
+        0;  // operations on busy Aios and the like: ignored, or abort() without NDEBUG
+    std::uint64_t in_flight = 0;  // operations started and not yet called back, now
 };
 
 class Engine {
 public:
-    // Makes a ring, or, with KernelKind::automatic and io_uring refused, an epoll set. Throws
-    // std::system_error whose what() names the likely cause (sysctl, seccomp, memory lock limit,
-    // kernel version) and the remedy. May be called on another thread than the one that will run
-    // it.
+    // Makes a ring (Linux 5.19 or later), or, with KernelKind::automatic and io_uring refused, an
+    // epoll set. Throws std::system_error whose what() names the likely cause (sysctl, seccomp,
+    // memory lock limit, kernel version) and the remedy. Any thread, also another than the one that
+    // will run it.
     explicit Engine(const EngineOptions& options = {});
     // An engine on a simulated kernel, which must outlive it; for tests (<uaio/sim.h>).
     explicit Engine(SimKernel& kernel, const EngineOptions& options = {});
-    // On the engine's thread, or when no thread ever ran it or that thread has ended. Closes what
-    // its streams hold, cancels what other providers hold (Errc::closed), ends all operations by
-    // their callbacks and waits up to drain_timeout for the kernel and for what its canceler did
-    // not end. Aios, and posts from other threads, must be over by then; streams may still be
-    // destroyed afterwards.
+    // On the engine's thread, or when no thread ever ran it or that thread has ended. Closes the
+    // objects on the engine, cancels the operations of other providers (Errc::closed), ends all
+    // operations by their callbacks and waits up to drain_timeout for the kernel and for operations
+    // that their canceler did not end. Aios must be destroyed, and posts from other threads done,
+    // before it returns; streams may still be destroyed afterwards.
     ~Engine();
 
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    // Runs turns until stop(); at once if stopped already. Binds the engine to this thread; on any
-    // other thread than the one it is bound to, or inside a callback, it throws std::system_error
-    // (Errc::resource_deadlock_would_occur). Throws too if the ring itself fails.
+    // Runs turns until stop(); returns at once if stopped already. Binds the engine to this thread.
+    // Throws std::system_error: Errc::resource_deadlock_would_occur on any other thread than the
+    // one it is bound to, or inside a callback; Errc::engine_lost where that thread has ended, and
+    // in a child of fork(2); the errno if the ring itself fails.
     void run();
 
-    // One turn: starts what was posted, cancels what is due, submits, waits up to `max_wait` if
-    // nothing was posted and nothing is ready (zero polls; kNoTimeout waits for ever), runs
-    // callbacks, and submits what they asked for. Returns the completions handled, tasks not
-    // counted. Binds and throws like run().
+    // One turn: delivers posts, expires deadlines, submits, waits up to `max_wait` if nothing was
+    // posted and nothing is ready (zero polls; kNoTimeout waits for ever), runs callbacks, and
+    // submits their operations. Returns the number of completions handled, tasks not counted. Binds
+    // and throws like run().
     std::size_t run_once(std::chrono::nanoseconds max_wait);
 
-    // Lets run() return after the current turn, for good. Any thread. What is pending on a plain
-    // Engine stays pending until its thread calls run_once(), destroys the engine or ends; wait()
-    // and destructors on other threads last until then, and destructors log a warning after
-    // drain_timeout. An EngineThread ends with Errc::closed what is pending and what comes, and
+    // Makes run() return after the current turn, for good. Any thread. Operations on a plain Engine
+    // stay pending until its thread calls run_once(), destroys the engine or ends; wait() and
+    // destructors on other threads block until then, and destructors log a warning after
+    // drain_timeout. An EngineThread ends pending and later operations with Errc::closed, and
     // closes streams and listeners.
     void stop() noexcept;
 
-    // Runs `task`, a void(), on the engine's thread, in the order of one thread's posts and verbs.
-    // Any thread. Allocates; throws std::bad_alloc. Tasks still waiting when the engine is
-    // destroyed are run by the destructor. Where no thread will run the engine any more (see above)
+    // Runs `task`, a void() that must not throw, on the engine's thread, in the order of one
+    // thread's posts and verbs. Any thread. Allocates; throws std::bad_alloc. The destructor of the
+    // engine runs tasks that still wait. Where no thread will run the engine any more (see above)
     // the task is destroyed instead, and that is logged.
     template <class F>
     void post(F task);
 
     // For a foreign loop (epoll, libuv, asio): a descriptor that is readable when run_once(0) has
-    // work, deadlines included. Made at the first call, on the engine's thread or before it runs;
-    // it costs a notification per completion from then on. -1 on a SimKernel. The engine's own.
-    // The first call throws std::system_error when descriptors run out, with the limit to raise.
+    // work, deadlines included. The engine owns and closes it. The first call makes it, on the
+    // engine's thread or before it runs; from then on each completion costs a notification. -1 on a
+    // SimKernel. The first call throws std::system_error when descriptors run out, with the limit
+    // to raise; any call, Errc::engine_lost where no thread runs the engine any more.
     int fd() const;
 
     // The time that deadlines are compared with: CLOCK_MONOTONIC, virtual on a SimKernel. Any
     // thread.
     Clock::time_point now() const noexcept;
 
-    // Which kernel carries the operations out, and why this one, in a sentence. Any thread.
+    // The kernel interface in use, and the reason for it, a sentence valid as long as the engine.
+    // Any thread.
     KernelKind kernel() const noexcept;
     std::string_view kernel_reason() const noexcept;
 
@@ -124,11 +128,11 @@ public:
     bool on_engine_thread() const noexcept;
 
     // For a child of fork(2) that goes on without exec, such as daemon(3) makes, or a pre-forked
-    // worker: closes its copies of the sockets of all engines that it inherited, of those whose
-    // engine was run by the thread that forked, or by none. (Where another thread ran it, their
-    // list may have been half changed: each Stream and Listener closes its own copy when it is
-    // destroyed.) Without it a connection that the parent closes by dying stays open in the child.
-    // No effect on the parent, nor in a process that inherited no engine. Any thread.
+    // worker: closes its copies of the sockets of each engine that it inherited and that the
+    // forking thread, or no thread, ran. (The socket list of an engine that another thread ran may
+    // be half changed: each Stream and Listener closes its own copy when it is destroyed.) Without
+    // this call a connection that the parent closes by dying stays open in the child. No effect on
+    // the parent, nor in a process that inherited no engine. Any thread.
     static void notify_fork_child() noexcept;
 
 private:

@@ -1,7 +1,7 @@
-// How far an operation got through its scatter/gather vector. The entries are the Aio's own copy;
-// the one that a short transfer split is trimmed in place, so that the kernel can be given the rest
-// of the vector without copying it, and put back when the cursor moves on or is rewound. Belongs to
-// whoever owns the operation at the moment: not thread-safe.
+// The position of an operation in its iovec list. The entries are the Aio's own copy; the cursor
+// trims the entry that a short transfer split in place, so that the kernel gets the rest of the
+// list without a copy, and restores it when it moves on or rewinds. Belongs to the current owner of
+// the operation; not thread-safe.
 #pragma once
 
 #include <sys/uio.h>
@@ -14,7 +14,7 @@ namespace uaio {
 
 class IovCursor {
 public:
-    // Most entries that one vector may have: IOV_MAX of Linux (limits.h, writev(2)).
+    // Most entries of a list: IOV_MAX of Linux (limits.h, writev(2)).
     static constexpr std::size_t kMaxEntries = 1024;
 
     // Starts at the front of `size` entries, which must outlive the cursor. At most kMaxEntries.
@@ -25,13 +25,13 @@ public:
         split_ = 0;
     }
 
-    // The entries from the current position on, the first one trimmed; what sendmsg(2) wants.
+    // The entries from the current position on, the first one trimmed; the form of sendmsg(2).
     std::span<iovec> rest() const noexcept { return {entries_ + index_, entries_ + size_}; }
 
-    // Moves over `bytes`, at most what is left, and over zero-length entries behind them.
+    // Moves over `bytes`, at most remaining(), and over zero-length entries behind them.
     void advance(std::size_t bytes) noexcept;
 
-    // Back to the front, every entry as it was assigned: the same vector can be sent again.
+    // Returns to the front, every entry as it was assigned: the same list can be sent again.
     void rewind() noexcept {
         if (split_ != 0) put_back();
         index_ = 0;
@@ -45,7 +45,7 @@ public:
     std::size_t entries() const noexcept { return size_; }
 
 private:
-    // Makes the entry that was split whole again.
+    // Restores the entry that was split.
     void put_back() noexcept;
 
     iovec* entries_ = nullptr;

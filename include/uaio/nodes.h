@@ -1,7 +1,7 @@
-// The links by which an engine refers to what waits for it. They lie inside the objects that wait,
-// so the engine allocates nothing for them, and an object must not move or be destroyed while the
-// engine has one of its links. An Aio holds one of each. Engine's thread, except where a member
-// says otherwise.
+// The nodes by which an engine refers to operations, deadlines and posts. They lie inside the
+// objects that wait, so the engine allocates nothing for them, and an object must not move or be
+// destroyed while the engine holds one of its nodes. An Aio has one of each. Engine's thread,
+// except where a member says otherwise.
 #pragma once
 
 #include <atomic>
@@ -10,20 +10,20 @@
 
 namespace uaio {
 
-// A link in an engine's mailbox. Any thread may post one that is not posted; `deliver` runs on the
-// engine's thread, and may post the entry again or destroy it.
+// A node of an engine's mailbox. Any thread may post one that is not posted. The engine's thread
+// calls `deliver`, which may post the entry again or destroy it.
 struct MailboxEntry {
     MailboxEntry* next = nullptr;
     void (*deliver)(MailboxEntry&) noexcept = nullptr;
 };
 
-// A link in an engine's timers; armed exactly when `previous` is set.
+// A node of an engine's timers; armed exactly when `previous` is set.
 struct TimerNode {
     TimerNode* next = nullptr;
     TimerNode** previous = nullptr;
     std::int64_t deadline_ns = kNoDeadline;  // nanoseconds of Clock since its epoch
-    // Called once, disarmed, with Errc::timed_out when the deadline has passed, or Errc::closed
-    // when the engine ends.
+    // Called once, on a disarmed node, with Errc::timed_out when the deadline has passed, or
+    // Errc::closed when the engine ends.
     void (*expire)(TimerNode&, std::error_code reason) noexcept = nullptr;
 
     static constexpr std::int64_t kNoDeadline = INT64_MAX;
@@ -32,8 +32,8 @@ struct TimerNode {
 // Whether an operation goes on after a completion.
 enum class Outcome : std::uint8_t { pending, finished };
 
-// An operation of the kernel: the engine writes its address into the submission entry's user_data
-// (io_uring_enter(2)), so it must stay where it is until its last completion has been handled.
+// An operation of the kernel. The engine writes its address into the submission queue entry's
+// user_data (io_uring_enter(2)), so it must not move until its last completion is handled.
 struct alignas(8) Completion {
     // Called with every completion of the operation: `result` and `flags` are those of the CQE.
     // Returns finished after the last one, and pending while more are to come.
@@ -46,7 +46,7 @@ struct alignas(8) Completion {
     Finisher finish = nullptr;
     // Distinguishes an operation from earlier ones at the same address, for cancels that come late.
     std::atomic<std::uint32_t> generation{0};
-    std::uint32_t sq_position = 0;  // of its last submission entry
+    std::uint32_t sq_position = 0;  // of its last submission queue entry
 };
 
 }  // namespace uaio

@@ -1,9 +1,9 @@
-// The provider's side of an Aio: what one writes to add an operation or a stream of one's own, and
-// all that the library's own transports use. A verb calls submit(), which accepts the Aio on any
-// thread and runs a starter on the engine's thread; the starter either begins a kernel operation,
-// parks the Aio until something else of the provider's makes progress, or finishes it. All members
-// but submit() are for the engine's thread, inside a starter, handler, canceler, callback or posted
-// task. The roles are those of nng_aio_begin, nng_aio_defer and nng_aio_finish (nng_aio(5)).
+// The provider's side of an Aio: the interface for an operation or a stream of one's own, and all
+// that the library's own transports use. A verb calls submit(), which accepts the Aio on any thread
+// and runs a starter on the engine's thread; the starter begins a kernel operation, parks the Aio
+// until the provider makes progress elsewhere, or finishes it. All members but submit() are for the
+// engine's thread, inside a starter, handler, canceler, callback or posted task. The roles are
+// those of nng_aio_begin, nng_aio_defer and nng_aio_finish (nng_aio(5)).
 #pragma once
 
 #include <uaio/aio.h>
@@ -20,33 +20,35 @@ namespace uaio {
 // Runs on the engine's thread when an accepted operation starts. Must begin(), park() or finish().
 using Starter = void (*)(Aio&) noexcept;
 
-// A Handler is called with every completion of the Aio's kernel operation: `result` and `flags` are
-// the CQE's (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or
+// A Handler runs for every completion of the Aio's kernel operation: `result` and `flags` are those
+// of the CQE (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or
 // while the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation
-// ended, after set_error() if it failed. A Canceler is called when a parked Aio is cancelled,
+// has ended, after set_error() if it failed. A Canceler runs when a parked Aio is cancelled,
 // aborted or timed out, or its engine ends; it finishes the Aio with cancel_reason(), or leaves it
-// to end. It is called once, unless it parks the Aio again: then it is called again after a while.
+// to end later. It runs once, unless it parks the Aio again: then it runs again after 1 ms, 2 ms
+// and so on up to 128 ms.
 
 class Provider {
 public:
     Provider() = delete;
 
-    // ---- the way of an operation
+    // ---- life of an operation
 
     // Accepts `aio` for an operation of `owner`, an object on `engine`, and runs `starter`: at once
-    // on the engine's thread, through its mailbox from another. Any thread. What is refused still
-    // ends by callback: an Aio of another engine with ArgumentErrc::wrong_engine, without the
-    // starter running; a stopped() or expired() one as its starter says, or, if that did not ask,
-    // by being cancelled right behind it. `argument` is for the starter, see argument(). A busy Aio
-    // is left alone; that is misuse, counted and logged. False then, and where no thread will run
-    // the engine any more (Errc::engine_lost): then the starter does not run.
+    // on the engine's thread, through its mailbox from another. Any thread. A refused operation
+    // still ends by callback: an Aio of another engine with ArgumentErrc::wrong_engine, without
+    // running the starter; a stopped() or expired() one as its starter decides, or, if the starter
+    // does not check, by a cancel right after it. The starter gets `argument` from argument().
+    // Returns false, without running the starter, for a busy Aio, which does not change (misuse,
+    // counted and logged), and where no thread will run the engine any more (result() is
+    // Errc::engine_lost).
     static bool submit(Engine& engine, Aio& aio, Starter starter, void* owner,
                        void* argument = nullptr) noexcept;
 
-    // Returns the next submission entry, whose completions go to `kHandler`. REQUIRES: filled by
-    // one of liburing's io_uring_prep_ functions before anything else is asked of the engine; its
-    // user_data is not touched. A cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws the entry
-    // if the kernel has not taken it. Submits to the kernel if the ring is full; cannot fail.
+    // Returns the next submission queue entry, whose completions go to `kHandler`. REQUIRES: one of
+    // liburing's io_uring_prep_ functions fills it before any other call into the engine; the
+    // caller does not touch user_data. A cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws the
+    // entry if the kernel has not taken it. Submits to the kernel if the ring is full; cannot fail.
     template <Handler kHandler>
     static io_uring_sqe& begin(Aio& aio) noexcept {
         return begin(aio, [](Completion& completion, int result, unsigned flags) noexcept {
@@ -54,21 +56,22 @@ public:
         });
     }
 
-    // Holds the Aio without a kernel operation; a cancel, abort or timeout calls `canceler`, and so
-    // does the end of the engine, with Errc::closed as the reason. What `canceler` needs has to
-    // live as long as the Aio is parked.
+    // Holds the Aio without a kernel operation. A cancel, abort or timeout calls `canceler`, and so
+    // does the end of the engine, with Errc::closed as the reason. Objects that `canceler` uses
+    // must live as long as the Aio is parked.
     static void park(Aio& aio, Canceler canceler) noexcept;
     // The same, but the end of the engine does not find the Aio: for a provider that ends it when
-    // the engine asks it to close.
+    // the engine closes the provider.
     static void park_untracked(Aio& aio, Canceler canceler) noexcept { aio.canceler_ = canceler; }
 
-    // Ends an Aio that is not in the kernel: its callback runs later in the same turn.
+    // Ends an Aio that is not in the kernel: its callback runs in this turn or the next, never
+    // inside this call.
     static void finish(Aio& aio, std::error_code error = {}) noexcept;
 
     // Passes an accepted Aio to a layer below: `verb`, a void(), calls that layer's verb with it,
-    // which becomes the Aio's owner. Its count so far, its cursor, its deadline and a stop() stay;
-    // this provider does not learn of its end. REQUIRES: neither in the kernel nor in a queue;
-    // `verb` submits it, once, before it does anything else.
+    // and that layer becomes the Aio's owner. Its count so far, its cursor, its deadline and a
+    // stop() stay; this provider gets no notice of its end. REQUIRES: neither in the kernel nor in
+    // a queue; `verb` submits it, once, before it does anything else.
     template <class Verb>
     static void forward(Aio& aio, Verb verb) noexcept {
         prepare_forward(aio);
@@ -77,12 +80,12 @@ public:
 
     // ---- how far it got
 
-    // Sets what finish() or Outcome::finished will report. Until then no error.
+    // Sets the error that finish() or Outcome::finished will report; none by default.
     static void set_error(Aio& aio, std::error_code error) noexcept {
         aio.result_ = error;
         aio.ended_early_ = true;
     }
-    // Adds transferred bytes to count() and moves the cursor over them.
+    // Adds transferred bytes, at most those left, to count() and moves the cursor over them.
     static void advance(Aio& aio, std::size_t bytes) noexcept {
         aio.count_ += bytes;
         aio.cursor_.advance(bytes);
@@ -91,14 +94,15 @@ public:
     static void add_count(Aio& aio, std::size_t bytes) noexcept { aio.count_ += bytes; }
     // The buffers from the current position on; valid until the Aio advances or ends.
     static IovCursor& cursor(Aio& aio) noexcept { return aio.cursor_; }
-    // Replaces the buffers of an operation that has not begun to transfer. As Aio::set_iov().
+    // Replaces the buffers of an operation that has transferred nothing yet, with the ownership and
+    // the errors of Aio::set_iov().
     static std::error_code replace_iov(Aio& aio, std::span<const iovec> entries) noexcept {
         return aio.assign(entries);
     }
 
-    // ---- how it is asked to end
+    // ---- cancels and deadlines
 
-    // The reason of the cancel that was asked of this operation; no error if none was.
+    // The reason of this operation's cancel; no error if it was not cancelled.
     static std::error_code cancel_reason(const Aio& aio) noexcept { return aio.reason_; }
     // True when the Aio was stopped: finish it with Errc::canceled before anything is transferred.
     static bool stopped(const Aio& aio) noexcept {
@@ -113,32 +117,33 @@ public:
         return aio.timer_.deadline_ns != TimerNode::kNoDeadline;
     }
     // Moves the deadline of a running operation to `deadline_ns`, nanoseconds of Engine::now(), if
-    // its own is later. Has no effect on one that has ended.
+    // its own is later. Has no effect on one that has ended or was cancelled.
     static void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
         if (aio.timer_.deadline_ns > deadline_ns) replace_deadline(aio, deadline_ns);
     }
     // The same whether its own is earlier or later; TimerNode::kNoDeadline removes it.
     static void replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;
-    // Asks for an accepted operation to end with `reason`, as Aio::abort does, at once.
+    // Cancels an accepted operation at once with `reason`, an error, as Aio::abort() does.
     static void cancel(Aio& aio, std::error_code reason) noexcept;
-    // Ends the Aio's kernel operation early without a reason: its handler decides what it reports.
+    // Cancels the Aio's kernel operation without a reason: its handler decides the result.
+    // REQUIRES: in the kernel.
     static void interrupt(Aio& aio) noexcept;
 
-    // ---- what belongs to the provider
+    // ---- the provider's data
 
     static void* owner(const Aio& aio) noexcept { return aio.owner_; }
-    // What submit() was given. In the starter only, before it writes to scratch().
+    // The argument of submit(). In the starter only, before it writes to scratch().
     static void* argument(const Aio& aio) noexcept {
         void* argument = nullptr;
         std::memcpy(&argument, aio.scratch_, sizeof argument);
         return argument;
     }
-    // 32 bytes inside the Aio, the provider's from starter to finish, not initialised.
+    // 32 bytes inside the Aio for the provider, from starter to finish, not initialised.
     static std::span<std::byte, 32> scratch(Aio& aio) noexcept {
         return std::span<std::byte, 32>(aio.scratch_);
     }
     // A counter inside the Aio, 0 at the start of an operation and at its end: zero-copy sends
-    // whose notification is still to come (io_uring_prep_send_zc(3)).
+    // whose notification has not arrived (io_uring_prep_send_zc(3)).
     static std::uint16_t& notifications(Aio& aio) noexcept { return aio.notifications_; }
     // The engine's part of the Aio.
     static const Completion& completion(const Aio& aio) noexcept { return aio.completion_; }
@@ -164,7 +169,7 @@ private:
 
 // A first-in first-out queue of accepted Aios, linked through them: no allocation, removal
 // anywhere. An Aio may be in one queue at a time, from its starter on; it may stay there while it
-// is in the kernel, and has to be taken out before it ends. Engine's thread only.
+// is in the kernel, and must be removed before it ends. Engine's thread only.
 class AioQueue {
 public:
     bool empty() const noexcept { return front_ == nullptr; }

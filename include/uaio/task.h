@@ -1,12 +1,10 @@
 // A Task is a coroutine that starts when it is awaited or spawned. spawn() gives it an engine; from
 // then on it runs on that engine's thread alone, and so does every task it awaits. All of them
-// share one Aio, which is used again for each operation they await (<uaio/await.h>), so that
-// awaiting one allocates nothing. Any thread may spawn a task, and ask it to end through a
-// std::stop_token.
+// share one Aio, which each operation they await reuses (<uaio/await.h>), so that awaiting one
+// allocates nothing. Any thread may spawn a task, and request its end through a std::stop_token.
 //
-// Arguments of a coroutine are copied into it, but what they refer to is the caller's business:
-// give a spawned task values, and let no lambda that is a coroutine capture anything, since the
-// captures go with the lambda.
+// A coroutine copies its arguments, but not the objects they refer to: give a spawned task values.
+// A lambda that is a coroutine must not capture anything, since its captures are destroyed with it.
 #pragma once
 
 #include <uaio/engine.h>
@@ -27,7 +25,7 @@ namespace uaio {
 template <class T = void>
 class Task;
 
-// What the coroutines of one spawned task have in common. Engine's thread.
+// The state that the coroutines of one spawned task share. Engine's thread.
 class TaskContext {
 public:
     TaskContext(const TaskContext&) = delete;
@@ -36,9 +34,9 @@ public:
     Engine& engine() const noexcept { return aio_.engine(); }
     // For the operation that the task waits for; idle while one of its coroutines runs.
     Aio& aio() noexcept { return aio_; }
-    // Whom the next callback of aio() resumes.
+    // The next callback of aio() resumes `waiting`.
     void set_waiting(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
-    // The outermost coroutine came to its end.
+    // The outermost coroutine has ended.
     void end() noexcept {
         waiting_ = nullptr;
         schedule();
@@ -49,30 +47,30 @@ protected:
         : aio_(engine, [this](Aio&) { waiting_ ? waiting_.resume() : finish(); }) {}
     virtual ~TaskContext() = default;
 
-    // Has the callback of aio() run, from the loop and not from here. Any thread.
+    // Makes the loop run the callback of aio(), never inside this call. Any thread.
     void schedule() noexcept {
         const Starter finish_at_once = [](Aio& aio) noexcept { Provider::finish(aio); };
         Provider::submit(aio_.engine(), aio_, finish_at_once, nullptr);
     }
 
 private:
-    // Hands the result on and frees this.
+    // Passes the result on and frees this.
     virtual void finish() noexcept = 0;
 
     std::coroutine_handle<> waiting_;
     Aio aio_;
 };
 
-// How a task ended: with a value, or with an exception.
+// The result of a task: a value or an exception.
 template <class T>
 class TaskResult {
 public:
-    // The value, moved out, or throws what the task threw.
+    // Moves the value out, or throws the exception of the task. At most once.
     T get() {
         if (error_) std::rethrow_exception(error_);
         if constexpr (!std::is_void_v<T>) return std::move(*value_);
     }
-    // What the task threw; nothing if it returned.
+    // The exception of the task; null if it returned.
     const std::exception_ptr& exception() const noexcept { return error_; }
 
 private:
@@ -109,7 +107,7 @@ protected:
 template <class T>
 class TaskPromise final : public TaskReturn<T> {
 public:
-    // On to whoever awaits the task.
+    // Resumes the coroutine that awaits the task.
     struct Final {
         bool await_ready() const noexcept { return false; }
         std::coroutine_handle<> await_suspend(
@@ -126,10 +124,10 @@ public:
 
     void attach(TaskContext& context) noexcept { context_ = &context; }
 
-    // Runs the task up to where it waits, called from `awaiting`, which goes on when the task ends.
-    // False if that happened already. A task that never waits thus returns to its caller like a
-    // function: transferring to and fro would grow the stack with every task of a loop where the
-    // compiler makes no tail calls, without optimization and under sanitizers.
+    // Runs the task until it waits or ends; when a task that waited ends, `awaiting` resumes. False
+    // if it has ended already. A task that never waits thus returns to its caller like a function:
+    // symmetric transfer would grow the stack with every task of a loop where the compiler makes no
+    // tail calls, without optimization and under sanitizers.
     bool run(std::coroutine_handle<> awaiting) {
         awaiting_ = awaiting;
         std::coroutine_handle<TaskPromise>::from_promise(*this).resume();
@@ -157,9 +155,9 @@ private:
 };
 
 // A coroutine that co_returns a T and has not started. `co_await std::move(task)` runs it to its
-// end and gives its value or throws its exception; a task that was never started is simply dropped.
-// Each costs the allocation of its frame. What a task awaits beside Tasks and the operations of
-// <uaio/await.h> has to resume it on its engine's thread (Engine::post()).
+// end and returns its value or throws its exception; a task may be destroyed without a start. Each
+// allocates its frame. Awaitables other than Tasks and the operations of <uaio/await.h> must resume
+// the task on its engine's thread (Engine::post()).
 template <class T>
 class [[nodiscard]] Task {
 public:
@@ -234,7 +232,7 @@ private:
     };
 
     // A request to stop may be under way on another thread: on_stop_'s destructor waits for it, and
-    // comes before that of the Aio.
+    // runs before that of the Aio.
     void finish() noexcept override {
         TaskResult<T> result = task_.coroutine_.promise().take_result();
         Done done = std::move(done_);
@@ -247,11 +245,13 @@ private:
     std::stop_callback<Stop> on_stop_;
 };
 
-// Starts `task` on `engine`, from its loop, never inside this call; the order is that of a verb.
-// When it has ended, with everything of it destroyed, `done`, a void(TaskResult<T>) that must not
-// throw, is called on the engine's thread. A stop request of `stop`, from any thread, ends the
+// Starts `task` on `engine`, from its loop, never inside this call, in the order of a verb. When it
+// has ended and its coroutines are destroyed, the engine's thread calls `done`, a
+// void(TaskResult<T>) that must not throw. A stop request of `stop`, from any thread, ends the
 // operation that the task waits for with Errc::canceled, as Aio::stop() does, and each later one at
-// once; the task decides what to make of it. Allocates; throws std::bad_alloc. Any thread.
+// once; the task goes on with that error. Where no thread will run the engine any more (logged) the
+// task does not run, `done` is not called and their memory stays allocated. Allocates; throws
+// std::bad_alloc. Any thread.
 template <class T, std::invocable<TaskResult<T>> Done>
 void spawn(Engine& engine, Task<T> task, Done done, std::stop_token stop = {}) {
     auto* const spawned =
@@ -259,19 +259,21 @@ void spawn(Engine& engine, Task<T> task, Done done, std::stop_token stop = {}) {
     spawned->start();
 }
 
-// The same for a task that nobody waits for. Its value is dropped; if it throws, std::terminate().
+// The same without `done`: the value is dropped; if the task throws, std::terminate().
 template <class T>
 void spawn(Engine& engine, Task<T> task, std::stop_token stop = {}) {
     const auto drop = [](TaskResult<T> result) noexcept { static_cast<void>(result.get()); };
     spawn(engine, std::move(task), drop, std::move(stop));
 }
 
-// Runs `task` on `engine` and blocks until it has ended; gives its value or throws its exception.
+// Runs `task` on `engine` and blocks until it has ended; returns its value or throws its exception.
 // Any thread: the engine's own runs the engine meanwhile. Inside a callback, a task or a posted
 // task it throws std::system_error (Errc::resource_deadlock_would_occur) and the task does not run.
+// If the engine is lost or its ring fails, it throws std::system_error with the error of
+// Aio::wait().
 template <class T>
 T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
-    // Throws where wait() could not wait, as long as nothing refers to this stack.
+    // Throws where wait() cannot wait, while nothing refers to this stack yet.
     if (engine.on_engine_thread()) engine.run_once(std::chrono::nanoseconds::zero());
     Aio ended(engine);
     std::optional<TaskResult<T>> result;
@@ -279,7 +281,7 @@ T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
         result.emplace(std::move(ready));
         Provider::finish(ended);
     };
-    // Before `ended` is held, which from then on nothing but the task's end could finish.
+    // Allocated before `ended` is parked, which only the end of the task finishes.
     auto* const spawned =
         new SpawnedTask<T, decltype(done)>(engine, std::move(task), done, std::move(stop));
     const Starter hold = [](Aio& aio) noexcept { Provider::park(aio, [](Aio&) noexcept {}); };

@@ -7,14 +7,14 @@
 
 namespace uaio {
 
-// How a transfer ended, and how many bytes it moved: exact after errors too, as Aio::count(). An
-// attempt that does not wait (easy::Connection::try_send()) that failed has moved none.
+// The error of a transfer, and the bytes it moved: exact after errors too, as Aio::count(). 0 if an
+// attempt that does not wait (easy::Connection::try_send()) failed.
 struct Transferred {
     std::error_code error;
     std::size_t count = 0;
 };
 
-// A direction of a stream: for what is written, and for what is read.
+// A direction of a stream: send for writes, receive for reads.
 enum class Direction : std::uint8_t { send, receive };
 
 }  // namespace uaio
