@@ -158,12 +158,15 @@ TEST_CASE_TEMPLATE("a thread_local engine is destroyed at the end of its thread"
 TEST_CASE_TEMPLATE("an EngineThread that is destroyed in its own callback ends behind it", Kernel,
                    OnLinux, OnPoll) {
     std::atomic<bool> ended{false};
+    std::promise<void> posted;  // the engine may not end inside post()
     auto* const io = new EngineThread(options_on(Kernel::kKind));
-    io->engine().post([&ended, io] {
+    io->engine().post([&ended, &posted, io] {
+        posted.get_future().wait();
         Engine& engine = io->engine();
         delete io;
         engine.post([&ended] { ended = true; });  // by its destructor
     });
+    posted.set_value();
     const Clock::time_point limit = Clock::now() + kPatience;
     while (!ended && Clock::now() < limit)
         std::this_thread::yield();
