@@ -1,5 +1,5 @@
-// A first-in first-out queue of small values in a ring that grows and is kept: what is owed on a
-// connection, one entry a message. One thread at a time.
+// A FIFO of small values in a ring buffer that grows and never shrinks: the pending messages of a
+// connection. One thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ public:
     // REQUIRES: not empty.
     const T& front() const noexcept { return items_[first_]; }
 
-    // False without memory.
+    // False if out of memory.
     bool push(const T& item) noexcept {
         if (size_ == capacity_ && !grow()) return false;
         items_[(first_ + size_) & (capacity_ - 1)] = item;

@@ -39,7 +39,7 @@ Connection& Connection::operator=(Connection&& other) noexcept {
     return *::new (static_cast<void*>(this)) Connection(std::move(other));
 }
 
-// The one session of this connection; null without memory.
+// The session of this connection, created on first use; null if out of memory.
 Session* Connection::session_for(Aio& aio) noexcept {
     Session* session = session_.load(std::memory_order_acquire);
     if (session) [[likely]]
@@ -65,8 +65,8 @@ void Connection::submit(Aio& aio, void (*starter)(Aio&) noexcept, void* argument
     Provider::submit(session->engine(), aio, starter, session, argument);
 }
 
-// Straight to the stream, unless messages are in the way. On another thread nobody can tell, so the
-// engine's finds out.
+// Calls the stream directly, unless messages are pending. Only the engine's thread can check that;
+// other threads submit.
 void Connection::raw(Aio& aio, void (Stream::*verb)(Aio&), void (*starter)(Aio&) noexcept,
                      bool reads) noexcept {
     if constexpr (!kHttp) return submit(aio, starter);
@@ -125,7 +125,7 @@ void Connection::close() noexcept {
 
 namespace {
 
-// Without a session no message has been written or read.
+// Without a session, no message has been written or read.
 void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
                void* argument = nullptr) noexcept {
     if (!session) {

@@ -1,4 +1,4 @@
-// The part of MessageSource that delivers bytes: raw ones, and content without its framing.
+// The part of MessageSource that delivers raw bytes, and content without its framing.
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
@@ -21,13 +21,13 @@ std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
     }
     Provider::advance(aio, copied);
     buffer_.consume(copied);
-    forget_incomplete();  // had seen bytes that are gone
+    forget_incomplete();  // it has parsed bytes that are gone
     return copied;
 }
 
 MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
     if (!has_room(front)) return end(front, {});
-    if (content_ == Body::chunked) {  // whoever reads its framing takes it over
+    if (content_ == Body::chunked) {  // the caller reads the framing from now on
         content_ = Body::none;
         chunks_.reset();
     }
@@ -110,7 +110,7 @@ MessageSource::Step MessageSource::read_chunks(Aio& front, bool all) noexcept {
     }
 }
 
-// Over the content that nobody read, to the next head. Step::handed_on: it is there.
+// Skips unread content up to the next head. Step::handed_on: all is skipped.
 MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
     const std::string_view bytes = buffer_.bytes();
     switch (content_) {

@@ -15,15 +15,15 @@ namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-// Entries of a piece of content: what an Aio holds without asking for memory, with the line of a
-// chunk before it.
+// Entries of a piece of content: as many as an Aio holds without allocation, less one for the line
+// of a chunk.
 constexpr std::size_t kPieceEntries = std::max<std::size_t>(kInlineIov, 4) - 1;
 
 iovec entry_of(std::string_view bytes) noexcept {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
 
-// "Content-Length: 0" of a message's own: there is nothing to write, but an end may be.
+// True for a "Content-Length: 0" set by the caller: no content follows, but finish() may be called.
 bool announces_none(const Message& message) noexcept {
     return !message.has_data() && message.headers().get("Content-Length") == "0";
 }
@@ -65,7 +65,7 @@ void MessageSink::start(Aio& aio, Kind kind) noexcept {
     if (self.queue_.front() == &aio) self.serve();
 }
 
-// `bytes` of a vector; a message has its own.
+// `bytes` is the size of the caller's buffers; a message has its own size.
 void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
     if (session_.send_timeout() == kNoTimeout) return;
     const Note& note = note_of(aio);
@@ -100,7 +100,7 @@ void MessageSink::start_flush(Aio& aio) noexcept {
 
 void MessageSink::on_cancel(Aio& aio) noexcept {
     MessageSink& self = of(aio);
-    // The front is being written: what the stream says of it is its end.
+    // The front is being written: the result of the stream ends it.
     if (self.queue_.front() == &aio && self.writing_) {
         return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
     }
@@ -116,7 +116,7 @@ void MessageSink::serve() noexcept {
     }
 }
 
-// False if the front is being written.
+// False while the front is being written.
 bool MessageSink::step(Aio& front) noexcept {
     const Note note = note_of(front);
     switch (note.kind) {
@@ -171,7 +171,7 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
 
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
     if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
-    // A response that is not the answer to a request read here answers the one before once more.
+    // Without a pending request, the response answers the last request again.
     const PendingResponse owed = owed_.empty() ? last_ : owed_.front();
     const ResponseContext answered{.method = method_of(owed.asked),
                                    .version = owed.version,
@@ -194,7 +194,7 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
             session_.source().decide_tunnel(following.body == Body::tunnel);
         }
     }
-    // Content that is written behind the head of one that must not have any is dropped.
+    // Drops content written after the head of a response that must not have any.
     const int status = response.status();
     const bool bodiless = status == 204 || status == 205 || status == 304;
     return write_message(aio, response, head, following,
@@ -236,7 +236,7 @@ void MessageSink::cancel_head() noexcept {
     Provider::cancel(*queue_.front(), Errc::closed);
 }
 
-// Nothing of it was sent, so that it has no content either.
+// Nothing of the head was sent, so no content follows.
 void MessageSink::give_up_head() noexcept {
     head_ = Head::unsent;
     content_ = Body::none;
@@ -351,8 +351,8 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     if (content_ == Body::length) content_left_ -= content;
     if (piece_ > 0 && written > 0) first_chunk_ = false;
     if (error) {
-        // Earlier pieces of it went out whole, and the stream does not know that they belong
-        // together. What came before a reset can still be read.
+        // Earlier pieces were sent completely, and the stream does not know that they are one
+        // operation. After a reset, received bytes can still be read.
         const bool reset = error == Errc::connection_reset;
         if (note.done > 0 && written == 0 && !reset) stream_.close();
         end(front, error);
@@ -369,7 +369,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
 
 void MessageSink::send_100_continue() noexcept {
     if (owed_.empty() || !owed_.front().expects || inviting_ || mid_message()) return;
-    // Only the request that is answered next can be the one whose content is read.
+    // The content being read belongs to the next request to answer.
     PendingResponse owed = owed_.front();
     if (owed_.size() != 1) return;
     owed.expects = false;
@@ -380,7 +380,7 @@ void MessageSink::send_100_continue() noexcept {
             inviting_ = false;
             session_.destroy_if_idle();  // may free this
         }));
-        if (!invitation_) return;  // a client goes on by itself after a while (RFC 9110 10.1.1)
+        if (!invitation_) return;  // a client continues by itself after a while (RFC 9110 10.1.1)
     }
     invitation_->set_timeout(session_.send_timeout());
     static_cast<void>(invitation_->set_iov(kContinue.data(), kContinue.size()));

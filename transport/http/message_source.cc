@@ -14,8 +14,7 @@
 namespace uaio::http {
 namespace {
 
-// A head with no more fields than this is read without a parser of the connection's own, if all of
-// it is there.
+// A complete head with at most this many fields is parsed on the stack.
 constexpr std::size_t kUsualFields = 100;
 
 // Interim responses before a final one. One or two are usual: 100, and 103 for each group of links.
@@ -97,8 +96,8 @@ void MessageSource::submit(Aio& aio, Kind kind, void* message) noexcept {
 
 void MessageSource::leave(Aio& aio) noexcept { queue_.remove(aio); }
 
-// What the stream is reading for it goes on, into the buffer, where the next operation finds it.
-// Only a read into its own vector has to be stopped first.
+// A read into the buffer goes on, and the next operation finds its bytes. Only a read into the
+// caller's own buffers must be stopped first.
 void MessageSource::on_cancel(Aio& aio) noexcept {
     MessageSource& self = of(aio);
     const bool first = self.queue_.front() == &aio;
@@ -180,7 +179,7 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
         }
         if (result != Step::more_bytes || buffer_.empty()) return result;
     }
-    // Some of it is missing: from now on every byte is looked at once.
+    // The head is incomplete: the stored parser scans each byte once.
     if (!incomplete_) {
         try {
             incomplete_ = std::make_unique<Incomplete>(limits, strictness, request);
@@ -197,7 +196,7 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
     return parse_head(front, parser);
 }
 
-// The first byte of a response is there.
+// Records the arrival of the first byte of a response.
 void MessageSource::note_arrival() noexcept {
     if (arrived_) return;
     arrived_ = true;
@@ -205,8 +204,8 @@ void MessageSource::note_arrival() noexcept {
     arrival_ = session_.core().counters().enters.value();
 }
 
-// RFC 9110 7.8: a server must not switch to a protocol that the request did not name. Whoever reads
-// a response to a request that was not written here knows what was in it.
+// RFC 9110 7.8: a server must not switch to a protocol that the request did not name. Allows the
+// switch if the request was not written here and its Upgrade is unknown.
 HttpErrc MessageSource::fault_of_interim(int status) noexcept {
     if (status >= 200) return interim_ = 0, kFine;
     if (status == 101) {
@@ -223,7 +222,7 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
         switch (parsed.progress) {
             case Progress::need_more: return wait_for_head(front);
             case Progress::malformed:
-                // More room than that on the stack may be allowed.
+                // Limits may allow more fields than the stack holds.
                 if (parsed.fault == HttpErrc::too_many_fields && !incomplete_ &&
                     session_.limits().fields > kUsualFields) {
                     return Step::more_bytes;
@@ -236,7 +235,7 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
             if (const HttpErrc fault = fault_of_interim(status); fault != kFine) {
                 return fail_head(front, fault);
             }
-            // Interim responses say that the final one is still to come (RFC 9110 15.2).
+            // The final response follows the interim ones (RFC 9110 15.2).
             if (status < 200 && status != 101) {
                 buffer_.consume(parsed.consumed);
                 parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
@@ -245,7 +244,7 @@ MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexce
         }
         head_deadline_ns_ = 0;
         content_read_ = false;
-        // The message is a copy, so the bytes may go; the parser may, too, but not yet.
+        // The message is a copy, so the bytes can be dropped; the parser is freed last.
         const Step result = take_head(front, parser.head());
         buffer_.consume(parsed.consumed);
         incomplete_.reset();
@@ -270,9 +269,9 @@ MessageSource::Step MessageSource::take_head(Aio& front, const ResponseHead& hea
     return begin_content(front, head.body, head.content_length, error);
 }
 
-// The time for a head is one for all reads that wait for it.
+// All reads that wait for a head share its deadline.
 MessageSource::Step MessageSource::wait_for_head(Aio& front) noexcept {
-    // A line end that an old client sends behind its content begins no head.
+    // An old client may send a line end after its content; it begins no head.
     const std::string_view bytes = buffer_.bytes();
     if (bytes.empty() || bytes == "\r" || bytes == "\r\n") return Step::more_bytes;
     const bool begins = head_deadline_ns_ == 0;
@@ -303,7 +302,7 @@ MessageSource::Step MessageSource::begin_content(Aio& front, Body body, std::uin
 }
 
 MessageSource::Step MessageSource::fail_head(Aio& front, HttpErrc fault) noexcept {
-    broken_ = true;  // RFC 9112 2.2: nobody knows where the next message would begin
+    broken_ = true;  // RFC 9112 2.2: the start of the next message is unknown
     keep_alive_ = false;
     return end(front, fault);
 }
@@ -319,8 +318,8 @@ bool MessageSource::fill() noexcept {
     return true;
 }
 
-// Of its vector as many entries as an Aio holds without asking for memory, up to the end of what
-// may be read without being looked at.
+// Reads into as many of the caller's buffers as an Aio holds without allocation, up to the last
+// byte that needs no parsing.
 void MessageSource::read_direct(Aio& front) noexcept {
     std::array<iovec, kInlineIov> window;
     std::size_t entries = 0;
@@ -367,11 +366,11 @@ void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept
     } else if (error) {
         end_early(front, error);
     } else if (const std::error_code reason = Provider::cancel_reason(front)) {
-        end(front, reason);  // it would have gone on
+        end(front, reason);  // another read would follow
     }
 }
 
-// The stream has nothing more for the front, or was asked to stop.
+// The stream has ended or failed, or the read was cancelled.
 void MessageSource::end_early(Aio& front, std::error_code error) noexcept {
     const Kind kind = note_of(front).kind;
     const bool raw = kind == Kind::raw || kind == Kind::raw_all;

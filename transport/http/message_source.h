@@ -1,8 +1,8 @@
-// The read side of an HTTP connection: a FIFO of operations that want a head, content, or raw
-// bytes. Heads are parsed in a buffer; raw bytes and long content go straight into the caller's
-// vector once the buffer is empty. There is one read of the stream below at a time, made with an
-// Aio of this object's own, and an operation that ends early leaves what came in the buffer.
-// Engine's thread only.
+// The read side of an HTTP connection: a FIFO of operations that read a head, content, or raw
+// bytes. Heads are parsed in a buffer; raw bytes and long content go directly into the caller's
+// buffers once that buffer is empty. One read of the stream below runs at a time, with an Aio of
+// this object; when an operation ends early, the bytes received stay in the buffer. Engine's thread
+// only.
 #pragma once
 
 #include <uaio/http_error.h>
@@ -26,7 +26,7 @@ namespace uaio::http {
 
 class Session;
 
-// What matters of a request to whoever frames its response.
+// The properties of a request that determine the framing of its response.
 enum class RequestMethod : std::uint8_t { other, head, connect, upgrade };
 RequestMethod request_method(std::string_view method) noexcept;
 std::string_view method_of(RequestMethod asked) noexcept;
@@ -45,53 +45,54 @@ public:
     static void start_content(Aio& aio) noexcept;
     static void start_content_all(Aio& aio) noexcept;
 
-    // True if raw reads may go to the stream at once.
+    // True if raw reads may go to the stream directly.
     bool plain() const noexcept;
-    // A request was written whose response will come: how it ends depends on the method. False
-    // without memory.
+    // Records a written request: the framing of its response depends on the method. False if out of
+    // memory.
     bool expect_response(RequestMethod asked) noexcept { return asked_.push(asked); }
-    // What was read last has turned the connection into a tunnel, or has not.
+    // Whether the last message has turned the connection into a tunnel.
     void decide_tunnel(bool accepted) noexcept;
     bool keeps_alive() const noexcept { return keep_alive_; }
-    // Something has been received that nobody has asked for yet.
+    // Bytes have been received that no operation has read.
     bool has_bytes() const noexcept { return !buffer_.empty(); }
-    // A head has begun to come and is not complete.
+    // Part of a head has been received.
     bool mid_head() const noexcept { return head_deadline_ns_ != 0; }
     // --- For a client, which has one request at a time ---
-    // A read of a response waits, and not a byte has come for it.
+    // A read of a response is waiting, and no byte of it has been received.
     bool waits_for_first_byte() const noexcept {
         return !queue_.empty() && reading_ && buffer_.empty();
     }
-    // A request is about to be written, and has been.
+    // Called before and after a request is written.
     void begin_exchange() noexcept { arrived_ = request_sent_ = early_ = false; }
     void request_sent() noexcept { request_sent_ = true; }
-    // The first byte of the response came before request_sent(); before the kernel was entered for
-    // the time after this count of it, while it could not know of the request.
+    // is_early(): the first byte of the response arrived before request_sent(). arrived_before():
+    // it arrived by the kernel entry of that number, when the kernel did not yet know of the
+    // request.
     bool is_early() const noexcept { return early_; }
     bool arrived_before(std::uint64_t enters) const noexcept {
         return arrived_ && arrival_ <= enters;
     }
     bool is_tunnel() const noexcept { return content_ == Body::tunnel; }
 
-    // Nothing is left to read of the message's content.
+    // All content of the message has been read.
     bool content_is_over() const noexcept {
         return content_ == Body::none || content_ == Body::tunnel;
     }
-    // Bytes of content to come: 0 if its end is not known, UINT64_MAX never.
+    // Bytes of content to come: 0 if the length is unknown, never UINT64_MAX.
     std::uint64_t content_left() const noexcept { return content_left_; }
     bool busy() const noexcept { return reading_; }
-    // The engine is gone: no Aio may be left.
+    // Called when the engine is destroyed: no Aio may remain.
     void drop_aio() noexcept { inner_.reset(); }
 
 private:
     enum class Kind : std::uint8_t { request, response, raw, raw_all, content, content_all };
-    struct Note {  // in the scratch of a queued Aio
+    struct Note {  // in the scratch space of a queued Aio
         void* message;
         Kind kind;
     };
-    // What an operation at the front of the queue needs next.
+    // The next step of the operation at the front of the queue.
     enum class Step { finished, more_bytes, handed_on, direct };
-    struct Incomplete;  // a parser that has seen the first part of a head
+    struct Incomplete;  // a parser that has parsed the first part of a head
     struct Chunks {     // the decoder of chunked content
         Chunks(const Limits& limits, Strictness strictness)
             : room(std::min<std::size_t>(limits.fields, 1 << 16)),
@@ -99,8 +100,7 @@ private:
 
         std::vector<FieldSlice> room;
         ChunkedDecoder decoder;
-        std::size_t decoded =
-            0;  // bytes at the front of the buffer that are content, and known to be
+        std::size_t decoded = 0;  // decoded content at the front of the buffer
     };
 
     static Note& note_of(Aio& aio) noexcept;
@@ -132,7 +132,7 @@ private:
     Step read_chunks(Aio& front, bool all) noexcept;
     Step after_copy(Aio& front, bool all) noexcept;
     Step skip_content(Aio& front) noexcept;
-    // Bytes that may go straight into a vector without being looked at.
+    // Bytes that may be read directly into the caller's buffers, without parsing.
     std::uint64_t direct_limit() const noexcept;
     std::size_t copy_to(Aio& aio, std::string_view bytes) noexcept;
 
@@ -147,23 +147,23 @@ private:
     std::optional<Aio> inner_;
     AioQueue queue_;
     ReceiveBuffer buffer_;
-    std::span<char> room_;  // where inner_ reads to, unless direct_
+    std::span<char> room_;  // the destination of inner_, unless direct_
     std::unique_ptr<Incomplete> incomplete_;
     std::unique_ptr<Chunks> chunks_;
     Backlog<RequestMethod> asked_;
-    std::uint64_t arrival_ = 0;  // the count of enters when the first byte of a response came
+    std::uint64_t arrival_ = 0;  // the count of enters at the first byte of a response
     std::uint64_t content_left_ = 0;
-    std::int64_t head_deadline_ns_ = 0;  // of the head of which a part is there; 0: of none
+    std::int64_t head_deadline_ns_ = 0;  // of a partly received head; 0: none
     Body content_ = Body::none;
-    bool reading_ = false;       // inner_ is with the stream
-    bool direct_ = false;        // into the vector of the front
-    bool broken_ = false;        // a message could not be understood: nothing behind it can be
+    bool reading_ = false;       // the stream has inner_
+    bool direct_ = false;        // into the buffers of the front
+    bool broken_ = false;        // a message was malformed, so no later one can be parsed
     bool keep_alive_ = true;     // of the last message
-    bool content_read_ = false;  // somebody has asked for this message's content
-    bool arrived_ = false;       // the first byte of the response
-    bool request_sent_ = false;  // all of it
+    bool content_read_ = false;  // a read of this message's content has begun
+    bool arrived_ = false;       // the first byte of the response has arrived
+    bool request_sent_ = false;  // the whole request
     bool early_ = false;
-    unsigned interim_ = 0;  // responses (1xx) before the final one
+    unsigned interim_ = 0;  // interim responses (1xx) before the final one
 };
 
 }  // namespace uaio::http

@@ -1,5 +1,5 @@
-// A stream that is none: each operation ends with the same error, by its callback. In place of a
-// null pointer that every verb would have to look at. Any thread.
+// A stream whose every operation ends with the same error, by its callback. It replaces a null
+// pointer that every verb would have to check. Any thread.
 #pragma once
 
 #include <uaio/provider.h>

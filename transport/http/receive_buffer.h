@@ -1,6 +1,6 @@
-// What has been received and not been used yet: one contiguous run of bytes, since the parsers want
-// a head in one piece. It is small while nothing or little is in it, so that a connection that
-// waits for its next message holds hardly any memory. One thread at a time.
+// Bytes received and not yet consumed, in one contiguous run, since the parsers need a head in one
+// piece. An empty buffer shrinks, so that a connection that waits for its next message holds little
+// memory. One thread at a time.
 #pragma once
 
 #include <algorithm>
@@ -20,11 +20,11 @@ public:
     std::string_view bytes() const noexcept { return {memory_.get() + begin_, end_ - begin_}; }
     bool empty() const noexcept { return begin_ == end_; }
 
-    // Drops bytes from the front. REQUIRES: at most as many as there are.
+    // Drops bytes from the front. REQUIRES: count <= bytes().size().
     void consume(std::size_t count) noexcept { begin_ += count; }
 
-    // Room for at least one more byte behind the others, which may move; none without memory.
-    // Until added() says how much of it was used, nothing else but consume() may be called.
+    // Returns room for at least one more byte after the others, which may move; empty if out of
+    // memory. Only consume() may be called before added() reports how many bytes were stored.
     std::span<char> room() noexcept {
         if (empty()) {
             begin_ = end_ = 0;

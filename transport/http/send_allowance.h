@@ -1,5 +1,5 @@
-// How long a write of HTTP may take: a timeout, and time for its bytes at the slowest rate that is
-// worth waiting for. Pure; any thread.
+// The time limit of an HTTP write: a timeout, plus the time to send its bytes at the slowest
+// acceptable rate. Pure; any thread.
 #pragma once
 
 #include <uaio/aio.h>
@@ -10,7 +10,7 @@
 
 namespace uaio::http {
 
-// `timeout` and another second for each 16 KiB; kNoTimeout stays.
+// Returns `timeout` plus one second for each 16 KiB; kNoTimeout is returned unchanged.
 constexpr std::chrono::nanoseconds send_allowance(std::chrono::nanoseconds timeout,
                                                   std::size_t bytes) noexcept {
     constexpr std::size_t kBytesASecond = 16 * 1024;

@@ -20,7 +20,8 @@ Session::Session(EngineCore& core, Stream& stream, const ConnectionOptions& opti
 
 void Session::release(StreamPtr stream) noexcept {
     close();
-    // In a child of fork(2) this object stays, and the stream closes the child's descriptor.
+    // In a child of fork(2) the session stays allocated, and the stream closes the child's
+    // descriptor.
     if (!is_engine_gone() && core().is_forked()) return;
     stream_ = std::move(stream);
     EngineObject::release();
@@ -44,8 +45,8 @@ bool Session::took_request(const RequestHead& head) noexcept {
 
 void Session::took_trailer(const FieldViews& fields) noexcept {
     trailer_.clear();
-    // Without memory for it, or for a field that no head may have, the trailer is dropped, which a
-    // recipient may do with any of it (RFC 9110 6.5.1).
+    // Drops a field that is invalid or for which memory is lacking: a recipient may ignore any
+    // trailer field (RFC 9110 6.5.1).
     for (const auto [name, value] : fields) {
         if (!is_folded(value)) {
             static_cast<void>(trailer_.add(name, value));

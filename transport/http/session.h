@@ -1,7 +1,7 @@
-// The engine's side of an http::Connection: what is read, what is written, and what the one has to
-// know of the other. It is made by the first verb that needs it, and stays when its Connection goes
-// until the stream below has given back what it was asked for. Members are for the engine's thread
-// unless they say otherwise.
+// The engine's side of an http::Connection: its read side, its write side, and the state that they
+// share. The first verb that needs a session creates it. It outlives its Connection until the
+// stream below has completed all operations. Members are for the engine's thread unless they say
+// otherwise.
 #pragma once
 
 #include <uaio/http_connection.h>
@@ -17,64 +17,65 @@ namespace uaio::http {
 
 class Session final : public EngineObject {
 public:
-    // On any thread. The stream belongs to the Connection, until that goes.
+    // Any thread. The Connection owns the stream until release().
     Session(EngineCore& core, Stream& stream, const ConnectionOptions& options) noexcept;
 
     // Any thread. No operation begins from now on; the stream stays open.
     void close() noexcept { closed_.store(true, std::memory_order_relaxed); }
-    // Any thread, once, by the Connection that goes: closes the stream, and frees both when nothing
-    // is left.
+    // Any thread, once, when the Connection is destroyed: closes the stream, and frees stream and
+    // session when no operation is left.
     void release(StreamPtr stream) noexcept;
 
     MessageSource& source() noexcept { return source_; }
     MessageSink& sink() noexcept { return sink_; }
     const Limits& limits() const noexcept { return options_.limits; }
-    // How responses are read.
+    // The strictness for responses.
     Strictness strictness() const noexcept {
         return options_.lenient ? Strictness::lenient : Strictness::strict;
     }
     bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
-    // Where a request goes to whose read named none: so it needs no memory before it is there.
+    // Provides the message for a read that named none, so that waiting for a head needs no memory.
     using Provide = Request* (*)(void* context) noexcept;
     void set_provider(Provide provide, void* context) noexcept {
         provide_ = provide;
         provide_context_ = context;
     }
-    // Null without memory.
+    // Null if out of memory.
     Request* message_for_head() noexcept { return provide_(provide_context_); }
 
-    // What reading tells. False without memory.
+    // Events of the read side. False if out of memory.
     bool took_request(const RequestHead& head) noexcept;
     void took_trailer(const FieldViews& fields) noexcept;
     void content_wanted() noexcept { sink_.send_100_continue(); }
     void forget_trailer() noexcept { trailer_.clear(); }
-    // When a head has to be there that begins to come now.
+    // The deadline of a head whose first byte arrives now.
     std::int64_t head_deadline_ns() noexcept;
     std::chrono::nanoseconds send_timeout() const noexcept { return send_timeout_; }
-    // Limits an operation that has begun to write so many bytes: ConnectionOptions::send_timeout.
+    // Limits the time of an operation that begins to write `bytes` bytes:
+    // ConnectionOptions::send_timeout.
     void limit_sending(Aio& aio, std::size_t bytes) noexcept;
 
-    // What a server asks for: a head that begins replaces the deadline of the read that waits for
-    // it, which is that of idleness, and reads of content without a deadline get this one.
+    // Server mode: when a head begins, its deadline replaces the idle deadline of the read that
+    // waits for it, and reads of content without a deadline get `content_timeout`.
     void set_server(std::chrono::nanoseconds content_timeout) noexcept {
         is_server_ = true;
         content_timeout_ = content_timeout;
     }
-    // The connection is no server's any more.
+    // Ends server mode.
     void set_no_server() noexcept {
         is_server_ = false;
         content_timeout_ = send_timeout_ = kNoTimeout;
     }
     bool is_server() const noexcept { return is_server_; }
-    // Limits an operation that waits for content.
+    // Limits the time of an operation that waits for content.
     void limit_content(Aio& aio) noexcept;
 
-    // Of the request that was read last.
+    // State of the last request read.
     bool unknown_expectation() const noexcept { return unknown_expectation_; }
     const Headers& trailer() const noexcept { return trailer_; }
 
-    void begin_shutdown() noexcept override {}  // the stream below ends what is pending
+    void begin_shutdown() noexcept override {}  // the stream below ends pending operations
 
 private:
     ~Session() override = default;
@@ -86,7 +87,7 @@ private:
     const ConnectionOptions options_;
     MessageSource source_;
     MessageSink sink_;
-    StreamPtr stream_;  // once the Connection is gone
+    StreamPtr stream_;  // after the Connection is destroyed
     Headers trailer_;
     Provide provide_ = nullptr;
     void* provide_context_ = nullptr;
