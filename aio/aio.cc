@@ -14,7 +14,7 @@ static_assert(std::is_standard_layout_v<Aio>, "an Aio is found from its Completi
 std::uint32_t Aio::first_generation() noexcept {
     static thread_local std::uint32_t state =
         static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&thread_token) >> 6);
-    state = state * 1664525U + 1013904223U;  // of which the upper half is the better one
+    state = state * 1664525U + 1013904223U;  // the upper half has the longer period
     return state >> 16;
 }
 

@@ -1,5 +1,4 @@
-// How an operation is asked to end early: cancel(), abort(), stop(), deadlines, the end of the
-// engine.
+// Ends operations early: cancel(), abort(), stop(), deadlines, the end of the engine.
 #include <uaio/provider.h>
 
 #include "base/check.h"
@@ -32,7 +31,7 @@ void Provider::cancel(Aio& aio, std::error_code reason) noexcept {
     ask_again_later(aio);
 }
 
-// An Aio that is not parked is in the kernel.
+// An active Aio that is not parked is in the kernel.
 void Provider::ask_to_end(Aio& aio) noexcept {
     if (const Canceler canceler = aio.canceler_) {
         aio.canceler_ = nullptr;
@@ -65,12 +64,12 @@ void Provider::interrupt(Aio& aio) noexcept {
 }
 
 void Provider::replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
-    // Its callback is due, and nothing would take the node out again; or it was asked to end.
+    // If the callback is due, nothing would disarm the node again; after a cancel, it repeats that.
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
     Loop& loop = EngineCore::of(*aio.engine_).loop();
     if (aio.timer_.previous) loop.timers().disarm(aio.timer_);
     aio.timer_.deadline_ns = deadline_ns;
-    // For disarm(); the next accept_deadline() asks the timeout again.
+    // For disarm(); the next accept_deadline() reads the timeout again.
     aio.has_deadline_.store(true, std::memory_order_relaxed);
     if (deadline_ns != TimerNode::kNoDeadline) loop.timers().arm(aio.timer_, loop.now_ns());
 }
@@ -85,7 +84,7 @@ void Aio::expire(TimerNode& node, std::error_code reason) noexcept {
     if (!aio.reason_) return Provider::cancel(aio, reason);
     if (aio.phase_.load(std::memory_order_relaxed) != Phase::active) return;
     Provider::ask_to_end(aio);
-    // At the engine's end the caller takes every timer, and repeats the cancels by itself.
+    // At the engine's end the caller takes every timer and repeats the cancels.
     if (reason != make_error_code(Errc::closed)) Provider::ask_again_later(aio);
 }
 
@@ -122,10 +121,10 @@ void Aio::request_cancel(std::error_code reason) noexcept {
                   .deliver = &deliver_cancel});
 }
 
-// Behind the store of stop_. A callback may submit the Aio again at this very moment, and without a
-// fence in submit() neither side needs to see the other. So another thread does not look at the
-// operation: the engine's ends whichever it finds, and what it submits later meets stop_, which the
-// lock of the request made visible.
+// Called after the store of stop_. A callback may submit the Aio again at this moment, and without
+// a fence in submit() neither side needs to see the other. So this thread does not look at the
+// operation: the engine's thread cancels the one it finds, and later submissions see stop_, which
+// the lock of the request made visible.
 void Aio::request_stop(std::error_code reason) noexcept {
     EngineCore& core = EngineCore::of(*engine_);
     if (core.on_thread() || core.is_over()) return request_cancel(reason);
@@ -136,7 +135,7 @@ void Aio::request_stop(std::error_code reason) noexcept {
                   .any_generation = true});
 }
 
-// False: the request overtook its operation, which the mailbox still holds.
+// False if the request overtook its operation, which the mailbox still holds.
 bool Aio::deliver_cancel(Completion& completion, std::error_code reason) noexcept {
     Aio& aio = of(completion);
     if (aio.phase_.load(std::memory_order_relaxed) == Phase::posted) return false;

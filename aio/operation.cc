@@ -1,4 +1,4 @@
-// The way of an operation: accepted, started, begun or parked, finished.
+// The life of an operation: accepted, started, begun or parked, finished.
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
@@ -87,22 +87,22 @@ inline void Provider::accept(Aio& aio, void* owner, void* argument) noexcept {
 void Provider::accept_deadline(Aio& aio) noexcept {
     if (aio.deadline_set_) {
         aio.deadline_set_ = false;
-        return;  // the next operation asks the timeout again
+        return;  // the next operation reads the timeout again
     }
     const std::int64_t timeout = aio.timeout_.count();
     if (aio.timeout_ == kNoTimeout) {
         aio.has_deadline_.store(false, std::memory_order_relaxed);
         aio.timer_.deadline_ns = TimerNode::kNoDeadline;
     } else if (timeout <= 0) {
-        aio.timer_.deadline_ns = 0;  // over already
+        aio.timer_.deadline_ns = 0;  // has passed already
     } else {
         aio.timer_.deadline_ns =
             deadline_after(EngineCore::of(*aio.engine_).now_ns(), aio.timeout_);
     }
 }
 
-// Without a callback, since there is no thread for one. The Aio stays as it was if it was busy when
-// the engine was lost.
+// No callback runs, since there is no thread for one. An Aio that was busy when the engine was lost
+// does not change.
 void Provider::refuse_when_over(Aio& aio) noexcept {
     EngineCore& core = EngineCore::of(*aio.engine_);
     if (aio.phase_.load(std::memory_order_acquire) == Aio::Phase::idle) {
@@ -132,7 +132,7 @@ void Provider::deliver(MailboxEntry& entry) noexcept {
 }
 
 // Submitted on the engine's thread while ~Aio waits, so by the callback: it ends without one. The
-// provider sees an ordinary stopped Aio, for what it gave the operation has to be freed.
+// provider sees an ordinary stopped Aio, since it must free the resources of the operation.
 void Provider::start_special(Aio& aio, Starter starter) noexcept {
     if (aio.stop_.load(std::memory_order_relaxed) == Aio::Stop::destroyed)
         aio.completion_.finish = &Aio::finish_silently;
@@ -142,7 +142,8 @@ void Provider::start_special(Aio& aio, Starter starter) noexcept {
 void Provider::start(Aio& aio, Starter starter) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
     if (has_deadline(aio)) {
-        // An operation whose time is over before it starts is not armed; expired() sees that.
+        // An operation whose deadline has passed before it starts is not armed; expired() sees
+        // that.
         Loop& loop = EngineCore::of(*aio.engine_).loop();
         const std::int64_t now = loop.now_ns();
         if (aio.timer_.deadline_ns > now) loop.timers().arm(aio.timer_, now);
@@ -168,8 +169,8 @@ void Provider::prepare_forward(Aio& aio) noexcept {
     aio.phase_.store(Aio::Phase::forwarding, std::memory_order_relaxed);
 }
 
-// From its owner so far, which has it neither parked nor in the kernel any more. Its timer stays
-// armed or over, so that the new starter sees what an Aio that was just accepted would show.
+// From its previous owner, which holds it neither parked nor in the kernel. Its timer stays armed
+// or expired, so that the new starter sees the state of an Aio that was just accepted.
 void Provider::take_over(Aio& aio, Starter starter, void* owner, void* argument) noexcept {
     aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
     aio.canceler_ = nullptr;
@@ -178,7 +179,7 @@ void Provider::take_over(Aio& aio, Starter starter, void* owner, void* argument)
     starter(aio);
 }
 
-// ---- in the kernel, parked, or over
+// ---- in the kernel, parked, or finished
 
 io_uring_sqe& Provider::begin(Aio& aio, Completion::Handler handler) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
@@ -187,9 +188,9 @@ io_uring_sqe& Provider::begin(Aio& aio, Completion::Handler handler) noexcept {
     return EngineCore::of(*aio.engine_).loop().ring().begin(aio.completion_);
 }
 
-// A list of what is parked would cost every operation two links and a branch. One without a
-// deadline has a timer node to spare, which Aio::disarm() takes out at its end; so only providers
-// that are not asked to close pay, and only these stores.
+// A list of parked Aios would cost every operation two links and a branch. An Aio without a
+// deadline has a free timer node, which Aio::disarm() takes out at its end; so only providers that
+// the engine does not close pay, and only these stores.
 void Provider::park(Aio& aio, Canceler canceler) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active && canceler);
     park_untracked(aio, canceler);

@@ -1,4 +1,4 @@
-// How a thread waits for an operation to end, and for one that an Aio's destructor finds running.
+// Waits for an operation to end, also in the destructor of a busy Aio.
 #include <uaio/aio.h>
 
 #include "base/check.h"
