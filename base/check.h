@@ -1,6 +1,6 @@
 // CHECK stops the program when a condition that protects memory or data does not hold, in every
-// build; DCHECK does so for our own invariants, in builds without NDEBUG. Both say where and what.
-// Any thread.
+// build; DCHECK does so for the library's own invariants, in builds without NDEBUG. Both print the
+// place and the condition. Any thread.
 #pragma once
 
 namespace uaio {

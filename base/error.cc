@@ -56,7 +56,7 @@ constexpr ErrorMeaning kMeanings[] = {
      "of the one that made it; make a new engine."},
 };
 
-// What to do about an errno that users meet often.
+// The remedy for an errno that users meet often.
 const char* advice_for(int error) noexcept {
     switch (error) {
         case ECONNREFUSED: return "Nothing listens at that address; check host, port and server.";

@@ -45,8 +45,8 @@ private:
     std::span<const ErrorMeaning> table_;
 };
 
-// A TableCategory that is never destroyed: error codes point to it, and the threads of engines may
-// compare them while exit(3) runs.
+// A TableCategory that is never destroyed: error codes point to it, and engine threads may compare
+// them while exit(3) runs.
 class StaticCategory {
 public:
     StaticCategory(const char* name, std::span<const ErrorMeaning> table) noexcept

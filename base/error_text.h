@@ -6,8 +6,8 @@
 
 namespace uaio {
 
-// `what` followed by what to do about `error`, for the constructor of std::system_error, which
-// itself appends the cause, error.message().
+// `what` followed by the remedy for `error`, for the constructor of std::system_error, which itself
+// appends the cause, error.message().
 std::string with_advice(std::string what, std::error_code error);
 
 }  // namespace uaio

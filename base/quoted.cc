@@ -27,7 +27,7 @@ bool is_base64(char character) noexcept {
            std::string_view("+/=-_").find(character) != std::string_view::npos;
 }
 
-// The words of a boundary of PEM, also without its dashes; hexadecimal digits; or base64, which has
+// The words of a boundary of PEM, also without its dashes; hexadecimal digits; or base64 with
 // letters of both cases and digits. A path that begins at the root or the current folder is none.
 bool looks_like_key(std::string_view text) noexcept {
     for (const std::string_view word : {"-----", "BEGIN ", "PRIVATE KEY"}) {
