@@ -29,7 +29,7 @@ Client::~Client() {
         return;
     }
     Engine& engine = core->engine();
-    if (EngineCore::of(engine).is_forked()) return;  // the memory stays, as that of its streams
+    if (EngineCore::of(engine).is_forked()) return;  // leaks, as its streams do
     if (engine.on_engine_thread() || !EngineCore::of(engine).thread().is_bound()) {
         core->abandon(nullptr);
         return;

@@ -16,7 +16,7 @@
 namespace uaio::http {
 namespace {
 
-// What a connection that rests keeps of its last response.
+// Limit of the memory that an idle connection keeps of its last response.
 constexpr std::size_t kKeptBytes = 64 * 1024;
 
 // RFC 9110 9.2.2.
@@ -68,8 +68,8 @@ void ClientConnection::carry(Transaction& transaction) noexcept {
     send();
 }
 
-// A read that waits for the first byte says that nothing has come so far; what has come since then,
-// only the socket knows. Streams without one are taken at the read's word.
+// While a read waits for its first byte, no byte has been read; only the socket knows of bytes that
+// arrived since. A stream without a descriptor counts as unchanged.
 bool ClientConnection::check() noexcept {
     if (!reading_ || !source().waits_for_first_byte()) return false;
     const int fd = connection_->stream().native_handle();
@@ -99,7 +99,7 @@ void ClientConnection::on_written() noexcept {
             return rest();
         }
         if (error == Errc::timed_out) return end(error);
-        // A server may have answered early and closed: the read, which is under way, tells.
+        // A server may have answered early and closed: the pending read reports it.
     }
     destroy_if_idle();
 }
@@ -125,7 +125,7 @@ void ClientConnection::on_read() noexcept {
 }
 
 void ClientConnection::on_head(std::error_code error) noexcept {
-    if (source().arrived_before(enters_)) {  // the kernel did not know the request then
+    if (source().arrived_before(enters_)) {  // before the kernel got the request
         core_.counters.discarded.add();
         return end(HttpErrc::unrequested_response, Then::retry);
     }
@@ -170,11 +170,11 @@ void ClientConnection::on_content(std::error_code error) noexcept {
     read_content();
 }
 
-// A connection that has brought an unrequested byte, or a response before all of its request
-// was sent, may bring the response to another request next: it is not used again.
+// A connection is not reused after an unrequested byte, or after a response before all of its
+// request was sent: it may next deliver the response to another request.
 void ClientConnection::complete() noexcept {
-    // RFC 9112 9.3: an early response to a request that is still being sent leaves nothing to go on
-    // with.
+    // RFC 9112 9.3: after an early response to a request that is still being sent, the connection
+    // cannot be reused.
     const bool last =
         !connection_->keeps_alive() || writing_ || source().is_early() || source().is_tunnel();
     if (!last && source().has_bytes()) core_.counters.discarded.add();
@@ -189,7 +189,7 @@ void ClientConnection::complete() noexcept {
     if (again) core.carry(transaction);
 }
 
-// True if the request was changed into the one that the redirect asks for.
+// True if the request was changed into that of the redirect.
 bool ClientConnection::redirect(Transaction& transaction, std::error_code& error) noexcept {
     const unsigned limit = core_.options().redirects;
     if (limit == 0) return false;
@@ -223,7 +223,7 @@ void ClientConnection::rest() noexcept {
     if (core_.abandoned()) return close();
     state_ = State::resting;
     if (!reading_) {
-        // It has the memory of the response that was swapped with it.
+        // incoming_ has the memory of the response that it was swapped with.
         if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
         read_head();
     }
@@ -239,7 +239,7 @@ void ClientConnection::start_timing() noexcept {
 void ClientConnection::on_timer() noexcept {
     timing_ = false;
     if (!rests()) return destroy_if_idle();
-    // Cancelled for a request that is over already, it begins anew.
+    // If the request that cancelled the timer has already ended, starts it again.
     timer_.result() == Errc::timed_out ? close() : start_timing();
 }
 
@@ -257,7 +257,7 @@ void ClientConnection::close() noexcept {
     destroy_if_idle();
 }
 
-// It is over, or another connection's: nothing of it is in use here.
+// Finishes the transaction, or passes it to another connection: nothing here uses it any more.
 void ClientConnection::let_transaction_go() noexcept {
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;
@@ -267,9 +267,9 @@ void ClientConnection::let_transaction_go() noexcept {
     again ? core_.carry(transaction) : core_.finish(transaction, result_);
 }
 
-// A kept connection was gone before a byte of a response: once more, if the request may have been
-// acted upon only where that does no harm (RFC 9110 9.2.2). TLS counts whole records, so with a
-// count of 0 a part of one may be out, unless the kernel has not even been asked.
+// True if a kept connection closed before a byte of a response, and a retry is safe: nothing was
+// sent, or the method is idempotent (RFC 9110 9.2.2). TLS counts whole records, so part of one may
+// have been sent at a count of 0, unless the kernel has not been entered.
 bool ClientConnection::may_retry(Transaction& transaction) noexcept {
     if (carried_ < 2 || transaction.again) return false;
     const bool exact = !core_.origin().secure() || source().arrived_before(enters_);

@@ -1,7 +1,7 @@
-// One connection of a client. Between two requests a read of the next response stays under way, so
-// that a server which closes, or which sends what nobody asked for, is noticed at once. A
-// transaction that ends early closes its connection and is over when nothing reads into its
-// response or sends from its request any more. Engine's thread.
+// One connection of a client. Between two requests a read of the next response stays pending, so
+// that the client notices at once if the server closes or sends unrequested bytes. A transaction
+// that ends early closes its connection, and finishes when no operation uses its request or
+// response any more. Engine's thread.
 #pragma once
 
 #include "transport/http/client/client_core.h"
@@ -15,22 +15,21 @@ class ClientConnection {
 public:
     explicit ClientConnection(ClientCore& core);
 
-    // Connects, and carries it then.
+    // Connects, and then carries the transaction.
     void connect(Transaction& transaction) noexcept;
     // REQUIRES: rests().
     void carry(Transaction& transaction) noexcept;
     bool rests() const noexcept { return state_ == State::resting; }
-    // False if something has come over it, or its end, that nothing has noticed yet. REQUIRES:
-    // rests().
+    // False if bytes, or the end of the stream, have arrived unnoticed. REQUIRES: rests().
     bool check() noexcept;
-    // Closes, and ends what it carries with this error, unless that is ending already; then it only
-    // goes nowhere else.
+    // Closes, and ends its transaction with this error. If the transaction is ending already, only
+    // cancels its retry or redirect.
     void end(std::error_code error) noexcept;
 
 private:
     friend class ClientCore;
     enum class State : std::uint8_t { connecting, resting, head, content, closed };
-    // What becomes of a transaction whose connection closes: it ends, or is carried by another.
+    // The fate of a transaction whose connection closes: it ends, or another connection carries it.
     enum class Then : std::uint8_t { end, follow_redirect, retry };
 
     void send() noexcept;
@@ -63,17 +62,17 @@ private:
     ClientConnection** previous_ = nullptr;
     std::size_t collected_ = 0;
     std::uint64_t carried_ = 0;  // requests
-    std::uint64_t enters_ = 0;   // when the request was given to the stream
-    std::error_code result_;     // of the transaction, once it is to end
+    std::uint64_t enters_ = 0;   // the count of enters when the stream got the request
+    std::error_code result_;     // of the transaction, once it is ending
     State state_ = State::connecting;
     Then then_ = Then::end;
-    bool collecting_ = false;  // the read is one of content
+    bool collecting_ = false;  // the pending read is one of content
     bool reading_ = false;
     bool writing_ = false;
     bool timing_ = false;
     Aio reads_;
     Aio writes_;
-    Aio timer_;  // of resting
+    Aio timer_;  // limits the idle time
 };
 
 }  // namespace uaio::http

@@ -41,7 +41,7 @@ void ClientCore::start(Aio& aio) noexcept {
     } else if (Provider::expired(aio)) {
         refused = Errc::timed_out;
     } else if (is_streamed(*transaction->request)) {
-        refused = ArgumentErrc::invalid_message;  // its content could never follow
+        refused = ArgumentErrc::invalid_message;  // there is no way to write its content later
     } else {
         refused = self.origin_.admit(*transaction->request);
     }
@@ -74,13 +74,13 @@ ClientConnection* ClientCore::find_usable() noexcept {
             usable = at;
         } else {
             counters.discarded.add();
-            at->end(Errc::closed);  // frees nothing yet: it reads
+            at->end(Errc::closed);  // frees nothing yet: a read is pending
         }
     }
     return usable;
 }
 
-// One that was sent before wants the next new connection, and makes room for it.
+// A retry takes the next new connection, and closes an idle one to make room for it.
 void ClientCore::wait(Transaction& transaction) noexcept {
     if (!transaction.again) {
         transaction.next = nullptr;
@@ -96,8 +96,7 @@ void ClientCore::wait(Transaction& transaction) noexcept {
     }
 }
 
-// A request that a dead kept connection has failed is not given to another kept one, which may
-// be as dead.
+// A retry does not use another kept connection, which may be dead as well.
 void ClientCore::carry(Transaction& transaction) noexcept {
     ClientConnection* const kept = find_usable();
     if (kept && !transaction.again) {

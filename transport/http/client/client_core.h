@@ -1,5 +1,5 @@
-// The engine's side of an http::Client: its connections, and the requests that wait for one. It
-// goes when its Client is gone and its last connection is. Engine's thread, but for what says
+// The engine's side of an http::Client: its connections, and the requests that wait for one. It is
+// freed after its Client is destroyed and its last connection closed. Engine's thread unless stated
 // otherwise.
 #pragma once
 
@@ -20,18 +20,18 @@ namespace uaio::http {
 class ClientConnection;
 class ClientCore;
 
-// One transact() on its way.
+// One transact() in progress.
 struct Transaction {
     Request* request = nullptr;
     Response* response = nullptr;
     Aio* aio = nullptr;
-    ClientConnection* connection = nullptr;  // that carries it, if one does
-    Transaction* next = nullptr;             // of those that wait
-    unsigned redirects = 0;                  // that were followed
-    bool again = false;                      // it was sent before, on a kept connection
+    ClientConnection* connection = nullptr;  // carries it; null while it waits
+    Transaction* next = nullptr;             // in the list of waiting transactions
+    unsigned redirects = 0;                  // redirects followed
+    bool again = false;                      // a retry: it was sent before, on a kept connection
 };
 
-// What the destructor of a Client waits for on another thread; it allocates nothing.
+// The destructor of a Client waits for this call on another thread; it allocates nothing.
 struct Departure : CrossThreadCall {
     Departure(EngineCore& engine, ClientCore& leaving) noexcept
         : CrossThreadCall(engine), core(leaving) {}
@@ -43,15 +43,15 @@ public:
     // Any thread.
     ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept;
 
-    // Streams end what is under way; nothing new begins.
+    // Streams end the operations in progress; no new one begins.
     void begin_shutdown() noexcept override { engine_ends_ = true; }
 
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
     // Any thread: the Client uses another core, and this one was never started.
     void discard() noexcept { delete this; }
-    // The Client is gone. Frees this when nothing is left, and then finishes `departure`, unless
-    // null.
+    // Called when the Client is destroyed. Frees this object when it is idle, and then finishes
+    // `departure`, unless null.
     void abandon(Departure* departure) noexcept;
     // Any thread: the engine has ended.
     bool outlived_engine() const noexcept { return is_engine_gone(); }
@@ -59,14 +59,14 @@ public:
     Connector& connector() noexcept { return connector_; }
     const ClientOptions& options() const noexcept { return options_; }
     const ClientOrigin& origin() const noexcept { return origin_; }
-    // How often the kernel has been entered.
+    // The number of kernel entries.
     std::uint64_t enters() const noexcept { return core().counters().enters.value(); }
     bool abandoned() const noexcept { return abandoned_; }
 
-    // Gives it to a connection, or lets it wait.
+    // Assigns the transaction to a connection, or queues it.
     void carry(Transaction& transaction) noexcept;
     void finish(Transaction& transaction, std::error_code error) noexcept;
-    // To be called when a connection has nothing to do.
+    // Called when a connection becomes idle.
     void carry_waiting() noexcept;
     void left(ClientConnection& connection) noexcept;
 
@@ -85,7 +85,7 @@ private:
     bool busy() const noexcept override { return connections_ || waiting_; }
     void on_engine_destroyed(bool) noexcept override {}
     static void on_cancel(Aio& aio) noexcept;
-    // A connection that rests and can be used; the others that rest and cannot are closed.
+    // Returns a usable idle connection, and closes the idle ones that are unusable.
     ClientConnection* find_usable() noexcept;
     void wait(Transaction& transaction) noexcept;
 

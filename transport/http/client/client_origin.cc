@@ -22,7 +22,7 @@ std::error_code ClientOrigin::check(const Url& url) const noexcept {
 std::error_code ClientOrigin::admit(const Request& request) noexcept {
     Url url;
     if (request.origin().empty()) {
-        // The whole URL as the target is for a proxy, which is at an origin of its own.
+        // A target that is a whole URL is for a proxy, whose origin is another.
         const bool whole = !request.target().starts_with('/') && !parse_url(request.target(), url);
         if (whole && url.secure && !known_.secure) return HttpErrc::insecure_connector;
         return {};

@@ -1,5 +1,5 @@
-// The origin that the connections of an http::Client have (RFC 6454 section 4), and whether a
-// request may go there. Engine's thread.
+// The origin of the connections of an http::Client (RFC 6454 section 4), and the check that a
+// request may be sent there. Engine's thread.
 #pragma once
 
 #include <uaio/stream.h>
@@ -16,15 +16,15 @@ class Request;
 
 class ClientOrigin {
 public:
-    // The connector must outlive it.
+    // The connector must outlive this object.
     explicit ClientOrigin(const Connector& connector) noexcept : known_(connector.origin()) {}
 
     bool secure() const noexcept { return known_.secure; }
 
-    // Whether the request may be sent over these connections: the error, or none. What the
-    // connector does not know of its host and port, the first request for a URL decides.
+    // Returns no error if the request may be sent over these connections. The first request with a
+    // URL fixes a host or port that the connector does not specify.
     std::error_code admit(const Request& request) noexcept;
-    // True if it is known that connections reach this URL's origin.
+    // True if connections are known to reach this URL's origin.
     bool reaches(const Url& url) const noexcept { return !host().empty() && !check(url); }
 
 private:
@@ -32,7 +32,7 @@ private:
     std::error_code check(const Url& url) const noexcept;
 
     const Origin known_;
-    std::string host_;  // decided by the first URL
+    std::string host_;  // from the first URL
     std::uint16_t port_ = 0;
 };
 

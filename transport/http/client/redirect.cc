@@ -13,11 +13,11 @@
 namespace uaio::http {
 namespace {
 
-// Which another origin must not see (RFC 9110 15.4, as curl and browsers have it).
+// Fields that another origin must not see (RFC 9110 15.4; the list of curl and browsers).
 constexpr std::string_view kCredentials[] = {"Authorization",    "Proxy-Authorization",
                                              "Cookie",           "Cookie2",
                                              "WWW-Authenticate", "Proxy-Authenticate"};
-// Which describe the content, beside Content-*, and go with it.
+// Fields besides Content-* that describe the content, and are dropped with it.
 constexpr std::string_view kOfContent[] = {"Transfer-Encoding", "Trailer",      "Expect", "Digest",
                                            "Repr-Digest",       "Last-Modified"};
 
@@ -57,7 +57,7 @@ void drop_content(Request& request) noexcept {
     request.clear_data();
     Headers& headers = request.headers();
     for (std::size_t index = headers.size(); index-- > 0;) {
-        if (index >= headers.size()) continue;  // several of one name went together
+        if (index >= headers.size()) continue;  // erase() removes all fields of a name
         const std::string_view name = headers[index].name;
         const bool fits = same_name(name.substr(0, kPrefix.size()), kPrefix);
         if (fits) headers.erase(name);

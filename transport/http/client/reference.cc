@@ -10,8 +10,8 @@
 namespace uaio::http {
 namespace {
 
-// The parts of RFC 3986 3, each with what marks it, so that a missing part and an empty one differ:
-// "scheme:", "//authority", "path", "?query", "#fragment".
+// The parts of RFC 3986 3, each with its delimiter, to distinguish a missing part from an empty
+// one: "scheme:", "//authority", "path", "?query", "#fragment".
 struct Parts {
     std::string_view scheme;
     std::string_view authority;
@@ -44,7 +44,7 @@ Parts split(std::string_view text) noexcept {
     return parts;
 }
 
-// Removes the last segment of what follows `begin`, and its slash.
+// Removes the last segment after `begin`, and its slash.
 void remove_segment(std::string& out, std::size_t begin) noexcept {
     const std::size_t slash = out.rfind('/');
     out.resize(slash == out.npos || slash < begin ? begin : slash);
@@ -76,7 +76,7 @@ void append_without_dots(std::string_view path, std::string& out) {
     }
 }
 
-// RFC 3986 5.2.3, what the reference's path is behind.
+// RFC 3986 5.2.3: the directory that the reference's path is appended to.
 std::string_view directory_of(const Parts& base) noexcept {
     if (!base.authority.empty() && base.path.empty()) return "/";
     return base.path.substr(0, base.path.rfind('/') + 1);
