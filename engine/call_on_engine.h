@@ -1,5 +1,5 @@
 // Calls from any thread to the thread of an engine, which wait for the result: for objects that
-// live on an engine and are made and destroyed on any thread.
+// live on an engine and that any thread may make and destroy.
 #pragma once
 
 #include "engine/core.h"
@@ -16,10 +16,10 @@ public:
     explicit CrossThreadCall(EngineCore& engine) noexcept : engine_(engine) {}
 
     // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends,
-    // or its ring has failed, without it. Not on the engine's thread. Logs a warning when the
+    // or its ring has failed, before it. Not on the engine's thread. Logs a warning when the
     // engine's thread takes longer than the drain_timeout.
     bool post_and_wait() noexcept { return engine_.post_and_wait(*this, finished_); }
-    // On the engine's thread. The waiting thread goes on, and this object is gone.
+    // On the engine's thread. Resumes the waiting thread, which destroys this object.
     void finish() noexcept {
         EngineCore& engine = engine_;
         finished_.store(true, std::memory_order_release);
@@ -31,9 +31,9 @@ private:
     std::atomic<bool> finished_{false};
 };
 
-// Runs `work`, a void(), on the engine's thread, and returns when it is done, or throws what it
-// threw; on the caller's own thread if that is the engine's, or if no thread runs the engine. Does
-// nothing in a child of fork(2), where what `work` is about is the parent's.
+// Runs `work`, a void(), on the engine's thread, and returns when it is done, or throws its
+// exception; on the caller's own thread if that is the engine's, or if no thread runs the engine.
+// No effect in a child of fork(2), where the objects of `work` are the parent's.
 template <class Work>
 void call_on_engine(Engine& engine, Work work) {
     EngineCore& core = EngineCore::of(engine);

@@ -14,9 +14,9 @@
 namespace uaio {
 namespace {
 
-// Longer drains are no different, and do not fit into nanoseconds.
+// Longer drains make no difference, and do not fit into nanoseconds.
 constexpr std::chrono::milliseconds kLongDrain = std::chrono::hours(24 * 36500);
-// How long a cancel of everything may take before it is repeated.
+// The time after which a cancel of everything is repeated.
 constexpr std::int64_t kCancelAgainNs = 10'000'000;
 
 }  // namespace
@@ -40,7 +40,7 @@ EngineCore::~EngineCore() {
             "flight is lost");
     }
     residents_.engine_destroyed();
-    unlist();  // behind the last callback, which may fork: then the ring is not the child's to free
+    unlist();  // after the last callback: in a child that it forked, the ring is the parent's
     if (is_forked()) static_cast<void>(owned_kernel_.release());
 }
 
@@ -98,16 +98,15 @@ void EngineCore::throw_if_failed() const {
 void EngineCore::run_stopped() noexcept {
     stopped_ = true;
     for (;;) {
-        loop_.clear_stop();  // or it would not sleep
+        loop_.clear_stop();  // a set stop flag keeps the loop from sleeping
         if (leave_.load(std::memory_order_acquire) || has_failed()) return;
         residents_.begin_shutdown();
         end_operations(TimerNode::kNoDeadline);
     }
 }
 
-// One turn, until `until_ns`, that cancels all operations: those that were begun since the last
-// time, and after a while all of them again, since the kernel may miss some (see
-// Provider::cancel()).
+// One turn, until `until_ns`, that cancels all operations: those begun since the last time, and
+// after a while all of them again, since the kernel can lose a cancel.
 void EngineCore::end_operations(std::int64_t until_ns) noexcept {
     loop_.expire_all(Errc::closed);
     if (loop_.has_operations()) {
@@ -120,7 +119,7 @@ void EngineCore::end_operations(std::int64_t until_ns) noexcept {
         }
         until_ns = std::min(until_ns, cancel_again_ns_);
     }
-    turn(until_ns, true);  // does not wait once something ended, which may have been all
+    turn(until_ns, true);  // returns once an operation ended, which may have been the last
 }
 
 void EngineCore::leave() noexcept {
@@ -129,13 +128,13 @@ void EngineCore::leave() noexcept {
 }
 
 // Ends everything: streams and listeners close, operations of other providers are cancelled, in the
-// kernel or parked, and callbacks run until nothing is left or the time is up.
+// kernel or parked, and callbacks run until no operation is left or drain_timeout has passed.
 void EngineCore::drain() noexcept {
     DCHECK(on_thread() && !loop_.in_turn());
     loop_.deliver_mail();
     residents_.begin_shutdown();
     loop_.ring().stop_waking();
-    loop_.ring().cancel_all();  // the read of the wake-ups, too
+    loop_.ring().cancel_all();  // also the read of wake_fd()
     const std::int64_t until = deadline_after(now_ns(), drain_timeout());
     do {
         loop_.expire_all(Errc::closed);
@@ -189,23 +188,23 @@ void EngineCore::require_thread() const {
         throw std::system_error(Errc::engine_lost, with_advice("uaio", Errc::engine_lost));
 }
 
-// A ring accepts entries from one thread alone, so what another one could still do is little: the
-// engine ends here, with everything it has.
+// A ring accepts entries from one thread alone, so another thread could do little with it: the
+// engine ends here, with all its operations.
 void EngineCore::on_thread_end() noexcept {
     if (!on_thread() || loop_.in_turn()) return;  // in a turn: a callback called exit(3)
     drain();
     residents_.engine_destroyed();
     thread_.mark_ended();
-    loop_.waiters().notify_locked();  // a thread that waits looks at the mark under this lock
+    loop_.waiters().notify_locked();  // a waiting thread reads the mark under this lock
 }
 
-// The parent's threads may have been anywhere, so nothing is looked at that they change. A
-// simulated kernel is memory, of which the child has a whole copy.
+// The parent's threads may have been anywhere, so this reads nothing that they change. A simulated
+// kernel is memory, of which the child has a whole copy.
 void EngineCore::on_fork() noexcept {
     if (!owned_kernel_ || is_over()) return;
     residents_known_ = on_thread() || !thread_.is_bound();
     thread_.mark_forked();
-    // Now, since the child may close these numbers and open its own files under them.
+    // At once, since the child may close these numbers and open its own files under them.
     owned_kernel_->close_inherited();
     loop_.abandon();
 }
@@ -270,7 +269,7 @@ bool EngineCore::post_and_wait(MailboxEntry& entry, const std::atomic<bool>& don
         waiters.wait(may_go_on);
     }
     if (done.load(std::memory_order_acquire)) return true;
-    // The loop takes no mail any more.
+    // The loop no longer takes mail.
     if (waiters.exclude([&] { return loop_.withdraw(entry); })) return false;
     waiters.wait(is_done);  // it was delivered before the end
     return done.load(std::memory_order_acquire);
@@ -288,7 +287,7 @@ void EngineCore::misuse(const char* what) noexcept {
     counters().misuse.fetch_add(1, std::memory_order_relaxed);
     log(LogLevel::warning, what);
 #ifndef NDEBUG
-    // A program under development stops where it is wrong; in a release build it goes on.
+    // A build with assertions stops at the wrong call; a release build goes on.
     check_failed(__FILE__, __LINE__, what);
 #endif
 }

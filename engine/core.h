@@ -28,10 +28,10 @@ public:
 
     void run();
     std::size_t run_once(std::chrono::nanoseconds max_wait);
-    // Behind run(): ends with Errc::closed what is pending and what comes, until leave(). Objects
-    // on the engine can be destroyed meanwhile, and waits end.
+    // After run(): ends pending and later operations with Errc::closed, until leave(). Objects on
+    // the engine can be destroyed meanwhile, and waits end.
     void run_stopped() noexcept;
-    // run_stopped() runs.
+    // True while run_stopped() runs.
     bool is_stopped() const noexcept { return stopped_; }
 
     Engine& engine() noexcept { return engine_; }
@@ -53,22 +53,23 @@ public:
 
     void post(MailboxEntry& entry) noexcept { loop_.post(entry); }
     void stop() noexcept { loop_.stop(); }
-    // Stops the engine, also when it runs as stopped.
+    // Stops the engine, also in run_stopped().
     void leave() noexcept;
-    // Adds a request about an operation that another thread makes; waits for room where there is no
-    // memory. Has no effect where no thread runs the engine any more.
+    // Adds another thread's request about an operation; without memory, waits for room. Has no
+    // effect where no thread runs the engine any more.
     void request(const LateRequest& late) noexcept;
 
-    // Waits until `done` holds. On the engine's thread, or where none runs the engine yet, runs the
-    // engine meanwhile; in a callback returns Errc::resource_deadlock_would_occur at once. Where no
-    // thread runs the engine any more it returns Errc::engine_lost, and where the ring failed, the
-    // errno.
+    // Waits until `done` holds. On the engine's thread, or where no thread runs the engine yet,
+    // runs the engine meanwhile; in a callback returns Errc::resource_deadlock_would_occur at once.
+    // Returns Errc::engine_lost where no thread runs the engine any more, and the errno where the
+    // ring failed.
     std::error_code wait(Condition done) noexcept;
-    // The same until `deadline` of the kernel's clock. False: `done` does not hold.
+    // The same until `deadline`, of the kernel's clock on the engine's thread, of Clock on others.
+    // False: `done` does not hold.
     bool wait_until(Condition done, Clock::time_point deadline) noexcept;
     // See CrossThreadCall.
     bool post_and_wait(MailboxEntry& entry, const std::atomic<bool>& done) noexcept;
-    // Logs that a thread waits for an engine that is not run.
+    // Logs that a thread waits for an engine whose thread does not run it.
     void warn_of_long_wait() const noexcept;
     std::chrono::nanoseconds drain_timeout() const noexcept { return options_.drain_timeout; }
 
@@ -79,8 +80,9 @@ public:
     EngineStatistics statistics() const noexcept;
     // Engine::fd().
     int poll_fd();
-    // In a child of fork(2): closes what the engine and its residents have open, if the thread that
-    // forked could have changed those; on another one they may be half changed, and stay open.
+    // In a child of fork(2): closes the descriptors of the engine and its residents, if the forking
+    // thread ran the engine or no thread did; otherwise their list may be half changed, and they
+    // stay open.
     void close_inherited() noexcept override;
 
 private:
@@ -100,20 +102,20 @@ private:
     Loop loop_;
     ThreadBinding thread_;
 
-    // What only set-up and tear-down touch.
+    // Members that only set-up and tear-down touch.
     Engine& engine_;
     std::unique_ptr<Kernel> owned_kernel_;
     EngineOptions options_;
     Residents residents_;
     Shortage shortage_;
-    std::atomic<bool> leave_{false};  // run_stopped() is to return
+    std::atomic<bool> leave_{false};  // run_stopped() returns
     bool stopped_ = false;            // in run_stopped()
     bool failure_reported_ = false;
-    // By end_operations(): the operations begun before the last cancel of all, and when to repeat
-    // it.
+    // Of end_operations(): the number of operations begun before the last cancel of all, and when
+    // to repeat it.
     std::uint64_t cancelled_ = 0;
     std::int64_t cancel_again_ns_ = 0;
-    bool residents_known_ = false;  // in a child: the list of them is whole
+    bool residents_known_ = false;  // in a child: their list is consistent
 };
 
 }  // namespace uaio

@@ -1,5 +1,5 @@
-// When a timeout that begins now ends. Sums that a clock cannot hold become "never". Pure; any
-// thread.
+// Computes when a timeout that begins now ends. Sums beyond the range of the clock become "never".
+// Pure; any thread.
 #pragma once
 
 #include <uaio/clock.h>
@@ -10,8 +10,8 @@
 
 namespace uaio {
 
-// In nanoseconds of Clock; TimerNode::kNoDeadline for kNoTimeout and whatever is as far away.
-// REQUIRES: now_ns is not negative.
+// In nanoseconds of Clock; TimerNode::kNoDeadline for kNoTimeout and any sum as large. REQUIRES:
+// now_ns is not negative.
 constexpr std::int64_t deadline_after(std::int64_t now_ns,
                                       std::chrono::nanoseconds timeout) noexcept {
     return timeout.count() < TimerNode::kNoDeadline - now_ns ? now_ns + timeout.count()

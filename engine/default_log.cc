@@ -13,15 +13,15 @@
 namespace uaio {
 namespace {
 
-// Messages with the same hash share a limit, which is no harm. Atomics and no lock: a child of
-// fork(2) may log, and a lock might be held for ever there.
+// Messages with the same hash share a limit, which is harmless. Atomics and no lock: a child of
+// fork(2) may log, where a lock might be held for ever.
 struct Limit {
     std::atomic<std::int64_t> period_began{INT64_MIN / 2};
     std::atomic<unsigned> lines{0};
 };
 constinit std::array<Limit, 64> limits{};
 
-// False: leave it out. `missed`: how many were left out before this one.
+// False if the message is to be left out. `missed`: the number left out before this one.
 bool admit(std::string_view text, unsigned& missed) noexcept {
     std::uint32_t hash = 2166136261U;  // FNV-1a
     for (const char character : text)
@@ -39,7 +39,8 @@ bool admit(std::string_view text, unsigned& missed) noexcept {
     return limit.lines.fetch_add(1, std::memory_order_relaxed) < kDefaultLogLines;
 }
 
-// To a pipe without a reader; the message is not worth the program.
+// Blocks SIGPIPE, which a write to a pipe without a reader raises: a message must not end the
+// program.
 class NoSigpipe {
 public:
     NoSigpipe() noexcept {
@@ -77,7 +78,7 @@ bool is_control(std::string_view text, std::size_t at) noexcept {
 // A line that a pipe takes as a whole (pipe(7), PIPE_BUF).
 class Line {
 public:
-    // Control characters become "\x" and two digits: what a handler throws may hold bytes of a
+    // Control characters become "\x" and two digits: the text of an exception may hold bytes of a
     // peer, which must neither begin a line nor command a terminal.
     void add(std::string_view text) noexcept {
         constexpr std::string_view kDigits = "0123456789abcdef";
@@ -91,7 +92,7 @@ public:
             append({escaped, sizeof escaped});
         }
     }
-    // With its end; "..." stands for what had no room.
+    // The whole line; "..." replaces text that did not fit.
     std::string_view end(std::string_view more) noexcept {
         std::string_view dots = is_full_ ? "..." : "";
         for (const std::string_view part : {dots, more, std::string_view("\n")})
@@ -100,7 +101,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kEnd = 100;  // left for end()
+    static constexpr std::size_t kEnd = 100;  // reserved for end()
 
     void append(std::string_view text) noexcept {
         is_full_ = size_ + text.size() > bytes_.size() - kEnd;

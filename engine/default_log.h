@@ -1,4 +1,4 @@
-// Where messages go without a log hook: to standard error. Any thread.
+// Writes messages to standard error where there is no log hook. Any thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -7,9 +7,9 @@
 
 namespace uaio {
 
-// Writes "uaio: ", `text` and a line feed by one system call, at most PIPE_BUF bytes; control
-// characters in `text` are escaped, as \x0a. Nothing for LogLevel::info. Of the same text
-// kDefaultLogLines are written in kDefaultLogPeriod; the first of the next period says how many
+// Writes "uaio: ", `text` and a line feed by one system call, at most PIPE_BUF bytes; escapes
+// control characters in `text`, as \x0a. Nothing for LogLevel::info. Writes the same text
+// kDefaultLogLines times in kDefaultLogPeriod; the first line of the next period reports how many
 // were left out. Does not allocate, and raises no SIGPIPE.
 void log_to_standard_error(LogLevel level, std::string_view text) noexcept;
 

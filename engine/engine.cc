@@ -16,8 +16,8 @@ Engine::Engine(const EngineOptions& options) {
 Engine::Engine(SimKernel& kernel, const EngineOptions& options)
     : core_(std::make_unique<EngineCore>(*this, nullptr, kernel_of(kernel), options)) {}
 
-// In a child of fork(2) the memory stays: destroying it would unmap what may be other memory by
-// now, and wait for threads that the child does not have.
+// In a child of fork(2) the memory stays: destroying it would unmap addresses that may be other
+// memory by now, and wait for threads that the child does not have.
 Engine::~Engine() {
     if (!core_->is_forked()) return;
     core_->close_inherited();

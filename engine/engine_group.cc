@@ -12,7 +12,7 @@ namespace uaio {
 EngineThread::EngineThread(const EngineOptions& options) {
     std::promise<Engine*> started;
     std::future<Engine*> engine = started.get_future();
-    // The engine stays until the destructor has asked for its end, and is out of stop() again.
+    // The engine lives until the destructor has called leave() and returned from it.
     thread_ = start_thread([&options, &started, released = released_.get_future()]() mutable {
         std::unique_ptr<Engine> own;
         try {
@@ -26,11 +26,11 @@ EngineThread::EngineThread(const EngineOptions& options) {
         try {
             own->run();
         } catch (const std::system_error&) {
-            // Logged when it happened.
+            // The engine has logged it.
         }
         if (EngineCore::of(*own).is_forked()) {
-            // A callback forked, and this is the child: the EngineThread may still be destroyed, by
-            // exit(3), which the end of the child's only thread is.
+            // A callback forked, and this is the child: exit(3), which the C library calls when the
+            // child's only thread ends, may still destroy the EngineThread.
             static_cast<void>(own.release());
             return;
         }
@@ -47,8 +47,8 @@ EngineThread::EngineThread(const EngineOptions& options) {
 
 EngineThread::~EngineThread() {
     if (EngineCore::of(*engine_).is_forked()) {
-        // The thread is the parent's. The C library may have given what names it here to a new
-        // thread, so it is neither joined nor detached.
+        // The thread is the parent's. In the child the C library may have reused its pthread_t for
+        // a new thread, so it is neither joined nor detached.
         EngineCore::of(*engine_).close_inherited();
         ::new (static_cast<void*>(&thread_)) std::thread;
         return;

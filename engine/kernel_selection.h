@@ -1,4 +1,4 @@
-// The choice of the kernel that carries out the operations of an engine. Any thread.
+// Selects the kernel that carries out the operations of an engine. Any thread.
 #pragma once
 
 #include <uaio/engine_options.h>

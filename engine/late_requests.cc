@@ -24,8 +24,8 @@ bool LateRequests::add(const LateRequest& request) noexcept {
     return true;
 }
 
-// The lock is held throughout, so that forget() on another thread knows that no request for its
-// operation is being looked at.
+// Holds the lock throughout, so that forget() on another thread returns only when no request for
+// its operation is being delivered.
 void LateRequests::deliver_all() noexcept {
     const std::lock_guard lock(mutex_);
     std::size_t kept = 0;

@@ -1,6 +1,6 @@
-// Requests of other threads about operations: cancels. An operation may end, be started again or
-// be destroyed meanwhile, and its own link is in use, so a request holds its address and generation
-// in a list behind a lock. The path of an operation never looks at the lock.
+// Cancel requests of other threads. An operation may end, be started again or be destroyed
+// meanwhile, and its own link is in use, so a request holds its address and generation in a list
+// behind a lock. The path of an operation never takes the lock.
 #pragma once
 
 #include <uaio/nodes.h>
@@ -15,7 +15,7 @@
 namespace uaio {
 
 struct LateRequest {
-    // Engine's thread, with the list locked: must not call the user. False: the request stays in
+    // Engine's thread, with the list locked: must not call user code. False: the request stays in
     // the list for the next turn.
     using Deliver = bool (*)(Completion& operation, std::error_code reason) noexcept;
 

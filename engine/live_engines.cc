@@ -40,7 +40,7 @@ public:
             engine->close_inherited();
     }
 
-    // Each without the lock, since its callbacks may make engines, fork or destroy engines.
+    // Calls each without the lock, since its callbacks may make engines, fork or destroy engines.
     static void end_thread(std::uint64_t number) noexcept {
         while (LiveEngine* const engine = take_one_of(number))
             engine->on_thread_end();
@@ -78,7 +78,7 @@ private:
 namespace {
 
 constinit std::atomic<std::uint64_t> threads_with_engines{0};
-// The number of this thread. An address would not do: the next thread may get the same stack.
+// The number of this thread. An address is not enough: the next thread may get the same stack.
 constinit thread_local std::uint64_t this_thread = 0;
 
 struct ThreadEnd {

@@ -1,4 +1,4 @@
-// Every engine of the process, for the two events that take the thread of an engine away: fork(2),
+// All engines of the process, for the two events that take the thread of an engine away: fork(2),
 // whose child has none of the parent's other threads and must not touch the parent's ring, and the
 // end of a thread that has run an engine. Any thread.
 #pragma once
@@ -17,12 +17,12 @@ protected:
     LiveEngine() = default;
     ~LiveEngine() = default;
 
-    // Lists it; the last step of its constructor, the first of its destructor. A `thread_local`
-    // engine is destroyed before the end of its thread is reported. Throws std::system_error if
-    // the handlers of fork(2) find no memory.
+    // Adds it to the list; the last step of its constructor. unlist() follows the last callback, in
+    // the destructor. A `thread_local` engine is destroyed before the end of its thread is
+    // reported. Throws std::system_error if pthread_atfork(3) has no memory.
     void list();
     void unlist() noexcept;
-    // From now on the end of this thread is reported.
+    // From now on on_thread_end() reports the end of this thread.
     void bind_to_this_thread() noexcept;
 
 private:
@@ -41,11 +41,11 @@ private:
     std::atomic<std::uint64_t> thread_number_{0};  // 0: of none, or of one that has ended
 };
 
-// Closes what every engine that this process inherited has open. No effect in other processes.
+// Closes the descriptors of every engine that this process inherited. No effect in other processes.
 void close_inherited_engines() noexcept;
 
-// How many forks lie between the first process with an engine and this one: something that has
-// threads compares it with the number it was made at. Registers the handlers of fork(2).
+// The number of forks between the first process with an engine and this one: an object that has
+// threads compares it with the number at its construction. Registers the handlers of fork(2).
 unsigned fork_count();
 
 }  // namespace uaio

@@ -51,7 +51,8 @@ bool Loop::has_work() const noexcept {
            !late_requests_.empty() || is_stopping() || ring_.kernel().pending();
 }
 
-// From here on other threads wake the engine; what they did before shows in the second look.
+// After the exchange other threads wake the engine; has_work() then sees the work that they added
+// before.
 bool Loop::prepare_to_sleep() noexcept {
     sleeping_.exchange(true, std::memory_order_acq_rel);
     if (!has_work()) return true;
@@ -75,8 +76,8 @@ void Loop::defer(Completion& operation) noexcept {
     deferred_.last = &operation;
 }
 
-// Those that were there when the step began: a finisher that defers the next operation at once does
-// not keep the loop from the kernel.
+// Finishes only the operations that were deferred before this step: a finisher that defers the next
+// operation at once does not keep the loop from the kernel.
 std::size_t Loop::finish_deferred() noexcept {
     if (!deferred_.first) return 0;
     std::size_t handled = 0;
@@ -96,7 +97,7 @@ bool Loop::deliver_mail() noexcept {
     MailboxEntry* entry = mailbox_.take();
     const bool had_mail = entry != nullptr;
     while (entry) {
-        mail_left_ = entry->next;  // an operation uses its link again at once
+        mail_left_ = entry->next;  // an operation may reuse its link at once
         counters_.posts.add();
         entry->deliver(*entry);
         entry = mail_left_;
@@ -141,7 +142,7 @@ std::error_code Loop::open_poll_fd() noexcept {
     if (poll_fd_.is_open()) return {};
     if (const std::error_code error = poll_fd_.open(ring_.kernel())) return error;
     sleeping_.store(true, std::memory_order_release);
-    poll_fd_.signal();  // whatever is due already is found by a first run_once(0)
+    poll_fd_.signal();  // a first run_once(0) finds the work that is due already
     return {};
 }
 

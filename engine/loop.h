@@ -1,6 +1,6 @@
-// The loop of an engine. One turn delivers what other threads posted, expires timers, enters the
-// kernel once and finishes what is done. A callback may submit, fill the submission ring and so
-// enter the kernel again. Engine's thread unless a member says otherwise.
+// The loop of an engine. One turn delivers the mail of other threads, expires timers, enters the
+// kernel once and finishes operations. A callback may submit, fill the submission ring and so enter
+// the kernel again. Engine's thread unless a member says otherwise.
 #pragma once
 
 #include <uaio/nodes.h>
@@ -33,26 +33,28 @@ public:
     std::int64_t now_ns() noexcept { return ring_.kernel().now().time_since_epoch().count(); }
 
     // One turn. Waits until `until_ns` if there is nothing to do; 0: not at all. With
-    // `return_early` a turn that delivered mail or finished operations does not wait, since that
-    // may have been what the caller waits for, and leaves nothing unsubmitted, since the next may
-    // be far. Returns the number of operations handled.
+    // `return_early` a turn that delivered mail or finished operations does not wait, since the
+    // caller may have waited for these, and submits everything, since the next turn may be late.
+    // Returns the number of completions and deferred operations handled.
     std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
     bool in_turn() const noexcept { return in_turn_; }
 
-    // Counts an operation that was accepted; it is under way until its finisher is called.
+    // Counts an accepted operation; it is under way until its finisher is called.
     void count_operation() noexcept { counters_.begun.add(); }
-    // Calls the finisher of an operation that is not in the kernel later in this turn.
+    // Calls the finisher of an operation that is not in the kernel, in this turn or the next, never
+    // inside this call.
     void defer(Completion& operation) noexcept;
-    // No accepted operation is under way, and no mail; published entries have been taken.
+    // True if no accepted operation is under way, no mail waits, and the kernel has taken all
+    // entries.
     bool is_idle() noexcept;
     bool has_operations() const noexcept {
         return counters_.begun.value() != counters_.operations.value();
     }
-    // Posted work was delivered, in mid-turn or outside one. True if there was any.
+    // Delivers mail and late requests, in mid-turn or outside one. True if there was mail.
     bool deliver_mail() noexcept;
     // Expires every timer with `reason`, those held without a deadline included.
     void expire_all(std::error_code reason) noexcept;
-    // Work was added outside a turn: Engine::fd() becomes readable.
+    // Makes Engine::fd() readable for work that was added outside a turn.
     void announce_work() noexcept {
         if (!in_turn_ && poll_fd_.is_open()) [[unlikely]]
             poll_fd_.signal();
@@ -61,8 +63,8 @@ public:
     std::error_code open_poll_fd() noexcept;
     int poll_fd() const noexcept { return poll_fd_.fd(); }
 
-    // In a child of fork(2): the loop has no work any more, and its kernel fails. May not lock,
-    // wait or allocate.
+    // In a child of fork(2): drops the loop's work and replaces its kernel by one that fails. May
+    // not lock, wait or allocate.
     void abandon() noexcept;
 
     // ---- any thread
@@ -72,21 +74,21 @@ public:
     void post(MailboxEntry& entry) noexcept {
         if (mailbox_.push(entry)) wake_if_asleep();
     }
-    // Takes `entry` out of the mailbox of a loop that does not turn any more; false if it was
-    // delivered. Of one thread at a time.
+    // Takes `entry` out of the mailbox of a loop that no longer turns; false if it was delivered.
+    // One thread at a time.
     bool withdraw(const MailboxEntry& entry) noexcept;
     bool has_mail() const noexcept { return !mailbox_.empty(); }
     void wake_if_asleep() noexcept {
         if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
     }
-    // A turn that waits returns.
+    // Makes a waiting turn return.
     void stop() noexcept {
         stop_.store(true, std::memory_order_release);
         wake_if_asleep();
     }
     bool is_stopping() const noexcept { return stop_.load(std::memory_order_acquire); }
     void clear_stop() noexcept { stop_.store(false, std::memory_order_relaxed); }
-    // The finisher of `operation` runs.
+    // True while the finisher of `operation` runs.
     bool is_finishing(const Completion& operation) const noexcept {
         return finishing_.load(std::memory_order_acquire) == &operation;
     }
@@ -120,12 +122,12 @@ private:
     Counters counters_;
     TimerQueue timers_;
     bool in_turn_ = false;
-    // What the loop is going through, for a fork in a callback: the child goes through none of it.
+    // The lists that the loop walks. After a fork in a callback, the child empties them.
     Deferred* finishing_now_ = nullptr;
     MailboxEntry* mail_left_ = nullptr;
     PollFd poll_fd_;
 
-    // What other threads touch.
+    // Members that other threads touch.
     alignas(64) Mailbox mailbox_;
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> stop_{false};

@@ -1,5 +1,5 @@
-// How other threads hand work to an engine: a stack that any thread pushes to and the engine's
-// thread takes whole, giving back the order of arrival. No lock, no allocation.
+// The posts of other threads to an engine: a stack that any thread pushes to and the engine's
+// thread takes whole, in the order of arrival. No lock, no allocation.
 #pragma once
 
 #include <uaio/nodes.h>
@@ -10,8 +10,8 @@ namespace uaio {
 
 class Mailbox {
 public:
-    // Any thread. True if the mailbox was empty: then, and only then, its owner may be asleep
-    // without knowing of an entry.
+    // Any thread. True if the mailbox was empty: only then may its owner sleep without having seen
+    // an entry.
     bool push(MailboxEntry& entry) noexcept {
         MailboxEntry* top = top_.load(std::memory_order_relaxed);
         do {
@@ -23,7 +23,7 @@ public:
 
     bool empty() const noexcept { return top_.load(std::memory_order_acquire) == nullptr; }
 
-    // Owner's thread: everything pushed so far, the oldest first, linked by `next`.
+    // Owner's thread: takes all entries, the oldest first, linked by `next`.
     MailboxEntry* take() noexcept {
         if (empty()) return nullptr;  // spares the locked instruction of the usual case
         MailboxEntry* newest = top_.exchange(nullptr, std::memory_order_acquire);

@@ -34,7 +34,7 @@ void PollFd::close() noexcept {
     close_if_open(epoll);
 }
 
-// Each call only where those before it succeeded, so that errno is of the one that failed.
+// Makes each call only if those before it succeeded, so that errno is of the one that failed.
 std::error_code PollFd::open(Kernel& kernel) noexcept {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll >= 0) event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -74,7 +74,7 @@ void PollFd::set_deadline(std::int64_t deadline_ns) noexcept {
     armed_ns_ = deadline_ns;
     itimerspec spec{};
     if (deadline_ns != TimerNode::kNoDeadline) {
-        // Zero would disarm it; a deadline that is over has to fire.
+        // Zero would disarm the timer (timerfd_settime(2)); a deadline that has passed must fire.
         const std::int64_t at = deadline_ns > 0 ? deadline_ns : 1;
         spec.it_value.tv_sec = at / 1'000'000'000;
         spec.it_value.tv_nsec = at % 1'000'000'000;

@@ -1,6 +1,6 @@
 // The descriptor behind Engine::fd(): an epoll set that becomes readable when a completion is
-// posted, when the engine's next deadline passes, or when another thread asks. Engine's thread,
-// but signal(), which any thread may call once the set is open.
+// posted, when the engine's next deadline passes, or when another thread calls signal(). Engine's
+// thread, except signal(), which any thread may call once the set is open.
 #pragma once
 
 #include <uaio/nodes.h>
@@ -19,18 +19,19 @@ public:
     PollFd(const PollFd&) = delete;
     PollFd& operator=(const PollFd&) = delete;
 
-    // Makes the set and asks `kernel` to announce completions. An errno when descriptors run out.
+    // Makes the set, which `kernel` makes readable at completions. Returns an errno when
+    // descriptors run out.
     std::error_code open(Kernel& kernel) noexcept;
-    // Closes it, and in a child of fork(2) nothing but the child's copies.
+    // Closes the set; in a child of fork(2) only the child's copies.
     void close() noexcept;
     bool is_open() const noexcept { return epoll_.load(std::memory_order_acquire) >= 0; }
     int fd() const noexcept { return epoll_.load(std::memory_order_acquire); }
 
     // Makes the set readable until the next consume().
     void signal() noexcept;
-    // At the start of a turn: what was announced is about to be looked at.
+    // At the start of a turn, which handles the announced work: makes the set unreadable.
     void consume() noexcept;
-    // At the end of a turn: when the set has to become readable by itself, in nanoseconds of
+    // At the end of a turn: the time at which the set becomes readable by itself, in nanoseconds of
     // CLOCK_MONOTONIC, or TimerNode::kNoDeadline.
     void set_deadline(std::int64_t deadline_ns) noexcept;
 

@@ -1,4 +1,4 @@
-// What holds descriptors or operations on an engine, and has to be closed when the engine ends: a
+// An object that holds descriptors or operations on an engine, which closes it when it ends: a
 // socket, a listener, a server. Engine's thread.
 #pragma once
 
@@ -11,13 +11,13 @@ public:
     // Begins to end every operation it holds with Errc::closed, and to close its descriptors. The
     // engine may call this more than once.
     virtual void begin_shutdown() noexcept = 0;
-    // True when no operation of it is left, in the kernel or to be finished.
+    // True when it has no operation, in the kernel or to be finished.
     virtual bool is_idle() const noexcept = 0;
-    // The engine is gone, and the Resident out of its list: only memory is left, which whoever
-    // holds the object frees.
+    // The engine has ended, and the Resident is out of its list: only memory is left, which the
+    // owner of the object frees.
     virtual void engine_destroyed() noexcept = 0;
     // In a child of fork(2): closes the child's copies of its descriptors, and touches nothing that
-    // the parent has as well.
+    // it shares with the parent.
     virtual void close_inherited() noexcept {}
 
 protected:
@@ -29,7 +29,7 @@ private:
     Resident** previous_resident_ = nullptr;
 };
 
-// Those of one engine.
+// The Residents of one engine.
 class Residents {
 public:
     // REQUIRES: in no list.
@@ -40,7 +40,7 @@ public:
         if (first_) first_->previous_resident_ = &resident.next_resident_;
         first_ = &resident;
     }
-    // Has no effect on one that is in no list.
+    // No effect on a Resident in no list.
     void remove(Resident& resident) noexcept {
         if (!resident.previous_resident_) return;
         DCHECK(*resident.previous_resident_ == &resident);
@@ -56,7 +56,7 @@ public:
         }
         return true;
     }
-    // Each function of a Resident for all of them. They may remove themselves meanwhile.
+    // Each calls that function of all Residents, which may remove themselves meanwhile.
     void begin_shutdown() noexcept {
         for (Resident* at = first_; at;) {
             Resident* const next = at->next_resident_;

@@ -25,14 +25,13 @@ Ring::Ring(Kernel& kernel, Counters& counters)
     DCHECK((view_.cq_mask & (view_.cq_mask + 1)) == 0);
 }
 
-// ---- the way down
+// ---- submission
 
 // head_ is only as new as its last reading, so that is taken first. If the submission ring is
-// really full, the kernel gets it now, in mid-turn; when it does not take more before completions
-// are taken out of the other ring, those move to ready_ and are dispatched after the running
-// callback.
+// really full, the kernel gets it now, in mid-turn; if it takes no entries before completions leave
+// the other ring, those move to ready_ and are dispatched after the running callback.
 void Ring::make_room() noexcept {
-    if (kernel_ == &inherited_) {  // in a callback that forked: what it fills is thrown away
+    if (kernel_ == &inherited_) {  // in a callback that forked: its entries are dropped
         head_ = tail_;
         return;
     }
@@ -49,8 +48,8 @@ void Ring::make_room() noexcept {
     DCHECK(tail_ - head_ <= view_.sq_mask);
 }
 
-// Empties the ring in the middle of a callback. Without memory for the list some stay in the ring:
-// make_room() comes again.
+// Empties the completion ring in the middle of a callback. Without memory for the list some
+// completions stay in the ring, and make_room() tries again.
 void Ring::take_completions() noexcept {
     try {
         for (const unsigned tail = cq_tail(); cq_head_ != tail; ++cq_head_) {
@@ -66,7 +65,7 @@ void Ring::take_completions() noexcept {
 }
 
 bool Ring::unconsumed(unsigned position) const noexcept {
-    // A polling kernel thread may read whatever is published; otherwise only enter() takes entries.
+    // A polling kernel thread may read any published entry; otherwise only enter() takes entries.
     const unsigned taken = kernel_->features().sq_polled
                                ? published_
                                : std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
@@ -82,8 +81,9 @@ io_uring_sqe& Ring::next_ignored() noexcept {
 void Ring::cancel(const Completion& operation) noexcept {
     const std::uint64_t target = user_data_of(operation);
     if (unconsumed(operation.sq_position)) {
-        // A cancel that the kernel meets before its target finds nothing (io_uring_prep_cancel(3));
-        // but what it has not taken can simply be withdrawn, and then nothing was transferred.
+        // A cancel that the kernel reads before its target finds nothing (io_uring_prep_cancel(3));
+        // an entry that it has not taken can be withdrawn instead, and then nothing was
+        // transferred.
         io_uring_sqe& sqe = view_.sqes[operation.sq_position & view_.sq_mask];
         if (sqe.user_data == target) {
             io_uring_prep_nop(&sqe);
@@ -121,10 +121,10 @@ void Ring::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
     const int result = kernel_->enter(wait, time_point_of(deadline_ns));
     switch (result) {
         case 0:
-        case -EINTR:   // a signal; the loop comes again
-        case -ETIME:   // the deadline, which the timers look at
-        case -EBUSY:   // completions have to be taken out first, which happens next
-        case -EAGAIN:  // no memory for more requests just now; completions give some back
+        case -EINTR:   // a signal; the loop enters again
+        case -ETIME:   // the deadline, which the timers check
+        case -EBUSY:   // completions must leave the ring first, which happens next
+        case -EAGAIN:  // no memory for more requests now; completions free some
             break;
         default: {
             DCHECK(result < 0);
@@ -152,7 +152,7 @@ bool Ring::is_completed(const Completion& operation) const noexcept {
     return false;
 }
 
-// False for an entry that is of no operation.
+// False for an entry of no operation.
 bool Ring::untag(Entry& entry) noexcept {
     switch (static_cast<Tag>(entry.user_data & kTagMask)) {
         case Tag::withdrawn:
@@ -166,8 +166,8 @@ bool Ring::untag(Entry& entry) noexcept {
     return false;
 }
 
-// For a callback that forked and returns to the loop in the child: it finds an empty ring and a
-// kernel that fails.
+// A callback that forked and returns to the loop in the child finds an empty ring and a kernel that
+// fails.
 void Ring::abandon() noexcept {
     inherited_.take_over(*kernel_, cq_head_, static_cast<std::uint64_t>(Tag::ignored));
     kernel_ = &inherited_;

@@ -1,6 +1,5 @@
-// The two rings of an engine: entries for operations on the way down, completions on the way up.
-// Completions are dispatched where they lie, and the ring is handed back once a turn. Engine's
-// thread, except failure().
+// The submission queue and completion queue of an engine. Completions are dispatched in place, and
+// their slots are returned once a turn. Engine's thread, except failure().
 #pragma once
 
 #include <uaio/nodes.h>
@@ -28,46 +27,47 @@ public:
     Kernel& kernel() noexcept { return *kernel_; }
     const Kernel& kernel() const noexcept { return *kernel_; }
 
-    // The next submission entry for `operation`, whose handler and finisher are set. REQUIRES: one
-    // of liburing's io_uring_prep_ functions fills it before anything else is asked of the engine.
-    // Enters the kernel if the ring is full; cannot fail.
+    // The next submission queue entry for `operation`, whose handler and finisher are set.
+    // REQUIRES: one of liburing's io_uring_prep_ functions fills it before any other call into the
+    // engine. Enters the kernel if the ring is full; cannot fail.
     io_uring_sqe& begin(Completion& operation) noexcept {
         io_uring_sqe& sqe = next();
         operation.sq_position = tail_ - 1;
         sqe.user_data = user_data_of(operation);
         return sqe;
     }
-    // Asks the kernel to end `operation` early, or withdraws its entry if the kernel has not taken
-    // it. Its handler is called as for any completion.
+    // Cancels `operation` in the kernel, or withdraws its entry if the kernel has not taken it. Its
+    // handler runs as for any completion.
     void cancel(const Completion& operation) noexcept;
     // The same for every operation in the kernel.
     void cancel_all() noexcept;
-    // Keeps a read of the kernel's wake_fd() pending; not any more after stop_waking().
+    // Keeps a read of the kernel's wake_fd() pending, until stop_waking().
     void arm_wake() noexcept;
     void stop_waking() noexcept { waking_ = false; }
 
     // Submits, and waits for `wait` completions until `deadline_ns` (Kernel::enter()).
     void enter(unsigned wait, std::int64_t deadline_ns) noexcept;
-    // Submits in the middle of a callback and lets the kernel complete what was cancelled, until
-    // `all_completed`, a bool(), is true. Dispatches nothing. False if the kernel does not finish.
+    // Submits in the middle of a callback and lets the kernel complete cancelled operations, until
+    // `all_completed`, a bool(), is true. Dispatches nothing. False if the kernel does not complete
+    // them.
     template <class Condition>
     bool settle(Condition all_completed) noexcept;
-    // The last completion of `operation` is in the ring, not yet dispatched.
+    // True if the last completion of `operation` is in the ring, not yet dispatched.
     bool is_completed(const Completion& operation) const noexcept;
 
     bool has_completions() const noexcept { return ready_left_ > 0 || cq_head_ != cq_tail(); }
     bool has_unsubmitted() const noexcept {
         return tail_ != std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
     }
-    // Calls the handlers of the completions that were there at the start, and `finish`, a
-    // void(Completion&), for each operation that has finished. Returns the number of operations
+    // Calls the handlers of the completions that were in the ring at the start, and `finish`, a
+    // void(Completion&), for each operation that has finished. Returns the number of completions
     // handled.
     template <class Finish>
     std::size_t dispatch(Finish finish) noexcept;
 
     // Any thread: the negative errno with which the kernel refused the ring, or 0.
     int failure() const noexcept { return failure_.load(std::memory_order_relaxed); }
-    // In a child of fork(2): abandons the rings, which are the parent's, and fails from now on.
+    // In a child of fork(2): abandons the rings, which are the parent's; every later call fails.
     // May not lock, wait or allocate.
     void abandon() noexcept;
 
@@ -115,23 +115,23 @@ private:
     RingView view_;
     unsigned tail_;       // of the submission ring, published before every enter
     unsigned published_;  // the tail that the kernel may see
-    unsigned head_;       // of the submission ring, as last read: the kernel's is not behind
-    unsigned cq_head_;    // what is dispatched; the kernel learns it later
+    unsigned head_;       // of the submission ring, as last read; the kernel's may be ahead
+    unsigned cq_head_;    // completions dispatched; hand_back() publishes it
     Kernel* kernel_;
     Counters& counters_;
-    // Completions that had to be taken out of the ring in the middle of a callback, in order; the
-    // last ready_left_ are still to be dispatched, before those in the ring.
+    // Completions taken out of the ring in the middle of a callback, in order; the last ready_left_
+    // are to be dispatched before those in the ring.
     std::vector<Entry> ready_;
     std::size_t ready_left_ = 0;
     std::atomic<int> failure_{0};
     bool waking_ = true;
     std::uint64_t wake_value_ = 0;  // where the kernel reads the wake-up to
-    InheritedKernel inherited_;     // replaces the other one in a child
+    InheritedKernel inherited_;     // replaces kernel_ in a child
 };
 
-// ---- what every operation goes through, open to the compiler
+// ---- the path of every operation, inline
 
-// The lines of an operation that its handler will use, on their way while the one before is
+// Fetches the cache lines of an operation that its handler will use, while the one before is
 // handled.
 inline void Ring::prefetch(std::uint64_t user_data) noexcept {
     const char* const operation = reinterpret_cast<const char*>(user_data & kAddressMask);
@@ -173,8 +173,8 @@ inline std::size_t Ring::dispatch(Finish finish) noexcept {
 
 template <class Condition>
 bool Ring::settle(Condition all_completed) noexcept {
-    // The first round is enough, unless the kernel is short of memory, or a thread of its own reads
-    // the ring.
+    // The first round is enough, unless the kernel is short of memory or polls the ring with its
+    // own thread.
     for (unsigned round = 0; round < settle_rounds() && failure() == 0; ++round) {
         if (all_completed()) return true;
         settle_once();

@@ -1,6 +1,6 @@
-// Accepts that wait because the process has no descriptor left: they go on when a socket of their
-// engine closes, and try by themselves now and then, since other descriptors close unseen. Also the
-// note of when the shortage was last reported. Engine's thread only.
+// Accepts that wait because the process has no free descriptor: they go on when a socket of their
+// engine closes, and retry by themselves now and then, since the engine does not see other
+// descriptors close. Also stores when the shortage was last reported. Engine's thread only.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace uaio {
 
 class Shortage {
 public:
-    // One who waits. In at most one list, and out of it before its memory goes.
+    // A waiting accept. In at most one list, and removed before it is destroyed.
     class Waiter {
     public:
         virtual void on_descriptor_free() noexcept = 0;
@@ -23,7 +23,7 @@ public:
         Waiter** previous_ = nullptr;
     };
 
-    // Does nothing for one that waits already.
+    // No effect on one that waits already.
     void add(Waiter& waiter) noexcept {
         if (waiter.previous_) return;
         waiter.next_ = waiters_;
@@ -38,8 +38,8 @@ public:
         waiter.previous_ = nullptr;
     }
 
-    // A socket was closed. One waiter goes on for it: who waits longest is at the end, but a
-    // shortage has few waiters, and all of them try again in time.
+    // Resumes one waiter after a socket was closed. The longest waiting one is at the end of the
+    // list, but a shortage has few waiters, and all of them retry in time.
     void on_descriptor_free() noexcept {
         if (!waiters_) return;
         Waiter& waiter = *waiters_;
@@ -47,7 +47,7 @@ public:
         waiter.on_descriptor_free();
     }
 
-    // True for the first call of an episode, which is over when there was none for a while.
+    // True for the first call of an episode, which ends after 10 s without a call.
     bool begins_episode(std::int64_t now_ns) noexcept {
         constexpr std::int64_t kEpisodeNs = 10'000'000'000;
         const bool begins = now_ns >= episode_ends_ns_;

@@ -26,7 +26,7 @@ struct Counters {
     Counter cancels, timeouts, posts, full_rings;
     Counter zero_copy_sends, zero_copy_copied, begun;
     Counter accept_pauses;
-    // These two are counted by whichever thread it happens on.
+    // Any thread adds to these two.
     std::atomic<std::uint64_t> wakes{0};
     std::atomic<std::uint64_t> misuse{0};
 };

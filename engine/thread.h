@@ -1,8 +1,7 @@
-// How the library starts its threads: with signals blocked, so that a signal which the program
-// reads from a signalfd(2), or handles on a thread of its own, is never delivered to one of these
-// (signal(7), "process-directed"). Not blocked are the signals that an instruction of the thread
-// itself causes, for a crash handler would miss them, and SIGPROF, by which profilers count. Any
-// thread.
+// Starts the library's threads, with signals blocked, so that the kernel does not deliver to them a
+// signal which the program reads from a signalfd(2) or handles on a thread of its own (signal(7),
+// "process-directed"). Not blocked are the signals that an instruction of the thread itself causes,
+// which a crash handler would miss, and SIGPROF, by which profilers count. Any thread.
 #pragma once
 
 #include <csignal>
@@ -11,7 +10,8 @@
 
 namespace uaio {
 
-// Blocks them for the calling thread as long as it exists; a thread inherits what its maker blocks.
+// Blocks them for the calling thread during its own lifetime; a new thread inherits the mask of its
+// creator.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept {

@@ -1,4 +1,4 @@
-// Which thread runs an engine: none yet, one, or none any more. Any thread.
+// The thread that runs an engine: none yet, one, or none any more. Any thread.
 #pragma once
 
 #include "base/check.h"
@@ -13,19 +13,19 @@ namespace uaio {
 
 class ThreadBinding {
 public:
-    // This thread runs the engine.
+    // True if this thread runs the engine.
     bool is_here() const noexcept {
         return thread_.load(std::memory_order_relaxed) == &thread_token;
     }
-    // Some thread runs it.
+    // True if some thread runs it.
     bool is_bound() const noexcept { return load() != nullptr && !is_over(); }
-    // No thread runs it any more, nor will.
+    // True if no thread runs it any more, nor will.
     bool is_over() const noexcept {
         const char* const thread = load();
         return thread == &forked_mark_ || thread == &ended_mark_;
     }
-    // This process is a child of the one that made the engine: nothing may be asked of the engine,
-    // and its locks may be held for ever.
+    // True in a child of the process that made the engine: the engine must not be used there, and
+    // its locks may be held for ever.
     bool is_forked() const noexcept { return load() == &forked_mark_; }
 
     // Binds to this thread unless another was bound before; `prepare`, a bool(), may refuse. True
@@ -38,7 +38,8 @@ public:
         thread_.store(&thread_token, std::memory_order_release);
         return true;
     }
-    // Runs `work` while no thread can begin to run the engine; false, without it, if one has.
+    // Runs `work` while no thread can begin to run the engine; false, without running it, if one
+    // has.
     template <class Work>
     bool run_if_unbound(Work work) {
         if (is_over()) return false;
@@ -64,7 +65,7 @@ public:
 private:
     const char* load() const noexcept { return thread_.load(std::memory_order_acquire); }
 
-    // What thread_ holds when no thread runs the engine any more.
+    // Values of thread_ when no thread runs the engine any more.
     static inline char forked_mark_ = 0;
     static inline char ended_mark_ = 0;
 

@@ -16,7 +16,7 @@ void TimerQueue::link(TimerNode*& head, TimerNode& node) noexcept {
 void TimerQueue::arm(TimerNode& node, std::int64_t now_ns) noexcept {
     DCHECK(node.previous == nullptr);
     DCHECK(node.deadline_ns >= 0 && node.deadline_ns != TimerNode::kNoDeadline);
-    // With nothing armed nobody moved the wheel on; catching up is free then.
+    // With nothing armed expire() has not moved the wheel on; catching up is free then.
     if (armed_ == 0) current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
     ++armed_;
     place(node);

@@ -1,10 +1,10 @@
 // The deadlines of an engine: a hierarchical wheel of intrusive lists. Arming and disarming are a
-// few stores, whatever the number armed, and never allocate. It has no clock: it is told the time.
-// Engine's thread only.
+// few stores, whatever the number armed, and never allocate. It has no clock: callers pass the
+// time. Engine's thread only.
 //
 // Slots are 1.024 us wide on the lowest of nine levels and 64 times wider on each next one. A node
 // lies on the level of the highest 6-bit digit in which its tick differs from the current one, so
-// everything on a lower level is due before anything on a higher one; when time enters a slot of a
+// all nodes on a lower level are due before any on a higher one; when time enters a slot of a
 // higher level, its nodes are spread over the lower ones.
 #pragma once
 
@@ -28,8 +28,8 @@ public:
     // early, late by less than a slot of the lowest level.
     TimerNode* expire(std::int64_t now_ns) noexcept;
 
-    // When expire() should be called next, TimerNode::kNoDeadline for never. May be earlier than
-    // the first deadline by a part of it, when nodes are to be spread over lower levels.
+    // The time of the next call to expire(), TimerNode::kNoDeadline for never. May be earlier than
+    // the first deadline, when nodes must first be spread over lower levels.
     std::int64_t next_ns() noexcept;
 
     std::size_t armed() const noexcept { return armed_; }
@@ -38,7 +38,7 @@ public:
     // and does not count as armed. REQUIRES: not armed, deadline_ns is kNoDeadline.
     void hold(TimerNode& node) noexcept;
 
-    // Becomes empty without looking at a node; those that were armed may not be disarmed.
+    // Becomes empty without reading a node; nodes that were armed may not be disarmed.
     void forget_all() noexcept;
 
     // Takes out any node, armed or held; nullptr if there is none. For the end of an engine.

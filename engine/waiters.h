@@ -1,5 +1,5 @@
-// The threads that wait until something on an engine has ended. The engine's thread notifies them
-// once a turn; without a waiter that costs one locked instruction. Any thread.
+// The threads that wait until an operation or object on an engine has ended. The engine's thread
+// notifies them once a turn; without a waiter that costs one locked instruction. Any thread.
 #pragma once
 
 #include <uaio/clock.h>
@@ -10,7 +10,7 @@
 
 namespace uaio {
 
-// A question that any thread may ask again and again.
+// A predicate that any thread may evaluate repeatedly.
 struct Condition {
     const void* subject;
     bool (*holds)(const void* subject) noexcept;
@@ -20,15 +20,15 @@ struct Condition {
 
 class Waiters {
 public:
-    // What a `condition` depends on may have changed.
+    // Wakes the waiters after a change that a condition depends on.
     //
-    // A locked instruction on each side: whichever comes second sees what the other did before, so
+    // A locked instruction on each side: the later one sees the stores before the earlier one, so
     // either the waiter finds that its condition holds or it is notified.
     void notify() noexcept {
         if (count_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
         notify_locked();
     }
-    // The same for a change that was stored without a locked instruction behind it.
+    // The same for a change without a locked instruction after its store.
     void notify_locked() noexcept {
         const std::lock_guard lock(mutex_);
         condition_.notify_all();
@@ -42,7 +42,7 @@ public:
         condition_.wait(lock, done);
         count_.fetch_sub(1, std::memory_order_acq_rel);
     }
-    // The same, and gives up at `deadline`; returns the last value of `done`.
+    // The same, until `deadline` at the latest; returns the last value of `done`.
     template <class Done>
     bool wait_until(Done done, Clock::time_point deadline) {
         std::unique_lock lock(mutex_);
@@ -58,7 +58,7 @@ public:
         return work();
     }
 
-    // In a child of fork(2), which has none of the threads that wait.
+    // In a child of fork(2), which has none of the waiting threads.
     void forget_all() noexcept { count_ = 0; }
 
 private:
