@@ -9,10 +9,10 @@ namespace uaio::http {
 bool DescriptorBudget::has_room(int newest, std::size_t spare) noexcept {
     rlimit limit{};
     if (newest < 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
-    // The numbers of a simulated kernel are above all that a process can have.
+    // A simulated kernel uses numbers above any that a process can have.
     if (static_cast<rlim_t>(newest) >= limit.rlim_cur) return true;
-    // A file is open as long as its response is on its way. Every connection may have one, but of
-    // thousands most are idle: one for each would halve what a server can hold.
+    // A file is open while its response is being sent. Every connection may have one, but of
+    // thousands most are idle: one for each would halve the connections that a server can hold.
     std::size_t files = 0;
     if (files_.load(std::memory_order_relaxed) > 0) {
         const std::size_t most = std::max<std::size_t>(64, limit.rlim_cur / 8);

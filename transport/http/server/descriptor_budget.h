@@ -1,6 +1,6 @@
-// How many descriptors the servers of this process need for their own work, so that they accept
-// less before their handlers find none. Descriptors belong to the process, and so do these counts.
-// Any thread.
+// The descriptors that the servers of this process need for their own work: they accept fewer
+// connections before their handlers run out. Descriptors belong to the process, and so do these
+// counts. Any thread.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@ namespace uaio::http {
 
 class DescriptorBudget {
 public:
-    // EngineObject by a handler that opens a file for a request.
+    // Held by a handler that opens a file for a request.
     class Files {
     public:
         Files() noexcept { files_.fetch_add(1, std::memory_order_relaxed); }
@@ -19,7 +19,7 @@ public:
         ~Files() { files_.fetch_sub(1, std::memory_order_relaxed); }
     };
 
-    // EngineObject by a connection.
+    // Held by a connection.
     class Connection {
     public:
         Connection() noexcept { connections_.fetch_add(1, std::memory_order_relaxed); }
@@ -28,9 +28,9 @@ public:
         ~Connection() { connections_.fetch_sub(1, std::memory_order_relaxed); }
     };
 
-    // Whether another connection may be accepted behind one that got descriptor `newest`, with
-    // `spare` left besides. open(2) and accept(2) give the
-    // lowest number that is free, so all below it are in use.
+    // True if another connection may be accepted after one with descriptor `newest`, with `spare`
+    // descriptors left besides. open(2) and accept(2) return the lowest free number, so all below
+    // `newest` are in use.
     static bool has_room(int newest, std::size_t spare) noexcept;
 
 private:

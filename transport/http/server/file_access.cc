@@ -8,8 +8,8 @@
 namespace uaio::http {
 namespace {
 
-// For kernels and containers without openat2(2): one directory at a time, and no symbolic links at
-// all, since where they lead could change while one looks.
+// For kernels and containers without openat2(2): opens one directory at a time, and follows no
+// symbolic links, since their targets could change between check and use.
 OwnedFd walk_beneath(int root, const std::string& path) {
     OwnedFd at;
     int from = root;
@@ -38,7 +38,7 @@ OwnedFd open_file(const std::string& path) {
 }
 
 OwnedFd open_beneath(int root, const std::string& path) {
-    if (path.find('\0') != std::string::npos) {  // it would end the name
+    if (path.find('\0') != std::string::npos) {  // a NUL would end the name
         errno = ENOENT;
         return OwnedFd();
     }

@@ -1,4 +1,4 @@
-// Files for handlers: opened below a root that no name leads out of, and read. Any thread.
+// Opens and reads files for handlers, below a root that no path can leave. Any thread.
 #pragma once
 
 #include <fcntl.h>
@@ -30,17 +30,18 @@ private:
     int fd_;
 };
 
-// O_NONBLOCK: a FIFO must not hold the engine until somebody writes to it.
+// O_NONBLOCK: opening a FIFO must not block the engine until a writer opens it.
 inline constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
-// Opens a path for reading; errno says why not. Throws nothing.
+// Opens a path for reading; sets errno on failure. Throws nothing.
 OwnedFd open_file(const std::string& path);
 
-// Opens a path without ".." below a directory; errno says why not. Symbolic links are followed
-// inside of the root, or, where openat2(2) is not to be had, not at all.
+// Opens a path without ".." below a directory; sets errno on failure. Follows symbolic links inside
+// the root, or, where openat2(2) is unavailable, none.
 OwnedFd open_beneath(int root, const std::string& path);
 
-// As much as there is, up to `size`; -1 and errno.
+// Reads up to `size` bytes, fewer only at the end of the file; returns -1 and sets errno on
+// failure.
 ssize_t read_at(int fd, char* out, std::size_t size, std::uint64_t offset) noexcept;
 
 }  // namespace uaio::http

@@ -10,8 +10,8 @@
 namespace uaio::http {
 namespace {
 
-// True if the list of entity tags has this one, or is "*". Weak comparison: RFC 9110 13.1.2; for
-// If-Match the strong one, which a weak tag never meets.
+// True if the list of entity tags contains this one, or is "*". `weak` selects weak comparison (RFC
+// 9110 13.1.2); If-Match uses strong comparison, which a weak tag never satisfies.
 bool names_tag(std::string_view list, std::string_view tag, bool weak) noexcept {
     std::string_view element;
     while (next_element(list, element)) {
@@ -22,7 +22,7 @@ bool names_tag(std::string_view list, std::string_view tag, bool weak) noexcept 
     return false;
 }
 
-// A condition that is not fulfilled is a status, in the order of RFC 9110 13.2.2.
+// Returns the status of the first false condition, in the order of RFC 9110 13.2.2, or 200.
 int check_conditions(const Headers& fields, std::string_view tag, std::int64_t modified) noexcept {
     if (const auto match = fields.get("If-Match")) {
         if (!names_tag(*match, tag, false)) return 412;
@@ -39,23 +39,23 @@ int check_conditions(const Headers& fields, std::string_view tag, std::int64_t m
     return 200;
 }
 
-// If-Range: a range is sent only of what the client has the rest of (RFC 9110 13.1.5). A date has
-// to be the very one, in whichever form.
+// If-Range: a range is sent only if the client has the rest of the same representation (RFC 9110
+// 13.1.5). A date must match exactly, in any format.
 bool is_unchanged(std::string_view validator, std::string_view tag,
                   std::int64_t modified) noexcept {
     const bool is_tag = validator.starts_with('"') || validator.starts_with("W/");
     return is_tag ? validator == tag : parse_date(validator) == modified;
 }
 
-// A position or a length of a range. What no number can hold is behind the end of every file (RFC
-// 9110 14.1.2).
+// Parses a position or length of a range. A number too large for 64 bits is past the end of every
+// file (RFC 9110 14.1.2).
 std::optional<std::uint64_t> parse_position(std::string_view text) noexcept {
     const auto number = parse_length(text);
     if (number || text.empty() || !all_are(kDigit, text)) return number;
     return std::numeric_limits<std::uint64_t>::max();
 }
 
-// One range of bytes; several, or another unit, are ignored, which RFC 9110 14.2 allows.
+// Parses one range of bytes; ignores several, and other units, as RFC 9110 14.2 allows.
 enum class Range { none, satisfied, unsatisfiable };
 
 Range parse_range(std::string_view value, FilePart& part, std::uint64_t size) noexcept {

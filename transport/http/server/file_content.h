@@ -1,5 +1,5 @@
-// What of a file answers a request: conditions and ranges (RFC 9110 13 and 14), free of I/O. Pure
-// functions; any thread.
+// Chooses the part of a file that answers a request: conditions and ranges (RFC 9110 13 and 14). No
+// I/O. Pure functions; any thread.
 #pragma once
 
 #include <uaio/http_message.h>
@@ -22,8 +22,8 @@ struct FilePart {
     std::uint64_t size = 0;
 };
 
-// Decides what to send, and sets the fields of `response` that belong to it: ETag, Last-Modified,
-// Accept-Ranges, Content-Range. Errc::not_enough_memory.
+// Decides the status and the part to send, and sets their fields in `response`: ETag,
+// Last-Modified, Accept-Ranges, Content-Range. Errc::not_enough_memory.
 std::error_code choose_part(const Request& request, const FileState& file, Response& response,
                             FilePart& part) noexcept;
 

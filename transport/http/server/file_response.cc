@@ -21,8 +21,8 @@
 namespace uaio::http {
 namespace {
 
-// Bytes of a large file that are read and sent at a time. They are read into memory of the sender
-// and not mapped: to read a mapping of a file that another process has truncated raises SIGBUS, and
+// Bytes of a large file that are read and sent at a time. They are read into the sender's memory
+// and not mapped: reading a mapping of a file that another process has truncated raises SIGBUS, and
 // a stream that encrypts reads it in this process. (sendfile(2) would not help there, and blocks on
 // a socket that is not O_NONBLOCK, on which io_uring does not wait.)
 constexpr std::size_t kPiece = 128 * 1024;
@@ -37,7 +37,7 @@ std::optional<FileState> state_now(int fd) noexcept {
     return state_of(state);
 }
 
-// Takes back what choose() and read_content() made of a response.
+// Reverts the changes of choose() and read_content() to a response.
 void withdraw(Response& response) noexcept {
     response.clear_data();
     for (const char* name : {"ETag", "Last-Modified", "Accept-Ranges", "Content-Range",
@@ -56,7 +56,7 @@ void log_failure(const Exchange& exchange, const std::string& what) {
     EngineCore::of(exchange.engine()).log(LogLevel::warning, text + " failed: " + what);
 }
 
-// Sends a part of a file: one piece is read while the one before it is sent. Frees itself.
+// Sends a part of a file: reads one piece while the previous one is sent. Frees itself.
 class FileSender {
 public:
     FileSender(Exchange& exchange, OwnedFd file, const FileState& state, std::string_view type,
@@ -76,8 +76,8 @@ public:
             buffer = std::make_unique_for_overwrite<char[]>(room);
     }
 
-    // The head leaves when the first piece was read, so that a file which cannot be read still gets
-    // a status of its own.
+    // Sends the head after the first piece was read, so that an unreadable file still gets an error
+    // status.
     void start() noexcept { read(); }
 
 private:
@@ -129,7 +129,7 @@ private:
         go_on();
     }
 
-    // What was read before an error is sent, and then the connection is closed.
+    // Sends the bytes read before an error, and then closes the connection.
     void go_on() noexcept {
         if (!writing_ && filled_ > 0 && !write_failed_) write();
         if (!reading_ && filled_ == 0 && unread_ > 0 && !error_) read();
@@ -137,7 +137,7 @@ private:
         error_ ? abort() : end();
     }
 
-    // Nothing was sent yet: a file that is shorter now than its state said is looked at again.
+    // Nothing was sent yet: if the file has become shorter, starts again with its new state.
     void refuse() noexcept {
         const std::unique_ptr<FileSender> self(this);
         Exchange& exchange = exchange_;
@@ -181,13 +181,13 @@ private:
     const FileState state_;
     const std::string_view type_;
     const std::uint64_t size_;
-    std::uint64_t offset_;    // of what is read next
-    std::uint64_t unread_;    // bytes that are still to be read
-    std::size_t filled_ = 0;  // bytes of the back buffer that are to be sent
-    std::size_t back_ = 0;    // the buffer that is read into; the other one is being sent
+    std::uint64_t offset_;    // of the next read
+    std::uint64_t unread_;    // bytes not yet read
+    std::size_t filled_ = 0;  // bytes of the back buffer not yet sent
+    std::size_t back_ = 0;    // the buffer being read into; the other is being sent
     std::array<std::unique_ptr<char[]>, 2> buffers_;
     std::error_code error_;  // the first
-    bool begun_ = false;     // the head was written, or is being
+    bool begun_ = false;     // the write of the head has started
     bool reading_ = false;
     bool writing_ = false;
     bool write_failed_ = false;
@@ -211,7 +211,7 @@ int status_of_errno(int error) noexcept {
         case ELOOP:
         case EXDEV:  // openat2(2): the path leads out of the root
         case ENAMETOOLONG:
-        case EILSEQ:  // a name that the file system cannot have
+        case EILSEQ:  // a name that the file system does not allow
         case ENXIO:   // a socket, or a device without a driver
         case ENODEV: return 404;
         default: return 500;

@@ -25,7 +25,7 @@
 namespace uaio::http {
 namespace {
 
-// A small file that was sent a moment ago, as the response that sends it whole.
+// A recently sent small file, as the response that sends it whole.
 struct KeptFile {
     FileState state;
     Response response;
@@ -34,13 +34,13 @@ struct KeptFile {
 
 class KeptFiles {
 public:
-    // Null if it is not there, or no longer.
+    // Null if the file is not kept, or has expired.
     const KeptFile* find(std::string_view path, Clock::time_point now) const {
         const auto found = files_.find(path);
         return found != files_.end() && now < found->second.until ? &found->second : nullptr;
     }
 
-    // Null if it could not be read whole.
+    // Null if the file could not be read whole.
     const KeptFile* keep(const std::string& path, int fd, const FileState& state,
                          Clock::time_point until, std::size_t limit) {
         const std::size_t size = path.size() + state.size + sizeof(KeptFile);
@@ -50,7 +50,7 @@ public:
         }
         KeptFile& file = files_[path];
         file = {.state = state, .response = {}, .until = until};
-        bytes_ += size;  // once more for one that was there; too much is soon forgotten
+        bytes_ += size;  // a replaced file counts twice, so the cache may empty early
         FilePart whole;
         const bool complete =
             !choose_part(Request(), state, file.response, whole) &&
@@ -72,7 +72,7 @@ private:
     std::size_t bytes_ = 0;
 };
 
-// True if a field may ask for less than all of it.
+// True if a field may request less than the whole file.
 bool is_particular(const Request& request) noexcept {
     for (const auto [name, value] : request.headers()) {
         if (same_name(name, "range") || same_name(name.substr(0, 3), "if-")) return true;
@@ -109,14 +109,15 @@ bool answers(Exchange& exchange) {
     return false;
 }
 
-// For links of a directory that was asked for without the slash at its end.
+// Redirects a directory that was requested without a trailing slash, so that its relative links
+// work.
 void redirect_to_slash(Exchange& exchange) {
     const std::string path = encode_path(exchange.path()) + "/";
     redirect_to(exchange, join_location(path, "", exchange.query()), 301);
 }
 
-// A directory that is opened anew for each file, since what its path leads to changes: it may be
-// removed and made again, and a deployment may replace a symbolic link in it.
+// A directory, reopened for each file, since its path may change its meaning: the directory may be
+// removed and created again, and a deployment may replace a symbolic link in it.
 struct Root {
     std::string path;
     DirectoryOptions options;
@@ -127,7 +128,7 @@ struct Root {
     }
 };
 
-// The same file after a chdir(2). Throws std::filesystem::filesystem_error without a working
+// Makes a path independent of chdir(2). Throws std::filesystem::filesystem_error without a working
 // directory.
 std::string absolute(const std::string& path) {
     return path.empty() ? path : std::filesystem::absolute(path).string();
@@ -135,7 +136,7 @@ std::string absolute(const std::string& path) {
 
 void serve_directory(const Root& root, Exchange& exchange) {
     if (!answers(exchange)) return;
-    // No file has a name with a slash in it.
+    // No file name contains a slash.
     if (has_encoded_slash(exchange.raw_path())) return exchange.respond(404);
     std::string path(exchange.path_suffix());
     const std::size_t begin = path.find_first_not_of('/');
@@ -147,7 +148,7 @@ void serve_directory(const Root& root, Exchange& exchange) {
         }
         path += root.options.index;
     }
-    // The root of a tree may have been asked for without a slash: then relative links would break.
+    // The root may be requested without a slash, which would break relative links.
     if (exchange.path_suffix().empty() && exchange.path().back() != '/') {
         return redirect_to_slash(exchange);
     }
@@ -178,13 +179,13 @@ void serve_directory(const Root& root, Exchange& exchange) {
     send_file(exchange, std::move(file), state, media_type(path));
 }
 
-// Throws std::invalid_argument for a path that the kernel would read as far as its first NUL.
+// Throws std::invalid_argument for a path with a NUL, at which the kernel would end it.
 void check_path(const std::string& path, const char* what) {
     if (path.find('\0') == std::string::npos) return;
     throw std::invalid_argument("uaio: " + std::string(what) + " has a NUL: " + in_quotes(path));
 }
 
-// For the value of a header that a handler will send. Throws std::invalid_argument.
+// Checks the value of a field that a handler will send. Throws std::invalid_argument.
 void check_value(std::string_view field, std::string_view value, const char* what) {
     Headers trial;
     const std::error_code error = trial.set(field, value);

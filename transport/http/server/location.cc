@@ -10,8 +10,8 @@
 namespace uaio::http {
 namespace {
 
-// unreserved, sub-delims, ":", "@" (RFC 3986 3.3) and the slash. No backslash: browsers take it for
-// a slash, so that "/\host" leads to another host.
+// unreserved, sub-delims, ":", "@" (RFC 3986 3.3) and the slash. No backslash: browsers treat it as
+// a slash, so "/\host" leads to another host.
 constexpr std::string_view kPath =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/!$&'()*+,;=:@";
 
@@ -29,7 +29,7 @@ void append_encoded(std::string_view text, bool is_encoded, std::string& out) {
     }
 }
 
-// What is left of a text before the first `mark`; what was behind it goes to `tail`, with the mark.
+// Returns the text before the first `mark`; `tail` is the rest, including the mark.
 std::string_view cut(std::string_view text, char mark, std::string_view& tail) noexcept {
     const std::size_t at = std::min(text.find(mark), text.size());
     tail = text.substr(at);
@@ -60,7 +60,7 @@ std::string encoded_rest(std::string_view raw_path, std::string_view rest) {
         out += '/';
         if (is_name) append_encoded(segment, true, out);
     }
-    std::size_t begin = out.size();  // `out` is empty or begins with a slash, which is found last
+    std::size_t begin = out.size();  // `out` is empty or begins with a slash, found last
     for (auto slashes = std::ranges::count(rest, '/'); slashes > 0 && begin > 0; --slashes)
         begin = out.rfind('/', begin - 1);
     return out.substr(begin);

@@ -11,7 +11,7 @@ struct Type {
     std::string_view type;
 };
 
-// What a web server meets every day; sorted. Text is UTF-8.
+// Common types of web servers; sorted. Text is UTF-8.
 constexpr std::array kTypes = {
     Type{"avif", "image/avif"},
     Type{"bin", "application/octet-stream"},

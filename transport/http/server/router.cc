@@ -12,7 +12,7 @@
 namespace uaio::http {
 namespace {
 
-// Without the port. An IPv6 address has colons of its own, inside of brackets.
+// Removes the port. An IPv6 address has colons of its own, inside brackets.
 std::string_view without_port(std::string_view host) noexcept {
     const std::size_t colon = host.rfind(':');
     if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) {
@@ -21,8 +21,8 @@ std::string_view without_port(std::string_view host) noexcept {
     return host.substr(0, colon);
 }
 
-// Throws std::invalid_argument for a path that no request has: those are decoded, and their empty
-// and dot segments followed.
+// Throws std::invalid_argument for a path that no request can have: request paths are decoded, and
+// their empty and dot segments resolved.
 void check_path(const std::string& path) {
     if (!path.starts_with('/')) {
         throw std::invalid_argument(
@@ -98,7 +98,7 @@ void Router::freeze() {
         }
         same.push_back(route.get());
     }
-    // Those that say more come first: exact paths before trees, a host before any.
+    // Sorts specific routes first: exact paths before prefixes, a given host before any host.
     for (auto& [path, routes] : by_path_) {
         std::ranges::stable_sort(routes, [](const Route* a, const Route* b) {
             if (a->prefix_ != b->prefix_) return b->prefix_;
@@ -107,7 +107,7 @@ void Router::freeze() {
     }
 }
 
-// Calls take(route, rest) for each route that has this path, from the longest on, until it returns
+// Calls take(route, rest) for each route that matches the path, the longest first, until it returns
 // true.
 template <class Take>
 void Router::visit(std::string_view host, std::string_view path, Take take) const {
@@ -129,7 +129,7 @@ void Router::visit(std::string_view host, std::string_view path, Take take) cons
 Router::Found Router::find(std::string_view method, std::string_view host,
                            std::string_view path) const {
     Found found;
-    // A route of GET's for HEAD, but a longer path of HEAD's own is not behind it.
+    // A GET route also takes HEAD; a HEAD route with a longer path precedes it.
     const bool head = method == "HEAD";
     visit(host, path, [&](const Route& route, std::size_t rest) {
         const bool takes =

@@ -1,5 +1,5 @@
-// Which route takes a request: the longest path, then a route with a host. Filled before the server
-// listens, then read by any thread.
+// Selects the route of a request: the longest path, then a route with a host. Filled before the
+// server listens, then read by any thread.
 #pragma once
 
 #include <uaio/http_server.h>
@@ -16,22 +16,23 @@ class Router {
 public:
     struct Found {
         const Route* route = nullptr;
-        std::size_t rest = 0;       // where the part of the path behind a tree's begins
-        bool other_method = false;  // no route, but one for another method
+        std::size_t rest = 0;       // offset of the path after the route's prefix
+        bool other_method = false;  // only routes for other methods match
     };
 
-    // Throws std::invalid_argument for a method or a path that no request has, and without a
-    // handler.
+    // Throws std::invalid_argument for a method or a path that no request can have, and for an
+    // empty handler.
     Route& add(std::string_view method, std::string_view path, Handler handler,
                std::size_t content_limit);
 
-    // Makes what find() looks at. Throws std::invalid_argument for two routes that take the same.
+    // Builds the index of find(). Throws std::invalid_argument for two routes with the same method,
+    // path and host.
     void freeze();
 
     // `path` is decoded, `host` may have a port. Does not allocate.
     Found find(std::string_view method, std::string_view host, std::string_view path) const;
 
-    // The methods that a path has, as Allow lists them (RFC 9110 10.2.1).
+    // The methods of a path, in the form of Allow (RFC 9110 10.2.1).
     std::string allowed(std::string_view host, std::string_view path) const;
 
 private:

@@ -13,12 +13,12 @@
 
 namespace uaio::http {
 
-// The Aio of drain(), from that call until the Aio ends. The Server may be destroyed before that,
-// on another thread.
+// The Aio of drain(), from the call until the Aio ends. The Server may be destroyed before, on
+// another thread.
 struct Server::Draining : MailboxEntry {
     explicit Draining(Server& of) noexcept : server(&of) {}
 
-    // Ends the Aio, if one of this engine has started. On the engine's thread.
+    // Ends the Aio if it has started and is of this engine. On the engine's thread.
     void end(Engine& on, std::error_code error = {}) noexcept {
         std::shared_ptr<Draining> kept;
         Aio* ended = nullptr;
@@ -33,11 +33,11 @@ struct Server::Draining : MailboxEntry {
     }
 
     std::mutex mutex;
-    // By mutex:
+    // Protected by mutex:
     Server* server;                    // null once it is destroyed
-    Engine* engine = nullptr;          // the Aio's; null while no Aio is in progress
-    Aio* aio = nullptr;                // once it has started
-    bool requested = false;            // of every loop
+    Engine* engine = nullptr;          // of the Aio; null while no Aio is in progress
+    Aio* aio = nullptr;                // null until it has started
+    bool requested = false;            // every loop was asked to drain
     std::shared_ptr<Draining> self;    // while an Aio is in progress
     std::shared_ptr<Draining> posted;  // while this is in the mailbox of posted_to
     Engine* posted_to = nullptr;
@@ -51,7 +51,7 @@ ServerOptions checked(ServerOptions options) {
         "uaio: http::Server: ServerOptions::connections is 0, so that nothing would be accepted");
 }
 
-// Throws std::invalid_argument for what cannot serve this engine.
+// Throws std::invalid_argument for an acceptor that cannot serve this engine.
 std::unique_ptr<Acceptor> make_acceptor(const AcceptorFactory& factory, Engine& engine) {
     std::unique_ptr<Acceptor> acceptor = factory(engine);
     if (!acceptor) {
@@ -187,7 +187,7 @@ void Server::start_drain(Aio& aio) noexcept {
     if (over) draining.end(aio.engine(), refused);
 }
 
-// By draining_'s mutex. True if no loop has anything left.
+// REQUIRES: draining_'s mutex is held. True if every loop is empty.
 bool Server::request_drain() noexcept {
     if (!std::exchange(draining_->requested, true)) {
         for (ServerShard* loop : loops_) {
@@ -197,8 +197,8 @@ bool Server::request_drain() noexcept {
     return loops_left_ == 0;
 }
 
-// On the thread of the loop, once, when its last connection is gone and no other will come, or when
-// its engine ends.
+// On the thread of the loop, once: its last connection has closed and none will come, or its engine
+// ends.
 void Server::loop_is_empty() noexcept {
     if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     const std::lock_guard lock(draining_->mutex);

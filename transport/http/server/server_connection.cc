@@ -19,20 +19,20 @@
 namespace uaio::http {
 namespace {
 
-// What is left of content that no handler wanted is read and dropped for the sake of the next
-// request, up to this much; more is cheaper to answer with a new connection.
+// Limit of unread content that the server reads and drops to reuse the connection; beyond it, a new
+// connection costs less.
 constexpr std::uint64_t kSkipBytes = 64 * 1024;
 
-// What a connection that lingers reads at once.
+// Size of one read of a lingering connection.
 constexpr std::size_t kRestSize = 4096;
 
-// RFC 9110 6.4.1, but for HEAD.
+// RFC 9110 6.4.1, except for HEAD.
 bool is_bodiless(const Request& request, int status) noexcept {
     const bool tunnel = status / 100 == 2 && request.method() == "CONNECT";
     return status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
 }
 
-// By its callback.
+// Ends the Aio by its callback.
 template <auto kError>
 void end_with(Aio& aio) noexcept {
     Provider::submit(
@@ -85,7 +85,7 @@ Request* ServerConnection::lend_request(void* self) noexcept {
 
 void ServerConnection::read_next() noexcept {
     if (reading_ != Reading::nothing || current_ || last_ || closed_) return;
-    if (writing_ > loop_.options().pipelined) return;  // until one of those is through
+    if (writing_ > loop_.options().pipelined) return;  // until one of those completes
     reading_ = Reading::head;
     read_.set_timeout(loop_.options().idle_timeout);
     Provider::submit(loop_.engine(), read_, &MessageSource::start_request, session());
@@ -114,7 +114,8 @@ void ServerConnection::on_head(std::error_code error) noexcept {
     route(exchange);
 }
 
-// Nothing more can be read. What is wrong with a request is answered; an end is not.
+// Called when no more requests can be read. Answers a malformed request, or a timeout in one that
+// has begun, but not the end of the stream.
 void ServerConnection::refuse(std::error_code error) noexcept {
     last_ = true;
     const bool begun = current_ || mid_head();
@@ -142,7 +143,7 @@ void ServerConnection::route(Exchange& exchange) noexcept {
     const Request& request = exchange.request_;
     split_target(request.method(), request.target(), target);
     if (target.form == TargetForm::authority || target.form == TargetForm::asterisk) {
-        // CONNECT, and OPTIONS for the server itself: only for whoever says so.
+        // CONNECT, and OPTIONS for the server itself, match only a route for "/".
         exchange.path_ = "/";
     } else if (const auto error = normalise_path(target.path, exchange.path_)) {
         if (error != Errc::not_enough_memory) return respond(exchange, 400);
@@ -231,9 +232,9 @@ bool ServerConnection::may_stay() noexcept {
     const std::uint64_t limit = options.requests_per_connection;
     if (last_ || loop_.draining() || loop_.crowded() || closed_ || !session()) return false;
     if (limit != 0 && requests_ >= limit) return false;
-    if (session()->sink().awaits_100_continue()) return false;  // nobody knows what the client does
+    if (session()->sink().awaits_100_continue()) return false;  // content may follow or not
     const std::uint64_t left = session()->source().content_left();
-    return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: nobody knows
+    return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: unknown
 }
 
 void ServerConnection::respond(Exchange& exchange, int status) noexcept {
@@ -241,7 +242,7 @@ void ServerConnection::respond(Exchange& exchange, int status) noexcept {
 }
 
 void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
-    exchange.failed_ = true;  // no other page is tried
+    exchange.failed_ = true;  // try no other page
     if (const auto error = exchange.response_.set_error_page(status)) {
         note_failure(&exchange, error, "no page can be made", error.message());
         exchange.response_.reset();
@@ -260,13 +261,13 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
                     "its fields announce content that it does not have");
 }
 
-// No request is read behind this one. A client that is still sending, or that does not know yet,
-// would lose the response by a reset if the connection were closed at once (RFC 9112 9.6).
+// Reads no request after this one. If the connection closed at once, a client that is still
+// sending, or has not yet learned of the end, would lose the response by a reset (RFC 9112 9.6).
 void ServerConnection::end_with_this() noexcept {
     last_ = true;
     if (!session()) return;
     const MessageSource& source = session()->source();
-    // Where descriptors are short, a client that has sent nothing more is not waited for.
+    // When descriptors run short, does not wait for a client that has sent nothing more.
     const bool may_send = source.keeps_alive() && !loop_.crowded();
     if (!source.content_is_over() || source.has_bytes() || may_send) lingers_ = true;
 }
@@ -284,8 +285,8 @@ void ServerConnection::send(Exchange& exchange) noexcept {
     }
     Response& response = exchange.response_;
     connection_.submit(exchange.aio_, &MessageSink::start_whole, &response);
-    // A request that is there already can be answered in the same turn, and its response leaves
-    // with this one. Otherwise one exchange is enough, and its memory stays warm.
+    // A request that has already arrived can be answered in the same turn, and both responses are
+    // sent together. Otherwise one exchange suffices, and its memory stays warm.
     const bool pipelined = found && found->source().has_bytes();
     if (stay && pipelined && connection_.keeps_alive()) read_next();
 }
@@ -296,7 +297,7 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
     if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
     const std::error_code error = exchange.aio_.result();
     if (error && !exchange.failed_ && exchange.aio_.count() == 0) {
-        // The handler's response cannot be sent as it is, or there is no memory for its head.
+        // The handler's response is invalid, or memory for its head is lacking.
         if (error == ArgumentErrc::invalid_message) return refuse_message(exchange);
         if (error == Errc::not_enough_memory) {
             return refuse_response(exchange, error, "the response cannot be sent", error.message());
@@ -328,8 +329,8 @@ void ServerConnection::log_access(const Exchange& exchange, int status, std::uin
                                 .reason = exchange.reason_});
 }
 
-// Ends what is sent, then reads and drops what the peer still sends, until it ends or its time is
-// over. What it sends later resets the connection.
+// Shuts down sending, then reads and drops bytes of the peer until it closes or the time limit is
+// reached. Later bytes reset the connection.
 void ServerConnection::linger() noexcept {
     if (!suffix_) {
         suffix_.reset(new (std::nothrow) char[kRestSize]);
@@ -353,7 +354,7 @@ void ServerConnection::after_response() noexcept {
     lingers_ && !closed_ ? linger() : close();
 }
 
-// ---- content in pieces, and what is no HTTP
+// ---- content in pieces, and hijacking
 
 void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     exchange.state_ = Exchange::State::begun;
@@ -377,7 +378,7 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
     Provider::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
 }
 
-// What the handler wrote may still be on its way; the response ends behind it.
+// The handler's writes may still be in progress; the response ends after them.
 void ServerConnection::end(Exchange& exchange) noexcept {
     if (!session()->sink().idle()) return wait_for_writes(exchange, Exchange::State::ending);
     complete(exchange);
@@ -394,7 +395,7 @@ void ServerConnection::complete(Exchange& exchange) noexcept {
     MessageSink& sink = session()->sink();
     if (has_pending()) {
         if (sink.is_refused()) return refuse_message(exchange);
-        if (exchange.failure_) return answer_unsent(exchange);  // the status, which begin() refused
+        if (exchange.failure_) return answer_unsent(exchange);  // begin() refused the status
         return refuse_response(exchange, ArgumentErrc::wrong_message_state, "end()",
                                "nothing of the response was sent");
     }

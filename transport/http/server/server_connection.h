@@ -1,6 +1,6 @@
-// One connection of a server: reads requests, finds their handlers, and writes what those answer,
-// in order. Each request has an Exchange, which the loop lends when its head is there, so that a
-// connection that waits for a request holds none. Engine's thread.
+// One connection of a server: reads requests, finds their handlers, and writes the responses in
+// order. The shard lends an Exchange for each request once its head is complete, so a connection
+// that waits for a request holds none. Engine's thread.
 #pragma once
 
 #include <uaio/http_server.h>
@@ -18,34 +18,34 @@ public:
     ServerConnection(ServerShard& loop, StreamPtr stream);
 
     void start() noexcept;
-    // No request after those that have begun.
+    // Reads no request after those that have begun.
     void drain() noexcept;
-    // The Server is gone: closes, and calls no handler.
+    // Called when the Server is destroyed: closes, and calls no handler.
     void abandon() noexcept;
 
-    // ---- what an Exchange does
+    // ---- operations of an Exchange
     void respond(Exchange& exchange) noexcept;
     void respond(Exchange& exchange, int status) noexcept;
     void begin(Exchange& exchange, Aio& aio) noexcept;
     void end(Exchange& exchange) noexcept;
     void fail(Exchange& exchange, std::error_code error = Errc::closed) noexcept;
-    // For the log now, and for the access record; the exchange is null if it has ended.
+    // Logs the failure, and stores it for the access record; `exchange` is null if it has ended.
     void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
                       std::string_view detail) noexcept;
-    // Notes that, and answers with 500: nothing of the response was sent.
+    // Notes the failure, and answers 500. REQUIRES: nothing of the response was sent.
     void refuse_response(Exchange& exchange, std::error_code error, std::string_view what,
                          std::string_view detail) noexcept;
     Connection hijack(Exchange& exchange) noexcept;
     Connection& connection() noexcept { return connection_; }
     ServerShard& loop() noexcept { return loop_; }
-    // An operation of its own is still to come back.
+    // An operation of this connection is in progress.
     bool pending() const noexcept { return writing_ > 0 || reading_ != Reading::nothing; }
-    // The engine is about to be gone, and what a handler has of it with it.
+    // Called before the engine is destroyed: frees the current exchange.
     void drop_exchange() noexcept;
 
     void on_written(Exchange& exchange) noexcept;
 
-    // The list that the loop keeps.
+    // The shard's list of connections.
     void link(ServerConnection*& head) noexcept;
     void unlink() noexcept;
     ServerConnection* next() const noexcept { return next_; }
@@ -94,13 +94,13 @@ private:
     ServerConnection* next_ = nullptr;
     ServerConnection** previous_ = nullptr;
     std::uint64_t requests_ = 0;
-    std::size_t writing_ = 0;         // responses on their way
-    Exchange* current_ = nullptr;     // whose content is being read, or that is with a handler
+    std::size_t writing_ = 0;         // responses being sent
+    Exchange* current_ = nullptr;     // its content is being read, or a handler holds it
     Clock::time_point deadline_;      // of the content, or of lingering
-    std::unique_ptr<char[]> suffix_;  // for what is dropped
+    std::unique_ptr<char[]> suffix_;  // for bytes that are dropped
     Reading reading_ = Reading::nothing;
     bool last_ = false;     // no request after this one
-    bool lingers_ = false;  // the peer may still send what nobody wants
+    bool lingers_ = false;  // the peer may still send bytes to be dropped
     bool calling_ = false;  // a handler is on the stack
     bool closed_ = false;
     Aio read_;

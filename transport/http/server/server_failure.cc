@@ -1,5 +1,5 @@
-// What becomes of a request whose handler, or whose response, fails: 500 where nothing was sent,
-// else the end of the connection.
+// Handles a request whose handler or response fails: answers 500 if nothing was sent, else closes
+// the connection.
 #include <uaio/argument_error.h>
 
 #include "transport/http/server/server_connection.h"
@@ -12,7 +12,8 @@
 
 namespace uaio::http {
 
-// Inside of a handler's catch. Only an exchange that is still the handler's can be answered.
+// Called inside a catch block around a handler. Only an exchange that the handler still holds can
+// be answered.
 void ServerConnection::on_thrown(Exchange* exchange) noexcept {
     std::error_code failure = Errc::canceled;
     try {
@@ -50,7 +51,7 @@ void ServerConnection::note_failure(Exchange* exchange, std::error_code failure,
     }
 }
 
-// A status that no final response has; 500 takes its place.
+// False for a status that no final response can have; 500 replaces it.
 bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
     if (status >= 200 && status <= 999) return true;
     char digits[16];
@@ -66,18 +67,18 @@ void ServerConnection::refuse_response(Exchange& exchange, std::error_code error
     answer_unsent(exchange);
 }
 
-// The serialiser has refused it.
+// Called when the serialiser has rejected the response.
 void ServerConnection::refuse_message(Exchange& exchange) noexcept {
     refuse_response(exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
                     "its status, fields and content contradict each other");
 }
 
-// begin() was called, and nothing of the response went out.
+// True if begin() was called and no byte of the response was sent.
 bool ServerConnection::has_pending() noexcept {
     return !closed_ && loop_.serves() && session() && session()->sink().has_pending();
 }
 
-// 500, without anything that was meant for another response.
+// Answers 500, and discards the fields and content of the handler's response.
 void ServerConnection::answer_unsent(Exchange& exchange) noexcept {
     exchange.response_.reset();
     send_page(exchange, 500);
@@ -97,7 +98,7 @@ void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept 
     break_off(exchange, exchange.failure_);
 }
 
-// Of what begin() began.
+// Breaks off a response that begin() started.
 void ServerConnection::break_off(Exchange& exchange, std::error_code error) noexcept {
     MessageSink& sink = session()->sink();
     if (has_pending()) {
@@ -109,7 +110,7 @@ void ServerConnection::break_off(Exchange& exchange, std::error_code error) noex
     drop(exchange);
 }
 
-// Without a response, or without the rest of one.
+// Ends without a response, or without the rest of one.
 void ServerConnection::drop(Exchange& exchange) noexcept {
     last_ = true;
     release(exchange);

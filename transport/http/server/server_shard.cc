@@ -14,12 +14,11 @@
 namespace uaio::http {
 namespace {
 
-// How long a server whose acceptor failed waits before it accepts again, unless one of its
-// connections ends earlier.
+// The delay before a server accepts again after its acceptor failed, unless one of its connections
+// ends earlier.
 constexpr std::chrono::milliseconds kPause{100};
 
-// Exchanges that are kept for the next requests. Each holds what its last ones needed, up to this
-// much.
+// Limits of the exchanges kept for later requests, and of the memory that each keeps.
 constexpr std::size_t kKeptExchanges = 256;
 constexpr std::size_t kKeptBytes = 64 * 1024;
 
@@ -81,7 +80,7 @@ Exchange* ServerShard::take_exchange(ServerConnection& connection) noexcept {
 
 void ServerShard::give_back(Exchange& exchange) noexcept {
     exchange.reset();
-    // In the callback of its own Aio, which may destroy it.
+    // This may run in the callback of the exchange's own Aio, which may destroy it.
     if (kept_ == kKeptExchanges || exchange.capacity() > kKeptBytes) {
         delete &exchange;
         return;
@@ -124,7 +123,7 @@ void ServerShard::on_accepted(Accepting& accepting) noexcept {
         if (connection) {
             open_.store(open_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
             connection->link(connections_);
-            // The connection's own end makes room again, if no other's does before.
+            // The end of this or any other connection makes room again.
             crowded_ = !DescriptorBudget::has_room(descriptor, options_.spare_descriptors);
             connection->start();
         } else {
@@ -140,8 +139,8 @@ void ServerShard::on_accepted(Accepting& accepting) noexcept {
                           "http::Server: an acceptor is of another engine than the one that its "
                           "factory was given; nothing is accepted from it");
     }
-    // Whatever the acceptor lacks, such as memory: what is open goes on, and makes room when it
-    // ends. For a descriptor the listeners of sockets wait themselves.
+    // The acceptor lacks a resource, such as memory: open connections continue, and free it when
+    // they end. Socket listeners themselves wait for descriptors.
     if (paused_) return;
     paused_ = true;
     Provider::submit(engine_, *pause_, &start_pause, nullptr);
@@ -167,7 +166,7 @@ void ServerShard::left(ServerConnection& connection) noexcept {
     if (empty()) tell_empty();
 }
 
-// Once, when no connection is left and none will come.
+// Notifies the Server once, when no connection is left and none will come.
 void ServerShard::tell_empty() noexcept {
     if (!draining_ || !server_ || told_) return;
     told_ = true;
@@ -234,7 +233,7 @@ bool ServerShard::accepting() const noexcept {
 
 bool ServerShard::busy() const noexcept { return !empty() || paused_ || accepting(); }
 
-// What is with a handler does not hold up the end of the engine.
+// An exchange that a handler holds does not delay the end of the engine.
 bool ServerShard::is_idle() const noexcept {
     for (const ServerConnection* at = connections_; at; at = at->next()) {
         if (at->pending()) return false;
@@ -242,8 +241,8 @@ bool ServerShard::is_idle() const noexcept {
     return !paused_ && !accepting();
 }
 
-// The engine is about to be gone: so is everything that holds an Aio of it. What is still pending,
-// since the kernel did not give it back, has to stay where it is.
+// Called before the engine is destroyed: frees all objects that hold an Aio of it, unless the
+// kernel has not completed an operation, whose memory must stay.
 void ServerShard::on_engine_destroyed(bool) noexcept {
     ended_ = true;
     draining_ = true;

@@ -1,7 +1,7 @@
-// A server's part on one engine: its acceptors and its connections. It goes when its Server is gone
-// and its last connection is. If the engine ends first, connections, exchanges and acceptors go
-// with it, and this stays, empty, until its Server goes. Engine's thread, but for what says
-// otherwise.
+// A server's part on one engine: its acceptors and its connections. It is freed after its Server is
+// destroyed and its last connection closed. If the engine ends first, its connections, exchanges
+// and acceptors are freed with the engine, and the empty shard remains until its Server is
+// destroyed. Engine's thread unless stated otherwise.
 #pragma once
 
 #include <uaio/http_server.h>
@@ -36,38 +36,38 @@ public:
     // Throws std::logic_error if the engine has stopped.
     void require_running();
     void add(std::unique_ptr<Acceptor> acceptor);
-    // Any thread. Accepts no more and closes what is idle, later on the engine's thread.
+    // Any thread. Later, on the engine's thread, stops accepting and closes idle connections.
     void request_drain() noexcept;
-    // The Server is gone: everything closes, and no callback of it runs any more. Frees this when
-    // nothing is left.
+    // Called when the Server is destroyed: closes everything; no callback of the Server runs any
+    // more. Frees this object when it is idle.
     void abandon() noexcept;
-    // Any thread: the engine has ended, and nothing may be asked of it any more.
+    // Any thread: the engine has ended and must not be used any more.
     bool outlived_engine() const noexcept { return is_engine_gone(); }
 
     Engine& engine() noexcept { return engine_; }
     const ServerOptions& options() const noexcept { return options_; }
     const Router& router() const noexcept { return *router_; }
-    // For a write of so many bytes.
+    // The timeout of a write of `bytes` bytes.
     std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept {
         return send_allowance(options_.send_timeout, bytes);
     }
-    // The end of a timeout that begins now; of kNoTimeout there is none.
+    // The end of a timeout that begins now; kNoTimeout has none.
     Clock::time_point end_of(std::chrono::nanoseconds timeout) const noexcept {
         return deadline_after(engine_.now(), timeout);
     }
-    // False once the Server is gone: no handler may be called.
+    // False once the Server is destroyed: no handler may be called.
     bool serves() const noexcept { return server_ != nullptr && !ended_; }
     bool draining() const noexcept { return draining_; }
-    // Connections wait that cannot be accepted for want of descriptors.
+    // Connections are waiting, but accepting them would exhaust the descriptors.
     bool crowded() const noexcept { return crowded_; }
     bool empty() const noexcept { return connections_ == nullptr; }
 
-    // The time of day, for the Date field. A view that is valid until the next call.
+    // The current time for the Date field. The view is valid until the next call.
     std::string_view date() noexcept;
 
-    // An exchange for a request of this connection; null without memory. Those that were given back
-    // last come first, so that few of them are in use, and warm, however many connections there
-    // are.
+    // Takes an exchange for a request of this connection; null if out of memory. Exchanges released
+    // last are reused first, so that few are in use, and warm in the cache, however many
+    // connections exist.
     Exchange* take_exchange(ServerConnection& connection) noexcept;
     void give_back(Exchange& exchange) noexcept;
 
@@ -106,20 +106,20 @@ private:
     const Router* router_;
     std::vector<std::unique_ptr<Accepting>> acceptors_;
     ServerConnection* connections_ = nullptr;
-    Exchange* exchanges_ = nullptr;  // not in use
+    Exchange* exchanges_ = nullptr;  // free
     std::size_t kept_ = 0;
     std::unordered_map<const void*, std::shared_ptr<void>> locals_;
-    std::optional<Aio> pause_;  // waits while the acceptors fail
+    std::optional<Aio> pause_;  // delays accepting after a failure
     Mail drain_requested_{*this};
     std::atomic<std::size_t> open_{0};
     std::atomic<std::uint64_t> requests_{0};
     std::int64_t date_second_ = -1;
     DateText date_{};
     bool paused_ = false;
-    bool crowded_ = false;  // handlers would be without descriptors if more were accepted
+    bool crowded_ = false;  // accepting more would exhaust the handlers' descriptors
     bool draining_ = false;
-    bool abandoned_ = false;  // abandon() is through
-    bool told_ = false;       // that it is empty
+    bool abandoned_ = false;  // abandon() is complete
+    bool told_ = false;       // the Server has been notified
     bool ended_ = false;      // the engine is ending, or has ended
 };
 
