@@ -1,5 +1,5 @@
-// The checks that every stream makes when an operation starts, in the order that the contract of
-// Stream gives. Engine's thread.
+// Checks that every stream makes when an operation starts, in the order of Stream's contract.
+// Engine's thread.
 #pragma once
 
 #include <uaio/provider.h>
@@ -13,14 +13,14 @@
 
 namespace uaio {
 
-// What an operation comes to the queue of its stream with.
+// The result of these checks.
 struct Admission {
-    Errc refused{};         // how it has to end before it begins; zero: it may begin
-    std::size_t bytes = 0;  // in the whole vector
+    Errc refused{};         // the error it ends with at once; zero: it may start
+    std::size_t bytes = 0;  // in all buffers
 };
 
-// A vector that can be transferred has at least one entry, none with a length but no address, and
-// no more than SSIZE_MAX bytes in all, which is what one system call could report.
+// Checks an iovec list: at least one buffer, none with a length but no address, and no more than
+// SSIZE_MAX bytes in all, which is what one system call could report.
 inline Admission check_vector(const IovCursor& cursor) noexcept {
     if (cursor.entries() == 0) return {Errc::invalid_argument};
     constexpr std::size_t kBytesMax = std::numeric_limits<ssize_t>::max();
@@ -34,7 +34,7 @@ inline Admission check_vector(const IovCursor& cursor) noexcept {
     return {{}, bytes};
 }
 
-// For operations that take no vector, or bring one of their own.
+// For operations without buffers, or with buffers of their own.
 inline Admission admit_without_vector(Aio& aio, bool closed) noexcept {
     if (Provider::stopped(aio)) return {Errc::canceled};
     if (closed) return {Errc::closed};
@@ -42,7 +42,7 @@ inline Admission admit_without_vector(Aio& aio, bool closed) noexcept {
     return {};
 }
 
-// An Errc and not a std::error_code, which costs a call to make even when there is no error.
+// Uses Errc, since a std::error_code costs a call to construct even without an error.
 inline Admission admit(Aio& aio, bool closed) noexcept {
     if (Provider::stopped(aio)) return {Errc::canceled};
     if (closed) return {Errc::closed};

@@ -1,6 +1,6 @@
-// What a thread waits for that destroys a listener of an engine which another thread runs: the
-// socket is closed and its address free. Made with the listener, so that its destructor allocates
-// nothing. EngineObject by two: the thread that waits, and the engine's side.
+// Lets a thread that destroys a listener wait until the engine's thread has closed the socket and
+// freed its address. Created with the listener, so that its destructor allocates nothing. Held by
+// two: the waiting thread, and the engine's side.
 #pragma once
 
 #include "engine/core.h"
@@ -17,17 +17,17 @@ public:
     Closing(const Closing&) = delete;
     Closing& operator=(const Closing&) = delete;
 
-    // Each of the two, once and last.
+    // The last call of each holder.
     void drop() noexcept {
         if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
-    // The engine's side: it is closed.
+    // Engine's side: the socket is closed.
     void finish() noexcept {
         const std::lock_guard lock(mutex_);
         closed_ = true;
         changed_.notify_one();
     }
-    // The thread that waits. Not for ever: the engine's thread may wait for this one.
+    // Waiting thread. Waits at most the drain_timeout: the engine's thread may wait for this one.
     void wait(const EngineCore& core) noexcept {
         std::unique_lock lock(mutex_);
         if (changed_.wait_for(lock, core.drain_timeout(), [this] { return closed_; })) return;

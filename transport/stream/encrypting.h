@@ -1,6 +1,6 @@
-// What a stream on a socket of a kernel with TLS can do besides its verbs: have the kernel encrypt
-// what is written from now on (Documentation/networking/tls.rst). Only what is the socket itself
-// has this, so whoever finds it knows that nothing is layered between. Engine's thread only.
+// An optional interface of streams: makes the kernel encrypt later writes
+// (Documentation/networking/tls.rst). Only a stream that is the socket itself has it, so no layer
+// lies between. Engine's thread only.
 #pragma once
 
 #include <uaio/stream.h>
@@ -16,12 +16,12 @@ namespace uaio {
 
 class Encrypting {
 public:
-    // The kernel makes a record of every write from now on, with the key and the number in `info`,
-    // one of the tls12_crypto_info_* of <linux/tls.h>. There is no way back. REQUIRES: nothing is
-    // being written. Errors, with nothing changed but that the socket may have been told of TLS:
-    // closed; what setsockopt(2) says.
+    // Makes a record of every later write, with the key and sequence number in `info`, one of the
+    // tls12_crypto_info_* of <linux/tls.h>. Irreversible. REQUIRES: no write is pending. Errors,
+    // which change nothing but may leave the ULP "tls" on the socket: closed; those of
+    // setsockopt(2).
     virtual std::error_code start_encrypting(std::span<const std::byte> info) noexcept = 0;
-    // Takes all of the bytes, as one record of this type, or none; else as try_write().
+    // Writes all of the bytes as one record of this type, or none; otherwise like try_write().
     virtual Transferred try_write_record(std::uint8_t type,
                                          std::span<const std::byte> bytes) noexcept = 0;
 

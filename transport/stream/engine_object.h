@@ -22,7 +22,7 @@ public:
     Engine& engine() const noexcept { return core_.engine(); }
 
     EngineCore& core() const noexcept { return core_; }
-    // To be called whenever an operation of this object has ended. May free this object.
+    // Call whenever an operation of this object has ended. May free this object.
     void destroy_if_idle() noexcept {
         if (released_ && finished() && !busy()) delete this;
     }

@@ -1,6 +1,6 @@
-// What a stream of this library can do besides its verbs: transfer what goes at once, without a
-// turn of the engine, and tell when that is worth trying. It lies beside Stream, not in it, since a
-// stream of a user's own need not have it. Engine's thread only.
+// An optional interface of streams: transfers bytes at once, without a turn of the engine, and
+// waits until that is possible. Separate from Stream, since a stream of a user's own need not have
+// it. Engine's thread only.
 #pragma once
 
 #include <uaio/stream.h>
@@ -15,21 +15,20 @@ namespace uaio {
 
 class TryIo {
 public:
-    // Takes some bytes, at least one, behind what was written before. What it takes may still have
-    // to be sent by the engine. REQUIRES: not empty. Errors: operation_would_block, if writes are
-    // queued or nothing can be taken now; closed; what a write would end with, which stays.
+    // Takes at least one byte, after all earlier writes; the engine may send it later. REQUIRES:
+    // not empty. Errors: operation_would_block, if writes are queued or nothing can be taken now;
+    // closed; the error of a write, which is sticky.
     virtual Transferred try_write(std::span<const std::byte> bytes) noexcept = 0;
-    // Gives some bytes, at least one, of those that have come. REQUIRES: not empty. Errors:
-    // operation_would_block, if reads are queued or nothing has come; closed; what a read would end
-    // with, which stays.
+    // Returns at least one received byte. REQUIRES: not empty. Errors: operation_would_block, if
+    // reads are queued or nothing was received; closed; the error of a read, which is sticky.
     virtual Transferred try_read(std::span<std::byte> bytes) noexcept = 0;
 
-    // Ends the Aio, without an error, when an attempt would not have to wait: some bytes, or an
-    // error that it would report. The vector is not used. Errors: closed.
+    // Completes the Aio, without an error, when an attempt would transfer bytes or report an error.
+    // Does not use its buffers. Errors: closed.
     virtual void wait_for(Direction direction, Aio& aio) noexcept = 0;
 
-    // From now on nothing is read below before somebody wants to read: else try_read() would
-    // meet a read that the engine has under way. Streams that never read ahead do nothing.
+    // From now on reads below only for an operation, so that try_read() finds no read pending in
+    // the engine. No effect on streams that never read ahead.
     virtual void read_on_demand() noexcept {}
 
 protected:
