@@ -19,7 +19,7 @@ void FileReader::start(Aio& aio) noexcept {
     if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
     if (Provider::cursor(aio).entries() == 0) return Provider::finish(aio, Errc::invalid_argument);
     if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
-    Provider::advance(aio, 0);  // over entries of length zero
+    Provider::advance(aio, 0);  // skips empty buffers
     if (Provider::cursor(aio).done()) return Provider::finish(aio);
     read_on(aio);
 }

@@ -1,5 +1,5 @@
 // Reads a regular file through the ring of an engine, so that a slow disk does not block the
-// engine's thread; on the epoll kernel, which has no other way, it does (open(2), O_NONBLOCK).
+// engine's thread. The epoll kernel has no other way than to block it (open(2), O_NONBLOCK).
 // Engine's thread only.
 #pragma once
 
@@ -16,10 +16,10 @@ public:
     // completed, and so must the FileReader.
     explicit FileReader(int fd) noexcept : fd_(fd) {}
 
-    // Fills the vector of `aio` with the bytes from `offset` on, continuing after short reads. One
+    // Fills the buffers of `aio` with the bytes from `offset` on, continuing after short reads. One
     // read at a time. Errc::end_of_stream if the file ends first, the errors of read(2) in the
-    // system category (EIO: the disk failed), and those of any operation; count() bytes at the
-    // front of the vector are valid in each case.
+    // system category (EIO: the disk failed), and those of any operation; the first count() bytes
+    // of the buffers are valid in each case.
     void read_all(Aio& aio, std::uint64_t offset) noexcept;
 
 private:
@@ -29,7 +29,7 @@ private:
 
     const int fd_;
     std::uint64_t offset_ = 0;
-    bool blocking_ = false;  // an attempt that does not block failed: the kernel is to use a thread
+    bool blocking_ = false;  // a non-blocking read failed: use a thread of the kernel
 };
 
 }  // namespace uaio
