@@ -14,7 +14,7 @@
 namespace uaio::easy {
 namespace {
 
-// How long an attempt of another thread waits for the engine's.
+// How long a forwarded call waits for the engine's thread.
 constexpr std::chrono::milliseconds kErrandTime{100};
 
 bool is_secure(std::string_view url) noexcept {
@@ -227,8 +227,8 @@ Transferred ConnectionCore::receive_here(std::span<std::byte> bytes) noexcept {
     return {received.error, received.count};
 }
 
-// What another thread wants done on the engine's. Who waits for it may give up; it is freed by the
-// last of the two.
+// A call that another thread forwards to the engine's. The caller may stop waiting; the last of the
+// two frees it.
 struct ConnectionCore::ForwardedCall : MailboxEntry {
     enum class Kind : std::uint8_t { send, receive, close };
 
@@ -292,7 +292,7 @@ Transferred ConnectionCore::try_send(std::span<const std::byte> bytes) noexcept 
         return send_here(bytes);
     if (core().is_over()) return {Errc::engine_lost};
     if (!is_connected()) return {Errc::not_connected};
-    // Only read, as it was given.
+    // send_here() only reads it.
     auto* const data = const_cast<std::byte*>(bytes.data());
     return call_there(new (std::nothrow)
                           ForwardedCall(*this, ForwardedCall::Kind::send, data, bytes.size()));
@@ -314,7 +314,7 @@ void ConnectionCore::close_connection() noexcept {
     if (core().is_over()) return close();
     auto* const errand =
         new (std::nothrow) ForwardedCall(*this, ForwardedCall::Kind::close, nullptr, 0);
-    if (!errand) return close();  // which can be asked for once
+    if (!errand) return close();  // needs no memory, but works only once
     users_.fetch_add(1, std::memory_order_relaxed);
     core().post(*errand);
 }

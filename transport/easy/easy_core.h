@@ -1,6 +1,5 @@
-// The engine's side of an easy::Connection: the connect that is under way, the stream that came of
-// it, and the attempts of other threads. Members are for the engine's thread unless they say
-// otherwise.
+// The engine's side of an easy::Connection: the connect under way, its stream, and attempts of
+// other threads. Members are for the engine's thread unless noted.
 #pragma once
 
 #include <uaio/easy.h>
@@ -26,9 +25,9 @@ public:
         enroll();
     }
 
-    // --- Any thread: what a Connection is asked ---
+    // --- Any thread: the functions of Connection ---
     void connect(std::string_view url, const Options& options, Aio& aio) noexcept;
-    // A verb of the stream.
+    // Runs a verb of the stream.
     template <void (Stream::*kVerb)(Aio&)>
     void run(Aio& aio) noexcept {
         submit(aio, &start<kVerb>);
@@ -41,7 +40,7 @@ public:
     bool is_connected() const noexcept;
     const DialReport& report() const noexcept { return report_; }
 
-    // A connect that is under way is found by its parked Aio.
+    // Engine shutdown finds a connect under way by its parked Aio.
     void begin_shutdown() noexcept override {
         if (stream_) stream_->close();
     }
@@ -73,19 +72,20 @@ private:
     Transferred send_here(std::span<const std::byte> bytes) noexcept;
     Transferred receive_here(std::span<std::byte> bytes) noexcept;
     Transferred call_there(ForwardedCall* errand) noexcept;
-    // What the options leave open, and connects share. Any thread; throws what tls::Context() does.
+    // Adds the resolver and TLS context that connects share, where the options have none. Any
+    // thread; throws what tls::Context() throws.
     Options completed(std::string_view url, const Options& options);
 
-    std::mutex shared_mutex_;  // of the two below, which connects of any thread ask for
+    std::mutex shared_mutex_;  // protects the two below; connects of any thread use them
     std::unique_ptr<Resolver> resolver_;
     std::optional<tls::Context> tls_context_;
 
-    mutable std::mutex stream_mutex_;  // for other threads, which only look
+    mutable std::mutex stream_mutex_;  // for other threads, which only read
     StreamPtr stream_;
     TryIo* try_io_ = nullptr;  // of stream_
     Dial* dial_ = nullptr;     // under way
     DialReport report_;
-    // Verbs between call and start, connects, and errands: this stays as long as one is left.
+    // Verbs between call and start, connects, and forwarded calls: each keeps this object alive.
     std::atomic<unsigned> users_{0};
 };
 
