@@ -80,7 +80,7 @@ private:
             self.release()->connect(aio);
             return Outcome::pending;
         }
-        // After an interrupted connect the kernel goes on, and says so when asked again.
+        // An interrupted connect continues in the kernel; a repeated one may return EISCONN.
         if (result == 0 || result == -EISCONN) {
             StreamPtr stream = SocketStream::make(core, self->fd_, self->plan_.stream);
             if (stream) {

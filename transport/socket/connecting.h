@@ -1,5 +1,5 @@
-// Making a connection to an address: a socket, its options, connect(2) through the ring, and in the
-// end a stream. Any thread.
+// Connects to an address: opens a socket, sets its options, runs connect(2) through the ring, and
+// creates a stream. Any thread.
 #pragma once
 
 #include <uaio/stream.h>
@@ -8,7 +8,7 @@
 
 namespace uaio {
 
-// An address as the kernel wants it, of any family.
+// A socket address of any family.
 struct SocketAddress {
     sockaddr_storage storage{};
     socklen_t size = 0;
@@ -19,13 +19,13 @@ struct SocketAddress {
 struct ConnectPlan {
     SocketAddress peer;
     SocketAddress local;       // size 0: the kernel's choice
-    unsigned local_ports = 1;  // that are tried, from that of `local` up
+    unsigned local_ports = 1;  // to try, from that of `local` up
     unsigned interface = 0;    // index; 0: any
     StreamOptions stream;
-    std::error_code refused;  // set: the plan is wrong, and the connect ends with this
+    std::error_code refused;  // set: the connect ends with this error
 };
 
-// Connects on the Aio's engine; ends as tcp::connect() says.
+// Connects on the Aio's engine; completes as tcp::connect() describes.
 void connect_socket(const ConnectPlan& plan, Aio& aio, StreamPtr& out) noexcept;
 
 }  // namespace uaio

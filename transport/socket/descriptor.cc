@@ -5,9 +5,9 @@
 namespace uaio {
 namespace {
 
-// A socket closed with unread data resets the connection, and what was still on its way to the peer
-// is lost (RFC 2525 section 2.17). So what has arrived is thrown away first, up to this much; what
-// arrives behind close(2) resets the connection, as RFC 1122 section 4.2.2.13 wants it.
+// Closing a socket with unread data resets the connection and loses data in flight to the peer (RFC
+// 2525 section 2.17). So received bytes are discarded first, up to this many; bytes that arrive
+// after close(2) reset the connection, as RFC 1122 section 4.2.2.13 requires.
 constexpr std::size_t kDiscardBytes = 1 << 20;
 constexpr int kDiscardRounds = 16;
 
@@ -20,7 +20,7 @@ void Descriptor::close_here() noexcept {
     if (state_ != State::open) return;
     state_ = State::closing;
     visible_fd_.store(-1, std::memory_order_relaxed);
-    // Before the cancels: it ends what the kernel is doing on the socket by itself.
+    // Before the cancels: shutdown(2) alone ends operations of the kernel on the socket.
     if (!closed_early_) end_transfer();
     end_operations();
     core().loop().announce_work();
@@ -39,8 +39,8 @@ bool Descriptor::close_unbound() noexcept {
 
 void Descriptor::close_if_unused() noexcept {
     if (state_ != State::closing || in_kernel()) return;
-    // Before the close: a child that is forked in between closes nothing then, instead of what
-    // another thread opened meanwhile.
+    // Before the close, so that a child forked in between does not close a descriptor that another
+    // thread opened meanwhile.
     state_ = State::closed;
     if (!closed_early_) close_descriptor();
     on_closed();

@@ -1,9 +1,8 @@
-// The engine's side of a socket whose user holds a handle. Closing is in the order that loses
-// nothing: no new operations, shutdown(2) of what is sent, cancel, wait for the last completions,
-// close(2); closing under a pending receive would send no FIN and swallow data. What was received
-// and not read is dropped before close(2), while the peer still learns of the room: it gets
-// everything that was sent to it, and a reset if it sends more. Members are for the engine's thread
-// unless they say otherwise.
+// The engine's side of a socket that a user's handle refers to. Closes in an order that loses
+// nothing: no new operations, shutdown(2) of sending, cancel, wait for the last completions,
+// close(2). Closing under a pending receive would send no FIN and swallow data. Discards unread
+// bytes before close(2), while the kernel still sends window updates: the peer gets everything that
+// was sent to it, and a reset if it sends more. Members are for the engine's thread unless noted.
 #pragma once
 
 #include "transport/stream/engine_object.h"
@@ -17,16 +16,17 @@ namespace uaio {
 
 class Descriptor : public EngineObject {
 public:
-    // Any thread. -1 once it closes.
+    // Any thread. -1 once closing begins.
     int native_handle() const noexcept { return visible_fd_.load(std::memory_order_relaxed); }
 
-    // Ends what is pending with Errc::closed and closes the socket when the kernel has returned it.
+    // Ends pending operations with Errc::closed, and closes the socket when the kernel has returned
+    // them.
     void close_here() noexcept override;
     bool closed() const noexcept { return state_ != State::open || closed_early_; }
     int fd() const noexcept { return fd_; }
 
-    // To be called whenever an operation has left the kernel: goes on with a close that waited for
-    // it. May free this.
+    // Call whenever an operation has left the kernel: continues a close that waits for it. May free
+    // this.
     void continue_close() noexcept;
 
     void begin_shutdown() noexcept override { close_here(); }
@@ -35,24 +35,23 @@ public:
 protected:
     Descriptor(EngineCore& core, int fd) noexcept;
 
-    // Asks every pending operation to end with Errc::closed.
+    // Cancels every pending operation with Errc::closed.
     virtual void end_operations() noexcept = 0;
     // True while the kernel has an operation on the descriptor.
     virtual bool in_kernel() const noexcept = 0;
-    // True while an Aio of this object is still to come back, be it only from a zero-copy
-    // notification.
+    // True while an Aio of this object is pending, if only for a zero-copy notification.
     virtual bool holds_aios() const noexcept = 0;
-    // Ends what other side and kernel see of it, by shutdown(2), before its operations are
-    // cancelled. Of a stream only the sending: after SHUT_RD the kernel no longer tells the peer of
-    // room in the window, and a peer that waits for it would wait until FIN-WAIT-2 is over
-    // (tcp(7), tcp_fin_timeout). By the engine's thread, or by any while none runs the engine.
+    // Calls shutdown(2) before the operations are cancelled. A stream shuts down only sending:
+    // after SHUT_RD the kernel sends no window updates, and a peer that waits for one would wait
+    // until FIN-WAIT-2 is over (tcp(7), tcp_fin_timeout). Engine's thread, or any while none runs
+    // the engine.
     virtual void end_transfer() noexcept { core().kernel().shutdown(fd_, SHUT_WR); }
-    // The descriptor is closed, if not by on_engine_destroyed().
+    // Called when the descriptor is closed, except by on_engine_destroyed().
     virtual void on_closed() noexcept {}
     void on_engine_destroyed(bool idle) noexcept override;
 
-    // Any thread: closes the descriptor at once if no thread runs the engine, and so none of its
-    // operations can be in the kernel. False, and nothing has happened, if one does.
+    // Any thread: closes the descriptor at once if no thread runs the engine, since then no
+    // operation can be in the kernel. Otherwise returns false without effect.
     bool close_unbound() noexcept;
 
 private:

@@ -50,7 +50,7 @@ std::error_code Endpoint::parse(std::string_view text, Endpoint& out) noexcept {
     if (error != std::errc() || digits.empty() || end != digits.data() + digits.size()) {
         return ArgumentErrc::invalid_endpoint;
     }
-    // The brackets tell the colons of the address from that of the port.
+    // Brackets separate the colons of the address from that of the port.
     if (host.find(':') != host.npos && !host.starts_with('['))
         return ArgumentErrc::invalid_endpoint;
     return parse_address(host, port, out);

@@ -21,10 +21,10 @@ namespace {
 // How long accepts wait without a descriptor or memory, unless a socket of the engine closes first.
 constexpr std::chrono::milliseconds kPause{100};
 
-// What a pending accept keeps in its Aio.
+// State of a pending accept, in its Aio.
 struct Note {
     StreamPtr* out;  // where the accepted stream goes
-    bool paused;     // it is parked, and not in the kernel
+    bool paused;     // parked, not in the kernel
 };
 
 Note& note_of(Aio& aio) noexcept {
@@ -88,7 +88,7 @@ int ListeningSocket::listen(Kernel& kernel, const sockaddr* address, socklen_t s
         result = kernel.set_option(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
         if (result < 0) refuse(kernel, fd, result, "SO_REUSEPORT", where);
     }
-    // Accepted sockets inherit them, which spares each of them the calls.
+    // Accepted sockets inherit the options, which saves the calls for each.
     if (const std::error_code error = apply_options(kernel, fd, family, setup.stream)) {
         refuse(kernel, fd, -error.value(), "the socket options", where);
     }
@@ -116,7 +116,7 @@ ListeningSocket* ListeningSocket::make(EngineCore& core, int fd, Parts&& parts,
     refuse(core.kernel(), fd, -ENOMEM, "memory", where);
 }
 
-// Nothing here may throw: a Descriptor is known to its engine before it is complete.
+// Must not throw: the engine knows a Descriptor before it is complete.
 ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexcept
     : Descriptor(core, fd),
       closing_(*parts.closing.release()),
@@ -146,10 +146,10 @@ void ListeningSocket::release() noexcept {
     const bool engine_gone = is_engine_gone();
     // The parent's engine closes its own.
     if (!engine_gone && engine_core.is_forked()) return close_inherited();
-    Closing& closing = closing_;  // this may be gone soon
+    Closing& closing = closing_;  // EngineObject::release() may free this
     const bool here = !engine_gone && engine_core.on_thread();
     const bool elsewhere = !engine_gone && !here && !close_unbound();
-    if (here) close_here();  // EngineObject::release() may have to wait for mail
+    if (here) close_here();  // EngineObject::release() may be queued behind mail
     EngineObject::release();
     if (elsewhere) closing.wait(engine_core);
     closing.drop();
@@ -193,7 +193,7 @@ Outcome ListeningSocket::on_accepted(Aio& aio, int result, unsigned) noexcept {
     return Outcome::finished;
 }
 
-// False if the accept goes on.
+// False if the accept continues.
 bool ListeningSocket::end(Aio& aio, int result) noexcept {
     if (result >= 0) {
         StreamPtr stream = SocketStream::make(core(), result, options_);
@@ -208,7 +208,7 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
         Provider::set_error(aio, reason);
         return true;
     }
-    // ECONNABORTED: that connection died in the queue; others may be there (accept(2)).
+    // ECONNABORTED: that connection was aborted in the queue; others may be there (accept(2)).
     if (result == -EINTR || result == -EAGAIN || result == -ECONNABORTED) {
         wait_for_connection(aio);
         return false;
@@ -223,8 +223,8 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
 
 // ---- without a descriptor
 
-// The connection stays in the queue of the kernel. Asked again at once, the kernel would refuse at
-// once, whether there is a connection or not.
+// The connection stays in the kernel's queue. Repeated now, accept(2) would fail at once, with or
+// without a connection.
 void ListeningSocket::pause(Aio& aio, int result) noexcept {
     if (!std::exchange(pausing_, true)) {
         core().counters().accept_pauses.add();
@@ -259,12 +259,12 @@ void ListeningSocket::on_pause_over() noexcept {
     continue_close();  // may free the socket
 }
 
-// ---- the end
+// ---- close
 
-// Before the descriptor is closed, which keeps the number of its inode from other files: a server
-// that took the path over has put a socket of its own there.
+// Runs before the descriptor is closed, which keeps its inode number from other files: another
+// server may have taken over the path with its own socket.
 void ListeningSocket::leave() noexcept {
-    if (share_ && !share_->leave(fd())) return;  // others go on listening
+    if (share_ && !share_->leave(fd())) return;  // others still listen
     Kernel& kernel = core().kernel();
     if (!file_.empty()) kernel.remove_file(file_.c_str(), identity_);
     kernel.shutdown(fd(), SHUT_RDWR);
@@ -277,7 +277,7 @@ void ListeningSocket::end_operations() noexcept {
         Provider::cancel(*aio, Errc::closed);
         aio = behind;
     }
-    // The kernel holds the socket, and so its address, as long as it has an accept of it.
+    // An accept in the kernel keeps the socket, and so its address, in use.
     Loop& loop = core().loop();
     settled_ = loop.ring().settle([&] {
         for (const Aio* aio = accepts_.front(); aio; aio = AioQueue::next(*aio)) {

@@ -1,6 +1,6 @@
-// A listening socket on the engine's side. Each pending accept has an operation of its own in the
-// kernel; without a free descriptor or memory it waits here until there may be one. Engine's
-// thread, but for what says otherwise.
+// The engine's side of a listening socket. Each pending accept has its own operation in the kernel;
+// without a free descriptor or memory it waits here until there may be one. Engine's thread, except
+// where noted.
 #pragma once
 
 #include <uaio/provider.h>
@@ -23,26 +23,26 @@ public:
         bool reuse_address = false;
         bool reuse_port = false;
         StreamOptions stream;  // of the accepted connections
-        // Of a unix socket, to be removed when it closes; empty: none.
+        // File of a unix socket, removed on close; empty: none.
         std::string file;
         std::shared_ptr<SocketShare> share;  // of a factory; null: the socket has one listener
     };
 
-    // Makes, binds and listens, or shares a socket that does; throws std::system_error that names
-    // the call and `where`. Any thread.
+    // Opens a socket, binds and listens, or shares one that listens; throws std::system_error that
+    // names the call and `where`. Any thread.
     static ListeningSocket* open(Engine& engine, const sockaddr* address, socklen_t size,
                                  const Setup& setup, const std::string& where);
 
     // Any thread.
     void accept(Aio& aio, StreamPtr& out) noexcept;
-    // Any thread. Asks for close_here(); closes at once while no thread runs the engine.
+    // Any thread. Requests close_here(); closes at once while no thread runs the engine.
     void close() noexcept;
-    // Any thread, once, by the handle that goes: closes, and returns when the address is free. From
-    // another thread than the engine's it waits for that one, no longer than the drain_timeout.
+    // Any thread, once, by the handle's destructor: closes, and returns when the address is free.
+    // On another thread than the engine's it waits for that one, no longer than the drain_timeout.
     void release() noexcept;
 
 private:
-    // What is made before there is a socket, which can then not fail for it.
+    // Parts allocated before the socket, so that its constructor cannot fail.
     struct Parts {
         std::unique_ptr<Closing> closing = std::make_unique<Closing>();
         StreamOptions options;
@@ -84,7 +84,7 @@ private:
     AioQueue accepts_;          // in the kernel, or paused
     std::optional<Aio> pause_;  // until the engine is gone
     bool pausing_ = false;      // pause_ runs
-    bool settled_ = false;      // closing: no accept is in the kernel, some are to be called back
+    bool settled_ = false;      // closing: no accept is in the kernel, callbacks may be pending
 };
 
 }  // namespace uaio

@@ -24,7 +24,7 @@ std::error_code address_of(std::string_view path, SocketAddress& address) noexce
     auto& name = reinterpret_cast<sockaddr_un&>(address.storage);
     name.sun_family = AF_UNIX;
     const bool abstract = is_abstract(path);
-    // A path ends at its first NUL, so that another file than the one that was named would be used.
+    // The kernel would end a path at its first NUL, and use another file.
     const bool is_cut = !abstract && path.find('\0') != path.npos;
     if (path.empty() || is_cut) return ArgumentErrc::invalid_endpoint;
     if (path.size() >= sizeof name.sun_path) return {ENAMETOOLONG, std::system_category()};
@@ -48,7 +48,7 @@ ListeningSocket* open(Engine& engine, const std::string& path, const ListenOptio
             with_advice("uaio: local::Listener for the socket path " + in_quotes(path), error));
     }
     Kernel& kernel = EngineCore::of(engine).kernel();
-    // The probe would leave a connection in the queue of a socket that is shared.
+    // The probe would leave a connection in the queue of a shared socket.
     const bool shared = share && share->listens();
     if (options.remove_stale && !is_abstract(path) && !shared) {
         kernel.remove_stale_socket(path.c_str(), address.get(), address.size);

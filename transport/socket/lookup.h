@@ -1,16 +1,16 @@
-// How a name becomes addresses: without a name server where that can be, else by getaddrinfo(3).
-// Any thread.
+// Resolves names: without a name server where possible, else by getaddrinfo(3). Any thread.
 #pragma once
 
 #include <uaio/resolver.h>
 
 namespace uaio {
 
-// False for what cannot be a host name; what a name server makes of it is its own business.
+// False if `name` cannot be a host name. Name servers may reject others.
 bool is_host_name(std::string_view name) noexcept;
 
-// Addresses that need no lookup: numbers, and the names of the loopback (RFC 6761 6.3). False if
-// `name` is neither. No address of the family wanted leaves `out` as it was. Throws std::bad_alloc.
+// Appends addresses that need no lookup: numeric ones, and those of loopback names (RFC 6761 6.3).
+// False if `name` is neither. Leaves `out` as it was if none is of the family wanted. Throws
+// std::bad_alloc.
 bool resolve_without_lookup(std::string_view name, AddressFamily family,
                             std::vector<Endpoint>& out);
 

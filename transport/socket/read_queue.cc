@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kReceiveBytesMax = 0x7ffff000;  // MAX_RW_COUNT, see read(2)
 
 struct Note {
-    std::size_t left;  // bytes that the vector still has room for
-    bool all;          // until the vector is full, not just some bytes
+    std::size_t left;  // bytes of the buffers still to fill
+    bool all;          // until the buffers are full, not just some bytes
 };
 
 Note& note_of(Aio& aio) noexcept {
@@ -50,7 +50,7 @@ void ReadQueue::leave(Aio& aio) noexcept {
     --queued_;
 }
 
-// Only what waits in the queue is asked here; the front is in the kernel.
+// Only for queued operations; the front is in the kernel.
 void ReadQueue::on_cancel(Aio& aio) noexcept {
     ReadQueue& self = static_cast<Socket*>(Provider::owner(aio))->reads();
     self.leave(aio);
@@ -71,7 +71,7 @@ void ReadQueue::receive(Aio& front) noexcept {
     EngineCore& core = socket_.core();
     receiving_ = true;
     io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
-    // As for sends: the kernel keeps the partial count of a cancelled WAITALL where SENDMSG_ZC is.
+    // As for sends: kernels with SENDMSG_ZC keep the partial count of a cancelled MSG_WAITALL.
     const int flags = note_of(front).all && core.features().send_waitall ? MSG_WAITALL : 0;
     const std::span<iovec> entries = Provider::cursor(front).rest();
     if (entries.size() == 1) {
@@ -82,7 +82,7 @@ void ReadQueue::receive(Aio& front) noexcept {
         message_.msg_iovlen = entries.size();
         io_uring_prep_recvmsg(&sqe, socket_.fd(), &message_, static_cast<unsigned>(flags));
     }
-    // Spares the attempt that would find nothing (5.19).
+    // Skips the attempt that would find nothing (5.19).
     if (drained_) sqe.ioprio = IORING_RECVSEND_POLL_FIRST;
 }
 
@@ -104,7 +104,7 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
         Note& note = note_of(aio);
         note.left -= bytes;
         ended = note.left == 0 || !note.all;
-        // The cursor moves only where another receive will ask it.
+        // Moves the cursor only if another receive needs it.
         ended ? Provider::add_count(aio, bytes) : Provider::advance(aio, bytes);
     }
     if (!ended) ended = ends_without_bytes(aio, result);
@@ -113,7 +113,7 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
     return ended ? Outcome::finished : Outcome::pending;
 }
 
-// True if what is left of the operation will not come, which is its error then.
+// True if the operation gets no more bytes; sets its error.
 bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
     std::error_code error = Provider::cancel_reason(aio);
     if (!error && result != -EINTR && result != -EAGAIN) error = error_of(result);
@@ -122,7 +122,7 @@ bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
     return true;
 }
 
-// What a receive without a byte means. An end stays: the kernel tells of some ends only once.
+// The error of a receive without bytes. An end is sticky: the kernel reports some ends only once.
 std::error_code ReadQueue::error_of(int result) noexcept {
     if (socket_.is_read_only()) return end_ = Errc::closed;
     if (result == 0) {

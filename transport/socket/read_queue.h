@@ -1,5 +1,5 @@
-// The reads of one socket: a FIFO whose front has the only receive in flight, straight into the
-// caller's vector. Engine's thread only.
+// The reads of one socket: a FIFO whose front has the only receive in flight, directly into the
+// caller's buffers. Engine's thread only.
 #pragma once
 
 #include <uaio/provider.h>
@@ -22,14 +22,14 @@ public:
     ReadQueue(Socket& socket, const StreamOptions& options) noexcept
         : socket_(socket), limit_(options.queue_limit) {}
 
-    // Starts or queues an operation that admit() let in, with room for so many bytes in its vector.
-    // With `all`, it completes when the vector is full, else with the first bytes.
+    // Starts or queues an operation that passed admit(), with room for `bytes` bytes in its
+    // buffers. With `all`, it completes when they are full, otherwise with the first bytes.
     void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
-    // Asks everything in the queue to end with Errc::closed.
+    // Cancels everything in the queue with Errc::closed.
     void close() noexcept;
 
-    // Takes what has come, if nothing is queued; see TryIo::try_read().
+    // Takes received bytes, if nothing is queued; see TryIo::try_read().
     Transferred try_receive(std::span<std::byte> bytes) noexcept;
 
     bool in_kernel() const noexcept { return receiving_; }
@@ -50,9 +50,9 @@ private:
     AioQueue queue_;
     std::size_t queued_ = 0;
     const std::size_t limit_;
-    std::error_code end_;  // that receiving has met, for good
+    std::error_code end_;  // of receiving, permanently
     bool receiving_ = false;
-    bool drained_ = false;  // the last receive left nothing behind in the socket
+    bool drained_ = false;  // the last receive emptied the socket
     msghdr message_{};
 };
 

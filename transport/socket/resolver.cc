@@ -20,7 +20,7 @@ void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_
 
 Resolver::Resolver(const ResolverOptions& options) : core_(new ResolverCore(options)) {}
 
-// Threads that a child of fork(2) does not have may hold what is inherited, so its memory stays.
+// In a child of fork(2), threads that it lacks may hold the inherited locks, so the memory stays.
 Resolver::~Resolver() {
     ResolverCore* const core = core_.load(std::memory_order_acquire);
     if (!core->is_inherited()) core->abandon();
@@ -134,7 +134,7 @@ bool ResolverCore::finds_at_once(Waiter& waiter) {
 
 bool ResolverCore::enqueue(Waiter& waiter) {
     const std::lock_guard lock(mutex_);
-    if (abandoned_) {  // it was on its way here when the Resolver was destroyed
+    if (abandoned_) {  // submitted before the Resolver was destroyed
         waiter.error = Errc::closed;
         return false;
     }
@@ -162,7 +162,7 @@ bool ResolverCore::enqueue(Waiter& waiter) {
     return true;
 }
 
-// A waiter is in its job's list, or its mail is on the way: both change under the lock.
+// A waiter is in its job's list or in the mailbox: both change under the lock.
 void ResolverCore::on_cancel(Aio& aio) noexcept {
     Waiter& waiter = *static_cast<Waiter*>(Provider::owner(aio));
     ResolverCore& self = *waiter.core;
@@ -182,7 +182,7 @@ void ResolverCore::on_cancel(Aio& aio) noexcept {
     finish(waiter);
 }
 
-// No operation waits for this job any more.
+// Called when no operation waits for this job any more.
 void ResolverCore::forsake(Job& job) noexcept {
     if (!job.running) {
         jobs_.remove_if([&job](const Job& one) { return &one == &job; });
@@ -191,13 +191,13 @@ void ResolverCore::forsake(Job& job) noexcept {
     try {
         start_worker();
     } catch (...) {
-        // What waits goes on waiting for the threads that there are.
+        // Waiting jobs wait for the existing threads.
     }
 }
 
 void ResolverCore::deliver(MailboxEntry& entry) noexcept {
     Waiter& waiter = static_cast<Waiter&>(entry);
-    // Whoever posted this is still waking the engine, which may be gone after the callback.
+    // The posting thread may still be waking the engine, which may be gone after the callback.
     { const std::lock_guard lock(waiter.core->mutex_); }
     if (waiter.aio) return finish(waiter);
     const std::unique_ptr<Waiter> freed(&waiter);
@@ -243,7 +243,7 @@ void ResolverCore::start_worker() {
         start_thread([this] { work(); }).detach();
         ++workers_;
     } catch (...) {
-        // Not the last user, whose operation asked for this.
+        // Not the last user: the operation that needs the thread is one.
         users_.fetch_sub(1, std::memory_order_relaxed);
         if (workers_ == 0) throw;
     }
@@ -258,7 +258,7 @@ void ResolverCore::work() noexcept {
             job = std::ranges::find_if(jobs_, is_free);
             return abandoned_ || job != jobs_.end();
         });
-        // A spare thread goes when the one that it stood in for is back.
+        // A spare thread exits when the one that it replaced is free again.
         if (abandoned_) break;
         if (workers_ > allowed_workers()) {
             work_waits_.notify_one();

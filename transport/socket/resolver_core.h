@@ -1,6 +1,6 @@
-// What stands behind a Resolver: the threads that look names up, who waits for which name, and what
-// was found. It goes with the last of its Resolver, its threads and its operations. Members may be
-// called by any thread unless they say otherwise.
+// The implementation of a Resolver: its lookup threads, the operations that wait for names, and the
+// cache. Freed with the last of its Resolver, its threads and its operations. Members may be called
+// by any thread unless noted.
 #pragma once
 
 #include <uaio/resolver.h>
@@ -24,9 +24,9 @@ public:
     void resolve(std::string_view name, std::uint16_t port, AddressFamily family, Aio& aio,
                  std::vector<Endpoint>& out) noexcept;
     void clear_cache() noexcept;
-    // The Resolver is gone.
+    // Called when the Resolver is destroyed.
     void abandon() noexcept;
-    // This process is a child of the one that made it: its threads are not here.
+    // True in a child of fork(2), which does not have its threads.
     bool is_inherited() const noexcept { return made_at_ != fork_count(); }
     const ResolverOptions& options() const noexcept { return options_; }
 
@@ -36,17 +36,17 @@ private:
     // An operation. In its job's list until that is done, then in its engine's mailbox.
     struct Waiter : MailboxEntry {
         ResolverCore* core = nullptr;
-        Aio* aio = nullptr;  // nullptr: it ended before its mail came; engine's thread
+        Aio* aio = nullptr;  // nullptr: it ended before its mail arrived; engine's thread
         std::vector<Endpoint>* out = nullptr;
         std::string name;
         std::uint16_t port = 0;
         AddressFamily family = AddressFamily::any;
-        Job* job = nullptr;  // by mutex_
+        Job* job = nullptr;  // protected by mutex_
         std::error_code error;
         std::vector<Endpoint> found;
     };
 
-    // A name that is looked up. By mutex_, but for name and family, which do not change.
+    // A lookup. Protected by mutex_, except for name and family, which do not change.
     struct Job {
         std::string name;
         AddressFamily family = AddressFamily::any;
@@ -71,15 +71,15 @@ private:
 
     std::error_code look_up(const std::string& name, AddressFamily family,
                             std::vector<Endpoint>& found) noexcept;
-    // True if the operation is over, by `waiter.error` and `waiter.found`. Throws.
+    // True if the operation is over, with `waiter.error` and `waiter.found` set. Throws.
     bool finds_at_once(Waiter& waiter);
-    // Gives it to a job; false if the Resolver is gone, with `waiter.error`. Throws.
+    // Adds the waiter to a job. False if the Resolver is gone, with `waiter.error` set. Throws.
     bool enqueue(Waiter& waiter);
     // REQUIRES: mutex_.
     void forsake(Job& job) noexcept;
-    // REQUIRES: mutex_. Threads that may run: those that no operation waits for do not count.
+    // REQUIRES: mutex_. Number of threads that may run: lookups without a waiter allow spare ones.
     std::size_t allowed_workers() const noexcept;
-    // REQUIRES: mutex_. Starts one if a job waits that no thread will take. Throws
+    // REQUIRES: mutex_. Starts a thread if a job waits that no thread will take. Throws
     // std::system_error or std::bad_alloc if there is no thread at all.
     void start_worker();
     void work() noexcept;
@@ -97,7 +97,7 @@ private:
     std::mutex mutex_;
     std::condition_variable work_waits_;
     std::condition_variable worker_left_;
-    std::list<Job> jobs_;   // that wait for a thread, and that have one
+    std::list<Job> jobs_;   // waiting for a thread, or running
     std::list<Kept> kept_;  // the newest first
     unsigned workers_ = 0;
     unsigned busy_ = 0;  // workers inside a lookup

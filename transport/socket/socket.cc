@@ -30,8 +30,8 @@ inline void Socket::start(Aio& aio, bool all) noexcept {
     (socket.*kQueue).submit(aio, all, admission.bytes);
 }
 
-// The kernel keeps what was received when a reset comes, and gives it before it tells of that. Shut
-// down, the socket keeps no read waiting, whatever the reason of the failed write was.
+// The kernel keeps bytes received before a reset, and returns them before it reports the reset.
+// After shutdown(2) no read stays pending, whatever the reason of the failed write.
 void Socket::end_writing() noexcept {
     if (closed() || read_only_) return;
     if (core().kernel().peek(fd()) <= 0) return close_here();
@@ -45,7 +45,7 @@ bool Socket::was_reset() noexcept {
     tcp_info info{};
     socklen_t size = sizeof info;
     if (core().kernel().get_option(fd(), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
-    // The peer's orderly end leaves CLOSE_WAIT, since this side has not shut down.
+    // After the peer's FIN the state is CLOSE_WAIT, since this side has not shut down.
     return info.tcpi_state == TCP_CLOSE;
 }
 

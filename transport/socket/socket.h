@@ -1,5 +1,5 @@
-// A connected socket on the engine's side: its writes and its reads. Tcp and unix streams are the
-// same but for how they are made.
+// The engine's side of a connected socket: its writes and its reads. TCP and unix streams differ
+// only in how they are opened.
 #pragma once
 
 #include "transport/socket/descriptor.h"
@@ -16,7 +16,7 @@ public:
 
     WriteQueue& writes() noexcept { return writes_; }
     ReadQueue& reads() noexcept { return reads_; }
-    // Who waits for a direction without transferring anything.
+    // Aios that wait for a direction without transferring anything.
     WaitList& writable() noexcept { return writable_; }
     WaitList& readable() noexcept { return readable_; }
     // No transfer in that direction is queued or in the kernel.
@@ -24,13 +24,13 @@ public:
         return direction == Direction::send ? writes_.is_idle() : reads_.is_idle();
     }
 
-    // Whether an end of stream is a reset of the peer's in truth. The kernel tells of a reset once,
-    // to whichever call meets it first, and not at all to a MSG_WAITALL transfer that had got some
-    // bytes; a read behind that sees an end.
+    // True if an end of stream was a reset by the peer. The kernel reports a reset once, to the
+    // first call that meets it, and never to a MSG_WAITALL transfer that already has bytes; a later
+    // read sees an end.
     bool was_reset() noexcept;
 
-    // The peer has reset the connection in the middle of a write: closes it, after what the peer
-    // had sent before, which may say why, has been read.
+    // Closes a connection that the peer reset in the middle of a write, after the bytes that the
+    // peer sent before, which may say why, have been read.
     void end_writing() noexcept;
     bool is_read_only() const noexcept { return read_only_; }
 

@@ -1,6 +1,6 @@
-// The listeners of one acceptor factory: they share one listening socket, each by a descriptor of
-// its own, so that the engines of a group accept from one queue and no other program can join in,
-// as it could with SO_REUSEPORT. Any thread.
+// The listening socket that the listeners of one acceptor factory share, each with a descriptor of
+// its own: the engines of a group accept from one queue, and no other program can join in, as it
+// could with SO_REUSEPORT. Any thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -12,12 +12,12 @@ namespace uaio {
 
 class SocketShare {
 public:
-    // EngineObject while a listener is made, so that only the first of them binds.
+    // Held while a listener is created, so that only the first one binds.
     std::mutex& mutex() noexcept { return mutex_; }
 
-    // REQUIRES: mutex(). A descriptor of the socket that an engine on such a kernel can use, -1 if
-    // there is none. The kinds do not mix: epoll makes the socket non-blocking, which io_uring
-    // takes for the wish not to wait.
+    // REQUIRES: mutex(). Returns a descriptor that an engine with this kind of kernel can use, or
+    // -1. The kinds do not mix: epoll makes the socket non-blocking, and io_uring then does not
+    // wait.
     int find(KernelKind kind) const noexcept {
         for (const Member& member : members_) {
             if (member.kind == kind) return member.fd;
@@ -31,12 +31,12 @@ public:
     // REQUIRES: mutex(). Throws std::bad_alloc.
     void join(int fd, KernelKind kind) { members_.push_back({fd, kind}); }
 
-    // REQUIRES: mutex(). Of a listener that could not be made.
+    // REQUIRES: mutex(). Removes the descriptor of a listener that could not be created.
     void forget(int fd) noexcept {
         std::erase_if(members_, [fd](const Member& member) { return member.fd == fd; });
     }
 
-    // Before the descriptor is closed. True for the last one, which ends the listening.
+    // Call before the descriptor is closed. True for the last one, whose close ends the listening.
     bool leave(int fd) noexcept {
         const std::lock_guard lock(mutex_);
         forget(fd);

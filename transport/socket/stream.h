@@ -1,5 +1,5 @@
-// The user's handle of a connected socket. It may be destroyed at any time and on any thread; the
-// Socket behind it ends what is pending and then frees itself.
+// The user's handle of a connected socket. Any thread may destroy it at any time; its Socket then
+// ends pending operations and frees itself.
 #pragma once
 
 #include <uaio/stream.h>
@@ -13,7 +13,8 @@ namespace uaio {
 
 class SocketStream final : public Stream, public TryIo, public Encrypting, public HalfClose {
 public:
-    // A stream on a new Socket that owns `fd`; nullptr without memory, and then `fd` is closed.
+    // Creates a stream on a new Socket that owns `fd`. Without memory, closes `fd` and returns
+    // nullptr.
     static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
 
     explicit SocketStream(Socket& socket) noexcept : socket_(socket) {}
@@ -40,7 +41,7 @@ private:
     Socket& socket_;
 };
 
-// Sets what the options ask for on a socket; no error, or that of the first option refused.
+// Sets the options on a socket; returns the error of the first one refused.
 std::error_code apply_options(Kernel& kernel, int fd, int family,
                               const StreamOptions& options) noexcept;
 

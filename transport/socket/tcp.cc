@@ -57,7 +57,7 @@ struct Acceptors::State {
     const ListenOptions options;
     const std::shared_ptr<SocketShare> share = std::make_shared<SocketShare>();
     std::mutex mutex;
-    Endpoint local;  // by mutex
+    Endpoint local;  // protected by mutex
 };
 
 Acceptors::Acceptors(const Endpoint& endpoint, const ListenOptions& options)

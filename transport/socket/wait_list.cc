@@ -71,7 +71,7 @@ Outcome WaitList::on_polled(Aio& aio, int result) noexcept {
     }
     polled_.remove(aio);
     if (result >= 0 && !socket_.closed() && !socket_.has_no_transfer(direction_)) {
-        // Something was queued meanwhile, and comes first.
+        // A transfer was queued meanwhile, and goes first.
         if (!reason) {
             parked_.push(aio);
             Provider::park_untracked(aio, &on_cancel);

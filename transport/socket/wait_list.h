@@ -1,6 +1,6 @@
-// Aios that wait until one direction of a socket can transfer something at once: first until
-// nothing is queued in it, then for what poll(2) tells, which IORING_OP_POLL_ADD brings. Each waits
-// by itself. Engine's thread only.
+// Aios that wait until one direction of a socket can transfer bytes at once: first until no
+// transfer is queued in it, then for poll(2) by IORING_OP_POLL_ADD. Each polls by itself. Engine's
+// thread only.
 #pragma once
 
 #include <uaio/provider.h>
@@ -17,14 +17,14 @@ public:
     WaitList(Socket& socket, Direction direction) noexcept
         : socket_(socket), direction_(direction) {}
 
-    // Starts an operation that was let in.
+    // Starts an operation that passed admit_without_vector().
     void submit(Aio& aio) noexcept;
-    // Nothing is queued in the direction any more.
+    // Called when no transfer is queued in the direction any more.
     void on_idle() noexcept {
         if (!parked_.empty()) [[unlikely]]
             poll_parked();
     }
-    // Asks everything to end with Errc::closed.
+    // Cancels everything with Errc::closed.
     void close() noexcept;
 
     bool in_kernel() const noexcept { return !polled_.empty(); }

@@ -17,23 +17,23 @@
 namespace uaio {
 namespace {
 
-// What one send can report: MAX_RW_COUNT of the kernel (send(2) clamps to it, and so do we, since
-// the length in a submission entry has 32 bits).
+// The most that one send reports: the kernel's MAX_RW_COUNT. send(2) clamps to it; clamped here
+// too, since the length in a submission entry has 32 bits.
 constexpr std::size_t kSendBytesMax = 0x7ffff000;
 
-// What the queue notes in an Aio of its own.
+// State of a queued Aio, in its scratch.
 struct Note {
-    std::size_t left;    // bytes of the vector that are still to go out
-    bool all;            // the whole vector, not just some of it
-    bool ended = false;  // out of the queue; only a notification is still to come
+    std::size_t left;    // bytes still to send
+    bool all;            // all of them, not just some
+    bool ended = false;  // out of the queue, waits for a notification
 };
 
 Note& note_of(Aio& aio) noexcept {
     return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
 }
 
-// Counts bytes that went out; true if they complete the operation. The cursor moves only where
-// another send will ask it: a write that leaves in one piece costs no pass over its entries.
+// Counts sent bytes; true if they complete the operation. Moves the cursor only if another send
+// needs it: a write sent in one piece costs no pass over its buffers.
 bool take_share(Aio& aio, std::size_t bytes) noexcept {
     Note& note = note_of(aio);
     note.left -= bytes;
@@ -77,21 +77,21 @@ void WriteQueue::leave(Aio& aio) noexcept {
     --queued_;
 }
 
-// A queued Aio is asked to end. One that takes part in a gathered send cannot leave before the
-// kernel says how much went out, so the send is cut short; its front has no part in the reason.
+// Cancels a queued Aio. A member of a gathered send cannot leave before the kernel reports the
+// count, so the send is interrupted, without a cancel reason for its front.
 void WriteQueue::on_cancel(Aio& aio) noexcept {
     WriteQueue& self = static_cast<Socket*>(Provider::owner(aio))->writes();
     Aio* member = self.queue_.front();
     for (unsigned i = 0; i < self.sending_; ++i, member = AioQueue::next(*member)) {
         if (member != &aio) continue;
         Provider::interrupt(*self.queue_.front());
-        return Provider::park_untracked(aio, &on_cancel);  // the kernel may lose it
+        return Provider::park_untracked(aio, &on_cancel);  // the interrupt may be lost
     }
     self.leave(aio);
     Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
-// --- Down: what leaves next ---
+// --- Down: the next send ---
 
 void WriteQueue::start_next() noexcept {
     DCHECK(sending_ == 0);
@@ -109,14 +109,13 @@ void WriteQueue::start_next() noexcept {
 
 void WriteQueue::send_front(Aio& front) noexcept {
     sending_ = 1;
-    // The kernel carries a whole write on by itself where it keeps the count when that is
-    // cancelled.
+    // MSG_WAITALL where the kernel keeps the count of a cancelled send.
     const bool wait_all = note_of(front).all && wait_all_;
     send(front, Provider::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
 }
 
-// Several small writes in one send. Without MSG_WAITALL, so that the first are not kept from
-// completing by a last one for which there is no room.
+// Sends several small writes at once. Without MSG_WAITALL, so that a last one without room does not
+// delay the first.
 bool WriteQueue::send_gathered(Aio& front) noexcept {
     std::size_t bytes = 0;
     std::size_t entries = 0;
@@ -184,7 +183,7 @@ Transferred WriteQueue::transferred(std::int64_t result) noexcept {
     return {error_from_result(result < 0 ? static_cast<int>(result) : -EIO)};
 }
 
-// tls_sw_sendmsg() knows neither MSG_WAITALL nor MSG_ZEROCOPY, and refuses what it does not know.
+// tls_sw_sendmsg() rejects MSG_WAITALL and MSG_ZEROCOPY.
 std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) noexcept {
     DCHECK(sending_ == 0);
     Kernel& kernel = socket_.core().kernel();
@@ -206,7 +205,7 @@ Transferred WriteQueue::try_send_record(std::uint8_t type,
     return transferred(kernel.send_record_at_once(socket_.fd(), type, bytes.data(), bytes.size()));
 }
 
-// --- Up: what went out ---
+// --- Up: completions ---
 
 Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
     Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
@@ -226,7 +225,7 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
     std::uint16_t& notifications = Provider::notifications(aio);
     DCHECK(notifications > 0);
     --notifications;
-    // Still in the queue: only the bytes of an earlier, short send came back.
+    // Still in the queue: the notification was for an earlier, short send.
     if (notifications > 0 || !note_of(aio).ended) return Outcome::pending;
     --held_;
     return Outcome::finished;
@@ -249,14 +248,14 @@ Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
     return outcome;
 }
 
-// A gathered send, or one without a byte.
+// Handles a gathered send, or one without a byte sent.
 Outcome WriteQueue::on_sent_otherwise(Aio& carrier, int result) noexcept {
     Outcome outcome = Outcome::pending;
     int failure = 0;
     if (result > 0) {
         deal_out(carrier, static_cast<std::size_t>(result), outcome);
     } else if (!retry(result)) {
-        // No send of at least one byte reports 0; that would otherwise be tried for ever.
+        // A send of at least one byte never reports 0; retries would never end.
         failure = result < 0 ? result : -EIO;
     }
     end_asked(carrier, failure, outcome);
@@ -279,7 +278,7 @@ void WriteQueue::deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noe
     }
 }
 
-// Those of the send that did not complete, and were asked to end meanwhile, or failed.
+// Ends members of the send that are incomplete, and were cancelled meanwhile or failed.
 void WriteQueue::end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept {
     Aio* aio = queue_.front();
     for (; sending_ > 0; --sending_) {
@@ -305,7 +304,7 @@ void WriteQueue::end(Aio& aio, Aio& carrier, std::error_code error, Outcome& out
     outcome = settle(aio);
 }
 
-// The carrier is out of the queue, and ends when its bytes are its user's again.
+// The carrier is out of the queue, and ends when the kernel no longer uses its bytes.
 Outcome WriteQueue::settle(Aio& carrier) noexcept {
     if (Provider::notifications(carrier) == 0) [[likely]]
         return Outcome::finished;
@@ -314,21 +313,21 @@ Outcome WriteQueue::settle(Aio& carrier) noexcept {
     return Outcome::pending;
 }
 
-// True for a send that went wrong in a way that sending again mends.
+// True for a failure that another send can overcome.
 bool WriteQueue::retry(int result) noexcept {
     switch (result) {
         case -EINTR:  // a signal came before the first byte
         case -EAGAIN: return true;
-        // Meant for one that took part in this send or in the one before: a reason of the front's
-        // own ends it in end_asked().
+        // Meant for a member of this send or the one before: end_asked() ends a front that was
+        // cancelled itself.
         case -ECANCELED: return true;
         case -ENOMEM:
-            // No more pages may be pinned (RLIMIT_MEMLOCK), or an ordinary want of memory.
+            // No more pages may be pinned (RLIMIT_MEMLOCK), or memory is short.
             if (!sent_zero_copy_) return false;
             copy_once_ = true;
             return true;
         case -EOPNOTSUPP:
-            // Not a tcp or udp socket, or one with a ULP such as kTLS on it.
+            // Not a TCP or UDP socket, or one with a ULP such as kTLS.
             if (!sent_zero_copy_) return false;
             zero_copy_ = false;
             return true;

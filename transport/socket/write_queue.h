@@ -1,7 +1,7 @@
 // The writes of one socket: a FIFO whose front has the only send in flight. A send carries the
-// front Aio alone, or, when small ones wait behind it, several in one gathered send of which each
-// takes its exact share. The Aio at the front carries the submission entry; its handler deals the
-// bytes out. Engine's thread only.
+// front Aio alone, or gathers small ones behind it, each of which gets its exact share of the
+// bytes. The front Aio carries the submission entry; its handler distributes the bytes. Engine's
+// thread only.
 #pragma once
 
 #include <uaio/provider.h>
@@ -27,14 +27,14 @@ class WriteQueue {
 public:
     WriteQueue(Socket& socket, const StreamOptions& options) noexcept;
 
-    // Starts or queues an operation that admit() let in, with as many bytes in its vector. With
-    // `all`, it completes when the whole vector is written, else with the first bytes.
+    // Starts or queues an operation that passed admit(), with `bytes` bytes in its buffers. With
+    // `all`, it completes when all are written, otherwise with the first bytes.
     void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
-    // Asks everything in the queue to end with Errc::closed.
+    // Cancels everything in the queue with Errc::closed.
     void close() noexcept;
 
-    // Sends what there is room for, if nothing is queued; see TryIo::try_write().
+    // Sends as much as the socket has room for, if nothing is queued; see TryIo::try_write().
     Transferred try_send(std::span<const std::byte> bytes) noexcept;
 
     // See Encrypting.
@@ -43,7 +43,7 @@ public:
 
     bool in_kernel() const noexcept { return sending_ > 0; }
     bool is_idle() const noexcept { return sending_ == 0; }
-    // Aios whose bytes are sent, but still in the hands of the kernel.
+    // True while an Aio whose bytes are sent waits for a zero-copy notification.
     bool holds_aios() const noexcept { return held_ > 0; }
 
 private:
@@ -73,13 +73,13 @@ private:
     unsigned sending_ = 0;  // Aios, from the front, that take part in the send in flight; 0: none
     unsigned held_ = 0;     // Aios out of the queue that wait for a notification
     bool zero_copy_;
-    bool wait_all_;                // the kernel may be asked to carry a whole write on by itself
-    bool sent_zero_copy_ = false;  // the send in flight
-    bool copy_once_ = false;       // the next send copies: the kernel may pin no more pages now
-    bool failed_ = false;          // a write failed half-way: the socket is to be closed
-    bool reset_ = false;           // since the peer reset the connection
+    bool wait_all_;                // MSG_WAITALL may be used
+    bool sent_zero_copy_ = false;  // by the send in flight
+    bool copy_once_ = false;       // the next send copies: no more pages can be pinned now
+    bool failed_ = false;          // a write failed half-way: the socket must close
+    bool reset_ = false;           // it failed by a reset of the peer
     msghdr message_{};
-    std::unique_ptr<iovec[]> gathered_;  // made at the first gathered send
+    std::unique_ptr<iovec[]> gathered_;  // allocated by the first gathered send
 };
 
 }  // namespace uaio
