@@ -21,7 +21,7 @@ std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
     }
     Provider::advance(aio, copied);
     buffer_.consume(copied);
-    forget_incomplete();  // it has parsed bytes that are gone
+    forget_incomplete();  // it has parsed the bytes just removed
     return copied;
 }
 

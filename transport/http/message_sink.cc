@@ -351,8 +351,8 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     if (content_ == Body::length) content_left_ -= content;
     if (piece_ > 0 && written > 0) first_chunk_ = false;
     if (error) {
-        // Earlier pieces were sent completely, and the stream does not know that they are one
-        // operation. After a reset, received bytes can still be read.
+        // Earlier pieces were sent completely, and to the stream they are separate operations.
+        // After a reset, received bytes can still be read.
         const bool reset = error == Errc::connection_reset;
         if (note.done > 0 && written == 0 && !reset) stream_.close();
         end(front, error);

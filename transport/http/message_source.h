@@ -66,8 +66,7 @@ public:
     void begin_exchange() noexcept { arrived_ = request_sent_ = early_ = false; }
     void request_sent() noexcept { request_sent_ = true; }
     // is_early(): the first byte of the response arrived before request_sent(). arrived_before():
-    // it arrived by the kernel entry of that number, when the kernel did not yet know of the
-    // request.
+    // it arrived by the kernel entry of that number, before the kernel received the request.
     bool is_early() const noexcept { return early_; }
     bool arrived_before(std::uint64_t enters) const noexcept {
         return arrived_ && arrival_ <= enters;

@@ -25,7 +25,7 @@ namespace uaio::http {
 
 // State of a parser.
 enum class Progress {
-    complete,   // the empty line has been parsed
+    complete,   // everything has been parsed
     need_more,  // call again with more bytes
     malformed,  // the input is invalid; every later call returns the same
 };

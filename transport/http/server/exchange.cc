@@ -53,7 +53,7 @@ std::shared_ptr<void>& Exchange::per_engine(const void* key) {
     return connection_->loop().local(key);
 }
 
-// ---- what a handler may do, and when
+// ---- operations of handlers, and their states
 
 void Exchange::misuse(const char* what) noexcept { EngineCore::of(aio_.engine()).misuse(what); }
 

@@ -197,8 +197,8 @@ bool Server::request_drain() noexcept {
     return loops_left_ == 0;
 }
 
-// On the thread of the loop, once: its last connection has closed and none will come, or its engine
-// ends.
+// Called on the thread of the loop, once, when its last connection has closed and none will follow,
+// or when its engine ends.
 void Server::loop_is_empty() noexcept {
     if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     const std::lock_guard lock(draining_->mutex);
