@@ -11,7 +11,7 @@ namespace uaio::proxy {
 namespace {
 
 constexpr int kAuthenticationRequired = 407;
-// A challenge, an answer, and once more for a nonce that grew stale.
+// The first request, an answer to its challenge, and one more for a stale nonce.
 constexpr unsigned kMostRequests = 3;
 
 std::string authority_of(const std::string& host, std::uint16_t port) {
@@ -31,7 +31,7 @@ bool offer(const std::vector<Challenge>& offers, std::string_view scheme) noexce
         offers, [&](const Challenge& one) { return http::same_name(one.scheme, scheme); });
 }
 
-// Why none of them can be answered: what this library knows was not asked for, or it knows none.
+// Why no challenge can be answered: no scheme is known here, or a known one was not allowed.
 ProxyErrc unusable(const std::vector<Challenge>& offers) noexcept {
     const bool known = offer(offers, "Basic") || offer(offers, "Digest");
     return known ? ProxyErrc::other_authentication : ProxyErrc::authentication_required;
@@ -49,7 +49,8 @@ ConnectDialogue::ConnectDialogue(ConnectRequest request)
     : request_(std::move(request)), authority_(authority_of(request_.host, request_.port)) {}
 
 bool ConnectDialogue::wants_another_connection() const noexcept {
-    // An answered challenge that met the end of its connection is sent again on the next.
+    // If the connection ended before the reply to an answered challenge, the answer is sent again
+    // on the next.
     return requests_ < kMostRequests && (again_ || (!answered_ && challenge_));
 }
 
@@ -120,7 +121,7 @@ Progress ConnectDialogue::consume_head(std::string_view received, std::string& o
         case ReplyReader::State::complete: break;
     }
     status_ = reply_.status();
-    // RFC 9110 9.3.6: what a 2xx says about its length is to be ignored.
+    // RFC 9110 9.3.6: the length fields of a 2xx are ignored.
     if (status_ / 100 == 2) return {Progress::State::done, reply_.size()};
     if (status_ != kAuthenticationRequired) return Progress::fail(Errc::proxy_refused);
     const Progress heard = consume_challenge();
@@ -137,7 +138,7 @@ Progress ConnectDialogue::consume_head(std::string_view received, std::string& o
     return skip(content, reply_.size(), out);
 }
 
-// Chooses what to answer. What was answered already was wrong, unless only the nonce is too old.
+// Chooses a challenge. A second one means wrong credentials, unless only the nonce is stale.
 Progress ConnectDialogue::consume_challenge() {
     if (!request_.has_credentials) return Progress::fail(ProxyErrc::authentication_required);
     std::vector<Challenge> offers = parse_challenges(reply_.challenges());

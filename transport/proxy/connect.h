@@ -1,6 +1,5 @@
-// What is said with an HTTP proxy: CONNECT (RFC 9110 9.3.6), with Basic or Digest authentication.
-// One dialogue may need several connections, since a proxy may close after it asked who we are.
-// Not thread-safe.
+// The dialogue with an HTTP proxy: CONNECT (RFC 9110 9.3.6), with Basic or Digest authentication.
+// It may need several connections, since a proxy may close after a 407. Not thread-safe.
 #pragma once
 
 #include <uaio/proxy.h>
@@ -25,7 +24,7 @@ struct ConnectRequest {
     std::string user;
     std::string password;
     ProxyAuthentication authentication = ProxyAuthentication::basic;
-    std::vector<std::string> fields;  // more lines, "Name: value"
+    std::vector<std::string> fields;  // additional field lines, "Name: value"
     Hash hash = nullptr;              // null: no Digest
     std::string client_nonce;         // a new random one for each dialogue
 };
@@ -38,12 +37,12 @@ public:
     std::error_code begin(std::string& out) override;
     Progress consume(std::string_view received, std::string& out) override;
 
-    // After a failure: it goes on with begin() on another connection.
+    // After a failure: true if begin() continues the dialogue on another connection.
     bool wants_another_connection() const noexcept;
 
-    // Of the last answer, 0 before the first (CURLINFO_HTTP_CONNECTCODE).
+    // Status of the last answer, 0 before the first (CURLINFO_HTTP_CONNECTCODE).
     int status() const noexcept { return status_; }
-    // Requests that were made.
+    // Number of requests sent.
     unsigned requests() const noexcept { return requests_; }
 
 private:
@@ -63,14 +62,14 @@ private:
     ReplyReader reply_;
     std::array<http::FieldSlice, 16> trailer_room_;
     std::optional<http::ChunkedDecoder> chunks_;
-    std::optional<Challenge> challenge_;  // that is answered
+    std::optional<Challenge> challenge_;  // the one being answered
     std::uint64_t left_ = 0;              // of the content
     State state_ = State::head;
     int status_ = 0;
     unsigned requests_ = 0;
-    unsigned with_nonce_ = 0;  // of those, with the challenge's nonce
-    bool answered_ = true;     // the last one
-    bool again_ = false;       // the proxy wants to be asked again
+    unsigned with_nonce_ = 0;  // of them, with the challenge's nonce
+    bool answered_ = true;     // the last request was answered
+    bool again_ = false;       // the proxy sent a challenge to answer
 };
 
 }  // namespace uaio::proxy

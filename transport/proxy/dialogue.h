@@ -1,4 +1,4 @@
-// What is said with a proxy before it carries the user's bytes, free of I/O: text in, text out. Not
+// A protocol with a proxy that precedes the user's bytes, free of I/O: text in, text out. Not
 // thread-safe.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace uaio::proxy {
 
-// What a Dialogue made of the bytes it heard.
+// The result of consuming received bytes.
 struct Progress {
     enum class State {
-        need_more,  // call again with the same bytes and more behind them
+        need_more,  // call again with the same bytes and more after them
         advanced,   // drop `consumed` bytes, write what was appended, and call again with the rest
         done,       // `consumed` bytes were the proxy's; the rest is the tunnel's
         failed,     // by `error`
@@ -28,10 +28,10 @@ class Dialogue {
 public:
     virtual ~Dialogue() = default;
 
-    // Appends to `out` what is said first on a connection; nothing is fine. Throws std::bad_alloc.
+    // Appends to `out` the first bytes to send on a connection, if any. Throws std::bad_alloc.
     virtual std::error_code begin(std::string& out) = 0;
-    // `received` holds all bytes that came and were not consumed. What it appends to `out` is to be
-    // written. How the bytes were cut does not matter. Throws std::bad_alloc.
+    // `received` holds all bytes received and not consumed, divided in any way. Appends bytes to
+    // send to `out`. Throws std::bad_alloc.
     virtual Progress consume(std::string_view received, std::string& out) = 0;
 };
 

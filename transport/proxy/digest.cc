@@ -28,7 +28,7 @@ bool is_session(const Challenge& challenge) noexcept {
     return hash_name(challenge.algorithm).size() < challenge.algorithm.size();
 }
 
-// The text of a token or of a quoted string.
+// Returns the text of a token or of a quoted string.
 std::string unquoted(std::string_view value) {
     if (value.size() < 2 || value.front() != '"' || value.back() != '"') return std::string(value);
     std::string text;
@@ -64,8 +64,8 @@ void take_parameter(Challenge& challenge, std::string_view name, std::string_vie
     }
 }
 
-// Takes `scheme` off the front of an element that begins a challenge: a token and then a space, or
-// nothing. False if the element is a parameter of the challenge before.
+// Splits `scheme` off an element that begins a challenge: a token and then a space, or nothing.
+// False if the element is a parameter of the challenge before.
 bool take_scheme(std::string_view& element, std::string_view& scheme) noexcept {
     std::size_t end = 0;
     while (end < element.size() && http::is(http::kToken, element[end]))

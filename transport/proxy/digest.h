@@ -1,5 +1,5 @@
-// Digest authentication (RFC 7616): MD5 and SHA-256, their "-sess" forms, and qop auth. The hashes
-// are somebody else's. Functions of their arguments; any thread.
+// Digest authentication (RFC 7616): MD5 and SHA-256, their "-sess" forms, and qop auth. The caller
+// provides the hashes. Functions of their arguments; any thread.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace uaio::proxy {
 
-// The hash of `text` in lower-case hexadecimal, by "MD5" or "SHA-256"; empty if there is none.
+// Returns the hash of `text` in lower-case hexadecimal, by "MD5" or "SHA-256"; empty if
+// unavailable.
 using Hash = std::string (*)(std::string_view algorithm, std::string_view text);
 
 struct Challenge {
@@ -23,11 +24,11 @@ struct Challenge {
     bool stale = false;
 };
 
-// The challenges of all Proxy-Authenticate fields, in their order (RFC 9110 11.6.1). What is not
-// well-formed is left out. Throws std::bad_alloc.
+// Parses the challenges of all Proxy-Authenticate fields, in their order (RFC 9110 11.6.1). Leaves
+// out what is not well-formed. Throws std::bad_alloc.
 std::vector<Challenge> parse_challenges(const std::vector<std::string>& fields);
 
-// How good a challenge is: 0 if it cannot be answered, else more for a stronger one. `hash` may be
+// Strength of a challenge: 0 if it cannot be answered, higher for a stronger one. `hash` may be
 // null.
 int strength_of(const Challenge& challenge, Hash hash);
 
@@ -37,14 +38,14 @@ struct DigestRequest {
     std::string_view method;
     std::string_view uri;
     std::string_view client_nonce;
-    unsigned count = 1;  // of requests with this nonce of the proxy's, this one included
+    unsigned count = 1;  // of requests with the proxy's nonce, this one included
 };
 
-// The value of the Authorization field. REQUIRES: strength_of() is not 0, and it is a Digest.
-// Throws std::bad_alloc.
+// Returns the value of the Authorization field. REQUIRES: strength_of() is not 0, and it is a
+// Digest. Throws std::bad_alloc.
 std::string answer_digest(const Challenge& challenge, const DigestRequest& request, Hash hash);
 
-// The value for the Basic scheme (RFC 7617). Throws std::bad_alloc.
+// Returns the value for the Basic scheme (RFC 7617). Throws std::bad_alloc.
 std::string answer_basic(std::string_view user, std::string_view password);
 
 }  // namespace uaio::proxy

@@ -11,7 +11,7 @@
 namespace uaio {
 namespace {
 
-// An address in numbers, as bytes.
+// The bytes of a numeric address.
 struct Numbers {
     std::array<unsigned char, 16> bytes{};
     std::size_t size = 0;  // 4, 16, or 0 for none
@@ -86,7 +86,7 @@ std::string proxy_from_environment(std::string_view scheme, const Environment& e
     if (found.empty() && lower != "http_proxy") {
         found = value_of(environment, with_case(lower, true));
     }
-    // WebSocket begins as HTTP does, so its proxies are the same, as with curl.
+    // WebSocket starts as HTTP, so it uses the same proxies, as in curl.
     if (found.empty() && lower == "ws_proxy") return proxy_from_environment("http", environment);
     if (found.empty() && lower == "wss_proxy") return proxy_from_environment("https", environment);
     if (found.empty()) found = value_of(environment, "all_proxy");

@@ -12,7 +12,7 @@
 namespace uaio::proxy {
 namespace {
 
-// Most answers are a few hundred bytes. What is read too much is copied once.
+// Most answers are a few hundred bytes. Surplus bytes are copied once.
 constexpr std::size_t kBlock = 4096;
 
 // A dialogue under way. Owns itself from the accepted submission to its end.
@@ -71,8 +71,8 @@ private:
         stream_->read(io_);
     }
 
-    // What was asked of the user's Aio comes first: a cancel may have met an operation that was
-    // done, and then the next one would run on.
+    // Checks the user's cancel first: it may have missed an operation that was complete, and the
+    // next one would continue.
     void on_io() {
         if (const std::error_code asked = Provider::cancel_reason(user_)) return end(asked);
         if (const std::error_code error = io_.result()) {
@@ -110,8 +110,8 @@ private:
     StreamPtr& stream_;
     Aio& user_;
     std::string said_;
-    std::string heard_;     // room for a block behind what came
-    std::size_t size_ = 0;  // of what came and was not consumed
+    std::string heard_;     // received bytes, and room for a block
+    std::size_t size_ = 0;  // bytes received and not consumed
     State state_ = State::writing;
     Aio io_;
 };

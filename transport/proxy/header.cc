@@ -8,7 +8,7 @@
 namespace uaio::proxy {
 namespace {
 
-// Address and port as they go over the wire.
+// Address and port in network byte order.
 struct Bytes {
     std::string_view address;
     std::string_view port;

@@ -15,15 +15,15 @@
 namespace uaio::proxy {
 namespace {
 
-// What reads under way use, since the stream's handle may go before them. It goes with the last of
-// its users: the handle, and reads between their verb and their start.
+// The state that pending reads use, since the stream may be destroyed before they start. Freed by
+// the last of its users: the stream, and reads between their verb and their start.
 class Prefix {
 public:
     Prefix(Engine& engine, std::string first) : engine_(engine), bytes_(std::move(first)) {}
 
     void own(StreamPtr&& lower) noexcept { lower_ = std::move(lower); }
     Stream& lower() const noexcept { return *lower_; }
-    // Every byte was read: any thread may go straight to the stream below.
+    // Every byte was read: any thread may use the stream below directly.
     bool is_used_up() const noexcept { return used_up_.load(std::memory_order_acquire); }
 
     void close() noexcept {
@@ -38,7 +38,7 @@ public:
     bool is_of(const Aio& aio) const noexcept { return &aio.engine() == &engine_; }
 
     TryIo* try_io() noexcept { return try_io_of(*lower_); }
-    // As many of the bytes as there is room for.
+    // Copies as many bytes as fit.
     std::size_t give(std::span<std::byte> room) noexcept {
         if (is_used_up()) return 0;
         const std::size_t size = std::min(room.size(), bytes_.size() - at_);
@@ -160,7 +160,7 @@ public:
 
 private:
     Stream& lower() noexcept { return prefix_.lower(); }
-    // An Aio of another engine is refused there.
+    // The stream below refuses an Aio of another engine.
     bool goes_below(const Aio& aio) const noexcept {
         return prefix_.is_used_up() || !prefix_.is_of(aio);
     }

@@ -1,5 +1,5 @@
-// A stream whose first bytes were read already: by whoever spoke with a proxy, and read in blocks.
-// They come first, to whoever reads; from then on, and for everything else, it is the stream below.
+// A stream whose first bytes were already read, by a proxy's dialogue, which reads in blocks. It
+// returns them first; otherwise it passes everything to the stream below.
 #pragma once
 
 #include <uaio/stream.h>
@@ -8,13 +8,13 @@
 
 namespace uaio::proxy {
 
-// `lower` with `first` before what it has to read; `lower` itself if that is empty. `engine` is
-// that of `lower`. Throws std::bad_alloc, and `lower` stays the caller's then. Any thread.
+// Returns a stream that reads `first`, then `lower`; `lower` itself if `first` is empty. `engine`
+// is that of `lower`. Throws std::bad_alloc, and leaves `lower` to the caller then. Any thread.
 StreamPtr prefixed(Engine& engine, StreamPtr&& lower, std::string first);
 
-// What nobody has read yet of the bytes before `stream`, for who reads the descriptor below by
-// itself; the stream goes on behind them. Empty for any other stream. On the engine's thread, while
-// no read is under way.
+// Takes the unread bytes of `first`, for a caller that reads the descriptor below itself; the
+// stream continues after them. Empty for any other stream. Engine's thread, while no read is under
+// way.
 std::string take_first(Stream& stream) noexcept;
 
 }  // namespace uaio::proxy

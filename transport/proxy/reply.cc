@@ -21,7 +21,7 @@ ReplyReader::State ReplyReader::fail(ProxyErrc error) noexcept {
 
 ReplyReader::State ReplyReader::read(std::string_view received) {
     if (error_ != ProxyErrc{}) return State::failed;
-    // At once: a server of another protocol may wait for us in turn.
+    // Fails at once: a server of another protocol may be waiting for the client.
     if (lines_ == 0 && !begins_as_http(received)) return fail(ProxyErrc::bad_reply);
     for (;;) {
         const std::size_t end = received.find('\n', scanned_);
@@ -49,7 +49,7 @@ ReplyReader::State ReplyReader::read(std::string_view received) {
     }
 }
 
-// The reason, and the space before it, may be missing.
+// The reason phrase, and the space before it, may be missing.
 bool ReplyReader::take_status(std::string_view line) noexcept {
     constexpr std::size_t kDigits = kVersion.size() + 2;
     if (!line.starts_with(kVersion) || line.size() < kDigits + 3) return false;
@@ -63,7 +63,7 @@ bool ReplyReader::take_status(std::string_view line) noexcept {
     return status_ >= 100;
 }
 
-// What is no field is dropped.
+// Drops a line that is not a field.
 void ReplyReader::take_field() {
     const std::size_t colon = field_.find(':');
     if (colon == field_.npos) return;

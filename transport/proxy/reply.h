@@ -1,7 +1,7 @@
-// The head of an HTTP proxy's answer to CONNECT. Unlike the parser of messages it takes what old
-// proxies send, and libcurl too: lines that end with a line feed alone, and folded ones. That is
-// safe here, since nothing but the status and the challenges is used, and nobody else reads the
-// same bytes in another way. Free of I/O, not thread-safe.
+// Reads the head of an HTTP proxy's answer to CONNECT. Unlike the message parser, it accepts what
+// old proxies send, as libcurl does: lines that end with a bare line feed, and folded lines. That
+// is safe here, since only the status and the challenges are used, and no other parser reads the
+// same bytes. Free of I/O, not thread-safe.
 #pragma once
 
 #include <uaio/proxy.h>
@@ -23,7 +23,7 @@ public:
     static constexpr std::size_t kHeadBytes = 300 * 1024;
     static constexpr std::size_t kLines = 5000;
 
-    // Begins anew.
+    // Starts a new answer.
     void reset() { *this = ReplyReader(); }
     // `received` holds all bytes of the answer so far. Throws std::bad_alloc.
     State read(std::string_view received);
@@ -33,7 +33,7 @@ public:
     int status() const noexcept { return status_; }
     // The values of Proxy-Authenticate.
     const std::vector<std::string>& challenges() const noexcept { return challenges_; }
-    // Whether another request may follow on the connection, going by its fields.
+    // True if another request may follow on the connection, by its fields.
     bool keeps_alive() const noexcept { return !close_ && (minor_ > 0 || keep_alive_); }
     bool chunked() const noexcept { return chunked_; }
     std::optional<std::uint64_t> length() const noexcept { return length_; }
@@ -47,10 +47,10 @@ private:
     // The field is whole.
     void take_field();
 
-    std::size_t line_ = 0;     // where the current one begins
-    std::size_t scanned_ = 0;  // up to here there is no end of it
+    std::size_t line_ = 0;     // start of the current line
+    std::size_t scanned_ = 0;  // end of the bytes searched for its line feed
     std::size_t lines_ = 0;
-    std::string field_;  // the last one, which may go on in the next line
+    std::string field_;  // the last one, which the next line may continue
     int status_ = 0;
     int minor_ = 0;  // of the version
     bool close_ = false;

@@ -7,7 +7,7 @@
 namespace uaio::proxy {
 namespace {
 
-constexpr std::size_t kLongest = 255;  // what a length of one byte can say
+constexpr std::size_t kLongest = 255;  // maximum of a one-byte length
 
 constexpr char kVersion4 = 4;
 constexpr char kVersion5 = 5;
@@ -38,7 +38,7 @@ void append_counted(std::string& out, const std::string& text) {
     out += text;
 }
 
-// The bytes of an address in numbers.
+// Parses a numeric address.
 template <class Address>
 bool read_address(int family, const std::string& text, Address& bytes) noexcept {
     return ::inet_pton(family, text.c_str(), bytes.data()) == 1;
@@ -136,7 +136,8 @@ Progress SocksDialogue::hear_method(std::string_view received, std::string& out)
         append_request_5(out);
         state_ = State::reply_5;
     } else if (received[1] == kUserAndPassword) {
-        // A proxy that asks although nothing was offered gets an empty pair, as curl sends it.
+        // A proxy that requests a password although none was offered gets an empty pair, as from
+        // curl.
         out += kPasswordVersion;
         append_counted(out, user_);
         append_counted(out, password_);
@@ -148,7 +149,7 @@ Progress SocksDialogue::hear_method(std::string_view received, std::string& out)
     return {Progress::State::advanced, 2};
 }
 
-// The version in front is not looked at: there are proxies that send their own.
+// Ignores the version: some proxies send their own.
 Progress SocksDialogue::hear_authenticated(std::string_view received, std::string& out) {
     if (received.size() < 2) return {};
     if (received[1] != 0) return Progress::fail(ProxyErrc::credentials_refused);
@@ -176,7 +177,7 @@ void SocksDialogue::append_request_5(std::string& out) const {
     append_port(out, port_);
 }
 
-// What the proxy bound is of no use, but has to be read: what follows is the target's.
+// Skips the bound address: the bytes after it are the target's.
 Progress SocksDialogue::hear_reply_5(std::string_view received) {
     if (!received.empty() && received[0] != kVersion5) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};

@@ -1,4 +1,4 @@
-// What is said with a SOCKS proxy: version 4, with or without the names of 4a, and version 5 (RFC
+// The dialogue with a SOCKS proxy: version 4, with or without the names of 4a, and version 5 (RFC
 // 1928) with user and password (RFC 1929). Not thread-safe.
 #pragma once
 
@@ -13,15 +13,15 @@ namespace uaio::proxy {
 
 class SocksDialogue final : public Dialogue {
 public:
-    // Of `proxy` only kind, user and password count. `host` is a name, or an address in numbers
-    // without brackets. Nothing is resolved here: socks4 wants an IPv4 address, and what it gets
-    // else is no_version_4_address; the others send a name as it is.
+    // Uses only kind, user and password of `proxy`. `host` is a name, or a numeric address without
+    // brackets. Does not resolve names: socks4 requires an IPv4 address and reports anything else
+    // as no_version_4_address; the other kinds send a name unchanged.
     SocksDialogue(const Proxy& proxy, std::string_view host, std::uint16_t port);
 
     std::error_code begin(std::string& out) override;
     Progress consume(std::string_view received, std::string& out) override;
 
-    // The code with which the proxy refused; 0 if it did not.
+    // The code with which the proxy refused, or 0.
     int reply() const noexcept { return reply_; }
 
 private:
