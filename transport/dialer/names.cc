@@ -9,15 +9,15 @@
 namespace uaio {
 namespace {
 
-// Names are the same with and without the dot of the root.
+// Names are equal with and without the dot of the root.
 bool same_host(std::string_view a, std::string_view b) noexcept {
     if (a.ends_with('.')) a.remove_suffix(1);
     if (b.ends_with('.')) b.remove_suffix(1);
     return http::same_name(a, b);
 }
 
-// Takes what is before the next colon off the front, the colon too; a host may stand in brackets,
-// which are dropped. False if there is no colon, and then all of the text is taken.
+// Splits off the part before the next colon, and the colon; removes brackets around a host. False
+// if there is no colon: the part is then all of the text.
 bool take_part(std::string_view& text, std::string_view& part) noexcept {
     const bool bracketed = text.starts_with('[');
     const std::size_t inside = bracketed ? text.find(']') : 0;

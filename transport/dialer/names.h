@@ -1,6 +1,5 @@
-// The rules with which a Dialer's user overrides names: addresses in place of a lookup, and other
-// places to connect to. Both are written as curl has them. Not changed once they are read; any
-// thread.
+// Rules of a Dialer that override names: addresses that replace a lookup, and other places to
+// connect to. Both use curl's syntax. Immutable after reading; any thread.
 #pragma once
 
 #include <uaio/endpoint.h>
@@ -19,16 +18,16 @@ struct HostAndPort {
     std::uint16_t port = 0;
 };
 
-// "HOST:PORT:ADDRESS[,ADDRESS]..." (CURLOPT_RESOLVE). Also "*:PORT:...", which any host without a
-// rule of its own matches; "+HOST:...", which expires; "-HOST:PORT", which takes rules back.
+// "HOST:PORT:ADDRESS[,ADDRESS]..." (CURLOPT_RESOLVE). Also "*:PORT:...", for any host without a
+// rule of its own; "+HOST:...", which expires; "-HOST:PORT", which removes rules.
 class AddressRules {
 public:
     // Later rules replace earlier ones for the same host and port. ResolveErrc::bad_rule; throws
     // std::bad_alloc.
     std::error_code add(std::string_view text);
 
-    // The addresses for a host, each with its port; nothing if no rule is for it. `fresh` tells
-    // whether rules that expire still count.
+    // Returns the addresses for a host, each with its port; nothing if no rule matches. `fresh`:
+    // rules that expire still count.
     std::optional<std::vector<Endpoint>> find(std::string_view host, std::uint16_t port,
                                               bool fresh) const;
 
@@ -43,13 +42,13 @@ private:
     std::vector<Rule> rules_;
 };
 
-// "HOST:PORT:HOST2:PORT2" (CURLOPT_CONNECT_TO): who wants to connect to HOST and PORT, of which
-// either may be empty for any, connects to HOST2 and PORT2, of which either may be empty to stay.
+// "HOST:PORT:HOST2:PORT2" (CURLOPT_CONNECT_TO): connections to HOST and PORT, either empty for any,
+// go to HOST2 and PORT2, either empty to keep the original.
 class PlaceRules {
 public:
     // ResolveErrc::bad_rule; throws std::bad_alloc.
     std::error_code add(std::string_view text);
-    // Changes `place` by the first rule that fits. False if none does. Throws std::bad_alloc.
+    // Changes `place` by the first rule that matches. False if none does. Throws std::bad_alloc.
     bool apply(HostAndPort& place) const;
 
 private:

@@ -42,7 +42,7 @@ DialPlan::DialPlan(std::string_view url, const DialOptions& given) : options(giv
     }
 }
 
-// Schemes of plain streams are read as those of HTTP, but have no port of their own.
+// Parses schemes of plain streams like those of HTTP, but they have no default port.
 std::error_code DialPlan::read_target(std::string_view text, std::string& scheme) {
     const std::size_t colon = text.find("://");
     scheme = colon == text.npos ? "http" : text.substr(0, colon);
@@ -98,7 +98,7 @@ std::error_code DialPlan::read_proxies(std::string_view scheme) {
     if (pre_proxy.kind == ProxyKind::none) return {};
     if (!is_socks(pre_proxy)) return ProxyErrc::unsupported_scheme;
     if (proxy.kind == ProxyKind::none) proxy = std::exchange(pre_proxy, Proxy());
-    // A unix socket behind a proxy cannot be named to it.
+    // A pre-proxy cannot connect to a proxy on a unix socket.
     if (pre_proxy.kind != ProxyKind::none && !proxy.path.empty()) return ProxyErrc::bad_url;
     return {};
 }

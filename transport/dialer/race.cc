@@ -37,8 +37,8 @@ public:
 
 private:
     enum class State : std::uint8_t {
-        racing,    // at least one attempt goes on
-        settling,  // it is decided; what goes on still is waited for
+        racing,    // at least one attempt is pending
+        settling,  // decided; waits for the pending attempts
     };
 
     struct Attempt {
@@ -53,7 +53,7 @@ private:
         Aio aio;
     };
 
-    // The end of every callback; may free this. `due`: the next address may be tried.
+    // The last call of every callback; may free this. `due`: the next address may be tried.
     void go_on(bool due) noexcept {
         if (state_ == State::racing && due && may_try()) try_next();
         if (state_ == State::racing && running_ == 0) settle(error_);
@@ -87,7 +87,7 @@ private:
         Provider::submit(user_.engine(), timer_, wait, nullptr);
     }
 
-    // Cancelled, it begins anew: the delay counts from the last attempt.
+    // A cancelled timer starts again: the delay counts from the last attempt.
     void on_timer() noexcept {
         timing_ = false;
         go_on(timer_.result() == Errc::timed_out);
@@ -112,7 +112,7 @@ private:
     }
 
     void settle(std::error_code error) noexcept {
-        if (winner_ && error) winner_.reset();  // cancelled while the others let go
+        if (winner_ && error) winner_.reset();  // cancelled while the others ended
         error_ = error;
         state_ = State::settling;
         if (timing_) timer_.cancel();
@@ -133,7 +133,7 @@ private:
     Aio& user_;
     StreamPtr& out_;
     RaceReport& report_;
-    std::list<Attempt> attempts_;  // an Attempt does not move; an empty list needs no memory
+    std::list<Attempt> attempts_;  // Attempts must not move; an empty list needs no memory
     std::size_t next_ = 0;
     unsigned running_ = 0;
     State state_ = State::racing;
@@ -149,7 +149,7 @@ void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_
 
 void sort_for_race(std::vector<Endpoint>& addresses) noexcept {
     const auto is_six = [](const Endpoint& endpoint) { return endpoint.family() == AF_INET6; };
-    // One of the other family at a time is brought to where it belongs.
+    // Moves one address of the wanted family forward at a time.
     for (std::size_t at = 0; at < addresses.size(); ++at) {
         const auto begin = addresses.begin() + static_cast<std::ptrdiff_t>(at);
         const bool wanted = at % 2 == 0;

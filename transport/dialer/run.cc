@@ -21,7 +21,7 @@
 namespace uaio {
 namespace {
 
-// Says one thing and hears nothing.
+// Sends one message and reads nothing.
 class OneWayMessage final : public proxy::Dialogue {
 public:
     explicit OneWayMessage(std::string text) : text_(std::move(text)) {}
@@ -153,7 +153,7 @@ void DialRun::begin_step() {
     }
 }
 
-// What was asked of the user's Aio comes first: a cancel may have met a step that was done.
+// Checks the user's cancel first: it may have missed a step that was complete.
 void DialRun::on_step() {
     note_time();
     if (step_ == Step::connect) {
@@ -201,7 +201,7 @@ void DialRun::start_over() {
     go_on();
 }
 
-// ---- where to
+// ---- the first peer
 
 const Proxy* DialRun::first_proxy() const noexcept {
     if (plan_.pre_proxy.kind != ProxyKind::none) return &plan_.pre_proxy;
@@ -255,7 +255,7 @@ void DialRun::connect() {
         racing.connect.interface = ::if_nametoindex(options.interface.c_str());
         if (racing.connect.interface == 0) return fail({errno, std::system_category()});
     }
-    // A socket of the other family cannot be bound to it; a port alone goes with IPv4 only.
+    // A socket of the other family cannot be bound to it; a port without an address implies IPv4.
     if (plan_.local) {
         std::erase_if(found_, [this](const Endpoint& address) {
             return address.family() != plan_.local->family();

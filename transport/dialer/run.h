@@ -26,12 +26,12 @@ public:
     static void start(Aio& aio) noexcept;
 
 private:
-    // In their order; those that are not needed are left out.
+    // In order; steps that are not needed are skipped.
     enum class Step : std::uint8_t {
         begin,
-        resolve,            // whom the socket is connected to
+        resolve,            // the peer of the socket
         connect,            // the socket
-        resolve_pre_proxy,  // whom a SOCKS pre-proxy is told to connect to, by address
+        resolve_pre_proxy,  // the address that a SOCKS pre-proxy connects to
         pre_proxy,
         proxy_tls,
         resolve_proxy,  // the same for a SOCKS proxy
@@ -46,7 +46,7 @@ private:
     void end(std::error_code error) noexcept;
     void fail(std::error_code error);
     void on_step();
-    // Goes on with the next step that is needed. Throws std::bad_alloc.
+    // Starts the next step that is needed. Throws std::bad_alloc.
     void go_on();
     bool is_needed(Step step) const noexcept;
     void begin_step();
@@ -59,15 +59,15 @@ private:
     void send_header();
     void secure(const StartTls& start, const std::optional<tls::Context>& context,
                 const HostAndPort& peer);
-    // Again from the beginning, on another connection.
+    // Restarts on another connection.
     void start_over();
 
-    // Whom the socket is connected to, and by which proxy, if by one.
+    // The peer of the socket, and the proxy that it is, if any.
     const Proxy* first_proxy() const noexcept;
     HostAndPort first_place() const;
     HostAndPort behind_pre_proxy() const { return {plan_.proxy.host, plan_.proxy.port}; }
     const std::string& first_path() const noexcept;
-    // Whether the name that is resolved in this step is a proxy's.
+    // True if this step resolves a proxy's name.
     bool resolves_proxy() const noexcept;
 
     const DialPlan& plan_;
@@ -76,7 +76,7 @@ private:
     DialReport own_report_;
     DialReport& report_;
     StreamPtr stream_;
-    StreamPtr secured_;  // over what was stream_, when TLS has begun
+    StreamPtr secured_;  // over the former stream_, once TLS has started
     std::vector<Endpoint> found_;
     RaceReport race_;
     std::optional<proxy::SocksDialogue> socks_;
