@@ -8,7 +8,7 @@ namespace uaio {
 
 int probe_features(int ring_fd, Features& features) noexcept {
     constexpr unsigned kOperations = 256;
-    // The probe structure ends in an array whose length the caller picks (io_uring_register(2)).
+    // The probe structure ends in an array of the caller's length (io_uring_register(2)).
     alignas(io_uring_probe)
         std::byte memory[sizeof(io_uring_probe) + kOperations * sizeof(io_uring_probe_op)] = {};
     auto& probe = *reinterpret_cast<io_uring_probe*>(memory);
@@ -21,7 +21,7 @@ int probe_features(int ring_fd, Features& features) noexcept {
     };
     features.send_zero_copy = supported(IORING_OP_SEND_ZC);
     features.sendmsg_zero_copy = supported(IORING_OP_SENDMSG_ZC);
-    // No operation came with the usage reports of 6.2; the next that did is of 6.7.
+    // Linux 6.2 added usage reports without an operation; the next new operation is of 6.7.
     features.report_zero_copy_usage = supported(kOpReadMultishot);
     features.send_waitall = features.sendmsg_zero_copy;
     return 0;

@@ -1,6 +1,6 @@
-// The one place that knows what kernels newer than liburing 2.3's headers offer, and the one probe
-// for it. The constants bear names of our own, since later headers define some of the kernel's as
-// macros and some as enumerators. Values: include/uapi/linux/io_uring.h.
+// The one place that knows the features of kernels newer than liburing 2.3's headers, and the one
+// probe for them. The constants have names of their own, since later headers define some of the
+// kernel's as macros and some as enumerators. Values: include/uapi/linux/io_uring.h.
 #pragma once
 
 #include "engine/kernel/kernel.h"
@@ -14,10 +14,10 @@ inline constexpr unsigned kNotifUsageZcCopied = 1u << 31;     // cqe.res of its 
 inline constexpr int kOpReadMultishot = 49;                   // 6.7
 inline constexpr unsigned kEnterRegisteredRing = 1u << 4;     // 5.18
 inline constexpr unsigned kEnterAbsoluteTimer = 1u << 5;      // 6.12
-inline constexpr unsigned kFeatureMinimumTimeout = 1u << 15;  // tells of kEnterAbsoluteTimer
+inline constexpr unsigned kFeatureMinimumTimeout = 1u << 15;  // implies kEnterAbsoluteTimer
 
-// Asks the ring (IORING_REGISTER_PROBE, 5.6) which operations it knows. Any ring, enabled or not.
-// 0, or a negative errno.
+// Fills `features` with the operations that the ring supports (IORING_REGISTER_PROBE, 5.6). Any
+// ring, enabled or not. Returns 0, or a negative errno.
 int probe_features(int ring_fd, Features& features) noexcept;
 
 }  // namespace uaio

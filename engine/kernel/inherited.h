@@ -1,7 +1,7 @@
-// What stands in a child of fork(2) in place of the kernel of an engine that the child inherited:
-// an io_uring's memory is not mapped there, and an epoll set is the parent's. Every call fails with
-// EOWNERDEAD, except what destructors do without asking: close() closes the child's copy, and what
-// would reach the parent's connections (shutdown, unlink, reading) is left undone.
+// Replaces, in a child of fork(2), the kernel of an engine that the child inherited: an io_uring's
+// memory is not mapped there, and an epoll set is the parent's. Every call fails with EOWNERDEAD,
+// except those that destructors make unconditionally: close() closes the child's copy, and calls
+// that would reach the parent's connections (shutdown, unlink, reading) do nothing.
 #pragma once
 
 #include <uaio/error.h>
@@ -18,8 +18,8 @@ namespace uaio {
 class InheritedKernel final : public Kernel {
 public:
     InheritedKernel() noexcept {
-        // What a callback that forked still fills or reads goes here. Every completion is one that
-        // the loop ignores.
+        // The entries and completions of a callback that forked go here. Every completion is one
+        // that the loop ignores.
         ring_ = {.sqes = reinterpret_cast<io_uring_sqe*>(sqe_),
                  .sq_head = &sq_head_,
                  .sq_tail = &sq_tail_,
@@ -30,7 +30,7 @@ public:
                  .cq_mask = 0};
     }
 
-    // `position`: of the completion ring, where it is empty. `ignored`: the user_data to show.
+    // `position`: the head of the empty completion ring. `ignored`: the user_data of its one entry.
     void take_over(const Kernel& kernel, unsigned position, std::uint64_t ignored) noexcept {
         kind_ = kernel.kind();
         cq_tail_ = position;
@@ -64,7 +64,7 @@ public:
     void remove_stale_socket(const char*, const sockaddr*, socklen_t) noexcept override {}
 
 private:
-    // Bytes, since both end in an array without a size.
+    // Bytes, since both types end in an array without a size.
     alignas(io_uring_sqe) std::byte sqe_[sizeof(io_uring_sqe)] = {};
     alignas(io_uring_cqe) std::byte cqe_[sizeof(io_uring_cqe)] = {};
     unsigned sq_head_ = 0;

@@ -83,8 +83,8 @@ int Kernel::peek(int fd) noexcept {
 }
 
 std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
-    // tcp(7): with MSG_TRUNC the bytes are dropped inside the kernel, not copied. What copies all
-    // the same, such as a unix socket, meets memory that cannot be written (EFAULT). valgrind
+    // tcp(7): with MSG_TRUNC the kernel drops the bytes without a copy. A socket that copies all
+    // the same, such as a unix socket, fails at memory that cannot be written (EFAULT). valgrind
     // reports a null address.
     constexpr std::size_t kMost = std::size_t{1} << 20;
     static void* const unwritable =
@@ -103,8 +103,8 @@ int Kernel::identify_file(const char* path, FileIdentity& file) noexcept {
     return 0;
 }
 
-// Between the look and unlink(2) another process can still replace the file; Linux has no call that
-// does both.
+// Between identify_file() and unlink(2) another process can still replace the file; Linux has no
+// call that does both.
 void Kernel::remove_file(const char* path, const FileIdentity& file) noexcept {
     FileIdentity found;
     if (identify_file(path, found) == 0 && found == file) ::unlink(path);

@@ -1,6 +1,6 @@
-// The seam between the engine and what carries its operations out. Everything above fills SQEs and
-// reads CQEs in a RingView; a Kernel owns that memory and moves entries through it. Three stand
-// behind it: LinuxKernel (io_uring), PollKernel (epoll and system calls) and SimKernel (memory,
+// The seam between the engine and the kernel that carries its operations out. The layers above fill
+// SQEs and read CQEs in a RingView; a Kernel owns that memory and moves entries through it. There
+// are three: LinuxKernel (io_uring), PollKernel (epoll and system calls) and SimKernel (memory,
 // virtual time and a seed), so the engine and every transport run unchanged on each.
 //
 // All members are called on the engine's thread, except now() and wake(), which any thread may
@@ -35,17 +35,18 @@ struct RingView {
     unsigned cq_mask = 0;
 };
 
-// What this kernel can do, found by one probe when it is made (engine/kernel/features.h).
+// The features of this kernel, found by one probe at its construction (engine/kernel/features.h).
 struct Features {
     bool send_zero_copy = false;     // IORING_OP_SEND_ZC, 6.0
     bool sendmsg_zero_copy = false;  // IORING_OP_SENDMSG_ZC, 6.1
-    // MSG_WAITALL on a send keeps the partial count when it is cancelled: 6.1, told by SENDMSG_ZC.
+    // MSG_WAITALL on a send keeps the partial count when it is cancelled: 6.1, implied by
+    // SENDMSG_ZC.
     bool send_waitall = false;
     bool report_zero_copy_usage = false;  // IORING_SEND_ZC_REPORT_USAGE, 6.2
     bool sq_polled = false;               // a kernel thread reads the submission ring (SQPOLL)
 };
 
-// Names a file as long as something holds it open: stat(2) st_dev and st_ino. Zero: no file.
+// Identifies a file as long as it is open somewhere: stat(2) st_dev and st_ino. Zero: no file.
 struct FileIdentity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
@@ -62,7 +63,7 @@ public:
     const RingView& ring() const noexcept { return ring_; }
     const Features& features() const noexcept { return features_; }
     KernelKind kind() const noexcept { return kind_; }
-    // Why this kernel was chosen, or what had to be given up, in one sentence.
+    // The reason for this kernel, or its limits, in one sentence.
     const std::string& reason() const noexcept { return reason_; }
 
     // Binds the kernel to the calling thread, once, before the first enter(): an io_uring made with
@@ -70,36 +71,37 @@ public:
     virtual std::error_code bind() noexcept = 0;
 
     // Takes the published SQEs, then waits until at least `wait` completions are in the ring, until
-    // `deadline`, or until wake(); with `wait` 0 it only submits and collects what is done.
-    // Returns 0, or a negative errno: -EINTR and -ETIME (deadline) are ordinary; -EBUSY and -EAGAIN
-    // ask the caller to take completions out of the ring and come again; anything else is the end
-    // of this ring. Entries that were not taken stay published, so coming again is always right.
+    // `deadline`, or until wake(); with `wait` 0 it only submits and collects completions. Returns
+    // 0, or a negative errno: -EINTR and -ETIME (deadline) are ordinary; -EBUSY and -EAGAIN mean
+    // that the caller must take completions out of the ring and enter again; any other ends this
+    // ring. Entries that were not taken stay published, so entering again is always right.
     virtual int enter(unsigned wait, Clock::time_point deadline) noexcept = 0;
 
-    // Lets what was shut down or cancelled complete in the middle of a callback: enter() without a
-    // wait. Nothing where enter() runs actions of the user's, which belong between callbacks.
+    // Completes operations that were shut down or cancelled, in the middle of a callback: enter()
+    // without a wait. Does nothing where enter() runs actions of the user, which belong between
+    // callbacks.
     virtual void settle() noexcept {}
 
     virtual Clock::time_point now() noexcept = 0;
 
-    // Any thread: makes a waiting or the next waiting enter() return soon. The engine keeps a read
-    // of wake_fd() in the ring for that; a kernel without one (-1) needs no waking.
+    // Any thread: makes a waiting or the next waiting enter() return soon. For that the engine
+    // keeps a read of wake_fd() in the ring; a kernel without one (-1) needs no waking.
     virtual void wake() noexcept = 0;
     virtual int wake_fd() const noexcept = 0;
 
-    // For Engine::fd(), while nobody is inside enter(): asks that `event_fd` be written whenever a
-    // completion is posted; or, where completions happen only inside enter(), does nothing and
-    // offers in poll_fd() a descriptor that is readable when enter(0) would have work.
+    // For Engine::fd(), while no thread is inside enter(): writes `event_fd` whenever a completion
+    // is posted; or, where operations complete only inside enter(), does nothing and offers in
+    // poll_fd() a descriptor that is readable when enter(0) would have work.
     virtual std::error_code notify(int event_fd) noexcept = 0;
     virtual int poll_fd() const noexcept { return -1; }
 
     // True while a completion that the kernel holds back (a full completion ring) or deferred work
-    // waits for an enter(), although the completion ring looks empty.
+    // needs an enter(), although the completion ring looks empty.
     virtual bool pending() const noexcept = 0;
 
     // In a child of fork(2): closes the child's copies of this kernel's own descriptors and touches
-    // nothing else, neither memory that is not mapped there nor what parent and child share. The
-    // kernel is neither used nor destroyed afterwards. May not lock, wait or allocate.
+    // nothing else, neither memory that is not mapped there nor state that parent and child share.
+    // The kernel is neither used nor destroyed afterwards. May not lock, wait or allocate.
     virtual void close_inherited() noexcept {}
 
     // The calls of set-up and tear-down that do not go through the ring, with the results and the
@@ -114,20 +116,22 @@ public:
     virtual int local_address(int fd, sockaddr* address, socklen_t* size) noexcept;
     virtual int peer_address(int fd, sockaddr* address, socklen_t* size) noexcept;
     virtual int shutdown(int fd, int how) noexcept;
-    // Transfers what goes at once (MSG_DONTWAIT), for who asks before an operation is worth it:
-    // the number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait.
+    // Transfers the bytes that need no wait (MSG_DONTWAIT), without an operation: returns the
+    // number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait.
     virtual std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept;
     virtual std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept;
-    // Whether receive_at_once() has something to tell, which stays: 1 for bytes, 0 at the end of
+    // The next result of receive_at_once(), without taking bytes: 1 for bytes, 0 at the end of
     // stream, or its error.
     virtual int peek(int fd) noexcept;
-    // As send_at_once(), all of it as one TLS record of that type, on a socket that encrypts.
+    // As send_at_once(), all of it as one TLS record of type `type`, on a socket that encrypts.
     virtual std::int64_t send_record_at_once(int fd, std::uint8_t type, const void* data,
                                              std::size_t size) noexcept;
-    // Throws away up to `limit` received bytes without waiting; the number, 0 at the end of stream.
+    // Drops up to `limit` received bytes without waiting; returns the number, 0 at the end of
+    // stream.
     virtual std::int64_t discard_received(int fd, std::size_t limit) noexcept;
     virtual int close(int fd) noexcept;
-    // Which file a path names, symbolic links not followed; a negative errno.
+    // Stores the identity of the file that `path` names, without following symbolic links. Returns
+    // 0 or a negative errno.
     virtual int identify_file(const char* path, FileIdentity& file) noexcept;
     // Removes `path` if it still names that file.
     virtual void remove_file(const char* path, const FileIdentity& file) noexcept;

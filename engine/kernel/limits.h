@@ -1,4 +1,4 @@
-// Which limit stands behind an errno of a call that makes a descriptor. Any thread.
+// Names the limit behind an errno of a call that makes a descriptor. Any thread.
 #pragma once
 
 #include <cerrno>

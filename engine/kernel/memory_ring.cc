@@ -40,7 +40,7 @@ RingView MemoryRing::view() noexcept {
 
 bool MemoryRing::take(io_uring_sqe& out) noexcept {
     if (queued() == 0) return false;
-    // The head is ours alone, so reading it back needs no ordering.
+    // Only this side writes the head, so reading it needs no ordering.
     const unsigned head = std::atomic_ref<unsigned>(sq_head_).load(std::memory_order_relaxed);
     out = sqes_[head & sq_mask_];
     // Released only after the copy: from here on the engine may fill the slot again.

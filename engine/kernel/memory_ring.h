@@ -1,7 +1,7 @@
 // The two rings of io_uring in plain memory, for the kernels that are not io_uring: SimKernel and
 // PollKernel own one each, take SQEs out of it and post CQEs into it. Reader and writer may be the
 // same thread or two (the kernel's side is one thread); heads and tails are published with release
-// and read with acquire, as io_uring_enter(2) asks of both sides.
+// and read with acquire, as io_uring_enter(2) requires of both sides.
 #pragma once
 
 #include "engine/kernel/kernel.h"
@@ -34,12 +34,12 @@ public:
 
     // Makes room for `count` more completions, in the ring or held back, beside those that the
     // engine has not taken yet. False without memory. The room stays: each post() uses up one place
-    // of it, and each completion that the engine takes gives one back.
+    // of it, and each completion that the engine takes frees one.
     bool reserve(std::size_t count) noexcept;
 
-    // Posts one completion. When the ring is full, it is held back in order (what
-    // IORING_FEAT_NODROP promises); true when it went into the ring itself. Holding back may throw
-    // std::bad_alloc, unless reserve() made room for it.
+    // Posts one completion. When the ring is full, holds it back in order (as IORING_FEAT_NODROP
+    // promises); true when it went into the ring itself. Holding back may throw std::bad_alloc,
+    // unless reserve() made room for it.
     bool post(std::uint64_t user_data, int res, unsigned flags);
 
     // Moves completions that were held back into the ring, oldest first, as far as there is room.
