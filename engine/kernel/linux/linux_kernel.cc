@@ -21,7 +21,7 @@ namespace uaio {
 namespace {
 
 constexpr unsigned kEntriesMax = 32768;  // IORING_MAX_ENTRIES
-constexpr unsigned kEntriesMin = 8;      // below that a failing set-up is not for want of memory
+constexpr unsigned kEntriesMin = 8;      // below that a set-up does not fail for lack of memory
 
 struct Rung {
     unsigned flags;
@@ -40,7 +40,7 @@ constexpr Rung kLadder[] = {
     {kAlways | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
      "io_uring with cooperative completion work, as Linux 5.19 has it"},
 };
-// Deferred completion work is not to be had with a polling kernel thread.
+// A polling kernel thread excludes deferred completion work.
 constexpr Rung kPolledLadder[] = {
     {kAlways | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SQPOLL |
          IORING_SETUP_SUBMIT_ALL,
@@ -116,7 +116,7 @@ LinuxKernel::LinuxKernel(const EngineOptions& options) {
         io_uring_queue_exit(&uring_);
         refuse(error, "eventfd(2)");
     }
-    // A child would share the rings and move their tails; it gets no mapping at all instead.
+    // A child would share the rings and move their tails; this leaves it without a mapping.
     io_uring_ring_dontfork(&uring_);
     try_calls();
     features_.sq_polled = (uring_.flags & IORING_SETUP_SQPOLL) != 0;
@@ -130,8 +130,8 @@ LinuxKernel::~LinuxKernel() {
     if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-// A seccomp profile may allow io_uring_setup(2) alone. An engine that found that out later could
-// not fall back any more.
+// A seccomp profile may allow io_uring_setup(2) alone. An engine that failed in a later call could
+// no longer fall back.
 void LinuxKernel::try_calls() {
     const char* call = "io_uring_register(2)";
     int error = -probe_features(uring_.ring_fd, features_);
@@ -178,8 +178,8 @@ void LinuxKernel::make_ring(const EngineOptions& options) {
 }
 
 void LinuxKernel::view_ring() noexcept {
-    // liburing writes this table at every submission; position i always meaning entry i, once is
-    // enough.
+    // liburing writes this table at every submission; since position i always means entry i here,
+    // once is enough.
     const unsigned sq_entries = *uring_.sq.kring_entries;
     for (unsigned i = 0; i < sq_entries; ++i)
         uring_.sq.array[i] = i;
@@ -209,13 +209,13 @@ std::error_code LinuxKernel::bind() noexcept {
 }
 
 int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
-    // GETEVENTS even without waiting: it is what runs deferred completion work.
+    // GETEVENTS even without waiting: it runs deferred completion work.
     unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
     unsigned submit =
         *ring_.sq_tail - std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
     if (features_.sq_polled) {
-        // The published tail has to be seen before the thread's flag is looked at, or both sides
-        // may miss each other (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
+        // The published tail must be visible before this reads the thread's flag, or both sides may
+        // miss each other (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
         std::atomic_ref(*ring_.sq_tail).fetch_add(0, std::memory_order_seq_cst);
         const unsigned sq_flags =
             std::atomic_ref(*uring_.sq.kflags).load(std::memory_order_seq_cst);

@@ -1,6 +1,6 @@
-// The real io_uring. Set up for one issuing thread with deferred completion work where the kernel
-// has it (6.1), with cooperative completion work below that (5.19), and refused with the likely
-// cause below that again. Threads: see Kernel.
+// The real io_uring. Uses one issuing thread with deferred completion work where the kernel has it
+// (6.1), cooperative completion work on older kernels (5.19), and throws with the likely cause on
+// still older ones. Threads: see Kernel.
 #pragma once
 
 #include "engine/kernel/kernel.h"
@@ -11,7 +11,7 @@ namespace uaio {
 
 class LinuxKernel final : public Kernel {
 public:
-    // Throws std::system_error that says why io_uring is not to be had and what to do.
+    // Throws std::system_error that says why io_uring is unavailable, and the remedy.
     explicit LinuxKernel(const EngineOptions& options);
     ~LinuxKernel() override;
 
