@@ -64,10 +64,10 @@ void PollDescriptors::remove(PollOperation& operation) noexcept {
     }
 }
 
-// An edge that came before is not reported again, unless epoll_ctl(2) is called: then it looks.
-// That call is spared where the set is known to hold this very file and everybody has looked for
-// himself. A number that may have changed its file behind our back is entered again each time it
-// begins to wait; epoll drops closed files silently, so nothing else would tell.
+// epoll reports an earlier edge again only if epoll_ctl(2) is called, which checks readiness. That
+// call is saved where the set is known to hold this very file and each waiting operation was
+// attempted. A number whose file may have changed unnoticed is entered again each time an operation
+// begins to wait; epoll drops closed files silently, so nothing else would report it.
 int PollDescriptors::watch(int fd, std::uint32_t interest) noexcept {
     PollDescriptor* const descriptor = get(fd);
     if (!descriptor) return -ENOMEM;
@@ -83,7 +83,7 @@ int PollDescriptors::watch(int fd, std::uint32_t interest) noexcept {
 }
 
 void PollDescriptors::adopt(int fd) noexcept {
-    // Without memory for its entry it merely stays foreign.
+    // Without memory for its entry it stays foreign.
     PollDescriptor* const descriptor = get(fd);
     if (!descriptor) return;
     DCHECK(descriptor->idle());
@@ -95,7 +95,7 @@ bool PollDescriptors::release(int fd) noexcept {
     PollDescriptor* const descriptor = find(fd);
     if (!descriptor) return true;
     if (!descriptor->idle() && !hold(fd)) return false;
-    // Closing would not do it while a duplicate, made by a fork perhaps, keeps the file open.
+    // close(2) does not remove it while a duplicate, made by a fork perhaps, keeps the file open.
     PollDescriptor& closed = *find(fd);
     if (closed.interest) control(epoll_, EPOLL_CTL_DEL, fd, 0);
     closed = PollDescriptor{};
@@ -107,7 +107,7 @@ bool PollDescriptors::hold(int fd) noexcept {
     if (held < 0) return false;
     PollDescriptor* const to = get(held);
     PollDescriptor& from = *find(fd);
-    // An entry in use is of a file that was closed behind our back.
+    // An entry in use belongs to a file that was closed unnoticed.
     const bool usable = to && to->idle();
     if (usable) *to = PollDescriptor{};
     if (!usable || watch(held, from.interest) < 0) {

@@ -1,6 +1,6 @@
-// The descriptors that operations of a PollKernel wait for, by number: who waits, and what its
-// epoll set watches. A descriptor is put into the set when first something waits for it,
-// edge-triggered, and stays there until it is closed. Engine's thread.
+// The descriptors that operations of a PollKernel wait for, by number: the waiting operations, and
+// the events that its epoll set watches. A descriptor enters the set, edge-triggered, when an
+// operation first waits for it, and stays there until it is closed. Engine's thread.
 #pragma once
 
 #include "engine/kernel/poll/poll_lists.h"
@@ -13,9 +13,9 @@
 namespace uaio {
 
 struct PollDescriptor {
-    // How far the set's view of this number can be trusted.
+    // How far the set's view of this number is reliable.
     enum class Origin : std::uint8_t {
-        foreign,  // may be closed, and its number taken by another file, without our knowing
+        foreign,  // may be closed, and its number reused by another file, unnoticed
         ours,     // made by the kernel of this table, and closed by it
         held,     // a duplicate that keeps a closed file open while operations wait for it
     };
@@ -28,7 +28,7 @@ struct PollDescriptor {
     }
 
     std::array<PollQueue, 3> queues;  // by PollOperation::Side
-    std::uint32_t interest = 0;       // what the set watches; 0: not in the set
+    std::uint32_t interest = 0;       // events that the set watches; 0: not in the set
     Origin origin = Origin::foreign;
 };
 
@@ -41,7 +41,7 @@ public:
     PollDescriptors(const PollDescriptors&) = delete;
     PollDescriptors& operator=(const PollDescriptors&) = delete;
 
-    // Null for a number that nothing ever waited for. A later add() may move the entries.
+    // Null for a number that no operation ever waited for. A later add() may move the entries.
     PollDescriptor* find(int fd) noexcept;
     // Numbers below this one may have an entry.
     int end() const noexcept { return static_cast<int>(table_.size()); }
@@ -50,15 +50,16 @@ public:
     // which -EPERM means a file that is always ready.
     int watch(int fd, std::uint32_t interest) noexcept;
 
-    // Queues `operation`, of which attempt() said -EAGAIN, so that readiness from then on is
-    // reported. 0, or an error of watch(), and then it is in no queue.
+    // Queues `operation`, whose attempt() returned -EAGAIN, so that epoll reports readiness from
+    // then on. 0, or an error of watch(), and then it is in no queue.
     int add(PollOperation& operation) noexcept;
     void remove(PollOperation& operation) noexcept;
 
-    // `fd` is a new descriptor that only this kernel will close. Nothing may wait for it.
+    // `fd` is a new descriptor that only this kernel will close. REQUIRES: no operation waits for
+    // it.
     void adopt(int fd) noexcept;
-    // `fd` is about to be closed. What waits for it goes on waiting, as on an io_uring, which holds
-    // the file: it moves to a duplicate. False if there can be none: then nothing has changed.
+    // Prepares for a close of `fd`. Its operations go on waiting, as on an io_uring, which holds
+    // the file: they move to a duplicate. False if there can be none: then nothing has changed.
     bool release(int fd) noexcept;
 
 private:

@@ -30,7 +30,7 @@ using std::chrono::nanoseconds;
     throw std::system_error(error, std::system_category(), what);
 }
 
-// The bounds of io_uring_setup(2), so that the same options mean the same rings.
+// The bounds of io_uring_setup(2), so that the same options give the same rings.
 unsigned submission_entries(const EngineOptions& options) noexcept {
     constexpr unsigned kEntriesMax = 32768;
     return std::clamp(options.entries, 1u, kEntriesMax);
@@ -69,7 +69,7 @@ PollKernel::PollKernel(const EngineOptions& options, std::string reason)
     kind_ = KernelKind::epoll;
     ring_ = memory_.view();
     reason_ = std::move(reason);
-    // A send with MSG_WAITALL is carried on here, so its partial count cannot be lost.
+    // This kernel carries on a send with MSG_WAITALL itself, so its partial count cannot be lost.
     features_.send_waitall = true;
     descriptors_.adopt(wake_.get());
     const int error = descriptors_.watch(wake_.get(), EPOLLIN);
@@ -79,11 +79,12 @@ PollKernel::PollKernel(const EngineOptions& options, std::string reason)
 int PollKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
     memory_.flush_overflow();
     const bool all_taken = take_submissions();
-    // More than the ring holds cannot be waited for, as with io_uring_enter(2).
+    // A wait for more completions than the ring holds would not end, as with io_uring_enter(2).
     wait = std::min(wait, memory_.completion_entries());
     for (;;) {
         const bool enough = memory_.ready() >= wait || memory_.overflowed() || !all_taken;
-        // Events are collected even then: who always finds enough would starve those who wait.
+        // Collects events even then: a program whose turns always find enough would starve its
+        // waiting operations.
         if (enough && waiting_.size() == 0) return all_taken ? 0 : -EAGAIN;
         std::optional<nanoseconds> max_wait;
         if (enough || woken_) {
@@ -111,7 +112,7 @@ std::error_code PollKernel::bind() noexcept {
     return {};
 }
 
-// Without epoll_ctl(2): the set is the parent's as well.
+// Without epoll_ctl(2): the parent shares the set.
 void PollKernel::close_inherited() noexcept {
     epoll_.reset(-1);
     wake_.reset(-1);
@@ -133,7 +134,7 @@ int PollKernel::close(int fd) noexcept {
 }
 
 // False if some stay in the ring, since there is no memory for their completions. An operation that
-// was taken has room for its own from then on, so that it can end without memory.
+// was taken has room for its own completion, so that it can end without memory.
 bool PollKernel::take_submissions() noexcept {
     io_uring_sqe sqe;
     while (memory_.queued() > 0) {
@@ -171,7 +172,7 @@ void PollKernel::start(const io_uring_sqe& sqe) noexcept {
     end(*operation, result);
 }
 
-// False when it is over after all, with `result`.
+// False when it has ended after all, with `result`.
 bool PollKernel::park(PollOperation& operation, int& result) noexcept {
     int error = operation.keep();
     if (error == 0) error = descriptors_.add(operation);
@@ -220,7 +221,7 @@ int PollKernel::wait_in_epoll(std::optional<nanoseconds> max_wait) noexcept {
         const int count =
             ::epoll_pwait2(epoll_.get(), events_.data(), kMaxEvents, &timeout, nullptr);
         if (count >= 0) return count;
-        // Seccomp profiles answer system calls that are newer than themselves with EPERM.
+        // Seccomp profiles return EPERM for system calls that are newer than themselves.
         if (errno != ENOSYS && errno != EPERM) return -errno;
         precise_ = false;
     }
@@ -243,7 +244,7 @@ void PollKernel::handle(const epoll_event& event) noexcept {
     observe(fd);
 }
 
-// Goes through a queue until one of it has to wait.
+// Attempts the operations of a queue until one has to wait.
 void PollKernel::carry_on(int fd, Side side) noexcept {
     for (;;) {
         // Looked up again each time: an accept may have made the table grow.
@@ -275,8 +276,8 @@ void PollKernel::observe(int fd) noexcept {
     }
 }
 
-// What io_uring_enter(2) says of IORING_OP_ASYNC_CANCEL: the number of operations for the flags
-// that match many, else 0 or -ENOENT.
+// The result that io_uring_enter(2) documents for IORING_OP_ASYNC_CANCEL: the number of operations
+// for the flags that match many, else 0 or -ENOENT.
 int PollKernel::cancel(const io_uring_sqe& sqe) noexcept {
     constexpr unsigned kKnown =
         IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY;
@@ -305,7 +306,7 @@ int PollKernel::cancel_by_user_data(std::uint64_t user_data, bool all) noexcept 
         const Side side = operation->side();
         withdraw(*operation);
         end(*operation, operation->result_of(ECANCELED));
-        // What was behind it may have been kept from going on by nothing else.
+        // The operation behind it may have waited for this one alone.
         if (side != Side::observer) carry_on(fd, side);
         ++count;
         if (!all) break;
@@ -332,13 +333,13 @@ int PollKernel::cancel_descriptor(int fd, bool all) noexcept {
 }
 
 void PollKernel::adopt(int fd) noexcept {
-    // Whoever still waits under this number waits for a file that was closed behind our back.
+    // Operations that still wait under this number wait for a file that was closed unnoticed.
     cancel_descriptor(fd, true);
     descriptors_.adopt(fd);
 }
 
-// Nothing announces room in the queue of a unix listener, so a timer does. It lies in the epoll
-// set, so that poll_fd() tells of it too. False when there can be no timer.
+// epoll does not report room in the queue of a unix listener, so a timer retries. It lies in the
+// epoll set, so that poll_fd() covers it too. False when there can be no timer.
 bool PollKernel::retry_later(PollOperation& operation) noexcept {
     if (retry_timer_.get() < 0) {
         retry_timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -364,7 +365,7 @@ void PollKernel::retry() noexcept {
     for (std::size_t i = 0; i < retries_.size();) {
         PollOperation* const operation = retries_[i];
         carry_on(operation->fd(), Side::writer);
-        // One that is over has left the list, and the next took its place.
+        // An operation that has ended has left the list, and the next took its place.
         if (i < retries_.size() && retries_[i] == operation) ++i;
     }
     if (retries_.empty()) set_retry_timer(nanoseconds(0));

@@ -1,17 +1,17 @@
 // The kernel behind the ring where io_uring is refused: containers with a strict seccomp profile,
 // old kernels. It takes the same SQEs and carries them out with epoll and system calls, inside
-// enter(), on the engine's thread: each is tried at once, and what would have to wait is queued on
-// its descriptor, in order, until epoll reports it ready.
+// enter(), on the engine's thread: it attempts each at once, and queues one that would have to wait
+// on its descriptor, in order, until epoll reports it ready.
 //
-// What it can do: NOP, SEND, SENDMSG, RECV, RECVMSG, ACCEPT, CONNECT, SHUTDOWN, CLOSE, READ,
-// one-shot POLL_ADD, and ASYNC_CANCEL by user_data, by descriptor and of everything. Anything else
-// completes with -EINVAL, as from an io_uring that is older than the operation: zero copy,
-// multishot, linked, provided buffers, registered files. MSG_NOSIGNAL is implied.
+// It supports NOP, SEND, SENDMSG, RECV, RECVMSG, ACCEPT, CONNECT, SHUTDOWN, CLOSE, READ, one-shot
+// POLL_ADD, and ASYNC_CANCEL by user_data, by descriptor and of everything. Anything else completes
+// with -EINVAL, as from an io_uring that is older than the operation: zero copy, multishot, linked,
+// provided buffers, registered files. MSG_NOSIGNAL is implied.
 //
-// Differences that can be seen: operations on one side of a descriptor keep their order; a listener
-// becomes non-blocking at its first ACCEPT. An operation holds its file, as in io_uring, if the
-// descriptor is closed by a CLOSE or by close() of this kernel; descriptors that came from its
-// ACCEPT or socket() must be closed in one of these ways.
+// Visible differences: operations on one side of a descriptor keep their order; a listener becomes
+// non-blocking at its first ACCEPT. An operation holds its file, as in io_uring, if the descriptor
+// is closed by a CLOSE or by close() of this kernel; descriptors that came from its ACCEPT or
+// socket() must be closed in one of these ways.
 #pragma once
 
 #include "engine/kernel/kernel.h"
@@ -43,12 +43,12 @@ public:
     int enter(unsigned wait, Clock::time_point deadline) noexcept override;
     void settle() noexcept override { enter(0, {}); }
     Clock::time_point now() noexcept override { return Clock::now(); }
-    // Ends a wait even while nobody reads wake_fd().
+    // Ends a wait even while no operation reads wake_fd().
     void wake() noexcept override;
     int wake_fd() const noexcept override { return wake_.get(); }
     // Nothing completes outside enter(), so there is nothing to announce: see poll_fd().
     std::error_code notify(int) noexcept override { return {}; }
-    // The epoll set. It is readable while an event waits in it that enter(0) would handle.
+    // The epoll set, which is readable while it holds an event that enter(0) would handle.
     int poll_fd() const noexcept override { return epoll_.get(); }
     bool pending() const noexcept override { return memory_.overflowed(); }
     void close_inherited() noexcept override;
@@ -107,12 +107,12 @@ private:
     OwnedFd epoll_;
     OwnedFd wake_;
     OwnedFd retry_timer_;  // made when first needed
-    PollPool pool_;        // owns what the two below link
+    PollPool pool_;        // owns the operations that the two below link
     PollIndex waiting_;
     PollDescriptors descriptors_;
     std::vector<PollOperation*> retries_;  // those waiting that want_retry()
-    // That runs enter(). A listener's socket may be made and closed by others, which leave the
-    // table of descriptors alone.
+    // The thread that runs enter(). Other threads may make and close a listener's socket; they
+    // leave the table of descriptors alone.
     std::atomic<std::thread::id> thread_{};
     bool precise_ = true;  // epoll_pwait2(2) is there: Linux 5.11
     bool woken_ = false;   // wake() was called while wake_fd() was unread

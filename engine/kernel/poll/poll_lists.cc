@@ -45,8 +45,8 @@ PollOperation* PollIndex::find(std::uint64_t user_data) const noexcept {
 }
 
 std::size_t PollIndex::bucket_of(std::uint64_t user_data) const noexcept {
-    // user_data are mostly aligned addresses, whose low bits say nothing: multiplying by 2^64 over
-    // the golden ratio moves what differs into the high bits.
+    // user_data are mostly aligned addresses, whose low bits are equal: multiplying by 2^64 over
+    // the golden ratio moves the differing bits into the high ones.
     const std::uint64_t mixed = user_data * 0x9e3779b97f4a7c15;
     return mixed >> (64 - std::countr_zero(buckets_.size()));
 }

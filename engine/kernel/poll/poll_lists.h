@@ -1,6 +1,5 @@
-// What PollKernel's operations are linked into while they wait, and where they come from: a queue
-// for each side of a descriptor, an index by user_data, a pool. Nothing here allocates in a steady
-// state. Engine's thread.
+// The containers of PollKernel's operations: a queue for each side of a descriptor, an index by
+// user_data, a pool. Nothing here allocates in a steady state. Engine's thread.
 #pragma once
 
 #include "engine/kernel/poll/poll_operation.h"
@@ -12,7 +11,7 @@
 
 namespace uaio {
 
-// Operations in the order they came, linked through themselves.
+// Operations in order of arrival, linked through themselves.
 class PollQueue {
 public:
     PollOperation* front() const noexcept { return first_; }
@@ -33,7 +32,7 @@ public:
 
     void insert(PollOperation& operation) noexcept;
     void remove(PollOperation& operation) noexcept;
-    // The one of them that came last, or null.
+    // The latest one with this user_data, or null.
     PollOperation* find(std::uint64_t user_data) const noexcept;
     std::size_t size() const noexcept { return size_; }
 
@@ -48,7 +47,7 @@ private:
     std::size_t size_ = 0;
 };
 
-// Operations to be used again, so that a steady state allocates nothing.
+// Reusable operations, so that a steady state allocates nothing.
 class PollPool {
 public:
     // Null when memory is out.

@@ -20,7 +20,7 @@ T* pointer(std::uint64_t address) noexcept {
     return reinterpret_cast<T*>(static_cast<std::uintptr_t>(address));
 }
 
-// The events of `events` that hold now; 0 if none, negative for an errno.
+// The events that hold now, of `events`, POLLERR and POLLHUP; 0 if none, negative for an errno.
 int ready_events(int fd, std::uint32_t events) noexcept {
     pollfd entry{fd, static_cast<short>(events), 0};
     if (::poll(&entry, 1, 0) < 0) return -errno;
@@ -28,7 +28,7 @@ int ready_events(int fd, std::uint32_t events) noexcept {
     return entry.revents;
 }
 
-// Whether a transfer that moved only a part may go on: not if a part is a message.
+// True if a partial transfer may go on: not where a part is a message.
 bool is_stream(int fd) noexcept {
     int type = 0;
     socklen_t size = sizeof type;
@@ -80,11 +80,11 @@ int PollOperation::prepare(const io_uring_sqe& sqe) noexcept {
 }
 
 int PollOperation::prepare_transfer(const io_uring_sqe& sqe) noexcept {
-    // POLL_FIRST is only advice. Multishot, registered and provided buffers are refused, as by the
+    // POLL_FIRST is only advice. Multishot, registered and provided buffers are refused, as by
     // kernels before 5.19.
     if (sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) return -EINVAL;
     if (flags_ & MSG_DONTWAIT) state_ = State::impatient;
-    // What was peeked at stays, so peeking again would only find it twice.
+    // MSG_PEEK leaves the bytes, so a second attempt would find them twice.
     wait_all_ = (flags_ & MSG_WAITALL) && !(flags_ & MSG_PEEK);
     flags_ = (flags_ & ~static_cast<unsigned>(MSG_WAITALL)) | MSG_DONTWAIT | MSG_NOSIGNAL;
     if (opcode_ == IORING_OP_SENDMSG || opcode_ == IORING_OP_RECVMSG) return prepare_message(sqe);
@@ -168,7 +168,7 @@ ssize_t PollOperation::receive_once() noexcept {
     if (opcode_ == IORING_OP_RECV) return ::recv(fd_, data_, left_, flags);
     const ssize_t received = ::recvmsg(fd_, &message_, flags);
     if (received < 0) return received;
-    // The three fields that recvmsg(2) tells its caller; name and control with the first part only.
+    // The three fields that recvmsg(2) reports; name and control with the first part only.
     if (done_ == 0) {
         if (message_.msg_name) asked_message_->msg_namelen = message_.msg_namelen;
         asked_message_->msg_controllen = message_.msg_controllen;
@@ -188,7 +188,7 @@ bool PollOperation::carries_on(std::size_t moved) noexcept {
     done_ += moved;
     if (!wait_all_) return false;
     const bool in_vector = opcode_ == IORING_OP_SENDMSG || opcode_ == IORING_OP_RECVMSG;
-    // The submitter's vector is not ours to advance. Without memory for a copy the result is short.
+    // The submitter's iovec list must not change. Without memory for a copy the result is short.
     if (moved < left_ && moved > 0 && in_vector && !own_vector()) return false;
     left_ -= std::min(moved, left_);
     if (left_ == 0 || moved == 0) return false;
@@ -239,7 +239,7 @@ void PollOperation::skip(std::size_t bytes) noexcept {
 }
 
 int PollOperation::attempt_accept() noexcept {
-    // accept4(2) has no flag against waiting. The mode stays: to set it back would race with other
+    // accept4(2) has no flag against waiting. The mode stays: restoring it would race with other
     // threads and processes that accept from the same listener, and one of them would then hang.
     const int mode = ::fcntl(fd_, F_GETFL);
     if (mode < 0) return -errno;
@@ -253,10 +253,10 @@ int PollOperation::attempt_connect() noexcept {
     if (mode < 0) return -errno;
     const bool blocking = !(mode & O_NONBLOCK);
     if (blocking && ::fcntl(fd_, F_SETFL, mode | O_NONBLOCK) < 0) return -errno;
-    // Called again, it tells how the handshake ended. SO_ERROR would do so too, but only connect(2)
-    // makes a refused socket fit for the next try.
+    // The second call reports the end of the handshake. SO_ERROR would do so too, but only
+    // connect(2) makes a refused socket fit for the next try.
     const int error = ::connect(fd_, address_, address_size_) < 0 ? errno : 0;
-    // The mode counts during the call alone; the handshake goes on without it.
+    // The mode matters only during the call; the handshake goes on without it.
     if (blocking) ::fcntl(fd_, F_SETFL, mode);
     if (error == EINPROGRESS || (error == EALREADY && state_ == State::connecting)) {
         state_ = State::connecting;
@@ -273,7 +273,7 @@ int PollOperation::attempt_connect() noexcept {
 int PollOperation::attempt_read() noexcept {
     const int result = read_once(RWF_NOWAIT);
     if (result != -EOPNOTSUPP) return result;
-    // Pipes before Linux 6.4, terminals and others do not know RWF_NOWAIT.
+    // Pipes before Linux 6.4, terminals and others do not support RWF_NOWAIT.
     const int ready = ready_events(fd_, POLLIN);
     if (ready < 0) return ready;
     return ready == 0 ? -EAGAIN : read_once(0);
@@ -285,7 +285,8 @@ int PollOperation::read_once(int flags) noexcept {
         const ssize_t taken = ::preadv2(fd_, &entry, 1, static_cast<off_t>(offset_),
                                         flags | static_cast<int>(flags_));
         if (taken >= 0) return static_cast<int>(taken);
-        // As for io_uring, the offset means nothing where there is none; -1 is "where it stands".
+        // As for io_uring, the offset has no meaning on an unseekable file; -1 is the current
+        // position.
         if (errno == ESPIPE && offset_ != kNoOffset) {
             offset_ = kNoOffset;
         } else if (errno != EINTR) {
@@ -313,7 +314,7 @@ int PollOperation::keep() noexcept {
 
 template <class T>
 void PollOperation::keep_address(T*& address, socklen_t size) noexcept {
-    // A longer one is refused by the system call anyhow.
+    // The system call refuses a longer one.
     if (!address || size > sizeof own_address_) return;
     std::memcpy(&own_address_, address, size);
     address = reinterpret_cast<T*>(&own_address_);

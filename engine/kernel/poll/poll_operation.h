@@ -1,6 +1,6 @@
-// One operation of a PollKernel: what its SQE asked for, in a form that outlives the SQE, how far
-// it got, and its places in the lists it waits in. attempt() makes the system calls, never waiting.
-// Engine's thread.
+// One operation of a PollKernel: the request of its SQE, in a form that outlives the SQE, its
+// progress, and its places in the lists it waits in. attempt() makes the system calls, never
+// waiting. Engine's thread.
 #pragma once
 
 #include <sys/socket.h>
@@ -17,42 +17,43 @@ namespace uaio {
 
 class PollOperation {
 public:
-    // Which of a descriptor's three queues it waits in. Readers and writers each keep their order;
-    // an observer only looks, and waits for nobody.
+    // The one of a descriptor's three queues that it waits in. Readers and writers each keep their
+    // order; an observer only reads the state, and does not wait for others.
     enum class Side : std::uint8_t { reader, writer, observer };
 
-    // Takes over what `sqe` asks for; its vector and addresses are borrowed until keep(). 0, or the
-    // negative errno that io_uring answers a malformed entry with.
+    // Takes over the request of `sqe`; borrows its iovec list and addresses until keep(). Returns
+    // 0, or the negative errno of io_uring for a malformed entry.
     int prepare(const io_uring_sqe& sqe) noexcept;
 
-    // Carries it on as far as it goes at once. The result of the operation, or -EAGAIN: it has to
-    // wait for its descriptor. Bytes that were moved are counted, so it can be called again.
+    // Carries it on as far as it goes at once. Returns the result of the operation, or -EAGAIN: it
+    // has to wait for its descriptor. Counts the bytes that it moved, so it can be called again.
     int attempt() noexcept;
 
     // For a descriptor that cannot be waited for (epoll_ctl(2): EPERM): carries it out, blocking.
     int attempt_blocking() noexcept;
 
-    // Copies what prepare() borrowed: io_uring promises that the vector, the msghdr and the address
-    // may be reused once enter() returned. 0 or -ENOMEM.
+    // Copies the borrowed list and addresses: io_uring promises that the iovec list, the msghdr and
+    // the address may be reused once enter() returned. 0 or -ENOMEM.
     int keep() noexcept;
 
-    // What it ends with when `error` stops it: the bytes it moved, and then the next operation
-    // meets the error, else -error.
+    // The result when `error` stops it: the bytes it moved, and then the next operation gets the
+    // error, else -error.
     int result_of(int error) const noexcept;
 
     std::uint64_t user_data() const noexcept { return user_data_; }
     int fd() const noexcept { return fd_; }
     void move_to(int fd) noexcept { fd_ = fd; }
     Side side() const noexcept;
-    // What epoll has to watch for.
+    // The events that epoll must watch.
     std::uint32_t interest() const noexcept;
-    // Asked not to wait: -EAGAIN is its result.
+    // True for a request that must not wait: -EAGAIN is its result.
     bool fails_instead_of_waiting() const noexcept { return state_ == State::impatient; }
-    // A connect to a unix socket whose queue is full, which no readiness will announce.
+    // True for a connect to a unix socket whose queue is full: epoll does not report room there.
     bool wants_retry() const noexcept { return state_ == State::refused_for_now; }
-    // Its result, if not negative, is a new descriptor.
+    // True if its result, unless negative, is a new descriptor.
     bool makes_descriptor() const noexcept { return opcode_ == IORING_OP_ACCEPT; }
-    // IOSQE_CQE_SKIP_SUCCESS: no completion for `result`, unless it is a failure or cut short.
+    // IOSQE_CQE_SKIP_SUCCESS: true if `result`, neither a failure nor cut short, posts no
+    // completion.
     bool silent(int result) const noexcept;
 
 private:
@@ -64,7 +65,7 @@ private:
         ordinary,
         impatient,        // MSG_DONTWAIT, RWF_NOWAIT
         connecting,       // connect(2) is under way
-        refused_for_now,  // connect(2) said EAGAIN
+        refused_for_now,  // connect(2) returned EAGAIN
     };
 
     // More would not fit a completion's result; the kernel's own limit of one transfer.
@@ -86,7 +87,7 @@ private:
     ssize_t receive_once() noexcept;
     int result_or_wait(int error) const noexcept;
     bool carries_on(std::size_t moved) noexcept;
-    // Copies the vector, of which, with wait_all_, only left_ bytes count. False: no memory.
+    // Copies the iovec list, of which, with wait_all_, only left_ bytes count. False: no memory.
     bool own_vector() noexcept;
     void skip(std::size_t bytes) noexcept;
     template <class T>
@@ -104,22 +105,22 @@ private:
     std::uint8_t sqe_flags_ = 0;
     State state_ = State::ordinary;
     bool wait_all_ = false;      // MSG_WAITALL: not done before left_ is 0
-    bool owns_vector_ = false;   // message_'s vector is a copy
+    bool owns_vector_ = false;   // message_'s iovec list is a copy
     std::uint32_t flags_ = 0;    // of the system call, or the events of a poll
     std::size_t done_ = 0;       // bytes moved
-    std::size_t left_ = 0;       // bytes still to move; of a vector only with wait_all_
-    std::byte* data_ = nullptr;  // where they are, if not in a vector
+    std::size_t left_ = 0;       // bytes still to move; of a list only with wait_all_
+    std::byte* data_ = nullptr;  // where they are, if not in a list
     std::uint64_t offset_ = 0;
 
     const sockaddr* address_ = nullptr;  // of a connect or a send
     socklen_t address_size_ = 0;
-    sockaddr* peer_ = nullptr;  // where an accept tells the address
+    sockaddr* peer_ = nullptr;  // where an accept stores the address
     socklen_t* peer_size_ = nullptr;
 
     msghdr* asked_message_ = nullptr;  // the submitter's, where a receive reports its flags
     msghdr message_{};
     std::array<iovec, kInlineEntries> inline_entries_;
-    std::unique_ptr<iovec[]> entries_;  // for longer vectors; kept over operations
+    std::unique_ptr<iovec[]> entries_;  // for longer lists; kept over operations
     std::size_t entries_capacity_ = 0;
     sockaddr_storage own_address_;
 };
