@@ -27,8 +27,8 @@ SimAddress::SimAddress(const sockaddr* address, socklen_t size) noexcept
     if (address) std::memcpy(&storage_, address, size_);
     const char* const path = reinterpret_cast<const char*>(&storage_) + kPathOffset;
     if (family() == AF_UNIX && size_ > kPathOffset && path[0] != '\0') {
-        // A path counts its end, whether or not the program gave it (unix(7)); a name without a
-        // file, which begins with a zero, counts as it is.
+        // The size of a path includes its terminating zero, whether or not the program gave it
+        // (unix(7)); that of an abstract name, which begins with a zero, stays.
         size_ = kPathOffset + static_cast<socklen_t>(strnlen(path, size_ - kPathOffset)) + 1;
     }
 }

@@ -11,9 +11,9 @@ namespace uaio {
 
 class SimAddress {
 public:
-    // Of no family: what an unbound socket has.
+    // Of no family: the address of an unbound socket.
     SimAddress() noexcept = default;
-    // A copy of what a program handed over; not complete() if it is too short for its family.
+    // A copy of a program's address; not complete() if it is too short for its family.
     SimAddress(const sockaddr* address, socklen_t size) noexcept;
 
     static SimAddress any(int family) noexcept;
@@ -27,7 +27,7 @@ public:
     // A path without a name, which bind(2) replaces by an abstract one.
     bool unnamed() const noexcept;
     bool is_any() const noexcept;
-    // An address that this host has: loopback or any, and every path.
+    // True for an address of this host: loopback or any, and every path.
     bool is_local() const noexcept;
 
     // True if a listener here gets connects to `target`. `v6_only` as IPV6_V6ONLY.

@@ -12,7 +12,7 @@
 namespace uaio {
 namespace {
 
-// The kernel keeps twice the size that was asked for, and no less than this (socket(7)).
+// The kernel doubles the requested size, and keeps at least this (socket(7)).
 constexpr int kLeastBuffer = 4608;
 constexpr int kLargestBuffer = 1 << 28;
 
@@ -26,7 +26,7 @@ int level_error(const SimSocket& socket, int level) noexcept {
     return known ? 0 : -ENOPROTOOPT;
 }
 
-// An option that the socket itself knows, of type int.
+// The value of an option that the simulation itself keeps, of type int.
 std::optional<int> own_option(SimSocket& socket, int name) noexcept {
     switch (name) {
         case SO_ERROR: return std::exchange(socket.error, 0);
@@ -73,7 +73,7 @@ int SimMachine::set_option(int fd, int level, int name, const void* value,
     if (!found) return -EBADF;
     if (const int error = level_error(*found, level)) return error;
     if (!value) return -EFAULT;
-    if (level == IPPROTO_TCP && name == TCP_ULP) return -ENOENT;  // it has no TLS
+    if (level == IPPROTO_TCP && name == TCP_ULP) return -ENOENT;  // no kernel TLS here
     const auto* const bytes = static_cast<const std::byte*>(value);
     const bool buffer = level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF);
     const bool read_only = level == SOL_SOCKET && own_option(*found, name) && !buffer;
@@ -145,7 +145,7 @@ int SimMachine::shutdown(int fd, int how) noexcept {
     return found ? network_.shutdown(*found, how) : -EBADF;
 }
 
-// What may become of one attempt to transfer this many bytes: how many, or a negative errno.
+// The outcome of one attempt to transfer this many bytes: their number, or a negative errno.
 std::int64_t SimMachine::disturb(SimSocket& socket, SimCall call, std::size_t size) {
     const bool sends = call == SimCall::send;
     const Faults& faults = world_.faults;

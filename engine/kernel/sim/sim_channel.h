@@ -1,6 +1,6 @@
 // One direction of a simulated connection: bytes under way, and behind them bytes that have arrived
 // and wait to be read. Bytes of a zero-copy send stay in the sender's memory until they are read or
-// dropped, so that a sanitizer sees a buffer that was given up too early. For the kernel's thread.
+// dropped, so that a sanitizer reports a buffer that was reused too early. For the kernel's thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -12,10 +12,10 @@
 
 namespace uaio {
 
-// Whose memory a channel uses.
+// The owner of memory that a channel uses.
 class SimLender {
 public:
-    // So many bytes are no longer needed.
+    // The channel no longer needs this many bytes.
     virtual void give_back(std::size_t bytes) = 0;
 
 protected:
@@ -35,10 +35,10 @@ public:
     std::size_t under_way() const noexcept { return size_ - arrived_; }
 
     void append(std::string bytes);
-    // Reads the bytes when they are taken, and not before.
+    // Reads the bytes when take() takes them, not earlier.
     void append_lent(std::span<const iovec> bytes, SimLender& lender);
 
-    // The oldest bytes under way arrive, as far as they were not dropped meanwhile.
+    // The oldest bytes under way arrive, except those dropped meanwhile.
     void arrive(std::size_t bytes) noexcept;
     // Moves up to `limit` arrived bytes to the end of `out`, or drops them if that is null.
     std::size_t take(std::size_t limit, std::string* out);
@@ -50,7 +50,7 @@ private:
         std::string own;
         const char* lent = nullptr;
         SimLender* lender = nullptr;
-        std::size_t begin = 0;  // what lies before was taken
+        std::size_t begin = 0;  // bytes before it were taken
         std::size_t end = 0;
     };
 

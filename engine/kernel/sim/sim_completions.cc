@@ -10,11 +10,11 @@ namespace {
 
 using State = SimOperation::State;
 
-// IORING_CQE_F_* and IORING_SEND_ZC_* that came after liburing 2.3.
+// IORING_CQE_F_* and IORING_SEND_ZC_* newer than liburing 2.3.
 constexpr unsigned kSendZcReportUsage = 1u << 3;
 constexpr unsigned kUsageCopied = 1u << 31;
 
-// How long a completion or a stop that comes late may take.
+// The delay of a late completion or stop.
 constexpr std::chrono::nanoseconds kLateMin(1'000);
 constexpr std::chrono::nanoseconds kLateMax(100'000);
 
@@ -68,7 +68,7 @@ std::vector<std::uint64_t> SimOperations::targets_of(const SimOperation& operati
     return targets;
 }
 
-// The cancel is reported before what it cancelled, as the kernel mostly does.
+// Reports the cancel before its target, as the kernel mostly does.
 void SimOperations::cancel(SimOperation& operation) {
     const unsigned flags = operation.sqe.call_flags;
     if (flags & IORING_ASYNC_CANCEL_FD_FIXED) return finish(operation, -EINVAL);
@@ -89,7 +89,7 @@ void SimOperations::cancel(SimOperation& operation) {
     stop(target);
 }
 
-// An operation that runs elsewhere (io-wq) goes on for a while, and then stops if it is not done.
+// An operation on another thread (io-wq) goes on for a while, and then stops if it is not done.
 bool SimOperations::stops_late(SimOperation& target) {
     if (!world_.strikes(world_.faults.late_cancel, world_.counters.late_cancels)) return false;
     const std::uint64_t number = target.number;
@@ -105,7 +105,7 @@ void SimOperations::stop(SimOperation& target) {
     if (target.kind == SimOperation::Kind::connect && target.state == State::waiting) {
         network_.abandon(*target.socket);
     }
-    // Kernels before 6.1 forget what a cancelled MSG_WAITALL has done.
+    // Kernels before 6.1 lose the count of a cancelled MSG_WAITALL.
     const bool forgets = world_.faults.no_waitall;
     finish(target, forgets ? -ECANCELED : target.partial_or(-ECANCELED));
 }
@@ -148,7 +148,7 @@ void SimOperations::report(SimOperation& operation) {
     if (socket) network_.release(*socket);
 }
 
-// Into the caller's memory, which must be there until now.
+// Writes to the caller's memory, which must be valid until now.
 void SimOperations::write_back(SimOperation& operation) {
     const SimRequest& sqe = operation.sqe;
     const char* from = operation.arrived.data();

@@ -1,4 +1,4 @@
-// The part of the network that brings connections about: addresses, listeners, connects.
+// Makes the connections of the network: addresses, listeners, connects.
 #include "engine/kernel/sim/sim_network.h"
 
 #include <netinet/in.h>
@@ -82,7 +82,7 @@ int SimNetwork::listen(SimSocket& socket, int backlog) {
         if (!bind_free_port(socket, SimAddress::any(socket.domain))) return -EADDRINUSE;
     }
     socket.state = SimSocket::State::listening;
-    // Linux takes one more than it was asked for.
+    // Linux takes one more than requested.
     socket.backlog_limit = static_cast<std::size_t>(std::max(backlog, 0)) + 1;
     return 0;
 }
@@ -206,7 +206,7 @@ void SimNetwork::client_arrives(SimSocket& server, std::size_t) {
     release(server);
 }
 
-// An answer to a connect that was given up meanwhile means nothing to the next one.
+// The answer to an abandoned connect does not affect the next one.
 void SimNetwork::connection_arrives(SimSocket& client, std::size_t connect) {
     if (client.state != SimSocket::State::connecting || client.connects != connect) return;
     client.state = SimSocket::State::connected;

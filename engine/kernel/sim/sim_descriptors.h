@@ -1,6 +1,6 @@
 // The descriptor table of the simulated kernel. Numbers begin at a million, so that a real system
-// call on one fails, and the lowest free one is used again first, as everywhere in Unix, so that a
-// use after close meets a stranger. For the kernel's thread.
+// call on one fails, and the lowest free one is reused first, as in Unix, so that a use after close
+// finds another socket. For the kernel's thread.
 #pragma once
 
 #include "engine/kernel/sim/sim_socket.h"
@@ -36,7 +36,7 @@ public:
         return fd >= kFirst && index < sockets_.size() ? sockets_[index] : nullptr;
     }
 
-    // The socket whose descriptor this was.
+    // Returns the socket of the removed descriptor; null if there is none.
     SimSocket* remove(int fd) noexcept {
         SimSocket* const socket = find(fd);
         if (!socket) return nullptr;

@@ -1,6 +1,5 @@
-// Virtual time and what is going to happen in it. Events of one instant happen in the order in
-// which they were planned, unless one was planned to be overtaken. For the kernel's thread, but for
-// now().
+// Virtual time and the events planned in it. Events of one instant happen in the order of their
+// planning, unless a rank reorders them. For the kernel's thread, except now().
 #pragma once
 
 #include <uaio/clock.h>
@@ -19,7 +18,7 @@ class SimEvents {
 public:
     using Action = std::function<void()>;
 
-    // What a step was; part of the fingerprint.
+    // The kind of a step; part of the fingerprint.
     enum class Kind : std::uint8_t { submission, attempt, progress, delivery, completion, user };
 
     Clock::time_point now() const noexcept {
@@ -43,8 +42,8 @@ public:
     // The time of the next event. REQUIRES: !empty().
     Clock::time_point next() const noexcept { return std::get<0>(events_.begin()->first); }
 
-    // Makes the next event happen, one step. An action of the user is returned in place of being
-    // run, for a moment when the kernel is not in the middle of something. REQUIRES: due().
+    // Runs the next event, one step. Returns an action of the user instead of running it, for a
+    // moment when the kernel is not running. REQUIRES: due().
     Action happen();
 
     // A step that was not planned.

@@ -1,4 +1,4 @@
-// Marks, on this thread, that the simulated kernel is running and not the program above it. For the
+// Marks, on this thread, that the simulated kernel runs and not the program above it. For the
 // kernel's thread.
 #pragma once
 
@@ -15,7 +15,7 @@ public:
     SimInside(const SimInside&) = delete;
     SimInside& operator=(const SimInside&) = delete;
 
-    // The kernel that runs, if one does.
+    // The running kernel, or null.
     static const SimMachine* current() noexcept { return current_; }
 
 private:

@@ -15,7 +15,7 @@ namespace {
 constexpr unsigned kSubmissionEntries = 256;
 constexpr unsigned kCompletionEntries = 4096;
 
-// A kernel that refuses for ever would be a hang that no program can get out of.
+// A kernel that always refuses would make any program hang.
 constexpr unsigned kMostRefusals = 3;
 
 constexpr auto kNever = Clock::time_point::max();
@@ -79,8 +79,8 @@ std::error_code SimMachine::notify(int) noexcept {
 
 bool SimMachine::pending() const noexcept { return memory_.overflowed() || world_.events.due(); }
 
-// What the user scheduled runs last, when everything here is as it will be found by whatever the
-// user does, an enter() of a full submission ring included.
+// Runs the user's scheduled action last, when this kernel's state is consistent for any call of the
+// action, an enter() of a full submission ring included.
 int SimMachine::enter(unsigned wait, Clock::time_point deadline) noexcept {
     Action action;
     int result = 0;
@@ -105,7 +105,7 @@ int SimMachine::turn(unsigned wait, Clock::time_point deadline, Action& action) 
     }
     io_uring_sqe sqe;
     for (unsigned taken = 0; taken < limit; ++taken) {
-        // As a signal does: an enter() that has submitted something is no failure.
+        // Like a signal: an enter() that has submitted entries is no failure.
         if (pauses(action)) return taken > 0 || enough(wait) ? 0 : -EINTR;
         memory_.take(sqe);
         world_.events.step(SimEvents::Kind::submission);
@@ -146,7 +146,7 @@ bool SimMachine::pauses(Action& action) {
     return true;
 }
 
-// Everything that is due happens; true if it was stopped by the user's action or pause.
+// Runs all due events; true if the user's action or pause stopped it.
 bool SimMachine::happens(Action& action) {
     while (!pauses(action)) {
         if (!world_.events.due()) return false;
@@ -206,7 +206,7 @@ std::string SimMachine::describe() const {
     return text;
 }
 
-// --- Being inside, and failing there ---
+// --- Marking, and failing ---
 
 thread_local const SimMachine* SimInside::current_ = nullptr;
 

@@ -1,6 +1,5 @@
-// SimKernel as the engine sees it: a Kernel whose ring, network and time are memory. It is the only
-// kernel that is deterministic, and the only one that does what a test asks for. For one thread,
-// but for now() and wake().
+// The Kernel behind SimKernel: its ring, network and time are memory. It is the only kernel that is
+// deterministic and follows a test's script. For one thread, except now() and wake().
 #pragma once
 
 #include <uaio/sim.h>
@@ -20,7 +19,7 @@
 
 namespace uaio {
 
-// The kernel that an engine is made on; it lives as long as `kernel`.
+// The Kernel of an engine on `kernel`; lives as long as `kernel`.
 Kernel& kernel_of(SimKernel& kernel) noexcept;
 
 class SimMachine final : public Kernel {
@@ -60,7 +59,7 @@ public:
     void remove_file(const char*, const FileIdentity&) noexcept override {}
     void remove_stale_socket(const char*, const sockaddr*, socklen_t) noexcept override {}
 
-    // Lets everything happen that is due until `time`, without an engine.
+    // Runs all events due until `time`, without an engine.
     void advance_to(Clock::time_point time);
 
     std::string describe() const;

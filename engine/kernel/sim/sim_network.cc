@@ -45,9 +45,9 @@ void SimNetwork::ready(SimSocket& socket, SimDirection direction) {
     });
 }
 
-// --- What travels ---
+// --- Deliveries ---
 
-// Nothing overtakes what was sent to the same socket before; without a delay it is there at once.
+// Deliveries to a socket keep their order; without a delay they arrive at once.
 void SimNetwork::deliver(SimSocket& to, Arrival arrival, std::size_t number) {
     Clock::time_point time = events_.now();
     if (!to.is_local() && faults_.delay_max.count() > 0) {
@@ -82,7 +82,7 @@ void SimNetwork::reset_arrives(SimSocket& socket, std::size_t) {
     if (socket.other) socket.other->other = nullptr;
     socket.other = nullptr;
     if (socket.is_local()) {
-        // A unix socket does not know resets: its end came, and an error tells of the loss.
+        // A unix socket has no resets: its end has arrived, and an error reports the loss.
         socket.error = ECONNRESET;
         socket.ended = true;
     } else {
@@ -111,7 +111,7 @@ int SimNetwork::may_send(SimSocket& socket) noexcept {
 }
 
 std::size_t SimNetwork::room(const SimSocket& socket) const noexcept {
-    // Nobody reads what is sent to a closed socket, yet the sender learns it only from the reset.
+    // A closed socket accepts bytes until its reset reaches the sender.
     return socket.other ? socket.other->in.room() : socket.send_buffer;
 }
 
@@ -246,7 +246,7 @@ void SimNetwork::disconnect(SimSocket& socket) {
     if (!(socket.shut & SimSocket::kWriting) || socket.is_local()) {
         deliver(*other, &SimNetwork::end_arrives);
     }
-    // What is still under way to here meets a closed socket.
+    // Bytes still under way to this socket meet a closed one.
     if (socket.in.under_way() > 0) deliver(*other, &SimNetwork::reset_arrives);
 }
 

@@ -1,4 +1,4 @@
-// The simulated network: sockets, addresses, connections, and how bytes, ends and resets travel.
+// The simulated network: sockets, addresses, connections, and the travel of bytes, ends and resets.
 // The rules are those of tcp and unix streams on Linux 6.18, as measured; functions return 0 or
 // more, or a negative errno. For the kernel's thread.
 #pragma once
@@ -31,12 +31,12 @@ public:
     int bind(SimSocket& socket, SimAddress address);
     int listen(SimSocket& socket, int backlog);
     bool has_listener(const SimAddress& target) const noexcept;
-    // 0: under way. The socket becomes ready to write when it is connected, or has failed and has
-    // an error.
+    // 0: under way. The socket becomes ready to write when it is connected, or has failed with an
+    // error.
     int connect(SimSocket& socket, const SimAddress& target);
-    // Gives up a connect that is under way.
+    // Abandons a connect that is under way.
     void abandon(SimSocket& socket);
-    // The oldest connection of a listener, which is the caller's to hold; nothing if there is none.
+    // The oldest connection of a listener, held for the caller; null if there is none.
     SimSocket* accept(SimSocket& listener);
     int shutdown(SimSocket& socket, int how);
     // Resets the connection from this side.
@@ -44,30 +44,30 @@ public:
     // The connection breaks: both sides are reset.
     void break_connection(SimSocket& socket);
 
-    // 0 if bytes may be sent, as far as there is room. An error of the socket is used up.
+    // 0 if bytes may be sent, up to room(). Clears an error of a tcp socket that it returns.
     int may_send(SimSocket& socket) noexcept;
     std::size_t room(const SimSocket& socket) const noexcept;
     // REQUIRES: room for them.
     void send(SimSocket& socket, std::string bytes);
     void send_lent(SimSocket& socket, std::span<const iovec> bytes, SimLender& lender);
 
-    // What receiving gives when nothing has arrived: 0 at the end, an error, or nothing yet.
+    // The result of a receive when nothing has arrived: 0 at the end, an error, or none yet.
     std::optional<int> end_of_receiving(SimSocket& socket) noexcept;
     // Takes up to `limit` arrived bytes; drops them where `out` is null.
     std::size_t receive(SimSocket& socket, std::size_t limit, std::string* out);
 
-    // What poll(2) would say: a receive, or a send, would not have to wait.
+    // As poll(2): true if a receive, or a send, would not wait.
     bool is_readable(const SimSocket& socket) const noexcept;
     bool is_writable(const SimSocket& socket) const noexcept;
 
     // Uses the sizes of buffers and windows as they are now.
     void resize(SimSocket& socket) noexcept;
 
-    // Lets whoever waits for this socket try again, in a step of its own.
+    // Makes the watcher of this socket try again, in a step of its own.
     void ready(SimSocket& socket, SimDirection direction);
 
 private:
-    // The number says how many bytes, or which connect.
+    // `number` is the number of bytes, or of the connect.
     using Arrival = void (SimNetwork::*)(SimSocket& socket, std::size_t number);
 
     void deliver(SimSocket& to, Arrival arrival, std::size_t number = 0);

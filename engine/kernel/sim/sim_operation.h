@@ -1,7 +1,7 @@
 // One SQE that the simulated kernel took, until its last completion is posted. Entries, addresses
 // and headers are copied when it is taken (IORING_FEAT_SUBMIT_STABLE); the bytes they point to are
-// read when they are sent, and those received are written when the completion is posted, the latest
-// moment at which a real kernel might. For the kernel's thread.
+// read when they are sent, and received bytes are written when the completion is posted, as late as
+// a real kernel may. For the kernel's thread.
 #pragma once
 
 #include "engine/kernel/sim/sim_socket.h"
@@ -18,8 +18,8 @@ namespace uaio {
 
 class SimOperations;
 
-// What the kernel needs of an io_uring_sqe, whose own type ends in an array without a size and so
-// cannot be a member.
+// The fields of an io_uring_sqe that the kernel needs; the type itself ends in an array without a
+// size and cannot be a member.
 struct SimRequest {
     explicit SimRequest(const io_uring_sqe& sqe) noexcept
         : opcode(sqe.opcode),
@@ -58,10 +58,10 @@ struct SimOperation final : SimLender {
     };
 
     enum class State : std::uint8_t {
-        begun,     // its latency runs, nothing was tried
+        begun,     // its latency runs, no attempt was made
         waiting,   // for its socket; it may have been done in part
-        decided,   // its result is known, the completion is still to be posted
-        reported,  // the result was posted, the notification of zero copy is still to come
+        decided,   // its result is known, its completion not yet posted
+        reported,  // its result was posted, its zero-copy notification not yet
     };
 
     SimOperation(SimOperations& own_operations, std::uint64_t own_number,
@@ -78,7 +78,7 @@ struct SimOperation final : SimLender {
                         (kind == Kind::poll && sqe.call_flags & POLLIN);
         return in ? SimDirection::in : SimDirection::out;
     }
-    // A result that counts what was done, or else `otherwise`.
+    // The number of bytes done, or `otherwise` if none.
     int partial_or(int otherwise) const noexcept {
         return done > 0 ? static_cast<int>(done) : otherwise;
     }
@@ -100,7 +100,7 @@ struct SimOperation final : SimLender {
     std::size_t done = 0;
     std::string arrived;  // received, and not yet written to the caller's memory
 
-    // A zero-copy send: how many bytes are in a channel, and what its notification says.
+    // A zero-copy send: the bytes in a channel, and the content of its notification.
     bool zero_copy = false;
     bool copies = false;
     bool notifies = false;

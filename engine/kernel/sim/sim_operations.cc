@@ -83,7 +83,7 @@ void SimOperations::draw_latency(SimOperation& operation) {
     });
 }
 
-// What the kernel checks and copies when it takes the SQE.
+// The checks and copies of a kernel that takes the SQE.
 int SimOperations::prepare(SimOperation& operation) {
     const SimRequest& sqe = operation.sqe;
     operation.zero_copy = sqe.opcode == IORING_OP_SEND_ZC || sqe.opcode == IORING_OP_SENDMSG_ZC;
@@ -166,8 +166,8 @@ void SimOperations::stop_waiting(SimOperation& operation) {
     std::erase(waiting, &operation);
 }
 
-// Each that waits gets a turn; one that got further goes behind the others, which is how two sends
-// with MSG_WAITALL on one socket come to mix their bytes on a real kernel.
+// Attempts each waiting operation; one that moved bytes goes behind the others, so two sends with
+// MSG_WAITALL on one socket mix their bytes, as on a real kernel.
 void SimOperations::ready(SimSocket& socket, SimDirection direction) {
     auto& waiting = socket.waiting[static_cast<int>(direction)];
     std::vector<std::uint64_t> turns;
@@ -228,7 +228,7 @@ SimOperations::Result SimOperations::try_connect(SimOperation& operation) {
     return -(socket.error != 0 ? std::exchange(socket.error, 0) : ECONNABORTED);
 }
 
-// The events asked for that hold now.
+// Those of the requested events that hold now.
 SimOperations::Result SimOperations::try_poll(const SimOperation& operation) const noexcept {
     const SimSocket& socket = *operation.socket;
     unsigned ready = 0;
@@ -238,7 +238,7 @@ SimOperations::Result SimOperations::try_poll(const SimOperation& operation) con
     return ready == 0 ? Result() : static_cast<int>(ready);
 }
 
-// Of a real file: those are not simulated, but what a read of one may end with is.
+// Reads a real file; the simulation adds the results that a read can have.
 int SimOperations::try_read(SimOperation& operation) {
     if (const int error = world_.scripted_error(SimCall::read)) return error;
     SimCounters& counters = world_.counters;

@@ -1,5 +1,5 @@
-// The operations in a simulated kernel: how they begin, are tried, wait, are cancelled and
-// reported. Results are those that io_uring gives on Linux 6.18. For the kernel's thread.
+// The operations in a simulated kernel: their start, attempts, waits, cancels and reports. Results
+// are those of io_uring on Linux 6.18. For the kernel's thread.
 #pragma once
 
 #include "engine/kernel/memory_ring.h"
@@ -23,7 +23,8 @@ public:
                   MemoryRing& ring) noexcept
         : world_(world), network_(network), descriptors_(descriptors), ring_(ring) {}
 
-    // An SQE was taken. What this kernel does not simulate ends the program with a message.
+    // Starts the operation of an SQE. An operation that this kernel does not simulate ends the
+    // program with a message.
     void begin(const io_uring_sqe& sqe);
 
     std::size_t pending() const noexcept { return operations_.size(); }

@@ -31,7 +31,7 @@ SimPeer::State SimPeerState::state() const noexcept {
     switch (socket_->state) {
         case SimSocket::State::connecting: return SimPeer::State::connecting;
         case SimSocket::State::connected:
-            // A unix socket learns of a reset as an error beside the end.
+            // A unix socket gets a reset as an error beside the end.
             return socket_->error == ECONNRESET ? SimPeer::State::reset : SimPeer::State::connected;
         case SimSocket::State::reset: return SimPeer::State::reset;
         case SimSocket::State::fresh:

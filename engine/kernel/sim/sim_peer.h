@@ -1,4 +1,4 @@
-// The far ends of simulated connections: what stands behind SimPeer and SimListener. For the
+// The remote ends of simulated connections: the implementation of SimPeer and SimListener. For the
 // kernel's thread.
 #pragma once
 
@@ -20,7 +20,7 @@ public:
 
     static SimPeerState& of(SimPeer& face) noexcept { return *face.state_; }
     void set_face(SimPeer& face) noexcept { engine_ = &face; }
-    // A connect that begins here, or a connection of a listener, which is held already.
+    // connect() begins a connect; adopt() takes a connection of a listener, which is held already.
     void connect(const SimAddress& target);
     void adopt(SimSocket& socket);
 
@@ -44,7 +44,7 @@ public:
     void on_receive(std::function<void(SimPeer&)> action) { on_receive_ = std::move(action); }
 
 private:
-    // What follows when everything sent has left.
+    // The step after all sent bytes have left.
     enum class Ending : std::uint8_t { none, shutdown, close };
 
     void take();
@@ -56,7 +56,7 @@ private:
     SimWorld& world_;
     SimNetwork& network_;
     SimPeer* engine_ = nullptr;
-    SimSocket* socket_ = nullptr;                        // held, until let go
+    SimSocket* socket_ = nullptr;                        // held, until released
     SimPeer::State state_ = SimPeer::State::connecting;  // once there is no socket
     Ending ending_ = Ending::none;
     bool saw_fin_ = false;

@@ -1,6 +1,6 @@
-// The one source of chance in the simulated kernel: splitmix64, a 64-bit counter that steps by the
-// golden ratio and is mixed on the way out. Written out here, so that a seed means the same run
-// with every standard library. For the kernel's thread.
+// The one source of randomness in the simulated kernel: splitmix64, a 64-bit counter that steps by
+// the golden ratio and is mixed on output. Implemented here, so that a seed gives the same run with
+// every standard library. For the kernel's thread.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// What the simulated network knows of one socket. Only SimNetwork changes the state of a
-// connection; the others read it and keep their own lists here. For the kernel's thread.
+// The state of one socket in the simulated network. Only SimNetwork changes the state of a
+// connection; other classes read it and keep their own lists here. For the kernel's thread.
 #pragma once
 
 #include "engine/kernel/sim/sim_address.h"
@@ -20,10 +20,10 @@ struct SimOperation;
 
 enum class SimDirection : std::uint8_t { in, out };
 
-// Who is told when a socket may go on: the operations of the ring, or a peer.
+// Notified when a socket may go on: the operations of the ring, or a peer.
 class SimWatcher {
 public:
-    // False: ready() would do nothing now.
+    // False if ready() would do nothing now.
     virtual bool wants(const SimSocket& socket, SimDirection direction) const noexcept = 0;
     // Bytes, a connection or an end have arrived (in); there is room, a connect is over, or nothing
     // can be sent any more (out).
@@ -36,7 +36,7 @@ protected:
 struct SimSocket {
     enum class State : std::uint8_t { fresh, listening, connecting, connected, reset };
 
-    // Which ways this side has shut.
+    // The directions that this side has shut down.
     static constexpr unsigned kReading = 1;
     static constexpr unsigned kWriting = 2;
 
@@ -62,7 +62,7 @@ struct SimSocket {
     std::map<std::pair<int, int>, std::vector<std::byte>> options;  // by level and name
 
     // A connection. Bytes and ends arrive in the order in which they were sent.
-    SimSocket* other = nullptr;  // nothing once it is gone
+    SimSocket* other = nullptr;  // null once it is gone
     std::size_t send_buffer;
     std::size_t receive_buffer;
     std::optional<std::size_t> window;  // in place of the two buffers
@@ -72,12 +72,12 @@ struct SimSocket {
     unsigned deliveries = 0;  // on their way to here
     std::uint64_t bytes_sent = 0;
 
-    // A listener, and who wants to be accepted.
+    // A listener, and the clients that wait for it.
     std::size_t backlog_limit = 0;
     std::size_t backlog_reserved = 0;  // connections under way to the backlog
     std::deque<SimSocket*> backlog;
     std::deque<std::uint64_t> waiting_clients;
-    std::uint64_t listener = 0;  // whose backlog this one goes to
+    std::uint64_t listener = 0;  // the listener whose backlog this one joins
     std::size_t connects = 0;    // begun by this one
     std::optional<SimEvents::Key> connect_timer;
 

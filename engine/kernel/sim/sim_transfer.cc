@@ -1,4 +1,5 @@
-// Sends and receives of the simulated kernel: how much one attempt transfers, and when it ends.
+// Sends and receives of the simulated kernel: the bytes of one attempt, and the end of an
+// operation.
 #include "engine/kernel/sim/sim_operations.h"
 
 #include <algorithm>
@@ -8,7 +9,7 @@
 namespace uaio {
 namespace {
 
-// What one call transfers at most (MAX_RW_COUNT in the kernel).
+// The most bytes of one call (MAX_RW_COUNT in the kernel).
 constexpr std::size_t kMaxTransfer = 0x7ffff000;
 
 // The part of the entries that follows the first `skip` bytes, `length` bytes long.
@@ -60,7 +61,7 @@ SimOperations::Result SimOperations::would_block(const SimOperation& operation) 
     return std::nullopt;
 }
 
-// Faults that may meet any attempt to transfer: a result, or nothing if it may go on.
+// Faults of any attempt to transfer: a result, or none if it may go on.
 SimOperations::Result SimOperations::disturbed(SimOperation& operation) {
     const Faults& faults = world_.faults;
     SimCounters& counters = world_.counters;
@@ -160,7 +161,7 @@ SimOperations::Result SimOperations::try_receive(SimOperation& operation) {
     if (const Result result = disturbed(operation)) return result;
     SimSocket& socket = *operation.socket;
     if (socket.in.arrived() == 0) {
-        // What was received comes before an error, which is lost: measured, not chosen.
+        // Received bytes come before an error, which is lost: measured, not chosen.
         const std::optional<int> end = network_.end_of_receiving(socket);
         return end ? operation.partial_or(*end) : would_block(operation);
     }
@@ -176,7 +177,7 @@ SimOperations::Result SimOperations::try_receive(SimOperation& operation) {
     if (ends || operation.left() == 0 || !(operation.message_flags & MSG_WAITALL)) {
         return static_cast<int>(operation.done);
     }
-    // An end that is there already will not wake anybody.
+    // An end that has arrived already will not wake the operation.
     const bool over = socket.in.arrived() == 0 && network_.end_of_receiving(socket);
     return over ? static_cast<int>(operation.done) : would_block(operation);
 }

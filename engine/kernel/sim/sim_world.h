@@ -1,5 +1,5 @@
-// What all parts of one simulated kernel share: its time, its chance, its faults and their counts,
-// and the results that a test prescribed. For the kernel's thread.
+// The state that all parts of one simulated kernel share: time, randomness, faults and their
+// counts, and the scripted results of a test. For the kernel's thread.
 #pragma once
 
 #include <uaio/sim.h>
@@ -39,7 +39,7 @@ class SimErrors {
 public:
     void add(SimCall call, int error, unsigned skip) { planned_[call].push_back({skip, error}); }
 
-    // The errno that this call is to fail with, 0 for none.
+    // The errno with which this call must fail, 0 for none.
     int next(SimCall call) {
         const auto found = planned_.find(call);
         if (found == planned_.end() || found->second.empty()) return 0;
