@@ -11,7 +11,7 @@
 namespace uaio {
 
 struct RaceOptions {
-    std::chrono::nanoseconds delay{0};  // before the next address is tried as well
+    std::chrono::nanoseconds delay{0};  // before the next attempt starts
     unsigned at_once = 1;               // concurrent attempts; at least one
     tcp::ConnectOptions connect = {};
 };

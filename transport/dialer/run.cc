@@ -249,7 +249,7 @@ void DialRun::connect() {
     racing.connect.local = plan_.local;
     racing.connect.local_ports = options.local_ports;
     if (!options.interface.empty()) {
-        if (options.interface.find('\0') != std::string::npos) {  // it would end the name
+        if (options.interface.find('\0') != std::string::npos) {  // it would cut the name
             return fail({ENODEV, std::system_category()});
         }
         racing.connect.interface = ::if_nametoindex(options.interface.c_str());

@@ -34,7 +34,7 @@ private:
         resolve_pre_proxy,  // the address that a SOCKS pre-proxy connects to
         pre_proxy,
         proxy_tls,
-        resolve_proxy,  // the same for a SOCKS proxy
+        resolve_proxy,  // likewise for a SOCKS proxy
         proxy,
         header,
         tls,

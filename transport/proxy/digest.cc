@@ -12,7 +12,7 @@ using http::same_name;
 
 constexpr std::string_view kSession = "-sess";
 
-// The name of the hash, without its "-sess".
+// Returns the name of the hash, without its "-sess".
 std::string_view hash_name(std::string_view algorithm) noexcept {
     if (algorithm.size() > kSession.size() &&
         same_name(algorithm.substr(algorithm.size() - kSession.size()), kSession)) {

@@ -44,7 +44,7 @@ public:
 private:
     State fail(ProxyErrc error) noexcept;
     bool take_status(std::string_view line) noexcept;
-    // The field is whole.
+    // Parses the complete field_.
     void take_field();
 
     std::size_t line_ = 0;     // start of the current line

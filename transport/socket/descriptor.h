@@ -59,7 +59,7 @@ private:
         open,
         closing,   // waits for the kernel
         closed,    // the descriptor is closed; zero-copy notifications may still hold Aios
-        orphaned,  // the engine is gone, and with it every operation
+        orphaned,  // the engine and all operations are gone
     };
 
     bool finished() const noexcept override { return state_ >= State::closed; }

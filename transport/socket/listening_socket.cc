@@ -221,7 +221,7 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
     return true;
 }
 
-// ---- without a descriptor
+// ---- shortage of descriptors or memory
 
 // The connection stays in the kernel's queue. Repeated now, accept(2) would fail at once, with or
 // without a connection.

@@ -82,7 +82,7 @@ private:
     const FileIdentity identity_;
     const std::shared_ptr<SocketShare> share_;
     AioQueue accepts_;          // in the kernel, or paused
-    std::optional<Aio> pause_;  // until the engine is gone
+    std::optional<Aio> pause_;  // null once the engine is gone
     bool pausing_ = false;      // pause_ runs
     bool settled_ = false;      // closing: no accept is in the kernel, callbacks may be pending
 };

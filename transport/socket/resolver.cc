@@ -303,7 +303,7 @@ void ResolverCore::keep(const Job& job, const std::vector<Endpoint>& found) {
                           .expires_ns = deadline_after(job.asked_ns, options_.cache_time),
                           .found = found});
     } catch (const std::bad_alloc&) {
-        return;  // it is looked up again
+        return;  // the next operation looks it up again
     }
     if (kept_.size() > options_.cache_entries) kept_.pop_back();
 }

@@ -29,7 +29,7 @@ protected:
     ~Encrypting() = default;
 };
 
-// Null for a stream that has none.
+// Null if the stream does not have it.
 inline Encrypting* encrypting_of(Stream& stream) noexcept {
     return dynamic_cast<Encrypting*>(&stream);
 }

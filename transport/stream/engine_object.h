@@ -1,6 +1,6 @@
-// An object on an engine whose handle may be destroyed on any thread and at any time. It is
-// registered with the engine, closes on the engine's thread, and is freed when the handle is gone
-// and no operation of it is left. Members are for the engine's thread unless they say otherwise.
+// An object on an engine whose handle may be destroyed on any thread and at any time. Registers
+// with the engine, closes on the engine's thread, and frees itself when the handle is gone and no
+// operation of it is left. Members are for the engine's thread unless noted.
 #pragma once
 
 #include "engine/core.h"

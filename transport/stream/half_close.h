@@ -17,7 +17,7 @@ protected:
     ~HalfClose() = default;
 };
 
-// Null for a stream that has none.
+// Null if the stream does not have it.
 inline HalfClose* half_close_of(Stream& stream) noexcept {
     return dynamic_cast<HalfClose*>(&stream);
 }

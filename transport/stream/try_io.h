@@ -35,7 +35,7 @@ protected:
     ~TryIo() = default;
 };
 
-// Null for a stream that has none.
+// Null if the stream does not have it.
 inline TryIo* try_io_of(Stream& stream) noexcept { return dynamic_cast<TryIo*>(&stream); }
 
 }  // namespace uaio

@@ -22,7 +22,7 @@ constexpr std::int64_t kRunningNs = 1'000'000'000;
 
 }  // namespace
 
-// A connection until it is handed out.
+// A connection before it is accepted.
 struct ListenerCore::Attempt {
     explicit Attempt(ListenerCore& listener)
         : aio(listener.engine(), [this, &listener](Aio&) { listener.on_back(*this); }) {}
@@ -115,7 +115,7 @@ void ListenerCore::on_cancel(Aio& aio) noexcept {
     Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
-// ---- down
+// ---- the acceptor below
 
 void ListenerCore::accept_below() noexcept {
     if (accepting_ || closed_ || waiting_.empty() || !make_room()) return;
@@ -171,7 +171,7 @@ void ListenerCore::shake_hands(Attempt& attempt, StreamPtr stream) noexcept {
     tls::accept(context_, std::move(stream), attempt.aio, attempt.stream);
 }
 
-// ---- up
+// ---- handshakes
 
 // Reports a failed connection. The callee may release the listener.
 void ListenerCore::tell(std::error_code error) noexcept {

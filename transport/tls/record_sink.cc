@@ -96,7 +96,7 @@ void RecordSink::end_all(std::error_code error) noexcept {
     end_waiters(error == Errc::closed ? error : std::error_code());
 }
 
-// ---- without an operation
+// ---- TryIo
 
 void RecordSink::start_wait(Aio& aio) noexcept {
     Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
@@ -131,7 +131,7 @@ Transferred RecordSink::try_write(std::span<const std::byte> bytes) noexcept {
     offload_if_possible();
     if (offloaded()) return try_write_plain(bytes);
     ByteBuffer& out = channel_.buffers().out;
-    if (out.empty()) out.swap(sending_);  // its memory is warm
+    if (out.empty()) out.swap(sending_);  // reuses memory in the cache
     Batch batch;
     std::size_t limit = 0;
     if (!plan(bytes.size(), batch, limit)) return {channel_.refusal()};
@@ -195,7 +195,7 @@ void RecordSink::send_kept() noexcept {
     channel_.below().write_all(*inner_);
 }
 
-// ---- down
+// ---- encryption and writes below
 
 void RecordSink::serve() noexcept {
     while (state_ == State::idle && channel_.open()) {
@@ -280,7 +280,7 @@ bool RecordSink::plan(std::size_t left, Batch& batch, std::size_t& limit) noexce
 // Encrypts the next batch. False if TLS failed.
 bool RecordSink::encrypt(Aio& front) noexcept {
     ByteBuffer& out = channel_.buffers().out;
-    if (out.empty()) out.swap(sending_);  // its memory is warm
+    if (out.empty()) out.swap(sending_);  // reuses memory in the cache
     Batch batch;
     std::size_t limit = 0;
     if (!plan(waiting(), batch, limit)) return false;
@@ -369,7 +369,7 @@ void RecordSink::send() noexcept {
     batch_.some ? channel_.below().write(*inner_) : channel_.below().write_all(*inner_);
 }
 
-// ---- up
+// ---- completions
 
 void RecordSink::on_back() noexcept {
     const bool sent = state_ == State::sending;

@@ -140,11 +140,11 @@ private:
     Channel& channel_;
     std::optional<Aio> inner_;
     AioQueue queue_;
-    AioQueue waiters_;    // for an empty queue
+    AioQueue waiters_;    // wait for an empty queue
     ByteBuffer sending_;  // what inner_ writes, or bytes kept while it does not
     Reminder reminder_{*this};
     Batch batch_;
-    std::error_code error_;             // that ended writing below
+    std::error_code error_;             // of the stream below, for later writes
     std::size_t record_max_ = 0;        // bytes of data, as negotiated
     std::size_t small_left_ = 0;        // bytes still to send in small records
     std::int64_t last_ns_ = 0;          // when the last batch began

@@ -146,7 +146,7 @@ void RecordSink::on_plain_written() noexcept {
     const std::error_code reason = Provider::cancel_reason(front);
     std::error_code error = reason ? reason : inner_->result();
     if (!error && !channel_.open()) error = channel_.refusal();
-    if (!error) return;  // the rest is next
+    if (!error) return;  // serve() sends the rest
     const bool untouched = front.count() == 0;
     end(front, error);
     const bool reset = !reason && error == Errc::connection_reset;

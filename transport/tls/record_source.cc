@@ -81,7 +81,7 @@ void RecordSource::end_all(std::error_code error) noexcept {
     end_waiters(error == Errc::closed ? error : std::error_code());
 }
 
-// ---- without an operation
+// ---- TryIo
 
 // After a failure the wait ends at once, and an attempt reports the error.
 void RecordSource::start_wait(Aio& aio) noexcept {
@@ -179,7 +179,7 @@ void RecordSource::take_in(std::size_t count) noexcept {
     if (filled_) room_ = room_ == kRoomIdle ? kRoomRecord : kRoomBulk;
 }
 
-// ---- up
+// ---- received bytes
 
 void RecordSource::serve() noexcept {
     Step step = Step::finished;
@@ -275,7 +275,7 @@ bool RecordSource::discard() noexcept {
     }
 }
 
-// ---- down
+// ---- reads below
 
 void RecordSource::receive() noexcept {
     ByteBuffer& in = channel_.buffers().in;

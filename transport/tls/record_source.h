@@ -77,8 +77,8 @@ private:
     Channel& channel_;
     std::optional<Aio> inner_;
     AioQueue queue_;
-    AioQueue waiters_;        // for something to read
-    std::error_code end_;     // that ended reading below
+    AioQueue waiters_;        // wait for something to read
+    std::error_code end_;     // the end of reading below
     std::error_code result_;  // of every later read
     std::size_t room_;        // size of the next read below
     unsigned idle_messages_ = 0;
