@@ -131,8 +131,9 @@ void Provider::deliver(MailboxEntry& entry) noexcept {
     start(aio, starter);
 }
 
-// Submitted on the engine's thread while ~Aio waits, so by the callback: it ends without one. The
-// provider sees an ordinary stopped Aio, since it must free the resources of the operation.
+// An operation submitted on the engine's thread while ~Aio waits, so by the callback, ends without
+// a callback. The provider sees an ordinary stopped Aio, since it must free the resources of the
+// operation.
 void Provider::start_special(Aio& aio, Starter starter) noexcept {
     if (aio.stop_.load(std::memory_order_relaxed) == Aio::Stop::destroyed)
         aio.completion_.finish = &Aio::finish_silently;

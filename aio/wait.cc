@@ -49,7 +49,7 @@ std::error_code Aio::stop_and_wait() noexcept {
 
 Aio::~Aio() {
     EngineCore& core = EngineCore::of(*engine_);
-    // Idle in its own callback is the ordinary end of an Aio that deletes itself.
+    // An Aio that deletes itself is idle in its own callback.
     const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
     if (!in_own_callback && busy()) {
         const std::error_code ended = stop_and_wait();

@@ -23,7 +23,7 @@ struct LateRequest {
     std::uint32_t generation;
     std::error_code reason;
     Deliver deliver;
-    bool any_generation = false;  // whichever operation is under way when the request arrives
+    bool any_generation = false;  // matches the operation under way when the request arrives
 };
 
 class LateRequests {

@@ -18,7 +18,7 @@ namespace uaio {
 class TimerQueue {
 public:
     // Arms `node` for node.deadline_ns, at least 0, in nanoseconds of the clock that `now_ns` is
-    // read from. REQUIRES: not armed. The node stays where it is until it expires or is disarmed.
+    // read from. REQUIRES: not armed. The node must not move until it expires or is disarmed.
     void arm(TimerNode& node, std::int64_t now_ns) noexcept;
 
     // REQUIRES: armed.

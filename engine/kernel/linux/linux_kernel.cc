@@ -28,7 +28,7 @@ struct Rung {
     const char* name;
 };
 
-// Tried in this order; a kernel that does not know a flag answers EINVAL.
+// Tried in this order; a kernel without one of the flags returns EINVAL.
 constexpr unsigned kAlways = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
 constexpr Rung kLadder[] = {
     {kAlways | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -200,7 +200,7 @@ std::error_code LinuxKernel::bind() noexcept {
         if (result < 0) return error_from_result(result);
         disabled_ = false;
     }
-    // Spares each enter a look-up of the descriptor (5.18); without it the descriptor itself works.
+    // Saves each enter a look-up of the descriptor (5.18); without it the descriptor itself works.
     if (io_uring_register_ring_fd(&uring_) == 1) {
         enter_fd_ = uring_.enter_ring_fd;
         enter_flags_ = kEnterRegisteredRing;

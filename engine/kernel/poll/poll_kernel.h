@@ -74,7 +74,7 @@ private:
 
     // Events taken out of epoll by one system call.
     static constexpr std::size_t kBatch = 256;
-    // How often a connect to a unix listener with a full queue is tried again.
+    // The interval at which a connect to a unix listener with a full queue is retried.
     static constexpr std::chrono::nanoseconds kRetryInterval = std::chrono::milliseconds(2);
 
     bool take_submissions() noexcept;
@@ -110,11 +110,11 @@ private:
     PollPool pool_;        // owns the operations that the two below link
     PollIndex waiting_;
     PollDescriptors descriptors_;
-    std::vector<PollOperation*> retries_;  // those waiting that want_retry()
+    std::vector<PollOperation*> retries_;  // waiting operations with wants_retry()
     // The thread that runs enter(). Other threads may make and close a listener's socket; they
     // leave the table of descriptors alone.
     std::atomic<std::thread::id> thread_{};
-    bool precise_ = true;  // epoll_pwait2(2) is there: Linux 5.11
+    bool precise_ = true;  // epoll_pwait2(2) is available: Linux 5.11
     bool woken_ = false;   // wake() was called while wake_fd() was unread
     std::array<epoll_event, kBatch> events_;
 };

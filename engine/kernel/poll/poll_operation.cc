@@ -46,7 +46,7 @@ int PollOperation::prepare(const io_uring_sqe& sqe) noexcept {
     state_ = State::ordinary;
     wait_all_ = false;
     done_ = left_ = 0;
-    flags_ = sqe.rw_flags;  // one word, whatever the operation calls it
+    flags_ = sqe.rw_flags;  // one word, under a name for each operation
     switch (sqe.opcode) {
         case IORING_OP_SEND:
         case IORING_OP_RECV:
@@ -59,7 +59,8 @@ int PollOperation::prepare(const io_uring_sqe& sqe) noexcept {
             if (flags_ & RWF_NOWAIT) state_ = State::impatient;
             return 0;
         case IORING_OP_ACCEPT:
-            // Multishot accepts and direct descriptors are newer than what needs this kernel.
+            // Multishot accepts and direct descriptors are newer than the systems that need this
+            // kernel.
             if (sqe.ioprio || sqe.file_index) return -EINVAL;
             peer_ = pointer<sockaddr>(sqe.addr);
             peer_size_ = pointer<socklen_t>(sqe.addr2);
@@ -156,7 +157,7 @@ ssize_t PollOperation::send_once() noexcept {
     }
     const ssize_t sent = ::sendmsg(fd_, &message_, flags);
     if (sent > 0) {
-        // Descriptors go with the first part, once.
+        // The first part carries descriptors, once.
         message_.msg_control = nullptr;
         message_.msg_controllen = 0;
     }

@@ -29,7 +29,7 @@ public:
     // has to wait for its descriptor. Counts the bytes that it moved, so it can be called again.
     int attempt() noexcept;
 
-    // For a descriptor that cannot be waited for (epoll_ctl(2): EPERM): carries it out, blocking.
+    // For a descriptor that epoll cannot watch (epoll_ctl(2): EPERM): carries it out, blocking.
     int attempt_blocking() noexcept;
 
     // Copies the borrowed list and addresses: io_uring promises that the iovec list, the msghdr and

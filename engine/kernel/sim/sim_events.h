@@ -46,7 +46,7 @@ public:
     // moment when the kernel is not running. REQUIRES: due().
     Action happen();
 
-    // A step that was not planned.
+    // Counts a step that was not planned.
     void step(Kind kind) noexcept;
     std::uint64_t steps() const noexcept { return steps_; }
 

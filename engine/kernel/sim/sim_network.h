@@ -60,7 +60,7 @@ public:
     bool is_readable(const SimSocket& socket) const noexcept;
     bool is_writable(const SimSocket& socket) const noexcept;
 
-    // Uses the sizes of buffers and windows as they are now.
+    // Applies the current sizes of buffers and windows.
     void resize(SimSocket& socket) noexcept;
 
     // Makes the watcher of this socket try again, in a step of its own.
