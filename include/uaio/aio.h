@@ -68,7 +68,7 @@ public:
     // list stays. The verb checks the entries. On a busy Aio nothing changes: the error is
     // Errc::invalid_argument, and the call counts as misuse (EngineStatistics::misuse).
     std::error_code set_iov(std::span<const iovec> entries) noexcept;
-    // The same for one entry.
+    // The same for one entry of `size` bytes at `data`.
     std::error_code set_iov(const void* data, std::size_t size) noexcept;
 
     // Total time for each later operation, counted from its submission, waiting in a queue

@@ -202,21 +202,22 @@ auto read(S& stream, ReadBuffers buffers, const AwaitOptions& options = {},
     return AwaitedVerb<decltype(submit), Transferred>(submit, options, std::move(stop), buffers);
 }
 
-// Waits for a connection. Gives the error alone, and the stream in `out`.
+// Waits for a connection. Gives the error alone, and the stream in `out`, which it borrows until
+// then.
 inline auto accept(Acceptor& acceptor, StreamPtr& out, const AwaitOptions& options = {},
                    std::stop_token stop = {}) {
     const auto submit = [&acceptor, &out](Aio& aio) { acceptor.accept(aio, out); };
     return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
-// Makes a connection. Gives the error alone, and the stream in `out`.
+// Makes a connection. Gives the error alone, and the stream in `out`, which it borrows until then.
 inline auto connect(Connector& connector, StreamPtr& out, const AwaitOptions& options = {},
                     std::stop_token stop = {}) {
     const auto submit = [&connector, &out](Aio& aio) { connector.connect(aio, out); };
     return AwaitedVerb<decltype(submit), std::error_code>(submit, options, std::move(stop));
 }
 
-// The same to an address. The type of `how` says over what:
+// The same to an address. The type of `how` selects the transport:
 //   co_await uaio::connect(endpoint, uaio::tcp::ConnectOptions{}, stream);
 //   co_await uaio::connect("/run/some.socket", uaio::local::ConnectOptions{}, stream);
 template <class Address, class How, std::same_as<StreamPtr> Out>

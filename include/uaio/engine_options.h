@@ -26,8 +26,9 @@ struct EngineOptions {
     // Completion queue entries, rounded up to a power of two, from 2 * entries to 65536. The kernel
     // keeps further completions outside the ring, at a cost (IORING_FEAT_NODROP).
     unsigned completions = 4096;
-    // The environment variable UAIO_KERNEL (io_uring or epoll) replaces `automatic`; any other
-    // value makes the constructor throw std::system_error (ArgumentErrc::invalid_option).
+    // The environment variable UAIO_KERNEL (io_uring or epoll; empty is ignored) replaces
+    // `automatic`; any other value makes the constructor throw std::system_error
+    // (ArgumentErrc::invalid_option).
     KernelKind kernel = KernelKind::automatic;
     // A kernel thread reads the submission ring (IORING_SETUP_SQPOLL) and sleeps after this many
     // milliseconds without work; 0 is off, the default. It occupies a core, and excludes deferred

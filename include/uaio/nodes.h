@@ -29,7 +29,7 @@ struct TimerNode {
     static constexpr std::int64_t kNoDeadline = INT64_MAX;
 };
 
-// Whether an operation goes on after a completion.
+// The state of an operation after a completion.
 enum class Outcome : std::uint8_t { pending, finished };
 
 // An operation of the kernel. The engine writes its address into the submission queue entry's

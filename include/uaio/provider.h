@@ -174,7 +174,7 @@ class AioQueue {
 public:
     bool empty() const noexcept { return front_ == nullptr; }
     Aio* front() const noexcept { return front_; }
-    // The one behind `aio`, nullptr for the last. REQUIRES: in this queue.
+    // The Aio behind `aio`, nullptr for the last. REQUIRES: in this queue.
     static Aio* next(const Aio& aio) noexcept { return of(aio.completion_.mail.next); }
 
     // REQUIRES: in no queue.
@@ -200,7 +200,7 @@ public:
         (behind ? behind->previous_ : back_) = aio.previous_;
     }
 
-    // The front, taken out; nullptr if empty.
+    // Removes and returns the front; nullptr if empty.
     Aio* pop() noexcept {
         Aio* const front = front_;
         if (front) remove(*front);
