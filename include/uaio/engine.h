@@ -55,9 +55,8 @@ struct EngineStatistics {
     std::uint64_t zero_copy_sends = 0;   // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
     std::uint64_t zero_copy_copied = 0;  // of those, copied by the kernel after all
     std::uint64_t accept_pauses = 0;     // times an accept found no descriptor or memory and waited
-    std::uint64_t misuse =
-        0;  // operations on busy Aios and the like: ignored, or abort() without NDEBUG
-    std::uint64_t in_flight = 0;  // operations started and not yet called back, now
+    std::uint64_t misuse = 0;            // ignored calls, as on busy Aios; without NDEBUG, abort()
+    std::uint64_t in_flight = 0;         // operations started and not yet called back, now
 };
 
 class Engine {
