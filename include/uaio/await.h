@@ -127,8 +127,7 @@ public:
     }
 
     Result await_resume() noexcept {
-        on_stop_
-            .reset();  // waits for a request under way, which must not cancel the next operation
+        on_stop_.reset();  // waits for a request under way: it would cancel the next operation
         if (!refused_ && options_.timeout != kNoTimeout) aio_->set_timeout(kNoTimeout);
         const std::error_code error = refused_ ? refused_ : aio_->result();
         if constexpr (std::same_as<Result, Transferred>) {
