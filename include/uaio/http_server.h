@@ -250,8 +250,9 @@ private:
 };
 
 // Serves on one engine or on several. Of the routes that take a request's path, host and method,
-// the one with the longest path wins, then an exact path before a tree, then a route with a host,
-// then the one made first. A route of GET takes HEAD as well. A path without a route is 404; one
+// the one with the longest path wins, then an exact path before a prefix, then a route with a host,
+// then one of the request's own method before one of GET, which takes HEAD as well, and that before
+// one of every method, then the one made first. A path without a route is 404; one
 // whose routes have other methods is 405 with Allow (RFC 9110 15.5.6). A path that leads out of the
 // root, or has a bad percent-encoding or a NUL, is 400; an expectation other than 100-continue is
 // 417. CONNECT, and "*" of OPTIONS, have the path "/".

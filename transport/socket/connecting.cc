@@ -42,9 +42,8 @@ private:
         const int family = plan_.peer.storage.ss_family;
         fd_ = kernel.socket(family, SOCK_STREAM, 0);
         if (fd_ < 0) return fd_;
-        if (const std::error_code error = apply_options(kernel, fd_, family, plan_.stream)) {
-            return -error.value();
-        }
+        const int result = apply_options(kernel, fd_, family, plan_.stream);
+        if (result < 0) return result;
         return bind(kernel);
     }
 

@@ -89,9 +89,8 @@ int ListeningSocket::listen(Kernel& kernel, const sockaddr* address, socklen_t s
         if (result < 0) refuse(kernel, fd, result, "SO_REUSEPORT", where);
     }
     // Accepted sockets inherit the options, which saves the calls for each.
-    if (const std::error_code error = apply_options(kernel, fd, family, setup.stream)) {
-        refuse(kernel, fd, -error.value(), "the socket options", where);
-    }
+    result = apply_options(kernel, fd, family, setup.stream);
+    if (result < 0) refuse(kernel, fd, result, "the socket options", where);
     result = kernel.bind_socket(fd, address, size);
     if (result < 0) refuse(kernel, fd, result, "bind", where);
     result = kernel.listen(fd, setup.backlog);

@@ -68,8 +68,7 @@ void SocketStream::end_output() noexcept {
     if (!socket_.closed()) socket_.core().kernel().shutdown(socket_.fd(), SHUT_WR);
 }
 
-std::error_code apply_options(Kernel& kernel, int fd, int family,
-                              const StreamOptions& options) noexcept {
+int apply_options(Kernel& kernel, int fd, int family, const StreamOptions& options) noexcept {
     int result = 0;
     const auto set = [&](int level, int name, int value) {
         if (result == 0) result = kernel.set_option(fd, level, name, &value, sizeof value);
@@ -85,7 +84,7 @@ std::error_code apply_options(Kernel& kernel, int fd, int family,
     }
     if (options.send_buffer > 0) set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
     if (options.receive_buffer > 0) set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
-    return error_from_result(result);
+    return result;
 }
 
 }  // namespace uaio

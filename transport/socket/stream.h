@@ -41,8 +41,7 @@ private:
     Socket& socket_;
 };
 
-// Sets the options on a socket; returns the error of the first one refused.
-std::error_code apply_options(Kernel& kernel, int fd, int family,
-                              const StreamOptions& options) noexcept;
+// Sets the options on a socket; returns 0, or the negative errno of the first one refused.
+int apply_options(Kernel& kernel, int fd, int family, const StreamOptions& options) noexcept;
 
 }  // namespace uaio

@@ -71,7 +71,7 @@ void SimPeerState::plan_action() {
     action_planned_ = true;
     world_.events.plan_after({}, SimEvents::Kind::user, [this] {
         action_planned_ = false;
-        if (const auto action = on_receive_) action(*engine_);
+        if (const auto action = on_receive_) action(*peer_);
     });
 }
 
@@ -216,7 +216,7 @@ SimListener& SimPeers::listen(const SimAddress& address) {
 // --- The public faces ---
 
 SimPeer::SimPeer(std::unique_ptr<SimPeerState> state) : state_(std::move(state)) {
-    state_->set_face(*this);
+    state_->set_peer(*this);
 }
 SimPeer::~SimPeer() = default;
 

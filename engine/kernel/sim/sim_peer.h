@@ -18,8 +18,8 @@ public:
     SimPeerState(SimWorld& world, SimNetwork& network) noexcept
         : world_(world), network_(network) {}
 
-    static SimPeerState& of(SimPeer& face) noexcept { return *face.state_; }
-    void set_face(SimPeer& face) noexcept { engine_ = &face; }
+    static SimPeerState& of(SimPeer& peer) noexcept { return *peer.state_; }
+    void set_peer(SimPeer& peer) noexcept { peer_ = &peer; }
     // connect() begins a connect; adopt() takes a connection of a listener, which is held already.
     void connect(const SimAddress& target);
     void adopt(SimSocket& socket);
@@ -55,7 +55,7 @@ private:
 
     SimWorld& world_;
     SimNetwork& network_;
-    SimPeer* engine_ = nullptr;
+    SimPeer* peer_ = nullptr;
     SimSocket* socket_ = nullptr;                        // held, until released
     SimPeer::State state_ = SimPeer::State::connecting;  // once there is no socket
     Ending ending_ = Ending::none;

@@ -149,7 +149,9 @@ MessageSource& ClientConnection::source() noexcept {
 void ClientConnection::read_content() noexcept {
     const std::uint64_t known = source().content_left();
     const std::size_t limit = core_.options().content_limit;
-    if (known > limit - collected_ || collected_ >= limit) return end(HttpErrc::content_too_large);
+    if (known > limit - collected_) return end(HttpErrc::content_too_large);
+    // Content without a length that has reached the limit may still end there: one more byte is
+    // read.
     const std::span<char> room = MessageReader::content_room(
         *current_->response, collected_, known > 0 ? known : limit - collected_);
     if (room.empty()) return end(Errc::not_enough_memory);
@@ -166,6 +168,11 @@ void ClientConnection::keep_content() noexcept {
 
 void ClientConnection::on_content(std::error_code error) noexcept {
     if (error && error != Errc::end_of_stream) return end(error);
+    if (collected_ > core_.options().content_limit) {
+        collected_ = core_.options().content_limit;
+        MessageReader::content(*current_->response).resize(collected_);
+        return end(HttpErrc::content_too_large);
+    }
     if (error || source().content_is_over()) return complete();
     read_content();
 }

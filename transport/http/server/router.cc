@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <new>
 #include <stdexcept>
+#include <vector>
 
 namespace uaio::http {
 namespace {
@@ -36,6 +37,13 @@ void check_path(const std::string& path) {
     throw std::invalid_argument("uaio: http::Server::handle(): no request has the path " +
                                 in_quotes(path) +
                                 (error ? "" : ", but " + in_quotes(found) + " in its place"));
+}
+
+// A route of HEAD's own precedes one of GET, which takes HEAD as well, and both precede one that
+// takes every method.
+int generality(std::string_view method) noexcept {
+    if (method.empty()) return 2;
+    return method == "HEAD" ? 0 : 1;
 }
 
 }  // namespace
@@ -98,11 +106,12 @@ void Router::freeze() {
         }
         same.push_back(route.get());
     }
-    // Sorts specific routes first: exact paths before prefixes, a given host before any host.
+    // Sorts specific routes first: exact paths before prefixes, then a given host, then a method.
     for (auto& [path, routes] : by_path_) {
         std::ranges::stable_sort(routes, [](const Route* a, const Route* b) {
             if (a->prefix_ != b->prefix_) return b->prefix_;
-            return !a->host_.empty() && b->host_.empty();
+            if (a->host_.empty() != b->host_.empty()) return b->host_.empty();
+            return generality(a->method_) < generality(b->method_);
         });
     }
 }
@@ -145,14 +154,21 @@ Router::Found Router::find(std::string_view method, std::string_view host,
 }
 
 std::string Router::allowed(std::string_view host, std::string_view path) const {
-    std::string methods;
+    std::vector<std::string_view> methods;
+    const auto add = [&methods](std::string_view method) {
+        if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
+    };
     visit(host, path, [&](const Route& route, std::size_t) {
-        if (!methods.empty()) methods += ", ";
-        methods += route.method_;
-        if (route.method_ == "GET") methods += ", HEAD";
+        add(route.method_);
+        if (route.method_ == "GET") add("HEAD");
         return false;
     });
-    return methods;
+    std::string list;
+    for (const std::string_view method : methods) {
+        if (!list.empty()) list += ", ";
+        list += method;
+    }
+    return list;
 }
 
 }  // namespace uaio::http

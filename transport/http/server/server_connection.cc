@@ -332,15 +332,15 @@ void ServerConnection::log_access(const Exchange& exchange, int status, std::uin
 // Shuts down sending, then reads and drops bytes of the peer until it closes or the time limit is
 // reached. Later bytes reset the connection.
 void ServerConnection::linger() noexcept {
-    if (!suffix_) {
-        suffix_.reset(new (std::nothrow) char[kRestSize]);
-        if (!suffix_) return close();
+    if (!discarded_) {
+        discarded_.reset(new (std::nothrow) char[kRestSize]);
+        if (!discarded_) return close();
         read_.set_timeout(kNoTimeout);
         deadline_ = loop_.end_of(loop_.options().linger_timeout);
         if (HalfClose* const half = half_close_of(connection_.stream())) half->end_output();
     }
     read_.set_deadline(deadline_);
-    static_cast<void>(read_.set_iov(suffix_.get(), kRestSize));
+    static_cast<void>(read_.set_iov(discarded_.get(), kRestSize));
     reading_ = Reading::rest;
     connection_.stream().read(read_);
 }

@@ -97,7 +97,7 @@ private:
     std::size_t writing_ = 0;         // responses being sent
     Exchange* current_ = nullptr;     // its content is being read, or a handler holds it
     Clock::time_point deadline_;      // of the content, or of lingering
-    std::unique_ptr<char[]> suffix_;  // for bytes that are dropped
+    std::unique_ptr<char[]> discarded_;  // for bytes that are dropped
     Reading reading_ = Reading::nothing;
     bool last_ = false;     // no request after this one
     bool lingers_ = false;  // the peer may still send bytes to be dropped

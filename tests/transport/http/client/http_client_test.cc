@@ -326,6 +326,36 @@ TEST_CASE_TEMPLATE("A client's errors say what a server has done", Kernel, OnLin
     CHECK(uaio::strerror(HttpErrc::no_response).find("without a response") != std::string::npos);
 }
 
+TEST_CASE_TEMPLATE("content may reach the client's limit, however it is framed, and no byte more",
+                   Kernel, OnLinux, OnPoll) {
+    const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string to_the_end = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+    const struct {
+        std::string response;
+        bool fits;
+    } cases[] = {{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true},
+                 {chunked + "5\r\nhello\r\n0\r\n\r\n", true},
+                 {to_the_end + "hello", true},
+                 {"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello!", false},
+                 {chunked + "6\r\nhello!\r\n0\r\n\r\n", false},
+                 {to_the_end + "hello!", false}};
+    for (const auto& one : cases) {
+        CAPTURE(one.response);
+        ClientLab lab(Kernel::kKind, {.content_limit = 5});
+        Asked asked(lab.engine());
+        lab.ask(asked);
+        {
+            RawPeer peer = lab.accept();
+            lab.expect(peer, kEnd);
+            peer.send(one.response);
+        }
+        REQUIRE(lab.run_until([&] { return asked.end.done(); }));
+        CHECK(asked.end.ended().error ==
+              (one.fits ? std::error_code() : make_error_code(HttpErrc::content_too_large)));
+        if (one.fits) CHECK(asked.response.data() == "hello");
+    }
+}
+
 TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client that goes", Kernel,
                    OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.content_limit = 4});

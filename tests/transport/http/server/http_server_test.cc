@@ -104,6 +104,31 @@ TEST_CASE_TEMPLATE("HEAD is answered by GET's route, without content", Kernel, O
     CHECK(body_of(seen).empty());
 }
 
+TEST_CASE_TEMPLATE("a route of the request's own method precedes others of its path", Kernel,
+                   OnLinux, OnPoll) {
+    Site site(Kernel::kKind);
+    const auto status = [](int code) {
+        return [code](Exchange& exchange) { exchange.respond(code); };
+    };
+    site.server().handle("", "/any", status(210));
+    site.server().handle("GET", "/any", status(211));
+    site.server().handle("HEAD", "/any", status(212));
+    site.server().handle("GET", "/two", status(213));
+    site.server().handle("HEAD", "/two", status(214));
+    site.listen();
+    const auto ask = [&site](const std::string& line) {
+        return status_of(site.ask(line + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    };
+    CHECK(ask("POST /any").find(" 210 ") != std::string::npos);
+    CHECK(ask("GET /any").find(" 211 ") != std::string::npos);
+    CHECK(ask("HEAD /any").find(" 212 ") != std::string::npos);
+    CHECK(ask("HEAD /two").find(" 214 ") != std::string::npos);
+    const std::string refused =
+        site.ask("PUT /two HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(status_of(refused) == "HTTP/1.1 405 Method Not Allowed");
+    CHECK(has_line(refused, "Allow: HEAD, GET"));
+}
+
 TEST_CASE_TEMPLATE("content is collected up to its limit", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind, {.content_limit = 20000});
     site.server().handle("POST", "/",
