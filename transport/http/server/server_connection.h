@@ -94,9 +94,9 @@ private:
     ServerConnection* next_ = nullptr;
     ServerConnection** previous_ = nullptr;
     std::uint64_t requests_ = 0;
-    std::size_t writing_ = 0;         // responses being sent
-    Exchange* current_ = nullptr;     // its content is being read, or a handler holds it
-    Clock::time_point deadline_;      // of the content, or of lingering
+    std::size_t writing_ = 0;            // responses being sent
+    Exchange* current_ = nullptr;        // its content is being read, or a handler holds it
+    Clock::time_point deadline_;         // of the content, or of lingering
     std::unique_ptr<char[]> discarded_;  // for bytes that are dropped
     Reading reading_ = Reading::nothing;
     bool last_ = false;     // no request after this one
