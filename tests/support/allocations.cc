@@ -18,7 +18,7 @@
 
 namespace {
 
-// In the program itself, so that their first use allocates nothing (ELF TLS, initial-exec).
+// In the program's static TLS, so that the first use allocates nothing (ELF TLS, initial-exec).
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t thread_count = 0;
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t fails_in = 0;
 [[gnu::tls_model("initial-exec")]] constinit thread_local bool openssl_fails = false;
@@ -29,7 +29,7 @@ constinit std::atomic<std::int64_t> live_size{0};
 
 #ifdef UAIO_COUNTS_ALLOCATIONS
 
-// glibc's own names for what is replaced here (malloc(3), "Replacing malloc" in glibc's manual).
+// glibc's own names of what is replaced here (malloc(3), "Replacing malloc" in glibc's manual).
 extern "C" {
 void* __libc_malloc(std::size_t) noexcept;
 void* __libc_calloc(std::size_t, std::size_t) noexcept;
@@ -110,8 +110,8 @@ namespace uaio {
 
 bool allocations_are_counted() {
     const std::uint64_t before = thread_count;
-    // By way of operator new, which may have been replaced too, if for large blocks only, and
-    // through a volatile pointer, or the compiler leaves the pair out.
+    // Through operator new, which may have been replaced too, for large blocks only, and through a
+    // volatile pointer, or the compiler removes the pair.
     void* volatile block = ::operator new(4096);
     ::operator delete(block);
     return thread_count != before;

@@ -1,18 +1,18 @@
-// Counts the memory blocks that a test takes from the heap, by standing in for malloc(3), on which
-// operator new rests. Not under sanitizers, which bring a malloc of their own.
+// Counts the heap blocks that a test allocates, by replacing malloc(3), which operator new calls.
+// Not under sanitizers, which replace malloc themselves.
 #pragma once
 
 #include <cstdint>
 
 namespace uaio {
 
-// True if the counts below count. False under sanitizers and valgrind and in guard builds.
+// True if the counts below work. False under sanitizers and valgrind and in guard builds.
 bool allocations_are_counted();
 
 // Blocks that this thread has allocated since it started.
 std::uint64_t thread_allocations() noexcept;
 
-// Blocks of the whole process that are allocated and not freed.
+// Allocated and unfreed blocks of the whole process.
 std::int64_t live_allocations() noexcept;
 // Bytes of these blocks, as malloc_usable_size(3) counts them.
 std::int64_t live_bytes() noexcept;
@@ -21,12 +21,11 @@ std::int64_t live_bytes() noexcept;
 // allocations_are_counted().
 void fail_next_allocation() noexcept;
 
-// The same for the one that comes behind so many others, of all, or of those that are not made by
-// OpenSSL.
+// The same after `others` more allocations, counting all or only those not made by OpenSSL.
 enum class FailingAllocations : std::uint8_t { all, without_openssl };
 void fail_allocation_behind(std::uint64_t others,
                             FailingAllocations which = FailingAllocations::all) noexcept;
-// Calls that off; true if it has failed.
+// Cancels the planned failure; true if it has occurred.
 bool stop_failing() noexcept;
 
 }  // namespace uaio

@@ -23,8 +23,8 @@ bool in_child = false;
 
 }  // namespace
 
-// LeakSanitizer asks at exit. In a child it would wait for locks that threads of the parent held at
-// the fork, and what a child leaves to its end is no leak.
+// LeakSanitizer runs at exit. In a child it would wait for locks that threads of the parent held at
+// the fork, and memory in use at a child's exit is no leak.
 extern "C" int __lsan_is_turned_off() { return in_child ? 1 : 0; }
 
 namespace uaio {
@@ -35,7 +35,7 @@ namespace {
     ::dup2(error_pipe, STDERR_FILENO);
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    // doctest's handlers would tell the story of a parent that never crashed.
+    // doctest's handlers would report a crash of the parent.
     for (const int signal : {SIGABRT, SIGSEGV, SIGTERM, SIGFPE, SIGILL})
         std::signal(signal, SIG_DFL);
     ::alarm(static_cast<unsigned>(kPatience.count()));

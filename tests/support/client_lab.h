@@ -1,4 +1,4 @@
-// An http::Client, and the far end of its connections, each a socket of the test's. For one thread.
+// An http::Client and the server end of its connections, each a socket of the test. For one thread.
 #pragma once
 
 #include <uaio/http.h>
@@ -45,7 +45,7 @@ public:
     void ask(Asked& asked) { client_->transact(asked.request, asked.response, asked.end.aio); }
 
     bool run_until(const std::function<bool()>& done) { return uaio::run_until(engine_, done); }
-    // The next connection, when a request has come over it.
+    // The next connection, once a request has arrived on it.
     RawPeer accept() {
         run_until([&] {
             pollfd entry{listener_.fd(), POLLIN, 0};

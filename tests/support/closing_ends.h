@@ -1,5 +1,5 @@
-// Two ends of a tcp connection for tests of closing: one sends more than is read, the other closes.
-// For the thread of their engine.
+// Two ends of a tcp connection for tests of closing: one sends more than the other reads, and the
+// other closes. For the thread of their engine.
 #pragma once
 
 #include <uaio/tcp.h>
@@ -33,7 +33,7 @@ struct ClosingEnds {
     }
 };
 
-// Sends, beside the stream, until the other end's window and this end's buffer are full.
+// Sends, past the stream, until the other end's window and this end's buffer are full.
 inline void fill_window(Engine& engine, const Stream& sending) {
     const std::string bytes(64 * 1024, 'x');
     for (int empty = 0; empty < 20;) {
@@ -44,7 +44,7 @@ inline void fill_window(Engine& engine, const Stream& sending) {
     }
 }
 
-// While `sending` waits for room in the window.
+// While `sending` waits for window space.
 inline void check_that_closing_resets(Engine& engine, ClosingEnds ends) {
     const std::string bytes(16 << 20, 'x');
     Operation write(engine, bytes);

@@ -141,7 +141,7 @@ void EasyEnds::send_all(std::string_view bytes) {
             return wait.done();
         }));
         REQUIRE(wait.ended() == success(0));
-        REQUIRE(!try_send(bytes.substr(0, 1)).error);  // what was promised
+        REQUIRE(!try_send(bytes.substr(0, 1)).error);  // the wait reported writability
         bytes.remove_prefix(1);
     }
 }

@@ -1,6 +1,6 @@
-// An easy connection and its peer: an engine that this thread runs, an easy::Connection on it that
-// has connected, and a far end that the test drives, over real sockets or those of a simulated
-// kernel. For one thread.
+// An easy connection and its peer: an engine that this thread runs, a connected easy::Connection on
+// it, and another end that the test drives, over real sockets or those of a simulated kernel. For
+// one thread.
 #pragma once
 
 #include <uaio/easy.h>
@@ -19,7 +19,7 @@
 
 namespace uaio {
 
-// Where easy connections come in, one at a time.
+// Accepts easy connections, one at a time.
 class EasyPlace {
 public:
     // On a path in the abstract namespace, or on a port of the loopback interface.
@@ -29,11 +29,11 @@ public:
     EasyPlace& operator=(const EasyPlace&) = delete;
 
     const std::string& url() const { return url_; }
-    // No environment, and the path.
+    // No environment; connects by the path.
     easy::Options options() const;
-    // The far end of the connection that came last; there has to be one.
+    // The other end of the latest connection, which must exist.
     FarEnd accept();
-    // Connections that have come and were not accepted; on a simulated kernel only.
+    // Connections that were made and not accepted; on a simulated kernel only.
     std::size_t waiting() const { return arrived_.size(); }
 
 private:
@@ -55,7 +55,7 @@ public:
     void drop_connection() { connection_.reset(); }
     FarEnd& peer() { return *peer_; }
 
-    // Connects again, and says how that ended.
+    // Connects again, and returns the result.
     Ended connect();
     void accept() { peer_.emplace(place_->accept()); }
 
@@ -67,15 +67,15 @@ public:
     Ended wait_for(Direction direction);
 
     Transferred try_send(std::string_view bytes);
-    // What came of it, and the bytes.
+    // The result of a receive, and the bytes.
     struct Received {
         Transferred result;
         std::string bytes;
     };
     Received try_receive(std::size_t size = 1024);
-    // The same, when it is worth trying.
+    // The same, after a wait for readability.
     Received receive(std::size_t size = 1024);
-    // Sends everything, by attempts and waits, while the peer reads.
+    // Sends everything by repeated attempts and waits, while the peer reads.
     void send_all(std::string_view bytes);
 
 private:

@@ -14,7 +14,7 @@ std::size_t FarEnd::read_some(std::size_t limit) {
         peer_->read_more(wanted);
         kernel_->advance(std::chrono::nanoseconds::zero());
     }
-    // As a socket tells its end: when everything before it has been read.
+    // As a socket reports its end: after all earlier bytes have been read.
     if (peer_->unread() == 0 && limit > peer_->received().size() - before) {
         if (peer_->saw_reset()) end_ = End::reset;
         if (peer_->saw_fin()) end_ = End::fin;

@@ -1,5 +1,5 @@
-// The far end of a Wire: a plain socket, or a peer of a simulated kernel, driven by the test step
-// by step in the same way. For one thread.
+// The other end of a Wire: a plain socket, or a peer of a simulated kernel, with the same interface
+// for step-by-step tests. For one thread.
 #pragma once
 
 #include <uaio/sim.h>

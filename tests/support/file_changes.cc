@@ -18,7 +18,7 @@ constexpr Change kChanges[] = {Change::halve, Change::empty,  Change::shorten, C
 constexpr Moment kMoments[] = {Moment::before_opening, Moment::after_head, Moment::in_content};
 constexpr std::size_t kSizes[] = {10, 64 * 1024, 64 * 1024 + 1, ChangingFile::kLarge};
 
-// The bytes of the file before which a ranged request begins.
+// The offset at which a ranged request begins.
 constexpr std::size_t kRangeBegin = 5;
 
 bool makes_shorter(Change change) {
@@ -65,7 +65,7 @@ struct Case {
     }
 };
 
-// The response is that of the changed file, or of a file that cannot be opened.
+// Checks that the response is that of the changed file, or of a file that cannot be opened.
 void check_new(const FileClient& client, const ChangingFile& folder, const Case& of) {
     const bool forbidden = of.change == Change::forbid && ::geteuid() != 0;
     if (of.change == Change::remove || forbidden) {
@@ -79,7 +79,7 @@ void check_new(const FileClient& client, const ChangingFile& folder, const Case&
     if (client.status() != 416) CHECK(client.content() == after.substr(begin));
 }
 
-// The response, which had begun, is that of the file as it was, or ends early.
+// Checks that the response, which had begun, is that of the original file, or ends early.
 void check_old(const FileClient& client, const ChangingFile& folder, const Case& of) {
     const std::string before = folder.content.substr(of.ranged ? kRangeBegin : 0);
     CHECK(client.status() == (of.ranged ? 206 : 200));
@@ -118,7 +118,7 @@ void check(KernelKind kind, const SceneLayer& layer, const Case& of) {
     CHECK(static_cast<bool>(client.end()) == !client.whole());
     CHECK(scene.errors.back() == (client.whole() ? std::error_code() : Errc::truncated));
     CHECK(scene.messages.size() == (client.whole() ? 0 : 1));
-    // Neither the others nor, if it was whole, its own connection notice.
+    // The other connections work; so does its own if the response was whole.
     if (client.whole()) CHECK(client.get("/other") == 200);
     CHECK(other.get("/other") == 200);
     CHECK(other.content() == "other");

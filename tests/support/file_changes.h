@@ -1,5 +1,5 @@
-// What must hold when a file changes while it is served: every kind of change, at every moment of a
-// response, for files of several sizes, whole and in part. For one thread.
+// The invariants of serving a file that changes meanwhile: every kind of change, at every moment of
+// a response, for files of several sizes, whole and in part. For one thread.
 #pragma once
 
 #include "tests/support/file_scene.h"

@@ -1,6 +1,6 @@
 // A server of a folder, plain or over TLS, and clients that read its responses in steps. Socket
-// buffers are small, so that most of a large file is not yet read while a client does not read.
-// For one thread.
+// buffers are small, so that most of a large file stays unsent while a client does not read. For
+// one thread.
 #pragma once
 
 #include <uaio/http.h>
@@ -25,7 +25,7 @@
 
 namespace uaio {
 
-// The two sides of what lies between HTTP and TCP; nothing by default.
+// The two sides of a layer between HTTP and TCP; none by default.
 struct SceneLayer {
     std::function<AcceptorFactory(AcceptorFactory)> server = [](AcceptorFactory plain) {
         return plain;
@@ -68,7 +68,7 @@ public:
         };
     }
 
-    // Serves this handler for all paths. Once.
+    // Serves all paths by this handler. Call it once.
     void serve(http::Handler handler) {
         server_->handle("", "/", std::move(handler)).prefix();
         listen_();
@@ -80,7 +80,7 @@ public:
     void drop_server() { server_.reset(); }
     bool run_until(const std::function<bool()>& done) { return uaio::run_until(*engine_, done); }
 
-    // What the log hook and the access log were called with.
+    // Calls of the log hook and of the access log.
     std::vector<std::string> messages;
     std::vector<int> statuses;
     std::vector<std::error_code> errors;
@@ -112,7 +112,7 @@ public:
         received_.clear();
         end_ = {};
     }
-    // Reads until that much has come, or the stream ended.
+    // Reads until `size` bytes have arrived or the stream has ended.
     void receive(std::size_t size) {
         std::string piece(65536, '\0');
         while (received_.size() < size && !end_) {
@@ -129,12 +129,12 @@ public:
             receive(received_.size() + 1);
         REQUIRE(head_size() > 0);
     }
-    // The rest of the response, or what there is of it.
+    // The rest of the response, as far as it arrives.
     void receive_rest() {
         receive_head();
         receive(head_size() + length());
     }
-    // One request to its end; its status.
+    // One complete request; returns its status.
     int get(const std::string& target, const std::string& fields = {}) {
         ask(target, fields);
         receive_rest();
@@ -151,7 +151,7 @@ public:
         return at == std::string::npos ? 0 : std::stoul(received_.substr(at + kName.size()));
     }
     bool whole() const { return content().size() == length(); }
-    // How reading ended; no error while it did not.
+    // How reading ended; no error before that.
     std::error_code end() const { return end_; }
 
 private:

@@ -68,7 +68,7 @@ public:
         response_.reset(how.answer_to);
     }
 
-    // `bytes` are all that came so far.
+    // `bytes` are all that have arrived so far.
     void more(std::string_view bytes) {
         if (!head_done_) read_head(bytes);
         if (head_done_ && seen_.progress == Progress::need_more) read_content(bytes);
@@ -132,7 +132,7 @@ private:
     void refuse(HttpErrc fault) {
         seen_.progress = Progress::malformed;
         seen_.fault = fault;
-        // How much of a refused message was decoded before depends on how it was cut.
+        // How much of a refused message was decoded before the error depends on the cuts.
         seen_.consumed = 0;
     }
 

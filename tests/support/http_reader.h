@@ -1,7 +1,7 @@
-// Reads one HTTP message with the parsers of transport/http, cut wherever a test wants, and says
-// what came out in a form that can be compared: head, content, trailer and how it ended. The bytes
-// given to the parsers lie in a block of exactly their size, and in another one each time, so that
-// a sanitizer sees a parser that reads too far or keeps a pointer. One thread.
+// Reads one HTTP message with the parsers of transport/http, split at any offsets, and returns the
+// results in comparable form: head, content, trailer and outcome. The bytes given to the parsers
+// lie in a block of exactly their size, each time a new one, so that a sanitizer detects a parser
+// that reads too far or keeps a pointer. One thread.
 #pragma once
 
 #include <uaio/http_error.h>
@@ -20,7 +20,7 @@ struct SeenMessage {
     http::Progress progress = http::Progress::need_more;
     HttpErrc fault{};
     std::size_t consumed = 0;  // bytes of the whole message
-    std::string head;          // all that the head parser tells, as text
+    std::string head;          // all results of the head parser, as text
     http::Body body = http::Body::none;
     std::string content;
     std::string trailer;
@@ -32,7 +32,7 @@ struct SeenMessage {
     friend bool operator==(const SeenMessage&, const SeenMessage&) = default;
 };
 
-// What is read, and by which means.
+// The input and the means of reading it.
 struct Reading {
     bool response = false;
     std::string_view answer_to = "GET";  // the method, for a response
@@ -41,11 +41,11 @@ struct Reading {
     http::Strictness strictness = http::Strictness::strict;  // of responses and chunks
 };
 
-// A name that tests and people can read.
+// A name for tests and readers.
 std::string name_of(HttpErrc fault);
 
-// Reads `bytes` in pieces that end at the cuts, in rising order, and at the end. Content without a
-// length of its own goes to the end.
+// Reads `bytes` in pieces that end at the cuts, in ascending order, and at the end. Content without
+// a length extends to the end.
 SeenMessage read_message(std::string_view bytes, const Reading& how,
                          std::span<const std::size_t> cuts = {});
 

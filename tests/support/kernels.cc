@@ -27,7 +27,7 @@ bool linux_is_refused() {
 }  // namespace
 
 EngineOptions options_on(KernelKind kind, EngineOptions options) {
-    REQUIRE(kind != OnSim::kKind);  // a SimKernel is handed to the engine itself
+    REQUIRE(kind != OnSim::kKind);  // a SimKernel is passed to the engine itself
     options.kernel = kind;
     if (kind == KernelKind::io_uring && linux_is_refused()) {
         report_skip("the kernel refuses io_uring, or UAIO_KERNEL does");

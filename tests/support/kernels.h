@@ -1,5 +1,5 @@
-// Which kernels a test runs on: TEST_CASE_TEMPLATE("...", Kernel, OnLinux, OnPoll) runs it once on
-// io_uring and once on epoll. Also how long a test waits for what has to happen. Any thread.
+// The kernels that a test runs on: TEST_CASE_TEMPLATE("...", Kernel, OnLinux, OnPoll) runs it once
+// on io_uring and once on epoll. Also the timeout of a test's waits. Any thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -30,17 +30,17 @@ inline constexpr bool kSanitized = false;
 #ifdef NDEBUG
 inline constexpr bool kMisuseStops = false;
 #else
-inline constexpr bool kMisuseStops = true;  // builds for development stop where a program is wrong
+inline constexpr bool kMisuseStops = true;  // development builds abort on misuse
 #endif
 
-// No test waits longer for something that has to happen.
+// The timeout of every wait in a test.
 inline constexpr std::chrono::seconds kPatience{kSanitized ? 60 : 20};
 
 // The same options on `kind`. Where io_uring is refused, or UAIO_KERNEL is epoll, the test runs on
-// epoll instead, and tells tests/run.py that it was skipped.
+// epoll instead, and is reported to tests/run.py as skipped.
 EngineOptions options_on(KernelKind kind, EngineOptions options = {});
 
-// Tells tests/run.py that the running test could not do its work.
+// Reports to tests/run.py that the running test could not do its work.
 void report_skip(const char* why);
 
 }  // namespace uaio

@@ -1,12 +1,12 @@
-// Counts the mutexes that a test's thread locks, by standing in for pthread_mutex_lock(3), on which
-// std::mutex rests. Not under sanitizers, which stand there themselves.
+// Counts the mutexes that a test's thread locks, by replacing pthread_mutex_lock(3), which
+// std::mutex calls. Not under sanitizers, which replace it themselves.
 #pragma once
 
 #include <cstdint>
 
 namespace uaio {
 
-// True if the count below counts. False under sanitizers.
+// True if the count below works. False under sanitizers.
 bool locks_are_counted() noexcept;
 
 // Mutexes that this thread has locked since it started.

@@ -11,7 +11,7 @@
 namespace uaio {
 namespace {
 
-// Masks in place: what is read after it came, what is written in a copy. One read at a time.
+// Masks bytes read in place, and bytes written in a copy. One read at a time.
 class MaskStream final : public Stream {
 public:
     MaskStream(Engine& engine, StreamPtr lower, unsigned char mask)
@@ -100,7 +100,7 @@ private:
     std::string word_;
 };
 
-// Says the word over the stream below, and then puts the mask over it.
+// Exchanges the greeting over the stream below, then adds the mask.
 struct Starting {
     Starting(StreamPtr& to, const std::string& host, unsigned char bits, Aio& aio)
         : stream(to),

@@ -1,5 +1,5 @@
 // Message verbs of an http::Connection as calls: each submits, runs the engine until the operation
-// has ended, and says how. For the thread of the Wire.
+// has ended, and returns the result. For the thread of the Wire.
 #pragma once
 
 #include <uaio/http.h>
@@ -12,7 +12,7 @@
 
 namespace uaio {
 
-// Reads the head of a request, in a call.
+// Reads the head of a request in one call.
 inline Ended read_request(Wire& wire, http::Request& request) {
     Operation read(wire.engine());
     wire.connection().read_request(request, read.aio);

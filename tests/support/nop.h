@@ -1,4 +1,4 @@
-// The smallest operation there is: an IORING_OP_NOP, for tests of the engine alone. Any thread.
+// The smallest operation: an IORING_OP_NOP, for tests of the engine alone. Any thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -23,7 +23,7 @@ inline bool submit_nop(Aio& aio) {
     return Provider::submit(aio.engine(), aio, &start_nop, nullptr);
 }
 
-// Parks the Aio until somebody cancels it.
+// Parks the Aio until it is cancelled.
 inline bool submit_parked(Aio& aio) {
     return Provider::submit(
         aio.engine(), aio,

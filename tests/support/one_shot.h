@@ -1,4 +1,4 @@
-// An Aio that may outlast its engine's user: it goes with its callback. For the thread of that
+// An Aio that may outlive its engine's user: its callback destroys it. For the thread of that
 // engine.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace uaio {
 
-// Lives until its callback, which notes how it ended.
+// Lives until its callback, which records the result.
 class OneShot {
 public:
     OneShot(Engine& engine, Ended& ended)
@@ -26,7 +26,7 @@ private:
     Ended& ended_;
 };
 
-// Of a new one, for one operation, which has to be submitted.
+// Returns a new one, for one operation, which must be submitted.
 inline Aio& one_shot(Engine& engine, Ended& ended) { return (new OneShot(engine, ended))->aio; }
 
 }  // namespace uaio

@@ -1,6 +1,6 @@
-// Two streams joined in memory, without a kernel: a test sees every byte on its way, decides where
-// the bytes are cut into reads, where they end, and how many may be under way. On the engine's
-// thread, and nowhere else.
+// Two streams joined in memory, without a kernel: a test inspects every byte in transit, and
+// decides where the bytes are cut into reads, where they end, and how many are in flight. Only on
+// the engine's thread.
 #pragma once
 
 #include <uaio/provider.h>
@@ -16,26 +16,26 @@ class Pipe {
 public:
     static constexpr std::size_t kNever = SIZE_MAX;
 
-    // All bytes that were written, read or not.
+    // All bytes written, read or not.
     const std::string& taken() const { return taken_; }
-    // A read ends at this offset, and the next one goes on there.
+    // A read ends at this offset; the next one continues there.
     void split_at(std::size_t offset) { split_ = offset; }
-    // So many bytes at most in each read.
+    // The most bytes in each read.
     void pieces_of(std::size_t bytes) { piece_ = bytes; }
-    // The reader meets the end, or this error, at this offset; what was written behind it is lost.
+    // The reader gets the end, or this error, at this offset; bytes written after it are lost.
     void cut_at(std::size_t offset, std::error_code error = Errc::end_of_stream) {
         cut_ = offset;
         cut_error_ = error;
         move();
     }
-    // How many bytes in all the pipe takes before a write has to wait.
+    // How many bytes in all the pipe accepts before a write must wait.
     void limit(std::size_t bytes) {
         limit_ = bytes;
         move();
     }
-    // Takes no memory for so many bytes in all.
+    // Reserves memory for this many bytes in all.
     void reserve(std::size_t bytes) { taken_.reserve(bytes); }
-    // Bytes that nobody wrote.
+    // Injects bytes that the writer did not write.
     void insert(const std::string& bytes) {
         taken_ += bytes;
         move();
@@ -73,7 +73,7 @@ private:
 
 class PipeStream final : public Stream {
 public:
-    // The pipes must outlive it, and every Aio that it was given.
+    // The pipes, and every Aio that it was given, must outlive it.
     PipeStream(Engine& engine, Pipe& in, Pipe& out) : engine_(engine), in_(in), out_(out) {}
     ~PipeStream() override { close(); }
 

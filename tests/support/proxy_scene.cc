@@ -9,9 +9,9 @@ namespace {
 // One connection of a proxy.
 struct Served {
     ProxyScript script;
-    std::size_t at = 0;      // the line that is waited for
-    std::size_t taken = 0;   // bytes of what was received that lines have used up
-    std::size_t echoed = 0;  // bytes behind the script that went back
+    std::size_t at = 0;      // the line expected next
+    std::size_t taken = 0;   // received bytes that lines have consumed
+    std::size_t echoed = 0;  // bytes echoed after the script
 };
 
 void serve_on(SimPeer& peer, Served& served) {
@@ -19,7 +19,7 @@ void serve_on(SimPeer& peer, Served& served) {
         const ProxyScript::Line& line = served.script.lines[served.at];
         const std::string rest = peer.received().substr(served.taken);
         if (rest.size() < line.heard.size()) return;
-        if (!rest.starts_with(line.heard)) return peer.reset();  // the test sees that
+        if (!rest.starts_with(line.heard)) return peer.reset();  // the test sees the reset
         served.taken += line.heard.size();
         ++served.at;
         peer.send(line.answer);

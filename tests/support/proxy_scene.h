@@ -1,5 +1,5 @@
-// A simulated network with proxies on it, written as scripts: whoever connects to a port is asked
-// and answered by a SimPeer. For one thread.
+// A simulated network with scripted proxies: a SimPeer serves each connection to their ports. For
+// one thread.
 #pragma once
 
 #include <uaio/dialer.h>
@@ -14,8 +14,8 @@
 
 namespace uaio {
 
-// What a proxy says when it has heard so much on a connection: the whole text it has received is
-// looked up. Nothing where nothing is found; "close" after an answer ends the connection.
+// The answers of a proxy, by the whole text received on a connection so far. No match, no answer;
+// "close" after an answer ends the connection.
 struct ProxyScript {
     struct Line {
         std::string heard;
@@ -23,38 +23,38 @@ struct ProxyScript {
         bool close = false;
     };
     std::vector<Line> lines;
-    bool echoes = true;  // behind the last line's text
+    bool echoes = true;  // after the last line
 };
 
 class ProxyScene {
 public:
     explicit ProxyScene(std::uint64_t seed = 3, const Faults& faults = {});
 
-    // A proxy on this port. All its connections follow the same script; the number of the
-    // connection, from 0, may choose another one.
+    // A proxy on this port. All its connections follow the same script, or one chosen by the number
+    // of the connection, from 0.
     void serve(std::uint16_t port, ProxyScript script);
     void serve(std::uint16_t port, std::function<ProxyScript(std::size_t connection)> script);
     // The same on the path of a unix socket.
     void serve(std::string_view path, ProxyScript script);
 
-    // Dials and waits. A stream is in `stream` then, if it went well.
+    // Dials and waits. On success `stream` holds the stream.
     Ended dial(const std::string& target, const DialOptions& options);
-    // Writes and reads back what an echo behind the proxy returns, behind `early`.
+    // Writes, and reads back the echo from behind the proxy, preceded by `early`.
     bool echoes(const std::string& early = "");
-    // Ends everything and tells whether something is left.
+    // Ends everything; false if any resource is left.
     bool is_clean();
 
     SimKernel kernel;
     Engine engine;
     StreamPtr stream;
     DialReport report;
-    std::vector<SimPeer*> peers;  // in the order in which they were accepted
+    std::vector<SimPeer*> peers;  // in accept order
 
 private:
     void serve_at(SimListener& listener, std::function<ProxyScript(std::size_t connection)> script);
 };
 
-// No environment, no name server: names by these rules alone.
+// No environment, no name server: resolves names by these rules alone.
 DialOptions quiet_options(const std::string& proxy = "");
 
 }  // namespace uaio

@@ -149,7 +149,7 @@ std::size_t open_descriptors() {
     while (const dirent* entry = ::readdir(folder))
         count += entry->d_name[0] != '.';
     ::closedir(folder);
-    return count - 1;  // the folder's own
+    return count - 1;  // minus the descriptor of the folder itself
 }
 
 }  // namespace uaio

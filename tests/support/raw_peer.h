@@ -1,5 +1,5 @@
-// The far end of a connection as a plain socket, driven by the test step by step: nothing is read
-// or sent unless the test says so. Non-blocking throughout. For one thread.
+// The other end of a connection as a plain socket, driven by the test step by step: it reads and
+// sends only when the test calls it. Non-blocking throughout. For one thread.
 #pragma once
 
 #include <uaio/endpoint.h>
@@ -12,7 +12,7 @@ namespace uaio {
 
 class RawPeer {
 public:
-    // How the other side's stream ended, as far as this one has read it.
+    // How the other side's stream ended, as far as this side has read it.
     enum class End { open, fin, reset };
 
     static constexpr std::size_t kEverything = SIZE_MAX;
@@ -23,24 +23,24 @@ public:
     RawPeer(RawPeer&& other) noexcept;
     RawPeer& operator=(RawPeer&&) = delete;
 
-    // Connects to a listener; a receive buffer of 0 is the system's own choice.
+    // Connects to a listener; a receive buffer of 0 is the system's default.
     static RawPeer connect_tcp(const Endpoint& listener, int receive_buffer = 0);
     static RawPeer connect_local(std::string_view path);
-    // A listening socket's next connection, waiting for it.
+    // Accepts a listening socket's next connection; blocks until there is one.
     static RawPeer accept_from(int listener);
 
     int fd() const noexcept { return fd_; }
 
-    // Bytes that have arrived and were not read.
+    // Bytes that have arrived and are unread.
     std::size_t unread() const;
-    // Reads what has arrived, at most `limit`, onto received(); returns how much that was.
+    // Appends arrived bytes, at most `limit`, to received(); returns their number.
     std::size_t read_some(std::size_t limit = kEverything);
     const std::string& received() const noexcept { return received_; }
     End end() const noexcept { return end_; }
 
-    // Sends all of it; what does not fit at once fails the test.
+    // Sends all of it; fails the test if it does not fit at once.
     void send(std::string_view bytes);
-    // Sends what fits; the number of bytes.
+    // Sends as much as fits; returns the number of bytes.
     std::size_t send_some(std::string_view bytes);
 
     void shutdown_write();
@@ -70,7 +70,7 @@ private:
     int fd_;
 };
 
-// `size` bytes that tell where they belong: no two places of a buffer look the same.
+// `size` bytes of a pattern in which every place of a buffer is unique.
 std::string pattern(std::size_t size, unsigned seed = 1);
 
 // Descriptors that this process has open.

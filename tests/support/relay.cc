@@ -16,7 +16,7 @@ struct Tunnel {
     StreamPtr target;
 };
 
-// Copies up to the end of `from`, and then ends both.
+// Copies until the end of `from`, then ends both.
 Task<> pump(std::shared_ptr<Tunnel> tunnel, bool forward) {
     Stream& from = forward ? *tunnel->client : *tunnel->target;
     Stream& to = forward ? *tunnel->target : *tunnel->client;

@@ -1,6 +1,6 @@
 // Servers written with the library, as coroutines: one that greets and echoes, and an HTTP proxy
-// that leads every CONNECT to one place. Over any acceptor, on an engine that the test runs. They
-// end when their acceptor is closed and their connections are over.
+// that relays every CONNECT to one target. Over any acceptor, on an engine that the test runs. They
+// end when their acceptor is closed and their connections have ended.
 #pragma once
 
 #include <uaio/endpoint.h>
@@ -13,10 +13,10 @@ namespace uaio {
 
 inline constexpr std::string_view kGreeting = "hello, whoever you are\n";
 
-// Greets at once, and sends everything back.
+// Greets at once, and echoes everything.
 Task<> serve_echo(Acceptor& acceptor);
 
-// Answers any request with a 200, `early` in one piece with it, and relays to and from `target`.
+// Answers any request with a 200 and `early` in one write, and relays to and from `target`.
 Task<> serve_proxy(Acceptor& acceptor, Endpoint target, std::string early = {});
 
 }  // namespace uaio

@@ -1,5 +1,5 @@
-// An HTTP server on a simulated kernel, so that its timeouts take no time: time passes while the
-// engine has nothing to do. For one thread.
+// An HTTP server on a simulated kernel, so that its timeouts take no real time: virtual time passes
+// while the engine is idle. For one thread.
 #pragma once
 
 #include <uaio/http.h>
@@ -31,7 +31,7 @@ public:
         return peer;
     }
 
-    // Until `done`; false if nothing happens that could lead there.
+    // Until `done`; false if many turns do not lead there.
     bool run_until(const std::function<bool()>& done) {
         for (int turn = 0; turn < 10000; ++turn) {
             if (done()) return true;
@@ -39,7 +39,7 @@ public:
         }
         return done();
     }
-    // How long it takes until then.
+    // The virtual time until then.
     std::chrono::nanoseconds time_until(const std::function<bool()>& done) {
         const Clock::time_point begin = engine_.now();
         REQUIRE(run_until(done));

@@ -1,5 +1,5 @@
-// An HTTP server to ask things: an engine that this thread runs, an http::Server on it, and peers
-// that talk to it over real sockets on loopback. For one thread.
+// An HTTP server under test: an engine that this thread runs, an http::Server on it, and peers that
+// talk to it over real sockets on loopback. For one thread.
 #pragma once
 
 #include <uaio/http.h>
@@ -19,7 +19,7 @@
 
 namespace uaio {
 
-// Lets the server listen; where.
+// Makes the server listen; returns the endpoint.
 inline Endpoint listen_on_loopback(http::Server& server) {
     Endpoint endpoint;
     server.listen([&](Engine& engine) {
@@ -46,7 +46,7 @@ public:
 
     bool run_until(const std::function<bool()>& done) { return uaio::run_until(engine_, done); }
     void run_some() { uaio::run_some(engine_); }
-    // What the peer has received once it ends with `end`, or has ended.
+    // The bytes received by the peer once they end with `end` or the connection has ended.
     std::string receive(RawPeer& peer, std::string_view end) {
         REQUIRE(run_until([&] {
             peer.read_some();
@@ -61,7 +61,7 @@ public:
         }));
         return peer.received();
     }
-    // One request on a connection of its own, to the end of that.
+    // One request on its own connection; all bytes until its end.
     std::string ask(std::string_view request) {
         RawPeer peer = connect();
         peer.send(request);

@@ -10,7 +10,7 @@ namespace {
 
 using proxy::Progress;
 
-// One talk, with answers that come in pieces of such sizes.
+// One run of the dialogue, with answers split into pieces of these sizes.
 class Talk {
 public:
     explicit Talk(const MakeDialogue& make) : dialogue_(make()) {}
@@ -69,7 +69,7 @@ Talked talk(const MakeDialogue& make, const std::vector<Said>& script) {
     std::size_t longest = 0;
     for (const Said& said : script)
         longest = std::max(longest, said.answer.size());
-    if (longest > 4096) return whole;  // of which a few cuts have to do
+    if (longest > 4096) return whole;  // for which a few cuts suffice
     for (std::size_t cut = 1; cut < longest; ++cut)
         REQUIRE(Talk(make).run(script, cut, SIZE_MAX) == whole);
     return whole;

@@ -1,5 +1,5 @@
-// Talks a dialogue with a proxy through, free of I/O, with the proxy's answers cut in every way.
-// For one thread.
+// Runs a dialogue with a proxy without I/O, with the proxy's answers split in every way. For one
+// thread.
 #pragma once
 
 #include "transport/proxy/dialogue.h"
@@ -11,7 +11,7 @@
 
 namespace uaio {
 
-// What the dialogue has to say, and what the proxy answers to it.
+// The expected output of the dialogue, and the proxy's answer to it.
 struct Said {
     std::string wanted;
     std::string answer;
@@ -19,16 +19,16 @@ struct Said {
 
 struct Talked {
     std::error_code error;
-    std::string rest;  // behind the dialogue, if there was no error
+    std::string rest;  // after the dialogue, if there was no error
 
     bool operator==(const Talked&) const = default;
 };
 
 using MakeDialogue = std::function<std::unique_ptr<proxy::Dialogue>()>;
 
-// Every answer goes in whole, byte by byte, and cut once at every place; each time the dialogue has
-// to say what is wanted. How it ended, which has to be the same each time. What is left of a script
-// after a failure is not looked at.
+// Gives every answer whole, byte by byte, and cut once at every place; checks the dialogue's output
+// each time. Returns how it ended, which must be the same each time. Ignores the rest of a script
+// after a failure.
 Talked talk(const MakeDialogue& make, const std::vector<Said>& script);
 
 }  // namespace uaio

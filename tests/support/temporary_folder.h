@@ -1,4 +1,4 @@
-// A new folder of a test's own, removed with all that is in it.
+// A new folder for one test, removed with its contents.
 #pragma once
 
 #include <cerrno>
@@ -25,7 +25,7 @@ public:
     TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
     const std::string& path() const { return path_; }
-    // The path of what has this name in it.
+    // The path of the entry with this name.
     std::string at(std::string_view name) const { return path_ + "/" + std::string(name); }
 
 private:

@@ -10,7 +10,7 @@
 
 namespace uaio {
 
-// Until `done`; false when kPatience is over.
+// Until `done`; false after kPatience.
 inline bool run_until(Engine& engine, const std::function<bool()>& done) {
     const Clock::time_point limit = Clock::now() + kPatience;
     while (!done()) {
@@ -20,7 +20,7 @@ inline bool run_until(Engine& engine, const std::function<bool()>& done) {
     return true;
 }
 
-// A few turns, in which what is ready happens; for what must not happen.
+// A few turns; completes everything ready. For checks that something does not happen.
 inline void run_some(Engine& engine) {
     for (int turn = 0; turn < 10; ++turn)
         engine.run_once(std::chrono::milliseconds(1));

@@ -85,7 +85,7 @@ bool Wire::run_until_blocked() {
 }
 
 bool Wire::blocked() {
-    if (kernel_) {  // what can still arrive does so within a turn
+    if (kernel_) {  // anything still on its way arrives within a turn
         const std::size_t before = peer_->unread();
         run_some();
         return peer_->unread() == before;

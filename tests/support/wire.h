@@ -1,6 +1,6 @@
-// A connection to try things on: an engine that this thread runs, an http::Connection on it, and a
-// peer at the far end, joined by real sockets on loopback, or by those of a simulated kernel.
-// Buffers are small unless asked otherwise, so that kBlocking bytes never fit. For one thread.
+// A connection under test: an engine that this thread runs, an http::Connection on it, and a peer
+// at the other end, joined by real sockets on loopback, or by those of a simulated kernel. Buffers
+// are small unless requested otherwise, so that kBlocking bytes never fit. For one thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -34,7 +34,7 @@ inline Ended success(std::size_t count) { return {1, {}, count}; }
 inline Ended failure(std::error_code error, std::size_t count = 0) { return {1, error, count}; }
 inline const Ended kPending{};
 
-// An Aio that notes each run of its callback.
+// An Aio that records each run of its callback.
 class Operation {
 public:
     explicit Operation(Engine& engine)
@@ -43,14 +43,14 @@ public:
               ended_.count = done.count();
               calls_.fetch_add(1, std::memory_order_release);
           }) {}
-    // With a vector, that of `bytes`, which have to live as long.
+    // With a vector: of `bytes`, which must outlive the operation.
     Operation(Engine& engine, std::string_view bytes) : Operation(engine) {
         REQUIRE(!aio.set_iov(bytes.data(), bytes.size()));
     }
 
     // Any thread.
     bool done() const { return calls_.load(std::memory_order_acquire) > 0; }
-    // What the callbacks saw; kPending before the first.
+    // The results that the callbacks read; kPending before the first.
     Ended ended() const {
         Ended result;
         result.calls = calls_.load(std::memory_order_acquire);
@@ -70,7 +70,7 @@ public:
 };
 
 struct WireOptions {
-    bool large_buffers = false;  // the system's own choice
+    bool large_buffers = false;  // the system's default
     bool unix_socket = false;
     StreamOptions stream = {};
     EngineOptions engine = {};
@@ -79,7 +79,7 @@ struct WireOptions {
 
 class Wire {
 public:
-    // More than the sockets between the two ends hold, so that a write of it stays in flight.
+    // More than the buffers of the two sockets hold, so that a write of it stays in flight.
     static constexpr std::size_t kBlocking = 1 << 20;
     static constexpr std::size_t kBlockingLarge = 16 << 20;  // with large buffers
 
@@ -90,14 +90,14 @@ public:
     FarEnd& peer() noexcept { return *peer_; }
     void drop_connection() { connection_.reset(); }
 
-    // Runs the engine until `done`; false when kPatience is over.
+    // Runs the engine until `done`; false after kPatience.
     bool run_until(const std::function<bool()>& done);
     bool run_until_done(const Operation& operation) {
         return run_until([&] { return operation.done(); });
     }
-    // Until the peer has bytes and the sockets take no more.
+    // Until the peer has bytes and the sockets accept no more.
     bool run_until_blocked();
-    // A few turns, in which what is ready happens; for what must not happen.
+    // A few turns; completes everything ready. For checks that something does not happen.
     void run_some();
 
     // Runs the engine while the peer reads, until it has `total` bytes or the stream ended.
@@ -119,10 +119,10 @@ private:
     std::optional<FarEnd> peer_;
 };
 
-// Cuts `bytes` into so many entries of about the same length.
+// Splits `bytes` into `entries` entries of about the same length.
 std::vector<iovec> entries_of(std::string_view bytes, std::size_t entries);
 
-// A name in the abstract namespace of unix sockets that no other test has.
+// A name in the abstract namespace of unix sockets, unique to the test.
 std::string fresh_abstract_name();
 
 }  // namespace uaio

@@ -61,7 +61,7 @@ std::string joined(const std::vector<std::string>& parts) {
     return all;
 }
 
-// Signed by `issuer`, or by itself.
+// Signed by `issuer`, or self-signed.
 CertificatePtr make_certificate(const TestSubject& subject, EVP_PKEY* key, X509* issuer,
                                 EVP_PKEY* issuer_key) {
     static long serial = 1000;

@@ -1,5 +1,5 @@
-// Certificates for tests, made when they run: an authority with a key of its own, and what it has
-// signed. Nothing is kept on disk unless a test writes it there. For one thread.
+// Certificates for tests, generated at run time: an authority with its own key, and certificates
+// that it signs. Writes nothing to disk unless a test does. For one thread.
 #pragma once
 
 #include <uaio/tls.h>
@@ -11,7 +11,7 @@ namespace uaio {
 
 enum class TestKey { p256, rsa2048, rsa1024 };
 
-// What a certificate says; the rest is as it should be.
+// The fields of a certificate; all others are valid.
 struct TestSubject {
     std::string name = "localhost";                                      // the common name
     std::vector<std::string> names = {"DNS:localhost", "IP:127.0.0.1"};  // alternative names
@@ -35,7 +35,7 @@ public:
     // A certificate and its key, in PEM. With a password the key is encrypted.
     tls::Certificate issue(const TestSubject& subject = {}, const std::string& password = {}) const;
 
-    // A certificate that vouches for itself.
+    // A self-signed certificate.
     static tls::Certificate self_signed(const TestSubject& subject);
     // "sha256//..." of the key in a certificate.
     static std::string pin_of(const std::string& certificate);
@@ -46,9 +46,9 @@ private:
     std::string pem_;
 };
 
-// One for all tests of a run: making a key takes a while.
+// One for all tests of a run: generating a key takes a while.
 const TestAuthority& test_authority();
-// Of that, for localhost.
+// Signed by it, for localhost.
 const tls::Certificate& test_certificate();
 
 }  // namespace uaio

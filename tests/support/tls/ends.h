@@ -1,5 +1,5 @@
-// Both ends of a tls connection, over pipes in memory, on an engine that the test runs and whose
-// time is simulated. For one thread.
+// Both ends of a tls connection, over pipes in memory, on an engine that the test runs in simulated
+// time. For one thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -18,7 +18,7 @@
 
 namespace uaio {
 
-// What a client needs to trust the test authority, and a server to be trusted.
+// A client that trusts the test authority, and a server with its certificate.
 tls::ContextOptions client_options(tls::Version max = tls::Version::tls_1_3);
 tls::ContextOptions server_options(tls::Version max = tls::Version::tls_1_3);
 inline tls::ClientOptions to_localhost() { return {.server_name = "localhost", .session_key = {}}; }
@@ -40,7 +40,7 @@ public:
     // Begins both handshakes, and runs the engine until both have ended.
     void shake_hands(const tls::ClientOptions& options = to_localhost());
     void begin(const tls::ClientOptions& options = to_localhost());
-    // What the two streams lie on; begin() makes them itself.
+    // The streams below the two; begin() makes them itself.
     StreamPtr client_below() {
         return std::make_unique<PipeStream>(engine_, to_client_, to_server_);
     }
@@ -58,7 +58,7 @@ public:
     bool run_until(const std::function<bool()>& done) { return uaio::run_until(engine_, done); }
     void run_some() { uaio::run_some(engine_); }
 
-    // One call to its end.
+    // One call, run to its end.
     Ended write_all(Stream& stream, std::string_view bytes);
     Ended read(Stream& stream, std::string& into);
     Ended read_all(Stream& stream, std::string& into);

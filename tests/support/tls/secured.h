@@ -1,4 +1,4 @@
-// An easy connection inside TLS, and the tls stream at its other end. For one thread.
+// An easy connection over TLS, and the tls stream at its other end. For one thread.
 #pragma once
 
 #include <uaio/easy.h>

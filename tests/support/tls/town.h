@@ -1,6 +1,6 @@
 // A server that greets and echoes and an HTTP proxy in front of it, origin.test and proxy.test,
-// each inside TLS or not, and what a Dialer or an easy connection has to be told to get there. For
-// one thread.
+// each over TLS or not, and the options for a Dialer or an easy connection to reach them. For one
+// thread.
 #pragma once
 
 #include <uaio/dialer.h>
@@ -33,10 +33,10 @@ inline const tls::Context& proxy_context() {
     return context;
 }
 
-// An echo server and a proxy to it, each inside TLS or not.
+// An echo server and a proxy to it, each over TLS or not.
 class Town {
 public:
-    // What is `early` comes in one piece with the proxy's answer.
+    // The proxy sends `early` in one write with its answer.
     Town(Engine& engine, bool secure_target, bool secure_proxy, const std::string& early = {})
         : engine_(engine) {
         Endpoint origin;
