@@ -1,7 +1,7 @@
-// What a send of easy::Connection costs: one unit is so many bytes over tcp on the loopback, to a
-// thread on the other processor that throws everything away. `try`: try_send(), and a wait for room
-// when there is none. `queued16`: 16 Aios are queued with send_all() and again by their callbacks;
-// those that wait leave together. The baseline of both is curl_easy_send(3), which knows no queue.
+// The cost of a send of easy::Connection: one unit sends a number of bytes over tcp on loopback to
+// a thread on the other processor that discards them. `try`: try_send(), and a wait for room when
+// there is none. `queued16`: 16 Aios queued with send_all(), each submitted again by its callback;
+// they are sent together. The baseline of both is curl_easy_send(3), which has no queue.
 #include <uaio/easy.h>
 #include <uaio/engine.h>
 
@@ -48,7 +48,7 @@ public:
         for (unsigned i = 0; i < kQueued; ++i)
             sending.add({&vector, 1});
         sending.run(meter);
-        connection_.close();  // ends those that are still queued
+        connection_.close();  // completes the queued sends
     }
 
     const Engine& engine() const { return engine_; }
@@ -69,7 +69,7 @@ private:
     Aio waiting_;
 };
 
-// `run` has a new sender send to a new reader.
+// Runs `run` with a new sender and a new reader.
 template <class Sender, class Run>
 Contender contender(std::size_t size, Run run) {
     return [=](benchmark::State& state) {

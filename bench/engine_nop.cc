@@ -1,5 +1,5 @@
-// What the engine costs an operation: NOPs that are submitted again as they complete, a batch of
-// them in flight, against the same loop in raw liburing. One unit is one NOP.
+// The engine's cost of an operation: a batch of NOPs in flight, each submitted again when it
+// completes, against the same loop in raw liburing. One unit is one NOP.
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 
@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t kWarmUp = 20'000;
 
-// The smallest provider there is.
+// The smallest possible provider.
 class Nops {
 public:
     Nops(Meter& meter, unsigned batch) : meter_(meter) {
@@ -64,7 +64,7 @@ void run_engine(benchmark::State& state, unsigned batch) {
     nops.run();
 }
 
-// As many records as operations, for the loop to find its operation by, as any user has them.
+// One record for each operation, found through user_data, as real programs have.
 struct RawNop {
     std::uint64_t done = 0;
 };

@@ -1,7 +1,6 @@
-// What it costs to read the head of a request that lies in memory, from its first byte to where its
-// fields and its end are known: of a browser's request of 703 bytes and a small one of 73.
-// Baselines: Debian's http-parser, which checks less, and our own parser without vector
-// instructions.
+// The cost of parsing the head of a request in memory, including the position of each field: a
+// browser's request of 703 bytes and a small one of 73 bytes. Baselines: Debian's http-parser,
+// which checks less, and our own parser without vector instructions.
 #include "bench/peers/http_parser_heads.h"
 #include "bench/support/contest.h"
 #include "transport/http/format/head_parser.h"

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""How fast HTTP servers answer wrk, as bench/run.py calls a program of Google Benchmark's.
+"""Measures HTTP servers with wrk; takes the arguments of a Google Benchmark program.
 
     bench/http_server.py BUILD [--benchmark_list_tests=true] [--benchmark_filter=REGEX]
                                [--benchmark_out=FILE] [--benchmark_min_time=S] [--reverse]
 
-Each server has the first processor, wrk the last, and a server runs only while it is measured. A
-benchmark is CASE/CONNECTIONS/CONTENDER: `fixed` is a response of 13 bytes (nginx: return 200),
-`pipelined` the same with 16 requests in one write, `small_file` 4 KiB, `large_file` 1 MiB. In
-`crowded`, which is `fixed`, wrk has two threads and all processors, so that it asks for more than
-the server can give. The real time is that of a request at full load; side_cpu_ns is the CPU time of
-all the server's processes for one, from /proc/PID/stat. A minimal time below a millisecond is a
-smoke run: 64 connections, and only that it works.
+Each server runs on the first processor, wrk on the last, and a server runs only while it is
+measured. A benchmark is CASE/CONNECTIONS/CONTENDER: `fixed` is a response of 13 bytes (nginx:
+return 200), `pipelined` the same with 16 requests in one write, `small_file` 4 KiB, `large_file`
+1 MiB. `crowded` is `fixed` with two wrk threads on all processors, so that wrk overloads the
+server. The real time is that of a request at full load; side_cpu_ns is the CPU time that all the
+server's processes use for a request, from /proc/PID/stat. A minimal time below a millisecond is a
+smoke run: 64 connections, to check only that it works.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SECONDS = 1  # wrk knows no smaller unit
+SECONDS = 1  # wrk has no smaller unit
 PATIENCE = 10
 PIPELINED = 16
 CONNECTIONS = {"fixed": (1, 64, 512), "crowded": (64, 512), "pipelined": (1, 64, 512),
@@ -76,13 +76,13 @@ def wait_for(port):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.01)
-    sys.exit(f"nobody listens on port {port}")
+    sys.exit(f"no server listens on port {port}")
 
 
 @contextlib.contextmanager
 def started(command, port=None):
-    """The port of a server that runs meanwhile on the first processor, and its process. A port that
-    is not given is in the first line that the server prints, alone or behind a colon."""
+    """Runs a server on the first processor; yields its port and its process. Without `port`, reads
+    the port from the first line that the server prints, alone or after a colon."""
     pipe = subprocess.DEVNULL if port else subprocess.PIPE
     process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=pipe,
                                stderr=subprocess.DEVNULL, text=True)
@@ -124,7 +124,7 @@ def cpu_seconds(pid):
 
 
 def load(case, connections, port, folder):
-    """Requests that were answered in a second or so, and how long that took, by wrk."""
+    """Runs wrk for about a second; returns the answered requests and the exact seconds."""
     script = folder / "pipeline.lua"
     script.write_text(PIPELINE.format(depth=PIPELINED))
     command = ["wrk", "-t2" if case == "crowded" else "-t1", f"-c{connections}", f"-d{SECONDS}s",
@@ -160,7 +160,7 @@ def measure(case, connections, server, build, folder, warm):
 
 
 def chosen_arguments():
-    """Those of Google Benchmark's that a script stands in for."""
+    """Parses the Google Benchmark arguments that the scripts support."""
     parser = argparse.ArgumentParser()
     parser.add_argument("build", type=Path)
     parser.add_argument("--benchmark_list_tests")

@@ -1,7 +1,7 @@
-// What a stream costs a small message: 64 bytes go to and fro on 1, 64 or 512 tcp connections on
-// the loopback. One unit is one round trip. Either both ends are in one thread, which the contender
-// runs, or the contender is the server, and an epoll loop on the other processor, the same for all,
-// the client. Baselines: the same in raw liburing and in epoll.
+// The cost of a small message on a stream: 64 bytes travel back and forth on 1, 64 or 512 tcp
+// connections on loopback. One unit is one round trip. In `one_thread` the contender runs both
+// ends; in `two_threads` it is the server, and the client is an epoll loop on the other processor,
+// the same for all. Baselines: the same in raw liburing and in epoll.
 #include <uaio/engine.h>
 #include <uaio/stream.h>
 #include <uaio/tcp.h>
@@ -40,7 +40,7 @@ void send_first_message(const Descriptor& socket) {
     }
 }
 
-// The client of the two-thread case; ends when the server has closed every connection.
+// The client of `two_threads`; ends when the server has closed every connection.
 class EpollClient {
 public:
     EpollClient() = default;
@@ -75,17 +75,17 @@ private:
     std::thread thread_;
 };
 
-// Streams that send back every message.
+// Streams that echo every message.
 class UaioEcho {
 public:
     UaioEcho() : listener_(engine_, Endpoint::loopback(0)) {}
 
     std::uint16_t port() const { return listener_.local_endpoint().port(); }
 
-    // A connection that somebody else has made.
+    // Accepts a connection that the client has made.
     void accept() { add(accepted(), true); }
 
-    // Both ends of a connection.
+    // Makes a connection and keeps both ends.
     void make_pair() {
         StreamPtr stream;
         Aio connecting(engine_);
@@ -99,7 +99,7 @@ public:
         meter_ = &meter;
         for (const std::unique_ptr<End>& end : ends_) {
             end->stream->read(end->reader);
-            // Whoever makes both ends also sends the first message.
+            // With both ends here, the uncounted end sends the first message.
             if (!end->counted) end->stream->write_all(end->writer);
         }
         engine_.run();
@@ -220,7 +220,7 @@ void two_threads_kernel(benchmark::State& state, unsigned connections, KernelEch
 
 void echo_by_epoll_loop(EchoEnds& ends, Meter& meter) { echo_by_epoll(ends, &meter); }
 
-// Both ends of 512 connections and what else a process has open.
+// Both ends of 512 connections and the other descriptors of a process.
 void allow_many_descriptors() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

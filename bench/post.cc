@@ -1,7 +1,6 @@
-// How long it takes until a task that one thread posts runs on an engine of another thread, which
-// sleeps in the kernel or is busy with NOPs, 32 at a time. One unit is one task, measured from the
-// call to the moment when the posting thread sees its effect. Baseline: a raw liburing loop woken
-// by an eventfd.
+// The latency of a task posted to an engine on another thread, which sleeps in the kernel or is
+// busy with NOPs, 32 at a time. One unit is one task, measured from the call until the posting
+// thread observes its effect. Baseline: a raw liburing loop woken by an eventfd.
 #include <uaio/engine_group.h>
 #include <uaio/provider.h>
 
@@ -24,7 +23,7 @@ namespace {
 
 using std::chrono_literals::operator""us;
 
-// The time a loop is given to fall asleep before the next task; it takes a few microseconds.
+// Time for a loop to fall asleep before the next task; it takes a few microseconds.
 constexpr auto kFallAsleep = 40us;
 constexpr std::int64_t kWarmUp = 100;
 
@@ -34,7 +33,7 @@ void spin(std::chrono::nanoseconds duration) {
     }
 }
 
-// An engine on the other processor, kept busy or not.
+// An engine on the other processor, busy or idle.
 class UaioLoop {
 public:
     explicit UaioLoop(bool busy) {
@@ -60,7 +59,7 @@ public:
         thread_.engine().post([task, argument] { task(argument); });
     }
 
-    // Wake-ups a post.
+    // Wake-ups for each post.
     double woken() {
         const EngineStatistics statistics = thread_.engine().statistics();
         return static_cast<double>(statistics.wakes) / static_cast<double>(statistics.posts);
@@ -80,7 +79,7 @@ private:
     std::vector<std::unique_ptr<Aio>> nops_;
 };
 
-// From post() to the effect.
+// The time from post() to its effect.
 template <class Loop>
 std::chrono::nanoseconds round_trip(Loop& loop, std::atomic<bool>& done) {
     const auto began = Clock::now();

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks and says how uaio compares with what each is measured against.
+"""Runs the benchmarks and compares uaio with the baselines.
 
     bench/run.py BUILD [GROUP]... [--csv] [--quick] [--smoke] [--rounds N] [--filter REGEX]
 
 A group is a program bench/GROUP.cc, built as BUILD/bench/GROUP, or one of the scripts
 bench/http_server.py and bench/slowloris.py, which take the same arguments; without a group all of
 them run.
-Each program is run several times, every time with all its benchmarks once, forwards and backwards
-by turns; the ratio of a comparison is the median of the ratios within those rounds, where contender
-and baseline ran right after each other. Writes BUILD/bench/GROUP.json (Google Benchmark's format,
-all rounds) and BUILD/bench/GROUP.csv.
+Each program runs several times. Each run is a round: it runs every benchmark once, in alternating
+order. The ratio of a comparison is the median of the ratios within the rounds, where contender and
+baseline run right after each other. Writes BUILD/bench/GROUP.json (Google Benchmark's format, all
+rounds) and BUILD/bench/GROUP.csv.
 """
 
 import argparse
@@ -31,16 +31,15 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = "uaio"
 HEADER = ["group", "case", "baseline", "ratio", "low", "high"]
 
-# Seconds a group should take, and rounds in them. Odd, so that the median is one of them.
+# Seconds for a group, and the number of its rounds: odd, so that the median is one of them.
 QUICK = (40, 9)
 FULL = (240, 15)
-# Google Benchmark tries smaller numbers of iterations first, and contenders warm up: a benchmark
-# takes about so much longer than the time it is asked to measure.
+# Google Benchmark tries smaller numbers of iterations first, and contenders warm up: the factor
+# between the duration of a benchmark and its measured time.
 OVERHEAD = 1.9
 ROUND_SECONDS_MAX = 900
 
-# A group that loads whole servers from outside: one round takes as long as it takes. With the
-# program that has to be there.
+# Groups that load whole servers, whose rounds have no time limit, and the program that each needs.
 SCRIPTS = {"http_server": "bench/server_uaio", "slowloris": "tools/uaio-serve"}
 SCRIPT_ROUNDS = (1, 7)
 
@@ -65,7 +64,7 @@ def command_of(program):
 # ---- running ----
 
 def run_program(program, *arguments):
-    """Standard output of the program, and its results if it was asked for them."""
+    """Runs the program; returns its standard output."""
     command = [*command_of(program), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False,
@@ -90,7 +89,7 @@ def run_round(program, *arguments):
 
 
 def measure(program, budget, rounds, pattern):
-    """The results of all rounds, in the form of one Google Benchmark file."""
+    """Returns the results of all rounds, in the format of one Google Benchmark file."""
     only = [f"--benchmark_filter={pattern}"] if pattern else []
     names = run_program(program, "--benchmark_list_tests=true", *only).split()
     if not names:
@@ -102,7 +101,7 @@ def measure(program, budget, rounds, pattern):
         seconds = min(max(seconds, 0.002), 0.5)
         began = time.monotonic()
         results = run_round(program, f"--benchmark_min_time={seconds:.4f}", *only, *turned)
-        # What it took decides what the next one measures: a busy machine takes longer.
+        # Adjusts the measured time to the duration of this round: a busy machine takes longer.
         seconds *= budget / rounds / (time.monotonic() - began)
         merged.setdefault("context", results["context"])
         for entry in results["benchmarks"]:

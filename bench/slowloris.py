@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""What one client notices of 10,000 others that never finish a request, as bench/run.py calls a
-program of Google Benchmark's.
+"""Measures one client beside 10,000 others that never finish a request; takes the arguments of a
+Google Benchmark program.
 
     bench/slowloris.py BUILD [--benchmark_list_tests=true] [--benchmark_filter=REGEX]
                              [--benchmark_out=FILE] [--benchmark_min_time=S] [--reverse]
 
-A server alone has the first processor. On the last one ab asks it for a small file, one request at
-a time, while tests/programs/slow_heads.cc holds its connections open with a byte a second each, and
-makes new ones for those that the server closes. They begin spread over the time that the server
-gives a head, and so end and begin anew at an even pace. The real time of p50 and p99 is that
-percentile of ab's requests, `closed` the longest time from the first byte of a slow connection to
-its end. Contenders: uaio-serve, nginx with the same time for a head, and both without the slow
-connections (uaio_quiet, nginx_quiet); uaio_beside is asked while they are another server's on the
-same processor, which tells what the machine has to do with it. A minimal time below a millisecond
-is a smoke run, with fewer connections for a moment.
+The server runs alone on the first processor. On the last one ab requests a small file, one request
+at a time, while tests/programs/slow_heads.cc keeps its connections open with a byte a second each,
+and replaces those that the server closes. Their starts are spread over the server's head timeout,
+so that they end and reconnect at an even rate. The real time of p50 and p99 is that percentile of
+ab's requests, `closed` the longest time from the first byte of a slow connection to its end.
+Contenders: uaio-serve, nginx with the same head timeout, and both without the slow connections
+(uaio_quiet, nginx_quiet); in uaio_beside the slow connections load a second server on the same
+processor, which shows the machine's part. A minimal time below a millisecond is a smoke run, short
+and with fewer connections.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ from http_server import NGINX, chosen_arguments, free_port, started
 
 CONNECTIONS = 10_000
 HEAD_TIMEOUT = 5
-SECONDS = 10  # that, the lingering behind a 408, and time for the new ones
+SECONDS = 10  # the head timeout, the lingering close after a 408, and time for new connections
 CONTENDERS = ("uaio", "uaio_quiet", "uaio_beside", "nginx", "nginx_quiet")
 CASES = ("p50", "p99", "closed")
 
 
 @contextlib.contextmanager
 def server(contender, build, folder):
-    """The port of one that runs meanwhile."""
+    """Runs a contender's server; yields its port."""
     if contender.startswith("nginx"):
         port = free_port()
         config = NGINX.format(folder=folder, port=port)
@@ -57,7 +57,7 @@ def server(contender, build, folder):
 
 @contextlib.contextmanager
 def slow_connections(build, port, number):
-    """Open meanwhile; what became of them is in the result after that."""
+    """Keeps slow connections open; fills the yielded report when they end."""
     report = {}
     command = ["taskset", "-c", str(os.cpu_count() - 1), str(build / "bench" / "slow_heads"),
                str(port), str(number), str(number / HEAD_TIMEOUT), "again"]
@@ -70,8 +70,8 @@ def slow_connections(build, port, number):
 
 
 def ask(port, folder, seconds):
-    """How many requests, and of their times in nanoseconds the median, the 99th percentile and the
-    most."""
+    """Runs ab; returns the number of requests and, in nanoseconds, the median, the 99th percentile
+    and the maximum of their times."""
     percentiles = folder / "percentiles.csv"
     command = ["taskset", "-c", str(os.cpu_count() - 1), "ab", "-q", "-k", "-c1", "-t",
                str(seconds), "-n", "100000000", "-e", str(percentiles),
@@ -87,7 +87,7 @@ def ask(port, folder, seconds):
 
 
 def measure(contender, build, folder, smoke):
-    """The entries of a contender's cases."""
+    """Returns the entries of a contender's cases."""
     number, seconds = (100, 1) if smoke else (CONNECTIONS, SECONDS)
     quiet = contender.endswith("_quiet")
     if contender.startswith("nginx") and not shutil.which("nginx"):

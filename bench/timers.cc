@@ -1,6 +1,6 @@
-// What deadlines cost: to arm and disarm one timer while others are armed, as nearly every
-// operation with a timeout does; to let timers expire; and what a turn of the engine pays when
-// nothing is due. One unit is one timer, or one turn. Baseline: a std::multimap by deadline.
+// The cost of deadlines: `arm_disarm` arms and disarms one timer among others, as nearly every
+// operation with a timeout does; `expire` lets timers expire; `idle_turn` is a turn of the engine
+// with nothing due. One unit is one timer, or one turn. Baseline: a std::multimap by deadline.
 #include "bench/peers/multimap_timers.h"
 #include "bench/support/contest.h"
 #include "engine/timer_queue.h"
@@ -21,10 +21,10 @@ namespace {
 constexpr std::int64_t kNow = 1'000'000'000'000;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kLatest = 60 * kSecond;
-constexpr std::size_t kDeadlines = 1 << 14;  // made before the loop, used in turn
+constexpr std::size_t kDeadlines = 1 << 14;  // generated before the loop, used in turn
 static_assert((kDeadlines & (kDeadlines - 1)) == 0);
 
-// The same for every contender.
+// Every contender gets the same deadlines.
 std::vector<std::int64_t> random_deadlines(std::size_t count, std::int64_t delay = 0) {
     std::mt19937_64 random(20240229);
     std::uniform_int_distribution<std::int64_t> after(1'000'000, kLatest);
@@ -33,7 +33,7 @@ std::vector<std::int64_t> random_deadlines(std::size_t count, std::int64_t delay
     return deadlines;
 }
 
-// `others` timers armed, at random times from `delay` on.
+// A wheel with `others` timers armed, at random times from `delay` on.
 class Wheel {
 public:
     explicit Wheel(std::size_t others, std::int64_t delay = 0) : others_(others) {
@@ -51,13 +51,13 @@ public:
         queue_.disarm(one_);
     }
 
-    // What a turn does when nothing is due: looks for that, and asks how long it may sleep.
+    // A turn with nothing due: looks for expired timers and computes how long to sleep.
     std::int64_t look(std::int64_t now_ns) {
         if (queue_.expire(now_ns)) throw std::logic_error("a timer expired before its time");
         return queue_.next_ns();
     }
 
-    // Takes out what is due and arms it again, `later` after that. The number of those.
+    // Removes expired timers and arms each again, `later` after it was due. Returns their number.
     std::size_t expire(std::int64_t now_ns, std::int64_t later) {
         std::size_t expired = 0;
         while (TimerNode* const node = queue_.expire(now_ns)) {
@@ -125,13 +125,13 @@ void run_arm(benchmark::State& state, std::size_t others) {
         timers.arm_and_disarm(deadlines[next++ & (kDeadlines - 1)]);
 }
 
-// Time goes on so that one timer expires at a time, on average; it is armed again as it does.
+// Advances time so that one timer expires at a time, on average, and is armed again.
 template <class Timers>
 void run_expire(benchmark::State& state, std::size_t others) {
     const std::int64_t step = kLatest / static_cast<std::int64_t>(others);
     Timers timers(others);
     std::int64_t now = kNow;
-    // Once around, so that what is measured is the steady state.
+    // One full round first, to measure the steady state.
     while (now < kNow + kLatest)
         timers.expire(now += step, kLatest);
     std::int64_t left = state.max_iterations;

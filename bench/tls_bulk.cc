@@ -1,10 +1,10 @@
-// What TLS adds to write_all(): one unit is one write of so many bytes from one entry. `memory`:
-// over a stream that takes everything at once, so that what is left is encrypting, and what the
-// library does around it. `loopback`: over tcp, to a thread on the other processor that throws the
-// ciphertext away. With depth 16 as many writes are queued, which may leave together. Baselines are
-// OpenSSL's own: SSL_write into nothing, which is the floor, into memory, and to a blocking socket.
-// `file`: a server sends a file of 64 MiB, to a client that throws the ciphertext away; against
-// nginx.
+// The cost that TLS adds to write_all(): one unit is one write of a given size from one entry.
+// `memory` writes over a stream that accepts everything at once, which leaves the encryption and
+// the library's own work. `loopback` writes over tcp to a thread on the other processor that
+// discards the ciphertext. With depth 16 that many writes are queued and may be gathered. The
+// baselines are OpenSSL's own: SSL_write with its output discarded, which is the floor, into
+// memory, and to a blocking socket. `file` sends a file of 64 MiB from a server to a client that
+// discards the ciphertext, against nginx.
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 #include <uaio/sim.h>
@@ -37,7 +37,7 @@ namespace {
 
 constexpr std::size_t kLargest = std::size_t{1} << 20;
 
-// A stream to a server in memory. What is written after the handshake is taken and dropped at once.
+// A stream to a server in memory, which accepts and discards every write after the handshake.
 class StreamToMemory final : public Stream {
 public:
     explicit StreamToMemory(Engine& engine) : engine_(engine) {}
@@ -97,7 +97,7 @@ private:
 
 class UaioWriter {
 public:
-    // In memory, or over tcp if there is a port.
+    // In memory, or over tcp to `port`.
     UaioWriter(std::optional<std::uint16_t> port, unsigned depth, std::span<char> bytes)
         : engine_(port ? Engine() : Engine(no_kernel_)) {
         stream_ = secured(port ? connected(*port) : std::make_unique<StreamToMemory>(engine_));
@@ -133,7 +133,7 @@ private:
         void operator()(Aio& aio) const { stream->write_all(aio); }
     };
 
-    SimKernel no_kernel_{1};  // of the turns of an engine that has nothing for a kernel
+    SimKernel no_kernel_{1};  // the engine submits nothing
     Engine engine_;
     StreamPtr stream_;
     Resubmission<WriteAll> writing_{engine_, WriteAll{stream_}};
@@ -179,8 +179,8 @@ void run_ssl(benchmark::State& state, std::size_t size) {
     report(state, size);
 }
 
-// The handshake is not measured. The server goes on past the last byte that counts, by a thousandth
-// of them at most.
+// Excludes the handshake. The server sends past the last counted byte, by at most a thousandth of
+// the total.
 void run_server(benchmark::State& state, const std::string& server) {
     const auto process = start_tls_server(server);
     pin_to_processor(Place::other);

@@ -1,8 +1,8 @@
-// What a handshake costs a server: one connection after another is made, says goodbye at once and
-// waits for the end of what the server sends. `full` proves the server's key, on P-256, each time;
-// `resumed` goes on with the session of the connection before (RFC 8446 2.2), with a new key
-// exchange. The client is OpenSSL on a blocking socket and on the other processor; it has more to
-// do than the server, so that the CPU time of the server says more than real time does.
+// The cost of a handshake for a server: one connection after another is made, sends close_notify at
+// once and reads to the end of the server's data. `full` authenticates the server with its P-256
+// key each time; `resumed` resumes the session of the connection before (RFC 8446 2.2), with a new
+// key exchange. The client is OpenSSL on a blocking socket on the other processor; it works more
+// than the server, so the server's CPU time is more telling than real time.
 #include "bench/peers/tls_servers.h"
 #include "bench/support/contest.h"
 #include "bench/support/meter.h"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures what the build options are worth: builds the library once for each value, runs the same
-benchmark of all builds by turns, and prints the table of docs/tuning.md.
+"""Measures the effect of the build options: builds the library once for each value, runs the same
+benchmark of all builds in turn, and prints the table of docs/tuning.md.
 
     bench/tuning.py [--rounds N] [--seconds S]
 
-The builds lie in build-tuning/OPTION-VALUE; that with every option at its default is the baseline.
-A ratio is its time divided by that of the changed build, so over 1 the changed value is faster: the
+The builds are in build-tuning/OPTION-VALUE; the build with all defaults is the baseline. A ratio is
+the baseline's time divided by that of the changed build, so over 1 the changed value is faster: the
 median of the rounds, with the lowest and the highest.
 """
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ROOT / "build-tuning"
 DEFAULT = "default"
 
-# What moves, to what, and which case shows it: (option, default, values, [(group, case)]).
+# The options and the cases that measure them: (option, default, values, [(group, case)]).
 PLAN = [
     ("inline_iov", 8, [1, 2, 16, 64],
      [("write_all", "4KiB/depth1"), ("pingpong", "one_thread/512")]),
@@ -46,7 +46,7 @@ def build(name, *options):
 
 
 def time_of(folder, group, case, seconds):
-    """Nanoseconds a unit."""
+    """Returns the nanoseconds for one unit."""
     results = run.run_round(folder / "bench" / group, f"--benchmark_min_time={seconds}",
                             f"--benchmark_filter=^{case}/{run.OURS}(/|$)")
     entry, = results["benchmarks"]
@@ -54,7 +54,7 @@ def time_of(folder, group, case, seconds):
 
 
 def compare(values, group, case, chosen):
-    """{value: ratios to the default}, the builds by turns and in turned order."""
+    """Returns {value: ratios to the default}; the builds run in turn, in alternating order."""
     names = [DEFAULT, *values]
     ratios = {value: [] for value in values}
     for number in range(chosen.rounds):

@@ -1,10 +1,10 @@
-// What write_all() moves: vectors of 8 entries over tcp on the loopback, to a thread on the other
-// processor that throws everything away. One unit is one vector. With depth 1 the next write is
-// submitted by the callback of the one before; with depth 16 as many are queued, which the library
-// may send together. "wait" submits one and waits for it, without a callback, as the first program
-// of README.md does: on a thread that does not run the engine, and the scheduler places both, nng's
-// threads included. In "run_and_wait" the waiting thread runs the engine itself. Baselines: a
-// blocking writev loop, a raw SENDMSG loop, and nng.
+// The throughput of write_all(): vectors of 8 entries over tcp on loopback, to a thread on the
+// other processor that discards them. One unit is one vector. With depth 1 the callback of a write
+// submits the next one; with depth 16 that many are queued, which the library may gather. `wait`
+// submits one and waits for it, without a callback, as the first program of README.md does: on a
+// thread that does not run the engine; the scheduler places both threads, and nng's. In
+// `run_and_wait` the waiting thread runs the engine itself. Baselines: a blocking writev loop, a
+// raw SENDMSG loop, and nng.
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -32,7 +32,7 @@ namespace {
 constexpr std::size_t kEntries = 8;
 using Vector = std::array<iovec, kEntries>;
 
-// Eight equal parts of memory that is the same for every contender.
+// Eight equal parts of the memory that every contender shares.
 Vector vector_of(std::size_t bytes) {
     Vector vector;
     const std::size_t part = bytes / kEntries;
@@ -91,7 +91,7 @@ void report(benchmark::State& state, std::size_t bytes, const SideTime& side) {
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
 }
 
-// How the next write comes about: `depth` chains of callbacks, or a wait for the one before.
+// A depth of 0: the thread submits a write and waits for it, without callbacks.
 constexpr unsigned kRunAndWait = 0;
 
 void run_uaio(benchmark::State& state, std::size_t bytes, unsigned depth) {
@@ -110,7 +110,7 @@ void run_uaio(benchmark::State& state, std::size_t bytes, unsigned depth) {
     report(state, bytes, side);
 }
 
-// For threads that hand work to each other the scheduler's choice is a part of the measurement.
+// Where threads hand work to each other, the measurement includes the scheduler's choice.
 class Unpinned {
 public:
     Unpinned() { pin_to_processor(Place::either); }

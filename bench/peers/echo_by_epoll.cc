@@ -55,7 +55,7 @@ void echo_by_epoll(EchoEnds& ends, Meter* meter) {
                 case Echoed::nothing: break;
                 case Echoed::ended:
                     if (meter) throw std::runtime_error("a connection ended early");
-                    end.socket = Descriptor();  // leaves the epoll set by itself
+                    end.socket = Descriptor();  // close(2) removes it from the epoll set
                     --open;
             }
         }

@@ -7,7 +7,7 @@
 namespace uaio::bench {
 namespace {
 
-// The lowest bit of user_data; the rest is the address of the end.
+// The lowest bit of user_data; the rest is the address of the EchoEnd.
 constexpr std::uint64_t kSend = 1;
 
 void receive(RawRing& ring, EchoEnd& end) {
@@ -24,7 +24,7 @@ void send(RawRing& ring, EchoEnd& end) {
     sqe->user_data = reinterpret_cast<std::uintptr_t>(&end) | kSend;
 }
 
-// The end that received a message; nullptr for the completion of a send.
+// Returns the end that received a message; nullptr for the completion of a send.
 EchoEnd* received(const io_uring_cqe& cqe) {
     if (cqe.res != static_cast<int>(sizeof(Message))) {
         throw std::runtime_error("a message came in pieces, or its connection ended");

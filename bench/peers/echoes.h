@@ -1,6 +1,5 @@
-// What streams are measured against in the ping-pong: loops that send back every message that they
-// receive on their connections, by the means of the kernel alone. Both ends of a connection may be
-// in the same loop. One thread.
+// The baselines of the ping-pong: loops that echo every message on their connections with plain
+// system calls. One loop may run both ends of a connection. One thread.
 #pragma once
 
 #include "bench/peers/raw_ring.h"
@@ -15,7 +14,7 @@ namespace uaio::bench {
 
 using Message = std::array<char, 64>;
 
-// One end of a connection. Of the two ends one is counted, so that the unit is a round trip.
+// One end of a connection. Of each pair one end is counted, so that the unit is a round trip.
 struct EchoEnd {
     explicit EchoEnd(Descriptor connected, bool is_counted)
         : socket(std::move(connected)), counted(is_counted) {}
@@ -23,14 +22,14 @@ struct EchoEnd {
     Descriptor socket;
     Message message{};
     bool counted;
-    bool drained = false;  // the last receive left nothing behind in the socket
+    bool drained = false;  // the last receive emptied the socket
 };
 
 using EchoEnds = std::vector<EchoEnd>;
 
-// epoll(7), level-triggered, with recv and send. Ends with `meter`; without one, and then the
-// number of messages does not matter, when every connection has ended. Throws std::system_error, or
-// std::runtime_error if a message came in pieces.
+// epoll(7), level-triggered, with recv and send. Runs until `meter` ends; without a meter, until
+// every connection has ended. Throws std::system_error, or std::runtime_error if a message came in
+// pieces.
 void echo_by_epoll(EchoEnds& ends, Meter* meter);
 
 // A raw liburing loop: one-shot receives and sends, the next receive submitted with the send.

@@ -1,6 +1,6 @@
-// A raw liburing loop that other threads hand tasks to through one slot and an eventfd(2), which is
-// how a program without the library would wake its ring. It runs on a thread of its own on the
-// other processor; post() is for one other thread, one task at a time.
+// A raw liburing loop to which other threads hand tasks through one slot and an eventfd(2), as a
+// program without the library would wake its ring. It runs on its own thread on the other
+// processor. One other thread may call post(), one task at a time.
 #pragma once
 
 #include "bench/support/loopback.h"
@@ -15,10 +15,10 @@ class EventfdLoop {
 public:
     using Task = void (*)(void* argument);
 
-    // What a busy loop always has under way.
+    // Number of NOPs in flight in a busy loop.
     static constexpr unsigned kNops = 32;
 
-    // `busy`: the loop has kNops NOPs of its own, submitted again as they complete, and never
+    // `busy`: the loop keeps kNops NOPs in flight, submitted again as they complete, and never
     // sleeps. Throws Unavailable if the kernel refuses the ring.
     explicit EventfdLoop(bool busy);
     ~EventfdLoop();

@@ -1,5 +1,5 @@
-// Heads as Debian's http-parser reads them, with the same left over as ours leaves: method, target
-// and the place of every field. One thread.
+// Parses heads with Debian's http-parser into the same result as our parser: the method, the target
+// and the position of every field. One thread.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ public:
     HttpParserHeads();
     ~HttpParserHeads();
 
-    // Reads one whole request without content; the number of its fields. Throws std::runtime_error
-    // with http-parser's name for what is wrong.
+    // Parses one whole request without content; returns the number of its fields. Throws
+    // std::runtime_error with http-parser's name of the error.
     std::size_t read(std::string_view request);
 
 private:

@@ -1,5 +1,5 @@
-// Timers as many an event loop has them: a std::multimap by deadline. Taken-out nodes are kept and
-// put back, so that it allocates in the loop as little as the wheel does. One thread.
+// Timers as in many event loops: a std::multimap by deadline. Extracted nodes are inserted again,
+// so that the loop allocates as little as the wheel does. One thread.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ public:
     using Map = std::multimap<std::int64_t, Timer*>;
     using Node = Map::node_type;
 
-    // A node for a timer, in no map.
+    // Returns a node for a timer, in no map.
     static Node make_node(Timer& timer) {
         Map map;
         return map.extract(map.emplace(timer.deadline_ns, &timer));
@@ -29,13 +29,13 @@ public:
 
     Node disarm(Map::iterator place) { return map_.extract(place); }
 
-    // The first one, if its deadline is not after `now_ns`; empty if there is none.
+    // Extracts the first timer whose deadline is not after `now_ns`; empty if there is none.
     Node expire(std::int64_t now_ns) {
         const auto first = map_.begin();
         return first == map_.end() || first->first > now_ns ? Node() : map_.extract(first);
     }
 
-    // The first deadline, INT64_MAX for none.
+    // Returns the first deadline, INT64_MAX for none.
     std::int64_t next_ns() const noexcept { return map_.empty() ? INT64_MAX : map_.begin()->first; }
 
 private:

@@ -33,7 +33,7 @@ std::uint16_t port_of(const sockaddr_in& address) {
     return address.sin_family == AF_INET ? address.sin_port : 0;
 }
 
-// Descriptors are small numbers; this process has far fewer than that.
+// Descriptors are small numbers; this process has far fewer.
 constexpr int kDescriptorsMax = 4096;
 
 int find_socket(std::uint16_t port) {
@@ -117,7 +117,7 @@ void NngWriter::write(std::uint64_t count) {
         finished_.wait(lock, [this] { return to_finish_ == 0 || error_ != 0; });
     }
     check(error_, "nng_http_conn_write_all");
-    // The last callbacks may still be about to return.
+    // The last callbacks may not have returned yet.
     for (const std::unique_ptr<Operation>& operation : operations_)
         nng_aio_wait(operation->aio);
 }

@@ -1,5 +1,5 @@
-// nng_http_conn_write_all of Debian's libnng, chained in callbacks: the peer that write_all() is a
-// successor of. Its callbacks run on threads of nng's own; members are for the benchmark's thread.
+// nng_http_conn_write_all of Debian's libnng, chained in callbacks: the function that write_all()
+// succeeds. Its callbacks run on nng's threads; members are for the benchmark's thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -21,19 +21,19 @@ namespace uaio::bench {
 
 class NngWriter {
 public:
-    // Connects by nng_http_client_connect to 127.0.0.1; write() queues `depth` operations at a
-    // time. All write `vector`. Throws std::runtime_error with nng's words.
+    // Connects to 127.0.0.1 with nng_http_client_connect; write() keeps `depth` operations queued.
+    // All write `vector`. Throws std::runtime_error with nng's message.
     NngWriter(std::uint16_t port, unsigned depth, std::span<const iovec> vector);
     ~NngWriter();
 
-    // Sets TCP_NODELAY, which nng switches off and offers no way to switch on, on the connection
-    // whose other end is `peer`.
+    // Sets TCP_NODELAY on the connection whose other end is `peer`: nng clears it and has no option
+    // to set it.
     void set_no_delay(int peer);
 
     // Writes the vector `count` times.
     void write(std::uint64_t count);
 
-    // The same, waiting for each one (nng_aio_wait) before the next.
+    // The same, but waits for each one (nng_aio_wait) before the next.
     void write_waiting(std::uint64_t count);
 
 private:

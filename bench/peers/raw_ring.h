@@ -1,5 +1,5 @@
-// An io_uring set up as an Engine sets up its own, and used through liburing alone: the floor below
-// the library. Belongs to the thread that makes it.
+// An io_uring with the same setup as an Engine's, used through liburing alone: the floor of the
+// library's cost. Belongs to the thread that makes it.
 #pragma once
 
 #include <liburing.h>
@@ -8,7 +8,7 @@ namespace uaio::bench {
 
 class RawRing {
 public:
-    // Throws Unavailable if the kernel refuses it.
+    // Throws Unavailable if the kernel refuses the ring.
     RawRing();
     ~RawRing() { io_uring_queue_exit(&ring_); }
     RawRing(const RawRing&) = delete;
@@ -16,7 +16,7 @@ public:
 
     io_uring* get() noexcept { return &ring_; }
 
-    // The next entry; submits first if there is none.
+    // Returns the next entry; submits first if the queue is full.
     io_uring_sqe* next() noexcept {
         io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
         if (!sqe) [[unlikely]]

@@ -68,7 +68,7 @@ SslPtr make_end_in_memory(SSL_CTX* context) {
     return ssl;
 }
 
-// What an end in memory has written.
+// Returns and removes the pending output of an end in memory.
 std::string take(SSL* ssl) {
     BIO* const bio = SSL_get_wbio(ssl);
     char* data = nullptr;

@@ -1,7 +1,6 @@
-// The ends of a tls connection as OpenSSL alone makes them: the server that every contender talks
-// to, which throws away what comes after the handshake, and the clients that the library is
-// measured against. TLS 1.3 with OpenSSL's own choice of ciphers. Failures throw
-// std::runtime_error. One thread each.
+// The ends of a TLS connection in OpenSSL alone: the server of every contender, which discards
+// everything after the handshake, and the baseline clients. TLS 1.3 with OpenSSL's default ciphers.
+// Failures throw std::runtime_error. One thread each.
 #pragma once
 
 #include "bench/support/loopback.h"
@@ -21,7 +20,7 @@ class TlsServerInMemory {
 public:
     TlsServerInMemory();
 
-    // Takes what a client has sent; the answer to it is returned, and empty after the handshake.
+    // Consumes bytes of the client and returns the answer, which is empty after the handshake.
     std::string answer(std::span<const char> sent);
 
 private:
@@ -29,14 +28,14 @@ private:
     bool established_ = false;
 };
 
-// A server behind a socket: one connection, whose ciphertext is dropped inside the kernel.
+// A server on a socket: one connection, whose ciphertext is dropped inside the kernel.
 class TlsSink {
 public:
     TlsSink() : handshake_([this] { accept(); }) {}
     ~TlsSink();
 
     std::uint16_t port() const noexcept { return listening_.port(); }
-    // Starts to drop what comes, once the handshake is done; the clock of the thread that does.
+    // Starts dropping data after the handshake; returns the clock of the thread that drops it.
     clockid_t start();
 
 private:
@@ -49,12 +48,12 @@ private:
     DiscardingReader reader_;
 };
 
-// A client that calls SSL_write(3) again and again with the same bytes.
+// A client that calls SSL_write(3) repeatedly with the same bytes.
 class SslWriter {
 public:
     enum class Below {
-        nothing,  // what OpenSSL writes is dropped: what it costs to encrypt, and the floor
-        memory,   // a BIO_s_mem(3), which is emptied after each write
+        nothing,  // output is dropped: the cost of encryption alone, the floor
+        memory,   // a BIO_s_mem(3), emptied after each write
     };
     explicit SslWriter(Below below);
     // A blocking socket.

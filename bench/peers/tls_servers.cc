@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A folder with what the servers need, which goes when the program ends.
+// A folder with the servers' files, removed when the program ends.
 class Folder {
 public:
     Folder() {
@@ -57,7 +57,7 @@ const Folder& folder() {
     return made;
 }
 
-// One process: the master of several would do nothing here.
+// One process: a master process would do nothing here.
 std::string nginx_configuration(std::uint16_t port) {
     const std::string temporary = folder().at("temporary");
     return "daemon off; master_process off; pid " + folder().at("pid") +

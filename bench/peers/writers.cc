@@ -14,8 +14,8 @@ std::size_t total(std::span<const iovec> vector) {
                            [](std::size_t sum, const iovec& entry) { return sum + entry.iov_len; });
 }
 
-// Writes `vector` by `write`, which says how much of a vector it wrote; `rest` is room for what is
-// left. The whole vector goes out at once as a rule, and then costs nothing here.
+// Writes all of `vector` with `write`, which returns the bytes written; `rest` holds the remainder
+// of a short write. Most writes are complete and never use `rest`.
 template <class Write>
 void write_whole(std::vector<iovec>& vector, std::size_t size, std::vector<iovec>& rest,
                  Write write) {

@@ -1,5 +1,5 @@
-// What write_all() is measured against: programs that write the same vector again and again to the
-// same socket by the means of the kernel alone. One thread, the benchmark's.
+// The baselines of write_all(): programs that write the same vector repeatedly to the same socket
+// with plain system calls. One thread, the benchmark's.
 #pragma once
 
 #include "bench/peers/raw_ring.h"
@@ -14,7 +14,7 @@
 
 namespace uaio::bench {
 
-// Blocking writev(2), which is called again after a short write.
+// Blocking writev(2), called again after a short write.
 class WritevWriter {
 public:
     WritevWriter(std::uint16_t port, std::span<const iovec> vector);
@@ -23,10 +23,10 @@ public:
 private:
     Descriptor socket_;
     std::vector<iovec> vector_;
-    std::vector<iovec> rest_;  // of a vector that was written in part
+    std::vector<iovec> rest_;  // of a partly written vector
 };
 
-// IORING_OP_SENDMSG with MSG_WAITALL, one at a time, the rest after a short one.
+// IORING_OP_SENDMSG with MSG_WAITALL, one at a time, and again after a short one.
 class SendmsgWriter {
 public:
     SendmsgWriter(std::uint16_t port, std::span<const iovec> vector);

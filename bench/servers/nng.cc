@@ -1,4 +1,4 @@
-// The same fixed response from libnng's server, on a port of its choice, until it is killed.
+// Serves the same fixed response with libnng, on a port that the kernel picks, until it is killed.
 #include <arpa/inet.h>
 #include <unistd.h>
 

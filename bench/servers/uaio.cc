@@ -1,6 +1,6 @@
-// The server that http_server.py and the tls benchmarks load: a fixed response and the files of a
-// folder, on one engine; over TLS, if a certificate and its key come behind the folder. Prints its
-// port and runs until it is killed.
+// The server that http_server.py and the TLS benchmarks load: a fixed response and the files of a
+// folder, on one engine; over TLS, if a certificate and its key follow the folder. Prints its port
+// and runs until it is killed.
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>

@@ -43,7 +43,7 @@ void register_entry(const Entry& entry) {
     if (entry.timing == Timing::manual) registered->UseManualTime();
 }
 
-// True, and the argument is gone, if the command line has it.
+// Removes an argument from the command line; returns whether it was there.
 bool take_argument(int& count, char** arguments, const char* wanted) {
     char** const end = arguments + count;
     char** const found = std::find_if(arguments + 1, end, [wanted](const char* argument) {
@@ -66,8 +66,8 @@ void add(std::string_view name, std::string_view contender, Timing timing, Conte
 
 }  // namespace uaio::bench
 
-// --reverse runs everything in the opposite order, so that over two runs of the program nobody has
-// the better place.
+// --reverse runs all benchmarks in the opposite order, so that over two runs no contender has the
+// better position.
 int main(int argc, char** argv) {
     using namespace uaio::bench;
     pin_to_processor(Place::own);

@@ -1,4 +1,4 @@
-// How a program registers what it compares. Each case has the contender "uaio" and at least one
+// Registers the contenders of a program. Each case has the contender "uaio" and at least one
 // baseline, which do the same work; bench/run.py pairs them by their names, CASE/CONTENDER. Main
 // thread.
 #pragma once
@@ -12,26 +12,26 @@
 
 namespace uaio::bench {
 
-// Which clock is compared.
+// The clock to compare.
 enum class Timing {
     thread,  // CPU time of the benchmark's thread, which does all the work
     wall,    // real time, since other threads take part
-    manual,  // real time of the parts that the contender reports
+    manual,  // the real time that the contender reports
 };
 
 using Contender = std::function<void(benchmark::State&)>;
 
-// A contender that throws Unavailable is left out with its reason, any other exception is a
+// Thrown by a contender that cannot run: it is left out, with the reason. Any other exception is a
 // failure.
 class Unavailable : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-// Contenders of one case run right after each other, in whatever order all are added.
+// Contenders of one case run right after each other, in whatever order they are added.
 void add(std::string_view name, std::string_view contender, Timing timing, Contender run);
 
-// Each program defines this one and calls add() in it.
+// Each program defines this function and calls add() in it.
 void add_contenders();
 
 }  // namespace uaio::bench

@@ -1,5 +1,5 @@
-// What an engine did an operation, beside how long it took: system calls and submission entries,
-// from its own statistics. Any thread.
+// Reports an engine's system calls and submission entries for each operation, from its own
+// statistics. Any thread.
 #pragma once
 
 #include <uaio/engine.h>

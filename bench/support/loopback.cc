@@ -14,7 +14,7 @@
 namespace uaio::bench {
 namespace {
 
-// Bytes that have to be there before the reader is woken (socket(7) SO_RCVLOWAT).
+// Bytes that must be available before the reader wakes (socket(7) SO_RCVLOWAT).
 constexpr int kWakeBytes = 64 << 10;
 
 int checked(int result, const char* call) {

@@ -1,5 +1,5 @@
 // Sockets on 127.0.0.1 with a port that the kernel picks, made by plain system calls: the end that
-// is the same for every contender. Failures throw std::system_error. One thread at a time.
+// all contenders share. Failures throw std::system_error. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -21,20 +21,20 @@ public:
     ~Descriptor();
 
     int get() const noexcept { return fd_; }
-    // The descriptor, which is the caller's now.
+    // Returns the descriptor, which the caller then owns.
     int release() noexcept { return std::exchange(fd_, -1); }
 
 private:
     int fd_;
 };
 
-// Listens; connections may be made and accepted in any order.
+// A listening socket; connections may be made and accepted in any order.
 class Listening {
 public:
     Listening();
 
     std::uint16_t port() const noexcept { return port_; }
-    // A blocking socket with TCP_NODELAY.
+    // Returns a blocking socket with TCP_NODELAY.
     Descriptor accept() const;
 
 private:
@@ -42,16 +42,16 @@ private:
     std::uint16_t port_ = 0;
 };
 
-// A blocking socket with TCP_NODELAY, connected to 127.0.0.1.
+// Returns a blocking socket with TCP_NODELAY, connected to 127.0.0.1.
 Descriptor connect_to(std::uint16_t port);
 
-// TCP_NODELAY, as the streams of the library have it.
+// Sets TCP_NODELAY, as the library's streams do.
 void set_no_delay(int fd);
 
-// Receives on the other processor, as fast as it can, and throws away, until the stream ends. The
-// bytes are dropped inside the kernel (MSG_TRUNC, tcp(7)), so that the sender is what limits. It is
-// woken for 64 KiB at a time: to wake a thread on another processor costs more than a small send,
-// and whether each send had to do it would be a matter of luck.
+// Receives on the other processor, as fast as possible, and discards until the stream ends. The
+// kernel drops the bytes (MSG_TRUNC, tcp(7)), so that the sender is the bottleneck. The thread
+// wakes for 64 KiB at a time: waking a thread on another processor costs more than a small send,
+// and which sends pay for it would be random.
 class DiscardingReader {
 public:
     DiscardingReader() = default;
@@ -62,7 +62,7 @@ public:
 
     void start(Descriptor socket);
 
-    // Of the CPU time of its thread. REQUIRES: started.
+    // The CPU clock of its thread. REQUIRES: started.
     clockid_t clock();
 
 private:

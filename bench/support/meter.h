@@ -1,7 +1,6 @@
-// Counts the units of work of one run of a contender: first those that warm it up, then the
-// measured ones, around which it starts and stops the benchmark's clock. So every contender runs
-// its own loop undisturbed, an engine as well as a blocking one. Used by one thread, the
-// benchmark's.
+// Counts the units of work of one run of a contender: first the warm-up, then the measured units,
+// around which it starts and stops the benchmark's clock. Every contender runs its own loop
+// undisturbed, an engine as well as a blocking one. Used by the benchmark's thread alone.
 #pragma once
 
 #include "bench/support/side_time.h"
@@ -14,14 +13,14 @@ namespace uaio::bench {
 
 class Meter {
 public:
-    // `warm_up` is at least 1. `side`, if there is one, runs while the benchmark's clock does.
+    // `warm_up` is at least 1. `side`, if not null, runs while the benchmark's clock does.
     Meter(benchmark::State& state, std::uint64_t warm_up, SideTime* side = nullptr) noexcept
         : left_(warm_up), state_(state), side_(side) {}
 
     Meter(const Meter&) = delete;
     Meter& operator=(const Meter&) = delete;
 
-    // One unit is done. False, from then on for every call: that was the last one.
+    // Counts one unit. Returns false after the last unit, and on every later call.
     bool count() {
         if (left_ > 1) [[likely]] {
             --left_;

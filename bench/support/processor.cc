@@ -10,7 +10,7 @@ struct Processors {
     int other = 0;
 };
 
-// Of the process as it was started: asked once, before any thread is pinned.
+// Reads the affinity of the process as started: called once, before any thread is pinned.
 Processors choose() noexcept {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);

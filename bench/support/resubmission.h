@@ -1,5 +1,5 @@
-// What the benchmarks of writing share: the memory they write, how often they do before it counts,
-// and operations that are submitted again by their own callbacks.
+// Shared parts of the write benchmarks: the memory that they write, the number of warm-up writes,
+// and operations that their own callbacks submit again.
 #pragma once
 
 #include <uaio/aio.h>
@@ -18,21 +18,21 @@
 
 namespace uaio::bench {
 
-// Up to 16 MiB, the same memory for every contender, until the program ends.
+// Returns up to 16 MiB, the same memory for every contender, valid until the program ends.
 inline std::span<char> bytes_of(std::size_t size) {
     static std::vector<char> memory(std::size_t{16} << 20, 'u');
     return {memory.data(), size};
 }
 
-// How many writes of `size` bytes are enough for small records to be over, and for a new
-// connection's congestion window and automatic buffers to have grown.
+// Returns how many writes of `size` bytes take a new connection past small TLS records and past the
+// growth of its congestion window and automatic buffers.
 inline std::uint64_t warm_up(std::size_t size) {
     constexpr std::size_t kBytes = std::size_t{32} << 20;
     return std::clamp<std::uint64_t>(kBytes / size, 2, 2000);
 }
 
-// Operations of one kind, `Submit` being a void(Aio&) that submits one. Used on the engine's
-// thread, and not moved while it runs.
+// Operations of one kind; `Submit` is a void(Aio&) that submits one. Used on the engine's thread,
+// and not moved while it runs.
 template <class Submit>
 class Resubmission {
 public:
@@ -40,14 +40,14 @@ public:
     Resubmission(const Resubmission&) = delete;
     Resubmission& operator=(const Resubmission&) = delete;
 
-    // One more, of this vector, whose memory has to outlive it. Throws if the vector is refused.
+    // Adds an operation on `vector`, whose memory must outlive it. Throws if set_iov() rejects it.
     void add(std::span<const iovec> vector) {
         aios_.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_done(aio); }));
         check(aios_.back()->set_iov(vector));
     }
 
-    // Submits all, and each again when it is done, until the meter has counted enough; then stops
-    // the engine for good. Throws the error of an operation that failed.
+    // Submits all operations, and each again when it completes, until the meter ends; then stops
+    // the engine for good. Throws the error of a failed operation.
     void run(Meter& meter) {
         meter_ = &meter;
         for (const std::unique_ptr<Aio>& aio : aios_)

@@ -1,5 +1,5 @@
-// A server in a process of its own, on the processor of what is measured, for as long as this
-// lives. Failures throw std::system_error or std::runtime_error. One thread.
+// A server in a process of its own, on the processor of the measured side, until the destructor
+// kills it. Failures throw std::system_error or std::runtime_error. One thread.
 #pragma once
 
 #include <sys/types.h>
@@ -13,8 +13,8 @@ namespace uaio::bench {
 
 class ServerProcess {
 public:
-    // Starts the program, by its path or its name in PATH. With `port`, which the caller has given
-    // it, waits until somebody listens there; else the port is read from its first line.
+    // Starts a program, by path or by name in PATH. With `port`, which the caller has passed to the
+    // program, waits until it listens there; else reads the port from the program's first line.
     explicit ServerProcess(const std::vector<std::string>& command, std::uint16_t port = 0);
     ~ServerProcess();
     ServerProcess(const ServerProcess&) = delete;

@@ -1,5 +1,5 @@
-// CPU time of all threads of this process but one: what a contender costs with all its threads,
-// next to how fast it is, where another thread is the other end. Used by one thread.
+// CPU time of all threads of this process but one: the cost of a contender with all its threads,
+// reported beside its speed, where another thread is the other end. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace uaio::bench {
 
 class SideTime {
 public:
-    // `other_end` is the clock of the thread that does not count (pthread_getcpuclockid(3)); it has
-    // to run as long as this is used.
+    // `other_end` is the clock of the thread to leave out (pthread_getcpuclockid(3)), which must
+    // run as long as this object is used.
     explicit SideTime(clockid_t other_end) noexcept : other_end_(other_end) {}
 
     void start() noexcept { nanoseconds_ -= now(); }

@@ -1,5 +1,5 @@
-// Who the servers of the tls benchmarks are: a key on P-256 and a certificate for localhost that it
-// has signed itself, made once in a process. Failures throw std::runtime_error. Any thread.
+// The identity of the servers in the TLS benchmarks: a key on P-256 and a self-signed certificate
+// for localhost, made once in a process. Failures throw std::runtime_error. Any thread.
 #pragma once
 
 #include <string>
