@@ -21,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A callback that submits its Aio again whatever the result was, until nothing else ends it.
+// A callback that submits its Aio again after every result, up to a time limit.
 class Endless {
 public:
     explicit Endless(bool (*submit)(Aio&)) : submit_(submit) {}
@@ -94,7 +94,7 @@ TEST_CASE_TEMPLATE("an Aio that its callback submits again can be destroyed wher
             submit(chain);
             engine.run_once(0ns);
         }
-        CHECK(again.errors() <= 1);  // a NOP may be over already
+        CHECK(again.errors() <= 1);  // a NOP may have completed
         CHECK(!again.outlasted());
         CHECK(engine.statistics().in_flight == 0);
     }
@@ -138,7 +138,7 @@ TEST_CASE_TEMPLATE("a read that its callback submits again can be destroyed whil
     sender.join();
 }
 
-// Whether stop() finds the operation, or the operation the stop(), is a matter of nanoseconds.
+// stop() and the operation race within nanoseconds.
 TEST_CASE_TEMPLATE("a stop on another thread meets an operation that begins at the same time",
                    Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));

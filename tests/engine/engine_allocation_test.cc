@@ -1,5 +1,5 @@
-// In steady state an operation takes nothing from the heap, whatever it does and wherever it is
-// submitted.
+// In steady state an operation allocates nothing on the heap, whatever its kind and the thread that
+// submits it.
 #include <uaio/aio.h>
 #include <uaio/engine_group.h>
 
@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 constexpr int kWarmUp = 100;
 constexpr int kRounds = 500;
 
-// Allocations of this thread in kRounds calls of `operation`, after some that do not count.
+// Allocations of this thread in kRounds calls of `operation`, after some uncounted ones.
 template <class F>
 std::uint64_t allocations_of(F operation) {
     for (int round = 0; round < kWarmUp; ++round)
@@ -35,7 +35,7 @@ std::uint64_t allocations_of(F operation) {
     return thread_allocations() - before;
 }
 
-// Takes what arrived without keeping it, since keeping it would allocate.
+// Receives the available bytes and discards them, since keeping them would allocate.
 void swallow(RawPeer& peer) {
     static char sink[1 << 16];
     while (::recv(peer.fd(), sink, sizeof sink, MSG_DONTWAIT) > 0) {
@@ -155,7 +155,7 @@ TEST_CASE_TEMPLATE("cancels of another thread are not lost for want of memory", 
         REQUIRE(!reads.back()->aio.set_iov(in, sizeof in));
         wire.connection().read(reads.back()->aio);
     }
-    // No thread runs the engine meanwhile, so that the requests pile up.
+    // No thread runs the engine meanwhile, so that the requests accumulate.
     int failed = 0;
     std::thread([&reads, &failed] {
         for (const auto& read : reads) {

@@ -1,4 +1,4 @@
-// How an Engine ends with operations, tasks and streams still there.
+// How an Engine ends while operations, tasks and streams exist.
 #include <uaio/engine.h>
 #include <uaio/provider.h>
 #include <uaio/tcp.h>
@@ -30,7 +30,7 @@ struct Ending {
         REQUIRE(!accept.wait());
     }
 
-    // Drains for longer than a test may take, so that a test sees an engine that waits for that.
+    // A drain timeout beyond the test's own, so that a test detects an engine that waits for it.
     static EngineOptions patient_options(KernelKind kind) {
         EngineOptions options = options_on(kind);
         options.drain_timeout = kPatience;
@@ -175,14 +175,15 @@ TEST_CASE_TEMPLATE("what a callback submits while the engine ends gets its callb
     ending.engine.reset();
     CHECK(calls == 3);
     CHECK(last == Errc::closed);
-    CHECK(Clock::now() - begin < kPatience);  // nothing is left to wait for
+    CHECK(Clock::now() - begin < kPatience);  // the engine has nothing to wait for
 }
 
 TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine is destroyed",
                    Kernel, OnLinux, OnPoll) {
     std::string logged;
     EngineOptions options = options_on(Kernel::kKind);
-    options.drain_timeout = kPatience;  // longer than the test may take: nothing waits for it
+    options.drain_timeout =
+        kPatience;  // beyond the test's timeout: the engine must not wait for it
     options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
     Ended parked, timed, parked_again, posted;
     const Clock::time_point begin = Clock::now();
@@ -193,7 +194,7 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
         Aio& with_deadline = one_shot(engine, timed);
         with_deadline.set_timeout(1h);
         submit_parked(with_deadline);
-        // Parks another time from its callback, which runs when the engine is at its end.
+        // Its callback, which runs when the engine ends, parks it again.
         Aio* const again = new Aio(engine, [&parked_again](Aio& self) {
             parked_again = {parked_again.calls + 1, self.result(), self.count()};
             if (parked_again.calls == 3) {
@@ -220,7 +221,7 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
 TEST_CASE_TEMPLATE("an engine waits for nothing where a task is the last thing at its end", Kernel,
                    OnLinux, OnPoll) {
     EngineOptions options = options_on(Kernel::kKind);
-    options.drain_timeout = kPatience;  // longer than the test may take
+    options.drain_timeout = kPatience;  // beyond the test's timeout
     bool ran = false;
     const Clock::time_point begin = Clock::now();
     {
@@ -242,7 +243,7 @@ TEST_CASE("an engine gives up on what never ends and says so") {
         EngineOptions options = options_on(kind);
         options.drain_timeout = 20ms;
         options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
-        // Its provider never lets it end, so it is never destroyed either.
+        // Its provider never ends it, so it is never destroyed either.
         alignas(Aio) std::byte memory[sizeof(Aio)];
         {
             Engine engine(options);

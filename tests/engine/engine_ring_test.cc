@@ -1,4 +1,4 @@
-// The edges of an engine's rings, and what it costs in system calls.
+// The limits of an engine's rings, and the number of system calls.
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
@@ -176,8 +176,7 @@ TEST_CASE("a polling kernel thread carries the same operations") {
     write.forget();
     wire.connection().write_all(write.aio);
     REQUIRE(wire.run_until_blocked());
-    // The thread takes the cancel when it likes; a peer that reads could let the write win.
-    // win.
+    // The thread runs the cancel at any time; a peer that reads could let the write complete first.
     write.aio.cancel();
     REQUIRE(wire.run_until_done(write));
     const std::size_t before = 5 * body.size();

@@ -1,4 +1,4 @@
-// The loop of an Engine: turns, posts, waiting, and the life of Aios in callbacks.
+// The loop of an Engine: turns, posts, waiting, and the lifetime of Aios in callbacks.
 #include <uaio/engine_group.h>
 #include <uaio/provider.h>
 #include <uaio/sim.h>
@@ -31,7 +31,7 @@ TEST_CASE_TEMPLATE("run returns when it is stopped, for good", Kernel, OnLinux, 
     engine.post([&] { ++runs; });
     engine.run();  // stopped already
     CHECK(runs == 1);
-    engine.run_once(0ns);  // turns by hand go on
+    engine.run_once(0ns);  // manual turns still work
     CHECK(runs == 2);
 }
 
@@ -42,7 +42,7 @@ TEST_CASE_TEMPLATE("run returns at once if it was stopped before", Kernel, OnLin
     CHECK(engine.on_engine_thread());
 }
 
-// Whether stop() on another thread ends the run() of an engine that waits for work.
+// Whether stop() on another thread ends the run() of an engine that is waiting for work.
 bool stop_wakes(Engine& engine) {
     engine.run_once(0ns);
     engine.run_once(0ns);
@@ -50,7 +50,7 @@ bool stop_wakes(Engine& engine) {
     std::atomic<bool> returned = false;
     bool woken = false;
     std::thread stopper([&] {
-        // The loop has nothing to do, so that it waits wherever it enters the kernel.
+        // The loop is idle, so that it waits whenever it enters the kernel.
         while (engine.statistics().enters == before)
             std::this_thread::yield();
         engine.stop();
@@ -58,7 +58,7 @@ bool stop_wakes(Engine& engine) {
         while (!returned && Clock::now() < limit)
             std::this_thread::yield();
         woken = returned;
-        engine.post([] {});  // wakes a loop that stop() did not
+        engine.post([] {});  // wakes the loop if stop() failed to
     });
     engine.run();
     returned = true;
@@ -67,7 +67,7 @@ bool stop_wakes(Engine& engine) {
 }
 
 TEST_CASE_TEMPLATE("stop from another thread wakes a loop that waits", Kernel, OnLinux, OnPoll) {
-    // Several times: the end of an earlier engine's io_uring may interrupt a wait too.
+    // Repeated: an earlier engine's io_uring may interrupt a wait as it ends.
     for (int round = 0; round < 5; ++round) {
         Engine engine(options_on(Kernel::kKind));
         REQUIRE(stop_wakes(engine));
@@ -116,7 +116,7 @@ TEST_CASE("run_once on simulated time waits as long as it is told, or to a deadl
     int turns = 0;
     for (; !parked.done(); ++turns)
         engine.run_once(1h);
-    CHECK(turns <= 6);  // the wheel of deadlines may turn the loop a little early
+    CHECK(turns <= 6);  // the timer wheel may run a turn a little early
     CHECK(engine.now() - begin >= 2ms);
     CHECK(engine.now() - begin < 2ms + 10us);
     CHECK(parked.ended() == failure(Errc::timed_out));
@@ -384,8 +384,8 @@ TEST_CASE_TEMPLATE("a cancel from another thread does not reach the next operati
             submit_parked(self);
         });
         target = &aio;
-        // Both complete in one turn: the cancel comes between the two callbacks, and the next turn
-        // delivers it, when its Aio has been submitted again.
+        // Both complete in one turn: the cancel comes between the two callbacks, and is delivered
+        // in the next turn, after its Aio has been submitted again.
         REQUIRE(submit_nop(before));
         REQUIRE(submit_nop(aio));
         while (calls == 0)
@@ -455,8 +455,8 @@ TEST_CASE("an engine group has as many engines as asked or as there are processo
     CHECK(all.size() <= std::thread::hardware_concurrency());
 }
 
-// Linux 6.18 loses a cancel that meets a send with MSG_WAITALL which is queued for another attempt;
-// the write would stay pending for as long as the peer does not read.
+// Linux 6.18 loses a cancel that meets a send with MSG_WAITALL queued for a retry; the write would
+// stay pending until the peer reads.
 TEST_CASE("a cancel that meets a write which the kernel is about to try again is repeated") {
     int lost = 0;
     for (int round = 0; round < 40; ++round) {

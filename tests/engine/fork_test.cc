@@ -1,4 +1,4 @@
-// Children of fork(2): what they inherit of an engine, and that the parent does not notice.
+// Children of fork(2): what they inherit from an engine, and that the parent is unaffected.
 #include <uaio/engine_group.h>
 #include <uaio/local.h>
 #include <uaio/resolver.h>
@@ -176,7 +176,7 @@ TEST_CASE_TEMPLATE("fork: the destructors of a child close its copies of descrip
                 parent.file.reset();
                 parent.listener.reset();
             }
-            // Beside those: the socket of the peer, and the pipe to the parent.
+            // Besides those: the socket of the peer, and the pipe to the parent.
             const std::size_t left = open_descriptors();
             return left == before + 2 ? "" : std::to_string(left) + " are left open";
         });
@@ -188,7 +188,7 @@ TEST_CASE_TEMPLATE("fork: the destructors of a child close its copies of descrip
 }
 
 // A child whose parent has threads cannot start its own under ThreadSanitizer: they get the
-// parent's numbers there. True, and counted as a skip.
+// parent's thread numbers. True, and counted as a skip.
 bool cannot_start_threads_in_child() {
 #if defined(__SANITIZE_THREAD__)
     report_skip("ThreadSanitizer cannot start threads in a child of fork(2)");
@@ -222,7 +222,7 @@ TEST_CASE_TEMPLATE("fork: a child makes engines of its own beside inherited ones
     CHECK(end.well());
 }
 
-// In a process of its own: its child leaves the callback that forked.
+// In its own process: its child leaves the callback that forked.
 std::string fork_in_a_callback(KernelKind kind) {
     Engine engine(options_on(kind));
     pid_t child = -1;
@@ -265,11 +265,12 @@ TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThr
         io.engine().post([&] {
             const pid_t child = ::fork();
             if (child > 0) return forked.set_value(child);
-            std::atexit([] { ::_exit(7); });  // before what is static in these tests
+            std::atexit([] { ::_exit(7); });  // before the static objects of these tests
         });
         const pid_t child = forked.get_future().get();
         int status = 0;
-        const Clock::time_point limit = Clock::now() + kPatience / 2;  // this child has no longer
+        const Clock::time_point limit =
+            Clock::now() + kPatience / 2;  // before the timeout of this child itself
         while (::waitpid(child, &status, WNOHANG) == 0) {
             if (Clock::now() < limit) continue;
             ::kill(child, SIGKILL);
@@ -290,7 +291,7 @@ TEST_CASE_TEMPLATE("fork: static engines end at the exit of a child", Kernel, On
         static Aio parked(thread.engine());
         submit_parked(parked);
         engine.run_once(0ns);
-        // Waits for as long as the process lives, so a condition variable has a waiter at the fork.
+        // Waits until the process ends, so that a condition variable has a waiter at the fork.
         std::thread([] { static_cast<void>(parked.wait()); }).detach();
         const pid_t child = ::fork();
         if (child == 0) std::exit(0);

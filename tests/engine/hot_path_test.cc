@@ -1,5 +1,5 @@
-// What an operation must not do between the verb and the callback: take a lock, copy its bytes, or
-// enter the kernel by itself. What it may not allocate is in engine_allocation_test.cc.
+// Between the verb and the callback an operation takes no lock, copies no bytes, and does not enter
+// the kernel by itself. engine_allocation_test.cc checks its allocations.
 #include <uaio/engine.h>
 
 #include "tests/support/locks.h"
@@ -27,7 +27,7 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
     REQUIRE(!write.aio.set_iov(entries_of(body, 8)));
     REQUIRE(!read.aio.set_iov(in, sizeof in));
     write.aio.set_timeout(std::chrono::seconds(30));
-    wire.run_some();  // the listener of the connection goes, which takes a lock
+    wire.run_some();  // destroys the connection's listener, which takes a lock
     bool well = true;
     const std::uint64_t before = thread_locks();
     for (int round = 0; round < 100; ++round) {
@@ -36,7 +36,7 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
         wire.connection().write_all(behind.aio);
         well &= ::send(wire.peer().fd(), "0123456789", 10, 0) == 10;
         well &= !write.aio.wait() && !behind.aio.wait() && !read.aio.wait();
-        // Not kept, since a heap that a test build puts in place may take locks of its own.
+        // Discarded, since a test build's own heap may take locks.
         while (::recv(wire.peer().fd(), sink, sizeof sink, MSG_DONTWAIT) > 0) {
         }
     }
@@ -44,7 +44,7 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
     CHECK(thread_locks() == before);
 }
 
-// A copy made earlier would hold what was there before.
+// A copy made earlier would hold the previous bytes.
 TEST_CASE_TEMPLATE("the bytes of a write are the caller's own until the kernel takes them", Kernel,
                    OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);

@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The loop of an application: an epoll set with an engine in it.
+// An application's own loop: an epoll set that contains an engine.
 class HostLoop {
 public:
     explicit HostLoop(Engine& engine) : engine_(engine), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
@@ -39,7 +39,7 @@ public:
         return ::epoll_wait(epoll_, &event, 1, static_cast<int>(wait.count())) == 1;
     }
 
-    // Runs the engine when the set says so, and never otherwise.
+    // Runs the engine only while the set reports it readable.
     bool run_until(const std::function<bool()>& done) {
         const Clock::time_point limit = Clock::now() + kPatience;
         while (!done()) {
@@ -50,9 +50,9 @@ public:
         }
         return true;
     }
-    // Runs what is there. A set that is always readable would keep a processor busy. A completion
-    // that one eventfd causes is told by another only after a grace period of the kernel's
-    // (eventfd_signal_allowed() in its io_uring/eventfd.c), so a quiet moment is no proof.
+    // Runs until the set is quiet. A set that is always readable would keep a processor busy. If
+    // one eventfd causes a completion, the kernel signals the other only after a grace period
+    // (eventfd_signal_allowed() in its io_uring/eventfd.c), so a quiet moment proves nothing.
     void settle() {
         for (int turn = 0; readable(20ms); ++turn) {
             REQUIRE(turn < 100);
@@ -146,7 +146,7 @@ TEST_CASE_TEMPLATE("deadlines make the engine readable when they are due", Kerne
         REQUIRE(loop.run_until([&] { return parked.done(); }));
         CHECK(Clock::now() - begin >= timeout);
         CHECK(parked.ended() == failure(Errc::timed_out));
-        CHECK(loop.turns - before <= 12);  // not by trying again and again
+        CHECK(loop.turns - before <= 12);  // without busy retries
         loop.settle();
         CHECK(!loop.readable());
     }

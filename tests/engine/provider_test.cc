@@ -1,4 +1,4 @@
-// Operations and streams of one's own, with what <uaio/provider.h> offers and nothing else.
+// Operations and streams of a user's own, with <uaio/provider.h> alone.
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
@@ -21,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A provider that counts numbers to its users: each waits until its turn comes.
+// A provider that hands out numbers: each user waits for its turn.
 class Turnstile {
 public:
     explicit Turnstile(Engine& engine) : engine_(engine) {}
@@ -90,7 +90,7 @@ TEST_CASE_TEMPLATE("a provider parks an Aio and finishes it when it likes", Kern
 TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by its canceler once",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
-    engine.run_once(0ns);  // Provider::cancel() is for the engine's thread
+    engine.run_once(0ns);  // Provider::cancel() requires the engine's thread
     Turnstile turnstile(engine);
     int out = 0;
     Operation canceled(engine), aborted(engine), stopped(engine), expired(engine), closed(engine);
@@ -159,7 +159,7 @@ TEST_CASE_TEMPLATE("an Aio of another engine ends there without the starter", Ke
     CHECK(turnstile.empty());
 }
 
-// Counts the int that owns the operation down to 0, a no-op each.
+// Counts the int that owns the operation down to 0, with one NOP per step.
 struct Countdown {
     static void start(Aio& aio) noexcept { io_uring_prep_nop(&Provider::begin<&handle>(aio)); }
     static Outcome handle(Aio& aio, int result, unsigned) noexcept {
@@ -182,7 +182,7 @@ TEST_CASE_TEMPLATE("a handler goes on with the same Aio until it says finished",
     CHECK(engine.statistics().submissions >= 1000);
 }
 
-// Reads an eventfd by the ring: an operation that waits in the kernel.
+// Reads an eventfd through the ring: an operation that waits in the kernel.
 struct Reading {
     Reading() : fd(::eventfd(0, EFD_CLOEXEC)) {}
     ~Reading() { ::close(fd); }
@@ -311,13 +311,13 @@ TEST_CASE("submitting a busy Aio to a provider returns false or stops a debug bu
     }
 }
 
-// Holds an Aio, counts a byte of its own, and passes it on to a stream when it is told to.
+// Holds an Aio, counts a byte of its own, and forwards it to a stream on open().
 class Gate {
 public:
     Gate(Engine& engine, Stream& below) : engine_(engine), below_(below) {}
 
     void write_all(Aio& aio) { Provider::submit(engine_, aio, &start, this); }
-    // How many it passed on.
+    // Returns how many it forwarded.
     std::size_t open() {
         std::size_t passed = 0;
         for (; Aio* const aio = queue_.pop(); ++passed) {
@@ -366,7 +366,7 @@ TEST_CASE_TEMPLATE("an Aio that is handed on keeps count, cursor, deadline and c
     const std::size_t passed_on = gate.open();
     REQUIRE(wire.run_until_done(late));
     CHECK(wire.engine().now() - begin >= 30ms);
-    // On a busy machine it may end while it is held: nothing of it is sent then, nor counted.
+    // On a busy machine it may end while held: then it sends and counts nothing.
     wire.connection().stream().close();
     const std::size_t sent = wire.receive_to_end().size() - 6;
     if (passed_on == 0) CHECK(sent == 0);

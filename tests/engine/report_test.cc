@@ -1,4 +1,4 @@
-// What the engine says without a log hook, and with one.
+// What the engine reports without a log hook, and with one.
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
@@ -33,7 +33,7 @@ TEST_CASE("misuse of a busy Aio is a line on standard error") {
         Engine engine(options_on(KernelKind::io_uring));
         Aio aio(engine);
         submit_parked(aio);
-        submit_nop(aio);  // a build for development stops here
+        submit_nop(aio);  // a development build aborts here
         aio.stop();
         static_cast<void>(aio.wait());
         return "";
@@ -43,7 +43,7 @@ TEST_CASE("misuse of a busy Aio is a line on standard error") {
         end.output.starts_with("uaio: an operation was submitted on a busy Aio; it was ignored\n"));
 }
 
-// Submits to an engine that has ended, which is misuse that stops no build.
+// Submits to an engine that has ended, a misuse on which no build aborts.
 void misuse_often(const EngineOptions& options, int times) {
     Engine engine(options);
     std::thread([&engine] { engine.run_once(0ns); }).join();

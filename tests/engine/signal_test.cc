@@ -1,4 +1,4 @@
-// Which signals the threads of the library take.
+// Which signals the library's threads accept.
 #include <uaio/engine_group.h>
 #include <uaio/resolver.h>
 
@@ -19,7 +19,7 @@
 namespace uaio {
 namespace {
 
-// The signals a program waits for or handles; not those that are a thread's own fault.
+// Signals that a program waits for or handles; not those raised by a thread's own fault.
 bool blocks_signals() {
     sigset_t blocked;
     ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);

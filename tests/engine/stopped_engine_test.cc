@@ -1,5 +1,5 @@
-// What stop() leaves behind: the engine of an EngineThread ends with it, and that of a thread that
-// runs it no more is reported to those who wait.
+// The state after stop(): the engine of an EngineThread ends with it; an engine whose thread has
+// left run() is reported to waiting threads.
 #include <uaio/easy.h>
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
@@ -153,7 +153,7 @@ TEST_CASE("listen() on a group of which an engine has stopped accepts on none") 
         return listener;
     };
     CHECK_THROWS_AS(server.listen(factory), std::logic_error);
-    CHECK(bound.size() == 1);  // on the engine that runs
+    CHECK(bound.size() == 1);  // on the running engine
     for (const Endpoint& endpoint : bound)
         CHECK_NOTHROW(tcp::Listener(group.engine(0), endpoint));
 }

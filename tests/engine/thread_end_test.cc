@@ -27,7 +27,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Made before the first error and so destroyed after what the errors may need, if that is asked.
+// Destroyed after everything that errors may need; checks them then, if `asked`.
 struct LastToGo {
     bool asked = false;
     ~LastToGo() {
@@ -41,14 +41,14 @@ struct LastToGo {
     }
 } last_to_go;
 
-// An operation that nothing ends: its provider ignores the cancel.
+// An operation that never ends: its provider ignores the cancel.
 void submit_stuck(Aio& aio) {
     Provider::submit(
         aio.engine(), aio,
         [](Aio& started) noexcept { Provider::park(started, [](Aio&) noexcept {}); }, nullptr);
 }
 
-// A thread that runs the engine until stop(), and does so already.
+// A thread that runs the engine until stop(); already running on return.
 std::thread run_elsewhere(Engine& engine) {
     std::promise<void> runs;
     engine.post([&runs] { runs.set_value(); });
@@ -86,7 +86,7 @@ TEST_CASE_TEMPLATE("an engine ends with the thread that ran it", Kernel, OnLinux
         CHECK(logged.empty());
         CHECK(engine.statistics().in_flight == 0);
 
-        // What comes later is refused, without a callback.
+        // Refuses later posts, without a callback.
         read.forget();
         stream->read(read.aio);
         CHECK(!read.aio.busy());
@@ -158,13 +158,13 @@ TEST_CASE_TEMPLATE("a thread_local engine is destroyed at the end of its thread"
 TEST_CASE_TEMPLATE("an EngineThread that is destroyed in its own callback ends behind it", Kernel,
                    OnLinux, OnPoll) {
     std::atomic<bool> ended{false};
-    std::promise<void> posted;  // the engine may not end inside post()
+    std::promise<void> posted;  // the engine must not end inside post()
     auto* const io = new EngineThread(options_on(Kernel::kKind));
     io->engine().post([&ended, &posted, io] {
         posted.get_future().wait();
         Engine& engine = io->engine();
         delete io;
-        engine.post([&ended] { ended = true; });  // by its destructor
+        engine.post([&ended] { ended = true; });  // run by its destructor
     });
     posted.set_value();
     const Clock::time_point limit = Clock::now() + kPatience;
@@ -173,7 +173,7 @@ TEST_CASE_TEMPLATE("an EngineThread that is destroyed in its own callback ends b
     CHECK(ended);
 }
 
-// In a child, whose exit(3) destroys what is static.
+// In a child, whose exit(3) destroys static objects.
 template <class Body>
 void check_exit(Body body) {
     const ChildEnd end = run_in_child([&]() -> std::string {

@@ -1,4 +1,4 @@
-// Verbs, cancels, waits and stops from any number of threads, for the thread sanitizer too.
+// Verbs, cancels, waits and stops from many threads, for the thread sanitizer too.
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -32,7 +32,7 @@ void on_threads(F body) {
         thread.join();
 }
 
-// An engine on its own thread, with a connection to a peer that this thread plays.
+// An engine on its own thread, with a connection to a peer that the test's thread drives.
 struct Threaded {
     explicit Threaded(KernelKind kind) : io(options_on(kind)) {
         tcp::Listener listener(io.engine(), Endpoint::loopback(0));
@@ -44,7 +44,7 @@ struct Threaded {
         connection.emplace(std::move(stream));
     }
 
-    // Reads until `total` bytes came, the stream ended, or `done`.
+    // Reads until `total` bytes have arrived, the stream has ended, or `done`.
     void read_until(std::size_t total, const std::function<bool()>& done) {
         const Clock::time_point limit = Clock::now() + kPatience;
         while (peer->received().size() < total && peer->end() == RawPeer::End::open && !done()) {
@@ -207,7 +207,7 @@ TEST_CASE_TEMPLATE("a wait on another thread lasts to the end of the callback", 
                    OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     for (int round = 0; round < 200; ++round) {
-        int written_in_callback = 0;  // the sanitizer sees a race if wait() returns too early
+        int written_in_callback = 0;  // the sanitizer reports a race if wait() returns too early
         Aio nop(io.engine(), [&](Aio&) {
             for (int i = 0; i < 100; ++i)
                 ++written_in_callback;
@@ -285,7 +285,7 @@ TEST_CASE_TEMPLATE("connections are made and used and closed on 8 threads at onc
             if (write.wait() || write.count() != body.size()) ++trouble;
             if (round % 2) client->close();
             client.reset();
-            // Another thread's connection may be at the other end.
+            // The other end may belong to another thread's connection.
             static_cast<void>(read.set_iov(in.data(), in.size()));
             server->read_all(read);
             const std::error_code error = read.wait();
@@ -312,7 +312,7 @@ TEST_CASE_TEMPLATE("posts of 8 threads run once each and in order for each threa
             });
         }
     });
-    // Behind everything else in the mailbox.
+    // After all other entries of the mailbox.
     Aio last(io.engine());
     submit_nop(last);
     REQUIRE(!last.wait());

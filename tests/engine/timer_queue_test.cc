@@ -10,10 +10,10 @@
 namespace uaio {
 namespace {
 
-constexpr std::int64_t kTick = 1024;  // the width of a slot: how late a timer may be
+constexpr std::int64_t kTick = 1024;  // the width of a slot: the most that a timer may be late
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-// What a list of deadlines would do, for comparison.
+// A reference model: a plain list of deadlines.
 struct Timer : TimerNode {
     bool expired = false;
 };
@@ -36,7 +36,7 @@ TEST_CASE("a timer is never early and late by less than a slot") {
             timer.deadline_ns = now + delay;
             timers.arm(timer, now);
             CHECK(timers.armed() == 1);
-            // Goes from wake-up to wake-up, as the loop does.
+            // Advances from wake-up to wake-up, as the loop does.
             std::int64_t time = now;
             int wakes = 0;
             while (!timers.expire(time)) {
@@ -117,7 +117,7 @@ TEST_CASE("one that has expired can be disarmed before it is taken") {
     timers.arm(b, 0);
     TimerNode* const taken = timers.expire(2 * kSecond);
     REQUIRE(taken);
-    timers.disarm(taken == &a ? b : a);  // what a callback of the first may do
+    timers.disarm(taken == &a ? b : a);  // as a callback of the first may do
     CHECK(timers.expire(2 * kSecond) == nullptr);
     CHECK(timers.armed() == 0);
 }

@@ -1,4 +1,4 @@
-// Which kernel an engine chooses, and what it says where one is refused.
+// Which kernel an engine chooses, and what it reports where one is refused.
 #include <uaio/argument_error.h>
 #include <uaio/engine.h>
 
@@ -123,8 +123,8 @@ TEST_CASE("rings that find no memory are halved until they fit or refused with t
     INFO(refused.output);
     CHECK(refused.well());
 
-    // A kernel that counts rings against the limit gets smaller ones, which the reason says; since
-    // 5.12 the limit is not asked, and then the rings are whole.
+    // A kernel that charges rings to the limit gets smaller ones, and the reason says so; since
+    // 5.12 the limit does not apply, and the rings have their full size.
     const ChildEnd small = run_in_child([]() -> std::string {
         ::unsetenv("UAIO_KERNEL");
         if (!become_unprivileged(16 * 1024)) return "the limit could not be set";

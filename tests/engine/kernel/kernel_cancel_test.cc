@@ -1,4 +1,4 @@
-// Cancels by raw entries, alike on every kernel of this machine.
+// Cancels by raw entries, with the same results on every kernel of this machine.
 #include "tests/engine/kernel/ring_driver.h"
 
 #include <poll.h>
@@ -44,7 +44,7 @@ TEST_CASE("kernels: a cancel of what is over, to come or unknown finds nothing")
 TEST_CASE("kernels: a cancel of everything ends all that waits and tells how many") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair one = unix_pair();
-        const SocketPair two = unix_pair();  // full stays full: no late acknowledgement makes room
+        const SocketPair two = unix_pair();  // stays full: no late acknowledgement frees room
         const Fd listener = tcp_listener();
         fill(two.here);
         char into[8];
@@ -112,7 +112,7 @@ TEST_CASE("kernels: what waited behind a cancelled operation goes on") {
     });
 }
 
-// One direction of a stream under random sends, cancels and reads; the peer compares.
+// One direction of a stream under random sends, cancels and reads; the peer compares the bytes.
 class RandomStream {
 public:
     RandomStream(RingDriver& ring, std::uint32_t seed) : ring_(ring), random_(seed) {
@@ -132,10 +132,10 @@ public:
             if (below(4) == 0) receive();
         }
         received_ += read_to_end(pair_);
-        CHECK((received_ == sent_));  // neither is fit to be printed
+        CHECK((received_ == sent_));  // too long to print
     }
 
-    // Sends that a cancel ended before their first byte, and in their middle.
+    // Counts sends that a cancel ended before their first byte, and in their middle.
     unsigned withdrawn() const { return withdrawn_; }
     unsigned cut() const { return cut_; }
 
@@ -168,9 +168,9 @@ private:
         return ring_.finish(id);
     }
 
-    // Whether it met the send. A send that the kernel is about to try again is found by no cancel
-    // (__io_arm_poll_handler() in its io_uring/poll.c returns IO_APOLL_READY), and may then wait
-    // for room all the same.
+    // True if the cancel found the send. No cancel finds a send that the kernel is about to retry
+    // (__io_arm_poll_handler() in its io_uring/poll.c returns IO_APOLL_READY), and that send may
+    // still wait for room afterwards.
     bool cancel(std::uint64_t id) {
         const Clock::time_point end = Clock::now() + kPatience;
         for (;;) {

@@ -1,4 +1,4 @@
-// The operations beside transfers, by raw entries, alike on every kernel of this machine.
+// Operations other than transfers, by raw entries; same results on every kernel of this machine.
 #include "tests/engine/kernel/ring_driver.h"
 #include "tests/support/temporary_folder.h"
 
@@ -86,7 +86,7 @@ TEST_CASE("kernels: a connect to a port without a listener is refused") {
         io_uring_prep_connect(ring.next(1), client, generic(to), sizeof to);
         CHECK(ring.finish(1) == -ECONNREFUSED);
         CHECK(is_blocking(client));
-        // The socket is as good as new.
+        // The socket is usable again.
         const Fd listener = tcp_listener();
         to = local_address(listener);
         io_uring_prep_connect(ring.next(2), client, generic(to), sizeof to);
@@ -96,7 +96,7 @@ TEST_CASE("kernels: a connect to a port without a listener is refused") {
 
 TEST_CASE("kernels: a connect that nobody answers waits, and can be cancelled") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
-        // A queue of one that is full: the listener drops the handshake.
+        // A full queue of one: the listener drops the handshake.
         const Fd listener = tcp_listener(0);
         sockaddr_in to = local_address(listener);
         std::vector<Fd> clients;
@@ -179,7 +179,7 @@ TEST_CASE("kernels: a read takes an eventfd's counter once it is not zero") {
                     CHECK(ring.finish(1) == sizeof value);
                     CHECK(value == 5);
                 } else {
-                    ring.finish(1);  // io_uring may answer -EAGAIN for a non-blocking file
+                    ring.finish(1);  // io_uring may return -EAGAIN for a non-blocking file
                 }
             }
         }
@@ -229,7 +229,7 @@ TEST_CASE("kernels: a read of a file takes what stands at the offset") {
         REQUIRE(file >= 0);
         ::unlink(name);
         REQUIRE(::write(file, "0123456789", 10) == 10);
-        // Out of the cache, if the file system can, so that the read would have to wait.
+        // Drops it from the cache, if the file system can, so that the read would have to wait.
         REQUIRE(::fsync(file) == 0);
         REQUIRE(::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0);
         char bytes[5] = {};

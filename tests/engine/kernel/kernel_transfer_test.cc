@@ -1,4 +1,4 @@
-// Transfers by raw entries, alike on every kernel of this machine.
+// Transfers by raw entries, with the same results on every kernel of this machine.
 #include "tests/engine/kernel/ring_driver.h"
 
 #include <poll.h>
@@ -23,8 +23,8 @@ std::vector<iovec> scattered(std::string& bytes, std::size_t entries) {
     return vector;
 }
 
-// Sends `size` bytes with MSG_WAITALL over `pair`, of which the peer has read nothing yet, so that
-// it is under way and stuck.
+// Sends `size` bytes with MSG_WAITALL over `pair`, none of which the peer has read yet, so that the
+// send is in flight and blocked.
 void start_stuck_send(RingDriver& ring, const SocketPair& pair, const std::string& bytes) {
     io_uring_prep_send(ring.next(1), pair.here, bytes.data(), bytes.size(), MSG_WAITALL);
     CHECK(ring.poll() == 0);
@@ -177,7 +177,7 @@ TEST_CASE("kernels: a send with MSG_WAITALL carries on until all is written") {
     });
 }
 
-// Receives what is there, and counts the descriptors that come with it; those are closed.
+// Receives available bytes; counts the descriptors that come with them, and closes these.
 std::size_t receive_descriptors(int fd, std::string& bytes) {
     char part[65536];
     alignas(cmsghdr) char control[256];
@@ -252,7 +252,7 @@ TEST_CASE("kernels: a send that is cancelled half-way tells exactly how far it g
 TEST_CASE("kernels: a send into a full socket that is cancelled has sent nothing") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         for (const int flags : {0, static_cast<int>(MSG_WAITALL)}) {
-            // Over TCP a late acknowledgement may make room in a socket that was full.
+            // Over TCP a late acknowledgement may free room in a full socket.
             const SocketPair pair = unix_pair();
             const std::size_t before = fill(pair.here);
             io_uring_prep_send(ring.next(1), pair.here, "never", 5, flags);
@@ -380,7 +380,7 @@ TEST_CASE("kernels: malformed transfers are answered as by the system calls") {
         CHECK(ring.finish(6) == 0);
         io_uring_prep_cancel64(ring.next(7), 5, IORING_ASYNC_CANCEL_ALL);
         ring.finish(7);
-        const int empty = ring.finish(5);  // a unix socket waits even for no byte
+        const int empty = ring.finish(5);  // a unix socket waits even to read 0 bytes
         CHECK((empty == 0 || empty == -ECANCELED));
     });
 }

@@ -16,7 +16,7 @@ void store(unsigned* value, unsigned to) {
     std::atomic_ref<unsigned>(*value).store(to, std::memory_order_release);
 }
 
-// The engine's side, written as the engine does it: through the view alone.
+// The engine's side, which uses the view alone, as the engine does.
 bool submit_nop(const RingView& view, std::uint64_t user_data) {
     const unsigned tail = *view.sq_tail;
     if (tail - load(view.sq_head) == view.sq_mask + 1) return false;
@@ -97,7 +97,7 @@ TEST_CASE("memory ring: completions beyond the ring's size are held back and kee
     CHECK(ring.ready() == 8);
 
     CHECK(reap_user_data(view) == 0);
-    // There is room now, yet what waits is older than what is posted.
+    // There is room now, yet held-back completions are older than new ones.
     CHECK_FALSE(ring.post(64, 0, 0));
     for (std::uint64_t expected = 1; expected <= 64; ++expected) {
         ring.flush_overflow();

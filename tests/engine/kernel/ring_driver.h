@@ -1,4 +1,4 @@
-// What the tests of the real kernels share: a driver that fills and drains the raw rings as the
+// Shared by the tests of the real kernels: a driver that fills and drains the raw rings as the
 // engine does, and sockets on loopback. One thread.
 #pragma once
 
@@ -27,7 +27,7 @@
 
 namespace uaio::test {
 
-inline constexpr std::chrono::seconds kPatience{20};  // what waits longer hangs
+inline constexpr std::chrono::seconds kPatience{20};  // the timeout of every wait
 
 struct Completion {
     std::uint64_t user_data;
@@ -41,7 +41,7 @@ public:
         REQUIRE_FALSE(kernel_.bind());
     }
 
-    // The next free entry, to be filled before the next call; enter() publishes it.
+    // The next free entry; fill it before the next call. enter() publishes it.
     io_uring_sqe* next(std::uint64_t user_data) {
         REQUIRE(tail_ - load(ring_.sq_head) <= ring_.sq_mask);
         io_uring_sqe* const sqe = &ring_.sqes[tail_++ & ring_.sq_mask];
@@ -50,7 +50,7 @@ public:
         return sqe;
     }
 
-    // Comes again after -EINTR: the end of an io_uring of an earlier test may interrupt a wait.
+    // Retries after -EINTR: an earlier test's io_uring may interrupt a wait as it ends.
     int enter(unsigned wait = 0, std::optional<Clock::time_point> deadline = {}) {
         const Clock::time_point end = deadline.value_or(Clock::now() + kPatience);
         for (;;) {
@@ -64,7 +64,7 @@ public:
         return kernel_.enter(wait, deadline);
     }
 
-    // Completions that are in the ring now.
+    // Completions in the ring now.
     std::vector<Completion> take() {
         std::vector<Completion> taken;
         unsigned head = *ring_.cq_head;
@@ -76,7 +76,7 @@ public:
         return taken;
     }
 
-    // Enters, without waiting, and keeps what completed; the number of completions kept.
+    // Enters, without waiting, and keeps the completions; returns their number.
     std::size_t poll() {
         REQUIRE(enter() == 0);
         keep();
@@ -124,8 +124,8 @@ inline EngineOptions test_options() {
     return options;
 }
 
-// Runs `body`, a void(RingDriver&, Kernel&), on a fresh PollKernel and then on a fresh io_uring:
-// what both pass is what the engine may rely on. Reports a skip where io_uring is unavailable.
+// Runs `body`, a void(RingDriver&, Kernel&), on a new PollKernel and then on a new io_uring: the
+// engine may rely on the behaviour common to both. Reports a skip where io_uring is unavailable.
 template <class Body>
 void on_each_kernel(Body body) {
     const auto run = [&](std::unique_ptr<Kernel> kernel) {
@@ -144,7 +144,7 @@ void on_each_kernel(Body body) {
     run(std::move(uring));
 }
 
-// Whether sends with MSG_WAITALL last until all is sent. Reports a skip where they do not.
+// True if sends with MSG_WAITALL last until all is sent. Otherwise reports a skip.
 inline bool has_send_waitall(Kernel& kernel) {
     const bool has = kernel.features().send_waitall;
     if (!has) report_skip("the kernel is older than 6.1: MSG_WAITALL has no effect on sends");
@@ -207,7 +207,7 @@ inline sockaddr_in local_address(int fd) {
     return address;
 }
 
-// On a port that the kernel picks.
+// On a port chosen by the kernel.
 inline Fd bound_socket(int type) {
     Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
     REQUIRE(fd >= 0);
@@ -232,7 +232,7 @@ inline SocketPair tcp_pair() {
     return {std::move(here), std::move(peer)};
 }
 
-// Ends a connection with a reset: what the peer has not read is lost.
+// Ends a connection with a reset, which discards the peer's unread bytes.
 inline void reset_connection(Fd& fd) {
     const linger at_once{1, 0};
     REQUIRE(::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
@@ -248,7 +248,7 @@ inline std::string pattern(std::size_t size, unsigned seed = 0) {
     return bytes;
 }
 
-// What has arrived at `fd` and is at most `limit` bytes.
+// At most `limit` bytes that have arrived at `fd`.
 inline std::string read_available(int fd, std::size_t limit = SIZE_MAX) {
     std::string bytes;
     char part[65536];
@@ -261,7 +261,7 @@ inline std::string read_available(int fd, std::size_t limit = SIZE_MAX) {
     return bytes;
 }
 
-// All that is on its way to `pair.peer`; ends the sending side for that.
+// All bytes in transit to `pair.peer`; shuts the sending side down first.
 inline std::string read_to_end(const SocketPair& pair) {
     REQUIRE(::shutdown(pair.here, SHUT_WR) == 0);
     std::string bytes;
@@ -273,7 +273,7 @@ inline std::string read_to_end(const SocketPair& pair) {
     return bytes;
 }
 
-// Writes until no more goes in; the bytes that did.
+// Writes until the socket is full; returns the bytes written.
 inline std::size_t fill(int fd) {
     const std::string bytes(65536, 'x');
     std::size_t total = 0;
@@ -282,7 +282,7 @@ inline std::size_t fill(int fd) {
         if (sent > 0) {
             total += static_cast<std::size_t>(sent);
         } else {
-            size /= 2;  // a unix socket takes a smaller message still
+            size /= 2;  // a unix socket accepts a smaller message still
         }
     }
     return total;

@@ -1,5 +1,5 @@
-// A PollKernel allocates nothing per operation once it has carried out as many at a time, and
-// loses none when memory runs out.
+// A PollKernel allocates nothing per operation once it has run as many at the same time, and loses
+// none when memory is exhausted.
 #include "engine/kernel/poll/poll_kernel.h"
 #include "tests/engine/kernel/ring_driver.h"
 #include "tests/support/allocations.h"
@@ -26,7 +26,7 @@ constexpr std::size_t kEntries = 20;  // more than fit inline
 constexpr unsigned kCompletionsPerRound = 4 * kPairs;
 
 // A round on each socket pair: a receive into a long vector waits, a second one behind it is
-// cancelled, and a send serves the first.
+// cancelled, and a send completes the first.
 class Rounds {
 public:
     explicit Rounds(PollKernel& kernel) : kernel_(kernel), ring_(kernel.ring()) {
@@ -62,7 +62,7 @@ public:
             completed += enter(1);
     }
 
-    // Operations that ended in another way than they should.
+    // Operations that ended with an unexpected result.
     unsigned wrong() const { return wrong_; }
 
 private:
@@ -104,7 +104,7 @@ TEST_CASE("PollKernel: a steady state allocates nothing") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     PollKernel kernel(EngineOptions{}, "it is tested");
     Rounds rounds(kernel);
-    // Operations come out of the pool in another order each time, and each allocates for its first
+    // The pool returns operations in a different order each time, and each allocates for its first
     // long vector, so it takes some rounds until all have.
     for (int i = 0; i < 50; ++i)
         rounds.run();

@@ -1,5 +1,5 @@
-// What a PollKernel does about descriptors that come and go, behind its back too, about files that
-// cannot announce themselves, and when there is none left.
+// How a PollKernel handles descriptors that are opened and closed, without its knowledge too, files
+// that epoll does not support, and the lack of descriptors.
 #include "tests/engine/kernel/ring_driver.h"
 
 #include <fcntl.h>
@@ -18,12 +18,12 @@ std::size_t open_descriptors() {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-// Leaves this process, while it lives, no descriptor that is free.
+// While it lives, this process has no free descriptor.
 class NoDescriptors {
 public:
     NoDescriptors() {
         REQUIRE(::getrlimit(RLIMIT_NOFILE, &old_) == 0);
-        const Fd lowest(::dup(0));  // the first that is free
+        const Fd lowest(::dup(0));  // the first free one
         const rlimit none{static_cast<rlim_t>(static_cast<int>(lowest)), old_.rlim_max};
         REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
     }
@@ -35,10 +35,10 @@ private:
     rlimit old_{};
 };
 
-// A unix listener whose queue is full, and a socket for a connect that has to wait for room in it.
+// A unix listener whose queue is full, and a socket for a connect that must wait for queue space.
 struct FullListener {
     FullListener() : listener(unix_socket()), waiting(unix_socket()), first_(unix_socket()) {
-        // An address of the kernel's choosing (unix(7), autobind), of which no file is left.
+        // An address chosen by the kernel (unix(7), autobind), which leaves no file behind.
         address_.sun_family = AF_UNIX;
         REQUIRE(::bind(listener, address(), sizeof(sa_family_t)) == 0);
         REQUIRE(::listen(listener, 0) == 0);
@@ -73,7 +73,7 @@ TEST_CASE("PollKernel: a number that another file took, behind its back, works")
         CHECK(poll.ring.poll() == 0);
         REQUIRE(::send(pair.peer, "x", 1, 0) == 1);
         CHECK(poll.ring.finish(1) == 1);
-        // With a duplicate epoll goes on watching the closed number's file.
+        // While a duplicate exists, epoll keeps watching the closed number's file.
         const Fd duplicate(::fcntl(pair.here, F_DUPFD_CLOEXEC, 100 + round));
         pair.here.reset();
         io_uring_prep_recv(poll.ring.next(2), duplicate, into, sizeof into, 0);
@@ -179,8 +179,8 @@ TEST_CASE("PollKernel: a thousand descriptors wait and each gets its own bytes")
 }
 
 TEST_CASE("PollKernel: set-up without descriptors fails and names the limit") {
-    // Looked at only when there are descriptors again: the undefined-behaviour sanitizer needs some
-    // to check an object's type.
+    // Inspected only when descriptors are available again: the undefined-behaviour sanitizer needs
+    // some to check an object's type.
     std::exception_ptr failure;
     {
         const NoDescriptors none;
@@ -240,7 +240,7 @@ TEST_CASE("PollKernel: room in a unix listener's queue shows in poll_fd() too") 
         REQUIRE(::poll(&entry, 1, 10'000) == 1);
     }
     CHECK(poll.ring.finish(1) == 0);
-    // Nobody waits for room any more, so the set stays quiet.
+    // No operation waits for room any more, so the set stays quiet.
     CHECK(poll.ring.enter(1, Clock::now() + std::chrono::milliseconds(10)) == -ETIME);
     pollfd entry{poll.kernel.poll_fd(), POLLIN, 0};
     CHECK(::poll(&entry, 1, 0) == 0);

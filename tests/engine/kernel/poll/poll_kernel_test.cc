@@ -1,5 +1,5 @@
-// What is PollKernel's own: its refusals, its order, its waiting, and what it does about
-// descriptors that are closed or full. What it shares with io_uring is in kernel_*_test.cc.
+// Behaviour of PollKernel alone: refused operations, order, waiting, and descriptors that are
+// closed or full. kernel_*_test.cc test the behaviour that it shares with io_uring.
 #include "tests/engine/kernel/ring_driver.h"
 #include "tests/support/kernels.h"
 
@@ -159,7 +159,7 @@ TEST_CASE("PollKernel: a signal ends a wait with -EINTR") {
     Poll poll;
     const pthread_t waiter = ::pthread_self();
     std::atomic<bool> over = false;
-    // Again and again, since the first may come before the wait.
+    // Repeatedly, since the first may come before the wait.
     std::thread sender([&] {
         while (!over.load()) {
             ::pthread_kill(waiter, SIGUSR2);
@@ -222,7 +222,7 @@ TEST_CASE("PollKernel: its poll_fd() tells a foreign loop that enter(0) has work
     CHECK_FALSE(is_readable(watched));
 }
 
-// From here on epoll_pwait2(2) is answered with EPERM in this process, as old profiles do.
+// From here on epoll_pwait2(2) fails with EPERM in this process, as under old seccomp profiles.
 bool forbid_precise_waits() {
     sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),

@@ -1,5 +1,5 @@
-// The simulated kernel is worth as much as it is like a real one: every scenario here runs on both,
-// and what they report has to be the same, line by line.
+// The simulated kernel is useful as far as it matches a real one: every scenario here runs on both,
+// and their transcripts must be the same, line by line.
 #include <uaio/sim.h>
 
 #include "engine/kernel/linux/linux_kernel.h"
@@ -16,7 +16,7 @@
 namespace uaio {
 namespace {
 
-// What happened, a line each. Sizes that depend on buffers are only told from nothing and all.
+// The events, one per line. A size that depends on buffers is noted as none, some or all.
 class Transcript {
 public:
     void note(const std::string& what, std::int64_t res) {
@@ -30,9 +30,9 @@ public:
               std::int64_t total = 0) {
         text_ += what + ":\n";
         for (const SimCompletion& completion : completions) {
-            // Only what every kernel promises: more to come, or a notification.
+            // The flags that every kernel guarantees: more completions, or a notification.
             const unsigned flags = completion.flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF);
-            // A loopback device always copies, and says so here.
+            // A loopback device always copies, and reports that here.
             const std::int64_t res = flags & IORING_CQE_F_NOTIF ? 0 : completion.res;
             note_some("  " + std::to_string(completion.user_data) + "/" + std::to_string(flags),
                       res, total);
@@ -67,7 +67,7 @@ void same_on_both(int domain, const Scenario& scenario) {
     CHECK(sim.pending_operations() == 0);
 }
 
-// Drops a connection so that the other side is told: a reset, or on unix a close with unread bytes.
+// Drops a connection visibly to the peer: by a reset, or on unix a close with unread bytes.
 void drop(SimDriver& driver, int fd, int other, int domain) {
     if (domain == AF_UNIX) {
         driver.send_now(other, "unread");

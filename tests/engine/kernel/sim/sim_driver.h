@@ -1,5 +1,5 @@
-// Drives a SimKernel by raw SQEs and by the calls of the seam, as an engine would; it knows nothing
-// of the kernel behind, so that a real one can be driven beside it. One thread.
+// Drives a SimKernel by raw SQEs and by the calls of the seam, as an engine would; it depends on no
+// particular kernel, so that tests can drive a real one beside it. One thread.
 #pragma once
 
 #include "engine/kernel/kernel.h"
@@ -53,7 +53,7 @@ public:
         return kernel_.enter(wait, deadline);
     }
 
-    // What is in the completion ring.
+    // The completions in the ring.
     std::vector<SimCompletion> reap() {
         std::vector<SimCompletion> found;
         unsigned head = *view_.cq_head;
@@ -66,7 +66,7 @@ public:
         return found;
     }
 
-    // Submits, and collects completions until none comes for so long.
+    // Submits, and collects completions until none arrives within `patience`.
     std::vector<SimCompletion> settle(std::chrono::nanoseconds patience = kPatience) {
         std::vector<SimCompletion> all = take();
         for (;;) {
@@ -77,7 +77,7 @@ public:
         }
     }
 
-    // Submits one operation and waits for its result; completions of others are kept for take() and
+    // Submits one operation and waits for its result; keeps other completions for take() and
     // settle().
     template <class Prepare>
     int call(Prepare prepare) {
@@ -150,7 +150,7 @@ public:
         kernel_.local_address(fd, reinterpret_cast<sockaddr*>(&address), &size);
         return ntohs(address.sin_port);
     }
-    // A socket that is connected to the listener, or the negative errno.
+    // A socket connected to the listener, or the negative errno.
     int connect(int domain, int listener) {
         const int fd = kernel_.socket(domain, SOCK_STREAM, 0);
         const int res = call_connect(fd, listener);
@@ -168,7 +168,7 @@ public:
         return call(
             [=](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, listener, nullptr, nullptr, 0); });
     }
-    // The two ends of a connection: who connected, and who was accepted.
+    // The two ends of a connection: the connecting one, and the accepted one.
     std::pair<int, int> connection(int domain) {
         const int listener = listen(domain);
         const int client = connect(domain, listener);
@@ -176,12 +176,12 @@ public:
         kernel_.close(listener);
         return {client, server};
     }
-    // Makes the next close of this socket a reset.
+    // Makes the next close of this socket send a reset.
     void reset_on_close(int fd) {
         const linger hard{1, 0};
         kernel_.set_option(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     }
-    // Sends until nothing more fits.
+    // Sends until the socket is full.
     std::size_t fill(int fd) {
         static const std::vector<char> bytes(1 << 20, 'f');
         std::size_t total = 0;
@@ -193,7 +193,7 @@ public:
     }
 
 private:
-    // Real kernels need a moment; virtual time costs nothing.
+    // Real kernels need a moment; virtual time is free.
     static constexpr std::chrono::milliseconds kPatience{20};
 
     Kernel& kernel_;

@@ -1,4 +1,4 @@
-// An engine on a simulated kernel: that the two fit together, as a user's test would use them.
+// An engine on a simulated kernel: the two work together as in a user's test.
 #include <uaio/engine.h>
 #include <uaio/local.h>
 #include <uaio/sim.h>
@@ -97,8 +97,8 @@ TEST_CASE("sim engine: a path of the simulated kernel is no file") {
     CHECK(kernel.open_descriptors() == 0);
 }
 
-// Found by `./dev sim`: an operation ended by itself while its cancel was on the way, its Aio was
-// freed, and the next one lay in the same memory and had begun as many operations.
+// Found by `./dev sim`: an operation completed while its cancel was in flight, its Aio was freed,
+// and the next one had the same address and the same count of begun operations.
 TEST_CASE("sim engine: a late cancel does not meet another Aio in the same memory") {
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
         SimKernel kernel(seed,

@@ -1,5 +1,5 @@
-// The faults of the simulated kernel: each happens, stays within what a real kernel may do, and
-// happens again with the same seed.
+// The faults of the simulated kernel: each occurs, stays within a real kernel's behaviour, and
+// recurs with the same seed.
 #include <uaio/sim.h>
 
 #include "engine/kernel/sim/sim_kernel.h"
@@ -27,8 +27,8 @@ std::string pattern(char first, std::size_t size) {
     return bytes;
 }
 
-// A program by hand: over one connection it sends a text and receives another, each in as many
-// operations as it takes, cancels now and then, and keeps exact account.
+// A simple program without an engine: over one connection it sends a text and receives another,
+// each in as many operations as needed, cancels now and then, and checks every result.
 class Program {
 public:
     Program(std::uint64_t seed, const Faults& faults)
@@ -274,7 +274,7 @@ TEST_CASE("sim faults: a late cancel finds the operation done, or lets it end in
         driver.send(1, here, text, MSG_WAITALL);
         driver.enter(0);
         char bytes[200];
-        // Room for the rest comes before the cancel, with it, or not at all.
+        // Room for the rest comes before the cancel, with it, or never.
         if (seed % 3 == 0) driver.receive_now(there, bytes, 200);
         driver.cancel(2, 1);
         if (seed % 3 == 1) driver.receive(3, there, bytes, 200);
@@ -287,10 +287,10 @@ TEST_CASE("sim faults: a late cancel finds the operation done, or lets it end in
         ++seen[{results[2], results[1]}];
         CHECK(kernel.pending_operations() == 0);
     }
-    CHECK(seen[{-ENOENT, 150}] > 0);    // done, told late
-    CHECK(seen[{-EALREADY, 150}] > 0);  // could not be stopped, went on
-    CHECK(seen[{-EALREADY, 100}] > 0);  // stopped later
-    CHECK(seen[{0, 100}] > 0);          // stopped
+    CHECK(seen[{-ENOENT, 150}] > 0);    // complete, cancelled too late
+    CHECK(seen[{-EALREADY, 150}] > 0);  // not cancellable, completed
+    CHECK(seen[{-EALREADY, 100}] > 0);  // not cancellable at first, ended later
+    CHECK(seen[{0, 100}] > 0);          // cancelled
 }
 
 TEST_CASE("sim faults: completions of one instant overtake one another") {

@@ -1,4 +1,4 @@
-// The simulated kernel's time, steps, ring and accounts.
+// The simulated kernel's time, steps, rings and statistics.
 #include "engine/kernel/sim/sim_kernel.h"
 
 #include <uaio/sim.h>
@@ -25,7 +25,7 @@ void nop(SimDriver& driver, std::uint64_t user_data) {
     driver.submit(user_data, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
 }
 
-// What a child process says on its standard error before it is aborted; empty if it is not.
+// The standard error of a child process until it is aborted; empty if it is not.
 std::string last_words(const std::function<void()>& program) {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
@@ -121,7 +121,7 @@ TEST_CASE("sim kernel: an action runs outside the kernel, and may submit to it")
     kernel.schedule(milliseconds(1), [&] {
         was_inside = inside();
         nop(driver, 7);
-        // Even an enter() of its own, as an engine with a full ring makes.
+        // Also after an extra enter(), such as an engine with a full ring makes.
         CHECK(driver.enter(0) == 0);
     });
     CHECK(driver.enter(1) == 0 - EINTR);

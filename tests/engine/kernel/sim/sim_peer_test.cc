@@ -1,4 +1,4 @@
-// The far ends of simulated connections, and how connections come about and end.
+// The peers of simulated connections, and how connections are established and end.
 #include <uaio/sim.h>
 
 #include "engine/kernel/sim/sim_kernel.h"

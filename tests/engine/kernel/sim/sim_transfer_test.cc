@@ -1,4 +1,4 @@
-// Sends and receives of the simulated kernel: who gets how much, and when memory is touched.
+// Sends and receives of the simulated kernel: distribution of bytes, and access to memory.
 #include <uaio/sim.h>
 
 #include "engine/kernel/sim/sim_kernel.h"
@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kWindow = 1000;
 const std::string kLarge(10 * kWindow, 'x');
 
-// A connection whose far end is a peer that reads nothing, and the descriptor of the near end.
+// A connection whose peer reads nothing, and the descriptor of the near end.
 struct Blocked {
     explicit Blocked(const Faults& faults = {.window = kWindow}, std::uint64_t seed = 1)
         : kernel(seed, faults), driver(kernel_of(kernel)) {
@@ -28,7 +28,7 @@ struct Blocked {
         peer->read_nothing();
     }
 
-    // Reads what is left, and tells how much the peer got.
+    // Reads the rest; returns how much the peer got.
     std::size_t peer_got() {
         peer->read_everything();
         kernel.advance({});
@@ -265,7 +265,7 @@ TEST_CASE("sim zero copy: the notification waits until the peer has read the las
     CHECK(test.kernel.pending_operations() == 1);
     test.peer->read_more(5);
     CHECK(test.driver.settle().empty());
-    // The kernel still uses this memory, as the peer sees.
+    // The kernel still uses this memory: the peer reads the change.
     bytes->back() = '!';
     test.peer->read_more(1);
     CHECK(test.driver.settle() == Completions{{1, 0, kNotification}});
