@@ -4,12 +4,12 @@
     tools/abi.py OLD_SOURCE OLD_BUILD NEW_SOURCE NEW_BUILD
 
 Each BUILD has the shared library with debug information. Prints the differences that abidiff finds
-in the classes and functions of the public headers, and in the types that these reach; the symbols
-of other functions are visible too, and change freely. Templates and inline functions become a part
-of the user's program: `git diff TAG -- include/` shows those. An inline function counts as removed
-where the library does not use it any more.
+in the classes and functions of the public headers, and in the types that these use. The symbols of
+other functions are visible too, but may change freely. Templates and inline functions are compiled
+into the user's program: `git diff TAG -- include/` shows those. An inline function counts as
+removed if the library no longer uses it.
 
-The exit status is 0 with and without differences, and 1 if the comparison failed.
+The exit status is 0 with or without differences, and 1 if the comparison failed.
 """
 
 import re
@@ -23,19 +23,19 @@ FAILED, CHANGED, INCOMPATIBLE = 3, 4, 8
 
 
 def declared(source):
-    """The qualified names of the classes and the functions that the public headers declare."""
+    """Returns the qualified names of the classes and functions in the public headers."""
     headers = sorted(str(path) for path in Path(source, "include/uaio").glob("*.h"))
     tags = subprocess.run(
         ["ctags", "-f", "-", "--language-force=C++", "--kinds-C++=csp", "--output-format=xref",
          "--_xformat=%s::%N", *headers], capture_output=True, text=True, check=True)
     names = set(tags.stdout.splitlines())
-    # A member is found by its class.
+    # The class stands for its members.
     return {name for name in names if name.rpartition("::")[0] not in names}
 
 
 def suppressions(names):
-    """A file for abidiff that leaves out all functions but these, and all variables."""
-    # A suppressed member would suppress what is found in its class, so classes are named whole.
+    """Returns a suppression file for all functions but these, and for all variables."""
+    # Names whole classes: suppressing a member also suppresses the findings in its class.
     pattern = "|".join(re.sub(r"[^\w:]", ".", name) for name in sorted(names))
     return (f"[suppress_function]\n  name_not_regexp = ^({pattern})([:<]|$)\n"
             "[suppress_variable]\n  name_regexp = .\n"

@@ -1,5 +1,5 @@
-// The command line of a program: one table of options, from which it is read, by getopt_long(3),
-// and explained, as GNU programs do. For the main thread, before it does anything else.
+// The command line of a program: one table of options, which getopt_long(3) parses and --help
+// prints in the format of GNU programs. For the main thread, before it does anything else.
 #pragma once
 
 #include <fcntl.h>
@@ -21,18 +21,18 @@ namespace uaio::tools {
 struct Program {
     const char* name;
     std::string_view introduction;  // of --help, up to the options
-    std::string_view closing;       // of --help, behind the options
+    std::string_view closing;       // of --help, after the options
 };
 
 // Traits of an option's value.
 inline constexpr unsigned kMayBeEmpty = 1;  // else an empty value is refused
-inline constexpr unsigned kSecret = 2;      // overwritten as soon as it was read
+inline constexpr unsigned kSecret = 2;      // overwritten after it is read
 
 template <class Arguments>
 struct Option {
     const char* name;        // without its dashes
     char letter;             // another name, or 0
-    std::string_view value;  // the name of what it takes; empty: nothing
+    std::string_view value;  // the name of its value; empty: it takes none
     std::string_view help;   // lines
     void (*set)(Arguments& to, std::string_view value);  // copies what it keeps
     unsigned traits = 0;
@@ -44,8 +44,8 @@ struct Option {
     std::exit(2);
 }
 
-// A descriptor that is opened must not become a standard one that was closed. What takes its place
-// can only be read, so that an input is empty, and to write is an error, as in gnulib's stdopen.c.
+// Occupies closed standard descriptors, so that no file opened later takes their place. The
+// occupant is read-only: input is empty and output fails, as in gnulib's stdopen.c.
 inline void open_standard_descriptors() {
     int fd = 0;
     while (fd >= 0 && fd <= STDERR_FILENO)
@@ -53,10 +53,10 @@ inline void open_standard_descriptors() {
     if (fd > STDERR_FILENO) ::close(fd);
 }
 
-// Other users can read the arguments of a program (proc(5), cmdline).
+// Hides an argument: other users can read a program's arguments (proc(5), cmdline).
 inline void overwrite(char* begin, std::size_t size) { std::memset(begin, '*', size); }
 
-// Ends the program after --help or --version: 1 if standard output did not take the text.
+// Ends the program after --help or --version; with status 1 if standard output failed.
 [[noreturn]] inline void end_after_text(const char* program) {
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) std::exit(0);
     std::fprintf(stderr, "%s: standard output: %s\n", program, std::strerror(errno));
@@ -111,12 +111,12 @@ struct OptionNames {
         names.push_back({});
     }
 
-    std::string letters = ":h";  // the colon: tell a missing value from an unknown option
+    std::string letters = ":h";  // the colon distinguishes a missing value from an unknown option
     std::vector<::option> names;
 };
 
-// In place of getopt_long's own messages, which quote a value that follows an equals sign, and with
-// it the password of a proxy. `got` is ':' or '?', `word` the argument that was read last.
+// Replaces getopt_long's own messages, which quote a value after an equals sign and thus a proxy's
+// password. `got` is ':' or '?', `word` the last argument read.
 template <class Arguments>
 [[noreturn]] void refuse_option(const char* program, const OptionNames<Arguments>& known, int got,
                                 std::string_view word) {
@@ -147,8 +147,8 @@ void set(const Program& program, const Option<Arguments>& option, Arguments& to,
     if ((option.traits & kSecret) != 0) overwrite(value, text.size());
 }
 
-// Sets what the options say, and returns the operands. Does not return after --help, --version and
-// for what cannot be understood.
+// Sets the options in `to` and returns the operands. Does not return after --help, --version or an
+// invalid command line.
 template <class Arguments>
 std::span<char*> parse(const Program& program, std::span<const Option<Arguments>> options,
                        Arguments& to, int argc, char** argv) {

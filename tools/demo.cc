@@ -1,8 +1,8 @@
-// uaio-demo: the main job on real input. A server on loopback sends a real file to a real curl,
-// its body by http::Connection::write_all out of scattered buffers; first to a slow reader, then to
-// a fast one, both of which must end up with the same SHA-256. Then a third transfer is cancelled
-// half-way, and its count() must be what the peer received, to the byte. Exit status 1 if anything
-// of this does not hold. Needs curl, and head and sha256sum of coreutils.
+// uaio-demo: the library's main job with real programs. A server on loopback sends a real file to a
+// real curl, its body with http::Connection::write_all out of scattered buffers; first to a slow
+// reader, then to a fast one, and both must compute the same SHA-256. A third transfer is cancelled
+// half-way, and its count() must equal the peer's received bytes. Exits with status 1 if a check
+// fails. Needs curl, and head and sha256sum of coreutils.
 #include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
@@ -63,7 +63,7 @@ public:
 private:
     std::string url() const { return "http://" + listener_.local_endpoint().to_string() + "/file"; }
 
-    // Has curl fetch the first `size` bytes of the file.
+    // Fetches the first `size` bytes of the file with curl.
     void fetch(const std::string& what, std::size_t size, std::vector<std::string> options) {
         std::string wanted;
         {
@@ -88,7 +88,7 @@ private:
         facts_ += "  " + what + ": SHA-256 equal on both ends, " + wanted.substr(0, 16) + "...\n";
     }
 
-    // Runs curl with its output into sha256sum; gives the latter's word after `size` bytes.
+    // Pipes `size` bytes from curl into sha256sum; returns the digest.
     std::string curl(std::vector<std::string> options, std::size_t size,
                      const std::function<void()>& tick) {
         Pipe bytes;
@@ -112,7 +112,7 @@ private:
         return said.substr(0, 64);
     }
 
-    // One write_all of the whole file to a plain socket, cancelled when the peer has half of it.
+    // Cancels one write_all of the whole file to a plain socket when the peer has half of it.
     void cancel_half_way() {
         Answer answer;
         answer.body = file_.bytes();
@@ -164,7 +164,7 @@ private:
         return peer;
     }
 
-    // Appends what has arrived; false at the end of the stream.
+    // Appends the next bytes; returns false at the end of the stream.
     static bool receive(const Descriptor& peer, std::vector<char>& received) {
         const std::size_t before = received.size();
         received.resize(before + (std::size_t{256} << 10));

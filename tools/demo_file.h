@@ -1,5 +1,5 @@
-// The demo's file: a real one on disk, pseudo-random, without a name from the moment it is made, so
-// that nothing is left behind however the demo ends. One thread makes it, any may read it.
+// The demo's file: a real one on disk, pseudo-random and unlinked at creation, so that nothing
+// remains however the demo ends. One thread makes it, any thread may read it.
 #pragma once
 
 #include <fcntl.h>
@@ -21,7 +21,7 @@ namespace uaio::demo {
     throw std::system_error(errno, std::system_category(), what);
 }
 
-// Sebastiano Vigna's splitmix64: a good generator of one word of state.
+// Sebastiano Vigna's splitmix64: a good generator with one word of state.
 class Random {
 public:
     explicit Random(std::uint64_t seed) noexcept : state_(seed) {}
@@ -38,7 +38,7 @@ private:
 
 class File {
 public:
-    // In TMPDIR, or /tmp. Throws std::system_error, when the disk is full for instance.
+    // Creates it in TMPDIR, or /tmp. Throws std::system_error, for instance if the disk is full.
     explicit File(std::size_t size) : size_(size) {
         const char* const folder = std::getenv("TMPDIR");
         std::string path = std::string(folder && *folder ? folder : "/tmp") + "/uaio-demo-XXXXXX";
@@ -59,7 +59,7 @@ public:
 
     std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
-    // For a child process to read from its front; the position is shared.
+    // Returns the descriptor at position 0, for a child process; the position is shared.
     int rewound() const noexcept {
         ::lseek(fd_, 0, SEEK_SET);
         return fd_;

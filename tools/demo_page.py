@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""uaio-serve shows a page to a real browser, and both agree about what was on it.
+"""Loads a page from uaio-serve in a real browser and checks that both have the same content.
 
     tools/demo_page.py BUILD
 
 Serves a page with a style sheet, a script, a picture and 4 MiB of random data, has headless
-Chromium load it, and keeps BUILD/demo/page.png. The page's script reads the data, in one piece and
-by a range, and asks for a path that holds their SHA-256: so the server's own log says what the
-browser received. Exit status 1 if anything of this does not hold.
+Chromium load it, and keeps BUILD/demo/page.png. The page's script fetches the data, whole and by a
+range, and requests a path that contains their SHA-256, so that the server's log records what the
+browser received. Exits with status 1 if a check fails.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ def make_site(folder):
 
 
 def browse(url, picture, profile):
-    """Chromium, with nothing to talk to but this machine."""
+    """Runs Chromium without access to other machines."""
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                "--no-first-run", "--disable-background-networking", "--disable-component-update",
                "--disable-sync", "--no-proxy-server", "--hide-scrollbars",
@@ -82,7 +82,7 @@ def browse(url, picture, profile):
             said = browser.communicate(timeout=PATIENCE)[1]
         finally:
             try:
-                os.killpg(browser.pid, signal.SIGKILL)  # what it has started as well
+                os.killpg(browser.pid, signal.SIGKILL)  # and its children
             except ProcessLookupError:
                 pass
     if browser.returncode != 0 or not picture.exists():

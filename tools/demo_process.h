@@ -1,4 +1,4 @@
-// Child processes of the demo, joined by pipes. They die with the demo, whatever ends it. For the
+// Child processes of the demo, joined by pipes. They die with the demo, however it ends. For the
 // main thread alone, since a child dies with the thread that made it (prctl(2), PR_SET_PDEATHSIG).
 #pragma once
 
@@ -53,10 +53,10 @@ struct Pipe {
     Descriptor write;
 };
 
-// A program that runs; killed if it still does when this goes.
+// A running program; the destructor kills it.
 class Child {
 public:
-    // `arguments` start with the program's name, looked up in PATH. Of -1 it gets /dev/null.
+    // `arguments` start with the program's name, looked up in PATH. A -1 becomes /dev/null.
     Child(std::vector<std::string> arguments, int input, int output, int errors = STDERR_FILENO)
         : name_(arguments[0]) {
         std::vector<char*> pointers;
@@ -69,7 +69,7 @@ public:
         pid_ = ::fork();
         if (pid_ < 0) throw_errno("starting " + name_);
         if (pid_ > 0) return;
-        // Between fork and exec, of a process with threads: system calls only.
+        // Between fork and exec in a process with threads: system calls only.
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() != parent) ::_exit(127);
         for (int i = 0; i < 3; ++i) {
@@ -87,7 +87,7 @@ public:
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
 
-    // Waits for its end; throws std::runtime_error if that was not exit status 0.
+    // Waits for the program to end; throws std::runtime_error unless its exit status is 0.
     void expect_success(const std::string& said = {}) {
         int status = 0;
         ::waitpid(std::exchange(pid_, -1), &status, 0);
@@ -104,7 +104,7 @@ private:
     pid_t pid_ = -1;
 };
 
-// Reads `from` to its end, calling `tick` about ten times a second meanwhile.
+// Reads `from` to its end and calls `tick` about ten times a second.
 inline std::string read_to_end(const Descriptor& from, const std::function<void()>& tick) {
     std::string all;
     for (;;) {
@@ -119,7 +119,7 @@ inline std::string read_to_end(const Descriptor& from, const std::function<void(
     }
 }
 
-// What sha256sum says about the first `size` bytes of `file`.
+// Returns sha256sum's digest of the first `size` bytes of `file`.
 inline std::string sha256_of(const File& file, std::size_t size,
                              const std::function<void()>& tick) {
     Pipe bytes;

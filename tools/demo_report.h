@@ -1,5 +1,4 @@
-// What the demo says while it runs and afterwards: a progress line, figures, and a table. For the
-// main thread.
+// The output of the demo: a progress line, figures and a table. For the main thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -18,7 +17,7 @@
 
 namespace uaio::demo {
 
-// 1234567 as 1,234,567.
+// Returns 1234567 as "1,234,567".
 inline std::string grouped(std::uint64_t number) {
     std::string text = std::to_string(number);
     for (std::size_t at = text.size(); at > 3;)
@@ -26,7 +25,7 @@ inline std::string grouped(std::uint64_t number) {
     return text;
 }
 
-// One line, written over itself on a terminal; elsewhere a line now and then.
+// One line, overwritten on a terminal; elsewhere a new line now and then.
 class Progress {
 public:
     explicit Progress(std::string what) : what_(std::move(what)) {}
@@ -37,7 +36,7 @@ public:
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    // `done` bytes so far. Says nothing if it said something just now.
+    // Shows `done`, the bytes so far, unless it has just been shown.
     void show(std::size_t done) {
         const Clock::time_point now = Clock::now();
         if (now < next_) return;
@@ -57,12 +56,12 @@ private:
     Clock::time_point next_ = began_ + pause_;
 };
 
-// What one transfer cost: the difference of an engine's statistics between two moments.
+// The cost of one transfer: the difference between two snapshots of an engine's statistics.
 class Costs {
 public:
     explicit Costs(const Engine& engine) : engine_(engine), before_(engine.statistics()) {}
 
-    // A row of the table below head().
+    // Returns a row of the table below head().
     std::string row(std::string_view what, const Answer& answer, double seconds) const {
         const EngineStatistics now = engine_.statistics();
         const std::uint64_t operations = now.operations - before_.operations;

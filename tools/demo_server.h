@@ -1,5 +1,5 @@
-// The server of the demo: answers one request with a head of its own and a body that leaves by
-// http::Connection::write_all, each from many entries of uneven sizes. On the engine's thread.
+// The server of the demo: answers one request with a head of its own and a body that it sends with
+// http::Connection::write_all, in many entries of uneven sizes. On the engine's thread.
 #pragma once
 
 #include <uaio/await.h>
@@ -21,17 +21,16 @@
 
 namespace uaio::demo {
 
-// One answer: what is to be sent, and how that went. The results are for whoever waited for the
-// end.
+// One answer and its results, which are valid after serve() has ended.
 struct Answer {
     std::span<const std::byte> body;
-    std::size_t write_size = 0;  // bytes of the body that one write_all carries
-    std::size_t entry_size = 0;  // most bytes of an entry
-    std::stop_source stop;       // cancels what serve() is waiting for
+    std::size_t write_size = 0;  // bytes of the body in one write_all
+    std::size_t entry_size = 0;  // maximum bytes of an entry
+    std::stop_source stop;       // cancels the operation that serve() awaits
 
-    std::atomic<std::size_t> sent{0};  // what the completed write_alls carried; any thread
+    std::atomic<std::size_t> sent{0};  // bytes of the completed write_alls; any thread
     std::error_code error;             // of the last write_all
-    std::size_t count = 0;             // count() of all of them together, the head included
+    std::size_t count = 0;             // sum of their count(), the head included
     std::size_t head_size = 0;
     std::size_t writes = 0;
     std::size_t entries = 0;
@@ -39,8 +38,8 @@ struct Answer {
 
 inline constexpr std::chrono::seconds kPatience{40};
 
-// Cuts the front off `body` into entries of 1 to `entry_size` bytes, behind those already there,
-// until `write_size` bytes or the limit of a vector are reached.
+// Moves the front of `body` into entries of 1 to `entry_size` bytes, appended to `entries`, until
+// `write_size` bytes or the limit of a vector are reached.
 inline void cut(std::span<const std::byte>& body, const Answer& answer, Random& random,
                 std::vector<iovec>& entries) {
     std::size_t room = std::min(answer.write_size, body.size());
@@ -53,7 +52,7 @@ inline void cut(std::span<const std::byte>& body, const Answer& answer, Random& 
     }
 }
 
-// Reads a request's head and throws it away: there is only one answer.
+// Reads and discards a request's head: there is only one answer.
 inline Task<> read_request(http::Connection& connection) {
     std::string head;
     char buffer[4096];
@@ -64,8 +63,8 @@ inline Task<> read_request(http::Connection& connection) {
     }
 }
 
-// Accepts a connection and gives the answer. Throws if no request comes; how the writing went is in
-// `answer`.
+// Accepts a connection and sends the answer. Throws if no request arrives; the results of writing
+// are in `answer`.
 inline Task<> serve(Acceptor& acceptor, Answer& answer) {
     StreamPtr stream;
     const std::error_code refused = co_await accept(acceptor, stream, {.timeout = kPatience});
@@ -94,7 +93,7 @@ inline Task<> serve(Acceptor& acceptor, Answer& answer) {
     }
 }
 
-// serve() under way on an engine; stopped and waited for when this goes, since it refers to
+// serve() in progress on an engine; the destructor stops it and waits for it, since it refers to
 // `answer`.
 class Serving {
 public:

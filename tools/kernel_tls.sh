@@ -1,13 +1,13 @@
 #!/bin/sh
-# Runs a test program on Debian's kernel, in qemu without any help of the processor: the kernel of
-# this machine may have no TLS. `./dev test --kernel-tls` is the way in.
+# Runs a test program on Debian's kernel, in qemu without hardware virtualization: the kernel of
+# this machine may have no TLS. `./dev test --kernel-tls` calls it.
 #
 #   tools/kernel_tls.sh PROGRAM [ARGUMENT]...
 #
-# The machine has a busybox, the modules of TLS, the program and its libraries in memory, no disk
-# and no network but loopback; UAIO_TEST_OFFLOAD is set there, so that the tests ask for the
-# kernel's TLS. The exit status is the program's; 124 if it took longer than UAIO_MACHINE_SECONDS
-# (500). Nothing stays behind.
+# The virtual machine has a busybox, the TLS modules, the program and its libraries in memory, no
+# disk and no network but loopback; UAIO_TEST_OFFLOAD is set there, so that the tests request kernel
+# TLS. The exit status is the program's; 124 if it took longer than UAIO_MACHINE_SECONDS (500).
+# Removes all its files.
 set -eu
 
 seconds=${UAIO_MACHINE_SECONDS:-500}
@@ -40,7 +40,7 @@ leave() {
 trap leave EXIT
 trap 'exit 1' INT TERM HUP
 
-# ---- what the machine finds in its memory ----
+# ---- the files of the machine ----
 
 root=$folder/root
 mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/modules" "$root/etc"
@@ -53,7 +53,7 @@ cp_library() {
 ldd "$program" | grep -o '/[^ ]*' | while read -r library; do cp_library "$library"; done
 [ ! -r /etc/ssl/openssl.cnf ] || cp_library "$(readlink -f /etc/ssl/openssl.cnf)"
 
-# In an order in which each finds what it needs.
+# Each module after those that it depends on.
 PATH=$PATH:/sbin:/usr/sbin
 number=10
 modules="gcm ctr ghash-generic aesni-intel chacha20poly1305 chacha_generic poly1305_generic tls"

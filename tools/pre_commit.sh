@@ -22,7 +22,7 @@ unformatted() {
     done
 }
 
-# check NAME HINT COMMAND...: prints what the command found, if it fails.
+# check NAME HINT COMMAND...: prints the output of the command if it fails.
 check() {
     name=$1
     hint=$2

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes build-release/report.md: when, where, what was tested, what was measured.
+"""Writes build-release/report.md: machine, commit, test results and benchmarks.
 
-It collects what `./dev test` and `./dev bench` left in the build folders and runs nothing itself.
+Collects the results of `./dev test` and `./dev bench` from the build folders and runs nothing.
 """
 
 import csv

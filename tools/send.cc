@@ -1,4 +1,4 @@
-// uaio-send: raw bytes to any URL through any proxy: standard input to the connection, and back.
+// uaio-send: connects standard input and output to any URL, through any proxy.
 #include "tools/send_options.h"
 #include "tools/send_session.h"
 
@@ -18,8 +18,8 @@
 
 namespace {
 
-// Blocked before any thread is made, so that all of them leave the signals to the descriptor. A
-// SIGHUP that is ignored, as nohup(1) has it, stays so.
+// Blocks the signals before any thread exists, so that every thread leaves them to the descriptor.
+// An ignored SIGHUP, as under nohup(1), stays ignored.
 int take_signals() {
     std::signal(SIGPIPE, SIG_IGN);
     sigset_t signals;
@@ -36,8 +36,8 @@ int take_signals() {
     std::exit(static_cast<int>(uaio::send::ExitCode::this_machine));
 }
 
-// Reading the authorities of the system takes a while, which only TLS is worth; where no context is
-// made here the Dialer makes its own, if it needs one.
+// Makes a context only for TLS, since reading the system's authorities takes a while; without one
+// the Dialer makes its own if it needs one.
 void make_contexts(uaio::send::Arguments& arguments) {
     using uaio::send::is_plain;
     if (const char* const file = std::getenv("SSLKEYLOGFILE")) arguments.tls.key_log_file = file;
@@ -48,8 +48,8 @@ void make_contexts(uaio::send::Arguments& arguments) {
     }
 }
 
-// What Session cannot bound itself ends by SIGALRM a second after --max-time: authorities read from
-// a pipe, a file system or a terminal that blocks.
+// Ends by SIGALRM, a second after --max-time, anything that Session cannot bound itself:
+// authorities read from a pipe, a file system or a terminal that blocks.
 void bound(std::chrono::nanoseconds max_time) {
     constexpr auto kEnd = [](int) { ::_exit(static_cast<int>(uaio::send::ExitCode::timed_out)); };
     constexpr std::int64_t kMost = 100'000'000;  // seconds, three years

@@ -1,4 +1,4 @@
-// The command line of uaio-send: one table from which it is read and explained. For the main
+// The command line of uaio-send: one table, which is parsed and printed by --help. For the main
 // thread, before it does anything else.
 #pragma once
 
@@ -24,9 +24,9 @@ namespace uaio::send {
 struct Arguments {
     std::string target;
     DialOptions dial;
-    tls::ContextOptions tls;        // with the target
-    tls::ContextOptions proxy_tls;  // with an https proxy
-    // Silence of the peer after which all is over, once the input has ended; none: its end.
+    tls::ContextOptions tls;        // to the target
+    tls::ContextOptions proxy_tls;  // to an https proxy
+    // How long the peer may be silent after the end of the input; none: until it ends.
     std::optional<std::chrono::nanoseconds> quit_after;
     std::optional<std::chrono::nanoseconds> max_time;
     bool verbose = false;
@@ -35,7 +35,7 @@ struct Arguments {
 
 [[noreturn]] inline void refuse(const std::string& why) { tools::refuse("uaio-send", why); }
 
-// Seconds, perhaps with a fraction.
+// Parses seconds, with or without a fraction.
 inline std::chrono::nanoseconds seconds(std::string_view text) {
     constexpr double kMost = 1e9;
     double value = 0;
@@ -62,7 +62,7 @@ inline tls::Version version(std::string_view text) {
     refuse("a version of TLS is 1.2 or 1.3, not " + in_quotes(text));
 }
 
-// Either the address to connect from, or the interface.
+// Sets the local address or the interface.
 inline void set_interface(Arguments& to, std::string_view text) {
     Endpoint address;
     const bool is_address = !Endpoint::parse_address(text, 0, address);
@@ -216,7 +216,7 @@ Exit codes:
 
 inline constexpr tools::Program kProgram = {"uaio-send", kIntroduction, kClosing};
 
-// Whether the target is reached without TLS.
+// Returns whether the target is used without TLS.
 inline bool is_plain(std::string_view target) {
     const std::size_t colon = target.find("://");
     if (colon == target.npos) return true;
@@ -226,7 +226,7 @@ inline bool is_plain(std::string_view target) {
     return scheme == "http" || scheme == "ws" || scheme == "tcp";
 }
 
-// Overwrites what stands before the host, or may: a password may hold any character.
+// Overwrites everything before the host, or that may be: a password may contain any character.
 inline void hide_user(char* url) {
     const std::string_view text = url;
     const std::size_t scheme = text.find("://");
@@ -235,7 +235,7 @@ inline void hide_user(char* url) {
     if (end != text.npos && end > begin) tools::overwrite(url + begin, end - begin);
 }
 
-// Does not return after --help and for what cannot be understood.
+// Does not return after --help or an invalid command line.
 inline Arguments parse(int argc, char** argv) {
     Arguments arguments;
     const std::span<const tools::Option<Arguments>> options = kOptions;

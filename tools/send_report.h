@@ -1,5 +1,5 @@
-// What uaio-send says: why it ended, with what to do and the exit code, how long each phase took,
-// and how far it has got. All on standard error. For the main thread.
+// The messages of uaio-send, all on standard error: why it ended, with advice and the exit code,
+// the duration of each phase, and the progress. For the main thread.
 #pragma once
 
 #include <uaio/argument_error.h>
@@ -35,7 +35,7 @@ enum class ExitCode : std::uint8_t {
     not_supported = 10,
 };
 
-// `phase` is done for what fails once there is a connection.
+// `phase` is done for failures after the connection is established.
 inline ExitCode exit_code(std::error_code error, DialPhase phase) {
     if (error == Errc::not_supported) return ExitCode::not_supported;
     if (error == std::errc::timed_out) return ExitCode::timed_out;
@@ -72,14 +72,14 @@ inline ExitCode exit_code(std::error_code error, DialPhase phase) {
     return ExitCode::no_connection;
 }
 
-// Whether an @ stands where a host could be.
+// Returns whether an @ is where a host could be.
 inline bool names_user(const std::string& target) {
     const std::size_t scheme = target.find("://");
     const std::size_t begin = scheme == target.npos ? 0 : scheme + 3;
     return target.find('@') < target.find_first_of("/?#", begin);
 }
 
-// What to do, in the words of this program; empty where those of strerror() do.
+// Returns advice in this program's terms; empty where that of strerror() fits.
 inline std::string_view advice(const std::string& target, std::error_code error, DialPhase phase) {
     if (phase == DialPhase::begin && error == ArgumentErrc::invalid_url) {
         if (names_user(target)) {
@@ -154,8 +154,8 @@ inline std::string_view doing(DialPhase phase) {
     return "connection lost";
 }
 
-// What stands before the path, without a user and a password; and less of it where a password holds
-// a slash, so that it would be taken for a host or a port.
+// Returns the target up to the path, without a user and a password; less if a password contains a
+// slash and would be taken for a host or a port.
 inline std::string without_secrets(const std::string& target) {
     const std::size_t scheme = target.find("://");
     const std::size_t begin = scheme == target.npos ? 0 : scheme + 3;
@@ -167,8 +167,8 @@ inline std::string without_secrets(const std::string& target) {
     return target.substr(0, unsure ? begin : end) + (unsure ? "..." : "");
 }
 
-// "uaio-send: no TLS: https://host: certificate expired. What to do." Where no connection was made,
-// the address that failed last stands behind the target, and whether it is that of a proxy.
+// Prints "uaio-send: no TLS: https://host: certificate expired. Advice." If no connection was made,
+// the address that failed last follows the target, marked if it is a proxy's.
 inline ExitCode tell_failure(const std::string& target, std::error_code error,
                              const DialReport& report) {
     const DialPhase phase = report.phase;
@@ -212,13 +212,13 @@ inline void tell_tls(const tls::Details& details) {
                  details.protocol.empty() ? "none" : details.protocol.c_str());
 }
 
-// Bytes both ways, in one line that is written over itself, and a last one that stays.
+// Bytes both ways, in one line that is overwritten, and a final line.
 class Progress {
 public:
     explicit Progress(bool wanted)
         : shown_(wanted && ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 0) {}
 
-    // How long the next line may wait; negative: for ever.
+    // Milliseconds until the next line; negative: no limit.
     int pause_ms() const { return shown_ ? 200 : -1; }
 
     void show(std::uint64_t sent, std::uint64_t received) {

@@ -1,6 +1,6 @@
-// One run of uaio-send: a connection, and standard input and output beside it in one poll(2) loop,
-// with the engine in it by Engine::fd(). Each direction has one buffer, which is filled again only
-// when it is empty, so a slow side stops the other and memory is bounded. For the main thread.
+// One run of uaio-send: a poll(2) loop over a connection, by Engine::fd(), and standard input and
+// output. Each direction has one buffer, which is refilled only when empty, so a slow side stops
+// the other and memory is bounded. For the main thread.
 #pragma once
 
 #include <uaio/dialer.h>
@@ -32,7 +32,7 @@ namespace uaio::send {
 
 class Session {
 public:
-    // `signals` is a signalfd(2) of what is to end it.
+    // `signals` is a signalfd(2) of the signals that end the session.
     Session(const Arguments& arguments, int signals)
         : arguments_(arguments),
           signals_(signals),
@@ -60,7 +60,7 @@ private:
     static constexpr Clock::time_point kNever = Clock::time_point::max();
     static constexpr std::chrono::nanoseconds kCloseTime = std::chrono::seconds(2);
 
-    // One wait and what comes of it. False: over, and no operation is left.
+    // Waits once and handles the events. Returns false when it has ended and no operation is left.
     bool turn() {
         engine_.run_once(std::chrono::nanoseconds(0));
         if (phase_ < Phase::stopping && Clock::now() >= limit_) stop(Errc::timed_out);
@@ -119,7 +119,7 @@ private:
         if (read_.result() == Errc::end_of_stream) {
             peer_ended_ = true;
         } else if (read_.result() == Errc::closed && write_.busy()) {
-            return;  // by a write that failed, which is about to say why
+            return;  // closed by a failed write, whose callback follows with the error
         } else if (read_.result()) {
             stop(write_error_ ? write_error_ : read_.result());
         } else {
@@ -132,7 +132,7 @@ private:
         if (phase_ == Phase::stopping) return;
         input_ = write_.result() ? Input::ended : Input::wanted;
         if (!write_.result()) return;
-        // What the server said before it closed is still to be read, and why it did.
+        // The server's last bytes, and its reason for closing, are still to be read.
         write_error_ = write_.result();
         if (!read_.busy() && output_.empty()) stop(write_error_);
     }
@@ -147,7 +147,7 @@ private:
         }
         if (count == 0) {
             input_ = Input::ended;
-            last_received_ = Clock::now();  // the peer's time begins now
+            last_received_ = Clock::now();  // quit_after counts from here
             return;
         }
         input_ = Input::being_sent;
@@ -155,7 +155,7 @@ private:
         stream_->write_all(write_);
     }
 
-    // Without waiting for who reads a pipe: room for one byte is room for PIPE_BUF (pipe(7)).
+    // Does not wait for a pipe's reader: room for one byte is room for PIPE_BUF (pipe(7)).
     void give_output() {
         do {
             const std::size_t most =
@@ -175,7 +175,7 @@ private:
         return ::poll(&output, 1, 0) == 1;
     }
 
-    // Files take everything at once.
+    // Files accept everything at once.
     static bool may_block(int fd) {
         struct stat what {};
         if (::fstat(fd, &what) != 0) return true;
@@ -192,12 +192,12 @@ private:
             finish(ExitCode::done);
     }
 
-    // The peer's silence is being measured.
+    // Returns whether quit_after is running.
     bool quits() const {
         return arguments_.quit_after && input_ == Input::ended && !write_error_ && output_.empty();
     }
 
-    // Until the next thing that no descriptor tells.
+    // Returns the time until the next event that no descriptor reports.
     int patience_ms() const {
         std::int64_t wait = phase_ == Phase::transferring ? progress_.pause_ms() : -1;
         const auto at_most = [&wait](Clock::time_point moment) {
@@ -225,13 +225,13 @@ private:
         error_ = error;
     }
 
-    // An errno of something that is not the network.
+    // Reports an errno that does not come from the network.
     void fail_here(const char* what) {
         std::fprintf(stderr, "uaio-send: %s: %s\n", what, std::strerror(errno));
         finish(ExitCode::this_machine);
     }
 
-    // The first one ends all operations, the second one the program.
+    // The first signal ends all operations, the second one the program.
     void on_signal() {
         signalfd_siginfo got{};
         if (::read(signals_, &got, sizeof got) != sizeof got) return;
@@ -242,8 +242,8 @@ private:
         code_ = code;
     }
 
-    // Reports, and closes: the closing alert of TLS leaves, and what the server still sends is
-    // taken, for kCloseTime at most and not beyond --max-time.
+    // Reports and closes: sends TLS's close_notify and reads the rest from the server, for at most
+    // kCloseTime and not beyond --max-time.
     void close() {
         phase_ = Phase::closing;
         if (arguments_.verbose) tell_dial(report_);
@@ -263,7 +263,7 @@ private:
     const bool terminal_ = ::isatty(STDIN_FILENO) == 1;
     const bool blocks_ = may_block(STDOUT_FILENO);
     const Clock::time_point began_ = Clock::now();
-    Clock::time_point limit_ = limit();  // of everything; later, of closing
+    Clock::time_point limit_ = limit();  // of the whole run; later, of closing
     Engine engine_;
     Dialer dialer_;
     DialReport report_;
@@ -275,7 +275,7 @@ private:
     const int descriptor_;               // readable when the engine has work
     std::vector<std::byte> in_;          // from standard input
     std::vector<std::byte> out_;         // to standard output
-    std::span<const std::byte> output_;  // the part of out_ that has yet to be written
+    std::span<const std::byte> output_;  // the unwritten part of out_
     std::uint64_t sent_ = 0;
     std::uint64_t received_ = 0;
     Clock::time_point last_received_;

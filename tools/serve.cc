@@ -37,7 +37,7 @@ constexpr std::chrono::seconds kDrainTime{30};
 void log_line(Output& output, const uaio::http::AccessRecord& record) noexcept {
     try {
         std::string line(record.method);
-        // Without its query, which files have no use for, and which may hold a token.
+        // Without its query, which files do not use and which may contain a token.
         line.append(" ")
             .append(record.target.substr(0, record.target.find('?')))
             .append(" ")
@@ -51,7 +51,7 @@ void log_line(Output& output, const uaio::http::AccessRecord& record) noexcept {
     }
 }
 
-// The same acceptors, with TLS on them if there are certificates.
+// Adds TLS to the acceptors if there are certificates.
 uaio::AcceptorFactory secured(uaio::AcceptorFactory plain, const Arguments& arguments,
                               Output& output) {
     if (arguments.certificates.empty()) return plain;
@@ -67,8 +67,8 @@ uaio::AcceptorFactory secured(uaio::AcceptorFactory plain, const Arguments& argu
     return uaio::tls::acceptor(std::move(plain), uaio::tls::Context(options), arguments.tls);
 }
 
-// Listens on each engine, and says where. With several engines and any port, the first one's is
-// that of all.
+// Listens on each engine; returns the address. With several engines and any port, all use the port
+// of the first one.
 std::string listen(uaio::http::Server& server, const Arguments& arguments, std::size_t engines,
                    Output& output) {
     if (!arguments.unix_path.empty()) {
@@ -97,7 +97,7 @@ void raise_descriptor_limit() {
     static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-// A SIGHUP that is ignored, as nohup(1) has it, stays so.
+// An ignored SIGHUP, as under nohup(1), stays ignored.
 sigset_t ending_signals() {
     sigset_t signals;
     sigemptyset(&signals);
@@ -109,8 +109,8 @@ sigset_t ending_signals() {
     return signals;
 }
 
-// A signalfd(2) for them, which are blocked for good: before any thread is made, so that every
-// thread leaves them to the descriptor.
+// Returns a signalfd(2) for `signals` and blocks them for good: before any thread exists, so that
+// every thread leaves them to the descriptor.
 int take(const sigset_t& signals) {
     std::signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -119,8 +119,8 @@ int take(const sigset_t& signals) {
     return descriptor;
 }
 
-// Prints until a signal comes, which it returns, or until `is_over`, which is asked after each
-// wake(): 0.
+// Prints until a signal arrives, and returns it, or until `is_over`, evaluated after each wake(),
+// holds, and returns 0.
 template <class IsOver>
 int print_until_signal(int signals, Output& output, IsOver is_over) {
     while (!is_over()) {
@@ -149,7 +149,7 @@ std::string kernel_line(const uaio::Engine& engine) {
            std::string(engine.kernel_reason());
 }
 
-// Lets what has begun end, for kDrainTime; a second signal ends the program.
+// Completes requests in progress, for at most kDrainTime; a second signal ends the program.
 void drain(uaio::Engine& engine, uaio::http::Server& server, int signals, Output& output) {
     output.line("ending: " + std::to_string(server.connections()) + " connections are open");
     std::atomic<bool> over = false;
@@ -194,7 +194,7 @@ int serve(const Arguments& arguments) {
     print_until_signal(signals, output, [] { return false; });
     drain(group.engine(0), server, signals, output);
     output.finish(std::chrono::seconds(1));
-    // The destructors do not look at the descriptor: a signal that comes now kills the process.
+    // The destructors do not read the descriptor: a signal that arrives now kills the process.
     pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
     return 0;
 }

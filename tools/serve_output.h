@@ -1,6 +1,6 @@
-// Standard output of uaio-serve: lines from any thread, kept in memory and written by the main
-// thread, so that no engine waits for a slow disk or for a pipe that nothing reads. Lines beyond a
-// limit, and those that cannot be written, are dropped, counted and reported on standard error.
+// Standard output of uaio-serve: lines from any thread, buffered in memory and written by the main
+// thread, so that no engine waits for a slow disk or an unread pipe. Lines beyond a limit, and
+// lines that cannot be written, are dropped, counted and reported on standard error.
 #pragma once
 
 #include <poll.h>
@@ -23,7 +23,7 @@
 
 namespace uaio::serve {
 
-// On standard error, unless that would wait for its reader.
+// Writes to standard error, unless that would block.
 inline void complain(const std::string& text) {
     const std::string line = "uaio-serve: " + text + '\n';
     pollfd error{STDERR_FILENO, POLLOUT, 0};
@@ -54,7 +54,7 @@ public:
         kept_.append(text).push_back('\n');
         if (before == 0 || (before < kHurry && kept_.size() >= kHurry)) wake();
     }
-    // A line that could not be made.
+    // Counts a line that could not be formatted.
     void lose() noexcept {
         const std::lock_guard lock(mutex_);
         if (lost_++ == 0) wake();
@@ -62,7 +62,7 @@ public:
 
     // The rest is for the main thread.
 
-    // Readable when standard output may have something to do.
+    // Readable when standard output may need the main thread.
     int event() const noexcept { return event_; }
     void clear_event() noexcept {
         std::uint64_t count = 0;
@@ -75,8 +75,8 @@ public:
         static_cast<void>(!::write(event_, &one, sizeof one));
     }
 
-    // Milliseconds until the next write(): 0 if standard output needs no more than room for it, -1
-    // if there is none to make.
+    // Milliseconds until the next write(): 0 if it waits only for room in standard output, -1 if
+    // there is nothing to write.
     int pause_ms() noexcept {
         if (!writing_.empty()) return 0;
         const std::lock_guard lock(mutex_);
@@ -86,7 +86,7 @@ public:
         return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
 
-    // Writes what is due and has room: room for one byte is room for PIPE_BUF (pipe(7)).
+    // Writes due lines while there is room: room for one byte is room for PIPE_BUF (pipe(7)).
     void write() {
         report_loss();
         if (writing_.empty() && pause_ms() == 0) take();
@@ -103,7 +103,7 @@ public:
         }
     }
 
-    // Writes what is kept, and waits so long for room; then says what was lost in all.
+    // Writes the buffered lines, waiting up to `patience` for room; then reports all lost lines.
     void finish(std::chrono::milliseconds patience) {
         const Clock::time_point limit = Clock::now() + patience;
         for (write_now(); pause_ms() >= 0; write_now()) {
@@ -119,8 +119,8 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    static constexpr std::size_t kMost = std::size_t{1} << 20;    // kept for a slow reader
-    static constexpr std::size_t kHurry = std::size_t{64} << 10;  // written without a pause
+    static constexpr std::size_t kMost = std::size_t{1} << 20;    // buffered for a slow reader
+    static constexpr std::size_t kHurry = std::size_t{64} << 10;  // more is written at once
     static constexpr std::chrono::milliseconds kPause{200};       // between small writes
 
     static std::uint64_t lines(std::string_view text) {
@@ -136,7 +136,7 @@ private:
         write();
     }
 
-    // Files take everything at once.
+    // Files accept everything at once.
     static bool may_block() {
         struct stat what {};
         return ::fstat(STDOUT_FILENO, &what) != 0 || !S_ISREG(what.st_mode);
@@ -154,8 +154,8 @@ private:
         next_ = Clock::now() + kPause;
     }
 
-    // What cannot be written is dropped. A full disk may have room later; a reader that has left
-    // does not come back.
+    // Drops lines that cannot be written. A full disk may have room later; a closed pipe stays
+    // closed.
     void fail(int error) {
         const std::lock_guard lock(mutex_);
         lost_ += lines(unwritten());

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""clang-tidy over the library and its programs, as many files at once as there are processors.
+"""Runs clang-tidy on the library and its programs, one file at a time on each processor.
 
     tools/tidy.py BUILD [--seconds N] [FILE]...
 
-With --seconds no file is begun after so long; those that were committed last come first, and what
-is left out is said. A file that was clean stays clean until it, any header of the tree or the
-settings change: what has passed is remembered in BUILD/tidy/.
+With --seconds N it starts no file after N seconds; it checks the files committed last first and
+reports how many it left out. A file that passed is skipped until it, any header of the tree or the
+settings change: BUILD/tidy/ records the files that passed.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# doctest's macros cost clang-tidy seconds a file and hide what it has to say; the compiler's own
-# warnings cover the tests.
+# doctest's macros cost clang-tidy seconds a file and hide its findings; the compiler's own warnings
+# cover the tests.
 FOLDERS = ("base/", "aio/", "engine/", "transport/", "tools/", "examples/", "bench/")
 
 
@@ -35,7 +35,7 @@ def digest(paths):
 
 
 def wanted_files(build):
-    """The compiled files of FOLDERS; each once, however many targets compile it."""
+    """Returns the compiled files of FOLDERS, each once, however many targets compile it."""
     names = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = Path(entry["directory"], entry["file"]).resolve()
@@ -45,7 +45,7 @@ def wanted_files(build):
 
 
 def tidy(tool, build, path):
-    """The exit status and the findings, each with its lines of explanation."""
+    """Returns the exit status and the findings, each with its lines of explanation."""
     # gcc's own warnings mean nothing to clang, and io_uring_cqe ends in a flexible array.
     command = [tool, "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option",
                "--extra-arg=-Wno-flexible-array-extensions", str(path)]
@@ -56,7 +56,7 @@ def tidy(tool, build, path):
 
 
 def last_committed_first(names):
-    """By the time of the last commit that touched a file, the newest first."""
+    """Sorts files by the time of the last commit that touched them, the newest first."""
     log = subprocess.run(["git", "-C", str(ROOT), "log", "--format=", "--name-only"],
                          capture_output=True, text=True, check=False).stdout.split("\n")
     place = {}
@@ -89,7 +89,7 @@ def main():
               .hexdigest() for name, path in names.items()}
     todo = last_committed_first(name for name in names if not stamps[name].exists())
     failed = left_out = 0
-    told = set()  # what stands in a header is found from every file that includes it
+    told = set()  # a finding in a header occurs in every file that includes it
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         def one(name):
             return tidy(tool, build, names[name]) if time.monotonic() < until else (None, [])
