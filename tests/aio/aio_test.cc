@@ -1,4 +1,4 @@
-// The Aio by itself: what it holds, and what it refuses.
+// The Aio alone: what it stores, and what it refuses.
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
@@ -66,7 +66,7 @@ TEST_CASE("set_iov without memory for its entries says so and keeps the old vect
     REQUIRE(wire.run_until_done(write));
     CHECK(write.ended() == success(3));
 
-    // The same with an allocated vector; it stays allocated, and is enough for as many again.
+    // The same with an allocated vector; it stays allocated, and serves as many entries again.
     REQUIRE(!write.aio.set_iov(some));
     fail_next_allocation();
     const std::error_code refused_again = write.aio.set_iov(many);
@@ -144,7 +144,7 @@ TEST_CASE_TEMPLATE("set_deadline is for the next operation only", Kernel, OnLinu
     REQUIRE(wire.run_until_done(read));
     CHECK(read.ended() == success(4));
 
-    // One in the past is over at once, one before the epoch too.
+    // A deadline in the past expires at once, also one before the epoch.
     for (const Clock::time_point past : {wire.engine().now() - 1ns, Clock::time_point::min()}) {
         read.forget();
         read.aio.set_deadline(past);
@@ -194,7 +194,7 @@ TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnL
     CHECK(write.aio.count() == 3);
 }
 
-// --- Misuse: builds for development stop with a message, others ignore and count it. ---
+// --- Misuse: development builds abort with a message, others ignore and count it. ---
 
 // Runs `misuse` while `busy` is a pending read and the engine logs to a string.
 std::string misuse_in_child(void (*misuse)(Wire&, Operation&)) {

@@ -1,4 +1,4 @@
-// co_await over the verbs: buffers, values, timeouts, stop tokens, and what it costs.
+// co_await over the verbs: buffers, values, timeouts, stop tokens, and its cost.
 #include <uaio/await.h>
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
@@ -292,7 +292,7 @@ TEST_CASE("the stop token of a task ends what it awaits and all that follows") {
     CHECK(sync_wait(io.engine(), outer(*pair.near), source.get_token()) == 3);
 }
 
-// Awaits so many reads, each of which another thread may stop at any moment, even when it has
+// Awaits `rounds` reads, each of which another thread may stop at any moment, even after it has
 // ended.
 Task<int> stopped_often(Stream& stream, std::array<std::stop_source, 64>& sources,
                         std::atomic<unsigned>& turn) {
@@ -329,7 +329,7 @@ TEST_CASE("stop requests that race with the end of operations and tasks do no ha
 
 // ---- Cost ----
 
-// Echoes so many messages between both ends and counts what that allocates.
+// Echoes `rounds` messages between both ends and counts the allocations.
 Task<std::uint64_t> echo(Stream& near, Stream& far, int messages, std::stop_token stop) {
     std::string out(64, 'o');
     std::string in(64, ' ');
@@ -351,7 +351,7 @@ TEST_CASE_TEMPLATE("awaiting an operation allocates nothing", Kernel, OnLinux, O
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
     const std::stop_source source;
-    // The first vector of more entries than an Aio holds inside costs one, which it keeps.
+    // The first vector beyond an Aio's inline entries allocates once, and the Aio keeps it.
     sync_wait(engine, echo(*pair.near, *pair.far, 10, source.get_token()));
     CHECK(sync_wait(engine, echo(*pair.near, *pair.far, 100, source.get_token())) == 1);
 }

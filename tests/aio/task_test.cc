@@ -1,5 +1,4 @@
-// Tasks by themselves: how they start, what they give, where they run and how they are stopped.
-// What they await is in await_test.cc.
+// Tasks alone: how they start, return values, resume and stop. await_test.cc tests what they await.
 #include <uaio/await.h>
 #include <uaio/engine_group.h>
 #include <uaio/task.h>

@@ -26,7 +26,7 @@ constexpr Errc kAll[] = {
     Errc::engine_lost,
 };
 
-// Arguments that a call does not take.
+// Arguments that a call refuses.
 constexpr ArgumentErrc kInvalid[] = {
     ArgumentErrc::invalid_option,       ArgumentErrc::invalid_url,
     ArgumentErrc::invalid_endpoint,     ArgumentErrc::invalid_method,

@@ -1,4 +1,4 @@
-// How messages quote what a user gave.
+// How messages quote a user's text.
 #include "base/quoted.h"
 
 #include <doctest/doctest.h>

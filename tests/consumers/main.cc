@@ -1,4 +1,4 @@
-// What each of the three consumer projects builds: one write_all over TCP, as a user would write
+// The program of each of the three consumer projects: one write_all over TCP, as a user would write
 // it.
 #include <uaio/aio.h>
 #include <uaio/engine_group.h>

@@ -1,5 +1,5 @@
-// A program that needs all of the library: an HTTPS server on loopback, asked by an http::Client
-// over a Dialer and by an easy::Connection.
+// A program that needs all of the library: an HTTPS server on loopback, and requests to it by an
+// http::Client over a Dialer and by an easy::Connection.
 //
 //   secure CERTIFICATE KEY       both in PEM; the certificate is for "localhost"
 #include <uaio/dialer.h>

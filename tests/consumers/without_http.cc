@@ -1,5 +1,5 @@
 // With uaio built with -Dhttp=false: every verb of an HTTP connection ends with not_supported, by
-// its callback and once, nothing is transferred, and the stream below works as ever.
+// one callback, nothing is transferred, and the stream below still works.
 #include <uaio/aio.h>
 #include <uaio/config.h>
 #include <uaio/engine.h>

@@ -1,5 +1,5 @@
-// With uaio built with -Dtls=disabled: whatever needs TLS ends with not_supported, by its callback
-// and once, and connections without it work as ever, by the same Dialer and easy connection.
+// With uaio built with -Dtls=disabled: every operation that needs TLS ends with not_supported, by
+// one callback, and connections without it still work, by the same Dialer and easy connection.
 #include <uaio/aio.h>
 #include <uaio/config.h>
 #include <uaio/dialer.h>
@@ -20,8 +20,8 @@ static_assert(!uaio::kTls, "this program is for a build with -Dtls=disabled");
 
 namespace {
 
-// What a verb ends with that is given an Aio; protocol_error for a callback inside the call, more
-// than one, or bytes that are counted.
+// The result of a verb that is given an Aio; protocol_error for a callback inside the call, more
+// than one, or counted bytes.
 template <class Verb>
 std::error_code end_of(uaio::Engine& engine, Verb verb) {
     int calls = 0;
@@ -33,7 +33,7 @@ std::error_code end_of(uaio::Engine& engine, Verb verb) {
     return once ? error : std::make_error_code(std::errc::protocol_error);
 }
 
-// A connection of a Dialer, and one of an easy connection, to a place with this scheme.
+// A connection of a Dialer, and one of an easy connection, to a target with this scheme.
 std::error_code dialed(uaio::Engine& engine, const std::string& url, uaio::StreamPtr& out) {
     uaio::Dialer dialer(url, {.proxy = ""});
     return end_of(engine, [&](uaio::Aio& aio) { dialer.connect(aio, out); });

@@ -182,8 +182,7 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
                    Kernel, OnLinux, OnPoll) {
     std::string logged;
     EngineOptions options = options_on(Kernel::kKind);
-    options.drain_timeout =
-        kPatience;  // beyond the test's timeout: the engine must not wait for it
+    options.drain_timeout = kPatience;  // beyond the test's own timeout
     options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
     Ended parked, timed, parked_again, posted;
     const Clock::time_point begin = Clock::now();

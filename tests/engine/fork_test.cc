@@ -269,8 +269,7 @@ TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThr
         });
         const pid_t child = forked.get_future().get();
         int status = 0;
-        const Clock::time_point limit =
-            Clock::now() + kPatience / 2;  // before the timeout of this child itself
+        const Clock::time_point limit = Clock::now() + kPatience / 2;  // this child has kPatience
         while (::waitpid(child, &status, WNOHANG) == 0) {
             if (Clock::now() < limit) continue;
             ::kill(child, SIGKILL);

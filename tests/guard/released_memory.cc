@@ -1,7 +1,7 @@
 // operator new and delete of the test programs where uaio is built with sanitize_memory_guard: a
-// block of some size lies on pages of its own, and once it is deleted nobody may touch them.
-// Neither the address sanitizer nor valgrind sees the kernel write into freed memory; here that is
-// EFAULT, and on our side a SIGSEGV on the spot. Any thread.
+// large block lies on pages of its own, which become inaccessible once it is deleted. Neither the
+// address sanitizer nor valgrind detects a kernel write into freed memory; here it fails with
+// EFAULT, and an access of the program with an immediate SIGSEGV. Any thread.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,15 +16,15 @@
 namespace {
 
 // Smaller blocks stay in the heap: a page for each would exhaust vm.max_map_count (65530). An Aio
-// and every buffer worth the name is larger.
+// and every sizeable buffer is larger.
 constexpr std::size_t kSmallest = 256;
 
-// As many released blocks stay inaccessible; then the oldest gives its addresses back.
+// This many released blocks stay inaccessible; then the oldest is unmapped.
 constexpr std::size_t kKept = 8192;
 
-// In front of each block, at the start of its first page.
+// Before each block, at the start of its first page.
 struct alignas(64) Header {
-    std::uintptr_t mark;  // kMark ^ its own address, which no other memory is likely to hold
+    std::uintptr_t mark;  // kMark ^ its own address, unlikely in other memory
     std::size_t size;     // of the mapping
 };
 constexpr std::uintptr_t kMark = 0x7561696f67756172;
@@ -81,7 +81,7 @@ void release(void* block) noexcept {
 
 }  // namespace
 
-// All other forms of new and delete end in one of these (new.delete.single in the C++ standard).
+// All other forms of new and delete call one of these (new.delete.single in the C++ standard).
 void* operator new(std::size_t size) { return allocate(size, alignof(std::max_align_t)); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return allocate(size, static_cast<std::size_t>(alignment));

@@ -19,7 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Calls `column` with each row's name and descriptors counted around it.
+// Calls `column` with each row's name, and compares the open descriptors before and after.
 void for_each(std::span<const Row> rows, const std::function<void(const Row&)>& column) {
     for (const Row& row : rows) {
         CAPTURE(row.name);
@@ -29,7 +29,7 @@ void for_each(std::span<const Row> rows, const std::function<void(const Row&)>& 
     }
 }
 
-// An engine that this thread runs, a subject on it, and the operation under way.
+// An engine that this thread runs, a subject on it, and the operation in flight.
 struct Busy {
     Busy(KernelKind kind, const Row& row) : engine(options_on(kind)), subject(row.make(engine)) {
         operation.emplace(engine);
@@ -184,7 +184,7 @@ void destroy_in_forked_child(KernelKind kind, std::span<const Row> rows) {
         });
         CHECK(end.signal == 0);
         CHECK(end.exit_status == 0);
-        // The parent's object goes on.
+        // The parent's object still works.
         run_some(busy.engine);
         CHECK(busy.subject->peer_sees_no_end());
         CHECK(!busy.operation->done());

@@ -1,6 +1,6 @@
 // The destruction matrix: every public object that runs operations, destroyed at every moment at
-// which a program may do so. Aios, engines and their threads have a page of their own, in
-// tests/engine/aio_destruction_test.cc.
+// which a program may do so. tests/engine/aio_destruction_test.cc covers Aios, engines and their
+// threads.
 #include <uaio/easy.h>
 #include <uaio/http.h>
 #include <uaio/local.h>
@@ -49,7 +49,7 @@ private:
     StreamPtr out_;
 };
 
-// Whatever has a raw socket as its peer.
+// A subject whose peer is a raw socket.
 class WithPeer : public Subject {
 public:
     bool peer_sees_end() override {
@@ -145,7 +145,7 @@ private:
     http::Response response_;
 };
 
-// A lookup that lasts until the subject goes.
+// A lookup that lasts until the subject is destroyed.
 class NameResolver final : public Subject {
 public:
     explicit NameResolver(Engine&)

@@ -1,5 +1,5 @@
-// What the destruction matrix destroys: one object of the public interface each, and an operation
-// on it that lasts until it is ended. The rows are subjects, the columns are moments: see
+// The subjects of the destruction matrix: each is one object of the public interface, and an
+// operation on it that lasts until it is ended. The rows are subjects, the columns are moments: see
 // destruction_test.cc, and tls/tls_destruction_test.cc for the rows that need OpenSSL.
 #pragma once
 
@@ -31,7 +31,7 @@ public:
     virtual std::error_code end_of_destruction() const { return Errc::closed; }
     // True when the peer, if there is one, has seen the end of its connection.
     virtual bool peer_sees_end() { return true; }
-    // True while the peer, if there is one, has not.
+    // True if the peer, if any, has not seen it.
     virtual bool peer_sees_no_end() { return true; }
 };
 
@@ -41,7 +41,7 @@ struct Row {
     std::unique_ptr<Subject> (*make)(Engine& engine);
 };
 
-// The columns. Each makes every row's object anew, on a kernel of this kind.
+// The columns. Each creates every row's object anew, on a kernel of this kind.
 void destroy_idle(KernelKind kind, std::span<const Row> rows);
 void destroy_busy(KernelKind kind, std::span<const Row> rows);
 void destroy_in_own_callback(KernelKind kind, std::span<const Row> rows);

@@ -3,8 +3,8 @@
 //     dial_echo TARGET [NAME=VALUE]...
 //
 // Names: proxy, pre_proxy, authentication (basic, digest, any), header (v1, v2), connect_to,
-// resolve, timeout_ms, ca (a file), verify (off). Prints "ok" and what is known of the connection,
-// or "error", its category and what strerror() says. For tests/proxy_interop_test.py.
+// resolve, timeout_ms, ca (a file), verify (off). Prints "ok" and facts about the connection, or
+// "error", its category and the text of strerror(). For tests/proxy_interop_test.py.
 #include <uaio/dialer.h>
 #include <uaio/engine.h>
 
@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kBytes = 300'000;
 const std::string kGreeting = "hello, whoever you are\n";
 
-// Bytes that tell where they belong.
+// A pattern whose bytes identify their offset.
 std::string pattern() {
     std::string bytes(kBytes, '\0');
     for (std::size_t i = 0; i < kBytes; ++i)

@@ -1,6 +1,6 @@
-// An engine without anything of aio/ or transport/: this program links base/ and engine/ alone, and
-// would not link if either needed more. It drives mail, timers, completions and waits with
-// operations of its own.
+// An engine without aio/ and transport/: this program links base/ and engine/ alone, and would not
+// link if either needed more. It drives mail, timers, completions and waits with its own
+// operations.
 #include <uaio/engine.h>
 
 #include "engine/core.h"
@@ -33,7 +33,7 @@ EngineOptions options_on(KernelKind kind) {
     return options;
 }
 
-// An operation that is no Aio: counts what its handler and its finisher are called with.
+// An operation that is no Aio: counts the arguments of its handler and its finisher.
 struct Operation : Completion {
     explicit Operation(EngineCore& core) : engine(core) {
         handler = [](Completion& completion, int result, unsigned) noexcept {

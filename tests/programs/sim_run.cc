@@ -1,6 +1,6 @@
-// Random lives of streams and of HTTP servers on the simulated kernel, as many as fit the time:
-// `./dev sim`. A failure prints the seed, and the same seed fails again. Each seed is a life of a
-// stream; every fourth one of HTTP as well.
+// Random sessions of streams and of HTTP servers on the simulated kernel, as many as fit the time:
+// `./dev sim`. A failure prints the seed, and the same seed fails again. Each seed is a session of
+// a stream; every fourth one of HTTP as well.
 #include "tests/sim/http_run.h"
 #include "tests/sim/transfer_run.h"
 
@@ -21,7 +21,7 @@ struct Options {
     double seconds = 60;
 };
 
-// What has to happen about once in a thousand runs, or the runs have lost their teeth.
+// Events that must occur about once in a thousand runs, or the runs no longer test enough.
 struct Mark {
     const char* name;
     std::uint64_t uaio::SimCounters::*counter;
@@ -48,7 +48,7 @@ struct Totals {
     std::uint64_t runs = 0;
     std::uint64_t failures = 0;
     std::uint64_t operations = 0;
-    std::uint64_t transactions = 0;  // of HTTP, that succeeded
+    std::uint64_t transactions = 0;  // of HTTP, successful ones
     std::uint64_t marks[kMarkCount] = {};
 };
 

@@ -1,17 +1,17 @@
-// Many HTTP clients that are slow on purpose, as the attack named Slowloris has them:
+// Many deliberately slow HTTP clients, as in the Slowloris attack:
 //
 //     slow_heads PORT CONNECTIONS RATE [again]
 //
 // Each connection sends the beginning of a request's head, then a byte of one of its fields every
-// second, and never the end. It does not go by itself, and sends on after it was answered: the
-// server has to close it. Prints "open" when all connections are there. Without `again` it ends
-// when the server has closed all of them; with it, a closed connection is replaced, and the program
-// ends when its input does. Then it prints a line of JSON: how many connections were made, answered
-// with 408 and closed by the server, and the seconds from a connection's first byte to its answer
-// and to its end: the least, the median, the 99th percentile and the most. Connections are spread
-// over several addresses of the loopback, whose ports would not suffice; they begin at most RATE a
-// second, and their bytes are spread evenly over time. For tests/interop_test.py and
-// bench/slowloris.py, which wants little of the processor taken, and never for long.
+// second, and never the end. It does not close by itself, and still sends after the answer: the
+// server must close it. Prints "open" when all connections are established. Without `again` it
+// exits when the server has closed all of them; with it, it replaces each closed connection, and
+// exits at the end of its input. Then it prints a line of JSON: the numbers of connections made,
+// answered with 408 and closed by the server, and the seconds from a connection's first byte to its
+// answer and to its end: minimum, median, 99th percentile and maximum. Connections use several
+// loopback addresses, since the ports of one would not suffice; at most RATE begin in a second, and
+// their bytes are spread evenly over time. For tests/interop_test.py and bench/slowloris.py, which
+// needs a program that uses little of the processor, in short bursts.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -39,9 +39,9 @@ using Seconds = std::chrono::duration<double>;
 constexpr std::string_view kHead = "GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
 constexpr std::string_view kDenied = "HTTP/1.1 408 ";
 constexpr unsigned kAddresses = 8;  // 127.0.0.2 and so on
-// The longest between two looks at the clock: what is due since the last one, goes out.
+// The longest interval between two readings of the clock; each sends the bytes due since the last.
 constexpr timespec kTurn{0, 200'000};
-constexpr double kAtOnce = 64;  // begun in a turn; a listener's queue is not for more
+constexpr double kAtOnce = 64;  // begun in a turn; a listener's queue holds few more
 
 double now() { return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -50,13 +50,13 @@ int check(int result, const char* call) {
     return result;
 }
 
-// One connection, or none any more.
+// One connection, or a closed one's place.
 struct Client {
     int fd = -1;
     double began = 0;
     double answered = 0;
     std::array<char, kDenied.size()> answer{};
-    std::size_t size = 0;  // of the answer, as far as it is kept
+    std::size_t size = 0;  // of the answer, as far as it is stored
 };
 
 void set(int fd, int level, int option) {
@@ -75,15 +75,15 @@ void bind_and_connect(int fd, std::uint16_t port, unsigned number) {
     check(::connect(fd, general, sizeof address), "connect");
 }
 
-// A client that shares the processor does not wait for all that is due.
+// Lets another process on this processor run before everything due is sent.
 void let_others_run() { ::sched_yield(); }
 
-// If the connection is over, its end is there to be read.
+// If the connection has ended, its end can be read.
 void send(const Client& client, std::string_view bytes) {
     static_cast<void>(::send(client.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
-// The least, the median, the 99th percentile and the most.
+// Minimum, median, 99th percentile and maximum.
 void print_spread(const char* name, std::vector<double> times) {
     if (times.empty()) times = {0};
     std::sort(times.begin(), times.end());
@@ -111,7 +111,7 @@ public:
     Attack(const Attack&) = delete;
     Attack& operator=(const Attack&) = delete;
 
-    // Connections that are missing, and a byte from each in turn, as time has passed for.
+    // Opens missing connections and sends a byte on each in turn, at a rate over time.
     void run() {
         if (again_) watch(STDIN_FILENO, kInput);
         double last = now();
@@ -170,7 +170,7 @@ private:
         Client& client = clients_[at] = Client();
         client.fd = check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
         set(client.fd, IPPROTO_TCP, TCP_NODELAY);
-        // So many ports of clients do not keep a server from listening at one of them.
+        // Even this many client ports do not prevent a server from listening on one of them.
         set(client.fd, SOL_SOCKET, SO_REUSEADDR);
         set(client.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
         bind_and_connect(client.fd, port_, made_++);
@@ -180,7 +180,7 @@ private:
         watch(client.fd, at);
     }
 
-    // The next one's byte.
+    // Sends the next connection's byte.
     void send_next() {
         for (std::size_t tried = 0; tried < clients_.size(); ++tried) {
             next_ = (next_ + 1) % clients_.size();
@@ -188,7 +188,7 @@ private:
         }
     }
 
-    // Notes answers and ends, waiting a turn for one; false when the program's input has ended.
+    // Records answers and ends, waiting a turn for one; false after the program's input has ended.
     bool look() {
         std::array<epoll_event, 256> events;
         const int count = check(
@@ -232,8 +232,8 @@ private:
     const bool again_;
     const int poll_;
     std::vector<Client> clients_;
-    std::vector<std::size_t> free_;  // of the clients, those that are over
-    std::size_t next_ = 0;           // to send a byte, is the one behind this
+    std::vector<std::size_t> free_;  // places of closed clients
+    std::size_t next_ = 0;           // the client after this one sends the next byte
     unsigned open_ = 0;
     unsigned made_ = 0;
     unsigned denied_ = 0;

@@ -1,8 +1,8 @@
-// Greets whoever comes by TLS, and sends everything back, until it is killed:
+// Greets every TLS client, and echoes all bytes, until it is killed:
 //
 //     tls_echo CERTIFICATE KEY
 //
-// Both are files in PEM. Prints its URL, whose port the kernel has picked. For
+// Both are files in PEM. Prints its URL, with a port chosen by the kernel. For
 // tests/tls_interop_test.py.
 #include <uaio/engine.h>
 #include <uaio/tcp.h>

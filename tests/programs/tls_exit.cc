@@ -1,4 +1,4 @@
-// Calls exit(3) while an engine's thread shakes hands over TLS again and again:
+// Calls exit(3) while an engine's thread repeats TLS handshakes:
 //
 //     tls_exit CERTIFICATE KEY local|global
 //
@@ -63,7 +63,7 @@ private:
     options.verify_peer = false;
     const uaio::tls::Context server(options);
     const uaio::tls::Context client(options);
-    // Never destroyed, as in a program that leaves everything to exit().
+    // Never destroyed, as in a program that relies on exit().
     static Loop* const loop = new Loop(engine, server, client);
     static_cast<void>(loop);
     for (unsigned seen = handshakes; seen < 20; seen = handshakes)

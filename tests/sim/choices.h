@@ -1,5 +1,5 @@
-// Where a random run gets its decisions from: a seed, or the bytes of a fuzzer, which then learns
-// what each of them does. One thread.
+// The source of a random run's decisions: a seed, or the bytes of a fuzzer, which then learns the
+// effect of each. One thread.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace uaio {
 class Choices {
 public:
     explicit Choices(std::uint64_t seed) : random_(seed) {}
-    // Once `bytes`, which must outlive this, are used up, every decision is the first one.
+    // After the last of `bytes`, which must outlive this, every decision is the first one.
     explicit Choices(std::span<const std::uint8_t> bytes) : bytes_(bytes), from_bytes_(true) {}
 
     // 0 to limit - 1.

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint16_t kPort = 80;
 
-// Content that tells where it belongs.
+// Content whose bytes identify their offset.
 std::string content_of(std::size_t size, std::uint64_t salt) {
     std::string content(size, '\0');
     for (std::size_t i = 0; i < size; ++i) {
@@ -43,12 +43,12 @@ struct HttpRun::Transaction {
     int status = 200;
     unsigned begun = 0;
     unsigned callbacks = 0;
-    unsigned again = 0;  // times that it is submitted again by its callback
+    unsigned again = 0;  // resubmissions by its callback
     bool asked_to_end = false;
     Aio aio;
 };
 
-// Sends the content of the request back while it comes.
+// Echoes the content of the request while it arrives.
 class HttpRun::Streamer {
 public:
     Streamer(HttpRun& run, http::Exchange& exchange)
@@ -285,7 +285,7 @@ std::string HttpRun::judge_one(const Transaction& one) {
     const std::error_code error = one.aio.result();
     if (!error) {
         ++successes_;
-        // A response that is not the handler's own is the server's word that it could not.
+        // A response other than the handler's own reports that the server failed.
         if (one.response.status() != one.status) {
             if (one.response.status() == 408 || one.response.status() == 503) return {};
             return "status " + std::to_string(one.response.status());
@@ -299,7 +299,7 @@ std::string HttpRun::judge_one(const Transaction& one) {
     }
     const bool malformed = error.category() == http_category() && error != HttpErrc::no_response;
     if (malformed) return "malformed: " + error.message();
-    // A server may close an idle connection in the very moment of a request, see ClientOptions.
+    // A server may close an idle connection at the moment of a request, see ClientOptions.
     if (reliable_ && !closes_idle_ && !one.asked_to_end) return "failed: " + error.message();
     return {};
 }

@@ -1,7 +1,7 @@
-// One random life of an HTTP server and of clients of it on the simulated kernel, drawn from a
-// seed: requests of all shapes, cancels, deadlines, a server that drains or goes, on a network that
-// loses connections and cuts everything into pieces. An oracle compares what every client was told
-// with what the handler meant. One thread.
+// One random session of an HTTP server and its clients on the simulated kernel, drawn from a seed:
+// requests of all shapes, cancels, deadlines, a server that drains or is destroyed, on a network
+// that loses connections and splits everything into pieces. An oracle compares every client's
+// result with the handler's. One thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -25,10 +25,10 @@ public:
     explicit HttpRun(std::uint64_t seed);
     ~HttpRun();
 
-    // Runs it; what did not hold, in a line, or nothing.
+    // Runs it; returns the failed check in a line, or nothing.
     std::string run();
 
-    // Transactions that succeeded.
+    // Successful transactions.
     std::size_t successes() const noexcept { return successes_; }
 
 private:
@@ -55,8 +55,8 @@ private:
     std::vector<std::unique_ptr<Transaction>> transactions_;
     std::size_t successes_ = 0;
     std::size_t streamers_ = 0;
-    bool closes_idle_ = false;  // the server does, in no time
-    bool reliable_ = false;     // the network lost nothing, and the server stayed
+    bool closes_idle_ = false;  // the server closes idle connections at once
+    bool reliable_ = false;     // the network lost nothing, and the server stayed up
 };
 
 }  // namespace uaio

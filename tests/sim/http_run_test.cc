@@ -17,7 +17,7 @@ TEST_CASE("whatever the network does, every transaction ends once with its own r
         INFO("seed ", seed);
         REQUIRE_MESSAGE(wrong.empty(), wrong);
     }
-    CHECK(successes > 3 * seeds);  // or the lives have become too short to say anything
+    CHECK(successes > 3 * seeds);  // or the sessions are too short to test anything
 }
 
 }  // namespace

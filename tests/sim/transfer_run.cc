@@ -10,8 +10,8 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-constexpr std::int64_t kBusyNs = 2'000'000;  // actions fall into this long, in virtual time
-constexpr char kScribble = '\xdd';           // what a buffer holds once it is the user's again
+constexpr std::int64_t kBusyNs = 2'000'000;  // all actions start within this virtual time
+constexpr char kScribble = '\xdd';           // fills a buffer once the user owns it again
 
 // A byte of the write direction, different enough that a shift or a repeat shows.
 char pattern_at(std::uint64_t position) {
@@ -56,7 +56,7 @@ TransferRun::~TransferRun() {
     engine_.reset();
 }
 
-// Each run has some faults and not others, so that rare ones meet an otherwise quiet network too.
+// Each run omits some faults, so that rare ones also occur on an otherwise quiet network.
 Faults TransferRun::faults_for(Choices& choices) {
     const auto one_in = [&choices](std::uint64_t number) { return choices.draw(number) == 0; };
     const auto sometimes = [&](unsigned most) {
@@ -85,7 +85,7 @@ Faults TransferRun::faults_for(Choices& choices) {
     faults.no_zero_copy = one_in(4);
     if (!one_in(3)) faults.latency_max = nanoseconds_below(20000);
     if (!one_in(3)) faults.delay_max = nanoseconds_below(50000);
-    // Never zero: bytes that go one at a time keep a program busy beyond every planned action.
+    // Never zero: single bytes keep a program busy beyond every planned action.
     faults.enter_time = nanoseconds(20) + nanoseconds_below(1000);
     faults.window = 1 + choices.draw(one_in(2) ? 64 : 100000);
     return faults;
@@ -219,7 +219,7 @@ void TransferRun::submit(Operation& operation) {
     operation.all ? connection_->write_all(operation.aio) : connection_->write(operation.aio);
 }
 
-// From here on the buffers are the user's: what the kernel still read would be the scribble.
+// From here on the user owns the buffers: a late read by the kernel would get the scribble.
 void TransferRun::on_end(Operation& operation) {
     ++operation.callbacks;
     operation.result = operation.aio.result();
@@ -248,7 +248,7 @@ bool TransferRun::settled() const {
     });
 }
 
-// The peer reads what is left; what still waits after a while, waits for bytes that never come.
+// The peer reads the rest; an operation pending long after that waits for bytes never sent.
 void TransferRun::finish() {
     peer_->read_everything();
     for (unsigned turn = 0; !settled() && turn < 2000; ++turn) {
@@ -297,11 +297,11 @@ std::string TransferRun::judge_one(const Operation& operation) const {
     return known ? "" : how + ": an error that nothing caused";
 }
 
-// Bytes of the writes, in submission order, are what the peer got; a write that failed half-way is
-// the last that sent anything.
+// The peer got the bytes of the writes in submission order; a write that failed midway is the last
+// that sent anything.
 std::string TransferRun::judge_writes() const {
     const std::string& got = peer_->received();
-    std::size_t at = 0;          // in what the peer got
+    std::size_t at = 0;          // in the bytes that the peer got
     std::uint64_t position = 0;  // in the pattern
     bool torn = false;
     for (const Operation* write : written_) {

@@ -1,7 +1,7 @@
-// One random life of a stream on the simulated kernel, drawn from a seed: writes and reads of all
-// shapes, cancels, deadlines, closes and resets at any moment, on a kernel that does everything a
-// real one may do. In the end an oracle compares what every Aio said with what the peer saw. One
-// thread.
+// One random session of a stream on the simulated kernel, drawn from a seed: writes and reads of
+// all shapes, cancels, deadlines, closes and resets at any moment, on a kernel that uses all the
+// freedom of a real one. At the end an oracle compares every Aio's result with the peer's bytes.
+// One thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -24,11 +24,11 @@ namespace uaio {
 class TransferRun {
 public:
     explicit TransferRun(std::uint64_t seed);
-    // A life that a fuzzer writes, with smaller vectors, so that it can write many.
+    // A session chosen by a fuzzer, with smaller vectors, so that it can choose many.
     explicit TransferRun(std::span<const std::uint8_t> bytes);
     ~TransferRun();
 
-    // Runs it; what did not hold, in a line, or nothing.
+    // Runs it; returns the failed check in a line, or nothing.
     std::string run();
 
     // The number of operations that ended with `error`, or without one.
@@ -46,8 +46,8 @@ private:
         const bool all;
         std::vector<std::size_t> lengths;
         std::size_t size = 0;
-        std::vector<std::unique_ptr<char[]>> buffers;  // of exact size, so that a sanitizer watches
-        std::string received;                          // copied when a read ended
+        std::vector<std::unique_ptr<char[]>> buffers;  // of exact size, for bounds checks
+        std::string received;                          // copied when a read ends
         unsigned callbacks = 0;
         bool submitted = false;
         bool asked_to_end = false;
@@ -99,7 +99,7 @@ private:
     std::uint64_t pattern_ = 0;  // bytes of the write direction handed out so far
     std::size_t planned_ = 0;    // actions still to come
     bool closed_here_ = false;
-    bool disturbed_ = false;  // the peer closed or reset, or the network may
+    bool disturbed_ = false;  // the peer closed or reset, or the network may do so
 };
 
 }  // namespace uaio

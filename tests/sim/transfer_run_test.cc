@@ -23,7 +23,7 @@ TEST_CASE("whatever the network does, every operation ends once and counts what 
         timeouts += run.ended_with(Errc::timed_out);
         resets += run.ended_with(Errc::connection_reset);
     }
-    // Or the runs have become too short to show anything.
+    // Or the runs are too short to test anything.
     CHECK(successes > seeds);
     CHECK(cancels > seeds / 20);
     CHECK(timeouts > seeds / 20);

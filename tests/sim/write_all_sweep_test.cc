@@ -1,7 +1,7 @@
-// One write_all of 64 KiB in eight entries, disturbed in every place there is: split at every byte,
+// One write_all of 64 KiB in eight entries, disturbed at every point: split at every byte,
 // cancelled at every step of the kernel, expired at every moment. The oracle each time: one
-// callback, the count is what the peer got, in order, no byte taken after the callback, nothing
-// left behind.
+// callback, the count is what the peer got, in order, no byte read after the callback, no resource
+// left.
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/sim.h>
@@ -73,14 +73,14 @@ public:
         connection->read(read);
     }
 
-    // Until the writes are over; bounded, since virtual time is free.
+    // Until the writes have ended; bounded, since virtual time is free.
     void settle() {
         for (int turn = 0; turn < 10000 && (callbacks == 0 || behind_callbacks == 0); ++turn) {
             engine.run_once(milliseconds(1));
         }
     }
 
-    // What must hold however the write ended. `asked` is the only error it may have ended with.
+    // The invariants, however the write ended. `asked` is the only error it may have ended with.
     void judge(std::error_code asked) {
         const std::error_code result = write.result();
         const std::size_t count = write.count();
@@ -127,7 +127,7 @@ public:
     int read_callbacks = 0;
 
 private:
-    // The buffers go at once: a sanitizer sees the kernel touch them, and so does the peer.
+    // Frees the buffers at once: a sanitizer detects an access by the kernel, and so does the peer.
     void on_written() {
         ++callbacks;
         for (std::size_t i = 0; i < buffers.size(); ++i) {
