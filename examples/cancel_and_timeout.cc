@@ -1,5 +1,5 @@
-// The ways in which an operation ends early, and what it says then: the error tells why, and
-// count() how many bytes went out or came in, to the byte.
+// The ways in which an operation ends early: the error gives the reason, and count() the exact
+// number of bytes transferred.
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -16,7 +16,7 @@ void report(const char* what, const uaio::Aio& aio) {
     std::printf("%-28s %zu bytes. %s\n", what, aio.count(), uaio::strerror(aio.result()).c_str());
 }
 
-// Reads to the end of the stream; how many bytes came.
+// Reads to the end of the stream; returns the number of bytes.
 std::size_t drain(uaio::Stream& stream, uaio::Aio& aio) {
     std::vector<char> buffer(1 << 20);
     aio.set_iov(buffer.data(), buffer.size());
@@ -42,7 +42,7 @@ int main() {
     if (aio.wait() || other.wait()) return 1;
     uaio::http::Connection near(std::move(accepted));
 
-    // A read that nothing answers. Reads that end early do the connection no harm.
+    // A read without an answer. Reads that end early do not affect the connection.
     char buffer[16];
     aio.set_iov(buffer, sizeof buffer);
     aio.set_timeout(20ms);
@@ -50,29 +50,29 @@ int main() {
     bool well = aio.wait() == uaio::Errc::timed_out && aio.count() == 0;
     report("a read, 20 ms", aio);
 
-    // read_all with half of what it wants: what came is in the buffer and in count().
+    // A read_all that receives half its bytes: they are in the buffer and in count().
     other.set_iov("half way", 8);
     far->write_all(other);
     near.read_all(aio);
     well &= aio.wait() == uaio::Errc::timed_out && aio.count() == 8 && !other.wait();
     report("a read_all, 20 ms", aio);
 
-    // Without time nothing is sent, and the connection stays as it is.
+    // With a timeout of 0 nothing is sent, and the connection remains usable.
     aio.set_timeout(0s);
     near.write_all(aio);
     well &= aio.wait() == uaio::Errc::timed_out && aio.count() == 0;
     report("a write_all, no time", aio);
 
-    // More than sockets hold, to a peer that does not read, cancelled from this thread. Since some
-    // of it went out, the connection ends with it: whatever came next would be taken for the rest.
+    // More than socket buffers hold, to a peer that does not read, cancelled from this thread. Some
+    // of it was sent, so the connection is closed: the peer would take later bytes for the rest.
     std::vector<char> much(64 << 20, 'x');
     aio.set_iov(much.data(), much.size());
     aio.set_timeout(uaio::kNoTimeout);
     near.write_all(aio);
     other.set_iov(buffer, sizeof buffer);
     far->read_all(other);
-    well &= !other.wait();  // so that there is something to count
-    aio.cancel();           // a request: only the kernel knows how far it got
+    well &= !other.wait();  // part of the write has been sent
+    aio.cancel();           // a request: only the kernel knows the exact count
     well &= aio.wait() == uaio::Errc::canceled && aio.count() < much.size();
     report("a write_all, cancelled", aio);
     const std::size_t arrived = sizeof buffer + drain(*far, other);
@@ -83,7 +83,7 @@ int main() {
     well &= aio.wait() == uaio::Errc::closed;
     report("another one after that", aio);
 
-    // stop() is a cancel that lasts: for an Aio whose owner is going.
+    // stop() is a permanent cancel: for an Aio whose owner is being destroyed.
     other.stop();
     far->read(other);
     well &= other.wait() == uaio::Errc::canceled;

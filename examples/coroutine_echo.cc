@@ -1,5 +1,5 @@
-// The echo server of echo_server.cc with coroutines, and a client that talks to it: a task for the
-// listener, one for each connection, and one stop token that ends them all.
+// The echo server of echo_server.cc with coroutines, and its client: a task for the listener, one
+// for each connection, and one stop token that ends them all.
 #include <uaio/await.h>
 #include <uaio/engine_group.h>
 #include <uaio/tcp.h>
@@ -14,18 +14,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// What a spawned task needs comes by value, and goes with it.
+// A spawned task takes its parameters by value, so that they live as long as it does.
 uaio::Task<> serve_connection(uaio::StreamPtr stream) {
     char buffer[16384];
     for (;;) {
         const auto [error, count] = co_await uaio::read(*stream, buffer, {.timeout = 30s});
-        if (error) co_return;  // the end of the stream, or nobody there
+        if (error) co_return;  // the end of the stream, or an error
         const auto written = co_await uaio::write_all(*stream, std::span(buffer).first(count));
         if (written.error) co_return;
     }
 }
 
-// Ends when `stop` is requested, as everything that it spawns does, or when the engine goes.
+// Ends, with all tasks that it spawns, when `stop` is requested or the engine is destroyed.
 uaio::Task<> serve(std::unique_ptr<uaio::Acceptor> acceptor, std::stop_token stop) {
     uaio::Engine& engine = co_await uaio::this_engine();
     for (;;) {
@@ -34,7 +34,7 @@ uaio::Task<> serve(std::unique_ptr<uaio::Acceptor> acceptor, std::stop_token sto
         if (error == uaio::Errc::canceled || error == uaio::Errc::closed) co_return;
         if (error) {
             std::fprintf(stderr, "accept: %s\n", uaio::strerror(error).c_str());
-            co_await uaio::delay(100ms);  // out of descriptors, say: some may come back
+            co_await uaio::delay(100ms);  // for instance out of descriptors: some may be closed
             continue;
         }
         uaio::spawn(engine, serve_connection(std::move(stream)), stop);
@@ -54,7 +54,7 @@ uaio::Task<std::string> say(uaio::Endpoint server, std::string line) {
     co_return answer;
 }
 
-// A task awaits another like a call: values come back, exceptions too.
+// A task awaits another like a call: it receives its value or its exception.
 uaio::Task<bool> try_out(uaio::Endpoint server) {
     for (const char* line : {"hello\n", "still there?\n"}) {
         const std::string answer = co_await say(server, line);

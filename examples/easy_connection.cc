@@ -1,8 +1,8 @@
-// Raw bytes to a server and back, as with libcurl's CURLOPT_CONNECT_ONLY: names, proxies and TLS
-// are the library's work, and the loop below is curl's example sendrecv.c without its select.
+// Raw bytes to a server and back, as with libcurl's CURLOPT_CONNECT_ONLY: the library handles
+// names, proxies and TLS, and the loop below is curl's example sendrecv.c without its select.
 //
-//   easy_connection URL TEXT      sends TEXT and prints what comes back, to the end
-//   easy_connection               does so with an echo of its own
+//   easy_connection URL TEXT      sends TEXT and prints the reply, to the end
+//   easy_connection               the same with an echo server of its own
 #include <uaio/easy.h>
 #include <uaio/engine.h>
 #include <uaio/tcp.h>
@@ -21,7 +21,7 @@ namespace {
 
 using Direction = uaio::Direction;
 
-// Sends all of it, by attempts; where one would have to wait, the engine runs until it would not.
+// Sends all of `text` with attempts; after each would_block it runs the engine until there is room.
 std::error_code send_all(uaio::easy::Connection& connection, std::string_view text,
                          uaio::Aio& aio) {
     std::span<const std::byte> rest = std::as_bytes(std::span(text.data(), text.size()));
@@ -36,7 +36,7 @@ std::error_code send_all(uaio::easy::Connection& connection, std::string_view te
     return {};
 }
 
-// Prints what comes, at most `limit` bytes of it.
+// Prints received bytes, at most `limit`.
 std::error_code print(uaio::easy::Connection& connection, std::size_t limit, uaio::Aio& aio) {
     std::array<std::byte, 4096> buffer;
     while (limit > 0) {
@@ -57,14 +57,14 @@ std::error_code talk(uaio::Engine& engine, const std::string& url, std::string_v
                      std::size_t limit) {
     uaio::easy::Connection connection(engine);
     uaio::Aio aio(engine);
-    aio.set_timeout(std::chrono::seconds(10));  // for each of what follows
+    aio.set_timeout(std::chrono::seconds(10));  // for each operation below
     connection.connect(url, {}, aio);
     if (aio.wait()) return aio.result();
     if (const auto error = send_all(connection, text, aio)) return error;
     return print(connection, limit, aio);
 }
 
-// Sends back what one connection sends, until it ends.
+// Echoes one connection until it ends.
 class Echo {
 public:
     explicit Echo(uaio::Engine& engine)

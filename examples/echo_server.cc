@@ -2,7 +2,7 @@
 // a connection and none a message.
 //
 //   echo_server PORT    serves until it is killed; try: nc 127.0.0.1 PORT
-//   echo_server         serves itself one connection and ends
+//   echo_server         serves one connection of its own and ends
 #include <uaio/engine.h>
 #include <uaio/tcp.h>
 
@@ -14,7 +14,7 @@
 
 namespace {
 
-// One connection. It lives until its peer has gone; its Aio is reused for every read and write.
+// One connection. Lives until the peer closes; reuses its Aio for every read and write.
 class Session {
 public:
     Session(uaio::Engine& engine, uaio::StreamPtr stream)
@@ -28,7 +28,7 @@ public:
 
 private:
     void on_read() {
-        if (aio_.result()) {  // the end of the stream, or an error: this was the last callback
+        if (aio_.result()) {  // the end of the stream, or an error: this is the last callback
             delete this;
             return;
         }
@@ -45,7 +45,7 @@ private:
     uaio::StreamPtr stream_;
     std::array<char, 16384> buffer_;
     void (Session::*next_)() = nullptr;
-    uaio::Aio aio_;  // last, so that it goes first: nothing of it may outlive the buffer
+    uaio::Aio aio_;  // last, so that it is destroyed first: the buffer must outlive it
 };
 
 class Server {
@@ -59,7 +59,7 @@ public:
 
 private:
     void on_accepted(uaio::Aio& done) {
-        if (done.result() == uaio::Errc::closed) return;  // the listener is going
+        if (done.result() == uaio::Errc::closed) return;  // the listener is closed
         if (!done.result()) (new Session(done.engine(), std::move(stream_)))->read();
         listener_.accept(aio_, stream_);
     }
@@ -69,7 +69,7 @@ private:
     uaio::Aio aio_;
 };
 
-// Sends a line and waits for it to come back; runs the engine meanwhile.
+// Sends a line and waits for its echo; runs the engine meanwhile.
 bool echoes(uaio::Engine& engine, const uaio::Endpoint& server) {
     constexpr std::string_view kLine = "what goes in comes out\n";
     uaio::StreamPtr stream;

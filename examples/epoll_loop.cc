@@ -1,6 +1,6 @@
-// An engine inside an event loop that is not its own, here plain epoll(7): the loop watches
-// Engine::fd() beside its other descriptors, and calls run_once(0) when it is readable. With libuv
-// it is a uv_poll_t, with asio a posix::stream_descriptor that waits for reading.
+// An engine in a foreign event loop, here plain epoll(7): the loop watches Engine::fd() beside its
+// other descriptors, and calls run_once(0) when it is readable. With libuv, watch it with a
+// uv_poll_t; with asio, wait for reading on a posix::stream_descriptor.
 #include <uaio/engine.h>
 #include <uaio/tcp.h>
 
@@ -36,13 +36,13 @@ public:
     int received() const { return received_; }
 
 private:
-    // The connection is there, or the last message is written.
+    // Connected, or the last message is written.
     void near_ready(uaio::Aio& done) {
         failed_ |= static_cast<bool>(done.result());
         if (!failed_ && sent_++ < kMessages) near_->write_all(done);
     }
 
-    // The connection is there, or a message has come.
+    // Accepted, or a message has arrived.
     void far_ready(uaio::Aio& done) {
         failed_ |= static_cast<bool>(done.result());
         received_ += done.count() == kMessage.size();
@@ -73,7 +73,7 @@ int main() {
     uaio::Engine engine;
     Conversation conversation(engine);
 
-    // What the loop does besides: a tick every millisecond.
+    // The loop's other work: a tick every millisecond.
     const int ticker = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     const itimerspec every{{0, 1'000'000}, {0, 1'000'000}};
     ::timerfd_settime(ticker, 0, &every, nullptr);

@@ -1,7 +1,7 @@
-// Asks an HTTP server for something, over connections that are kept.
+// Requests a target from an HTTP server, over reused connections.
 //
 //   http_client ADDRESS:PORT TARGET [TIMES [FILE]]   FILE is sent by POST
-//   http_client                                      asks a server of its own
+//   http_client                                      requests from a server of its own
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>

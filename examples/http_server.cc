@@ -1,8 +1,8 @@
-// An HTTP server with a fixed answer, an echo of collected content, and a streamed response whose
-// content is made while it is sent.
+// An HTTP server with a fixed response, an echo of collected content, and a streamed response that
+// is generated while it is sent.
 //
-//   http_server PORT    serves until it is killed, and says where; try its /count with curl
-//   http_server         asks itself once and ends
+//   http_server PORT    prints its URL, serves until it is killed; try its /count with curl
+//   http_server         sends itself one request and ends
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -14,7 +14,7 @@
 
 namespace {
 
-// Counts to a thousand, a line a chunk. It never holds more than a line.
+// Counts to a thousand, one line in each chunk. Never holds more than a line.
 class Counter {
 public:
     explicit Counter(uaio::http::Exchange& exchange)
@@ -46,7 +46,7 @@ private:
     uaio::Aio aio_;
 };
 
-// Reads the response to one request, as a client would.
+// Sends a request and reads the response, as a client does.
 int ask(uaio::Engine& engine, const uaio::Endpoint& endpoint) {
     uaio::Aio aio(engine);
     uaio::StreamPtr stream;

@@ -1,10 +1,10 @@
-// Asks an HTTPS server for something, and says what the two have agreed on.
+// Requests a target from an HTTPS server, and prints the negotiated parameters.
 //
 //   https_client ADDRESS:PORT NAME TARGET [AUTHORITIES [TIMES [CERTIFICATE KEY]]]
-//   https_client                     asks a server of its own, which speaks no TLS
+//   https_client                     connects to a server of its own, which has no TLS
 //
-// AUTHORITIES is a file in PEM, or - for those of the system. Each of the TIMES is a connection of
-// its own, so that sessions are resumed.
+// AUTHORITIES is a file in PEM, or - for the system's. Each of the TIMES is a new connection, so
+// that sessions are resumed.
 #include <uaio/engine.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -27,7 +27,7 @@ struct Question {
     uaio::tls::ContextOptions options;
 };
 
-// One connection: the handshake, a request, the response with all of its content.
+// One connection: the handshake, a request and the whole response.
 std::error_code ask(uaio::Engine& engine, const uaio::tls::Context& context,
                     const Question& question, bool print) {
     uaio::tcp::Connector below(question.endpoint);
@@ -62,7 +62,7 @@ int ask(uaio::Engine& engine, const Question& question) {
     return 0;
 }
 
-// What TLS says of a server that has none.
+// Shows the error of TLS with a server that has none.
 int ask_plain_server(uaio::Engine& engine) {
     Question question;
     uaio::http::Server server(engine);

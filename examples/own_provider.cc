@@ -1,7 +1,7 @@
-// A provider of one's own: an operation that the library does not have, made with what its own
-// transports are made of (<uaio/provider.h>). Here a channel that hands bytes from a sender to a
-// receiver of the same process without a copy in between; whoever comes first is parked. Its Aios
-// have deadlines, cancels and exact counts like any other. docs/adding_an_operation.md says more.
+// A provider outside the library: a new operation made with the interface that the library's own
+// transports use (<uaio/provider.h>). Here a channel that passes bytes from a sender to a receiver
+// of the same process without an intermediate copy; the first of the two is parked. Its Aios have
+// deadlines, cancels and exact counts like any other. See docs/adding_an_operation.md.
 #include <uaio/engine_group.h>
 #include <uaio/provider.h>
 
@@ -19,13 +19,13 @@ class Channel {
 public:
     explicit Channel(uaio::Engine& engine) : engine_(engine) {}
 
-    // Complete when every byte of the vector has been received.
+    // Completes when every byte of the vector has been received.
     void send(uaio::Aio& aio) { submit(aio, sending_); }
-    // Complete when the vector is full.
+    // Completes when the vector is full.
     void receive(uaio::Aio& aio) { submit(aio, receiving_); }
 
 private:
-    // Accepts the Aio; start() follows on the engine's thread and is told which queue.
+    // Accepts the Aio; start() follows on the engine's thread with the queue as its argument.
     void submit(uaio::Aio& aio, uaio::AioQueue& queue) {
         uaio::Provider::submit(engine_, aio, &Channel::start, this, &queue);
     }
@@ -42,7 +42,7 @@ private:
         self.match();
     }
 
-    // What has been transferred is in count() already; only the waiting ends.
+    // count() already includes the transferred bytes; only the wait ends.
     template <uaio::AioQueue Channel::*Queue>
     static void cancel(uaio::Aio& aio) noexcept {
         (static_cast<Channel*>(uaio::Provider::owner(aio))->*Queue).remove(aio);

@@ -1,5 +1,5 @@
-// The first program: a server that writes one answer, from three buffers, with one write_all.
-// A client on another thread stands in for the rest of the world, so that the program ends.
+// The first program: a server that writes one response, from three buffers, with one write_all. A
+// client on another thread plays the peer, so that the program ends.
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Connects and reads until the server closes. Any HTTP client would do: curl http://127.0.0.1:PORT
+// Connects and reads until the server closes. Any HTTP client works: curl http://127.0.0.1:PORT
 std::string fetch(uaio::Engine& engine, const uaio::Endpoint& server) {
     uaio::StreamPtr stream;
     uaio::Aio aio(engine);
@@ -56,7 +56,7 @@ int main() {
     aio.set_iov(body);
     aio.set_timeout(5s);
     connection.write_all(
-        aio);  // returns at once; all of it, or an error and exactly how far it got
+        aio);  // returns at once; completes with all bytes, or an error and the exact count
     aio.wait();
 
     connection.close();  // the client sees the end
