@@ -1,5 +1,5 @@
-// What http::Client does with each misbehaviour of a server in each phase: how the transaction
-// ends, with how much content, and when; for a kept connection, when that is gone. The
+// The reaction of http::Client to each misbehaviour of a server in each phase: how the transaction
+// ends, with how much content, and when; for a kept connection, when the client closes it. The
 // transaction's own deadline is 39.5 s; ClientOptions::connect_timeout and idle_timeout are 30 s.
 #include <uaio/http_error.h>
 #include <uaio/tls_error.h>

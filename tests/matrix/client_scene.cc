@@ -22,7 +22,7 @@ const std::string& upload() {
     return content;
 }
 
-// Answers what has been heard, and what will be.
+// Answers received requests, and later ones.
 void answer(ScriptedPeer& peer, std::string_view response) {
     const auto serve = [&peer, response] {
         if (peer.heard().ends_with("\r\n\r\n")) peer.say(response);
@@ -59,7 +59,7 @@ ClientScene::ClientScene(const Transport& transport)
 
 ClientScene::~ClientScene() {
     scene_.stop_repeating();
-    if (victim_) victim_->socket().reset();  // with what it has not read
+    if (victim_) victim_->socket().reset();  // with its unread bytes
     victim_.reset();
     good_.clear();
 }
@@ -81,7 +81,7 @@ void ClientScene::accept(SimPeer& socket) {
     good_.push_back(std::move(peer));
 }
 
-// A transaction on the connection that then misbehaves.
+// A transaction on the connection that misbehaves later.
 bool ClientScene::carry_first() {
     victim_answers_ = true;
     first_ = std::make_unique<Transaction>(scene_.engine, "GET");
@@ -91,7 +91,7 @@ bool ClientScene::carry_first() {
     return true;
 }
 
-// Connections get no answer, or are refused.
+// Makes later connects hang, or be refused.
 bool ClientScene::block_connects(Behaviour behaviour) {
     if (behaviour == Behaviour::reset) {
         listener_.close();
@@ -101,7 +101,7 @@ bool ClientScene::block_connects(Behaviour behaviour) {
     for (unsigned i = 0; i < kBacklog; ++i)
         scene_.kernel.connect_peer(listener_.port());
     scene_.settle();
-    scene_.remember_idle();  // with those
+    scene_.remember_idle();  // including those connections
     return true;
 }
 
@@ -206,7 +206,7 @@ std::string ClientScene::play(const Phase& phase, Behaviour behaviour, const Cel
     std::string fault = judge(phase, cell);
     if (!connecting && !phase.answered) fault += judge_good("another", beside);
     scene_.stop_repeating();
-    if (victim_) victim_->socket().reset();  // with what it has not read
+    if (victim_) victim_->socket().reset();  // with its unread bytes
     victim_.reset();
     first_.reset();
     asked_.reset();

@@ -21,7 +21,7 @@ public:
     explicit ClientScene(const Transport& transport);
     ~ClientScene();
 
-    // Plays one cell; what the oracle has against it, or nothing.
+    // Runs one cell; returns the oracle's findings, or nothing.
     std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell);
 
 private:
@@ -43,7 +43,7 @@ private:
     std::optional<http::Client> client_;
     std::vector<std::unique_ptr<ScriptedPeer>> good_;
     std::unique_ptr<ScriptedPeer> victim_;
-    std::unique_ptr<Transaction> first_;  // what the victim's connection carried before
+    std::unique_ptr<Transaction> first_;  // the earlier transaction on the victim's connection
     std::unique_ptr<Transaction> asked_;
     bool victim_next_ = false;  // the next connection is the victim's
     bool held_ = false;         // and its handshake is held back

@@ -1,5 +1,5 @@
-// What a dial does with each misbehaviour of a proxy in each phase of their dialogue: how it ends,
-// and when. DialOptions::timeout is 30.5 s.
+// The reaction of a dial to each misbehaviour of a proxy in each phase of their dialogue: how it
+// ends, and when. DialOptions::timeout is 30.5 s.
 #include <uaio/proxy.h>
 #include <uaio/tls_error.h>
 
@@ -44,7 +44,7 @@ std::vector<Phase> make_phases(bool tls) {
         {.name = "CONNECT, the answer's head",
          .lead = "HTTP/1.1 200 OK\r\nX",
          .floods = "\r\nX: x",
-         .garbage = "\r\n\x01\r\n",  // a field, which is not looked at
+         .garbage = "\r\n\x01\r\n",  // a field, which the dialer ignores
          .cells = {late, late, none(kNoLength), fails(ProxyErrc::reply_too_long), none(kIsRead),
                    fails(Errc::connection_reset), fails(ProxyErrc::closed_early), late,
                    none("see the tunnel"), fails(cut)}},

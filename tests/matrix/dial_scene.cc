@@ -7,7 +7,7 @@
 namespace uaio::matrix {
 namespace {
 
-// A phase's name begins with what it dials.
+// The name of a phase begins with the target of its dial.
 bool begins(const Phase& phase, std::string_view what) {
     return std::string_view(phase.name).starts_with(what);
 }
@@ -26,7 +26,7 @@ DialScene::DialScene(const Transport& transport)
 
 DialScene::~DialScene() {
     scene_.stop_repeating();
-    if (victim_) victim_->socket().reset();  // with what it has not read
+    if (victim_) victim_->socket().reset();  // with its unread bytes
     victim_.reset();
     good_.reset();
 }
@@ -53,7 +53,7 @@ easy::Options DialScene::options_for(const Phase& phase) const {
     return options;
 }
 
-// Up to the misbehaviour. False if the dialer does not do its part.
+// Up to the misbehaviour. False if the dialer fails before it.
 bool DialScene::lead(const Phase& phase, Behaviour behaviour) {
     const bool reading = phase.reads != std::string::npos;
     const bool sends_first = !held_ || begins(phase, "TLS");
@@ -114,7 +114,7 @@ std::string DialScene::dial_well() {
 }
 
 std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
-    static_cast<void>(dial_well());  // for the first time
+    static_cast<void>(dial_well());  // the first time
     scene_.settle();
     good_.reset();
     scene_.remember_idle();
@@ -132,7 +132,7 @@ std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell&
     misbehave(scene_, *victim_, phase, behaviour);
     std::string fault = dial_well() + judge(cell, dial);
     scene_.stop_repeating();
-    if (victim_) victim_->socket().reset();  // with what it has not read
+    if (victim_) victim_->socket().reset();  // with its unread bytes
     victim_.reset();
     good_.reset();
     fault += scene_.leftovers();

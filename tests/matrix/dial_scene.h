@@ -13,8 +13,8 @@
 
 namespace uaio::matrix {
 
-// With a proxy that is reached without TLS; with one that is reached over it; and the handshakes,
-// with that proxy and through the tunnel with the target.
+// With a proxy over plain TCP, and one over TLS; and the handshakes, with that proxy and through
+// the tunnel with the target.
 const std::vector<Phase>& dial_phases(bool tls);
 const std::vector<Phase>& dial_handshake_phases();
 // DialOptions::timeout.
@@ -25,7 +25,7 @@ public:
     explicit DialScene(const Transport& transport);
     ~DialScene();
 
-    // Plays one cell; what the oracle has against it, or nothing.
+    // Runs one cell; returns the oracle's findings, or nothing.
     std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell);
 
 private:
@@ -37,7 +37,7 @@ private:
 
     Scene scene_;
     SimListener& proxy_;   // misbehaves
-    SimListener& target_;  // for dials that do without a proxy
+    SimListener& target_;  // for dials without a proxy
     std::unique_ptr<easy::Connection> connection_;
     std::unique_ptr<ScriptedPeer> victim_;
     std::unique_ptr<ScriptedPeer> good_;

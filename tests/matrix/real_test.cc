@@ -1,6 +1,6 @@
-// The cells of http::Server that do not depend on when they end, again over real sockets, where the
-// kernel decides what a peer sees. Deadlines are short where a cell ends by one, and as they are
-// where it does not; how long anything takes is not looked at.
+// The cells of http::Server whose result does not depend on time, over real sockets, where the
+// kernel decides what a peer receives. Deadlines are short where a cell ends by one, and unchanged
+// where it does not; durations are not checked.
 #include "tests/matrix/server_scene.h"
 #include "tests/support/allocations.h"
 #include "tests/support/site.h"
@@ -22,14 +22,14 @@ http::ServerOptions options_for(const Cell& cell) {
     return options;
 }
 
-// Phases without handlers that wait, and whose bytes do not have to stop at an exact place.
+// Phases without waiting handlers, and without bytes that must stop at an exact place.
 bool is_real(const Phase& phase) {
     const std::string_view name = phase.name;
     return phase.reads == std::string::npos && !name.starts_with("between") &&
            name.find("streamed") == std::string_view::npos;
 }
 
-// The peer can see, without reading, that the connection is over.
+// Whether the peer detects, without reading, that the connection has ended.
 bool is_over(const RawPeer& peer, bool reset) {
     pollfd entry{peer.fd(), POLLRDHUP, 0};
     if (::poll(&entry, 1, 0) != 1) return false;
@@ -85,7 +85,7 @@ public:
     }
 
 private:
-    // With the buffers of RawPeer and of the test.
+    // Includes the buffers of RawPeer and of the test.
     static constexpr std::int64_t kKept = kIdleMemory + (512 << 10);
 
     void begin(RawPeer& peer, const Phase& phase, Behaviour behaviour) {

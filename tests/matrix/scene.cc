@@ -12,7 +12,7 @@
 namespace uaio::matrix {
 namespace {
 
-// A flood has this speed, so that time passes while it is read.
+// The speed of a flood, so that time passes while it is read.
 constexpr std::size_t kFlood = 64 << 10;
 
 Faults small_buffers() {

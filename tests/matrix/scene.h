@@ -1,5 +1,5 @@
-// What every role of the matrix plays on: a simulated kernel, an engine, peers that misbehave, and
-// the oracle that finds what is left of them. For one thread.
+// Shared by every role of the matrix: a simulated kernel, an engine, peers that misbehave, and the
+// oracle that finds leftover resources. For one thread.
 #pragma once
 
 #include <uaio/engine.h>
@@ -17,16 +17,16 @@ namespace uaio::matrix {
 
 using namespace std::chrono_literals;
 
-// What a misbehaving peer may still hold for a moment behind the deadline of its cell:
+// How long the resources of a misbehaving peer may outlast the deadline of its cell:
 // ServerOptions::linger_timeout, and tls::ContextOptions::close_timeout.
 inline constexpr nanoseconds kLinger = 2s;
 inline constexpr nanoseconds kCloseTls = 1s;
-// Turns of the engine end at least that often, so times are known no better.
+// The longest turn of the engine, and so the precision of all times.
 inline constexpr nanoseconds kTurn = 100ms;
-// What an idle side may hold more than before, and what one connection may hold meanwhile.
+// Allowed growth of memory when idle, and for one connection while it is open.
 inline constexpr std::int64_t kIdleMemory = 64 << 10;
 inline constexpr std::int64_t kBusyMemory = 512 << 10;
-// What the two buffers of one direction hold.
+// The capacity of the two buffers of one direction.
 inline constexpr std::size_t kWindow = 64 << 10;
 
 class Scene {
@@ -36,26 +36,25 @@ public:
     Scene(const Scene&) = delete;
     Scene& operator=(const Scene&) = delete;
 
-    // Runs the engine until `done`; false when `limit` has passed.
+    // Runs the engine until `done`; false after `limit`.
     bool run(nanoseconds limit, const std::function<bool()>& done);
-    // What can happen now happens.
+    // Runs everything that is ready.
     void settle();
-    // Does `action` now and once in `period`, until stop_repeating().
+    // Calls `action` now and once in `period`, until stop_repeating().
     void repeat(nanoseconds period, std::function<void()> action);
     void stop_repeating() { ++repetition_; }
 
-    // Time begins.
+    // Starts the clock of elapsed().
     void mark() { marked_ = kernel.now(); }
     nanoseconds elapsed() const { return kernel.now() - marked_; }
 
-    // What is held now is what an idle side holds.
+    // Takes the current resources as those of an idle side.
     void remember_idle();
-    // What of operations, descriptors and real ones is held beyond that.
+    // True if no operations, descriptors or real descriptors are held beyond that.
     bool is_idle() const;
-    // Everything that the oracle has against what is left; empty if nothing.
+    // The oracle's findings about leftover resources; empty if none.
     std::string leftovers() const;
-    // The same for the memory of one connection while it is open, which `heard` so many bytes, and
-    // said `said`.
+    // The same for the memory of one open connection that received `heard` bytes and sent `said`.
     std::string excess(std::size_t heard) const;
 
     // A peer whose received bytes are not counted as memory of the side under test.
@@ -64,8 +63,8 @@ public:
     const Transport transport;
     SimKernel kernel;
     Engine engine;
-    std::size_t said = 0;  // bytes of a misbehaviour
-    std::string flood;     // what is sent again and again
+    std::size_t said = 0;  // bytes sent in a misbehaviour
+    std::string flood;     // sent repeatedly
 
 private:
     struct EngineObject {
@@ -85,17 +84,17 @@ private:
     unsigned repetition_ = 0;
 };
 
-// Lets the peer misbehave as `phase` says. The lead has been said; `lead` is what it was.
+// Makes the peer misbehave as in `phase`, after the lead.
 void misbehave(Scene& scene, ScriptedPeer& peer, const Phase& phase, Behaviour behaviour);
 
 // The lead for a behaviour.
 const std::string& lead_of(const Phase& phase, Behaviour behaviour);
 
-// A line of what a cell did that it should not, or nothing: the time that it took.
+// A line about a duration outside its limits, or nothing.
 std::string judge_time(const char* what, nanoseconds taken, nanoseconds expected,
                        nanoseconds slack);
 
-// Calls `play` for each cell that applies, and fails the test for what that returns.
+// Calls `play` for each cell that applies, and fails the test if it returns text.
 void play_all(const std::vector<Phase>& phases,
               const std::function<std::string(const Phase&, Behaviour, const Cell&)>& play);
 

@@ -1,5 +1,5 @@
-// A peer of the matrix: says and hears text over a SimPeer, plain here, and in ScriptedTlsPeer
-// inside TLS. For the kernel's thread.
+// A peer of the matrix: sends and receives text over a SimPeer, here without TLS, in
+// ScriptedTlsPeer with it. For the kernel's thread.
 #pragma once
 
 #include <uaio/sim.h>
@@ -30,15 +30,15 @@ public:
     SimPeer& socket() noexcept { return socket_; }
 
     virtual void say(std::string_view text) { socket_.send(text); }
-    // The end of what it says, in order; it hears on.
+    // Ends its sending side, in order; it still receives.
     virtual void say_end() { socket_.shutdown_write(); }
     virtual const std::string& heard() const { return socket_.received(); }
-    // Text can be said and heard.
+    // Text can be sent and received.
     virtual bool is_ready() const { return socket_.state() == SimPeer::State::connected; }
-    // What it would send next, for a peer that was made to hold it back; empty without TLS.
+    // The bytes that it would send next, if it was made to hold them back; empty without TLS.
     virtual std::string flight() { return {}; }
 
-    // Called after bytes or an end came.
+    // Called after each arrival of bytes or of the end.
     void on_heard(std::function<void()> action) { action_ = std::move(action); }
     // The other side has ended or reset the connection.
     bool saw_end() const { return socket_.saw_fin() || socket_.saw_reset(); }
@@ -51,19 +51,19 @@ private:
     std::function<void()> action_;
 };
 
-// What lies between the two sides.
+// The layer between the two sides.
 struct Transport {
     enum class Side : unsigned char { client, server };
 
     bool tls = false;
     std::optional<tls::Context> context = {};  // for a client that is dialled
-    // The peer as this side of it; one that is held back sends nothing of its handshake itself.
+    // Makes the peer for this side; a held one sends nothing of its handshake by itself.
     std::function<std::unique_ptr<ScriptedPeer>(SimPeer&, Side, bool held)> peer;
     std::function<AcceptorFactory(AcceptorFactory)> acceptor;
     std::function<std::unique_ptr<Connector>(Connector&)> connector;
 };
 
-// No TLS.
+// Without TLS.
 Transport plain_transport();
 
 }  // namespace uaio::matrix

@@ -1,4 +1,4 @@
-// The oracle of the matrix can fail: what it looks for is planted.
+// The oracle of the matrix can fail: planted faults are found.
 #include <uaio/tcp.h>
 
 #include "tests/matrix/server_scene.h"

@@ -1,7 +1,7 @@
-// What http::Server does with each misbehaviour of a client in each phase: the status that the
-// client sees last, and when its connection is gone. All times are defaults of ServerOptions:
-// head_timeout 20 s, idle_timeout 75 s, content_timeout 60 s, send_timeout 60 s and 1 s for each
-// 16 KiB of a response, linger_timeout 2 s; of tls::ListenerOptions handshake_timeout 10 s; and the
+// The reaction of http::Server to each misbehaviour of a client in each phase: the last status that
+// the client gets, and when its connection is closed. All times are defaults of ServerOptions:
+// head_timeout 20 s, idle_timeout 75 s, content_timeout 60 s, send_timeout 60 s and 1 s for each 16
+// KiB of a response, linger_timeout 2 s; of tls::ListenerOptions handshake_timeout 10 s; and the
 // handlers' own 5 s.
 #include "tests/matrix/server_scene.h"
 
@@ -14,7 +14,7 @@ constexpr nanoseconds kHead = 20s;
 constexpr nanoseconds kIdle = 75s;
 constexpr nanoseconds kContent = 60s;
 constexpr nanoseconds kSend = 60s;
-// A file of 200 KiB is sent in pieces of 128 and 72 KiB, each with a timeout of its own.
+// The server sends a file of 200 KiB in pieces of 128 and 72 KiB, each with its own timeout.
 constexpr nanoseconds kPiece = 8s;
 constexpr nanoseconds kLastPiece = 4s;
 constexpr nanoseconds kHandshake = 10s;
@@ -150,7 +150,7 @@ Phase response_phase(const char* name, const char* target, std::size_t reads, na
 
 Cell drained(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     const std::string name = phase.name;
-    // Nothing has begun, so the connection is closed at once.
+    // No request has begun, so the server closes the connection at once.
     if (name == "before the first request") return answers(0, kNow);
     if (name == "idle kept connection") return answers(200, kNow);
     // No request follows the one that has begun.
@@ -168,7 +168,7 @@ void stop_everywhere(const Transport& transport) {
         CHECK(where + ServerScene(transport).play(phase, Behaviour::stop_reading, cell) == where);
     };
     const std::size_t small = ServerScene(transport).size_of("/small");
-    // The last byte of all is in the window.
+    // The very last byte is in the window.
     for (std::size_t offset = 0; offset + 1 < small; ++offset)
         stop("/small", offset, kSend);
     for (const std::size_t offset : {1u, 3000u, 16384u, 65536u, 300000u, 900000u})

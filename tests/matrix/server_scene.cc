@@ -17,7 +17,7 @@ using http::Exchange;
 
 constexpr std::string_view kQuestion = "GET /other HTTP/1.1\r\nHost: h\r\n\r\n";
 constexpr nanoseconds kPause = 5s;
-// A peer that reads more than that leaves a whole window unread: a byte at a time takes too long.
+// A peer that reads more leaves a whole window unread: byte by byte that would take too long.
 constexpr std::size_t kByteByByte = 8 << 10;
 constexpr std::size_t kPipelined = 20;  // more than ServerOptions::pipelined
 
@@ -76,7 +76,7 @@ ServerScene::~ServerScene() {
 }
 
 void ServerScene::serve() {
-    REQUIRE(big_content().size() == kBig);  // made before memory is looked at
+    REQUIRE(big_content().size() == kBig);  // made before the memory baseline
     std::ofstream(folder_.at("file"), std::ios::binary) << pattern(kFile);
     const auto small = [](Exchange& exchange) { exchange.respond(std::string(kSmall, 's')); };
     server_->handle("GET", "/other", small);
@@ -107,7 +107,7 @@ void ServerScene::serve() {
 void ServerScene::begin_other() {
     other_ = scene_.adopt(scene_.kernel.connect_peer(port_), Transport::Side::client);
     REQUIRE(scene_.run(1s, [this] { return other_->is_ready(); }));
-    // As many exchanges as a flood of requests needs are kept for the next ones.
+    // The server pools as many exchanges as a flood of requests needs.
     for (asked_ = 0; asked_ < kPipelined; ++asked_)
         other_->say(kQuestion);
     REQUIRE(scene_.run(1s, [this] { return judge_other().empty(); }));
@@ -209,7 +209,7 @@ std::string ServerScene::play(const Phase& phase, Behaviour behaviour, const Cel
     if (!ended) fault = "pending " + std::to_string(taken.count() / 1000000000) + " s later: ";
     fault += judge(cell, taken) + judge_other();
     scene_.stop_repeating();
-    victim_->socket().reset();  // with what it has not read
+    victim_->socket().reset();  // with its unread bytes
     victim_.reset();
     fault += scene_.leftovers();
     return fault + finish();

@@ -14,21 +14,21 @@
 
 namespace uaio::matrix {
 
-// The phases that every transport has, and those of a TLS handshake.
+// The phases common to all transports, and those of a TLS handshake.
 const std::vector<Phase>& server_phases();
 const std::vector<Phase>& server_handshake_phases();
-// Sizes of what the server answers with.
+// Sizes of the server's responses.
 inline constexpr std::size_t kSmall = 100;
 inline constexpr std::size_t kBig = 1 << 20;
 inline constexpr std::size_t kFile = 200 << 10;
 
-// The request for a target; and a client that stops to read its response behind so many bytes.
+// The request for a target; and a client that stops reading its response after `reads` bytes.
 std::string get(const std::string& target);
 Phase response_phase(const char* name, const char* target, std::size_t reads, nanoseconds ends,
                      int seen);
-// What a server that is drained when the misbehaviour begins does instead.
+// The result in place of `cell` if the server is drained when the misbehaviour begins.
 Cell drained(const Phase& phase, Behaviour behaviour, const Cell& cell);
-// Stops to read at each byte of a short response, and at some of long ones.
+// Stops reading at each byte of a short response, and at some of long ones.
 void stop_everywhere(const Transport& transport);
 
 class ServerScene {
@@ -36,7 +36,7 @@ public:
     explicit ServerScene(const Transport& transport, http::ServerOptions options = {});
     ~ServerScene();
 
-    // Plays one cell; what the oracle has against it, or nothing.
+    // Runs one cell; returns the oracle's findings, or nothing.
     std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell);
     // The same with a drain() that begins with the misbehaviour.
     std::string play_drained(const Phase& phase, Behaviour behaviour, const Cell& cell);
@@ -47,7 +47,7 @@ private:
     class Streamer;
 
     void serve();
-    // A client that asks once in five seconds, and is answered at once.
+    // A client that sends a request every five seconds, each answered at once.
     void begin_other();
     std::string judge_other() const;
     bool say_lead(const Phase& phase, Behaviour behaviour);
@@ -62,13 +62,13 @@ private:
     std::unique_ptr<ScriptedPeer> victim_;
     std::uint16_t port_ = 0;
     std::size_t asked_ = 0;
-    std::size_t late_ = 0;       // answers of the other client that did not come at once
+    std::size_t late_ = 0;       // late answers to the other client
     std::uint64_t written_ = 0;  // to the victim, by the access log
-    bool counted_ = true;        // the access log has all of that
+    bool counted_ = true;        // the access log has all of it
     std::vector<http::Exchange*> unanswered_;
 };
 
-// The last status in what a client heard; 0 if none.
+// The last status in the bytes that a client received; 0 if none.
 int last_status(const std::string& heard);
 
 }  // namespace uaio::matrix

@@ -1,6 +1,6 @@
-// What a raw stream does with each misbehaviour of its peer: how the operation under way ends, with
-// what count, and when. The operation's own deadline is 10.5 s. A stream has no deadlines of its
-// own but tls::ContextOptions::close_timeout.
+// The reaction of a raw stream to each misbehaviour of its peer: how the operation in flight ends,
+// with what count, and when. The operation's own deadline is 10.5 s. A stream has no deadlines of
+// its own but tls::ContextOptions::close_timeout.
 #include <uaio/tls_error.h>
 
 #include "tests/matrix/stream_scene.h"

@@ -88,7 +88,7 @@ std::string StreamScene::judge(const Phase& phase, const Cell& cell, Operation& 
     }
     std::size_t count = cell.count;
     const SimPeer& socket = victim_.peer->socket();
-    if (count == kCounted) {  // known from what the peer has got, if it still has all of that
+    if (count == kCounted) {  // taken from the peer's bytes, if it still has all of them
         const bool all = !scene_.transport.tls && socket.state() == SimPeer::State::connected;
         count = all ? socket.received().size() + socket.unread() - before_ : ended.count;
         if (std::string_view(phase.name) == "write some" && ended.count == 0) count = 1;
@@ -114,7 +114,7 @@ std::string StreamScene::judge_other() {
                : "another stream waits; ";
 }
 
-// The stream is closed: its descriptor goes, and the peer sees that.
+// After the stream's close its descriptor is closed, and the peer gets the end.
 std::string StreamScene::judge_end(nanoseconds ends) {
     static_cast<void>(scene_.run(ends + 10s, [this] { return scene_.is_idle(); }));
     std::string fault = judge_time("closing", scene_.elapsed(), ends, kCloseTls);
@@ -165,7 +165,7 @@ std::string StreamScene::play(const Phase& phase, Behaviour behaviour, const Cel
     if (!closing) victim_.close();
     fault += judge_end(0s);
     scene_.stop_repeating();
-    socket.reset();  // with what it has not read
+    socket.reset();  // with its unread bytes
     victim_.peer.reset();
     victim_.destroy();
     fault += scene_.leftovers();

@@ -16,7 +16,7 @@
 namespace uaio::matrix {
 
 const std::vector<Phase>& stream_phases(bool tls);
-// A count that a cell cannot know; what the peer has got decides.
+// A count unknown to the cell; the peer's received bytes determine it.
 inline constexpr std::size_t kCounted = std::string::npos;
 // The deadline of each operation.
 inline constexpr nanoseconds kOperation = 10500ms;
@@ -28,7 +28,7 @@ public:
     StreamScene(const Transport& transport, Made made);
     ~StreamScene();
 
-    // Plays one cell; what the oracle has against it, or nothing.
+    // Runs one cell; returns the oracle's findings, or nothing.
     std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell);
 
 private:

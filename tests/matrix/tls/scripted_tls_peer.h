@@ -15,9 +15,9 @@ public:
     ScriptedTlsPeer(SimPeer& socket, Transport::Side side, bool held);
     ~ScriptedTlsPeer() override;
 
-    // Waits for the end of the handshake.
+    // Sends after the end of the handshake.
     void say(std::string_view text) override;
-    // The closing alert and the end of the socket.
+    // Sends the closing alert and shuts the socket's sending side down.
     void say_end() override;
     const std::string& heard() const override { return heard_; }
     bool is_ready() const override { return SSL_is_init_finished(ssl_) == 1; }
