@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kBlocking = Peer::kBlocking;
 
-// A blocked write with another write and a read behind and beside it.
+// A blocked write, with another write behind it and a read beside it.
 Transfer& blocked_with_company(Stage& stage) {
     Transfer& head = stage.start(Verb::write_all, "head", kBlocking);
     stage.start(Verb::write_all, "queued", 3);
@@ -64,8 +64,8 @@ void cancel_queued(Stage& stage) {
     stage.until_ended(queued);
 }
 
-// One write and a cancel that may come at any moment of it, on a connection of its own. Returns how
-// the write ended and whether its count told the truth, in words.
+// One write and a cancel at any moment of it, on its own connection. Returns in words how the write
+// ended and whether its count was correct.
 std::string cancelled_somewhere(Driver& driver, std::mt19937& random) {
     Stage stage(driver);
     constexpr std::size_t kSizes[] = {1, 1'000, 100'000, 3'000'000};
@@ -74,7 +74,7 @@ std::string cancelled_somewhere(Driver& driver, std::mt19937& random) {
     Transfer& write = stage.start(Verb::write_all, "write", size);
     for (volatile std::uint64_t turn = 0; turn < turns;)
         turn = turn + 1;
-    // However fast the machine is, some come too late.
+    // Makes some cancels come too late, even on a fast machine.
     if (random() % 8 == 0) stage.read_until_ended(write);
     write.operation->cancel();
     stage.until_ended(write);
@@ -108,7 +108,7 @@ void random_cancels(Stage& stage) {
     stage.note("cancels with a wrong count", wrong > 0 ? "some" : "none");
 }
 
-// All is made ready before, so that nothing comes between the two calls.
+// Prepares everything first, so that nothing comes between the two calls.
 void cancel_and_submit(Stage& stage) {
     Transfer& head = stage.start(Verb::write_all, "head", kBlocking);
     Transfer& next = stage.make("next", 3);

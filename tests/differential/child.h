@@ -1,4 +1,4 @@
-// Plays a scenario in a process of its own, since nng stops the process in some. Call it while this
+// Runs a scenario in a child process, since nng aborts the process in some. Call it while this
 // process has one thread.
 #pragma once
 
@@ -13,15 +13,15 @@ namespace differential {
 
 using DriverFactory = std::function<std::unique_ptr<Driver>()>;
 
-// What the parent learnt from a child: the fields, and beside them how it ended.
+// A child's report to the parent: the fields, and how it ended.
 struct Played {
     Observation observation;
-    bool died = false;    // stopped by the library
+    bool died = false;    // aborted by the library
     std::string refused;  // why the driver could not be made, if so
-    std::string trouble;  // what it said on standard error, when something went wrong
+    std::string trouble;  // its standard error after a failure
 };
 
-// A child that plays; several may at once.
+// A child that runs a scenario; several may run at once.
 class Child {
 public:
     Child(void (*scenario)(Stage&), const DriverFactory& factory);
@@ -29,7 +29,7 @@ public:
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
 
-    // Waits for its end, by an alarm at the latest. Once.
+    // Waits for its end, bounded by an alarm. Once.
     Played join();
 
 private:

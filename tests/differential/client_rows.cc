@@ -78,7 +78,7 @@ void cancelled(Stage& stage) {
     stage.until_ended(transact);
 }
 
-// --- Connecting, on another port than that of the connection that is there ---
+// --- Connecting, on another port than that of the existing connection ---
 
 Transfer& start_connect(Stage& stage, const std::string& name, std::uint16_t port,
                         milliseconds timeout = kNoTimeout) {
@@ -126,7 +126,7 @@ void second_connect_cancelled(Stage& stage) {
     finish_connect(stage, first);
 }
 
-// --- The connection that is there ---
+// --- The existing connection ---
 
 void client_goes(Stage& stage) {
     stage.driver().free_client();

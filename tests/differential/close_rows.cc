@@ -91,7 +91,7 @@ void reset_then_read(Stage& stage) {
 void peer_closes_while_idle(Stage& stage) {
     stage.peer().close();
     stage.until_ended(stage.start(Verb::write_all, "first", 4));
-    stage.until_hung_up();  // that write was answered with a reset
+    stage.until_hung_up();  // the peer answered that write with a reset
     stage.until_ended(stage.start(Verb::write_all, "second", 4));
     stage.until_ended(stage.start(Verb::write_all, "third", 4));
 }

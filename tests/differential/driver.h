@@ -21,8 +21,8 @@
 
 namespace differential {
 
-// No step of a scenario waits longer for what has to happen. What must not happen is not waited for
-// at all, see quiescence.h.
+// The timeout of every step of a scenario. Checks that something does not happen do not wait at
+// all, see quiescence.h.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr std::chrono::seconds kPatience{30};
 #else
@@ -31,20 +31,19 @@ inline constexpr std::chrono::seconds kPatience{10};
 
 inline constexpr std::chrono::milliseconds kNoTimeout{-1};
 
-// `message` is none of the four: what a driver's HTTP verbs and connects do.
+// `message` stands for a driver's HTTP verbs and connects.
 enum class Verb { write_all, write, read_all, read, message };
 
-// How an operation ended: ok, or the error by the name that it has in uaio::Errc; an errno by its
-// own.
+// How an operation ended: ok, or the error by its name in uaio::Errc; an errno by its own.
 struct Ending {
     std::string result;
     std::size_t count = 0;
 };
 
-// What the callbacks of one operation have seen. Lives on when the operation is gone.
+// The results that the callbacks of one operation received. Outlives the operation.
 class Record {
 public:
-    // To run inside the next callback. Set it before the operation is submitted.
+    // Runs inside the next callback. Set it before the operation is submitted.
     void at_callback(std::function<void()> hook) { hook_ = std::move(hook); }
 
     void end(Ending ending);  // by the callback
@@ -70,7 +69,7 @@ struct Reply {
 // An nng_aio or a uaio::Aio.
 class Operation {
 public:
-    // Frees it; if it is busy, as its library does that.
+    // Frees it; a busy one in the way of its library.
     virtual ~Operation() = default;
 
     virtual std::string set_iov(std::span<const iovec> entries) = 0;
@@ -78,8 +77,8 @@ public:
     virtual void cancel() = 0;
     virtual void abort(Reason reason) = 0;
     virtual void stop() = 0;
-    virtual void wait() = 0;       // until operation and callback are over
-    virtual Ending getters() = 0;  // what result and count say now
+    virtual void wait() = 0;       // until operation and callback have ended
+    virtual Ending getters() = 0;  // the current result and count
 };
 
 // One library, with at most one connection at a time.
@@ -92,7 +91,7 @@ public:
     // Without a record the operation has no callback.
     virtual std::unique_ptr<Operation> make(std::shared_ptr<Record> record) = 0;
     virtual void submit(Verb verb, Operation& operation) = 0;
-    // An operation that ends well after so long.
+    // An operation that succeeds after `time`.
     virtual void start_timer(Operation& operation, std::chrono::milliseconds time) = 0;
     // Any thread.
     virtual void close() = 0;
@@ -102,20 +101,20 @@ public:
     // Sends a request and reads the response with its content, as the library's client does. No
     // other verb may be used on the connection then.
     virtual void transact(std::string_view method, Operation& operation) = 0;
-    // A POST with a Content-Length of so many bytes, and none of them.
+    // A POST with a Content-Length of `length`, without the content.
     virtual void write_request(std::size_t length, Operation& operation) = 0;
     // The head of a response.
     virtual void read_response(Operation& operation) = 0;
-    // What has been read of the response, if its operation has ended.
+    // The part of the response read so far, if its operation has ended.
     virtual Reply reply() = 0;
 
     // --- Connecting as the library's client does; the operation's connection is its own ---
 
-    // Connects of one port are made by one client.
+    // One client makes all connects of a port.
     virtual void start_connect(std::uint16_t port, Operation& operation) = 0;
-    // The operation has ended and has a connection, which this closes.
+    // False unless the operation has ended with a connection; closes that.
     virtual bool take_connection(Operation& operation) = 0;
-    // What connect() made the connection with goes, the connection stays.
+    // Destroys connect()'s client; the connection stays.
     virtual void free_client() = 0;
 };
 

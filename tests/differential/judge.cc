@@ -48,8 +48,8 @@ void check_run(const Row& row, Library library, const Played& played,
     }
 }
 
-// A difference shows in the values of one run, or cannot show since one of the processes died
-// first.
+// True if the difference is in the values of one run, or undecidable since one of the processes
+// died first.
 bool shows(const Expectation& expected, const std::vector<Pair>& runs) {
     return std::any_of(runs.begin(), runs.end(), [&](const Pair& run) {
         const std::string* const nng = value_of(run.nng, expected.field);

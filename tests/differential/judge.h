@@ -1,4 +1,4 @@
-// Compares what was observed with what a row expects. A pure function of its arguments.
+// Compares observations with the expectations of a row. A pure function of its arguments.
 #pragma once
 
 #include "tests/differential/child.h"
@@ -16,8 +16,8 @@ struct Pair {
     Played uaio;
 };
 
-// What is not as expected, a line each: a value of either library that the row does not name, and a
-// stated difference that none of the runs shows.
+// The mismatches, a line each: a value of either library that the row does not name, and a stated
+// difference that none of the runs shows.
 std::vector<std::string> complaints(const Row& row, const std::vector<Pair>& runs);
 
 // The differences that the row states, a line each with the reason.

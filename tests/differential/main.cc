@@ -1,5 +1,5 @@
-// Plays every row on nng and on uaio, on each of uaio's kernels, and prints a line for each case in
-// the form that tests/run.py counts. UAIO_KERNEL=io_uring or epoll chooses one kernel.
+// Runs every row on nng and on uaio, on each of uaio's kernels, and prints a line for each case in
+// the format of tests/run.py. UAIO_KERNEL=io_uring or epoll chooses one kernel.
 //
 //     differential [--table] [--only PART]      PART of a row's id or title
 #include "tests/differential/judge.h"

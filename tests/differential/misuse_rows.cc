@@ -1,4 +1,4 @@
-// What should not be done, and what many threads may: W-43 to W-49.
+// Misuse, and calls that are allowed on many threads: W-43 to W-49.
 #include "tests/differential/reasons.h"
 
 #include <sys/mman.h>
@@ -16,7 +16,7 @@ void on_a_stopped_operation(Stage& stage) {
     write.operation->stop();
     stage.submit(Verb::write_all, write);
     stage.until_quiet();
-    write.operation->wait();  // for nothing, where there is no callback
+    write.operation->wait();  // returns at once if there is no callback
     stage.note("getters", write.operation->getters());
 }
 

@@ -38,7 +38,7 @@ public:
             converted.push_back({entry.iov_base, entry.iov_len});
         const auto size = static_cast<unsigned>(converted.size());
         const int error = nng_aio_set_iov(aio_, size, converted.data());
-        // The caller's array may go; what is sent must not depend on it.
+        // The caller may free its array; the bytes sent must not depend on it.
         converted.assign(converted.size(), {nullptr, 0});
         return name_of(error);
     }

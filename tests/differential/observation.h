@@ -1,5 +1,5 @@
-// What was observed of one run of a scenario: named values in words, which are compared as words. A
-// value type that travels from the child process as lines.
+// The observations of one run of a scenario: named values in words, which are compared as words. A
+// value type that the child process sends as lines.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ public:
     // nullptr if it was not observed.
     const std::string* find(std::string_view name) const;
     const std::vector<Field>& fields() const noexcept { return fields_; }
-    // For people: "name value, name value".
+    // For readers: "name value, name value".
     std::string to_string() const;
 
 private:

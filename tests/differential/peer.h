@@ -1,5 +1,5 @@
-// The scripted far end: a plain non-blocking socket that reads and sends only when the scenario
-// says so. Also the look that a scenario takes at the library's own socket. For one thread.
+// The scripted peer: a plain non-blocking socket that reads and sends only when the scenario calls
+// it. Also inspects the library's own socket. For one thread.
 #pragma once
 
 #include <sys/types.h>
@@ -28,12 +28,12 @@ public:
     std::uint16_t port() const noexcept { return port_; }
     void accept();
 
-    // Reads what is there, at most `limit`, onto received(); returns how much that was.
+    // Appends arrived bytes, at most `limit`, to received(); returns their number.
     std::size_t read_some(std::size_t limit);
-    // Waits so many milliseconds at most for bytes or the end.
+    // Waits at most `milliseconds` for bytes or the end.
     bool wait_readable(int milliseconds) const;
     const std::string& received() const noexcept { return received_; }
-    // Takes the head of a request out of received(); empty if there is no whole one.
+    // Removes the head of a request from received(); empty if it is incomplete.
     std::string take_head();
     End end() const noexcept { return end_; }
 
@@ -41,7 +41,7 @@ public:
     const std::string& sent() const noexcept { return sent_; }
 
     void shutdown_write();
-    void shutdown_read();  // what arrives is not read any more
+    void shutdown_read();  // discards later arrivals
     void close();          // with unread bytes, a reset
     void reset();
     bool reads() const noexcept { return reads_; }  // false after close, reset and shutdown_read
@@ -56,15 +56,15 @@ private:
     std::string sent_;
 };
 
-// The library's socket, found among the descriptors of this process, and only looked at.
+// The library's socket, found among the descriptors of this process; inspected, never used.
 class ObservedSocket {
 public:
-    // The one that is connected to `port`.
+    // The one connected to `port`.
     explicit ObservedSocket(std::uint16_t port);
 
     bool is_open() const;     // not yet closed by the library
-    bool is_full() const;     // takes no more bytes
-    bool is_hung_up() const;  // knows of a reset
+    bool is_full() const;     // accepts no more bytes
+    bool is_hung_up() const;  // has received a reset
     bool has_unsent() const;  // holds bytes that the peer's socket does not have (tcp(7) SIOCOUTQ)
     // Small writes do not wait for the peer to acknowledge earlier ones (tcp(7) TCP_NODELAY).
     bool sends_at_once() const;

@@ -33,7 +33,7 @@ int make_socket() {
     return fd;
 }
 
-// The port that the kernel picked.
+// The port chosen by the kernel.
 std::uint16_t bind_any(int fd) {
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
@@ -53,7 +53,7 @@ FullPort::FullPort() : listener_(make_socket()), first_(make_socket()) {
     require(::listen(listener_, 0) == 0, "listen");
     sockaddr_in address = loopback(port_);
     require(::connect(first_, as_any(address), sizeof address) == 0, "connect");
-    pollfd queued{listener_, POLLIN, 0};  // the last packet of that may still be on its way
+    pollfd queued{listener_, POLLIN, 0};  // its last packet may still be in transit
     require(::poll(&queued, 1, kPatience) == 1, "poll");
 }
 

@@ -1,11 +1,11 @@
-// Ports of 127.0.0.1 where connecting does not succeed, or not yet. For the scenario's thread.
+// Ports of 127.0.0.1 where a connect fails or waits. For the scenario's thread.
 #pragma once
 
 #include <cstdint>
 
 namespace differential {
 
-// In use, and nobody listens: a connect is refused.
+// In use without a listener: a connect is refused.
 class ClosedPort {
 public:
     ClosedPort();
@@ -20,7 +20,7 @@ private:
     std::uint16_t port_ = 0;
 };
 
-// A listener whose queue is full: the kernel drops a connect's first packet, and it comes again
+// A listener whose queue is full: the kernel drops a connect's first packet, which TCP resends
 // after a second (tcp(7), listen(2)).
 class FullPort {
 public:
@@ -35,7 +35,7 @@ public:
 
 private:
     int listener_;
-    int first_;  // has the only place in the queue
+    int first_;  // takes the only place in the queue
     int accepted_ = -1;
     std::uint16_t port_ = 0;
 };

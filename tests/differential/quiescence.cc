@@ -11,7 +11,7 @@
 namespace differential {
 namespace {
 
-// How often each other thread was switched away from (proc_pid_status(5)); empty if one may run.
+// How often each other thread was switched out (proc_pid_status(5)); empty if one may run.
 std::map<int, std::string> switches_of_sleepers() {
     std::map<int, std::string> switches;
     DIR* const folder = ::opendir("/proc/self/task");

@@ -1,11 +1,11 @@
-// Tells when a library has done all it can do by itself, so that "nothing more will happen" is seen
-// and not waited for. For the scenario's thread.
+// Detects that a library makes no more progress by itself, so that "nothing more will happen" is
+// observed without a wait. For the scenario's thread.
 #pragma once
 
 namespace differential {
 
-// True when between two looks no other thread of this process ran: all slept, and none was switched
-// to. A thread with work to do is runnable from the moment it is woken, so then whatever is pending
+// True if no other thread of this process ran between two samples: all slept, and none was
+// scheduled. A thread with work is runnable from its wake-up on, so every pending operation then
 // waits for the peer, for the scenario or for a deadline.
 bool is_quiet();
 

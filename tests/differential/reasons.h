@@ -1,5 +1,5 @@
-// Why uaio is meant to differ from nng: each reason once, for the rows that need it, and the
-// expectations that many rows end with. Values.
+// Intended differences of uaio from nng: each reason once, for the rows that need it, and the
+// expectations common to many rows. Values.
 #pragma once
 
 #include "tests/differential/row.h"
@@ -36,14 +36,14 @@ inline const std::string kInnerReuse =
 inline const std::string kLostRace =
     "nng's defect: where its send ended just before, it reports the request to end and stays open";
 
-// The connection can still be written to.
+// The connection still accepts writes.
 inline std::vector<Expectation> usable(std::vector<Expectation> row) {
     row.push_back(same("follow-up", "ok/4"));
     row.push_back(same("peer", "open"));
     return row;
 }
 
-// It is over, and what was sent is followed by an orderly end.
+// The connection has ended, with an orderly end after the bytes sent.
 inline std::vector<Expectation> over(std::vector<Expectation> row) {
     row.push_back(same("follow-up", "closed/0"));
     row.push_back(same("peer", "end of stream"));
@@ -57,17 +57,17 @@ inline std::vector<Expectation> over_after_a_race(std::vector<Expectation> row) 
     return row;
 }
 
-// nng closes it; here it goes on.
+// nng closes it; uaio keeps it open.
 inline std::vector<Expectation> over_in_nng(std::vector<Expectation> row,
                                             const std::string& reason) {
-    // nng closes a moment after the callback; a write that comes between may still go out.
+    // nng closes a moment after the callback; a write before that may still be sent.
     row.push_back(
         differs("follow-up", "closed/0 | closed/0, but the peer has more", "ok/4", reason));
     row.push_back(differs("peer", "end of stream", "open", reason));
     return row;
 }
 
-// Misuse stops builds for development of uaio, and is ignored in release builds.
+// Misuse aborts development builds of uaio, and is ignored in release builds.
 #ifdef NDEBUG
 inline constexpr bool kMisuseStops = false;
 #else

@@ -1,4 +1,4 @@
-// A row of the comparison: one scenario, played on both libraries, and what is to be observed. Rows
+// A row of the comparison: one scenario, run on both libraries, and the expected observations. Rows
 // are numbered as in the list of nng's semantics that the contract was made from: W for writes and
 // cancels, R for reads, X for the client. A value type.
 #pragma once
@@ -16,7 +16,7 @@ struct Expectation {
     std::string nng;
     std::string uaio;
     std::string reason;  // why they differ; empty if they must not
-    bool always = true;  // the difference shows in at least one run
+    bool always = true;  // at least one run shows the difference
 };
 
 inline Expectation same(std::string field, std::string value) {
@@ -34,8 +34,8 @@ inline Expectation may_differ(std::string field, std::string nng, std::string ua
     return {std::move(field), std::move(nng), std::move(uaio), std::move(reason), false};
 }
 
-// A library that stops the process observes nothing else: that is this field, and its values.
-// Unless a row says otherwise both live.
+// A library that aborts the process yields this field and its value alone. Unless a row says
+// otherwise both live.
 inline const std::string kProcess = "process";
 inline const std::string kLives = "lives";
 inline const std::string kDies = "dies of SIGABRT";
@@ -45,13 +45,13 @@ struct Row {
     std::string title;
     void (*scenario)(Stage&);
     std::vector<Expectation> expectations;
-    unsigned runs = 1;  // for races: each must be as expected, and a difference must be seen in one
+    unsigned runs = 1;  // for races: each must be as expected, and one must show the difference
 };
 
 using Rows = std::vector<Row>;
 
 // Each in a file of its own.
-Rows vector_rows();   // W-1 to W-12: what is sent
+Rows vector_rows();   // W-1 to W-12: the bytes sent
 Rows cancel_rows();   // W-13 to W-19, W-51 to W-55: cancel, abort, stop, free
 Rows timeout_rows();  // W-20 to W-28
 Rows close_rows();    // W-29 to W-42: either side closes or resets

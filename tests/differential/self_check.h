@@ -1,5 +1,5 @@
-// Shows that the judge finds what it is there to find, on rows made up for that: a comparison that
-// never fails would look just the same. Prints a line for each case.
+// Shows that the judge finds faults, on rows made for that: the output of a comparison that never
+// fails would be the same. Prints a line for each case.
 #pragma once
 
 namespace differential {

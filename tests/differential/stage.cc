@@ -186,7 +186,7 @@ void Stage::follow_up() {
     drain(&transfer);
 }
 
-// The peer reads until it has all that will come: the marker of the last write, or the end.
+// The peer reads to the end of what will arrive: the marker of the last write, or the end.
 void Stage::drain(const Transfer* last) {
     if (!peer_.reads()) return;
     auto deadline = Moment::now() + kPatience;
@@ -206,8 +206,8 @@ void Stage::await_all() {
     }
 }
 
-// Nothing more happens without somebody outside: no thread runs, no deadline is to come, and the
-// sockets have delivered what they had.
+// True if only an external action can cause progress: no thread runs, no deadline is pending, and
+// the sockets have delivered all bytes.
 bool Stage::idle() {
     for (const Transfer& transfer : transfers_) {
         if (transfer.timed && !transfer.ended()) return false;
@@ -215,7 +215,7 @@ bool Stage::idle() {
     return is_quiet() && !(peer_.reads() && socket_->has_unsent());
 }
 
-// Every write must be found at the peer as a beginning of its bytes, in submission order.
+// The peer's bytes must contain a prefix of every write, in submission order.
 void Stage::compare_writes() {
     if (!peer_.reads()) return;
     const std::string& received = peer_.received();
@@ -231,7 +231,7 @@ void Stage::compare_writes() {
     garbled_ = at < received.size();
 }
 
-// Every write must be found at the peer once and whole, behind those before it in its group.
+// The peer must have every write once and whole, after the earlier ones of its group.
 void Stage::compare_in_any_order() {
     std::string_view rest = peer_.received();
     std::vector<std::size_t> found_of_group(writes_.size() / group_ + 1);
@@ -253,8 +253,8 @@ void Stage::compare_in_any_order() {
     note("order in each group", kept ? "kept" : "lost");
 }
 
-// Every read must hold the next bytes that the peer sent. What was never read into is still the
-// transfer's own pattern. A vector that was submitted twice is the scenario's own affair.
+// Every read must hold the next bytes that the peer sent. Unread parts still hold the transfer's
+// own pattern. Skips a vector that was submitted twice.
 void Stage::compare_reads() {
     std::size_t at = 0;
     std::map<const std::string*, unsigned> uses;

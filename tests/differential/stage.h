@@ -1,7 +1,7 @@
-// Where a scenario plays: a library, its connection, and the scripted peer at the far end. It
-// provides the steps, each of which waits for what it names, and then concludes: a follow-up write
-// of four bytes, what the peer has of every write, how its stream ended, and each operation in
-// words. For the scenario's thread.
+// The setting of a scenario: a library, its connection, and the scripted peer at the other end. It
+// provides the steps, each of which waits for the event in its name, and then concludes: a
+// follow-up write of four bytes, the peer's part of every write, the end of its stream, and each
+// operation in words. For the scenario's thread.
 #pragma once
 
 #include "tests/differential/driver.h"
@@ -27,19 +27,19 @@ public:
 
     // --- Operations ---
 
-    // An operation without a vector. Those of one name are reported together.
+    // An operation without a vector. The report groups those of one name.
     Transfer& make(std::string name);
     // With a vector of `size` bytes.
     Transfer& make(std::string name, std::size_t size, std::size_t entries = 1);
     Transfer& make_without_callback(std::string name, std::size_t size);
-    // Its timeout for later submissions.
+    // The timeout of its later submissions.
     void set_timeout(Transfer& transfer, std::chrono::milliseconds timeout);
     void submit(Verb verb, Transfer& transfer);
-    // By a verb of the driver's that is none of those; its bytes are not looked at.
+    // By another verb of the driver; the bytes are not compared.
     void submit(Transfer& transfer, const std::function<void(Operation&)>& verb);
-    // A request by the library's client, which has the connection from then on.
+    // A request by the library's client, which owns the connection from then on.
     void transact(Transfer& transfer, std::string_view method);
-    // Notes a submission that the scenario makes itself, by driver(), maybe on another thread.
+    // Records a submission by the scenario itself, through driver(), possibly on another thread.
     void prepare(Verb verb, Transfer& transfer);
     Transfer& start(Verb verb, std::string name, std::size_t size);
     // Frees the operation.
@@ -48,30 +48,30 @@ public:
     void close();
     const ObservedSocket& socket() const noexcept { return *socket_; }
 
-    // --- Waiting; false, and noted, when kPatience is over ---
+    // --- Waiting; false, and noted, after kPatience ---
 
     bool until(const char* what, const std::function<bool()>& done);
     bool until_ended(Transfer& transfer);
-    // The library does nothing more by itself.
+    // The library makes no more progress by itself.
     bool until_quiet();
     // Bytes have reached the peer, the sockets are full, and the library waits.
     bool until_blocked();
-    // The library's socket knows that the peer reset the connection.
+    // The library's socket has received the peer's reset.
     bool until_hung_up();
-    // The peer has the head of a request, and reads it; the rest is what it received.
+    // The peer has the head of a request, and removes it; received() holds the rest.
     bool until_head();
-    // The peer reads until the operation ended.
+    // The peer reads until the operation has ended.
     bool read_until_ended(Transfer& transfer);
 
     // --- Noting ---
 
     void note(std::string name, std::string value);
     void note(std::string name, const Ending& ending);
-    // The writes are submitted by several threads: the peer may have them in any order, but each
-    // `group` of them, in the order of prepare(), as one thread submitted them.
+    // Several threads submit the writes: the peer may get them in any order, but each `group` of
+    // them in the order of prepare(), as one thread submitted them.
     void any_order(std::size_t group) { group_ = group; }
 
-    // Plays the end and returns everything observed. Once.
+    // Runs the conclusion and returns all observations. Once.
     Observation conclude();
 
 private:

@@ -6,8 +6,8 @@
 namespace differential {
 namespace {
 
-// Partial counts of large transfers depend on the kernel's buffers and are only compared with what
-// the other end has.
+// Partial counts of large transfers depend on the kernel's buffers and are only compared with the
+// other end's.
 constexpr std::size_t kLarge = 1 << 20;
 
 std::string count_in_words(std::size_t count, std::size_t total) {
@@ -29,7 +29,7 @@ std::string gather(const std::vector<iovec>& entries, std::size_t readable) {
 
 void Transfer::set_bytes(std::size_t size, std::size_t entries) {
     bytes_ = std::make_shared<std::string>(size, '\0');
-    std::uint64_t word = number_;  // the first byte tells the transfer
+    std::uint64_t word = number_;  // the first byte identifies the transfer
     for (std::size_t at = 0; at < size; at += sizeof word) {
         std::memcpy(bytes_->data() + at, &word, std::min(sizeof word, size - at));
         word = (word * 0x9e3779b97f4a7c15 + at + number_) & 0x7f7f7f7f7f7f7f7f;

@@ -1,5 +1,5 @@
-// One operation on the stage: its buffer, its vector, every submission of it, and how what was seen
-// of it is put into words. For the scenario's thread.
+// One operation on the stage: its buffer, its vector, all its submissions, and the observations in
+// words. For the scenario's thread.
 #pragma once
 
 #include "tests/differential/driver.h"
@@ -12,7 +12,7 @@
 
 namespace differential {
 
-// What one submission was to transfer, and how much of it was found at the other end.
+// The vector of one submission, and how much of it the other end has.
 struct Submission {
     Verb verb;
     std::vector<iovec> entries;
@@ -20,7 +20,7 @@ struct Submission {
     std::string sent;                    // for a write, the bytes in vector order
     std::size_t total = 0;
     std::size_t found = 0;
-    bool comparable = false;  // found is known
+    bool comparable = false;  // `found` is known
 
     bool writes() const { return verb == Verb::write_all || verb == Verb::write; }
 };
@@ -32,25 +32,25 @@ public:
     std::shared_ptr<Record> record;
     std::unique_ptr<Operation> operation;
     std::vector<std::unique_ptr<Submission>> submissions;
-    bool timed = false;  // ends by itself, some day
+    bool timed = false;  // ends by itself eventually
 
     const std::string& name() const noexcept { return name_; }
 
-    // Sets a fresh buffer of so many bytes, cut into so many entries. Its bytes are unlike those of
-    // every other transfer, and none of them is 0xff.
+    // Sets a fresh buffer of `size` bytes, cut into `entries` entries. Its bytes differ from those
+    // of every other transfer, and none of them is 0xff.
     void set_bytes(std::size_t size, std::size_t entries = 1);
-    // Sets entries of the caller's own; the bytes of `readable` of them can be looked at.
+    // Sets entries of the caller's own; the bytes of `readable` of them may be read.
     std::string set_entries(const std::vector<iovec>& entries, std::size_t readable = SIZE_MAX);
-    // The bytes of the present buffer.
+    // The bytes of the current buffer.
     std::string& bytes() noexcept { return *bytes_; }
     // All entries of a vector in that buffer, by length.
     std::vector<iovec> cut(const std::vector<std::size_t>& lengths);
 
-    // Notes a submission; before the verb is called.
+    // Records a submission; called before the verb.
     void submitted(Verb verb);
     bool ended() const;
-    // How the last callback of an ended transfer saw it, as `result/count`, and whether that is
-    // what the other end has.
+    // The result of an ended transfer's last callback, as `result/count`, and whether it matches
+    // the other end.
     std::string in_words() const;
 
 private:

@@ -41,7 +41,7 @@ public:
     std::string set_iov(std::span<const iovec> entries) override {
         std::vector<iovec> mine(entries.begin(), entries.end());
         const std::string result = name_of(aio_->set_iov(mine));
-        // The caller's array may go; what is sent must not depend on it.
+        // The caller may free its array; the bytes sent must not depend on it.
         mine.assign(mine.size(), {nullptr, 0});
         return result;
     }
@@ -64,7 +64,7 @@ private:
     std::optional<uaio::Aio> aio_;
 };
 
-// A sleep, written as a user would: an operation that waits for nothing but its deadline.
+// A sleep as a user would write it: an operation that waits for its deadline alone.
 void start_sleep(uaio::Aio& aio) noexcept {
     uaio::Provider::park(aio, [](uaio::Aio& sleeping) noexcept {
         const std::error_code reason = uaio::Provider::cancel_reason(sleeping);
@@ -73,7 +73,7 @@ void start_sleep(uaio::Aio& aio) noexcept {
     });
 }
 
-// Gives a stream that is there already to whom asks first.
+// Gives an existing stream to the first caller.
 class HandOver final : public uaio::Connector {
 public:
     HandOver(uaio::Engine& engine, uaio::StreamPtr stream)

@@ -1,4 +1,4 @@
-// What is sent: W-1 to W-12.
+// The bytes sent: W-1 to W-12.
 #include "tests/differential/reasons.h"
 
 namespace differential {
@@ -15,7 +15,7 @@ void without_callback(Stage& stage) {
 }
 
 void eight_entries(Stage& stage) {
-    // The drivers overwrite the array they gave to set_iov.
+    // The drivers overwrite the array that they passed to set_iov.
     stage.submit(Verb::write_all, stage.make("write", 8, 8));
 }
 
