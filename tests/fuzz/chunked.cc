@@ -1,6 +1,6 @@
-// Chunked content: any cut gives the same outcome; what was decoded and is encoded again decodes to
-// the same; and what is accepted without a trailer is accepted by http-parser, which gives the
-// fields of a trailer the meaning that they have in a head.
+// Chunked content: every cut gives the same outcome; decoded content, encoded again, decodes to the
+// same; and http-parser accepts all input accepted without a trailer. It treats the fields of a
+// trailer as those of a head.
 #include "transport/http/format/chunked.h"
 
 #include "tests/fuzz/support/invariants.h"

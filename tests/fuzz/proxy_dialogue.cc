@@ -1,6 +1,6 @@
-// What a proxy answers: the first byte chooses the dialogue, the others are all that the proxy ever
-// says. However they are cut, the same is said to it, the same number of bytes is used, and it ends
-// in the same way.
+// A proxy's answers: the first byte chooses the dialogue, the others are all bytes that the proxy
+// sends. However they are cut, the dialogue sends the same, consumes the same number of bytes, and
+// ends in the same way.
 #include "tests/fuzz/support/invariants.h"
 #include "transport/proxy/connect.h"
 #include "transport/proxy/socks.h"
@@ -76,7 +76,7 @@ Outcome talk(unsigned kind, std::string_view bytes, std::size_t piece) {
             if (heard.consumed == 0 && said == outcome.said.size()) break;
         }
     }
-    outcome.state = Progress::State::need_more;  // or half-way through what is skipped
+    outcome.state = Progress::State::need_more;  // or in the middle of skipped bytes
     outcome.consumed = 0;
     return outcome;
 }

@@ -1,5 +1,5 @@
-// A request, head and content: any cut gives the same outcome, and so does every scanner; and what
-// is accepted is accepted by http-parser.
+// A request, head and content: every cut and every scanner give the same outcome, and http-parser
+// accepts all accepted input.
 #include "tests/fuzz/support/invariants.h"
 #include "tests/fuzz/support/oracle.h"
 

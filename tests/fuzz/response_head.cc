@@ -1,6 +1,6 @@
-// A response, head and content, to several methods: any cut gives the same outcome, and so does
-// every scanner; a head that is accepted is accepted by http-parser; and a lenient parser reads the
-// same from what the strict one accepts.
+// A response, head and content, to several methods: every cut and every scanner give the same
+// outcome; http-parser accepts every accepted head; and a lenient parser reads the same from input
+// that the strict one accepts.
 #include "tests/fuzz/support/invariants.h"
 #include "tests/fuzz/support/oracle.h"
 
@@ -17,8 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             bytes,
             {.response = true, .answer_to = method, .strictness = http::Strictness::lenient});
         if (seen.accepted() && lenient != seen) fuzz::stop("a lenient parser reads it differently");
-        // Without its content: http-parser does not know to which method this is the answer, and
-        // reads content after 204 that we do not.
+        // Without its content: http-parser does not know the method of the request, and reads
+        // content after 204, unlike uaio.
         if (!seen.accepted() || method != "HEAD") continue;
         if (const char* refusal = fuzz::refusal_of_response_head(bytes.substr(0, seen.consumed)))
             fuzz::stop("http-parser refuses what we accept", refusal);

@@ -1,6 +1,6 @@
-// Two round trips. A head that is accepted, made a message and written again, is read as the same.
-// And whatever strings the setters accept: what is written is read as exactly the fields that were
-// set, so nothing can split it.
+// Two round trips. An accepted head, converted to a message and written again, parses as the same.
+// And for any strings that the setters accept, the written head parses as exactly the fields that
+// were set, so no string can split it.
 #include "tests/fuzz/support/invariants.h"
 #include "transport/http/format/head_parser.h"
 #include "transport/http/format/message_reader.h"
@@ -16,11 +16,11 @@ namespace {
 
 using namespace http;
 
-// Joined fields may be longer, and there may be one field more, than what was read.
+// Joined fields may be longer than the parsed ones, and there may be one field more.
 constexpr Limits kWide{.start_line = 1 << 20, .field = 1 << 20, .head = 1 << 20, .fields = 300};
 using Room = std::array<FieldSlice, 300>;
 
-// The fields of a message, as one text; those that writing may add or leave out are not looked at.
+// The fields of a message as one text, without those that writing may add or omit.
 std::string text_of(const Headers& headers) {
     std::string text;
     for (const auto [name, value] : headers) {
@@ -73,7 +73,7 @@ void check_response(const Response& response, const ResponseContext& answered, P
         fuzz::stop("a written response is read as another", head);
 }
 
-// What was read is written, and read as the same.
+// Parses, writes, and parses as the same.
 void read_and_write(std::string_view bytes) {
     Room room;
     RequestParser requests(room, kWide);
@@ -100,8 +100,7 @@ void read_and_write(std::string_view bytes) {
     }
 }
 
-// The next string of the input, up to a NUL; mostly, then, without one. Two of them are one with
-// it.
+// The next string of the input, up to the next NUL or the end; removes both from the input.
 std::string_view next(std::string_view& input) {
     const std::size_t end = std::min(input.find('\0'), input.size());
     const std::string_view text = input.substr(0, end);

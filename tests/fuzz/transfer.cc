@@ -1,5 +1,5 @@
-// A fuzzer writes the life of a stream: its operations, cancels, deadlines and closes, and what the
-// simulated kernel and the network do. The oracle of tests/sim/transfer_run.h judges it.
+// A fuzzer chooses a session of a stream: its operations, cancels, deadlines and closes, and the
+// results of the simulated kernel and network. The oracle of tests/sim/transfer_run.h checks it.
 #include "tests/sim/transfer_run.h"
 
 #include <cstddef>

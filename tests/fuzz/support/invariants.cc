@@ -11,8 +11,8 @@
 namespace uaio::fuzz {
 namespace {
 
-// Reading byte by byte copies all bytes so far each time; of long messages every so-manieth is
-// enough.
+// Reading byte by byte copies all earlier bytes each time; for long messages a sample of the cuts
+// is enough.
 constexpr std::size_t kByteByByte = 200;
 
 std::vector<std::size_t> cuts_of(std::string_view bytes, std::minstd_rand& random) {

@@ -1,5 +1,5 @@
-// What holds for every message, whatever its bytes. A target stops the program, with a sentence,
-// when something does not hold; libFuzzer keeps the input. One thread.
+// Invariants of every message, whatever its bytes. A target aborts with a message if one is
+// violated; libFuzzer keeps the input. One thread.
 #pragma once
 
 #include "tests/support/http_reader.h"
@@ -10,8 +10,8 @@ namespace uaio::fuzz {
 
 [[noreturn]] void stop(std::string_view what, std::string_view detail = {});
 
-// What the bytes are read as, whole; the same has to come out however they are cut, and with every
-// scanner. Where they are cut depends on the bytes, so that an input behaves the same every time.
+// The result of parsing the bytes whole; every cut and every scanner must give the same. The bytes
+// determine the cuts, so that an input behaves the same every time.
 SeenMessage read_cut_and_whole(std::string_view bytes, const Reading& how);
 
 }  // namespace uaio::fuzz

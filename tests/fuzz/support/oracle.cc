@@ -12,8 +12,8 @@
 namespace uaio::fuzz {
 namespace {
 
-// It is shown each HTAB as the SP that means the same: behind a Content-Length (RFC 9110 5.6.3) and
-// before a chunk extension (RFC 9112 7.1.1) it takes only the latter.
+// Replaces each HTAB by the equivalent SP: after a Content-Length (RFC 9110 5.6.3) and before a
+// chunk extension (RFC 9112 7.1.1) http-parser accepts only that.
 const char* refusal_of(std::string_view message, http_parser_type type) {
     std::string bytes(message);
     std::replace(bytes.begin(), bytes.end(), '\t', ' ');
@@ -40,9 +40,9 @@ bool has_longer_field(std::string_view message, std::string_view name) noexcept 
 }
 
 // Where http-parser refuses what RFC 9110 and 9112 allow:
-//   methods   it has a list of them; 9110 9.1 lets any token be one
-//   targets   it has its own opinion of schemes and hosts in absolute URLs
-//   Transfer-Encoding  it takes a field whose name only begins so for that field
+//   methods   it has a fixed list; RFC 9110 9.1 allows any token
+//   targets   it has its own rules for schemes and hosts in absolute URLs
+//   Transfer-Encoding  it mistakes a field whose name only begins so for that field
 bool is_wrong(std::string_view error, std::string_view message) noexcept {
     if (error == "HPE_INVALID_METHOD" || error == "HPE_INVALID_URL") return true;
     return (error == "HPE_INVALID_TRANSFER_ENCODING" || error == "HPE_UNEXPECTED_CONTENT_LENGTH") &&
