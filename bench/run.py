@@ -112,7 +112,7 @@ def measure(program, budget, rounds, pattern):
 
 
 def aggregates(entries, rounds):
-    """Median and coefficient of variation of each benchmark over the rounds."""
+    """Returns the median and coefficient of variation of each benchmark over the rounds."""
     made = []
     for name in dict.fromkeys(entry["name"] for entry in entries):
         runs = [entry for entry in entries if entry["name"] == name and "real_time" in entry]
@@ -139,11 +139,11 @@ class Case:
     def __init__(self, clock):
         self.clock = clock
         self.times = {}
-        self.processor = {}  # CPU time of the contender's side, where several threads take part
+        self.processor = {}  # CPU time of the contender's side, if several threads take part
         self.unavailable = {}
 
     def comparisons(self):
-        """(baseline, ratios, ratios of CPU time) of each baseline."""
+        """Yields (baseline, ratios, ratios of CPU time) for each baseline."""
         for baseline in self.times:
             if baseline != OURS and OURS in self.times:
                 yield (baseline, paired(self.times, baseline), paired(self.processor, baseline))
