@@ -25,7 +25,7 @@ struct Program {
 };
 
 // Traits of an option's value.
-inline constexpr unsigned kMayBeEmpty = 1;  // else an empty value is refused
+inline constexpr unsigned kMayBeEmpty = 1;  // else an empty value is rejected
 inline constexpr unsigned kSecret = 2;      // overwritten after it is read
 
 template <class Arguments>
@@ -92,7 +92,7 @@ template <class Arguments>
 
 inline constexpr int kHelp = 'h';
 inline constexpr int kVersion = -2;
-inline constexpr int kFirst = 256;  // the table's first entry; below it lie the letters
+inline constexpr int kFirst = 256;  // the table's first entry; smaller codes are letters
 
 template <class Arguments>
 struct OptionNames {

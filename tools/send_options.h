@@ -69,7 +69,7 @@ inline void set_interface(Arguments& to, std::string_view text) {
     (is_address ? to.dial.local_address : to.dial.interface) = text;
 }
 
-// N or N-M.
+// Parses N or N-M.
 inline void set_local_port(Arguments& to, std::string_view text) {
     const std::size_t dash = text.find('-');
     to.dial.local_port = port(text.substr(0, dash));

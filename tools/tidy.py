@@ -46,7 +46,7 @@ def wanted_files(build):
 
 def tidy(tool, build, path):
     """Returns the exit status and the findings, each with its lines of explanation."""
-    # gcc's own warnings mean nothing to clang, and io_uring_cqe ends in a flexible array.
+    # clang does not know gcc's own warnings, and io_uring_cqe ends in a flexible array.
     command = [tool, "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option",
                "--extra-arg=-Wno-flexible-array-extensions", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,12 +2,12 @@
 """Counts words that do not belong in comments, documents, names and messages.
 
     tools/words.py                 compares with tools/words.txt: a count for each top-level folder
-    tools/words.py --list PATH...  names each place in these files and folders
-    tools/words.py --lower         writes the counts that have become smaller to tools/words.txt
+    tools/words.py --list PATH...  lists each occurrence in these files and folders
+    tools/words.py --lower         writes lower counts to tools/words.txt
 
 Fails if a count has grown: write the sentence with the class, function or program as subject, an
-active verb and the field's term. Where text moves from one folder to another, change both counts by
-hand. Every word is also planted, to show that it is found.
+active verb and the field's term. After moving text to another folder, change both counts by hand.
+The program also plants every word, to verify that it finds it.
 """
 
 import re
@@ -20,18 +20,18 @@ sys.path.append(str(ROOT / "tests"))
 from structure_test import Tree  # noqa: E402: the line above finds it
 
 BASELINE = "tools/words.txt"
-# What others wrote, input of fuzz targets, and the files that name the words.
+# Text by other authors, input of fuzz targets, and the files that list the words.
 LEFT_OUT = ("LICENSE", "tests/fuzz/corpus/", "tools/words.")
 
 WORDS = ("told", "hear", "hears", "heard", "owe", "owes", "owed", "let go", "lets go",
          "letting go", "nobody", "whoever", "not to be had", "say goodbye", "says goodbye",
          "said goodbye", "be it")
-# Between two words lies white space, and at the end of a line the mark of a comment or a string.
+# Words are separated by white space, and at a line break also by comment and string marks.
 BETWEEN = r"[\s/#*\"]+"
 ANYWHERE = re.compile(r"(?<![A-Za-z])(?:" + "|".join(WORDS).replace(" ", BETWEEN)
                       + r")(?![A-Za-z])", re.IGNORECASE)
-# A sentence of a comment begins behind the mark of the comment, or behind another sentence. In a
-# document "What" may begin a heading or a question.
+# A sentence of a comment begins after the comment mark or after another sentence. In a document
+# "What" may begin a heading or a question.
 WHAT = re.compile(r"""(?://+|\#|/\*|[.:;?!]["')]*|["'*])[\s/#*]*(What)\s""")
 
 PLANTED = {
@@ -47,7 +47,7 @@ PLANTED_COUNTS = {"aio": 2 * sum(" " not in word for word in WORDS), "engine": l
 
 
 def places(name, text):
-    """(line, words) of each place."""
+    """Yields (line, words) of each occurrence."""
     found = [(match.end(), match[0]) for match in ANYWHERE.finditer(text)]
     if not name.endswith(".md"):
         found += [(match.end(1), match[1]) for match in WHAT.finditer(text)]
@@ -63,7 +63,7 @@ def all_places(tree):
 
 
 def count(tree):
-    """How many places each top-level folder has; the files beside the folders count as `.`."""
+    """Counts the occurrences in each top-level folder; files outside folders count as `.`."""
     counts = {}
     for name, _, _ in all_places(tree):
         folder = name.split("/")[0] if "/" in name else "."
