@@ -1,5 +1,5 @@
-// Dials without memory: of all allocations of a dial one fails, each of them once. The dial ends
-// with not_enough_memory, or does without, and leaves nothing behind.
+// Dials without memory: each allocation of a dial fails once. The dial ends with not_enough_memory,
+// or succeeds without it, and leaves no resources behind.
 #include <uaio/dialer.h>
 #include <uaio/easy.h>
 #include <uaio/engine_group.h>
@@ -24,8 +24,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A server on a thread of its own, for one connection at a time: it grants what SOCKS5 or CONNECT
-// asks for, and then reads to the end.
+// A server on its own thread, for one connection at a time: it grants the SOCKS5 or CONNECT
+// request, and then reads to the end.
 class GrantingProxy {
 public:
     GrantingProxy() : thread_([this] { serve(); }) {}
@@ -62,16 +62,16 @@ private:
     std::thread thread_;
 };
 
-// Calls `begin` for each of the allocations that it and what it began make, so that it fails. The
-// operation has to be submitted on `engine`, which is run on this thread. `over` looks at the end,
-// `prepare` may make what it is about.
+// Calls `begin` once for each allocation that it and its operation make, and fails that one. The
+// operation must be submitted on `engine`, which this thread runs. `over` checks the result,
+// `prepare` may set the case up.
 void fail_each(
     Engine& engine, const std::function<void(Aio&)>& begin,
     const std::function<void(const Ended&)>& over, const std::function<void()>& prepare = [] {}) {
     std::int64_t blocks = 0;
     unsigned refused = 0;
     bool failed = true;
-    // The first rounds make what is made once in a process, and the first exception.
+    // The first rounds make the one-time allocations, also those of the first exception.
     for (std::uint64_t round = 0; failed || round <= 4; ++round) {
         const std::uint64_t others = round < 2 ? 1'000'000 : round < 4 ? 0 : round - 4;
         if (round == 4) blocks = live_allocations();
@@ -174,7 +174,7 @@ TEST_CASE_TEMPLATE("a lookup without any one allocation says so or does without"
     }
 }
 
-// Calls `make` for each of the allocations that it makes, so that it fails, and throws.
+// Calls `make` once for each of its allocations, and fails that one: it must throw.
 void fail_each_of(const std::function<void()>& make) {
     make();
     std::int64_t blocks = 0;
@@ -202,7 +202,7 @@ TEST_CASE_TEMPLATE("an http server that lacks any one allocation is not made and
                    Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(Kernel::kKind));
-    engine.run_once(0ns);  // with a thread: else what a server leaves is freed when it gets one
+    engine.run_once(0ns);  // binds the thread: else a server's leftovers are freed only later
     fail_each_of([&engine] { const http::Server server(engine); });
     EngineGroup group(3, options_on(Kernel::kKind));
     fail_each_of([&group] { const http::Server server(group); });

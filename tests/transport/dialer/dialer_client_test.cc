@@ -1,4 +1,4 @@
-// http::Client over a Dialer: what the abstract Connector is for.
+// http::Client over a Dialer, through the abstract Connector.
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 

@@ -1,4 +1,4 @@
-// The rules that override names, and the order in which addresses are tried.
+// The rules that override names, and the order of attempts on addresses.
 #include <uaio/argument_error.h>
 
 #include "transport/dialer/names.h"

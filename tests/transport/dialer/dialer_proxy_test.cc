@@ -1,5 +1,5 @@
-// A Dialer's way through proxies, on a simulated kernel: each kind, chains of them, what they
-// refuse, and ends at every step.
+// A Dialer's path through proxies, on a simulated kernel: each kind, chains of them, refusals, and
+// ends at every step.
 #include "tests/support/proxy_scene.h"
 
 #include <doctest/doctest.h>
@@ -276,7 +276,7 @@ TEST_CASE("a dial can be cancelled or expire at every step and leaves nothing") 
                 REQUIRE((!ended.error || ended.error == reason));
                 ended_early += static_cast<bool>(ended.error);
                 REQUIRE(static_cast<bool>(scene.stream) == !ended.error);
-                // What did not become the stream is gone at the callback already.
+                // All sockets but the stream's have been closed before the callback.
                 if (ended.error) REQUIRE(scene.kernel.open_descriptors() == 0);
                 if (!ended.error) REQUIRE(scene.echoes(*row.proxy == 'h' ? "early" : ""));
                 REQUIRE(scene.is_clean());
@@ -295,7 +295,7 @@ TEST_CASE("a dial ends with its engine") {
         kernel.listen_peer(1080);
         Dialer dialer("http://origin.test", quiet_options("http://proxy.test"));
         std::optional<Engine> engine(std::in_place, kernel);
-        // It has to go before its engine.
+        // It must be destroyed before its engine.
         auto* const aio = new Aio(*engine, [&](Aio& done) {
             result = done.result();
             delete &done;

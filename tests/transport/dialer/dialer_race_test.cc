@@ -28,13 +28,13 @@ Endpoint at(const std::string& address, std::uint16_t port = kPort) {
     return endpoint;
 }
 
-// Addresses of this machine that listen, or that take no connections although they do.
+// Addresses of this machine that listen, or that accept no connections although they do.
 class Race {
 public:
     void listen(const std::string& address) {
         listeners_.push_back(std::make_unique<tcp::Listener>(engine, at(address)));
     }
-    // One place in the queue, and that is taken: whoever comes next waits.
+    // A listener whose only queue place is taken: further connects wait.
     void black_hole(const std::string& address) {
         tcp::ListenOptions options;
         options.backlog = 0;
@@ -43,7 +43,7 @@ public:
         tcp::connect(at(address), {}, fill.aio, fillers_.emplace_back());
         REQUIRE(!fill.aio.wait());
     }
-    // How a connect to these ends, and how long it takes.
+    // How a connect to these ends; sets `taken` to its duration.
     Ended run(const std::string& addresses, DialOptions options = quiet_options()) {
         options.resolve = {"origin.test:80:" + addresses};
         Dialer dialer("http://origin.test", options);
@@ -92,7 +92,7 @@ TEST_CASE("an address that does not answer costs the delay, of either family (67
     options.attempt_delay = 50ms;
     CHECK(race.run("::1,127.0.0.1", options) == success(0));
     CHECK(race.taken == 50ms);
-    // A failure in between brings the next forward, and the delay counts from there.
+    // A failure in between starts the next attempt early, and the delay counts from there.
     CHECK(race.run("::1,127.0.0.2,127.0.0.3,127.0.0.1") == success(0));
     CHECK(race.taken == 400ms);
     race.stream.reset();
@@ -236,7 +236,7 @@ TEST_CASE_TEMPLATE("a dialer connects from where it is told to", Kernel, OnLinux
     options.local_address = "127.0.0.5";
     REQUIRE(live.dial(url(listener.endpoint()), options) == success(0));
     CHECK(live.local_endpoint().host() == "127.0.0.5");
-    // A port in use, and the next ones.
+    // A port in use, and the following ones.
     const tcp::Listener taken(live.engine, at("127.0.0.5", 0));
     options.local_port = taken.local_endpoint().port();
     const std::error_code in_use{EADDRINUSE, std::system_category()};

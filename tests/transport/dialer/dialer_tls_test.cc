@@ -1,4 +1,4 @@
-// Where TLS stands among the steps of a dial: shown by a layer that stands in for it.
+// The place of TLS among the steps of a dial, with a layer that substitutes for TLS.
 #include <uaio/config.h>
 
 #include "tests/support/mask_stream.h"
@@ -54,7 +54,7 @@ TEST_CASE("an https proxy is secured by its name, and TLS goes inside TLS (57)")
     ProxyScene scene;
     secured.options.proxy = "https://proxy.test";
     const auto inner = [](const std::string& text) { return masked(masked(text, kInner), kOuter); };
-    // The first bytes of the target come with the answer of the proxy.
+    // The target's first bytes arrive together with the proxy's answer.
     scene.serve(
         443, ProxyScript{{Line{kToProxy, ""},
                           Line{masked(kConnect, kOuter), masked(kGranted, kOuter) + inner("early")},

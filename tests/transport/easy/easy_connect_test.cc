@@ -1,5 +1,5 @@
-// The connects of an easy::Connection: cancelled anywhere, replaced, short of memory; and its calls
-// from other threads.
+// The connects of an easy::Connection: cancelled at any step, replaced, short of memory; and its
+// calls from other threads.
 #include <uaio/argument_error.h>
 #include <uaio/engine_group.h>
 
@@ -53,7 +53,7 @@ TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
         CHECK(kernel.pending_operations() == 0);
     }
     CHECK(last > 3);
-    CHECK(canceled >= last / 4);  // the kernel lets some of them come too late
+    CHECK(canceled >= last / 4);  // the kernel completes some before the cancel
 }
 
 TEST_CASE("easy: a connect that is replaced or closed over ends with closed") {
@@ -152,7 +152,7 @@ TEST_CASE("easy: every call may come from another thread than the engine's") {
         CHECK(connection.try_receive(bytes) == transferred(5));
         connection.close();
         Operation late(io.engine());
-        connection.wait_for(Direction::send, late.aio);  // behind the close
+        connection.wait_for(Direction::send, late.aio);  // after the close
         CHECK(late.aio.wait() == Errc::not_connected);
         CHECK(connection.native_handle() == -1);
     }
@@ -167,7 +167,7 @@ TEST_CASE("easy: an attempt of another thread gives up on an engine that nobody 
     });
     other.join();
     CHECK(result == kWouldBlock);
-    ends.run_some();  // which sends nothing belatedly
+    ends.run_some();  // nothing is sent belatedly
     CHECK(ends.peer().unread() == 0);
 }
 

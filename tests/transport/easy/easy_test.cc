@@ -1,5 +1,5 @@
-// easy::Connection over plain sockets. The numbers in parentheses are those of the scenarios that
-// libcurl's behaviour was written down by.
+// easy::Connection over plain sockets. The numbers in parentheses are those of the scenarios in
+// which libcurl's behaviour was recorded.
 #include <uaio/argument_error.h>
 
 #include "tests/support/easy_ends.h"
@@ -128,7 +128,7 @@ TEST_CASE_TEMPLATE("easy: an end in order stays, and sending goes on (14, 15)", 
         CHECK(ends.receive().result == refused(Errc::end_of_stream));
     CHECK(ends.try_send("more bytes") == transferred(10));
     REQUIRE(ends.run_until([&] { return ends.peer().read_some() == 10; }));
-    // The peer goes altogether: the first send meets nobody, and its answer the second.
+    // The peer closes: its kernel answers the first send with a reset, which the second returns.
     ends.peer().close();
     static_cast<void>(ends.try_send("hello"));
     REQUIRE(ends.run_until([&] { return static_cast<bool>(ends.try_send("hello").error); }));
@@ -278,7 +278,7 @@ TEST_CASE_TEMPLATE("easy: an attempt takes nothing from a receive that waits", K
     CHECK(receive.ended() == success(5));
     CHECK(room == "first");
     CHECK(ends.try_receive().bytes == "second");
-    // One that gives up leaves the way free.
+    // A cancelled one does not block later calls.
     receive.forget();
     ends.connection().receive_all(receive.aio);
     receive.aio.cancel();

@@ -1,5 +1,5 @@
-// The parsers take nothing from the heap, and their cost grows with the bytes and not with the
-// pieces they come in.
+// The parsers allocate nothing on the heap, and their cost grows with the bytes and not with the
+// number of pieces.
 #include "tests/support/allocations.h"
 #include "tests/support/wire.h"
 #include "transport/http/format/chunked.h"
@@ -14,7 +14,7 @@ namespace {
 
 TEST_CASE("parsing takes nothing from the heap, not even the first time") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
-    best_scanner();  // the choice is made once, and makes no block either
+    best_scanner();  // selected once, which allocates nothing either
     const std::string request =
         "POST http://b/a?b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
         "Connection: a, b\r\nExpect: 100-continue\r\n\r\n";

@@ -1,5 +1,5 @@
-// What cancels, aborts, stops and deadlines do to the writes of an http::Connection: the rows W-13
-// to W-28 and W-43 to W-55.
+// The effect of cancels, aborts, stops and deadlines on the writes of an http::Connection: the rows
+// W-13 to W-28 and W-43 to W-55.
 #include <uaio/http.h>
 
 #include "tests/support/wire.h"
@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A blocked write with another behind it and a read beside it, all of one connection.
+// A blocked write, another behind it and a read, all on one connection.
 struct Busy {
     explicit Busy(KernelKind kind)
         : wire(kind),
@@ -34,7 +34,7 @@ struct Busy {
         return wire.run_until([this] { return head.done() && queued.done() && read.done(); });
     }
 
-    // The head ended with `error` after some of its bytes, and took the connection with it.
+    // The head ended with `error` after some of its bytes, and closed the connection.
     void check_poisoned(std::error_code error) {
         REQUIRE(run_until_over());
         const std::string& got = wire.receive_to_end();
@@ -177,7 +177,7 @@ TEST_CASE_TEMPLATE("a deadline is for the whole operation and not for its progre
     write.aio.set_timeout(60ms);
     const Clock::time_point begin = wire.engine().now();
     wire.connection().write_all(write.aio);
-    // Reads a little at every turn, so that there is progress all the time.
+    // Reads a little every turn, so that there is constant progress.
     while (!write.done()) {
         REQUIRE(wire.engine().now() - begin < kPatience);
         wire.peer().read_some(100);
@@ -326,7 +326,7 @@ TEST_CASE_TEMPLATE("a write cancelled before the kernel took it sends nothing (r
 TEST_CASE_TEMPLATE("a blocked write that is cancelled with no byte out harms nothing (rule 7)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
-    // A write of what fits fills the sockets; the next cannot send a byte.
+    // A write of the free space fills the sockets; the next cannot send a byte.
     const std::string body = pattern(Wire::kBlocking);
     std::size_t filled = 0;
     const auto full = [&] {
@@ -354,8 +354,7 @@ TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel,
     std::size_t sent = 0;
     int canceled = 0;
     for (int round = 0; round < (kSanitized ? 100 : 400); ++round) {
-        // Everything received is compared each round, so a connection does not live for all of
-        // them.
+        // Each round compares everything received, so a connection does not live for all of them.
         if (over || wire->peer().received().size() > 4 * body.size()) wire.emplace(Kernel::kKind);
         const std::size_t before = wire->peer().received().size();
         const std::size_t size = round % 3 == 0 ? body.size() : 1 + random() % 100'000;

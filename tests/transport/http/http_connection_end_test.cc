@@ -1,5 +1,5 @@
-// How an http::Connection ends: close on this side, and what the peer may do. The rows W-29 to W-42
-// and X-7.
+// How an http::Connection ends: by close on this side, and by the peer. The rows W-29 to W-42 and
+//
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
@@ -176,7 +176,7 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Ker
     const std::size_t count = write.ended().count;
     CHECK(write.ended() == failure(Errc::connection_reset, count));
     CHECK(count >= arrived);
-    // Which of the two meets the reset first is the kernel's choice; an end of stream it is not.
+    // The kernel decides which of the two gets the reset; it is never an end of stream.
     INFO("the read ended with " << read.ended());
     CHECK(is_reset_or_closed(read.ended()));
     Operation later(wire.engine(), "later");

@@ -1,4 +1,4 @@
-// What read and read_all of an http::Connection deliver: the rows R-1 to R-12.
+// The results of read and read_all of an http::Connection: the rows R-1 to R-12.
 #include <uaio/http.h>
 
 #include "tests/support/wire.h"
@@ -131,7 +131,7 @@ TEST_CASE_TEMPLATE("a read_all that expires keeps what came and harms nothing (R
     CHECK(in.starts_with("abc"));
     CHECK(wire.follow_up() == success(4));
 
-    // The stream goes on where it was.
+    // The stream continues where it was.
     read.forget();
     read.aio.set_timeout(kNoTimeout);
     wire.connection().read_all(read.aio);

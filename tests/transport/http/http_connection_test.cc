@@ -1,5 +1,5 @@
-// What write_all and write of an http::Connection send, and what they accept: the rows W-1 to W-12
-// and their like. Cancels, ends and reads have files of their own.
+// The bytes that write_all and write of an http::Connection send, and the vectors that they accept:
+// the rows W-1 to W-12 and similar. Cancels, ends and reads have files of their own.
 #include <uaio/http.h>
 
 #include "tests/support/wire.h"
@@ -272,7 +272,7 @@ TEST_CASE_TEMPLATE("an entry at a bad address ends with EFAULT and the exact cou
     CHECK(bad.ended() == failure({EFAULT, std::system_category()}));
     CHECK(wire.follow_up() == success(4));
 
-    // What went out before the bad entry is counted, and then the connection is over (rule 7).
+    // The bytes sent before the bad entry are counted, and then the connection ends (rule 7).
     Operation half(wire.engine());
     char text[] = "abc";
     const iovec vector[] = {{text, 3}, {gone, 5}};
@@ -300,7 +300,7 @@ TEST_CASE_TEMPLATE("a head and the body written behind it do not wait for each o
     const Clock::time_point begin = wire.engine().now();
     constexpr int kRounds = 100;
     for (int round = 1; round <= kRounds; ++round) {
-        // A peer that only receives acknowledges at once; one that talks delays that (tcp(7),
+        // A peer that only receives acknowledges at once; one that sends delays that (tcp(7),
         // TCP_QUICKACK).
         read.forget();
         wire.peer().send("?");

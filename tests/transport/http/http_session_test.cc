@@ -1,5 +1,5 @@
-// What an http::Connection reads of messages: heads, what comes behind a head, and what a message
-// does to the raw verbs around it.
+// How an http::Connection reads messages: heads, bytes after a head, and the effect of a message on
+// the raw verbs around it.
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/http_error.h>

@@ -1,4 +1,4 @@
-// What an http::Connection writes of messages, and the responses to what it has written.
+// How an http::Connection writes messages, and reads the responses to them.
 #include <uaio/argument_error.h>
 #include <uaio/http.h>
 

@@ -1,5 +1,5 @@
-// How a proxy is named, which one the environment asks for, whom it excepts, and the header for
-// servers behind one.
+// Proxy URLs, the environment's choice of a proxy and its exceptions, and the header for servers
+// behind a proxy.
 #include <uaio/proxy.h>
 
 #include "transport/proxy/header.h"
@@ -101,7 +101,7 @@ TEST_CASE("the environment names a proxy for a scheme (68)") {
     CHECK(found("http", {{"all_proxy", "a"}, {"ALL_PROXY", "b"}}) == "a");
     CHECK(found("http", {{"ALL_PROXY", "b"}, {"http_proxy", ""}}) == "b");
     CHECK(found("tcp", {{"TCP_PROXY", "t"}}) == "t");
-    // WebSocket goes where HTTP does, unless it has a proxy of its own.
+    // WebSocket uses HTTP's proxy, unless it has its own.
     CHECK(found("ws", {{"http_proxy", "a"}, {"all_proxy", "b"}}) == "a");
     CHECK(found("ws", {{"HTTP_PROXY", "a"}}) == "");
     CHECK(found("ws", {{"https_proxy", "a"}}) == "");
@@ -157,7 +157,7 @@ TEST_CASE("NO_PROXY excepts addresses and networks (68)") {
     CHECK(!bypasses_proxy("10.0.0.0/", "10.0.0.0"));
     CHECK(!bypasses_proxy("10.0.0.0/x", "10.0.0.0"));
     CHECK(!bypasses_proxy("0.0.0.0/0", "::1"));
-    CHECK(!bypasses_proxy("1", "127.0.0.1"));  // a name's end, not an address's
+    CHECK(!bypasses_proxy("1", "127.0.0.1"));  // matches the end of a name, not of an address
 }
 
 sockaddr_storage address(int family, const char* text, std::uint16_t port) {

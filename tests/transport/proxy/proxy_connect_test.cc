@@ -1,5 +1,5 @@
-// What is said with HTTP proxies: the exact request, every kind of answer, and answers cut in every
-// place. Digest has a file of its own.
+// The dialogue with HTTP proxies: the exact request, every kind of answer, and answers cut at every
+// place. proxy_digest_test.cc tests Digest.
 #include <uaio/argument_error.h>
 
 #include "tests/support/talk.h"
@@ -196,7 +196,7 @@ TEST_CASE("a proxy that closes after its 407 is asked again on another connectio
         said.clear();
         REQUIRE(!dialogue.begin(said));
         CHECK(said.find("Proxy-Authorization: Basic dTo=\r\n") != said.npos);
-        // Closed before the answer: once more. Then never again.
+        // Closed before the answer: retried once. Then never again.
         CHECK(dialogue.wants_another_connection());
         REQUIRE(!dialogue.begin(said));
         CHECK(!dialogue.wants_another_connection());

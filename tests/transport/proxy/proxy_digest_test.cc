@@ -1,4 +1,4 @@
-// Digest authentication with an open hash, that shows what was hashed. proxy_connect_test.cc has
+// Digest authentication with a transparent hash, which shows its input. proxy_connect_test.cc tests
 // the rest of CONNECT.
 #include <uaio/config.h>
 
@@ -94,7 +94,7 @@ TEST_CASE("a Digest challenge is answered as RFC 7616 says") {
                                      "r:p):n:00000001:c:auth:m(CONNECT:o.test:80))\", "
                                      "algorithm=MD5, opaque=\"o\""),
                       granted}}) == Talked{});
-    // Without a qop, as RFC 2069 had it.
+    // Without a qop, as in RFC 2069.
     CHECK(talk_digest({challenged("", "Digest realm=r, nonce=n, algorithm=SHA-256"),
                        {asking(front + ", response=\"s(s(u\\\":r:p):n:s(CONNECT:o.test:80))\", "
                                        "algorithm=SHA-256"),

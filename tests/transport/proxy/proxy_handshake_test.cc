@@ -1,5 +1,5 @@
-// A dialogue with a proxy over a stream, on a simulated kernel: bytes that come early, ends at
-// every moment, and cancels at every step.
+// A dialogue with a proxy over a stream, on a simulated kernel: early bytes, ends at every moment,
+// and cancels at every step.
 #include <uaio/argument_error.h>
 #include <uaio/engine_group.h>
 #include <uaio/sim.h>
@@ -23,7 +23,7 @@ using namespace std::string_literals;
 const std::string kMethod = "\5\0"s;
 const std::string kGranted = "\5\0\0\1\x7f\0\0\1\x04\x38"s;
 
-// A SOCKS5 proxy that sends its two answers and then this, and a stream to it.
+// A SOCKS5 proxy that sends its two answers and then `early`, and a stream to it.
 class Scene {
 public:
     explicit Scene(std::string early, const Faults& faults = {})
@@ -149,7 +149,7 @@ TEST_CASE("a proxy that ends at any moment before the tunnel closed early") {
             CHECK(shake.ended().calls == 1);
             CAPTURE(answered);
             const bool meets_reset = error == Errc::connection_reset;
-            if (answered == 2) continue;  // our request may be on its way: either may be seen
+            if (answered == 2) continue;  // the request may be in flight: either result is possible
             CHECK((resets ? meets_reset : error == ProxyErrc::closed_early));
         }
     }

@@ -1,4 +1,4 @@
-// What is said with SOCKS proxies: the exact bytes, every reply, and replies cut in every place.
+// The dialogue with SOCKS proxies: the exact bytes, every reply, and replies cut at every place.
 #include "tests/support/talk.h"
 #include "transport/proxy/socks.h"
 
@@ -63,11 +63,11 @@ TEST_CASE("a SOCKS5 proxy is told user and password (59)") {
                      "user", "pass");
     };
     CHECK(with_password("\5\2"s, "\1\0"s) == Talked{});
-    CHECK(with_password("\5\2"s, "\5\0"s) == Talked{});  // the version is not looked at
+    CHECK(with_password("\5\2"s, "\5\0"s) == Talked{});  // the version is ignored
     CHECK(with_password("\5\2"s, "\1\1"s).error == ProxyErrc::credentials_refused);
     CHECK(with_password("\5\xff"s, "").error == ProxyErrc::authentication_required);
     CHECK(with_password("\5\1"s, "").error == ProxyErrc::bad_reply);
-    // It need not ask, and it may ask unasked.
+    // The proxy may skip the request for a password, or send it unasked.
     CHECK(socks(ProxyKind::socks5h, "origin.test",
                 {{kGreetingWithPassword, "\5\0"s}, {kNameRequest, kGranted}}, "user",
                 "pass") == Talked{});

@@ -1,5 +1,5 @@
-// Listeners beyond accepting: when their address is free again, what they do without descriptors,
-// and how several engines share one.
+// Listeners beyond accepting: when their address is free again, the lack of descriptors, and
+// several engines that share one.
 #include <uaio/engine_group.h>
 #include <uaio/http_server.h>
 #include <uaio/local.h>
@@ -63,7 +63,7 @@ EngineOptions logging_on(KernelKind kind, std::vector<std::string>& lines) {
 
 constexpr int kRounds = 50;
 
-// A free port, to be asked for by its number, as servers do. A port that the kernel chose itself is
+// A free port, to be requested by its number, as servers do. A port that the kernel chose itself is
 // free as soon as its socket stops listening, even while an accept still holds the socket.
 Endpoint free_port(Engine& engine) {
     return tcp::Listener(engine, Endpoint::loopback(0)).local_endpoint();
@@ -365,7 +365,7 @@ TEST_CASE_TEMPLATE("the engines of a group share the port of one acceptor factor
     CHECK(bind_error(factory.local_endpoint()) == EADDRINUSE);
     CHECK_THROWS_AS(tcp::acceptor(factory.local_endpoint())(group.engine(0)), std::system_error);
     CHECK_THROWS_AS(tcp::Listener(group.engine(0), factory.local_endpoint()), std::system_error);
-    // Each of them accepts, whatever becomes of the others.
+    // Each of them accepts, independently of the others.
     while (!acceptors.empty()) {
         StreamPtr server;
         Operation accept(group.engine(acceptors.size() - 1));
@@ -375,7 +375,7 @@ TEST_CASE_TEMPLATE("the engines of a group share the port of one acceptor factor
         CHECK(server);
         acceptors.pop_back();
     }
-    // With SO_REUSEADDR, since connections of the port are in TIME-WAIT.
+    // Works by SO_REUSEADDR, since connections of the port are in TIME-WAIT.
     CHECK_NOTHROW(tcp::Listener(group.engine(0), factory.local_endpoint()));
 }
 

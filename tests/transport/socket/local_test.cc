@@ -1,5 +1,5 @@
-// Unix sockets: how listeners and connects treat names and files. What their streams do is in
-// stream_contract_test.cc.
+// Unix sockets: how listeners and connects treat names and files. stream_contract_test.cc tests
+// their streams.
 #include <uaio/argument_error.h>
 #include <uaio/local.h>
 
@@ -54,7 +54,7 @@ TEST_CASE_TEMPLATE("both ends of a unix connection are streams", Kernel, OnLinux
     }
 }
 
-// What the constructor of a listener throws.
+// The error that a listener's constructor throws.
 std::string refusal(Engine& engine, const std::string& path) {
     try {
         const local::Listener listener(engine, path);
@@ -96,7 +96,7 @@ TEST_CASE("a socket file that nobody listens on is replaced") {
     const TemporaryFolder folder;
     const std::string path = folder.at("socket");
     {
-        // A server that died: the file stays.
+        // A server that crashed: the file remains.
         const RawPeer dead(::socket(AF_UNIX, SOCK_STREAM, 0));
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
@@ -124,7 +124,7 @@ TEST_CASE("a path in use is refused with its name") {
         CHECK(error.code() == std::errc::address_in_use);
         CHECK(std::string(error.what()).find(path) != std::string::npos);
     }
-    // The one that was refused has not taken the file away.
+    // The refused listener has not removed the file.
     StreamPtr client;
     CHECK(connect_to(engine, path, client) == success(0));
 }

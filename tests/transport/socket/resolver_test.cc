@@ -1,5 +1,5 @@
-// Names to addresses. Lookups are the tests' own, and wait where a test says so; no name server is
-// asked but for a name that none may know.
+// Names to addresses. The tests supply the lookups, which wait on request; only the lookup of a
+// name that must not exist may reach a name server.
 #include <uaio/engine_group.h>
 #include <uaio/resolver.h>
 
@@ -27,7 +27,7 @@ std::ptrdiff_t count_threads() {
     return std::distance(Folder("/proc/self/task"), Folder());
 }
 
-// A lookup that ends when it is told to, and counts.
+// A lookup that waits for open(), and counts calls.
 class Gate {
 public:
     Lookup lookup() {
@@ -137,7 +137,7 @@ TEST_CASE("a name that nobody may have is not found by getaddrinfo either") {
     const Ended ended = ask(engine, resolver, "no-such.invalid", found);  // RFC 6761 6.4
     CHECK(ended.calls == 1);
     CHECK(ended.error.category() == resolve_category());
-    // Without a name server there is nobody who could say so.
+    // Without a name server the lookup cannot know.
     CHECK((ended.error == ResolveErrc::name_not_found || ended.error == ResolveErrc::try_again));
     CHECK(found.empty());
 }
@@ -210,10 +210,10 @@ TEST_CASE("what was found is kept for as long as the options say") {
     kernel.advance(1s);
     CHECK(looked_up("a.test") == 1);
     CHECK(looked_up("b.test") == 1);
-    CHECK(looked_up("c.test") == 1);  // the oldest goes
+    CHECK(looked_up("c.test") == 1);  // evicts the oldest
     CHECK(looked_up("a.test") == 1);
     CHECK(looked_up("bad.test") == 1);
-    CHECK(looked_up("bad.test") == 1);  // failures are not kept
+    CHECK(looked_up("bad.test") == 1);  // failures are not cached
     CHECK(looked_up("a.test") == 0);
     resolver.clear_cache();
     CHECK(looked_up("a.test") == 1);
@@ -230,7 +230,7 @@ TEST_CASE_TEMPLATE("a lookup can be left behind by a cancel or a deadline", Kern
     expired.start(resolver, "a.test");
     stays.start(resolver, "a.test");
     gate.wait_for_begun(1);
-    queued.start(resolver, "b.test");  // there is one thread
+    queued.start(resolver, "b.test");  // waits for the only thread
     late.operation.aio.set_timeout(0ns);
     late.start(resolver, "a.test");
     cancelled.operation.aio.cancel();
@@ -262,7 +262,7 @@ TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others",
                        }});
     unsigned hanging = 0;
     std::vector<Endpoint> found;
-    // One of the threads is free at first, and then each spare one takes the place of another.
+    // One of the threads is free at first, and then each spare one replaces another.
     for (; hanging < 4; ++hanging) {
         Asked asked(engine);
         asked.start(resolver, "hangs-" + std::to_string(hanging));
@@ -271,7 +271,7 @@ TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others",
         CHECK(asked.end() == failure(Errc::canceled));
         CHECK(ask(engine, resolver, "name-" + std::to_string(hanging), found) == success(0));
     }
-    // Their number is bounded.
+    // The number of spare threads is bounded.
     Asked last(engine);
     last.start(resolver, "hangs-last");
     gate.wait_for_begun(5);
@@ -281,7 +281,7 @@ TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others",
     Asked waits(engine);
     waits.start(resolver, "name-last");
     CHECK(waits.operation.ended() == kPending);
-    CHECK(count_threads() <= threads);  // those of the lookups before may be on their way out
+    CHECK(count_threads() <= threads);  // those of earlier lookups may still be exiting
     gate.open();
     CHECK(waits.end() == success(0));
     gate.wait_for_ended(5);
@@ -332,7 +332,7 @@ TEST_CASE("an engine that goes ends what waits for a name") {
     {
         std::vector<Endpoint> found;
         std::optional<Engine> engine(std::in_place);
-        // It has to go before its engine.
+        // It must be destroyed before its engine.
         auto* const aio = new Aio(*engine, [&result](Aio& done) {
             result = done.result();
             delete &done;

@@ -1,5 +1,5 @@
-// Tcp listeners and connects. What their streams do is in stream_contract_test.cc and in the tests
-// of http::Connection.
+// Tcp listeners and connects. stream_contract_test.cc and the tests of http::Connection test their
+// streams.
 #include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
@@ -333,7 +333,7 @@ TEST_CASE_TEMPLATE("a connect without a free descriptor ends with EMFILE", Kerne
     CHECK(end.well());
 }
 
-// Connects, writes, closes, with `kParallel` under way; both ends are streams of this engine.
+// Connects, writes, closes, with `kParallel` in flight; both ends are streams of this engine.
 void cycle(Engine& engine, tcp::Listener& listener, std::size_t cycles) {
     constexpr std::size_t kParallel = 50;
     const Endpoint endpoint = listener.local_endpoint();

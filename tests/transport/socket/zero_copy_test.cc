@@ -1,6 +1,6 @@
-// Writes without a copy: their Aio ends when the kernel gives the bytes back, and the next write
-// does not wait for that. On loopback the kernel copies after all, but only when the bytes leave
-// for the peer, so what waits in the sender's own buffer shows the difference.
+// Writes without a copy: their Aio ends when the kernel releases the bytes, and the next write does
+// not wait for that. On loopback the kernel does copy, but only when the bytes leave for the peer,
+// so bytes queued in the sender's own buffer show the difference.
 #include <uaio/http.h>
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
@@ -34,14 +34,14 @@ bool kernel_has_zero_copy(Wire& wire) {
     return wire.engine().statistics().zero_copy_sends > 0;
 }
 
-// Bytes that the kernel holds for the peer and that it has not acknowledged.
+// Bytes that the kernel holds for the peer, unacknowledged or unread.
 std::size_t held_by_kernel(Wire& wire) {
     int bytes = 0;
     ::ioctl(wire.connection().stream().native_handle(), SIOCOUTQ, &bytes);
     return static_cast<std::size_t>(bytes) + wire.peer().unread();
 }
 
-// A send buffer that takes kBody at once, and a peer that takes little of it.
+// Makes the send buffer accept kBody at once; the peer accepts little of it.
 void widen_send_buffer(Wire& wire) {
     const int size = 1 << 20;
     REQUIRE(::setsockopt(wire.connection().stream().native_handle(), SOL_SOCKET, SO_SNDBUF, &size,
@@ -57,7 +57,7 @@ TEST_CASE("a zero-copy write ends when its bytes are free and the next does not 
     Operation second(wire.engine(), "second");
     wire.connection().write_all(first.aio);
     wire.connection().write_all(second.aio);
-    // All of it is with the kernel, the second write included; the first bytes are not free yet.
+    // The kernel has all of it, the second write included; the first bytes are not released yet.
     REQUIRE(wire.run_until([&] { return held_by_kernel(wire) == kBody + 6; }));
     wire.run_some();
     CHECK(first.ended() == kPending);
@@ -122,7 +122,7 @@ TEST_CASE("on unix sockets and on epoll zero copy falls back to copying") {
             REQUIRE(wire.run_until_done(write));
             CHECK(write.ended() == success(body.size()));
         }
-        // Only the first was tried.
+        // Only the first was attempted.
         CHECK(wire.engine().statistics().zero_copy_sends <= 1);
     }
 }

@@ -1,4 +1,4 @@
-// A stream that closes while its peer is sending: what close(2) does with unread bytes.
+// A stream that closes while its peer is sending: the effect of close(2) with unread bytes.
 #include <uaio/tcp.h>
 
 #include "tests/support/closing_ends.h"

@@ -1,5 +1,5 @@
-// What every stream promises, on every kind of socket stream: tcp, unix, and with zero copy asked
-// for. Also writes that leave together.
+// The contract of every stream, on every kind of socket stream: tcp, unix, and with zero copy
+// requested. Also writes that are sent together.
 #include <uaio/argument_error.h>
 #include <uaio/stream.h>
 
@@ -88,7 +88,7 @@ TEST_CASE_TEMPLATE("every stream ends a write cut short with its exact count and
         if (!expires) head.aio.cancel();
         REQUIRE(wire.run_until([&] { return wire.engine().statistics().cancels > 0; }));
         wire.run_some();
-        // With zero copy the bytes are given back only as the peer takes them.
+        // With zero copy the kernel releases the bytes only as the peer reads them.
         const std::string& got = wire.receive_to_end();
         REQUIRE(wire.run_until([&] { return head.done() && queued.done(); }));
         CHECK(wire.peer().end() == RawPeer::End::fin);
@@ -191,8 +191,8 @@ TEST_CASE_TEMPLATE("small writes that wait leave together, each with its own cou
     CHECK(wire.engine().statistics().gathered_writes > 50);
 }
 
-// Writes of random sizes, of which some are cancelled or expire at random moments.
-// The number of writes that were cancelled.
+// Writes of random sizes, some of which are cancelled or expire at random moments. Returns the
+// number of cancelled writes.
 std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& bytes) {
     std::vector<std::unique_ptr<Operation>> writes;
     std::vector<std::string_view> contents;
@@ -225,7 +225,7 @@ std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::strin
         const Ended ended = writes[i]->ended();
         CHECK(ended.calls == 1);
         CHECK((ended.error || ended.count == contents[i].size()));
-        // Who failed with bytes out is the last to have any.
+        // A write that failed after sending bytes is the last to send any.
         if (poisoned) CHECK(ended.count == 0);
         if (ended.error && ended.count > 0) poisoned = true;
         canceled += ended.error == Errc::canceled;

@@ -1,5 +1,5 @@
-// No secret in what the library says: each structure of its interface that can hold one gets marked
-// ones, rightly or by mistake, and fails.
+// No message of the library contains a secret: each structure of its interface that can hold one
+// gets marked secrets, in the right field or by mistake, and fails.
 #include <uaio/easy.h>
 #include <uaio/http.h>
 #include <uaio/local.h>
@@ -19,7 +19,7 @@ namespace {
 
 const std::string kMark = "s3cr3tMARK";
 
-// Everything that was said so far.
+// All messages so far.
 class Said {
 public:
     void add(std::string_view text) { text_.append(text).append("\n"); }
@@ -28,7 +28,7 @@ public:
         add(uaio::strerror(error));
         add(error.category().name());
     }
-    // What a call throws, if it does.
+    // Adds the exception of a call, if any.
     void thrown_by(const std::function<void()>& call) {
         try {
             call();
@@ -56,7 +56,7 @@ bool is_name(const std::string& secret) {
     return secret == kMark || secret.starts_with("MII") || secret.starts_with("c2V");
 }
 
-// What a user may take for a password, a key or the URL of something.
+// Texts that a user may enter as a password, a key or a URL.
 std::vector<std::string> secrets() {
     return {kMark,
             "user:" + kMark + "@127.0.0.1:1",
@@ -85,7 +85,7 @@ TEST_CASE("A secret in a message is found by the tests that look for it") {
 TEST_CASE("No option of a tls context that holds a secret gets into a message") {
     Said said;
     for (const std::string& secret : secrets()) {
-        // The name of a file is quoted; what has the shape of a key or a password's URL is none.
+        // Names of files are quoted; text in the form of a key or of a URL with a password is not.
         if (secret == kMark || secret.starts_with("Cookie") || secret.find('@') != secret.npos)
             continue;
         for (std::string tls::ContextOptions::*const member :

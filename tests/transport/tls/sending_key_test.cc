@@ -1,4 +1,4 @@
-// The key that the kernel gets: its number is that of the next record, or there is none.
+// The key for the kernel: its sequence number is that of the next record, or there is no key.
 #include "transport/tls/sending_key.h"
 
 #include "transport/tls/openssl.h"
@@ -58,7 +58,7 @@ TEST_CASE("records of a key are counted, however their bytes come") {
         const auto next = key.for_next_record();
         REQUIRE(next.size() == sizeof info);
         CHECK(std::memcmp(next.data(), &info, sizeof info) == 0);
-        // In the middle of a record there is no next one.
+        // In the middle of a record there is no next record.
         count(key, record(kData, "more").substr(0, 1 + piece % 8), piece);
         CHECK(!key.known());
     }

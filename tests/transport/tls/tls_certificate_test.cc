@@ -1,4 +1,4 @@
-// Which certificates are accepted, and what is said of those that are not.
+// Which certificates are accepted, and the errors for the others.
 #include <uaio/argument_error.h>
 
 #include "tests/support/tls/ends.h"
@@ -17,18 +17,18 @@ tls::ContextOptions showing(const tls::Certificate& certificate) {
     return options;
 }
 
-// How a client that trusts the test authority ends with this certificate, in both versions.
+// The result of a client that trusts the test authority, for this certificate, in both versions.
 Ended ended_with(const tls::Certificate& certificate, const std::string& name = "localhost") {
     Ended ended;
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         tls::ContextOptions options = showing(certificate);
         options.max_version = version;
-        options.ciphers = "DEFAULT:@SECLEVEL=0";  // a server may show what a client refuses
+        options.ciphers = "DEFAULT:@SECLEVEL=0";  // lets the server send what the client refuses
         TlsEnds ends{tls::Context(client_options()), tls::Context(options)};
         ends.shake_hands({.server_name = name, .session_key = {}});
         if (ended.calls > 0) CHECK(ended == ends.client_ended());
         ended = ends.client_ended();
-        // The server hears of it: in TLS 1.3 that may be after its own handshake.
+        // The server gets the alert: in TLS 1.3 possibly after its own handshake.
         if (ended.error) {
             std::string in(1, '\0');
             const Ended server =
@@ -185,7 +185,7 @@ TEST_CASE("trust is read from files and folders as well") {
     client.authorities_folder = folder;
     client.authorities = {};
     {
-        // No file there has the name that a hash gives it.
+        // No file there has a hash as its name.
         TlsEnds none{tls::Context(client), tls::Context(server)};
         none.shake_hands();
         CHECK(none.client_ended() == failure(TlsErrc::certificate_untrusted));

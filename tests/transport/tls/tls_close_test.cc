@@ -32,7 +32,7 @@ TEST_CASE_TEMPLATE("a tls stream destroyed with unread bytes resets a peer that 
         run_some(engine);
     }
     ends.closing.reset();
-    // For close_timeout it reads on, so that the closing alert is not lost.
+    // It reads during close_timeout, so that the closing alert is not lost.
     while (!write.aio.wait()) {
         write.forget();
         ends.sending->write_all(write.aio);

@@ -1,4 +1,4 @@
-// What a tls::Context decides for its connections, and what it refuses to be made of.
+// The settings that a tls::Context applies to its connections, and the options that it refuses.
 #include <uaio/argument_error.h>
 
 #include "tests/support/tls/ends.h"
@@ -13,7 +13,7 @@ namespace {
 
 using tls::Version;
 
-// The message of what a context refuses; empty if it takes it.
+// The message of a refused context; empty if it is accepted.
 std::string refusal(const tls::ContextOptions& options) {
     try {
         const tls::Context context(options);
@@ -109,7 +109,7 @@ TEST_CASE("a context refuses a name of a file that a NUL would end") {
     CHECK(says(refusal(options), " has a NUL"));
 }
 
-// Text that is not of the certificate may stand before it (RFC 7468 2).
+// Other text may precede a certificate (RFC 7468 2).
 TEST_CASE("A certificate, its key and the authorities may have text before their boundaries") {
     for (const std::string before :
          {"\n", " ", "\r\n", "\xef\xbb\xbf", "Bag Attributes\n    friendlyName: a\n"}) {

@@ -1,4 +1,4 @@
-// Engines that end while tls handshakes are under way on them.
+// Engines that end during tls handshakes on them.
 #include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// An engine, a tls listener on it and what connects there. All but the engine may outlast it.
+// An engine, a tls listener and a connector. All but the engine may outlive it.
 struct Town {
     explicit Town(KernelKind kind, const Faults& faults = {}, std::uint64_t seed = 1) {
         if (kind == OnSim::kKind) kernel.emplace(seed, faults);
@@ -38,13 +38,13 @@ struct Town {
     std::optional<tls::Connector> connector;
 };
 
-// Once, with a stream or for the one reason.
+// Ended once, with a stream or with Errc::closed.
 bool is_ended(const Ended& ended, const StreamPtr& stream) {
     if (stream) return ended == success(0);
     return ended == failure(Errc::closed);
 }
 
-// Ends the engine in the middle of a handshake, when `run` returns; true if that was over before.
+// Ends the engine during a handshake, when `run` returns; true if the handshake had ended before.
 template <class Run>
 bool end_after(Town&& town, Run run) {
     StreamPtr accepted;
@@ -103,7 +103,7 @@ TEST_CASE_TEMPLATE("an engine that ends while peers say nothing ends their hands
     Town town(Kernel::kKind);
     const tls::Context server(server_options());
     const tls::Context client(client_options());
-    // Both ends of plain connections, and a handshake on each that is the only one there.
+    // Plain connections, each with a handshake on one of its ends alone.
     auto plain = std::make_unique<tcp::Listener>(*town.engine, Endpoint::loopback(0));
     std::vector<StreamPtr> silent(2);
     std::vector<StreamPtr> made(4);
@@ -140,7 +140,7 @@ TEST_CASE_TEMPLATE("an engine that ends while peers say nothing ends their hands
         CHECK(!stream);
 }
 
-// How an operation ended that its engine's thread notes and another one reads afterwards.
+// The results of operations, written on the engine's thread and read later on another.
 struct Pair {
     Ended accept;
     Ended connect;
@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each 
     for (std::uint64_t round = 0; round <= kPairs; ++round) {
         CAPTURE(round);
         std::vector<Pair> pairs(kPairs);
-        // Nothing but the engine's end ends what is under way.
+        // Only the engine's end ends the operations in flight.
         std::optional<tcp::Connector> plain;
         std::optional<tls::Connector> connector;
         std::optional<tls::Listener> listener;
@@ -172,7 +172,7 @@ TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each 
                 listener->accept(one_shot(io.engine(), pair.accept), pair.accepted);
                 connector->connect(one_shot(io.engine(), pair.connect), pair.connected);
             }
-            // Some of them are through, then; which ones, and how far the others are, is chance.
+            // By then some have completed; which ones, and how far the others are, is random.
             while (client.handshakes() < before + round)
                 std::this_thread::yield();
         }

@@ -1,4 +1,4 @@
-// Files over TLS, which is where this process reads what it sends.
+// Files over TLS, where this process reads the bytes that it sends.
 #include "tests/support/file_changes.h"
 #include "tests/support/tls/ends.h"
 
@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A tls::Connector and what it lies on.
+// A tls::Connector and its lower connector.
 class SecureConnector final : public Connector {
 public:
     explicit SecureConnector(std::unique_ptr<Connector> below)

@@ -1,4 +1,4 @@
-// A tls::Listener among clients that say nothing, or stop half-way.
+// A tls::Listener with clients that send nothing, or stop midway.
 #include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A listener that takes every connection which comes, and notes what it fails with.
+// A listener that accepts every connection, and records failures.
 class Crowd {
 public:
     explicit Crowd(KernelKind kind, const tls::ListenerOptions& options) {
@@ -53,7 +53,7 @@ public:
     bool run_until(const std::function<bool()>& done) { return uaio::run_until(*engine_, done); }
     void run_some() { uaio::run_some(*engine_); }
 
-    // A plain connection on the same engine, of which some bytes are sent at once.
+    // A plain connection on the same engine, which sends some bytes at once.
     StreamPtr connect_plain(const std::string& bytes = {}) {
         StreamPtr stream;
         Operation connect(*engine_);
@@ -66,7 +66,7 @@ public:
         REQUIRE(run_until([&] { return write.done(); }));
         return stream;
     }
-    // A client that shakes hands.
+    // A client that completes the handshake.
     Ended connect() {
         tcp::Connector below(endpoint_);
         tls::Connector connector(below, client_, to_localhost());
@@ -94,7 +94,7 @@ private:
 TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks", Kernel, OnLinux,
                    OnPoll) {
     constexpr std::size_t kLimit = 100;
-    // Nothing waits for the time of a whole handshake.
+    // No timeout for a whole handshake applies.
     Crowd crowd(Kernel::kKind, {.handshake_timeout = kNoTimeout, .handshakes = kLimit});
     std::deque<RawPeer> silent;
     for (std::size_t i = 0; i < 2 * kLimit; ++i) {
@@ -103,7 +103,7 @@ TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks
     }
     CHECK(crowd.connect() == success(0));
     CHECK(crowd.connect() == success(0));
-    // Each new one took the place of the oldest.
+    // Each new one replaced the oldest.
     CHECK(crowd.failures().size() == crowd.failures(Errc::timed_out));
     CHECK(crowd.failures().size() >= kLimit);
     CHECK(crowd.failures().size() <= kLimit + 2);
@@ -133,7 +133,7 @@ TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", 
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     constexpr std::size_t kClients = 300;
     Crowd crowd(Kernel::kKind, {.handshake_timeout = kNoTimeout, .handshakes = 2 * kClients});
-    CHECK(crowd.connect() == success(0));  // what is made once in a process
+    CHECK(crowd.connect() == success(0));  // makes the allocations of a process's lifetime
     std::deque<RawPeer> silent;
     const auto join = [&](std::size_t clients) {
         for (std::size_t i = 0; i < clients; ++i) {
@@ -200,7 +200,7 @@ TEST_CASE("Handshakes that stop half-way give their place to others after a seco
     const Clock::time_point start = crowd.engine().now();
     CHECK(crowd.connect() == success(0));
     CHECK(crowd.engine().now() - start >= 1s);
-    CHECK(crowd.engine().now() - start <= 4s);  // there are 20 before it, and 8 at a time
+    CHECK(crowd.engine().now() - start <= 4s);  // 20 are ahead of it, and 8 run at a time
     CHECK(crowd.failures().size() == crowd.failures(Errc::timed_out));
     CHECK(crowd.failures().size() >= 13);
 }

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// An engine with a listener on it, and what connects there.
+// An engine with a listener on it, and a connector.
 class Place {
 public:
     explicit Place(KernelKind kind, const tls::ListenerOptions& options = {},
@@ -112,7 +112,7 @@ TEST_CASE_TEMPLATE("clients that say nothing keep nobody else waiting", Kernel, 
     place.connector().connect(connect.aio, client);
     REQUIRE(place.run_until([&] { return connect.done() && accept.done(); }));
     CHECK(accept.ended() == success(0));
-    // They are closed when their time is over, so that as many can come again.
+    // They are closed after their timeout, so that as many new ones may come.
     std::string in(1, '\0');
     for (const StreamPtr& stream : silent) {
         Operation read(place.engine(), in);
@@ -135,7 +135,7 @@ TEST_CASE_TEMPLATE("a listener may be destroyed by whom it tells of a failure", 
     };
     auto below = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
     const Endpoint place = below->local_endpoint();
-    // With one handshake at a time nothing is asked of the acceptor below meanwhile.
+    // With one handshake at a time the acceptor below has no accept meanwhile.
     listener.emplace(engine, std::move(below), tls::Context(options),
                      tls::ListenerOptions{.handshakes = 1});
     StreamPtr stream;
@@ -153,7 +153,7 @@ TEST_CASE_TEMPLATE("a handshake is cancelled and expires at every stage", Kernel
                    OnSim) {
     Place place(Kernel::kKind);
     for (const bool expires : {false, true}) {
-        // Nobody accepts, so nobody answers.
+        // No accept is pending, so the server does not answer.
         StreamPtr out;
         Operation connect(place.engine());
         if (expires) connect.aio.set_timeout(20ms);
@@ -222,7 +222,7 @@ TEST_CASE_TEMPLATE("an http server and a client talk over tls", Kernel, OnLinux,
     server.reset();
 }
 
-// A conversation on a kernel where things go wrong: it is right, or it ends with an error.
+// An exchange on a faulty kernel: its bytes are correct, or it ends with an error.
 TEST_CASE("a tls connection on a bad simulated kernel carries what is right or fails") {
     unsigned whole = 0;
     for (std::uint64_t seed = 1; seed <= (kSanitized ? 40 : 200); ++seed) {

@@ -1,5 +1,5 @@
-// Tls without memory: of all allocations one fails, each of them once, and that is an error of the
-// operation that needed it, and nothing more.
+// Tls without memory: each allocation fails once, which fails the operation that needed it, and
+// nothing else.
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 using tls::Version;
 using Which = FailingAllocations;
 
-// Two contexts that remember nothing of a connection.
+// Two contexts that store nothing about a connection.
 struct Contexts {
     explicit Contexts(Version version) : server(server_options(version)) {
         tls::ContextOptions options = client_options(version);
@@ -30,7 +30,7 @@ struct Contexts {
     tls::Context server;
 };
 
-// Both ends of a connection, over pipes whose memory is there from the beginning.
+// Both ends of a connection, over pipes with preallocated memory.
 struct RoomyEnds : TlsEnds {
     explicit RoomyEnds(const Contexts& contexts) : TlsEnds(contexts.client, contexts.server) {
         to_server().reserve(256 * 1024);
@@ -39,8 +39,8 @@ struct RoomyEnds : TlsEnds {
     }
 };
 
-// Whether an operation may end like this where memory is missing on one of the two sides. OpenSSL
-// gives other reasons than memory where it lacks that, and its alert tells the other side little.
+// Whether an operation may end like this without memory on one of the two sides. OpenSSL reports
+// other errors than memory when it lacks that, and its alert gives the other side no details.
 bool is_plausible(const Ended& ended) {
     const std::error_code error = ended.error;
     return ended.calls == 1 &&
@@ -49,12 +49,12 @@ bool is_plausible(const Ended& ended) {
             error.category() == make_error_code(TlsErrc::flood).category());
 }
 
-// Calls `run` for each of the allocations that it makes, so that it fails; `run` says whether it
-// did. OpenSSL may keep some of its memory for later, but not more and more of it.
+// Calls `run` for each of its allocations, and fails that one; `run` returns whether it failed.
+// OpenSSL may keep some of its memory for later, but a bounded amount.
 void fail_each(const std::function<bool(std::uint64_t others)>& run) {
-    static_cast<void>(run(1'000'000));  // what is made once in a process is there from now on
+    static_cast<void>(run(1'000'000));  // makes the allocations of a process's lifetime
     static_cast<void>(run(1'000'000));
-    static_cast<void>(run(0));  // also what is made for the first exception
+    static_cast<void>(run(0));  // also those of the first exception
     end_openssl_thread();
     const std::int64_t blocks = live_allocations();
     bool failed = true;
@@ -66,8 +66,8 @@ void fail_each(const std::function<bool(std::uint64_t others)>& run) {
     CHECK(live_allocations() == blocks);
 }
 
-// How the operations of a run ended: plausibly, and, where OpenSSL has all that it wants, with the
-// one reason that there is; and well, if nothing `lacked`. Counts those that lacked memory.
+// Checks how the operations of a run ended: plausibly, and, if OpenSSL has its memory, with the one
+// possible error; and with success, if nothing `lacked`. Counts those that lacked memory.
 void check_ends(std::initializer_list<const Operation*> operations, bool lacked, Which which,
                 unsigned& refused) {
     bool failed = false;
@@ -84,8 +84,8 @@ void check_ends(std::initializer_list<const Operation*> operations, bool lacked,
     refused += named;
 }
 
-// A handshake that lacks one allocation; false if it has no more than `others`. Counts the ends
-// for want of memory.
+// A handshake that lacks one allocation; false if it makes no more than `others`. Counts the ends
+// for lack of memory.
 bool shake_hands_without(std::uint64_t others, Which which, const Contexts& contexts,
                          unsigned& refused) {
     RoomyEnds ends(contexts);
@@ -132,7 +132,7 @@ TEST_CASE("a tls handshake without any one allocation of our own says that memor
     }
 }
 
-// Bytes both ways while one allocation is missing.
+// Bytes both ways while one allocation fails.
 bool talk_without(std::uint64_t others, Which which, const Contexts& contexts, unsigned& refused) {
     RoomyEnds ends(contexts);
     ends.joined();
@@ -195,7 +195,7 @@ bool attempt_without(std::uint64_t others, KernelKind kind, bool sends, unsigned
     CHECK(is_plausible({1, result.error, result.count}));
     if (result.error) {
         CHECK(result.count == 0);
-        CHECK(ends.try_send("more") == result);  // for good
+        CHECK(ends.try_send("more") == result);  // permanently
         refused += result.error == Errc::not_enough_memory;
     } else if (sends) {
         CHECK(ends.served(result.count) == bytes.substr(0, result.count));
@@ -217,8 +217,8 @@ TEST_CASE_TEMPLATE("easy tls: an attempt without any one allocation is an error 
     }
 }
 
-// A tls listener that lacks one allocation when a connection comes; false if it makes no more than
-// `others`. Counts the connections that it could not take.
+// A tls listener that lacks one allocation when a connection arrives; false if it makes no more
+// than `others`. Counts the connections that it dropped.
 bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
     Engine engine(options_on(kind));
     std::vector<std::error_code> failures;

@@ -1,4 +1,4 @@
-// Messages of TLS that carry no data: new keys, tickets, alerts, and too many of them.
+// TLS messages without data: new keys, tickets, alerts, and too many of them.
 #include "tests/support/tls/ends.h"
 #include "tests/support/tls/inside.h"
 
@@ -28,7 +28,7 @@ TEST_CASE("a key is replaced before it has encrypted more records than it may") 
     unsigned updates = 0;
     count_key_updates(ends.server(), updates);
     carry(ends, ends.client(), ends.server(), 20 << 20);
-    // 1280 records of 16 KiB, and some more small ones at first.
+    // 1280 records of 16 KiB, after some small ones.
     CHECK(updates >= 12);
     CHECK(updates <= 14);
     carry(ends, ends.server(), ends.client(), 100'000);
@@ -81,7 +81,7 @@ TEST_CASE("a peer that sends messages without data over and over is a flood") {
     std::string in(10, '\0');
     for (int round = 0; round < 90; ++round)
         REQUIRE(update_key(ends.server(), KeyUpdate::own));
-    carry(ends, ends.server(), ends.client(), 10);  // data counts as a new beginning
+    carry(ends, ends.server(), ends.client(), 10);  // data restarts the count
     for (int round = 0; round < 200; ++round)
         REQUIRE(update_key(ends.server(), KeyUpdate::own));
     CHECK(ends.read(ends.client(), in) == failure(TlsErrc::flood));
@@ -99,7 +99,7 @@ TEST_CASE("a record that was changed on its way ends the stream on both sides, a
         CHECK(ends.read(ends.server(), in) == failure(TlsErrc::bad_record));
         CHECK(ends.read(ends.server(), in) == failure(TlsErrc::bad_record));
         CHECK(ends.write_all(ends.server(), "more") == failure(TlsErrc::bad_record));
-        // The other side is told.
+        // The other side gets an alert.
         CHECK(ends.read(ends.client(), in) == failure(TlsErrc::bad_record));
     }
 }

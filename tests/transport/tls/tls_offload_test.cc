@@ -24,7 +24,7 @@ bool kernel_has_it() {
     return kernel.available;
 }
 
-// Sockets whose sending the kernel has encrypted so far, in all of the machine.
+// Sockets whose sent bytes the kernel has encrypted so far, on the whole machine.
 long encrypting_sockets() {
     std::ifstream file("/proc/net/tls_stat");
     std::string name;
@@ -123,7 +123,7 @@ public:
         CHECK(there == out);
         CHECK(back == out);
     }
-    // All that the stream gives until its end, or an error.
+    // All bytes of the stream until its end, or an error.
     std::string read_to_end(Stream& stream, std::error_code& end) {
         std::string all;
         std::string part(100'000, '\0');
@@ -251,7 +251,7 @@ TEST_CASE_TEMPLATE("streams that ask for zero-copy sends get the kernel's encryp
         ends.carry(pattern(size));
     CHECK(tls::details(ends.client()).offloaded);
     CHECK(tls::details(ends.server()).offloaded);
-    // Some of it, and the rest.
+    // A part of it, and the rest.
     const std::string out = pattern(40'000);
     Operation write(ends.engine(), out);
     ends.client().write(write.aio);
@@ -264,7 +264,7 @@ TEST_CASE_TEMPLATE("streams that ask for zero-copy sends get the kernel's encryp
     CHECK(in == out.substr(0, in.size()));
 }
 
-// More than the sockets hold, by far.
+// Far more than the sockets hold.
 constexpr std::size_t kMuch = std::size_t{24} << 20;
 
 TEST_CASE_TEMPLATE("a write that the kernel encrypts and that is cut counts what the peer decrypts",
@@ -407,13 +407,13 @@ TEST_CASE_TEMPLATE(
     setup.server_offloads = false;
     Sockets ends(Kernel::kKind, setup);
     ends.carry(pattern(1000));
-    // Its own new key is nobody's concern but OpenSSL's.
+    // OpenSSL alone handles its own new key.
     REQUIRE(update_key(ends.server(), KeyUpdate::own));
     ends.carry(pattern(1000));
     REQUIRE(update_key(ends.server(), KeyUpdate::both));
     CHECK(ends.write_all(ends.server(), "asked") == success(5));
     std::string in(5, '\0');
-    // The five bytes may come before the failure, or not at all.
+    // The five bytes may arrive before the failure, or not at all.
     while (!ends.read(ends.client(), in).error)
         continue;
     CHECK(ends.read(ends.client(), in) == failure(TlsErrc::key_used_up));
@@ -438,7 +438,7 @@ TEST_CASE_TEMPLATE("the kernel encrypts no more records with a key than it may",
             sent += ended.count;
             error = ended.error;
         }
-        if (version == Version::tls_1_2) {  // which has no other key
+        if (version == Version::tls_1_2) {  // without a key update
             CHECK(!error);
             continue;
         }
@@ -459,7 +459,7 @@ TEST_CASE_TEMPLATE("a failure is told to the peer in a record of the kernel's", 
         setup.server_offloads = false;
         Sockets ends(Kernel::kKind, setup);
         ends.carry(pattern(1000));
-        // Behind the server's back.
+        // Bypasses the server's stream.
         const std::string bad = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
         REQUIRE(::send(ends.server().native_handle(), bad.data(), bad.size(), MSG_NOSIGNAL) == 37);
         std::string in(10, '\0');

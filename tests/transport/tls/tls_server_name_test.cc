@@ -1,4 +1,4 @@
-// Which names TLS takes for a server's, on both sides, before OpenSSL has them.
+// The server names that TLS accepts, on both sides, before OpenSSL gets them.
 #include <uaio/argument_error.h>
 
 #include "tests/support/tls/ends.h"
@@ -14,7 +14,7 @@ namespace {
 using tls::ServerName;
 using tls::Version;
 
-// What a name becomes: the name, an address in hexadecimal, or "refused".
+// The result of parsing a name: the name, an address in hexadecimal, or "refused".
 std::string parsed(std::string_view text) {
     ServerName server;
     if (!tls::parse_server_name(text, server)) return "refused";
@@ -64,7 +64,7 @@ TEST_CASE("A server name that getaddrinfo takes for an address is that address")
     CHECK(parsed("1::2::3") == "refused");
 }
 
-// How a client ends that wants `name` of a server with a certificate for `names`.
+// The result of a client that expects `name` from a server with a certificate for `names`.
 Ended ended_with(const std::vector<std::string>& names, const std::string& name,
                  const std::string& common = "a.dot.test") {
     tls::ContextOptions options = server_options();
@@ -82,7 +82,7 @@ TEST_CASE("A client refuses a malformed server name before it sends a byte") {
         CAPTURE(name);
         CHECK(ended_with({"DNS:a.dot.test", "DNS:*.dot.test"}, name) ==
               failure(ArgumentErrc::invalid_server_name));
-        // Also where nothing is verified: it would be sent.
+        // Also without verification: the client would send it.
         tls::ContextOptions unverified;
         unverified.verify_peer = false;
         TlsEnds ends{tls::Context(unverified), tls::Context(server_options())};
@@ -116,7 +116,7 @@ TEST_CASE("An address is proved by an IP entry alone, and a wildcard stands for 
     }
 }
 
-// A client of OpenSSL's own, which sends any name, in TLS 1.2, where certificates are readable.
+// A client of OpenSSL's, which sends any name, in TLS 1.2, where certificates are readable.
 std::string hello_for(const std::string& name) {
     const tls::SslContextPtr context(SSL_CTX_new(TLS_client_method()));
     SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);

@@ -1,4 +1,4 @@
-// What a tls stream does with bytes, from one end to the other.
+// How a tls stream carries bytes, from one end to the other.
 #include "tests/support/tls/ends.h"
 
 namespace uaio {
@@ -61,7 +61,7 @@ TEST_CASE("bytes that end without the closing alert are truncated, and stay so")
     std::string in(10, '\0');
     CHECK(ends.read_all(ends.server(), in) == failure(Errc::truncated, 5));
     CHECK(ends.read(ends.server(), in) == failure(Errc::truncated));
-    // The other direction is not harmed.
+    // The other direction still works.
     CHECK(ends.write_all(ends.server(), "answer") == success(6));
     std::string answer(6, '\0');
     CHECK(ends.read_all(ends.client(), answer) == success(6));

@@ -1,4 +1,4 @@
-// Every place at which bytes can be cut apart, or cut off: handshakes, and responses.
+// Handshakes and responses, split or cut off at every byte.
 #include <uaio/http.h>
 
 #include "tests/support/tls/ends.h"
@@ -12,7 +12,7 @@ using tls::Version;
 
 constexpr Version kVersions[] = {Version::tls_1_2, Version::tls_1_3};
 
-// Bytes of a full handshake and a message, in the direction that has more of them.
+// The bytes of a full handshake and a message, in the longer direction.
 std::size_t full_length(Version version) {
     TlsEnds ends(version);
     ends.joined();
@@ -72,7 +72,7 @@ TEST_CASE("a handshake that is cut off anywhere is truncated, or reset") {
         TlsEnds whole(client, server);
         whole.joined();
         const std::size_t size = whole.to_client().taken().size();
-        std::size_t shortest = size;  // of the handshakes that succeed; what they lack are tickets
+        std::size_t shortest = size;  // of the successful handshakes; they lack tickets only
         for (std::size_t at = 0; at < size; at += at < 200 ? 1 : 11) {
             CAPTURE(at);
             TlsEnds ends(client, server);
@@ -93,12 +93,12 @@ TEST_CASE("a handshake that is cut off anywhere is truncated, or reset") {
     }
 }
 
-// Reads a response of the server's, whose bytes end at `cut`, or are whole without one.
+// Reads a response of the server's, whose bytes end at `cut`, or are complete without one.
 struct Reading {
     std::error_code head;
     std::error_code content;
     std::size_t count = 0;
-    std::size_t bytes = 0;  // that the server sent, its closing alert included
+    std::size_t bytes = 0;  // sent by the server, its closing alert included
 };
 
 Reading read_response(const tls::Context& client, const tls::Context& server,
@@ -161,7 +161,7 @@ TEST_CASE("a response over tls that is cut at any byte is never a clean end") {
                 if (read.head) {
                     CHECK(read.head == Errc::truncated);
                 } else if (to_the_end || read.count < kContent.size()) {
-                    // Where the length is known, the closing alert may be missing behind it.
+                    // If the length is known, the closing alert after the content may be missing.
                     CHECK(read.content == Errc::truncated);
                 }
             }

@@ -1,4 +1,4 @@
-// Tls streams whose operations come from one thread, are cancelled by another, and run on a third.
+// Tls streams with operations of one thread, cancels of another, and an engine on a third.
 #include <uaio/engine_group.h>
 #include <uaio/tcp.h>
 
@@ -15,7 +15,7 @@
 namespace uaio {
 namespace {
 
-// A tls connection over sockets with small buffers, each end on an engine's thread of its own.
+// A tls connection over sockets with small buffers, each end on its own engine thread.
 struct Joined {
     explicit Joined(KernelKind kind, tls::Version version = tls::Version::tls_1_3)
         : here(options_on(kind)), there(options_on(kind)) {
@@ -36,9 +36,9 @@ struct Joined {
         REQUIRE(!accept.aio.wait());
     }
 
-    // A byte behind the server's tickets, so that none of them is under way any more: one that
-    // meets a closed socket resets the connection, which may take bytes along that the peer has not
-    // read.
+    // Sends a byte after the server's tickets, so that none is in transit any more: a ticket that
+    // arrives at a closed socket resets the connection, which may discard bytes that the peer has
+    // not read.
     void greet() {
         std::string byte(1, '\0');
         Operation greet(there.engine(), "!");
@@ -55,15 +55,15 @@ struct Joined {
     StreamPtr server;
 };
 
-// Keeps this thread busy for some microseconds, more in each round, so that what it does then meets
-// another moment; to yield instead would take a busy machine ages.
+// Keeps this thread busy for some microseconds, more in each round, so that its next action comes
+// at a different moment; a yield would take very long on a busy machine.
 void dawdle(int round) {
     std::atomic<int> steps{0};
     while (steps.fetch_add(1, std::memory_order_relaxed) < round * 4000) {
     }
 }
 
-// Bytes that wait in a stream's socket.
+// Unread bytes in a stream's socket.
 int unread(const Stream& stream) {
     int bytes = 0;
     REQUIRE(::ioctl(stream.native_handle(), FIONREAD, &bytes) == 0);
@@ -77,7 +77,7 @@ TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer
         CAPTURE(round);
         Joined ends(Kernel::kKind, round % 4 < 2 ? tls::Version::tls_1_3 : tls::Version::tls_1_2);
         ends.greet();
-        // Every second time the peer reads only when the write is over, which a cancel alone ends.
+        // Every second round the peer reads only after the write, which a cancel alone ends.
         const bool stuck = round % 2 == 0;
         std::string in(out.size(), '\0');
         Operation read(ends.there.engine(), in);
@@ -97,7 +97,7 @@ TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer
         const std::size_t count = write.ended().count;
         if (write.ended().error) {
             CHECK(write.ended() == failure(Errc::canceled, count));
-            // One that had not begun leaves no trace, and so the stream whole.
+            // A write that had not begun leaves no trace, so the stream ends in order.
             const Ended whole = failure(Errc::end_of_stream);
             CHECK((read.ended() == failure(Errc::truncated, count) ||
                    (count == 0 && read.ended() == whole)));
@@ -120,7 +120,7 @@ TEST_CASE_TEMPLATE("a tls write that is cut short over unread bytes loses nothin
         on_demand.set_value();
     });
     on_demand.get_future().get();
-    // A receive that was under way may take some.
+    // A receive that was in flight may have received some.
     while (unread(*ends.client) == 0) {
         Operation greet(ends.there.engine(), "!");
         ends.server->write_all(greet.aio);
@@ -140,7 +140,7 @@ TEST_CASE_TEMPLATE("a tls write that is cut short over unread bytes loses nothin
     CHECK(out.compare(0, read.ended().count, in, 0, read.ended().count) == 0);
 }
 
-// What an engine's thread knows of a pipe, asked on that thread.
+// A pipe's count of bytes, read on its engine's thread.
 std::size_t taken(Engine& engine, Pipe& pipe) {
     std::promise<std::size_t> answer;
     engine.post([&] { answer.set_value(pipe.taken().size()); });
@@ -168,7 +168,7 @@ TEST_CASE_TEMPLATE("no byte of a tls write leaves after its callback, whoever ca
                      to_localhost(), connect.aio, client);
         REQUIRE(!connect.aio.wait());
         REQUIRE(!accept.aio.wait());
-        // Every second time the pipe is full somewhere in the write.
+        // Every second round the pipe fills up during the write.
         const bool full = round % 2 == 0;
         const std::size_t limit = full ? taken(engine, to_server) + round * 997 : Pipe::kNever;
         engine.post([&] { to_server.limit(limit); });
@@ -221,7 +221,7 @@ TEST_CASE_TEMPLATE("tls reads that another thread cancels lose nothing", Kernel,
         in.append(room, 0, ended.count);
     };
     while (begun < 20) {
-        read_once();  // nothing is there yet, so that only a cancel ends it
+        read_once();  // nothing has arrived yet, so only a cancel ends it
         begun.fetch_add(1, std::memory_order_acq_rel);
     }
     CHECK(cancelled == 10);

@@ -1,4 +1,4 @@
-// Writes of a tls stream that are cut short: what leaves, what is counted, what is possible after.
+// Interrupted writes of a tls stream: the bytes sent, the count, and later operations.
 #include "tests/support/tls/ends.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using tls::Version;
 
-// Bytes of data in whole records among those that the pipe took.
+// Bytes of data in whole records among those that the pipe accepted.
 std::size_t readable(TlsEnds& ends) {
     std::string in(1 << 20, '\0');
     const Ended ended = ends.read_all(ends.server(), in);
@@ -20,7 +20,7 @@ std::size_t readable(TlsEnds& ends) {
 
 constexpr std::size_t kThreeRecords = 3000;  // bytes of data that make three small records
 
-// What the pipe takes of a write of three records.
+// The bytes of a write of three records that the pipe accepts.
 std::size_t whole_write(Version version) {
     TlsEnds ends(version);
     ends.joined();
@@ -30,8 +30,8 @@ std::size_t whole_write(Version version) {
     return ends.to_server().taken().size() - before;
 }
 
-// A write of three records, which are `whole` bytes, cancelled or expired when the pipe has taken
-// `room` bytes of them.
+// A write of three records, which are `whole` bytes, cancelled or expired once the pipe has
+// accepted `room` bytes of them.
 void cut_a_write(Version version, std::size_t whole, std::size_t room, bool expires) {
     CAPTURE(room);
     TlsEnds ends(version);
@@ -107,8 +107,8 @@ TEST_CASE("a tls write that waits behind another leaves without a trace") {
     CHECK(last.ended() == success(4));
 }
 
-// Five writes that leave together behind another one, which are cut when the pipe has taken `room`
-// bytes of them, since that one of them is cancelled.
+// Five writes that are sent together behind another one, interrupted once the pipe has accepted
+// `room` bytes of them, by a cancel of one.
 void cut_a_batch(Version version, std::size_t room, std::size_t canceled) {
     CAPTURE(room);
     CAPTURE(canceled);
@@ -142,7 +142,7 @@ void cut_a_batch(Version version, std::size_t room, std::size_t canceled) {
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const Ended ended = parts[i]->ended();
         CHECK(ended.calls == 1);
-        // Everything in front of it went out.
+        // All earlier bytes were sent.
         CHECK((ended.count == 0 || counted == i * kPart));
         counted += ended.count;
         std::error_code wanted;
@@ -183,7 +183,7 @@ TEST_CASE("small tls writes that wait behind another leave in one record") {
     CHECK(in == "first" + data);
 }
 
-// write() of a megabyte into a pipe with so much room, and what the other side can read in the end.
+// write() of a megabyte into a pipe with `room`, and the bytes that the other side can read.
 void write_into(TlsEnds& ends, Stream& from, Stream& to, std::size_t room) {
     CAPTURE(room);
     const std::string data = pattern(1'000'000);
@@ -196,7 +196,7 @@ void write_into(TlsEnds& ends, Stream& from, Stream& to, std::size_t room) {
     CHECK(!write.ended().error);
     CHECK(write.ended().count > 0);
     CHECK(write.ended().count <= 16384);
-    // What comes next waits until the rest has left, and a cancel leaves no trace of it.
+    // The next write waits until the rest has been sent, and its cancel leaves no trace.
     Operation next(ends.engine(), data);
     from.write(next.aio);
     ends.run_some();
@@ -379,7 +379,7 @@ TEST_CASE("records are small at first and after a pause, and large in between") 
     TlsEnds ends;
     ends.joined();
     ends.run_some();
-    // Sizes of the records that the pipe took.
+    // Sizes of the records that the pipe accepted.
     std::size_t at = ends.to_server().taken().size();
     const auto next_record = [&] {
         const std::string& taken = ends.to_server().taken();

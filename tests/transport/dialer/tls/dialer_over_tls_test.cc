@@ -1,5 +1,5 @@
-// A Dialer with real TLS: with the target, with the proxy, and one inside the other, against
-// servers and a proxy that are written with the library.
+// A Dialer with real TLS: to the target, to the proxy, and one inside the other, against servers
+// and a proxy written with the library.
 #include <uaio/dialer.h>
 
 #include "tests/support/tls/town.h"
@@ -39,7 +39,7 @@ TEST_CASE("a certificate for another name is refused, the target's and the proxy
     Engine engine(kernel);
     {
         Town town(engine, true, true);
-        town.options.tls_context = tls::Context();  // which does not know the authority
+        town.options.tls_context = tls::Context();  // which does not trust the authority
         CHECK(town.dial() == failure(TlsErrc::certificate_untrusted));
         CHECK(town.report.phase == DialPhase::tls);
     }
@@ -58,8 +58,8 @@ TEST_CASE("a certificate for another name is refused, the target's and the proxy
     }
 }
 
-// Dials, and cancels after so many steps of the kernel; how many there were, had it not. Counts the
-// dials that were cancelled.
+// Dials, and cancels after `step` steps of the kernel; returns the number of steps without a
+// cancel. Counts the cancelled dials.
 std::uint64_t dial_and_cancel(std::uint64_t step, std::uint64_t& canceled) {
     SimKernel kernel(step, {.late_cancel = 300});
     Engine engine(kernel);

@@ -1,5 +1,5 @@
-// easy::Connection through proxies with real TLS: what lies between it and the socket are tls
-// streams in each other, and streams with a prefix.
+// easy::Connection through proxies with real TLS: between it and the socket are nested tls streams,
+// and streams with a prefix.
 #include <uaio/easy.h>
 
 #include "tests/support/easy_ends.h"
@@ -12,7 +12,7 @@
 namespace uaio {
 namespace {
 
-// An engine with a town on it, and an easy connection to the town's server.
+// An engine with a Town, and an easy connection to its server.
 struct Visit {
     Visit(KernelKind kind, bool secure_target, bool secure_proxy, const std::string& early = {}) {
         if (kind == OnSim::kKind) kernel.emplace(1);
@@ -31,7 +31,7 @@ struct Visit {
     Transferred try_send(std::string_view text) {
         return connection->try_send(std::as_bytes(std::span(text.data(), text.size())));
     }
-    // What came of an attempt; the bytes go behind `got`.
+    // The result of an attempt; appends the bytes to `got`.
     Transferred try_receive(std::size_t size, std::string& got) {
         std::string room(size, '\0');
         const Transferred result = connection->try_receive(std::as_writable_bytes(std::span(room)));
@@ -44,7 +44,7 @@ struct Visit {
         REQUIRE(run_until(*engine, [&] { return wait.done(); }));
         return wait.ended();
     }
-    // Sends all of `out` by attempts and receives `size` bytes by others, while both go.
+    // Sends all of `out` and receives `size` bytes, by alternate attempts.
     std::string exchange(std::string_view out, std::size_t size) {
         std::string got;
         while (!out.empty() || got.size() < size) {
@@ -53,7 +53,7 @@ struct Visit {
             const Transferred received = try_receive(5003, got);
             REQUIRE((!sent.error || sent == kWouldBlock));
             REQUIRE((!received.error || received == kWouldBlock));
-            // Who neither can send nor has received anything has something to receive.
+            // If nothing was sent or received, the connection is readable.
             if (sent.count + received.count == 0) {
                 REQUIRE(wait_for(Direction::receive) == success(0));
             }

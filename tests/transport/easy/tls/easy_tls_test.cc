@@ -1,5 +1,5 @@
-// easy::Connection over TLS. The numbers in parentheses are those of the scenarios that libcurl's
-// behaviour was written down by.
+// easy::Connection over TLS. The numbers in parentheses are those of the scenarios in which
+// libcurl's behaviour was recorded.
 #include <uaio/easy.h>
 
 #include "tests/support/tls/inside.h"
@@ -52,7 +52,7 @@ TEST_CASE_TEMPLATE("easy tls: what was counted arrives once, whatever is sent ne
     Operation read(*ends.engine, got);
     ends.server->read_all(read.aio);
     while (!rest.empty()) {
-        // Each time from another address, and another length.
+        // Each attempt has another address and another length.
         const std::string copy(rest.substr(0, 1 + (blocked * 7919) % 70'000));
         const Transferred result = ends.try_send(copy);
         rest.remove_prefix(result.count);
@@ -60,7 +60,7 @@ TEST_CASE_TEMPLATE("easy tls: what was counted arrives once, whatever is sent ne
         REQUIRE(result == kWouldBlock);
         ++blocked;
         REQUIRE(ends.wait_for(Direction::send) == success(0));
-        REQUIRE(ends.try_send(rest.substr(0, 1)) == transferred(1));  // what was promised
+        REQUIRE(ends.try_send(rest.substr(0, 1)) == transferred(1));  // it is writable
         rest.remove_prefix(1);
     }
     CHECK(blocked > 0);

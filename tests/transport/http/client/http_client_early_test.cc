@@ -1,4 +1,4 @@
-// A server that answers before it has read the request, and goes: what it had sent arrives.
+// A server that answers before it has read the request, and closes: the bytes it sent arrive.
 #include <uaio/http.h>
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
@@ -36,7 +36,7 @@ TEST_CASE_TEMPLATE("an early response that a reset follows is delivered as far a
             peer.send(std::string_view(sent).substr(0, 100));
             if (pieces) lab.engine().run_once(std::chrono::milliseconds(1));
             peer.send(std::string_view(sent).substr(100));
-            peer.close();  // with bytes unread: a reset
+            peer.close();  // with unread bytes: a reset
             REQUIRE(lab.run_until([&] { return asked.end.done(); }));
             CHECK(asked.response.status() == 413);
             if (whole) {
@@ -78,7 +78,7 @@ TEST_CASE_TEMPLATE("what came before a reset can be read although a write has fa
     CHECK(wire.connection().stream().native_handle() == -1);
 }
 
-// Content of many entries leaves in pieces, and the reset meets one of them anywhere.
+// Content of many entries is sent in pieces, and the reset may come at any of them.
 TEST_CASE("what came before a reset can be read whichever piece of the content has met it") {
     constexpr std::size_t kEntries = 20;
     for (std::size_t room = 1; room < kEntries; ++room) {

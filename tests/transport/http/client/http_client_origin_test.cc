@@ -16,8 +16,8 @@
 namespace uaio {
 namespace {
 
-// What a client on a connector to nowhere says to a request for a URL: an error of connecting is
-// none of the client's.
+// The client's error for a request with this URL, on a connector without a server; none if the
+// error is one of connecting.
 std::error_code refusal(Engine& engine, http::Client& client, std::string_view url) {
     Asked asked(engine, url);
     client.transact(asked.request, asked.response, asked.end.aio);
@@ -27,7 +27,7 @@ std::error_code refusal(Engine& engine, http::Client& client, std::string_view u
     return error.category() == http_category() ? error : std::error_code();
 }
 
-// Notes that it was asked for a connection, and makes none.
+// Counts requests for a connection, and makes none.
 class Nowhere final : public Connector {
 public:
     explicit Nowhere(const Origin& origin) : origin_(origin) {}
@@ -52,7 +52,7 @@ TEST_CASE_TEMPLATE("an https URL over plain connections is an error, and nothing
         REQUIRE(lab.run_until([&] { return asked.end.done(); }));
         CHECK(asked.end.ended() == failure(HttpErrc::insecure_connector));
     }
-    // Another target and another Host do not change what the request was made for.
+    // Another target and another Host do not change the request's origin.
     Asked changed(lab.engine(), "https://h/");
     REQUIRE(!changed.request.set_target("/other"));
     REQUIRE(!changed.request.headers().set("Host", "plain"));
@@ -60,7 +60,7 @@ TEST_CASE_TEMPLATE("an https URL over plain connections is an error, and nothing
     lab.ask(changed);
     REQUIRE(lab.run_until([&] { return changed.end.done(); }));
     CHECK(changed.end.ended() == failure(HttpErrc::insecure_connector));
-    // The whole URL as a target goes to a proxy, in clear.
+    // A whole URL as the target is for a proxy, without TLS.
     Asked whole(lab.engine());
     whole.request.reset();
     REQUIRE(!whole.request.set_target("https://h/"));

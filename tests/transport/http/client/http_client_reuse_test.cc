@@ -1,5 +1,5 @@
-// Which connections an http::Client uses again: none that has brought a byte that no request asked
-// for, whatever the order of events, and none that is known to be dead.
+// Which connections an http::Client reuses: none that has received a byte without a request, in any
+// order of events, and none that is known to be dead.
 #include <uaio/http.h>
 #include <uaio/http_error.h>
 #include <uaio/provider.h>
@@ -122,8 +122,8 @@ TEST_CASE_TEMPLATE(
             peer.send(bytes);
         }
         Asked second(lab.engine());
-        REQUIRE(!second.request.set_method("POST"));  // which would not be sent again
-        lab.ask(second);                              // before the engine could notice
+        REQUIRE(!second.request.set_method("POST"));  // not idempotent: never resent
+        lab.ask(second);                              // before the engine can detect it
         RawPeer other = lab.accept();
         lab.expect(other, kEnd);
         CHECK(lab.answer(second, other, kFive) == success(5));
@@ -135,8 +135,8 @@ TEST_CASE_TEMPLATE(
     }
 }
 
-// The completion of the kept connection's read is in the ring, behind that of the callback which
-// makes the request.
+// The completion of the kept connection's read is in the ring, after that of the callback which
+// submits the request.
 TEST_CASE_TEMPLATE("bytes that the kernel has delivered already are no answer to a later request",
                    Kernel, OnLinux, OnPoll) {
     for (const char* const method : {"GET", "POST"}) {
@@ -174,7 +174,7 @@ TEST_CASE_TEMPLATE("bytes that the kernel has delivered already are no answer to
     }
 }
 
-// Gives away a connection that is there, and makes others.
+// Returns an existing connection first, then makes others.
 class Ready final : public Connector {
 public:
     Ready(const Endpoint& endpoint, StreamPtr ready) : below_(endpoint), ready_(std::move(ready)) {}
@@ -205,7 +205,7 @@ TEST_CASE_TEMPLATE("a connection that answers before it is asked carries no seco
     Asked first(engine, "http://h/first");
     client.transact(first.request, first.response, first.end.aio);
     REQUIRE(run_until(engine, [&] { return first.end.done(); }));
-    // Its own response is still to come, and must not be that of the next request.
+    // The response to the first request is still to come, and must not be that of the second.
     Asked second(engine, "http://h/second");
     client.transact(second.request, second.response, second.end.aio);
     REQUIRE(run_until(engine, [&] {
@@ -240,7 +240,7 @@ TEST_CASE_TEMPLATE("a request that met a dead kept connection is sent again on a
             CHECK(lab.answer(*asked[i], peers[i], kFive) == success(5));
             sent.push_back(peers[i].received().size());
         }
-        // One of them takes the request, and goes; the others would do the same.
+        // One of them receives the request, and closes; the others would do the same.
         Asked again(lab.engine());
         lab.ask(again);
         RawPeer* taker = nullptr;
@@ -277,7 +277,8 @@ TEST_CASE_TEMPLATE("a request that is sent again comes before one that waits", K
         return peer.received().find("GET /again ") != std::string::npos;
     }));
     peer.close();
-    // Behind the other one it would never end: it takes no kept connection, and there is but one.
+    // Queued behind the other it would never end: it uses no kept connection, and there is only
+    // one.
     RawPeer fresh = lab.accept();
     lab.expect(fresh, kEnd);
     CHECK(fresh.received().starts_with("GET /again "));
@@ -332,7 +333,7 @@ TEST_CASE_TEMPLATE("at most 16 interim responses come before the final one", Ker
         const Ended ended = lab.answer(asked, peer, response);
         if (count == 16) {
             CHECK(ended == success(5));
-            // They are counted anew for each response.
+            // The count restarts at each response.
             Asked next(lab.engine());
             lab.ask(next);
             lab.expect(peer, kEnd);
@@ -361,7 +362,7 @@ TEST_CASE_TEMPLATE("a switch of protocols that no request asked for is an error"
     lab.expect(two, kEnd);
     CHECK(lab.answer(upgrade, two, kSwitch) == success(0));
     CHECK(upgrade.response.status() == 101);
-    // What the connection has become is not HTTP.
+    // The connection no longer carries HTTP.
     Asked next(lab.engine());
     lab.ask(next);
     RawPeer three = lab.accept();
@@ -371,8 +372,8 @@ TEST_CASE_TEMPLATE("a switch of protocols that no request asked for is an error"
 
 // ---- on a simulated kernel, in many orders
 
-// A server of a script: it answers each request with its target, now and then with a second answer
-// behind that.
+// A scripted server: it answers each request with its target, and sometimes with a second answer
+// after that.
 class Poisoner {
 public:
     Poisoner(SimKernel& kernel, std::uint64_t seed) : seed_(seed) {
@@ -384,11 +385,11 @@ public:
                 answer_all(from, *used, *poisoned);
             };
             peer.on_receive(answer);
-            answer(peer);  // what came before
+            answer(peer);  // the earlier bytes
         });
     }
 
-    unsigned after_poison = 0;  // requests over a connection that was poisoned before
+    unsigned after_poison = 0;  // requests on an already poisoned connection
 
 private:
     void answer_all(SimPeer& peer, std::size_t& used, bool& poisoned) {

@@ -1,4 +1,4 @@
-// What an http::Client does with its connections, against a scripted peer and against our server.
+// The connections of an http::Client, with a scripted peer and with the library's server.
 #include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/http_error.h>
@@ -162,7 +162,7 @@ TEST_CASE_TEMPLATE("a request is sent again only if a kept connection was gone, 
         lab.expect(two, "Content-Length: 0\r\n\r\n");
         CHECK(lab.answer(again, two, kFive) == success(5));
         CHECK(lab.client().statistics().retries == 1);
-        // Not a second time.
+        // Only one retry.
         Asked third(lab.engine());
         lab.ask(third);
         lab.expect(two, kEnd);

@@ -1,4 +1,4 @@
-// Where an http::Client follows a redirect to, and what it sends there (RFC 9110 section 15.4).
+// The target of a redirect, and the request to it (RFC 9110 section 15.4).
 #include <uaio/http.h>
 #include <uaio/http_error.h>
 #include <uaio/tcp.h>
@@ -175,10 +175,10 @@ TEST_CASE_TEMPLATE("redirects in a circle end at the limit, with an error and th
     CHECK(requests == 4);
     CHECK(asked.response.status() == 302);
     CHECK(asked.response.headers().get("Location") == "/b");
-    CHECK(asked.request.target() == "/a");  // as it was sent last
+    CHECK(asked.request.target() == "/a");  // as sent last
 }
 
-// A connector that says what it reaches.
+// A connector that reports its origin.
 class Named final : public Connector {
 public:
     Named(const Endpoint& endpoint, const Origin& origin) : below_(endpoint), origin_(origin) {}

@@ -1,4 +1,4 @@
-// RFC 3986 section 5.4: its examples, and what the resolution does beyond them.
+// RFC 3986 section 5.4: its examples, and further cases.
 #include "transport/http/client/reference.h"
 
 #include <string>

@@ -1,4 +1,4 @@
-// Chunked content, whole and cut at every place. The names in brackets are those of
+// Chunked content, whole and cut at every place. The names in brackets refer to
 // docs/http_contract.md.
 #include <uaio/http_error.h>
 

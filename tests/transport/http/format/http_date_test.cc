@@ -1,4 +1,4 @@
-// The dates of HTTP, which has three forms of them.
+// The three forms of HTTP dates.
 #include "transport/http/format/date.h"
 #include "transport/http/server/file_content.h"
 
@@ -101,7 +101,7 @@ TEST_CASE("a text that is no date is none in any form") {
         CAPTURE(text);
         CHECK(!parse_date(text, kIn2026));
     }
-    // Cut anywhere, or with another byte anywhere, it is none, and nothing outside is read.
+    // A cut or a changed byte anywhere makes it invalid, and the parser reads nothing outside.
     const std::string forms[] = {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
                                  "Sun Nov  6 08:49:37 1994"};
     for (const std::string& form : forms) {

@@ -74,7 +74,7 @@ TEST_CASE("erase deletes every header of a name and says how many there were") {
     CHECK(!headers.add("Set-Cookie", "b"));
     CHECK(!headers.set("Y", "z"));
     CHECK(headers.erase("none") == 0);
-    CHECK(headers.erase(*headers.get("X")) == 2);  // a view of the text that changes
+    CHECK(headers.erase(*headers.get("X")) == 2);  // a view of the changing text
     CHECK(all(headers) == "X=set-cookie;Y=z;");
     CHECK(headers.erase(headers[0].name) == 1);
     CHECK(headers.erase(headers[0].name) == 1);

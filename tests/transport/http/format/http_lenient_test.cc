@@ -1,5 +1,5 @@
-// What a client reads although the grammar forbids it, since it can mean one thing only, and what
-// it refuses all the same. A strict parser refuses each.
+// Input against the grammar that a client accepts, since it has one meaning only, and input that it
+// refuses all the same. A strict parser refuses each.
 #include <uaio/http.h>
 #include <uaio/http_error.h>
 
@@ -77,7 +77,7 @@ TEST_CASE("a lenient parser joins folded lines by a space (RFC 9112 5.2)") {
     CHECK(lenient(head_with("A: b\n c\n")).head == "200[OK]1100\nA=b c\nContent-Length=0\n");
     CHECK(lenient(head_with("A: b\r\n c: d\r\n")).head ==
           "200[OK]1100\nA=b c: d\nContent-Length=0\n");
-    // Whatever says where the message ends is in one line.
+    // A field that determines the message's end must be on one line.
     check_refused("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 0\r\n\r\n", HttpErrc::folded_field);
     check_refused("HTTP/1.1 200 OK\r\nContent-Length:\r\n 10\r\n\r\n",
                   HttpErrc::bad_content_length);
@@ -225,7 +225,7 @@ TEST_CASE_TEMPLATE("a client reads odd responses in any pieces, unless it is tol
 TEST_CASE_TEMPLATE("a client reads heads of up to a thousand fields, in any pieces", Kernel,
                    OnLinux, OnPoll) {
     for (const std::size_t count : {99, 100, 999, 1000}) {
-        // Of tiny ones the first bytes hold more than there is room for on the stack.
+        // Of tiny fields the first bytes hold more than the array on the stack.
         const std::pair<std::size_t, bool> kinds[] = {
             {1 << 20, false}, {1000, false}, {1000, true}};
         for (const auto& [piece, tiny] : kinds) {

@@ -1,4 +1,4 @@
-// What a head may cost, to the byte, however it is cut.
+// The limits of a head, to the byte, however it is cut.
 #include <uaio/error.h>
 #include <uaio/http_error.h>
 

@@ -1,5 +1,5 @@
-// Every request of the acceptance table, good and bad, whole and cut at every place. The names in
-// brackets are those of docs/http_contract.md.
+// Every request of the acceptance table, valid and invalid, whole and cut at every place. The names
+// in brackets refer to docs/http_contract.md.
 #include <uaio/http_error.h>
 
 #include "tests/support/http_reader.h"
@@ -188,7 +188,7 @@ TEST_CASE("an HTTP/1.1 request has one good Host (L1 to L3)") {
     check_refused("GET / HTTP/1.1\r\nHost: [1:2]\r\n\r\n", HttpErrc::bad_host);
     check_refused("GET http://[1::2::3]/ HTTP/1.1\r\nHost: a\r\n\r\n", HttpErrc::bad_target);
     check_refused("GET http://b/ HTTP/1.1\r\n\r\n", HttpErrc::bad_host);
-    // What a client without an authority sends (RFC 9112 3.2).
+    // The request of a client without an authority (RFC 9112 3.2).
     check_accepted("GET / HTTP/1.1\r\nHost:\r\n\r\n");
     check_accepted("GET / HTTP/1.1\r\nHost: \r\n\r\n");
     check_refused("GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n", HttpErrc::bad_host);

@@ -1,4 +1,4 @@
-// Heads of responses, whole and cut at every place. The names in brackets are those of
+// Heads of responses, whole and cut at every place. The names in brackets refer to
 // docs/http_contract.md.
 #include <uaio/error.h>
 #include <uaio/http_error.h>

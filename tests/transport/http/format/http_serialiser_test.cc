@@ -1,5 +1,5 @@
-// What is written, byte for byte, and that it is what our own parser reads. The names in brackets
-// are those of docs/http_contract.md.
+// The serialiser's output, byte for byte, and that the library's parser reads it back. The names in
+// brackets refer to docs/http_contract.md.
 #include <uaio/argument_error.h>
 #include <uaio/error.h>
 
@@ -150,7 +150,7 @@ TEST_CASE("a response that has no content gets none (W7)") {
         CHECK(!response.set_data(""));
         CHECK(head_of(response) == line + (status == 304 ? "Content-Length: 0\r\n\r\n" : "\r\n"));
         response.clear_data();
-        CHECK(!response.headers().set("Content-Length", "5"));  // what 304 stands for has it
+        CHECK(!response.headers().set("Content-Length", "5"));  // as a 200 would have
         CHECK(head_of(response) ==
               (status == 304 ? line + "Content-Length: 5\r\n\r\n" : "refused"));
     }

@@ -27,7 +27,7 @@ TEST_CASE("the classes of characters are those of the RFC") {
 }
 
 void check_scan(Scanner::Scan scan, Scanner::Scan plain, std::string_view text) {
-    // A block of its own, so that a sanitizer sees what is read beyond it.
+    // A separate block, so that a sanitizer detects a read beyond it.
     const auto block = std::make_unique<char[]>(text.size());
     std::ranges::copy(text, block.get());
     for (const std::size_t at : {std::size_t{0}, text.size() / 3, text.size() / 2, text.size()})
@@ -62,7 +62,7 @@ TEST_CASE("every scanner agrees with the plain one on random bytes") {
         CAPTURE(scanner->name);
         for (int round = 0; round < 20000; ++round) {
             std::string text(random() % 100, 'a');
-            // Mostly members with a few others, so that long runs are met as well as short ones.
+            // Mostly members with a few others, for long runs as well as short ones.
             for (std::size_t changes = random() % 4; changes > 0 && !text.empty(); --changes) {
                 const auto place = random() % text.size();
                 text[place] =
@@ -112,7 +112,7 @@ TEST_CASE("names are equal whatever the case of their letters") {
     CHECK(same_name("Content-Length", "cONTENT-lENGTH"));
     CHECK(same_name("", ""));
     CHECK(!same_name("a", "aa"));
-    CHECK(!same_name("@", "`"));  // these differ in the bit that letters differ in
+    CHECK(!same_name("@", "`"));  // these differ only in the bit of a letter's case
     CHECK(!same_name("[", "{"));
     CHECK(trimmed(" \t a b\t ") == "a b");
     CHECK(trimmed(" \t ").empty());

@@ -1,4 +1,4 @@
-// A server of files in a process that may open few descriptors.
+// A server of files in a process with a low limit of descriptors.
 #include <uaio/http_files.h>
 #include <uaio/http_server.h>
 #include <uaio/tcp.h>
@@ -25,7 +25,7 @@ namespace {
 
 using http::DescriptorBudget;
 
-// The highest number of a connection's descriptor behind which there is room, of 1000.
+// The highest number, of 1000, of a connection's descriptor that leaves room.
 int last_with_room() {
     int newest = 999;
     while (newest >= 0 && !DescriptorBudget::has_room(newest, 8))
@@ -57,7 +57,7 @@ TEST_CASE("a server of files keeps a descriptor for each connection, of many for
 constexpr int kClients = 500;
 constexpr std::size_t kFileSize = 200'000;
 
-// Clients in a process of their own, which ends with 0 if each got the whole file. They all connect
+// Clients in a child process, which exits with 0 if each got the whole file. They all connect
 // before any reads, and keep their connections if the server does.
 [[noreturn]] void run_clients(const Endpoint& server) {
     std::vector<int> clients;

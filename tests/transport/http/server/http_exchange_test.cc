@@ -1,5 +1,5 @@
-// What a handler may do with its http::Exchange, what becomes of it where it does something else,
-// and that nothing of that disturbs the responses of other requests.
+// Correct uses of an http::Exchange by a handler, the result of incorrect ones, and that neither
+// disturbs the responses of other requests.
 #include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -28,7 +28,7 @@ using http::Exchange;
 constexpr std::string_view kTwo =
     "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
-// Calls begin(), notes how its Aio ended, and then does one thing.
+// Calls begin(), records the result of its Aio, and then calls `then`.
 class Head {
 public:
     static void begin(Exchange& exchange, std::error_code& result,
@@ -54,7 +54,7 @@ private:
     Aio aio_;
 };
 
-// What the client gets for kTwo, and what the log says.
+// The bytes that the client receives for kTwo, and the log.
 struct Seen {
     std::string received;
     std::string log;
@@ -76,7 +76,7 @@ Seen ask_two(const http::Handler& handler) {
     return seen;
 }
 
-// One response that begins so, and that of the other request.
+// One response that begins with `first`, and that of the other request.
 bool is_answered(const Seen& seen, std::string_view first) {
     const std::size_t second = seen.received.find("HTTP/1.1", 1);
     return seen.received.starts_with(first) && second != std::string::npos &&
@@ -138,7 +138,7 @@ TEST_CASE("a begin() that cannot be sent, and then abort() or end(), is answered
 struct Misuse {
     const char* what;  // a part of the message
     void (*handle)(Exchange&);
-    const char* first;  // what the first response begins with; null: the connection is closed
+    const char* first;  // the beginning of the first response; null: the connection is closed
 };
 
 void begin_and(Exchange& exchange, void (*then)(Exchange&)) {
@@ -166,7 +166,7 @@ const Misuse kMisuses[] = {
     {"begin() on an exchange that has begun",
      [](Exchange& exchange) {
          begin_and(exchange, [](Exchange& begun) {
-             auto* const second = new Operation(begun.engine());  // the child ends with it
+             auto* const second = new Operation(begun.engine());  // the child's exit frees it
              begun.begin(second->aio);
              begun.abort();
          });
@@ -227,7 +227,7 @@ TEST_CASE("misuse of an exchange is counted and harms no response, or stops a de
     }
 }
 
-// Handlers that do not get a response out, and what the log and the access record say of them.
+// Handlers that send no complete response, and the messages of the log and the access record.
 struct Unsent {
     void (*handle)(Exchange&);
     std::error_code error;

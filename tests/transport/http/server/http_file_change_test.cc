@@ -1,5 +1,5 @@
-// Files that change while they are served, and files that are none: no connection but the one
-// concerned notices, and nothing blocks the engine.
+// Files that change while they are served, and paths that are no files: no other connection is
+// affected, and the engine never blocks.
 #include "tests/support/allocations.h"
 #include "tests/support/file_changes.h"
 
@@ -153,7 +153,7 @@ TEST_CASE_TEMPLATE("a file without a size of its own is empty, one with less tha
     FileClient client(scene);
     CHECK(client.get("/") == 200);
     CHECK(client.length() == 0);
-    // Files of sysfs have the size of a page, whatever they hold.
+    // Files of sysfs report the size of a page, whatever their content.
     const std::string odd = "/sys/kernel/mm/transparent_hugepage/enabled";
     if (::access(odd.c_str(), R_OK) != 0) return report_skip("the kernel has no such file");
     FileScene second(Kernel::kKind);
@@ -165,8 +165,7 @@ TEST_CASE_TEMPLATE("a file without a size of its own is empty, one with less tha
     CHECK(again.get("/") == 500);
 }
 
-// The files of this thread are opened as another user's while it lives (setfsuid(2)); root may read
-// everything.
+// While it lives, this thread opens files as another user (setfsuid(2)); root may read everything.
 class AsNobody {
 public:
     AsNobody() : before_(::setfsuid(65534)) {}

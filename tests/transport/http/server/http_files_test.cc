@@ -1,4 +1,4 @@
-// What handlers for files and directories answer, over real sockets and real files.
+// The responses of handlers for files and directories, over real sockets and real files.
 #include <uaio/argument_error.h>
 
 #include "tests/support/site.h"
@@ -24,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The folder that is served, and a secret beside it.
+// The served folder, and a secret beside it.
 class Served : public TemporaryFolder {
 public:
     const std::string large = pattern(3 << 20);
@@ -55,7 +55,7 @@ bool follows_links() {
     return fd >= 0;
 }
 
-// When a file was changed last, in the two older forms.
+// A file's time of modification, in the two older forms.
 struct Dates {
     explicit Dates(const std::string& path) {
         struct stat state {};
@@ -89,7 +89,7 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     CHECK(body_of(site.get("/")) == "<p>index");
     CHECK(has_line(site.get("/"), "Content-Type: text/html; charset=utf-8"));
     CHECK(body_of(site.get("/a%20b.txt")) == "0123456789");
-    // Where openat2(2) is not to be had, as under valgrind 3.19, no links are followed at all.
+    // Where openat2(2) is unavailable, as under valgrind 3.19, no links are followed at all.
     if (follows_links()) CHECK(body_of(site.get("/in")) == "0123456789");
     CHECK(body_of(site.get("/one")) == "0123456789");
     CHECK(body_of(site.get("/fixed")) == "fixed");
@@ -149,7 +149,7 @@ TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again"
     CHECK(body_of(site.get("/long/a%20b.txt")) == "0123456789");
     CHECK(body_of(site.get("/long/a%20b.txt", "Range: bytes=2-4\r\n")) == "234");
     CHECK(body_of(site.get("/never/a%20b.txt")) == "changed, longer");
-    CHECK(body_of(site.get("/little/other.txt")) == "other");  // there is room for one only
+    CHECK(body_of(site.get("/little/other.txt")) == "other");  // the cache has room for one only
     CHECK(body_of(site.get("/little/a%20b.txt")) == "changed, longer");
     REQUIRE(
         site.run_until([&] { return body_of(site.get("/short/a%20b.txt")) == "changed, longer"; }));
@@ -196,7 +196,7 @@ TEST_CASE_TEMPLATE("an error page has no fields of the file that could not be se
     std::error_code error;
     Site site(Kernel::kKind,
               {.access_log = [&](const http::AccessRecord& record) { error = record.error; }});
-    // What a handler around it has set does not go with a file.
+    // A file conflicts with the Transfer-Encoding that the outer handler has set.
     const http::Handler file = http::file(folder.at("root/large.bin"));
     site.server().handle("GET", "/", [&](http::Exchange& exchange) {
         REQUIRE(!exchange.response().headers().set("Transfer-Encoding", "chunked"));
@@ -224,7 +224,7 @@ TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {
     CHECK(body_of(part("bytes=8-")) == "89");
     CHECK(body_of(part("bytes=8-99")) == "89");
     CHECK(body_of(part("bytes=-3")) == "789");
-    // More than any number holds (RFC 9110 14.1.2).
+    // Beyond the range of any integer type (RFC 9110 14.1.2).
     const std::string more = "18446744073709551616";
     for (const std::string& huge : {more, "1" + more, std::string("9223372036854775808")}) {
         CHECK(has_line(part("bytes=0-" + huge), "Content-Range: bytes 0-9/10"));

@@ -1,6 +1,6 @@
-// The strings that a strict server refuses, and those that it must not, over live sockets: each is
-// sent whole and byte by byte, with a good request behind it that must never be answered after a
-// refusal. The names are those of docs/http_contract.md.
+// The strings that a strict server must refuse or accept, over live sockets: each is sent whole and
+// byte by byte, followed by a good request that must never be answered after a refusal. The names
+// refer to docs/http_contract.md.
 #include "tests/support/site.h"
 
 #include <string>
@@ -89,7 +89,7 @@ std::vector<Sent> strings() {
     };
 }
 
-// What comes back when the bytes and the marker behind them are sent in such pieces.
+// The server's answer to the bytes and the marker after them, sent in such pieces.
 std::string exchange_with(Site& site, const std::string& bytes, std::size_t piece) {
     RawPeer peer = site.connect();
     for (std::size_t at = 0; at < bytes.size(); at += piece) {

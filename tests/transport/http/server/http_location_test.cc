@@ -1,4 +1,4 @@
-// Where redirects lead.
+// The targets of redirects.
 #include "transport/http/server/location.h"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
-// What messages that are received cost in memory: it follows the bytes that came, not the lengths
-// that a peer announced, and little of it is kept.
+// The memory cost of received messages: it follows the received bytes, not the lengths that a peer
+// announced, and little of it is kept.
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
@@ -40,7 +40,7 @@ TEST_CASE_TEMPLATE("a server's memory follows the content that came, not the len
         std::vector<RawPeer> peers;
         for (std::size_t i = 0; i < kClients; ++i) {
             peers.push_back(site.connect());
-            // The server says when it begins to collect.
+            // The server's 100 Continue shows that it has begun to collect.
             peers.back().send(
                 "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
                 "Content-Length: " +
@@ -62,7 +62,7 @@ TEST_CASE_TEMPLATE("a server keeps little of a large request and of a large resp
     site.server().handle("POST", "/", [](Exchange& exchange) {
         Response& response = exchange.response();
         static_cast<void>(response.copy_data(std::string(kAnnounced, 'x')));
-        response.clear_data();  // its memory stays
+        response.clear_data();  // keeps its memory
         exchange.respond();
     });
     site.listen();

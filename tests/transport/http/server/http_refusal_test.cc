@@ -1,5 +1,5 @@
-// What would serve nothing, or wait for ever, is refused when it is made, with a text that says
-// why.
+// Configurations that would serve nothing, or wait for ever, are refused at once, with the reason
+// in the message.
 #include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/local.h>
@@ -23,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using http::Exchange;
 
-// What a call throws.
+// The message of a call's exception.
 template <class Exception>
 std::string refusal(const std::function<void()>& call) {
     try {
@@ -58,11 +58,11 @@ TEST_CASE_TEMPLATE("listen() refuses a factory whose acceptor cannot serve", Ker
                    return std::make_unique<local::Listener>(other, fresh_abstract_name());
                }),
                "an acceptor of another engine"));
-    site.listen();  // none of that is in its way
+    site.listen();  // the refused ones do not affect it
     CHECK(body_of(site.get("/")) == "hi");
 }
 
-// As a user's own, which does not say of which engine it is.
+// A user's own acceptor, which does not report its engine.
 class Silent final : public Acceptor {
 public:
     explicit Silent(Engine& engine) : below_(engine, Endpoint::loopback(0)) {}
@@ -130,7 +130,7 @@ TEST_CASE_TEMPLATE("routes are refused that no request can match, and only those
     }
     CHECK(says(refusal<std::invalid_argument>([&] { site.server().handle("", "/", {}); }),
                "no handler"));
-    // A request whose path is this one, and the request's own spelling of it.
+    // The path of a route, and its spelling in a request.
     const struct {
         const char* path;
         const char* target;

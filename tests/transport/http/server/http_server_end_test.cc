@@ -1,5 +1,4 @@
-// How a server's connections end, and the server itself: early responses, and engines that end
-// first.
+// How a server and its connections end: early responses, and engines that end first.
 #include <uaio/argument_error.h>
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
@@ -26,7 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 using http::Exchange;
 
-// What the client sends behind an early response is read, up to a time: it gets the response and
+// The server reads bytes after an early response, up to a timeout: the client gets the response and
 // the end of the stream at once, and its send never blocks.
 void check_early(const http::Handler& handler, std::string_view status, bool peer_ends) {
     SimSite site({.linger_timeout = 3s, .content_limit = 10});
@@ -112,7 +111,7 @@ TEST_CASE_TEMPLATE("a client that sends on after abort() is not left waiting", K
         site.engine().run_once(1ms);
     }
     held->abort();
-    // An end of what it reads would not help a client that waits for room to send.
+    // An end of stream would not wake a client that waits for room to send.
     REQUIRE(site.run_until(
         [&] { return ::send(peer.fd(), "x", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN; }));
 }
@@ -197,7 +196,8 @@ TEST_CASE("a server may be destroyed on an engine that another engine has just a
     std::promise<void> over;
     group.engine(1).post([&] {
         server->drain(aio);
-        // Behind the start of the drain, which posts to this engine, whose mailbox waits for us.
+        // After the start of the drain, which posts to this engine, whose mailbox waits for this
+        // callback.
         std::promise<void> started;
         group.engine(0).post([&] { started.set_value(); });
         started.get_future().wait();

@@ -1,4 +1,4 @@
-// What an http::Server answers, over real sockets on loopback.
+// The responses of an http::Server, over real sockets on loopback.
 #include <uaio/engine_group.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -223,7 +223,7 @@ TEST_CASE_TEMPLATE("a handler may answer later, and its failures are 500", Kerne
     CHECK(seen.find("at last") < seen.find("500 Internal Server Error"));
     CHECK(seen.find("500", seen.find("500 Internal Server Error") + 3) != std::string::npos);
     CHECK(seen.find("no content") == std::string::npos);
-    // One whose client went away meanwhile answers into the void.
+    // The client of this one closes first: its response is discarded.
     later = nullptr;
     {
         RawPeer gone = site.connect();
@@ -237,7 +237,7 @@ TEST_CASE_TEMPLATE("a handler may answer later, and its failures are 500", Kerne
 
 TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
-    // An echo that never holds more than its buffer.
+    // An echo that never stores more than its buffer.
     struct Echo {
         Exchange& exchange;
         char buffer[1000];
@@ -289,7 +289,7 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
         rest.erase(0, used + 2 + size + 2);
     }
     CHECK(got == content);
-    // The same for a client that knows no chunks: up to the end of the connection.
+    // The same for a client without chunks: up to the end of the connection.
     RawPeer old = site.connect();
     old.send("POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
     const std::string seen = site.receive_to_end(old);

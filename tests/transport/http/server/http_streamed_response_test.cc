@@ -1,5 +1,5 @@
-// Responses whose head is written by begin(): the operations complete in order, the head is out
-// before the connection ends, and nothing sent means 500.
+// Responses whose head is written by begin(): the operations complete in order, the head is sent
+// before the connection ends, and a response without a byte becomes 500.
 #include <uaio/argument_error.h>
 #include <uaio/http.h>
 #include <uaio/tcp.h>
@@ -18,7 +18,7 @@ namespace {
 
 using http::Exchange;
 
-// Begins, writes and finishes at once, and notes the order in which that completes.
+// Begins, writes and finishes at once, and records the order of completions.
 class AllAtOnce {
 public:
     AllAtOnce(Exchange& exchange, std::string_view content, std::string& order)
@@ -49,7 +49,7 @@ private:
 
 struct Last {
     const char* name;
-    const char* request;  // behind the method and the target
+    const char* request;  // after the method and the target
     http::ServerOptions options;
     bool drains = false;
 };
@@ -107,7 +107,7 @@ TEST_CASE_TEMPLATE("the head of a streamed response is out before the connection
     }
 }
 
-// The Aio of a begin() that is not waited for.
+// The Aio of a begin() without a wait.
 class Begun {
 public:
     explicit Begun(Exchange& exchange, Ended* ended = nullptr, void (*then)(Exchange&) = nullptr)

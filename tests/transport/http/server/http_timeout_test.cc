@@ -1,5 +1,5 @@
-// No operation of HTTP waits for a peer without an end: what is sent and what is read by the server
-// and the client has its time, at whichever byte the peer stops.
+// No operation of HTTP waits for a peer for ever: sends and reads of the server and the client have
+// timeouts, at whichever byte the peer stops.
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
@@ -89,7 +89,7 @@ TEST_CASE("send_timeout ends a response at whichever byte the client stops to re
                 peer.set_window(window);
             }
             peer.send(kGet);
-            if (whole == 0) {  // how much it is
+            if (whole == 0) {  // first learns the size
                 REQUIRE(site.run_until(
                     [&] { return site.server().requests() == 1 && peer.received().size() > 100; }));
                 whole = peer.received().size();
