@@ -277,8 +277,7 @@ TEST_CASE_TEMPLATE("a request that is sent again comes before one that waits", K
         return peer.received().find("GET /again ") != std::string::npos;
     }));
     peer.close();
-    // Queued behind the other it would never end: it uses no kept connection, and there is only
-    // one.
+    // Behind the other it would never end: it uses no kept connection, and there is only one.
     RawPeer fresh = lab.accept();
     lab.expect(fresh, kEnd);
     CHECK(fresh.received().starts_with("GET /again "));

@@ -196,8 +196,7 @@ TEST_CASE("a server may be destroyed on an engine that another engine has just a
     std::promise<void> over;
     group.engine(1).post([&] {
         server->drain(aio);
-        // After the start of the drain, which posts to this engine, whose mailbox waits for this
-        // callback.
+        // After the drain's start, which posts to this engine, whose mailbox waits for this call.
         std::promise<void> started;
         group.engine(0).post([&] { started.set_value(); });
         started.get_future().wait();
