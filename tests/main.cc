@@ -1,8 +1,8 @@
-// The main of every doctest program, and the listener that tells tests/run.py how each case ended.
+// The main of every doctest program, and the listener that reports each result to tests/run.py.
 //
-// The results go to the file named by UAIO_TEST_RESULTS, a line at a time by write(2), and not
-// through a doctest reporter: a reporter's stream is lost when a case crashes, and the runner wants
-// to know which one it was.
+// Writes the results to the file named by UAIO_TEST_RESULTS, a line at a time by write(2), and not
+// through a doctest reporter: a reporter's stream is lost when a case crashes, and the runner needs
+// the name of that case.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fcntl.h>
 #include <unistd.h>
@@ -37,8 +37,7 @@ public:
         std::snprintf(seconds, sizeof seconds, "%.3f", stats.seconds);
         tell(stats.testCaseSuccess ? "ok" : "not ok", seconds);
     }
-    // Also called for what the filters leave out; only a case that is switched off in its source is
-    // news.
+    // Also called for cases that the filters exclude; reports only a case that its source disables.
     void test_case_skipped(const doctest::TestCaseData& test) override {
         if (!test.m_skip) return;
         name_ = test.m_name;

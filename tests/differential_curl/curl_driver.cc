@@ -106,7 +106,7 @@ private:
         if (!setup.pre_proxy.empty()) {
             curl_easy_setopt(handle_, CURLOPT_PRE_PROXY, setup.pre_proxy.c_str());
         }
-        // Bytes for an http URL are those of a tunnel, too, as everywhere in the other library.
+        // Tunnels also for an http URL, as uaio always does.
         curl_easy_setopt(handle_, CURLOPT_HTTPPROXYTUNNEL, 1L);
         long methods = CURLAUTH_BASIC;
         if (setup.authentication == ProxyAuthentication::digest) methods = CURLAUTH_DIGEST;

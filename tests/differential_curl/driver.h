@@ -1,8 +1,8 @@
 // The two libraries behind one set of calls: libcurl with CURLOPT_CONNECT_ONLY, and
 // easy::Connection. Every answer is a text "code,count" with the codes of libcurl 7.88.1
-// (curl/curl.h): 0, 1 unsupported protocol, 3 bad URL, 5 and 6 no such proxy and no such host, 7 no
-// connection, 28 out of time, 35 TLS, 55 send, 56 receive, 60 certificate, 81 again, 90 pin, 97
-// proxy. What libcurl has no code for is a word. For one thread.
+// (curl/curl.h): 0, 1 unsupported protocol, 3 bad URL, 5 and 6 unknown proxy and unknown host, 7 no
+// connection, 28 timeout, 35 TLS, 55 send, 56 receive, 60 certificate, 81 again, 90 pin, 97 proxy.
+// Answers without a code in libcurl are words. For one thread.
 #pragma once
 
 #include <uaio/easy.h>
@@ -19,7 +19,7 @@
 
 namespace uaio {
 
-// What a side of TLS is told; the rest is each library's own choice.
+// The settings of one side's TLS; all others are each library's defaults.
 struct TlsSetup {
     std::string authorities;  // in PEM
     bool verify_peer = true;
@@ -28,7 +28,7 @@ struct TlsSetup {
     bool only_1_3 = false;
 };
 
-// What both are told before a connect.
+// The settings of both libraries for a connect.
 struct Setup {
     std::optional<std::string> proxy = "";  // unset: that of the environment
     std::optional<std::string> no_proxy;
@@ -38,7 +38,7 @@ struct Setup {
     std::string unix_path;
     std::vector<std::string> resolve;
     std::chrono::milliseconds connect_timeout{20'000};
-    long whole_timeout_ms = 0;  // libcurl's CURLOPT_TIMEOUT_MS; ours has no other than that above
+    long whole_timeout_ms = 0;  // libcurl's CURLOPT_TIMEOUT_MS; uaio has only the one above
     long most_connections = 0;  // CURLOPT_MAXCONNECTS
     long send_buffer = 0;
     TlsSetup tls;
@@ -50,19 +50,19 @@ public:
     virtual ~Driver() = default;
     virtual std::string connect(const std::string& url, const Setup& setup) = 0;
     virtual std::string send(std::string_view bytes) = 0;
-    // At most `room` bytes, onto received().
+    // At most `room` bytes, appended to received().
     virtual std::string receive(std::size_t room) = 0;
     virtual int socket() = 0;
-    // Waits until a send is worth another try, as this library wants it waited for, with
-    // `meanwhile` again and again. False when that takes too long.
+    // Waits until another send may succeed, by this library's means, and calls `meanwhile`
+    // repeatedly. False after a timeout.
     virtual bool wait_to_send(const std::function<void()>& meanwhile) = 0;
-    // A turn of the loop of the library, if it has one.
+    // A turn of the library's loop, if it has one.
     virtual void turn() = 0;
-    // What the proxy said at the last connect: CURLINFO_HTTP_CONNECTCODE and CURLINFO_PROXY_ERROR.
+    // The proxy's last answer to a connect: CURLINFO_HTTP_CONNECTCODE and CURLINFO_PROXY_ERROR.
     virtual long connect_code() = 0;
     virtual long proxy_error() = 0;
 
-    // For what only one of the two can do; null for the other.
+    // For features of one of the two only; null for the other.
     virtual CURL* curl() { return nullptr; }
     virtual easy::Connection* connection() { return nullptr; }
 

@@ -1,6 +1,6 @@
-// What a handle of libcurl can do beside connecting, and what comes of CONNECT_ONLY then. A
-// Connection has no requests, no multi handle, no pool and no reset; its side of a row is the
-// nearest that it has: a close(), or nothing at all.
+// Other features of a libcurl handle, combined with CONNECT_ONLY. A Connection has no requests, no
+// multi handle, no pool and no reset; its side of a row is the nearest equivalent: a close(), or
+// nothing at all.
 #include "tests/differential_curl/row.h"
 
 namespace uaio {
@@ -9,7 +9,7 @@ namespace {
 constexpr const char* kFetch = "only connect() connects; nothing is left over that could be used";
 constexpr const char* kReset = "what is closed is not connected; a reset of libcurl keeps a socket";
 
-// An ordinary GET by libcurl, after which it keeps the connection; null for the other.
+// An ordinary GET by libcurl, which then keeps the connection; null for uaio.
 std::unique_ptr<SocketLine> fetch(Scene& at) {
     CURL* const curl = at.driver.curl();
     if (!curl) return nullptr;
@@ -25,7 +25,7 @@ std::unique_ptr<SocketLine> fetch(Scene& at) {
         [curl] { curl_easy_perform(curl); });
 }
 
-// Connects in a multi handle of libcurl; the ordinary way with the other.
+// Connects in a multi handle of libcurl; in the ordinary way with uaio.
 void connect_in(CURLM* multi, Scene& at) {
     CURL* const curl = at.driver.curl();
     if (!curl) return at.connect();

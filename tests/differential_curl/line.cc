@@ -61,7 +61,7 @@ void SocketLine::send(std::string_view bytes) {
     while (!bytes.empty()) {
         wait_for(socket_.fd(), POLLOUT, "the peer could not send");
         const ssize_t sent = ::send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN) return;  // the other side is gone, as the row will tell
+        if (sent < 0 && errno != EAGAIN) return;  // the row's answers show that it closed
         if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
 }

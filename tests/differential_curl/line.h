@@ -1,5 +1,5 @@
-// The peer's end of a connection, as a script plays it: it waits for what has to come, but not for
-// ever. On the row's own thread, or on another one while a driver connects; one thread at a time.
+// The peer's end of a connection, for a script: it waits for expected bytes, up to a timeout. On
+// the row's own thread, or on another one while a driver connects; one thread at a time.
 #pragma once
 
 #include "tests/support/raw_peer.h"
@@ -16,16 +16,16 @@ class Line {
 public:
     virtual ~Line() = default;
 
-    // All of it, waiting for room.
+    // Sends all of it, waiting for room.
     virtual void send(std::string_view bytes) = 0;
-    // What has come, waiting for some; nothing if the other side has ended or reset.
+    // The bytes that have arrived, waiting for some; empty if the other side has ended or reset.
     virtual std::string receive() = 0;
 
-    // So many bytes; fewer if there is an end before.
+    // Reads `size` bytes; fewer if the stream ends before.
     std::string read(std::size_t size);
-    // All up to this text, and that as well.
+    // Reads up to this text, and the text too.
     std::string read_until(std::string_view end);
-    // What has come behind what was read, up to the end.
+    // The unread bytes, up to the end.
     std::string read_to_end();
 
 private:
@@ -39,18 +39,18 @@ public:
     void send(std::string_view bytes) override;
     std::string receive() override;
     RawPeer& socket() { return socket_; }
-    // Takes at most so many bytes of those that have come, for a later receive(). Does not wait.
+    // Stores at most `limit` arrived bytes for a later receive(). Does not wait.
     void take(std::size_t limit = RawPeer::kEverything) { socket_.read_some(limit); }
 
 private:
-    std::size_t given_ = 0;  // of what the socket has taken
+    std::size_t given_ = 0;  // of the socket's stored bytes
     RawPeer socket_;
 };
 
-// A listening socket's next connection, waiting for it. Throws if none comes.
+// Accepts a listening socket's next connection. Throws if none arrives.
 std::unique_ptr<SocketLine> accept_line(int listener);
 
-// A listening unix socket in a folder of its own, which goes with it.
+// A listening unix socket in its own folder, which is removed with it.
 class UnixListener {
 public:
     UnixListener();
@@ -67,7 +67,7 @@ private:
     int fd_;
 };
 
-// A port of 127.0.0.1 that refuses, and that nobody else gets meanwhile.
+// A reserved port of 127.0.0.1 that refuses connections.
 class DeadPort {
 public:
     DeadPort();
@@ -82,7 +82,7 @@ private:
     Endpoint endpoint_;
 };
 
-// Plays `script` on a thread of its own while `work` is done on this one; what the script returns.
+// Runs `script` on its own thread and `work` on this one; returns the script's result.
 template <class Script, class Work>
 auto meanwhile(Script script, Work work) {
     auto result = std::async(std::launch::async, script);
@@ -90,7 +90,7 @@ auto meanwhile(Script script, Work work) {
     return result.get();
 }
 
-// Bytes as two digits each, with blanks between.
+// Bytes as two hexadecimal digits each, separated by spaces.
 std::string hexadecimal(std::string_view bytes);
 
 }  // namespace uaio

@@ -1,4 +1,4 @@
-// Plays the rows to both libraries, and prints a line a row for tests/run.py.
+// Runs the rows on both libraries, and prints a line for each in the format of tests/run.py.
 #include "tests/differential_curl/row.h"
 
 #include <cstdio>
@@ -25,7 +25,7 @@ bool check(const Row& row, const char* who, Driver& driver, const Answers& expec
         row.play(scene);
     } catch (const std::exception& failure) {
         scene.note(failure.what());
-    } catch (...) {  // a check of a peer's own
+    } catch (...) {  // an assertion in a peer's script
         scene.note("a peer's check failed");
     }
     if (scene.answers == expected) return true;
@@ -44,7 +44,7 @@ bool compare(const Row& row) {
     return good;
 }
 
-// Those whose names begin so.
+// The rows whose names begin with `names`.
 bool compare_all(const std::string& names) {
     std::vector<Rows> all = {
         beginning_rows(),     connecting_rows(),     end_rows(),   transfer_rows(),
@@ -66,12 +66,12 @@ bool compare_all(const std::string& names) {
 }  // namespace uaio
 
 int main(int argc, char** argv) {
-    // Rows say themselves what the environment names.
+    // Each row sets the environment that it needs.
     for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                              "no_proxy", "NO_PROXY"}) {
         ::unsetenv(name);
     }
-    doctest::Context context;  // the peers' own checks need one
+    doctest::Context context;  // for assertions in the peers' scripts
     context.setAsDefaultForAssertsOutOfTestCases();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     const bool good = uaio::compare_all(argc > 1 ? argv[1] : "");

@@ -1,4 +1,4 @@
-// Names, addresses that are raced, unix sockets, and what says which proxy is to be used.
+// Names, races of addresses, unix sockets, and the choice of a proxy.
 #include "tests/differential_curl/row.h"
 
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@ constexpr const char* kRace =
 
 using Clock = std::chrono::steady_clock;
 
-// A listening socket of this address whose backlog is full: what connects to it hears nothing.
+// A listening socket of this address whose backlog is full: a connect to it gets no answer.
 class BlackHole {
 public:
     BlackHole(int family, const char* address, std::uint16_t port) {
@@ -40,7 +40,7 @@ public:
         const int yes = 1;
         ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
         works_ = ::bind(listener_, bound, size) == 0 && ::listen(listener_, 0) == 0;
-        // A backlog of 0 has room for one; the others wait for an answer that does not come.
+        // A backlog of 0 has room for one; the other connects stay pending.
         for (int& each : fillers_) {
             each = open(family);
             static_cast<void>(::connect(each, bound, size));
@@ -75,7 +75,7 @@ struct ListenerAndHole {
     BlackHole hole;
 };
 
-// Somebody else may have the port at the other address; not all of them.
+// Retries, since another process may use the port at the other address.
 std::unique_ptr<ListenerAndHole> make_hole(int family, const char* address) {
     std::vector<std::unique_ptr<ListenerAndHole>> taken;
     for (int round = 0; round < 20; ++round) {
@@ -86,7 +86,7 @@ std::unique_ptr<ListenerAndHole> make_hole(int family, const char* address) {
     throw std::runtime_error(std::string("this machine has no ") + address);
 }
 
-// Connects to a name that has these addresses; the time that it took.
+// Connects to a name with these addresses; returns the duration.
 std::chrono::milliseconds connect_to_any(Scene& at, const RawListener& listener,
                                          const std::string& addresses) {
     const std::string port = std::to_string(listener.endpoint().port());
@@ -96,7 +96,7 @@ std::chrono::milliseconds connect_to_any(Scene& at, const RawListener& listener,
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
 }
 
-// One connect at a time through a proxy that is not there: 7, or 0 for whom it was bypassed.
+// One connect at a time through a dead proxy: 7, or 0 for a host that bypasses it.
 class Bypass {
 public:
     explicit Bypass(Scene& at) : at_(at) {}
@@ -115,7 +115,7 @@ private:
     const DeadPort dead_;
 };
 
-// The environment, as it is while this lives.
+// Sets environment variables for its lifetime.
 class Environment {
 public:
     explicit Environment(const std::vector<std::pair<std::string, std::string>>& variables) {

@@ -1,5 +1,5 @@
-// The rows over plain sockets. Row 8, a null handle, is not here: libcurl crashes at it, and ours
-// is an object, so that there is none.
+// The rows over plain sockets. Row 8, a null handle, is omitted: libcurl crashes on it, and uaio's
+// object cannot be null.
 #include "tests/differential_curl/row.h"
 
 #include <poll.h>
@@ -201,7 +201,7 @@ Rows transfer_rows() {
              at.connect();
              RawPeer peer = at.accept();
              pollfd nothing{-1, 0, 0};
-             ::poll(&nothing, 1, 700);  // which is what this row is about
+             ::poll(&nothing, 1, 700);  // the subject of this row
              at.receive(10);
              at.send(10);
          },

@@ -1,4 +1,4 @@
-// HTTP proxies: what CONNECT asks, and what becomes of the answers.
+// HTTP proxies: the requests of CONNECT, and the results of the answers.
 #include "tests/differential_curl/row.h"
 
 #include <poll.h>
@@ -10,14 +10,14 @@ constexpr const char* kGranted = "HTTP/1.1 200 OK\r\n\r\n";
 constexpr const char* kWhole = "an answer that was not read to its end has no status yet";
 constexpr const char* kTarget = "http://origin.test:80";
 
-// A connection through the peer, and the heads that it was sent.
+// A connection through the peer, and the heads that the peer received.
 struct Tunnel {
     std::unique_ptr<SocketLine> line;
     std::vector<std::string> heads;
 };
 
-// Connects through a peer that answers the first CONNECT by the first of these, and so on. An
-// answer that ends with "close" is followed by an end, and the next CONNECT comes anew.
+// Connects through a peer that answers the first CONNECT with the first reply, and so on. A reply
+// that ends with "close" is followed by an end, and the next CONNECT uses a new connection.
 Tunnel connect_through(Scene& at, const std::vector<std::string>& replies,
                        const std::string& target = kTarget, const std::string& user = {}) {
     at.setup.proxy = "http://" + user + at.place();
@@ -33,7 +33,7 @@ Tunnel connect_through(Scene& at, const std::vector<std::string>& replies,
     });
 }
 
-// A proxy that answers so; what it did not grant is no connection.
+// A proxy that answers with `reply`; a refused CONNECT leaves no connection.
 void refused(Scene& at, const std::string& reply) {
     const Tunnel tunnel = connect_through(at, {reply});
     at.note(std::to_string(at.driver.connect_code()));
@@ -47,7 +47,7 @@ std::string field_of(const std::string& head, const std::string& name) {
     return head.substr(from, head.find("\r\n", from) - from);
 }
 
-// The heads of a dialogue about credentials, and on how many connections it was had.
+// The authentication schemes in the heads, and whether further connections came.
 void note_credentials(Scene& at, const Tunnel& tunnel) {
     for (const std::string& head : tunnel.heads) {
         const std::string value = field_of(head, "Proxy-Authorization");

@@ -27,7 +27,7 @@ void Scene::wait_for_end() {
 }
 
 void Scene::wait_for_bytes(int size) {
-    // Readable means so many bytes until then, or the end.
+    // Makes poll(2) report the socket readable only at `size` bytes, or the end.
     ::setsockopt(driver.socket(), SOL_SOCKET, SO_RCVLOWAT, &size, sizeof size);
     wait();
     int there = 0;

@@ -1,6 +1,6 @@
-// A row: the same calls to libcurl and to easy::Connection, before the same peer, what each
-// answers, and the reason where the two differ. The numbers are those of the table in which the
-// behaviour of libcurl was first written down.
+// A row: the same calls to libcurl and to easy::Connection, with the same peer, the answers of
+// each, and the reason where they differ. The numbers are those of the table in which libcurl's
+// behaviour was first recorded.
 #pragma once
 
 #include "tests/differential_curl/driver.h"
@@ -16,21 +16,21 @@ namespace uaio {
 
 using Answers = std::vector<std::string>;
 
-// What a row does to both.
+// The steps of a row, for both libraries.
 struct Scene {
     explicit Scene(Driver& own) : driver(own) {}
 
     std::string place() const { return listener.endpoint().to_string(); }
     std::string url() const { return "http://" + place(); }
-    // Whoever is connected to the listener comes to it by this name.
+    // Makes this name resolve to the listener's address.
     void name_it(const std::string& host, int port) {
         setup.resolve = {host + ":" + std::to_string(port) + ":127.0.0.1"};
     }
 
     void connect() { connect_to(url()); }
     void connect_to(const std::string& target) { note(driver.connect(target, setup)); }
-    // The same while a script plays the peer, on another thread; what the script returns. It has
-    // to come to an end even if nobody connects.
+    // The same with a script for the peer, on another thread; returns its result. The script must
+    // end even if no connection arrives.
     template <class Script>
     auto connect_to(const std::string& target, Script script) {
         return meanwhile([&] { return script(*this); }, [&] { connect_to(target); });
@@ -39,25 +39,24 @@ struct Scene {
     void receive(std::size_t room) { note(driver.receive(room)); }
     void socket() { note(driver.socket() < 0 ? "BAD" : "good"); }
     void note(std::string text) { answers.push_back(std::move(text)); }
-    // Whether poll(2) would say that there is something to receive.
+    // Notes whether poll(2) reports the socket readable.
     void readable();
-    // Whether this peer of an earlier connect has seen it end.
+    // Notes whether this peer of an earlier connect has received its end.
     void note_end(SocketLine& peer);
     void note_received() { note(driver.received()); }
 
     RawPeer accept() { return std::move(accept_line()->socket()); }
     std::unique_ptr<SocketLine> accept_line() const { return uaio::accept_line(listener.fd()); }
-    // Something to receive: bytes, an end, an error.
+    // Waits for something to receive: bytes, an end, an error.
     void wait();
-    // The end of what there is to receive, which is behind all bytes.
+    // Waits for the end of the stream, after all bytes.
     void wait_for_end();
-    // So many bytes to receive.
+    // Waits for `size` bytes to receive.
     void wait_for_bytes(int size);
-    // Sends what is behind the first `sent` bytes, in as many sends as it takes, and waits where
-    // there is no room, while the peer takes what has come; notes how the last send ended, and how
-    // many bytes were counted in all.
+    // Sends all but the first `sent` bytes, in as many sends as needed, and waits for room while
+    // the peer reads; notes the last send's result, and the total count.
     void send_all(std::string_view bytes, SocketLine& peer, std::size_t sent = 0);
-    // What has come to the peer, while the library does by itself what is left to do.
+    // The bytes that the peer receives, while the library completes its work.
     std::string read_at(Line& peer, std::size_t size) const;
 
     Driver& driver;
@@ -71,7 +70,7 @@ struct Row {
     std::function<void(Scene&)> play;
     Answers curl;
     Answers uaio;
-    const char* reason;  // why they differ; empty where they do not
+    const char* reason;  // why they differ; empty if they do not
 };
 
 using Rows = std::vector<Row>;
@@ -82,7 +81,7 @@ Rows connecting_rows();
 Rows end_rows();
 Rows transfer_rows();
 Rows url_rows();
-// handle_rows.cc: what a handle of libcurl can do, and a Connection cannot
+// handle_rows.cc: features of a libcurl handle that a Connection lacks
 Rows handle_rows();
 Rows pool_rows();
 // proxy_rows.cc, socks_rows.cc

@@ -1,4 +1,4 @@
-// SOCKS proxies: the bytes that each library says, and what becomes of the answers.
+// SOCKS proxies: the bytes that each library sends, and the results of the answers.
 #include "tests/differential_curl/row.h"
 
 using namespace std::string_literals;
@@ -11,14 +11,14 @@ constexpr const char* kOffers =
     "GSSAPI";
 constexpr const char* kLocalhost = "localhost is ::1 first (RFC 6724), libcurl prefers IPv4 here";
 
-// What a SOCKS5 proxy says.
+// The answers of a SOCKS5 proxy.
 struct Script5 {
     std::string method = "\5\0"s;
-    std::string verdict = "\1\0"s;  // on a user and a password, where the method is 2
+    std::string verdict = "\1\0"s;  // to a user and a password, if the method is 2
     std::string reply = "\5\0\0\1\0\0\0\0\0\0"s;
 };
 
-// What it has heard.
+// The bytes that it received.
 struct Heard5 {
     std::unique_ptr<SocketLine> line;
     std::string greeting;
@@ -26,7 +26,7 @@ struct Heard5 {
     std::string request;
 };
 
-// Appends a length and so many bytes.
+// Appends a length and as many bytes.
 void read_counted(Line& line, std::string& heard) {
     const std::string count = line.read(1);
     if (count.empty()) return;
@@ -69,13 +69,13 @@ Heard5 connect_5(Scene& at, const std::string& proxy, const std::string& target,
     });
 }
 
-// A connect that a SOCKS5 proxy did not grant.
+// A connect that a SOCKS5 proxy refuses.
 void refused_5(Scene& at, const std::string& proxy, const Script5& script) {
     connect_5(at, proxy, "http://origin.test:80", script);
     at.note(std::to_string(at.driver.proxy_error()));
 }
 
-// What a SOCKS4 proxy has heard, when it has said this.
+// The bytes that a SOCKS4 proxy received; it answers with `code`.
 std::string connect_4(Scene& at, const std::string& proxy, const std::string& target, char code) {
     at.setup.proxy = proxy + at.place();
     const bool named = proxy.starts_with("socks4a:");

@@ -1,5 +1,5 @@
-// Sends over TLS that find no room. libcurl takes a buffer whole or says 81, and what it has begun
-// it must be given again, from the same address; a Connection counts what it has taken.
+// Sends over TLS without room. libcurl accepts a buffer whole or returns 81, and then needs the
+// same bytes again, from the same address; a Connection counts the accepted bytes.
 #include "tests/differential_curl/tls_scene.h"
 
 #include <sys/socket.h>
@@ -21,7 +21,7 @@ std::unique_ptr<TlsLine> connect_with_small_buffers(Scene& at) {
     return connect_tls(at);
 }
 
-// Sends until there is no room; how many bytes were counted.
+// Sends until there is no room; returns the number of counted bytes.
 std::size_t send_until_full(Scene& at, std::string_view bytes) {
     std::size_t sent = 0;
     std::string last = "0,0";
@@ -34,15 +34,15 @@ std::size_t send_until_full(Scene& at, std::string_view bytes) {
     return sent;
 }
 
-// Sends the rest, and compares what has come to the peer.
+// Sends the rest, and compares the bytes that the peer receives.
 void finish(Scene& at, TlsLine& peer, std::string_view bytes, std::size_t sent) {
     at.send_all(bytes, peer.socket_line(), sent);
-    if (!at.answers.back().starts_with("0,")) return;  // of which nobody reads the end
+    if (!at.answers.back().starts_with("0,")) return;  // whose end the peer does not read
     const std::string there = at.read_at(peer, bytes.size());
     at.note(there == bytes ? "all there" : "not what was sent");
 }
 
-// A send that has begun, tried again with other bytes, and from then on as it was.
+// Repeats a blocked send with other bytes, and continues with the original ones.
 void retry(Scene& at, const std::function<std::string_view(std::string_view rest)>& other) {
     const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
     const std::string bytes = pattern(kMuch);
@@ -51,7 +51,7 @@ void retry(Scene& at, const std::function<std::string_view(std::string_view rest
     finish(at, *peer, bytes, sent);
 }
 
-// Whether a send that was waited for found no room after all.
+// Whether a send after a wait finds no room after all.
 void send_to_slow_reader(Scene& at) {
     const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
     const std::string bytes = pattern(100'000);

@@ -1,4 +1,4 @@
-// Handshakes that go wrong, and what the peer is trusted for.
+// Handshakes that fail, and verification of the peer.
 #include "tests/differential_curl/tls_scene.h"
 
 namespace uaio {
@@ -8,7 +8,7 @@ constexpr const char* kRaw = "no protocol is offered by ALPN, so bytes stay the 
 
 using Fate = std::function<void(std::unique_ptr<SocketLine>)>;
 
-// The peer has had the beginning of a handshake, and then does this.
+// The peer receives the beginning of a handshake, and then runs `fate`.
 void after_hello(Scene& at, const Fate& fate) {
     at.setup.tls.authorities = test_authority().certificate();
     at.connect_to("https://" + at.place(), [&fate](Scene& scene) {

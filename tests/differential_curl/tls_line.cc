@@ -129,7 +129,7 @@ TlsLine::Renegotiation TlsLine::renegotiate() {
     if (!feed()) return Renegotiation::refused;
     ERR_clear_error();
     char next;
-    const int got = SSL_peek(ssl_.get(), &next, 1);  // which reads all that is no data
+    const int got = SSL_peek(ssl_.get(), &next, 1);  // reads all records without data
     const int why = SSL_get_error(ssl_.get(), got);
     flush();
     if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_NONE) return Renegotiation::refused;

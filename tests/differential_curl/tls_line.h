@@ -1,5 +1,5 @@
-// The server's side of TLS on top of another Line, with OpenSSL between memory buffers: whoever
-// plays it decides which bytes leave together. As Line.
+// The server's side of TLS on top of another Line, with OpenSSL between memory buffers: the script
+// decides which bytes are sent together. Threads as for Line.
 #pragma once
 
 #include "tests/differential_curl/line.h"
@@ -8,13 +8,13 @@
 
 namespace uaio {
 
-// How the server is set up. Made on the main thread, as certificates are.
+// The settings of the server. Made on the main thread, as certificates are.
 struct TlsServer {
     tls::Certificate certificate = test_certificate();
     int max_version = TLS1_3_VERSION;
-    unsigned tickets = 0;  // that are sent behind a handshake of TLS 1.3
+    unsigned tickets = 0;  // sent after a handshake of TLS 1.3
     bool wants_certificate = false;
-    std::string selected = {};  // by ALPN, whether it was offered or not
+    std::string selected = {};  // by ALPN, whether offered or not
 };
 
 class TlsLine final : public Line {
@@ -26,23 +26,23 @@ public:
 
     void send(std::string_view bytes) override { below_->send(encrypt(bytes)); }
     std::string receive() override;
-    // The bytes of the records, which are not sent.
+    // Returns the records' bytes without sending them.
     std::string encrypt(std::string_view bytes);
-    // The closing alert.
+    // Sends the closing alert.
     void send_close_notify();
-    // New keys for both sides.
+    // Updates the keys of both sides.
     void update_keys();
-    // TLS 1.2: asks the other side for another handshake, and goes on with one.
+    // TLS 1.2: requests another handshake, and begins it.
     void begin_renegotiation();
     enum class Renegotiation { going_on, done, refused };
-    // Goes on with what has come, and sends what is due.
+    // Continues with the received bytes, and sends the pending ones.
     Renegotiation renegotiate();
 
     Line& below() { return *below_; }
     SocketLine& socket_line() { return static_cast<SocketLine&>(*below_); }  // if it is one
 
 private:
-    // What is encrypted and not sent.
+    // Encrypted bytes that were not sent.
     std::string take_records();
     void flush();
     // Waits for more from below; false at its end.

@@ -4,7 +4,7 @@
 namespace uaio {
 namespace {
 
-// Connects to `target` through a peer that shakes hands, hears a CONNECT and answers it.
+// Connects to `target` through a TLS peer that reads a CONNECT and answers it.
 std::unique_ptr<TlsLine> connect_through(Scene& at, const std::string& answer,
                                          const std::string& target = "http://origin.test:80") {
     at.setup.proxy = "https://" + at.place();

@@ -1,4 +1,4 @@
-// What rows over TLS share.
+// Shared by the rows over TLS.
 #pragma once
 
 #include "tests/differential_curl/row.h"
@@ -6,8 +6,8 @@
 
 namespace uaio {
 
-// Connects to a peer that shakes hands as this server, which the driver trusts unless the row has
-// set it up otherwise. The peer's end, even if the two did not come together.
+// Connects to a peer with this server's settings, which the driver trusts unless the row has its
+// own settings. Returns the peer's end, also after a failed handshake.
 inline std::unique_ptr<TlsLine> connect_tls(Scene& at, const TlsServer& server = {}) {
     if (at.setup.tls.authorities.empty()) {
         at.setup.tls.authorities = test_authority().certificate();

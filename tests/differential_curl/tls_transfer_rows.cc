@@ -17,7 +17,7 @@ Rows tls_transfer_rows() {
              TlsServer server;
              server.tickets = 2;
              const std::unique_ptr<TlsLine> peer = connect_tls(at, server);
-             at.wait();  // for the tickets, which are no bytes
+             at.wait();  // for the tickets, which are no data
              at.receive(100);
              at.send(5);
              peer->send(peer->read(5));
