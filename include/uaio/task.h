@@ -47,10 +47,11 @@ protected:
         : aio_(engine, [this](Aio&) { waiting_ ? waiting_.resume() : finish(); }) {}
     virtual ~TaskContext() = default;
 
-    // Makes the loop run the callback of aio(), never inside this call. Any thread.
-    void schedule() noexcept {
+    // Makes the loop run the callback of aio(), never inside this call. False where no thread will
+    // run the engine any more. Any thread.
+    bool schedule() noexcept {
         const Starter finish_at_once = [](Aio& aio) noexcept { Provider::finish(aio); };
-        Provider::submit(aio_.engine(), aio_, finish_at_once, nullptr);
+        return Provider::submit(aio_.engine(), aio_, finish_at_once, nullptr);
     }
 
 private:
@@ -222,7 +223,7 @@ public:
     void start() noexcept {
         task_.coroutine_.promise().attach(*this);
         set_waiting(task_.coroutine_);
-        schedule();
+        if (!schedule()) delete this;  // the coroutine has not begun
     }
 
 private:
@@ -249,9 +250,8 @@ private:
 // has ended and its coroutines are destroyed, the engine's thread calls `done`, a
 // void(TaskResult<T>) that must not throw. A stop request of `stop`, from any thread, ends the
 // operation that the task waits for with Errc::canceled, as Aio::stop() does, and each later one at
-// once; the task goes on with that error. Where no thread will run the engine any more (logged) the
-// task does not run, `done` is not called and their memory stays allocated. Allocates; throws
-// std::bad_alloc. Any thread.
+// once; the task goes on with that error. Where no thread will run the engine any more (logged),
+// task and `done` are destroyed without running. Allocates; throws std::bad_alloc. Any thread.
 template <class T, std::invocable<TaskResult<T>> Done>
 void spawn(Engine& engine, Task<T> task, Done done, std::stop_token stop = {}) {
     auto* const spawned =

@@ -271,5 +271,24 @@ TEST_CASE("sync_wait refuses where nobody could wait, and the task does not run"
     CHECK(!ran);
 }
 
+Task<> hold(std::shared_ptr<int> held) {
+    ++*held;
+    co_return;
+}
+
+TEST_CASE("a task that is spawned on an engine whose thread has ended is destroyed") {
+    EngineOptions options;
+    options.log = [](LogLevel, std::string_view) {};
+    Engine engine(options);
+    std::thread([&engine] { engine.run_once(std::chrono::nanoseconds::zero()); }).join();
+    const auto held = std::make_shared<int>(0);
+    spawn(engine, hold(held), [held](TaskResult<void>) { ++*held; });
+    CHECK(*held == 0);
+    CHECK(held.use_count() == 1);
+    CHECK_THROWS_AS(sync_wait(engine, hold(held)), std::system_error);
+    CHECK(*held == 0);
+    CHECK(held.use_count() == 1);
+}
+
 }  // namespace
 }  // namespace uaio
