@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the documentation names exists: links, headings, tests, build options, verbs, headers.
+"""Checks that names in the documentation exist: links, headings, tests, options, verbs, headers.
 
     tests/docs_test.py [BUILD]        the build folder is not needed
 
@@ -17,7 +17,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 TEST_CASE = re.compile(r'TEST_CASE(?:_TEMPLATE|_FIXTURE)?\(\s*(?:\w+,\s*)?'
                        r'((?:"(?:[^"\\]|\\.)*"\s*)+)')
 QUOTED = re.compile(r'"((?:[^"\n]|\n(?!\s*\n))+)"')
-# Elsewhere quotation marks are for other things too; a test's name has these words before it.
+# Elsewhere quotation marks have other uses too; these words precede a test's name.
 QUOTED_TEST = re.compile(r'(?:\(|\b[Tt]ests?\s|\b[Cc]ases?\s)\s*' + QUOTED.pattern)
 
 CONTRACTS = {f"docs/{name}_contract.md" for name in ("aio", "http", "proxy", "tls")}
@@ -37,7 +37,7 @@ def without_code(text):
 
 
 def anchors(text):
-    """The anchors of a page's headings, made the way GitHub makes them."""
+    """The anchors of a page's headings, as GitHub generates them."""
     found = set()
     for heading in re.findall(r"^#+\s+(.*)$", text, re.MULTILINE):
         plain = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
@@ -60,7 +60,7 @@ def links_resolve(pages):
 
 
 def test_names():
-    """Every doctest case's name, and the text of what else prints cases."""
+    """Every doctest case's name, and the source of the other programs that print cases."""
     names, printed = set(), ""
     for path in [*(ROOT / "tests").rglob("*.cc"), *(ROOT / "tests").glob("*_test.py")]:
         text = path.read_text()
@@ -115,7 +115,7 @@ def headers_exist(pages):
                 yield f"{name}: there is no <uaio/{header}.h>"
 
 
-# A page for each rule that breaks it, and what the rule must say.
+# A page for each rule that breaks it, and the message that the rule must give.
 PLANTED = {
     links_resolve: ("docs/a.md", "[a](b.md)", "docs/a.md: b.md"),
     named_tests_exist: ("docs/tls_contract.md", 'It holds ("no such test\nanywhere").',
@@ -142,7 +142,7 @@ def main():
         passed &= say(rule.__name__.replace("_", " "), list(rule(pages)))
         found = "\n".join(rule({page: text}))
         missed += [] if expected in found else [f"{rule.__name__} does not say: {expected}"]
-    # Outside the contracts, and in a contract that names a test no more.
+    # Outside the contracts, and in a contract that no longer names a test.
     for page, text, expected in (
             ("docs/guide.md", 'The test "it flies far away" shows it.', '"it flies far away"'),
             ("docs/guide.md", 'As it is ("it flies far away").', '"it flies far away"'),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every example without arguments: each is a whole program that ends by itself with status 0.
+"""Runs every example without arguments: each is a complete program that exits with status 0.
 
     tests/examples_test.py BUILD
 

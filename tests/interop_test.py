@@ -3,7 +3,7 @@
 
     tests/interop_test.py BUILD
 
-Clients, proxies and origins from Debian's packages, on loopback ports that the kernel picks. Prints
+Clients, proxies and origins from Debian's packages, on loopback ports chosen by the kernel. Prints
 a line a case for tests/run.py; a program that is not installed is a skip.
 """
 
@@ -28,7 +28,7 @@ COUNT = "".join(f"{i}\n" for i in range(1, 1001)).encode()
 
 
 class Lab(Programs):
-    """Our servers, and files for them."""
+    """uaio's servers, and files for them."""
 
     def __init__(self, build, folder, stack):
         super().__init__(build, folder, stack)
@@ -48,7 +48,7 @@ class Lab(Programs):
         self.serve = f"http://127.0.0.1:{self.serve_port}"
 
     def get(self, *arguments):
-        """What curl prints."""
+        """The output of curl."""
         return run("curl", "-sS", "--fail", "--max-time", str(PATIENCE), *arguments)
 
     def client(self, port, target, times=1, *file):
@@ -60,7 +60,7 @@ class Lab(Programs):
         return done.stdout, done.stderr.decode()
 
 
-# ---- clients against our server ----
+# ---- clients against uaio's server ----
 
 def curl_gets(lab):
     same(lab.get(lab.echo), HELLO)
@@ -114,7 +114,7 @@ fs.createReadStream(file).pipe(request);
 
 def wrk_load(lab):
     said = run("wrk", "-t1", "-c50", "-d1s", lab.echo + "/").decode()
-    # What a busy machine is late with is no error.
+    # A busy machine may cause timeouts, which are no errors.
     errors = re.search(r"Socket errors: (.*), timeout", said)
     assert not errors or errors[1] == "connect 0, read 0, write 0", said
     assert "Non-2xx" not in said and "requests in" in said, said
@@ -146,7 +146,7 @@ def slowhttptest_slow_heads(lab):
 
 def slow_heads_are_ended_in_time(lab):
     wanted = connections_allowed()
-    timeout, linger = 5, 2  # what it is told, and ServerOptions::linger_timeout
+    timeout, linger = 5, 2  # its --head-timeout, and ServerOptions::linger_timeout
     port = lab.start([lab.build / "tools" / "uaio-serve", "--port", "0", "--head-timeout", timeout,
                       lab.site], r":(\d+)/")
     attack = subprocess.Popen(
@@ -163,7 +163,7 @@ def slow_heads_are_ended_in_time(lab):
         answered += 1
     seen = json.loads(attack.stdout.read())
     assert seen["made"] == seen["denied"] == seen["closed"] == wanted, seen
-    # The server's clock may be read a moment before the client's.
+    # The server may read the clock a moment before the client does.
     assert seen["answered_after"][0] > timeout - 0.1, seen
     assert seen["answered_after"][-1] < timeout + PATIENCE, seen
     assert answered > 10, f"{answered} requests answered"
@@ -177,7 +177,7 @@ def connections_allowed():
 
 
 def resident(process):
-    """Bytes of a process in memory; its program must be without a sanitizer."""
+    """Resident bytes of a process; skips a program built with a sanitizer."""
     program = Path(f"/proc/{process}/exe").read_bytes()
     if b"__asan_init" in program or b"__tsan_init" in program:
         raise Skip("a sanitizer's memory is not the server's")
@@ -209,7 +209,7 @@ def idle_connections_are_small(lab):
     assert each <= 4096, f"{each:.0f} bytes each"
 
 
-# ---- proxies in front of our server ----
+# ---- proxies in front of uaio's server ----
 
 def nginx_config(lab, port, body, version="1.1"):
     path = lab.folder / f"nginx-{port}.conf"
@@ -262,7 +262,7 @@ listen front
     through(lab, lab.start(["haproxy", "-db", "-f", path], port=port))
 
 
-# ---- our client against real servers ----
+# ---- uaio's client against real servers ----
 
 def nginx_as_origin(lab):
     port = free_port()
@@ -274,7 +274,7 @@ def nginx_as_origin(lab):
 
 
 def apache_config(lab, port, body):
-    """Apache with the modules that a page, or a proxy before ours, needs."""
+    """Apache with the modules for a page, or for a proxy in front of uaio's server."""
     path = lab.folder / f"apache-{port}.conf"
     modules = "mpm_event authz_core dir mime proxy proxy_http".split()
     loads = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
@@ -329,7 +329,7 @@ def python_as_origin(lab):
                lab.site], port=port)
     content, said = lab.client(port, "/large.bin", 2)
     same(content, lab.large)
-    assert "2 connections" in said, said  # it speaks HTTP/1.0
+    assert "2 connections" in said, said  # it uses HTTP/1.0
 
 
 def own_server(lab):

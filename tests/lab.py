@@ -1,4 +1,4 @@
-"""What the scripts share that start real programs: patience, ports, a base for what holds those
+"""Shared by the scripts that start real programs: timeouts, ports, a base class that holds those
 programs, and the lines that tests/run.py reads.
 """
 
@@ -24,7 +24,7 @@ def wait_until(done, otherwise):
     limit = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < limit, otherwise
-        time.sleep(0.02)  # until it is asked again, not until it has happened
+        time.sleep(0.02)  # the polling interval
 
 
 def answers(port):
@@ -40,8 +40,8 @@ def free_port():
 
 
 def connect_as_one_of_many(port, number):
-    """A connection among thousands: from several addresses, whose ports suffice also when a test
-    has just run, and of a kind that keeps no server from listening at its port."""
+    """A connection among thousands: from several addresses, whose ports suffice also right after
+    another test, and with options that let a server still listen on its port."""
     peer = socket.socket()
     peer.settimeout(PATIENCE)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,7 +76,7 @@ class Programs:
         return path
 
     def start(self, command, port_pattern=None, port=None):
-        """Starts a program that listens; the port, which it prints or was given."""
+        """Starts a program that listens; returns its port, printed by it or given."""
         log = self.folder / f"{Path(str(command[0])).name}.log"
         with open(log, "ab") as said:
             process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
@@ -97,7 +97,7 @@ class Programs:
 
 
 def run_cases(title, cases, make_lab):
-    """Prints a line a case; a case is a function of the lab and a program that it needs."""
+    """Prints a line a case; a case is a function of the lab and the program that it needs."""
     os.environ["PATH"] += ":/usr/sbin"
     failed = False
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
@@ -114,7 +114,7 @@ def run_cases(title, cases, make_lab):
                 print(f"ok {label}", flush=True)
             except Skip as why:
                 print(f"skip {label}: {why}", flush=True)
-            except Exception as error:  # whatever goes wrong is this case's alone
+            except Exception as error:  # fails this case alone
                 failed = True
                 print(f"not ok {label}: {' '.join(str(error).split())[:600]}", flush=True)
     return 1 if failed else 0

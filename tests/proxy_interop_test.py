@@ -3,7 +3,7 @@
 
     tests/proxy_interop_test.py BUILD
 
-Proxies from Debian's packages, on loopback ports that the kernel picks, with secrets made for this
+Proxies from Debian's packages, on loopback ports chosen by the kernel, with secrets made for this
 run. Prints a line a case for tests/run.py; a program that is not installed is a skip.
 """
 
@@ -19,7 +19,7 @@ class Lab(proxy_lab.Lab):
     """The proxies, and dial_echo."""
 
     def dial(self, *options, target=None):
-        """What dial_echo says."""
+        """The output of dial_echo."""
         target = target or f"tcp://127.0.0.1:{self.echo}"
         done = subprocess.run([str(self.build / "tests" / "dial_echo"), target, *options],
                               capture_output=True, text=True, timeout=60, check=False)
@@ -39,7 +39,7 @@ class Lab(proxy_lab.Lab):
         assert said.startswith(f"error {wanted}:"), f"{options}: {said}"
 
 
-# Codes of ProxyErrc and of Errc, as <uaio/proxy.h> and <uaio/error.h> have them.
+# Codes of ProxyErrc and of Errc, as in <uaio/proxy.h> and <uaio/error.h>.
 CREDENTIALS_REFUSED = "proxy 8"
 OTHER_AUTHENTICATION = "proxy 25"
 AUTHENTICATION_REQUIRED = "proxy 7"
@@ -58,7 +58,7 @@ def tinyproxy(lab):
     said = lab.echoes(f"proxy=http://{lab.login}127.0.0.1:{port}")
     assert "status=200" in said, said
     lab.fails(AUTHENTICATION_REQUIRED, f"proxy=http://127.0.0.1:{port}")
-    # It answers 401 to wrong credentials.
+    # tinyproxy answers 401 to wrong credentials.
     lab.fails(PROXY_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}")
     lab.fails(PROXY_REFUSED, f"proxy=http://{lab.login}127.0.0.1:{port}",
               target=f"tcp://127.0.0.1:{free_port()}")
@@ -106,7 +106,7 @@ def squid_with_digest(lab):
         lab.echoes(proxy, f"authentication={kind}")
         lab.fails(CREDENTIALS_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}",
                   f"authentication={kind}")
-    lab.fails(OTHER_AUTHENTICATION, proxy)  # Basic, which it does not offer
+    lab.fails(OTHER_AUTHENTICATION, proxy)  # Basic, which the proxy does not offer
 
 
 def squid_inside_tls(lab):
@@ -143,7 +143,7 @@ def dante(lab):
     port = proxy_lab.start_dante(lab)
     for kind in ("socks4", "socks5", "socks5h"):
         lab.echoes(f"proxy={kind}://127.0.0.1:{port}")
-    # It does not know 4a.
+    # The server does not support 4a.
     lab.fails(REQUEST_REJECTED, f"proxy=socks4a://127.0.0.1:{port}",
               target=f"tcp://localhost:{lab.echo}")
 

@@ -1,5 +1,5 @@
-"""What tests with real proxies share: a server that greets and echoes, certificates, and Debian's
-proxies, started on loopback ports that the kernel picks, with secrets made here.
+"""Shared by the tests with real proxies: a server that greets and echoes, certificates, and
+Debian's proxies, started on loopback ports chosen by the kernel, with secrets made here.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ def serve_one(peer, tls, limit):
 
 
 def echo_server(stack, tls=None, limit=float("inf")):
-    """The port of a server that greets, echoes so many bytes, and ends; inside TLS if there is a
+    """The port of a server that greets, echoes `limit` bytes, and closes; over TLS if there is a
     context."""
     listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
 
@@ -46,7 +46,7 @@ def echo_server(stack, tls=None, limit=float("inf")):
 
 
 class Lab(Programs):
-    """The echo servers, and what the proxies need."""
+    """The echo servers, and the users and certificates for the proxies."""
 
     def __init__(self, build, folder, stack):
         super().__init__(build, folder, stack)
@@ -62,7 +62,7 @@ class Lab(Programs):
             self.tls_echo = echo_server(stack, self.tls)
 
     def make_certificates(self):
-        """An authority, and a certificate of its for localhost and 127.0.0.1."""
+        """An authority, and a certificate that it signed for localhost and 127.0.0.1."""
         self.authority, self.chain, self.key = (
             self.folder / name for name in ("authority.pem", "chain.pem", "key.pem"))
         make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -73,7 +73,7 @@ class Lab(Programs):
             "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE",
             "-CA", self.authority, "-CAkey", self.folder / "authority.key", "-keyout", self.key,
             "-out", self.chain)
-        self.key.chmod(0o644)  # squid gives up root's rights
+        self.key.chmod(0o644)  # squid drops root's privileges
 
     def needs_tls(self):
         if not self.has_tls:
@@ -85,10 +85,10 @@ def needs_root(what):
         raise Skip(f"the kernel lets only root {what}")
 
 
-# ---- the proxies: each gives the port that it listens on ----
+# ---- the proxies: each function returns the port ----
 
 def start_tinyproxy(lab):
-    """It wants lab.user and lab.password."""
+    """Requires lab.user and lab.password."""
     port = free_port()
     path = lab.write(f"tinyproxy-{port}.conf", f"""
 User nobody
@@ -103,7 +103,7 @@ BasicAuth {lab.user} {lab.password}
 
 
 def start_squid(lab, name, access, more=""):
-    """Squid with these lines about who may use it."""
+    """Squid with these lines of access rules."""
     port = free_port()
     path = lab.write(f"squid-{port}.conf", f"""
 http_port 127.0.0.1:{port}
@@ -146,7 +146,7 @@ def start_squid_with_digest(lab):
 
 
 def start_squid_inside_tls(lab):
-    """Anybody may use it; its certificate is for localhost."""
+    """Allows all clients; the certificate is for localhost."""
     port = free_port()
     start_squid(lab, "secure", "http_access allow all",
                 f"https_port 127.0.0.1:{port} tls-cert={lab.chain} tls-key={lab.key}")
@@ -202,7 +202,7 @@ PidFile none
 
 
 def start_haproxy(lab, bind, server):
-    """One that passes bytes on, with these words behind the addresses of its two sides."""
+    """Forwards bytes, with these options after the addresses of the two sides."""
     port = free_port()
     path = lab.write(f"haproxy-{port}.cfg", f"""
 defaults
@@ -218,12 +218,12 @@ listen front
 
 
 def start_stunnel(lab, behind, more=""):
-    """TLS with the certificate of localhost in front of what listens on the port `behind`."""
+    """TLS with the certificate of localhost in front of the server on the port `behind`."""
     return start_stunnel_as(lab, behind, f"cert = {lab.chain}\nkey = {lab.key}\n{more}")
 
 
 def start_stunnel_client(lab, behind, more=""):
-    """Plain bytes in front of what speaks TLS on the port `behind`, and has to be localhost."""
+    """Plain bytes in front of a TLS server on the port `behind`, which must be localhost."""
     return start_stunnel_as(lab, behind, f"""
 client = yes
 sni = localhost

@@ -4,7 +4,7 @@
     tests/run.py BUILD [--only PATTERN]... [--skip PATTERN]... [--list] [--jobs N] [--slower N]
                        [--wrapper COMMAND]
 
-Three kinds of things are run:
+Runs three kinds of programs:
   doctest programs  BUILD/tests/unit_tests and those of tests/programs/*_test.cc that include
                     doctest. One process for each source file, so that a crash or a hang costs
                     one case, which is named, and not the rest.
@@ -14,8 +14,8 @@ The last two print a line for each case: `ok NAME`, `not ok NAME: why` or `skip 
 doctest case that cannot run prints `SKIP NAME: why`.
 
 PATTERN is a part of a case's or program's name, or a shell pattern for all of it. With CI=true in
-the environment a skip is a failure too, unless its reason says that it is the kernel, a sanitizer,
-valgrind or a build option: there a missing peer is a hole in the tests. The last line is
+the environment a skip is a failure too, unless its reason names the kernel, a sanitizer, valgrind
+or a build option: in CI a missing peer is a gap in the tests. The last line is
 `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
 """
 
@@ -158,7 +158,7 @@ def exact_filter(name):
 
 
 def doctest_report(output, name):
-    """What doctest printed about one case: its blocks lie between lines of =."""
+    """The output of doctest for one case: its blocks lie between lines of =."""
     blocks = re.split(r"^={20,}$", output, flags=re.MULTILINE)
     wanted = [block.strip("\n") for block in blocks if f"TEST CASE:  {name}" in block]
     return "\n".join(wanted) or output
@@ -230,7 +230,7 @@ class AbsentProgram:
 
 
 def collect(build, selection, runner):
-    """The work in the order it is started: the long programs first, not to end last."""
+    """The work in starting order: the long programs first, so that they do not end last."""
     work = []
     for script in sorted((ROOT / "tests").glob("*_test.py")):
         if selection.wants(script.name):

@@ -11,7 +11,7 @@ block that needs more has a comment in front of it, which is invisible on the pa
     char buffer[100];
     -->
 
-The block stands behind the comment's text, or in place of a line `...` in it. A block that cannot
+The block follows the comment's text, or replaces a line `...` in it. A block that cannot
 compile has `<!-- not compiled: REASON -->` in front of it, and is counted.
 
 Errors name the page and its line. Prints a line a case for tests/run.py.
@@ -53,7 +53,7 @@ COMMENT_OR_LITERAL = re.compile(r'//.*|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'')
 
 
 class Sample:
-    """A block with what its comment puts around it: pairs of a line's number and its text."""
+    """A block with the lines of its comment around it: pairs of a line's number and its text."""
 
     def __init__(self, page, lines, reason=None):
         self.page, self.lines, self.reason = page, lines, reason
@@ -94,7 +94,7 @@ def sample(page, comment, block):
 
 
 def parts(lines):
-    """Splits at the empty lines that lie outside all braces."""
+    """Splits at the empty lines outside all braces."""
     part, depth = [], 0
     for number, line in lines:
         if not line.strip() and depth == 0:
@@ -116,7 +116,7 @@ def is_definition(part):
 
 
 def numbered(page, lines):
-    """The text of these lines, which the compiler takes for lines of the page."""
+    """The text of these lines, with #line, so that errors refer to the page."""
     text, expected = "", None
     for number, line in lines:
         if number != expected:
@@ -149,7 +149,7 @@ def translation_unit(compiled):
 
 
 def errors_of(compiled, include):
-    """What the compiler says about these samples, a line each; empty if they compile."""
+    """The compiler's errors for these samples, a line each; empty if they compile."""
     command = [*shlex.split(os.environ.get("CXX", "c++")), "-std=c++20", "-fsyntax-only",
                "-Wall", "-Wextra", "-Wno-unused-variable", "-Wno-missing-field-initializers",
                "-x", "c++", "-I", str(ROOT / "include"), "-I", str(include), "-"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""No secret in what uaio-send and uaio-serve print, nor in their command lines once they run.
+"""No secret in the output of uaio-send and uaio-serve, nor in their command lines once they run.
 
     tests/secrets_test.py BUILD
 
@@ -32,7 +32,7 @@ ANSWERS = [
 
 
 def check(text, where):
-    """The check itself, which a_secret_is_found checks."""
+    """The check of every case; a_secret_is_found tests it."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     assert MARK not in text, f"{where}: {text.replace(MARK, 'THE SECRET')[:300]}"
@@ -45,7 +45,7 @@ class Lab(Programs):
         return "kTls = true" in config
 
     def send(self, *arguments, **environment):
-        """How uaio-send ends; what it says is checked."""
+        """Runs uaio-send, which must fail, and checks its output."""
         environment = {name: value for name, value in os.environ.items()
                        if not name.lower().endswith("_proxy")} | environment
         done = subprocess.run([self.build / "tools" / "uaio-send", "-v", *arguments],
@@ -56,7 +56,7 @@ class Lab(Programs):
         return done
 
     def proxy(self, answer):
-        """A proxy that says this to each request, and closes; its port."""
+        """Starts a proxy that sends `answer` to each request, and closes; returns its port."""
         listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
         def serve():
@@ -110,7 +110,7 @@ def options_with_a_wrong_value_are_not_quoted(lab):
                    "--cacert", "--proxy-cacert"):
         for value in (f"user:{MARK}@host", f"Authorization {MARK}\n", PEM,
                       f"-----BEGIN KEY-----{MARK}", PEM.replace("\n", "\r\n")):
-            # The names of files are quoted, as far as they can be some.
+            # The names of files are quoted, unless they have the form of a key.
             if option in ("--cert", "--key", "--cacert", "--proxy-cacert") and "---" not in value:
                 continue
             more = ["--cert", "/nowhere"] if option == "--key" else []
@@ -164,7 +164,7 @@ def a_command_line_loses_its_passwords(lab):
                                    "tcp://127.0.0.1:1"], stdin=subprocess.PIPE,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as client:
                 lab.stack.callback(client.kill)
-                peer, _ = silent.accept()  # it runs
+                peer, _ = silent.accept()  # it is running
                 command = Path(f"/proc/{client.pid}/cmdline").read_bytes()
                 peer.close()
                 check(command, "its command line")
@@ -172,7 +172,7 @@ def a_command_line_loses_its_passwords(lab):
 
 
 def a_command_line_loses_the_user_of_its_target(lab):
-    """While it waits for authorities, before it refuses the target."""
+    """Read while uaio-send waits for the authorities, before it refuses the target."""
     if not lab.has_tls:
         raise Skip("the build option tls is off")
     for name, target in enumerate((f"https://{MARK}@127.0.0.1", f"https://user:{MARK}@127.0.0.1",
@@ -182,7 +182,7 @@ def a_command_line_loses_the_user_of_its_target(lab):
         with subprocess.Popen([lab.build / "tools" / "uaio-send", "--cacert", authorities, target],
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as client:
             lab.stack.callback(client.kill)
-            with open(authorities, "wb"):  # when it reads
+            with open(authorities, "wb"):  # once it reads
                 command = Path(f"/proc/{client.pid}/cmdline").read_bytes()
             check(command, "its command line")
             check(client.communicate(timeout=PATIENCE)[1], "its end")

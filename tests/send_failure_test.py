@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How uaio-send fails: every exit code is had by what it is for, and the message says what to do.
+"""How uaio-send fails: every exit code occurs for its cause, and the message gives a remedy.
 
     tests/send_failure_test.py BUILD [CASE]...
 
-Peers are openssl s_server and Python, on loopback ports that the kernel picks; the bad certificates
+Peers are openssl s_server and Python, on loopback ports chosen by the kernel; the bad certificates
 are made for each run. Prints a line a case for tests/run.py.
 """
 
@@ -49,7 +49,7 @@ def names_and_places_that_are_not_there(lab):
 
 
 def address_that_refuses_is_named(lab):
-    """The last of those that were tried, be it the target's or the proxy's."""
+    """The last address tried, of the target or of the proxy."""
     port = free_port()
     lab.fails(NO_CONNECTION, f"://h.test:{port} at 127.0.0.3:{port}: Connection refused",
               f"tcp://h.test:{port}", "--resolve", f"h.test:{port}:127.0.0.2,127.0.0.3")
@@ -81,7 +81,7 @@ def silent_peers_time_out(lab):
 
 @contextlib.contextmanager
 def silent_server(*greetings):
-    """Accepts, answers what it receives with these, one after the other, and then nothing; its
+    """Accepts, and answers with these greetings, one per receive, and then nothing; yields its
     port."""
     def serve(listener):
         peers = []
@@ -122,7 +122,7 @@ def max_time_bounds_every_phase(lab):
 
 
 def max_time_bounds_an_output_that_blocks(lab):
-    """Also that of standard error, and the time that a server leaves the closing to this side."""
+    """Also a blocked standard error, and the wait while a server leaves the close to this side."""
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
     with contextlib.suppress(BlockingIOError):
@@ -157,7 +157,7 @@ def password_of_the_target_is_not_printed(lab):
 
 def bad_certificate(lab, words, *more, server=(), issuer=None, name="localhost",
                     kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
-    """A server of openssl's shows a certificate made with these options."""
+    """The server is openssl's, with a certificate made with these options."""
     chain, key = lab.folder / "bad.pem", lab.folder / "bad.key"
     if issuer is None:
         issuer = ("-CA", lab.authority, "-CAkey", lab.folder / "authority.key")
@@ -237,7 +237,7 @@ def tls_that_is_none(lab):
 
 
 def connections_that_are_cut(lab):
-    """Without the closing alert, by a reset, and before the input was taken."""
+    """Without the closing alert, by a reset, and before all input was sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -245,7 +245,7 @@ def connections_that_are_cut(lab):
             peer = listener.accept()[0]
             with peer if end == "reset" else lab.tls.wrap_socket(peer, server_side=True) as peer:
                 peer.sendall(b"half of")
-                if end == "reset":  # unread bytes make a close one
+                if end == "reset":  # a close with unread bytes resets
                     assert peer.recv(1)
                 else:
                     peer.shutdown(socket.SHUT_RDWR)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""uaio-send against real servers and through real proxies: what goes in has to come back.
+"""uaio-send against real servers and through real proxies: its input must come back.
 
     tests/send_interop_test.py BUILD [CASE]...
 
-Plain and in TLS. Peers are Debian's programs and Python, on loopback ports that the kernel picks;
+Plain and in TLS. Peers are Debian's programs and Python, on loopback ports chosen by the kernel;
 keys are made for each run. Prints a line a case for tests/run.py; a program that is not installed
 is a skip.
 """
@@ -52,14 +52,14 @@ def it_ends_when_nothing_comes_any_more(lab):
 
 
 def memory_is_bounded(lab):
-    """The server reads when this side can write no more."""
+    """The server reads only once this side can write no more."""
     with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
             lab.command(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE) as process:
         peer = listener.accept()[0]
         os.set_blocking(process.stdin.fileno(), False)
         written = 0
-        # A second in which not a byte is taken, or enough of them.
+        # Until a second passes without progress, or enough bytes are written.
         while written < 256 << 20 and select.select([], [process.stdin], [], 1)[1]:
             written += os.write(process.stdin.fileno(), b"x" * 65536)
         status = Path(f"/proc/{process.pid}/status").read_text()
@@ -92,7 +92,7 @@ def output_that_nobody_reads_stops_the_server(lab):
 # ---- real servers ----
 
 def talks_to(lab, server, *arguments, name="localhost"):
-    """A server that says what it hears and sends what it is told: DATA both ways."""
+    """A server that prints received bytes and sends its standard input: DATA both ways."""
     with tempfile.TemporaryFile() as source, server as peer:
         source.write(DATA)
         source.seek(0)
@@ -126,7 +126,7 @@ def gnutls_echoes(lab):
         lab.start(["gnutls-serv", "--echo", "-p", port, "--x509certfile", lab.chain,
                    "--x509keyfile", lab.key, "--priority",
                    f"NORMAL:-VERS-ALL:+VERS-TLS{version}"], port=port)
-        lines = b"".join(b"%07d\n" % i for i in range(len(DATA) // 8))  # it echoes lines
+        lines = b"".join(b"%07d\n" % i for i in range(len(DATA) // 8))  # gnutls-serv echoes lines
         out, said, code = lab.send(f"tls://localhost:{port}", "--cacert", lab.authority, "-q", "1",
                                    data=lines)
         assert code == 0 and out == lines, f"TLS {version}: {code}, {len(out)} bytes: {said}"
@@ -273,7 +273,7 @@ def progress_on_a_terminal(lab):
                               stderr=theirs, check=False, timeout=60)
     os.close(theirs)
     said = b""
-    with contextlib.suppress(OSError):  # EIO: nobody has the other side any more
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
         while more := os.read(ours, 65536):
             said += more
     os.close(ours)
@@ -283,7 +283,7 @@ def progress_on_a_terminal(lab):
 
 
 def terminal_as_input(lab):
-    """The server's end is the end, though somebody could still type."""
+    """The server's end ends the program, although the terminal is still open."""
     ours, theirs = pty.openpty()
     with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
             lab.command(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), stdin=theirs,

@@ -1,5 +1,5 @@
-"""What the tests of uaio-send share: servers that echo DATA and end, one of openssl's, and a way to
-run the program.
+"""Shared by the tests of uaio-send: servers that echo DATA and close, one of openssl's, and a way
+to run the program.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ CERTIFICATE, TLS_FAILED, TIMED_OUT, CUT, NOT_SUPPORTED = 6, 7, 8, 9, 10
 
 
 class Lab(proxy_lab.Lab):
-    """The proxies, servers that echo DATA and end, and uaio-send."""
+    """The proxies, servers that echo DATA and close, and uaio-send."""
 
     def __init__(self, build, folder, stack):
         super().__init__(build, folder, stack)
@@ -34,7 +34,7 @@ class Lab(proxy_lab.Lab):
         return [str(word) for word in (self.program, *arguments)]
 
     def send(self, *arguments, data=DATA):
-        """Output, what was said, and the exit code."""
+        """Standard output, standard error and the exit code."""
         done = subprocess.run(self.command(*arguments), input=data, capture_output=True,
                               timeout=60, check=False)
         return done.stdout, done.stderr.decode(errors="replace"), done.returncode
@@ -46,7 +46,7 @@ class Lab(proxy_lab.Lab):
         return said
 
     def echoes_both(self, *arguments):
-        """Plain, and in TLS."""
+        """Plain, and over TLS."""
         self.echoes(self.plain, *arguments)
         if self.has_tls:
             self.echoes(self.secure, "--cacert", self.authority, *arguments)
@@ -75,13 +75,13 @@ def openssl_server(lab, *more):
 
 
 def listens(port):
-    """Without a connection, which an openssl would take for the one."""
+    """Checks without a connection, which openssl would take for the test's."""
     return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
                for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
 
 
 def main(title, cases, arguments):
-    """Of BUILD, and perhaps of single cases."""
+    """Runs the cases for BUILD, or only those named."""
     build, *only = arguments
     wanted = [case for case in cases if not only or case[0].__name__ in only]
     return run_cases(title, wanted,

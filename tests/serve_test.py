@@ -35,7 +35,7 @@ class Lab(Programs):
         return str(self.build / "tools" / name)
 
     def run(self, name, *arguments, **more):
-        """Exit code, output, and what was said."""
+        """Exit code, standard output and standard error."""
         program = name if name == "sh" else self.program(name)
         done = subprocess.run([program, *arguments], capture_output=True, check=False,
                               stdin=subprocess.DEVNULL, timeout=60, **more)
@@ -43,7 +43,7 @@ class Lab(Programs):
 
     @contextlib.contextmanager
     def serving(self, *arguments, stdout=subprocess.PIPE, port=None, **more):
-        """A running uaio-serve, with .port if its output can be read."""
+        """A running uaio-serve, with .port if its output is a pipe."""
         command = [self.program("uaio-serve"), "--port", str(port or 0), *arguments, str(self.site)]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout,
                               stderr=subprocess.PIPE, **more) as process:
@@ -57,7 +57,7 @@ class Lab(Programs):
 
 
 def read_line(stream):
-    """Within the patience, or none."""
+    """A line, or its part that arrives within PATIENCE."""
     line = b""
     while not line.endswith(b"\n") and select.select([stream], [], [], PATIENCE)[0]:
         byte = os.read(stream.fileno(), 1)
@@ -213,7 +213,7 @@ def a_second_signal_ends_the_server_at_once(lab):
                           (signal.SIGINT, signal.SIGTERM)):
         with lab.serving() as process, \
                 socket.create_connection(("127.0.0.1", process.port)) as peer:
-            peer.sendall(b"GET / HTTP/1.1\r\n")  # has begun: the drain waits for it
+            peer.sendall(b"GET / HTTP/1.1\r\n")  # a begun request: the drain waits for it
             read_line(process.stdout)  # the kernel
             process.send_signal(first)
             said = read_line(process.stdout)
@@ -285,7 +285,7 @@ CASES.append((a_connection_that_closes_gives_valgrind_nothing_to_report, "valgri
 
 
 def main():
-    # nohup(1) ignores it for whatever it starts, and a server then leaves it so.
+    # nohup(1) ignores SIGHUP for its programs, and a server then leaves it ignored.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     build, *only = sys.argv[1:]
     wanted = [case for case in CASES if not only or case[0].__name__ in only]

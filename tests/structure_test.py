@@ -4,8 +4,8 @@
     tests/structure_test.py [BUILD]        the build folder is not needed
     tests/structure_test.py --rules        without compiling the public headers: two seconds
 
-Prints a line a case for tests/run.py. Every rule is also tried on a small tree with a violation
-planted in it, so that a rule that finds nothing is known to be able to.
+Prints a line a case for tests/run.py. Every rule also runs on a small tree with a planted
+violation, which shows that the rule can find one.
 """
 
 import concurrent.futures
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # ---- the picture: what lies where, and what it may include. Arrows run down only. ----
 
-# A row a folder, the highest first: the public headers that it implements, which count as files of
-# it, and the folders that it may include, which stand below.
+# A row a folder, the highest first: the public headers that it implements, which count as its
+# files, and the folders that it may include, which are listed below it.
 STREAM = "base aio engine transport/stream"
 FOLDERS = {
     "transport/easy": ("easy", f"{STREAM} transport/socket transport/tls transport/dialer"),
@@ -54,7 +54,7 @@ LIBRARY = list(FOLDERS)
 # Programs, with the folders below them.
 PROGRAMS = {"tools": [], "examples": [], "bench": [], "tests": ["bench"]}
 
-# liburing is known to the engine and to the files that fill SQEs; OpenSSL to the tls folder.
+# The engine and the files that fill SQEs include liburing; the tls folder includes OpenSSL.
 LIBURING_FOLDERS = ("engine/", "transport/file/", "transport/socket/", "tests/", "bench/")
 OPENSSL_FOLDERS = ("transport/tls/", "tests/", "bench/")
 
@@ -73,7 +73,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
 class Tree:
-    """The files of a work tree that belong to the project: those of git, ignored ones left out."""
+    """The files of a work tree that belong to the project: those of git, without ignored ones."""
 
     def __init__(self, root, names=None):
         self.root = root
@@ -107,7 +107,7 @@ def listed(root):
 
 
 def owner_of(name):
-    """The row that a file belongs to, or None."""
+    """The row of a file, or None."""
     if name.startswith("include/uaio/"):
         header = Path(name).stem
         return next((row for row, (headers, _) in FOLDERS.items() if header in headers.split()),
@@ -123,7 +123,7 @@ def below(owner):
     return FOLDERS[owner][1].split()
 
 
-# ---- the rules: each returns what breaks it, a line each ----
+# ---- the rules: each returns its violations, a line each ----
 
 def arrows_run_down(tree):
     for name in tree.cpp:
@@ -142,7 +142,7 @@ def arrows_run_down(tree):
 
 
 def every_row_exists(tree):
-    """And names only rows below itself, so that the picture has no cycle."""
+    """Each also names only rows below itself, so that the picture has no cycle."""
     rows = list(FOLDERS)
     for row, (headers, targets) in FOLDERS.items():
         if not any(str(Path(name).parent) == row for name in tree.cpp):
@@ -156,7 +156,7 @@ def every_row_exists(tree):
 
 
 def the_engine_knows_no_aio(tree):
-    """Not even in a comment: whatever waits has a Completion, a TimerNode or a MailboxEntry."""
+    """Not even in a comment: a waiting object has a Completion, a TimerNode or a MailboxEntry."""
     for name in tree.cpp:
         if not name.startswith("engine/"):
             continue
@@ -240,7 +240,7 @@ def functions_are_short(tree):
         if first and last and int(last[1]) - int(first[1]) + 1 > FUNCTION_LINES:
             yield (f"{name}:{first[1]}: {function} has {int(last[1]) - int(first[1]) + 1} lines, "
                    f"at most {FUNCTION_LINES}")
-    for name in tree.cpp:  # ctags takes no test case for a function
+    for name in tree.cpp:  # ctags does not report test cases as functions
         first = None
         for number, line in enumerate(tree.lines(name), 1):
             if line.startswith("TEST_CASE"):
@@ -320,7 +320,7 @@ PLANTED = {
                              "aio/meson.build": "uaio_sources += files('b.cc')\n"}, "aio/a.cc"),
 }
 
-# The same again for single arrows of the picture that are easily lost.
+# The same again for single arrows that the picture forbids.
 FORBIDDEN_ARROWS = [
     ("transport/http/a.cc", '#include "transport/socket/tcp.h"'),
     ("transport/http/a.cc", '#include "transport/tls/stream.h"'),
@@ -406,7 +406,7 @@ def compile_alone(compiler, header, config):
 
 def check_public_headers():
     headers = sorted(path.name for path in (ROOT / "include/uaio").glob("*.h")) + ["config.h"]
-    # clang before 15 knows no std::coroutine_traits.
+    # clang before 15 lacks std::coroutine_traits.
     clang = next(filter(shutil.which, ("clang++-19", "clang++-16")), None)
     compilers = ["g++"] + ([clang] if clang else [])
     if not clang:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""exit(3) while an engine's thread does TLS, by tests/programs/tls_exit.
+"""exit(3) while an engine's thread runs TLS handshakes, by tests/programs/tls_exit.
 
     tests/tls_exit_test.py BUILD
 
@@ -18,7 +18,7 @@ TIMES = 20
 
 
 class Lab(Programs):
-    """A certificate, and how often the program is run."""
+    """A certificate, and the number of runs of the program."""
 
     def __init__(self, build, folder, stack):
         super().__init__(build, folder, stack)

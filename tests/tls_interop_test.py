@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Other TLS implementations against ours: uaio-serve, examples/https_client and
+"""Other TLS implementations against uaio: uaio-serve, examples/https_client and
 two of tests/programs.
 
     tests/tls_interop_test.py BUILD
 
-OpenSSL's and GnuTLS's programs, curl, nginx, stunnel, wrk and Python, on loopback ports that the
-kernel picks; keys are made for each run. Prints a line a case for tests/run.py; a program that is
+OpenSSL's and GnuTLS's programs, curl, nginx, stunnel, wrk and Python, on loopback ports chosen by
+the kernel; keys are made for each run. Prints a line a case for tests/run.py; a program that is
 not installed is a skip.
 """
 
@@ -31,7 +31,7 @@ NAMES = "DNS:localhost,IP:127.0.0.1"
 
 
 class Lab(Programs):
-    """A server of ours with a certificate of an authority that lives as long as the test."""
+    """A uaio-serve with a certificate of an authority made for this run."""
 
     def __init__(self, build, folder, stack):
         super().__init__(build, folder, stack)
@@ -49,7 +49,7 @@ class Lab(Programs):
         self.url = f"https://localhost:{self.port}"
 
     def serve(self, *more):
-        """Another server of ours; its port."""
+        """Starts another uaio-serve; returns its port."""
         return self.start([self.build / "tools" / "uaio-serve", "--port", "0", "--tls-cert",
                            self.chain, "--tls-key", self.key, *more,
                            self.site], r"https://.*:(\d+)/")
@@ -85,7 +85,7 @@ class Lab(Programs):
         return content, said
 
 
-# ---- clients against our server ----
+# ---- clients against uaio's server ----
 
 def curl_gets(lab):
     for version in ([], ["--tls-max", "1.2"], ["--tlsv1.3"]):
@@ -101,7 +101,7 @@ def curl_gets_the_certificate_of_the_name(lab):
     same(lab.curl("--resolve", f"other.test:{lab.port}:127.0.0.1", name), HELLO)
     refused = subprocess.run(["curl", "-sS", "--max-time", str(PATIENCE), lab.url], check=False,
                              capture_output=True)
-    assert refused.returncode == 60, refused.stderr  # without our authority
+    assert refused.returncode == 60, refused.stderr  # without the test's authority
 
 
 def openssl_client(lab):
@@ -120,7 +120,7 @@ def openssl_client(lab):
 
 
 def openssl_client_replaces_keys(lab):
-    """It takes a line with k or K for the wish, and drops what comes to it in one piece with that
+    """s_client updates keys on a line with k or K, and drops input that it reads together with that
     line, so each step waits for the one before."""
     said = lab.folder / "s_client.out"
     with open(said, "wb") as out, subprocess.Popen(
@@ -134,7 +134,7 @@ def openssl_client_replaces_keys(lab):
                        f"{times} times {answer} is not there: {said.read_bytes()[-300:]}")
 
         for turn in range(1, 4):
-            # The server's new key comes although it has nothing to write.
+            # The server sends its new key although it has nothing to write.
             ask(b"K\n", rb"(?m)^<<< TLS 1.3, .*KeyUpdate$", turn)
             ask(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", rb"(?m)^hello$", 2 * turn - 1)
             ask(b"k\n", rb"(?m)^>>> TLS 1.3, .*KeyUpdate$", 2 * turn)
@@ -167,11 +167,11 @@ def python_client(lab):
             while more := peer.recv(65536):
                 said += more
             assert said.endswith(HELLO), said
-            peer.unwrap()  # the closing alert went both ways
+            peer.unwrap()  # both sides sent the closing alert
 
 
 def idle_tls_connections_are_small(lab):
-    """Real TLS clients, each of which has had an answer, and then keeps still."""
+    """Real TLS clients, each of which gets an answer, and then stays idle."""
     wanted = connections_allowed()
     port = lab.serve("--idle-timeout", 0)
     server = lab.last.pid
@@ -201,15 +201,15 @@ def idle_tls_connections_are_small(lab):
         idle = list(pool.map(connect, range(wanted)))
         each = (resident(server) - before) / wanted
         for peer in idle[::100]:
-            ask(peer)  # it was there all the time
+            ask(peer)  # it was connected all the time
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     print(f"{each:.0f} bytes for each of {wanted} idle TLS connections", flush=True)
     assert each <= 24 * 1024, f"{each:.0f} bytes each"
 
 
 def silent_clients_delay_nobody(lab):
-    """More connections that say nothing than there may be handshakes, none of which ends by
-    itself; curl still gets its file, at the default limit and at a small one."""
+    """More silent connections than the limit of handshakes, none of which ends by itself; curl
+    still gets its file, at the default limit and at a small one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for limit in (1024, 8):
@@ -229,12 +229,12 @@ def wrk_load(lab):
 
 
 def start_echo(lab):
-    """An echo server of ours; its port."""
+    """Starts tls_echo; returns its port."""
     return lab.start([lab.build / "tests" / "tls_echo", lab.chain, lab.key], r"tls://.*:(\d+)$")
 
 
 def stunnel_client(lab):
-    """It turns plain bytes into TLS for an echo server of ours."""
+    """stunnel turns plain bytes into TLS for tls_echo."""
     behind = start_echo(lab)
     sent = os.urandom(300_000)
     for version in ("TLSv1.2", "TLSv1.3"):
@@ -249,12 +249,12 @@ def stunnel_client(lab):
             same(got, proxy_lab.GREETING + sent)
 
 
-# A program takes its input in lines, and one that begins with some letters for a command.
+# The clients read lines, and treat some letters at the beginning of a line as commands.
 LINES = b"".join(b"%07d\n" % i for i in range(300_000 // 8))
 
 
 def hears_its_echo(lab, *client):
-    """A program that sends its input to an echo server of ours, and prints what comes."""
+    """A program that sends its input to tls_echo, and prints the bytes that it receives."""
     with subprocess.Popen([str(word) for word in client], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as peer:
         lab.stack.callback(peer.kill)
@@ -283,7 +283,7 @@ def gnutls_client_hears_its_echo(lab):
                        "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}", "localhost")
 
 
-# ---- our client against real servers ----
+# ---- uaio's client against real servers ----
 
 def openssl_server(lab):
     for version in ("-tls1_2", "-tls1_3"):
@@ -341,7 +341,7 @@ http {{
 
 
 def stunnel_server(lab):
-    """It turns the TLS of our client into plain bytes, which come back."""
+    """stunnel turns the client's TLS into plain bytes for an echo server."""
     echo = proxy_lab.echo_server(lab.stack)
     for version in ("TLSv1.2", "TLSv1.3"):
         port = proxy_lab.start_stunnel(lab, echo, f"sslVersion = {version}")
@@ -351,7 +351,7 @@ def stunnel_server(lab):
 
 
 def python_server_that_cuts_off(lab):
-    """It closes without the closing alert, in the middle of what it announced, and at its end."""
+    """Closes without the closing alert, in the middle of the announced content, and at its end."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(lab.chain, lab.key)
     with socket.create_server(("127.0.0.1", 0)) as listener:

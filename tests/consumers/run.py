@@ -43,7 +43,7 @@ def check_output(program, *arguments, environment=None,
 
 
 def certificate(folder):
-    """For localhost, its own authority."""
+    """A self-signed certificate for localhost."""
     names = folder / "chain.pem", folder / "key.pem"
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2",
@@ -52,7 +52,7 @@ def certificate(folder):
 
 
 def check_programs(folder, suffix="", environment=None):
-    """What is built from main.cc and secure.cc."""
+    """Runs the programs built from main.cc and secure.cc."""
     check_output(folder / f"main{suffix}", environment=environment)
     check_output(folder / f"secure{suffix}", *certificate(folder), environment=environment,
                  wanted="TLS, Dialer, easy and HTTP\n")
@@ -74,7 +74,7 @@ def with_cmake(prefix, build):
 
 
 def meson_project(build):
-    """A project with a copy of this tree, as git knows it, as its subproject."""
+    """A project with a copy of this tree, git's files alone, as its subproject."""
     project = build / "consumers"
     shutil.copytree(HERE / "meson", project / "meson")
     for source in HERE.glob("*.cc"):
@@ -89,7 +89,7 @@ def meson_project(build):
 
 
 def build_with_meson(build, targets, *options):
-    # Otherwise an installed uaio would be taken, and the subproject is what is tested here.
+    # Otherwise meson would use an installed uaio, but this case tests the subproject.
     run("meson", "setup", build / "out", meson_project(build), "--wrap-mode=forcefallback",
         "--buildtype=debug", *options)
     run("ninja", "-C", build / "out", *targets)
