@@ -153,7 +153,7 @@ class DoctestFile:
 
 
 def exact_filter(name):
-    """doctest splits its filters at commas and knows * and ?, which matches any one character."""
+    """doctest splits its filters at commas and supports * and ?; ? matches any one character."""
     return re.sub(r"""[,*"\\]""", "?", name)
 
 

@@ -5,8 +5,8 @@
 
 PART is a part of a case's name.
 
-make and pkg-config, and CMake, take the installed tree, its shared and its static library; the
-meson project takes a copy of this one as its subproject: as a static library, without TLS, and
+make and pkg-config, and CMake, use the installed tree, its shared and its static library; the
+meson project uses a copy of this one as its subproject: as a static library, without TLS, and
 without HTTP. Prints a line a case, and `N passed, N failed, N skipped` at the end.
 """
 

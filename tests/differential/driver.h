@@ -60,7 +60,7 @@ private:
 // Why an operation is aborted.
 enum class Reason { permission, none };
 
-// A response that was read.
+// A received response.
 struct Reply {
     int status = 0;
     std::string content;

@@ -47,7 +47,7 @@ struct Parent {
 
     Engine& engine() { return own ? *own : thread->engine(); }
 
-    // The read completes, a write arrives, and both listeners take a connection.
+    // The read completes, a write arrives, and both listeners accept a connection.
     void check_alive() {
         peer->send("ping");
         CHECK(!read->aio.wait());

@@ -1,4 +1,4 @@
-// What the engine reports without a log hook, and with one.
+// Reports of the engine without a log hook, and with one.
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 

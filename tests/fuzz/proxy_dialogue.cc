@@ -51,7 +51,7 @@ struct Outcome {
     bool operator==(const Outcome&) const = default;
 };
 
-// Gives the bytes in pieces of this size.
+// Feeds the bytes to the dialogue in pieces of this size.
 Outcome talk(unsigned kind, std::string_view bytes, std::size_t piece) {
     const std::unique_ptr<proxy::Dialogue> dialogue = make_dialogue(kind);
     Outcome outcome;

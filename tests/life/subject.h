@@ -29,9 +29,9 @@ public:
     virtual void destroy() = 0;
     // How the operation ends when the object is destroyed under it.
     virtual std::error_code end_of_destruction() const { return Errc::closed; }
-    // True when the peer, if there is one, has seen the end of its connection.
+    // True if the peer, if any, has received the end of its connection.
     virtual bool peer_sees_end() { return true; }
-    // True if the peer, if any, has not seen it.
+    // True if the peer, if any, has not received it.
     virtual bool peer_sees_no_end() { return true; }
 };
 

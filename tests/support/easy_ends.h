@@ -22,7 +22,7 @@ namespace uaio {
 // Accepts easy connections, one at a time.
 class EasyPlace {
 public:
-    // On a path in the abstract namespace, or on a port of the loopback interface.
+    // On a path in the abstract namespace, or on a loopback port.
     EasyPlace(SimKernel* kernel, bool unix_socket);
     ~EasyPlace();
     EasyPlace(const EasyPlace&) = delete;

@@ -6,7 +6,7 @@
 
 namespace uaio {
 
-// Fails the running test if any of them does not hold.
+// Fails the running test if any of them is violated.
 void check_file_changes(KernelKind kind, const SceneLayer& layer = {});
 
 }  // namespace uaio

@@ -12,7 +12,7 @@
 namespace uaio::test {
 namespace {
 
-// A unix listener in a folder of its own.
+// A unix listener in its own folder.
 class LocalListener {
 public:
     explicit LocalListener(int backlog) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

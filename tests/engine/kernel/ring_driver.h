@@ -83,7 +83,7 @@ public:
         return results_.size();
     }
 
-    // Enters until the operation with this user_data is done, and takes its result.
+    // Enters until the operation with this user_data is done, and removes its result.
     int finish(std::uint64_t user_data) {
         const Clock::time_point end = Clock::now() + kPatience;
         for (;;) {

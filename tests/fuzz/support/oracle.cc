@@ -39,7 +39,7 @@ bool has_longer_field(std::string_view message, std::string_view name) noexcept 
     return false;
 }
 
-// Where http-parser refuses what RFC 9110 and 9112 allow:
+// Where http-parser refuses input that RFC 9110 and 9112 allow:
 //   methods   it has a fixed list; RFC 9110 9.1 allows any token
 //   targets   it has its own rules for schemes and hosts in absolute URLs
 //   Transfer-Encoding  it mistakes a field whose name only begins so for that field

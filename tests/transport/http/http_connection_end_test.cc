@@ -321,7 +321,7 @@ TEST_CASE_TEMPLATE("on a closed connection every verb ends with closed first of 
         Operation no_time(wire.engine(), {&byte, 1});
         no_time.aio.set_timeout(0ns);
         Operation stopped(wire.engine(), {&byte, 1});
-        stopped.aio.stop();  // comes before closed
+        stopped.aio.stop();  // takes precedence over closed
         for (Operation* operation : {&plain, &no_vector, &no_time, &stopped}) {
             (wire.connection().*verb)(operation->aio);
             CHECK(operation->ended() == kPending);

@@ -1,4 +1,4 @@
-// Tls over sockets where the kernel encrypts what is sent, and the peer's OpenSSL decrypts it. On a
+// Tls over sockets where the kernel encrypts sent data, and the peer's OpenSSL decrypts it. On a
 // kernel without TLS the cases are skipped; `./dev test --kernel-tls` runs them on one that has it.
 #include <uaio/tcp.h>
 

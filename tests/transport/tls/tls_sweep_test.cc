@@ -21,7 +21,7 @@ std::size_t full_length(Version version) {
     return std::max(ends.to_server().taken().size(), ends.to_client().taken().size());
 }
 
-// Afterwards a message goes each way.
+// Afterwards each side sends a message.
 void talk(TlsEnds& ends) {
     ends.joined();
     std::string in(8, '\0');

@@ -127,7 +127,7 @@ TEST_CASE("PollKernel: an operation holds its file when the descriptor is closed
     io_uring_prep_cancel64(poll.ring.next(3), 2, 0);
     CHECK(poll.ring.finish(3) == 0);
     CHECK(poll.ring.finish(2) == -ECANCELED);
-    // The last of them closed it.
+    // The last of the operations closed it.
     CHECK(open_descriptors() == before - 1);
     read_available(pair.peer);
     CHECK(::recv(pair.peer, into, 1, 0) == 0);

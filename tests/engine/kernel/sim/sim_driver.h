@@ -36,7 +36,7 @@ public:
 
     Kernel& kernel() noexcept { return kernel_; }
 
-    // Publishes one SQE, which the next enter() takes; false if the ring is full.
+    // Publishes one SQE, which the next enter() consumes; false if the ring is full.
     template <class Prepare>
     bool submit(std::uint64_t user_data, Prepare prepare) {
         const unsigned tail = *view_.sq_tail;

@@ -140,7 +140,7 @@ TEST_CASE("sim kernel: a step can be met before the next one") {
         kernel.at_step(step, [&] { met = kernel.steps(); });
         nop(driver, 1);
         nop(driver, 2);
-        // Two are taken, then two completions are posted.
+        // The kernel consumes two entries, then posts two completions.
         const int result = driver.enter(2, kernel.now() + seconds(1));
         CHECK(met == step);
         CHECK(kernel.steps() == step);

@@ -30,7 +30,7 @@ struct Leftover {
     std::size_t content;
 };
 
-// Responses with bytes behind them.
+// Responses with extra bytes after them.
 std::vector<Leftover> leftovers() {
     const std::string poison(kPoison);
     return {
