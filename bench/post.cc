@@ -21,10 +21,8 @@
 namespace uaio::bench {
 namespace {
 
-using std::chrono_literals::operator""us;
-
 // Time for a loop to fall asleep before the next task; it takes a few microseconds.
-constexpr auto kFallAsleep = 40us;
+constexpr std::chrono::microseconds kFallAsleep(40);
 constexpr std::int64_t kWarmUp = 100;
 
 void spin(std::chrono::nanoseconds duration) {
@@ -95,7 +93,7 @@ template <class Loop>
 void run_posts(benchmark::State& state, bool busy) {
     Loop loop(busy);
     alignas(64) std::atomic<bool> done = false;
-    const auto pause = busy ? 1us : kFallAsleep;
+    const auto pause = busy ? std::chrono::microseconds(1) : kFallAsleep;
     for (std::int64_t i = 0; i < kWarmUp; ++i) {
         spin(pause);
         round_trip(loop, done);

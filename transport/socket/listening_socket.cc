@@ -100,15 +100,14 @@ int ListeningSocket::listen(Kernel& kernel, const sockaddr* address, socklen_t s
 
 ListeningSocket* ListeningSocket::make(EngineCore& core, int fd, Parts&& parts,
                                        const std::string& where) {
-    bool joined = !parts.share;
+    bool joined = true;
     try {
         if (parts.share) parts.share->join(fd, core.kernel().kind());
-        joined = true;
     } catch (const std::bad_alloc&) {
-        // The share's list could not grow.
+        joined = false;  // the share's list could not grow
     }
     ListeningSocket* const socket =
-        joined ? new (std::nothrow) ListeningSocket(core, fd, std::move(parts)) : nullptr;
+        joined ? new (std::nothrow) ListeningSocket(core, fd, parts) : nullptr;
     if (socket) return socket;
     if (parts.share) parts.share->forget(fd);
     if (!parts.file.empty()) core.kernel().remove_file(parts.file.c_str(), parts.identity);
@@ -116,7 +115,7 @@ ListeningSocket* ListeningSocket::make(EngineCore& core, int fd, Parts&& parts,
 }
 
 // Must not throw: the engine knows a Descriptor before it is complete.
-ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexcept
+ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts& parts) noexcept
     : Descriptor(core, fd),
       closing_(*parts.closing.release()),
       options_(parts.options),

@@ -51,7 +51,8 @@ private:
         std::shared_ptr<SocketShare> share;
     };
 
-    ListeningSocket(EngineCore& core, int fd, Parts&& parts) noexcept;
+    // Moves from `parts`.
+    ListeningSocket(EngineCore& core, int fd, Parts& parts) noexcept;
     ~ListeningSocket() override;
     static int listen(Kernel& kernel, const sockaddr* address, socklen_t size, const Setup& setup,
                       const std::string& where);
