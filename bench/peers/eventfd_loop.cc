@@ -12,7 +12,7 @@
 namespace uaio::bench {
 namespace {
 
-enum Tag : std::uint64_t { kEvent = 1, kNop = 2 };
+enum Tag : std::uint64_t { event_ready = 1, nop_done = 2 };
 
 void write_event(int fd) {
     const std::uint64_t one = 1;
@@ -57,12 +57,12 @@ void EventfdLoop::loop() {
     const auto read_event = [&] {
         io_uring_sqe* const sqe = ring.next();
         io_uring_prep_read(sqe, event_.get(), &event_value_, sizeof event_value_, 0);
-        sqe->user_data = kEvent;
+        sqe->user_data = event_ready;
     };
     const auto nop = [&] {
         io_uring_sqe* const sqe = ring.next();
         io_uring_prep_nop(sqe);
-        sqe->user_data = kNop;
+        sqe->user_data = nop_done;
     };
     read_event();
     for (unsigned i = 0; i < (busy_ ? kNops : 0); ++i)
@@ -76,7 +76,7 @@ void EventfdLoop::loop() {
         io_uring_cqe* cqe = nullptr;
         io_uring_for_each_cqe(ring.get(), head, cqe) {
             ++seen;
-            if (cqe->user_data == kNop) {
+            if (cqe->user_data == nop_done) {
                 nop();
                 continue;
             }

@@ -16,6 +16,8 @@ void check(int error, const char* what) {
     std::exit(1);
 }
 
+constexpr char kContent[] = "hello, world\n";
+
 }  // namespace
 
 int main() {
@@ -23,7 +25,6 @@ int main() {
     check(nng_url_parse(&url, "http://127.0.0.1:0"), "url");
     nng_http_server* server = nullptr;
     check(nng_http_server_hold(&server, url), "server");
-    static const char kContent[] = "hello, world\n";
     nng_http_handler* handler = nullptr;
     check(nng_http_handler_alloc_static(&handler, "/fixed", kContent, sizeof kContent - 1,
                                         "text/plain"),

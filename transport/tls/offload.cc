@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <new>
 #include <string>
 
 namespace uaio::tls {
@@ -64,7 +66,9 @@ struct Probe {
 }  // namespace
 
 Offload offload() noexcept {
-    static const Probe& probe = *new Probe;  // never freed, so its text stays valid
+    // Never destroyed, so its text stays valid.
+    alignas(Probe) static std::byte storage[sizeof(Probe)];
+    static const Probe& probe = *::new (static_cast<void*>(storage)) Probe;
     return {probe.available, probe.text};
 }
 
