@@ -16,8 +16,9 @@ namespace {
 
 // Longer drains make no difference, and do not fit into nanoseconds.
 constexpr std::chrono::milliseconds kLongDrain = std::chrono::hours(24 * 36500);
-// The time after which a cancel of everything is repeated.
-constexpr std::int64_t kCancelAgainNs = 10'000'000;
+// The time after which a cancel of everything is repeated. A stopped engine that waits for an
+// operation of a provider wakes that often.
+constexpr std::int64_t kCancelAgainNs = 100'000'000;
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // Operations and streams of a user's own, with <uaio/provider.h> alone.
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
+#include <uaio/sim.h>
 
 #include "tests/support/child_process.h"
 #include "tests/support/nop.h"
@@ -371,6 +372,31 @@ TEST_CASE_TEMPLATE("an Aio that is handed on keeps count, cursor, deadline and c
     const std::size_t sent = wire.receive_to_end().size() - 6;
     if (passed_on == 0) CHECK(sent == 0);
     CHECK(late.ended() == failure(Errc::timed_out, sent + passed_on));
+}
+
+TEST_CASE("a deadline behind a cancel that its canceler answered submits nothing") {
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    unsigned asked = 0;
+    const auto start = [](Aio& aio) noexcept {
+        Provider::park(aio, [](Aio& parked) noexcept {
+            ++*static_cast<unsigned*>(Provider::owner(parked));  // leaves it to end
+        });
+    };
+    Operation parked(engine);
+    parked.aio.set_timeout(std::chrono::seconds(5));
+    REQUIRE(Provider::submit(engine, parked.aio, start, &asked));
+    engine.run_once(std::chrono::nanoseconds::zero());
+    parked.aio.cancel();
+    engine.run_once(std::chrono::nanoseconds::zero());
+    const std::uint64_t submissions = engine.statistics().submissions;
+    engine.run_once(std::chrono::seconds(10));
+    engine.run_once(std::chrono::seconds(10));
+    CHECK(asked == 1);
+    CHECK(engine.statistics().submissions == submissions);
+    Provider::finish(parked.aio, Provider::cancel_reason(parked.aio));
+    engine.run_once(std::chrono::nanoseconds::zero());
+    CHECK(parked.ended() == failure(Errc::canceled));
 }
 
 }  // namespace
