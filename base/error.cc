@@ -23,7 +23,7 @@ constexpr ErrorMeaning kMeanings[] = {
     {Errc::end_of_stream, "end of stream",
      "The peer has sent everything and closed its sending side; there is nothing more to read."},
     {Errc::truncated, "truncated",
-     "The stream ended inside a message; the peer died, or somebody cut the connection."},
+     "The stream ended inside a message: the peer died, or the network cut the connection."},
     {Errc::not_connected, "not connected",
      "There is no connection; connect first and wait for its completion.", ENOTCONN},
     {Errc::connection_reset, "connection reset",

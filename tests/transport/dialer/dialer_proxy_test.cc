@@ -150,7 +150,7 @@ TEST_CASE("what a proxy refuses has an error and a code (51, 52, 54, 60)") {
     }
 }
 
-TEST_CASE("a name or an address that fails is told apart from a proxy's (24, 55)") {
+TEST_CASE("a name or address that fails is no error of a proxy's (24, 55)") {
     Resolver nobody(
         {.threads = 0, .lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>&) {
              return make_error_code(ResolveErrc::name_not_found);

@@ -229,7 +229,8 @@ TEST_CASE_TEMPLATE("a dialer's socket has the options asked for", Kernel, OnLinu
     CHECK(live.option(IPPROTO_TCP, TCP_KEEPCNT) == 3);
 }
 
-TEST_CASE_TEMPLATE("a dialer connects from where it is told to", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a dialer connects from the address, ports and interface of its options", Kernel,
+                   OnLinux, OnPoll) {
     Live live(Kernel::kKind);
     const RawListener listener;
     DialOptions options = quiet_options();

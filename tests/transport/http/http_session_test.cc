@@ -175,8 +175,8 @@ TEST_CASE_TEMPLATE("a malformed head ends reading, and can still be answered (R-
     CHECK(wire.receive(24).starts_with("HTTP/1.1 400 Bad Request"));
 }
 
-TEST_CASE_TEMPLATE("the end of the stream is told apart: between heads, in one, in content", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("the end of the stream between heads, in a head and in content are three errors",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     const std::pair<std::string, Errc> cases[] = {
         {"", Errc::end_of_stream},
         {"GET / HTTP/1.1\r\nHo", Errc::truncated},
@@ -306,7 +306,7 @@ TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll
     CHECK(second.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("a client is told to go on when its content is wanted", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("a client gets 100 Continue when its content is read", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(

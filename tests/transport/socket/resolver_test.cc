@@ -130,7 +130,7 @@ TEST_CASE("what cannot be a name is refused without a lookup") {
     CHECK(strerror(ResolveErrc::bad_name).find("253") != std::string::npos);
 }
 
-TEST_CASE("a name that nobody may have is not found by getaddrinfo either") {
+TEST_CASE("a name that is reserved is not found by getaddrinfo either") {
     Engine engine;
     Resolver resolver;
     std::vector<Endpoint> found;

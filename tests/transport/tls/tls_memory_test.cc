@@ -246,8 +246,8 @@ bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
     return failed;
 }
 
-TEST_CASE_TEMPLATE("a connection for which a tls listener has no memory is a failure that is told",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a tls listener reports a connection for which it has no memory", Kernel,
+                   OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     unsigned told = 0;
     fail_each([&](std::uint64_t others) { return accept_without(others, Kernel::kKind, told); });

@@ -53,7 +53,7 @@ TEST_CASE("a write over a key limit is cut short as exactly as any other") {
     CHECK(data.starts_with(in.substr(0, write.ended().count)));
 }
 
-TEST_CASE("a peer that asks for a new key gets one, also where nobody writes") {
+TEST_CASE("a peer that asks for a new key gets one, also without a write") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();

@@ -177,8 +177,8 @@ TEST_CASE("a lenient decoder reads white space, any extension and line feeds aro
 
 // ---- the client
 
-TEST_CASE_TEMPLATE("a client reads odd responses in any pieces, unless it is told to be strict",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a client reads odd responses in any pieces, unless it is strict", Kernel,
+                   OnLinux, OnPoll) {
     const struct {
         std::string response;
         std::string content;

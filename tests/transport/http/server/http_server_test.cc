@@ -179,8 +179,8 @@ TEST_CASE_TEMPLATE("what is malformed gets its status, and no request behind it 
     CHECK(calls == 0);
 }
 
-TEST_CASE_TEMPLATE("a client that expects it is told to go on, or that it need not", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a client that expects it gets 100 Continue, or a final status", Kernel, OnLinux,
+                   OnPoll) {
     Site site(Kernel::kKind, {.content_limit = 5});
     site.server().handle("POST", "/",
                          [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
@@ -332,8 +332,8 @@ TEST_CASE_TEMPLATE("the access log has every answer, whole or in pieces", Kernel
           "/whole 200 " + std::to_string(whole.size()) + "\n/pieces 200 5\n/fails 200 5 cut\n");
 }
 
-TEST_CASE_TEMPLATE("content of unknown length that nobody wants ends the connection", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("unread content of unknown length ends the connection", Kernel, OnLinux,
+                   OnPoll) {
     Site site(Kernel::kKind);
     site.server()
         .handle("POST", "/", [](Exchange& exchange) { exchange.respond("no"); })
