@@ -1,24 +1,18 @@
 #include <uaio/dialer.h>
-#include <uaio/provider.h>
 
-#include "engine/core.h"
 #include "transport/dialer/plan.h"
 #include "transport/dialer/run.h"
+#include "transport/stream/starters.h"
 
 #include <new>
+#include <utility>
 
 namespace uaio {
 namespace {
 
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
 void dial(const DialPlan& plan, Aio& aio, StreamPtr& out, DialReport* report) noexcept {
-    DialRun* const run = new (std::nothrow) DialRun(plan, aio, out, report);
-    if (!run) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!Provider::submit(aio.engine(), aio, &DialRun::start, run)) {
-        delete run;
-    }
+    std::unique_ptr<DialRun> run(new (std::nothrow) DialRun(plan, aio, out, report));
+    submit_owned(std::move(run), aio, &DialRun::start);
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <uaio/provider.h>
 
+#include "transport/stream/admit.h"
+#include "transport/stream/starters.h"
+
 #include <algorithm>
 #include <list>
 #include <memory>
@@ -27,8 +30,8 @@ public:
 
     static void start(Aio& aio) noexcept {
         Race& self = *static_cast<Race*>(Provider::owner(aio));
-        if (Provider::stopped(aio)) return self.end(Errc::canceled);
-        if (Provider::expired(aio)) return self.end(Errc::timed_out);
+        const Admission admission = admit_without_vector(aio, false);
+        if (admission.refused != Errc{}) return self.end(admission.refused);
         Provider::park(aio, [](Aio& parked) noexcept {
             static_cast<Race*>(Provider::owner(parked))->settle(Provider::cancel_reason(parked));
         });
@@ -78,13 +81,7 @@ private:
 
     void start_timer() noexcept {
         timing_ = true;
-        const Starter wait = [](Aio& aio) noexcept {
-            if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
-            Provider::park(aio, [](Aio& over) noexcept {
-                Provider::finish(over, Provider::cancel_reason(over));
-            });
-        };
-        Provider::submit(user_.engine(), timer_, wait, nullptr);
+        Provider::submit(user_.engine(), timer_, &start_as_timer, nullptr);
     }
 
     // A cancelled timer starts again: the delay counts from the last attempt.
@@ -143,8 +140,6 @@ private:
     Aio timer_;
 };
 
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
 }  // namespace
 
 void sort_for_race(std::vector<Endpoint>& addresses) noexcept {
@@ -163,12 +158,9 @@ void sort_for_race(std::vector<Endpoint>& addresses) noexcept {
 
 void race(std::vector<Endpoint> addresses, const RaceOptions& options, Aio& aio, StreamPtr& out,
           RaceReport& report) noexcept {
-    Race* const racing = new (std::nothrow) Race(std::move(addresses), options, aio, out, report);
-    if (!racing) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!Provider::submit(aio.engine(), aio, &Race::start, racing)) {
-        delete racing;
-    }
+    std::unique_ptr<Race> racing(new (std::nothrow)
+                                     Race(std::move(addresses), options, aio, out, report));
+    submit_owned(std::move(racing), aio, &Race::start);
 }
 
 }  // namespace uaio

@@ -3,6 +3,8 @@
 #include <uaio/provider.h>
 
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
+#include "transport/stream/starters.h"
 
 #include <strings.h>
 
@@ -28,8 +30,6 @@ bool is_secure(std::string_view url) noexcept {
     return false;
 }
 
-void refuse_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
 }  // namespace
 
 // ---- a connect
@@ -46,7 +46,7 @@ struct ConnectionCore::Dial {
     }
 
     static void on_cancel(Aio& aio) noexcept {
-        Dial& self = **std::launder(reinterpret_cast<Dial**>(Provider::scratch(aio).data()));
+        Dial& self = *note_in<Dial*>(aio);
         Provider::cancel(self.inner, Provider::cancel_reason(aio));
     }
     void on_end() noexcept;
@@ -99,8 +99,7 @@ void ConnectionCore::connect(std::string_view url, const Options& options, Aio& 
     try {
         dial = new Dial(*this, url, options);
     } catch (const std::bad_alloc&) {
-        Provider::submit(engine(), aio, &refuse_without_memory, nullptr);
-        return;
+        return refuse<Errc::not_enough_memory>(engine(), aio);
     }
     if (!submit(aio, &start_connect, dial)) delete dial;
 }
@@ -122,7 +121,7 @@ void ConnectionCore::begin(Dial& dial, Aio& aio) noexcept {
     users_.fetch_add(1, std::memory_order_relaxed);
     dial_ = &dial;
     dial.user = &aio;
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Dial*(&dial);
+    put_note(aio, &dial);
     Provider::park(aio, &Dial::on_cancel);
     dial.dialer->connect(dial.inner, dial.stream, dial.report);
 }
@@ -215,16 +214,14 @@ Transferred ConnectionCore::send_here(std::span<const std::byte> bytes) noexcept
     if (!stream_) return {Errc::not_connected};
     if (bytes.empty()) return {};
     if (!try_io_) return {Errc::not_supported};
-    const Transferred sent = try_io_->try_write(bytes);
-    return {sent.error, sent.count};
+    return try_io_->try_write(bytes);
 }
 
 Transferred ConnectionCore::receive_here(std::span<std::byte> bytes) noexcept {
     if (!stream_) return {Errc::not_connected};
     if (bytes.empty()) return {};
     if (!try_io_) return {Errc::not_supported};
-    const Transferred received = try_io_->try_read(bytes);
-    return {received.error, received.count};
+    return try_io_->try_read(bytes);
 }
 
 // A call that another thread forwards to the engine's. The caller may stop waiting; the last of the

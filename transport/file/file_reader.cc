@@ -2,6 +2,8 @@
 
 #include <uaio/error.h>
 
+#include "transport/stream/admit.h"
+
 #include <algorithm>
 #include <cerrno>
 
@@ -16,11 +18,10 @@ void FileReader::read_all(Aio& aio, std::uint64_t offset) noexcept {
 }
 
 void FileReader::start(Aio& aio) noexcept {
-    if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
-    if (Provider::cursor(aio).entries() == 0) return Provider::finish(aio, Errc::invalid_argument);
-    if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+    const Admission admission = admit(aio, false);
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
+    if (admission.bytes == 0) return Provider::finish(aio);
     Provider::advance(aio, 0);  // skips empty buffers
-    if (Provider::cursor(aio).done()) return Provider::finish(aio);
     read_on(aio);
 }
 

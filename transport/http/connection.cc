@@ -4,20 +4,11 @@
 
 #include "transport/http/no_stream.h"
 #include "transport/http/session.h"
+#include "transport/stream/starters.h"
 
 #include <new>
 
 namespace uaio::http {
-namespace {
-
-void finish_not_supported(Aio& aio) noexcept { Provider::finish(aio, Errc::not_supported); }
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-void finish_without_message(Aio& aio) noexcept {
-    Provider::finish(aio, ArgumentErrc::wrong_message_state);
-}
-
-}  // namespace
-
 StreamPtr Connection::no_stream() noexcept {
     return StreamPtr(new (std::nothrow) NoStream<ArgumentErrc::no_stream>);
 }
@@ -53,15 +44,9 @@ Session* Connection::session_for(Aio& aio) noexcept {
 }
 
 void Connection::submit(Aio& aio, void (*starter)(Aio&) noexcept, void* argument) noexcept {
-    if constexpr (!kHttp) {
-        Provider::submit(aio.engine(), aio, &finish_not_supported, nullptr);
-        return;
-    }
+    if constexpr (!kHttp) return refuse<Errc::not_supported>(aio);
     Session* const session = session_for(aio);
-    if (!session) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-        return;
-    }
+    if (!session) return refuse<Errc::not_enough_memory>(aio);
     Provider::submit(session->engine(), aio, starter, session, argument);
 }
 
@@ -128,11 +113,8 @@ namespace {
 // Without a session, no message has been written or read.
 void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
                void* argument = nullptr) noexcept {
-    if (!session) {
-        Provider::submit(aio.engine(), aio, kHttp ? &finish_without_message : &finish_not_supported,
-                         nullptr);
-        return;
-    }
+    if constexpr (!kHttp) return refuse<Errc::not_supported>(aio);
+    if (!session) return refuse<ArgumentErrc::wrong_message_state>(aio);
     Provider::submit(session->engine(), aio, starter, session, argument);
 }
 

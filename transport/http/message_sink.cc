@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "transport/http/session.h"
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
 
 #include <algorithm>
 #include <new>
@@ -40,9 +41,7 @@ bool is_streamed(const Message& message) noexcept {
 MessageSink::MessageSink(Session& session, Stream& stream) noexcept
     : session_(session), stream_(stream) {}
 
-MessageSink::Note& MessageSink::note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
-}
+MessageSink::Note& MessageSink::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 MessageSink& MessageSink::of(Aio& aio) noexcept {
     return static_cast<Session*>(Provider::owner(aio))->sink();
@@ -58,7 +57,7 @@ void MessageSink::start(Aio& aio, Kind kind) noexcept {
         vector ? admit(aio, session.closed()) : admit_without_vector(aio, session.closed());
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     void* const message = Provider::argument(aio);
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{message, 0, kind};
+    put_note(aio, Note{message, 0, kind});
     self.queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
     if (kind != Kind::raw && kind != Kind::raw_all) self.limit_time(aio, admission.bytes);
@@ -92,7 +91,7 @@ void MessageSink::start_finish(Aio& aio) noexcept { start(aio, Kind::finish); }
 
 void MessageSink::start_flush(Aio& aio) noexcept {
     MessageSink& self = of(aio);
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{nullptr, 0, Kind::flush};
+    put_note(aio, Note{nullptr, 0, Kind::flush});
     self.queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
     if (self.queue_.front() == &aio) self.serve();

@@ -4,6 +4,7 @@
 #include "transport/http/format/message_reader.h"
 #include "transport/http/session.h"
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
 
 #include <algorithm>
 #include <array>
@@ -61,9 +62,7 @@ MessageSource::~MessageSource() = default;
 
 void MessageSource::forget_incomplete() noexcept { incomplete_.reset(); }
 
-MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
-}
+MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 MessageSource& MessageSource::of(Aio& aio) noexcept {
     return static_cast<Session*>(Provider::owner(aio))->source();
@@ -88,7 +87,7 @@ void MessageSource::start_content(Aio& aio) noexcept { start(aio, Kind::content,
 void MessageSource::start_content_all(Aio& aio) noexcept { start(aio, Kind::content_all, true); }
 
 void MessageSource::submit(Aio& aio, Kind kind, void* message) noexcept {
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{message, kind};
+    put_note(aio, Note{message, kind});
     queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
     if (queue_.front() == &aio) serve();

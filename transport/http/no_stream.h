@@ -2,29 +2,21 @@
 // pointer that every verb would have to check. Any thread.
 #pragma once
 
-#include <uaio/provider.h>
 #include <uaio/stream.h>
 
-#include "engine/core.h"
+#include "transport/stream/starters.h"
 
 namespace uaio::http {
 
 template <auto kError>
 class NoStream final : public Stream {
 public:
-    void read(Aio& aio) override { refuse(aio); }
-    void read_all(Aio& aio) override { refuse(aio); }
-    void write(Aio& aio) override { refuse(aio); }
-    void write_all(Aio& aio) override { refuse(aio); }
+    void read(Aio& aio) override { refuse<kError>(aio); }
+    void read_all(Aio& aio) override { refuse<kError>(aio); }
+    void write(Aio& aio) override { refuse<kError>(aio); }
+    void write_all(Aio& aio) override { refuse<kError>(aio); }
     void close() noexcept override {}
     int native_handle() const noexcept override { return -1; }
-
-private:
-    static void refuse(Aio& aio) noexcept {
-        Provider::submit(
-            aio.engine(), aio, [](Aio& refused) noexcept { Provider::finish(refused, kError); },
-            nullptr);
-    }
 };
 
 }  // namespace uaio::http

@@ -4,6 +4,8 @@
 #include <uaio/proxy.h>
 
 #include "transport/proxy/prefixed_stream.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/starters.h"
 
 #include <memory>
 #include <new>
@@ -26,8 +28,8 @@ public:
 
     static void start(Aio& aio) noexcept {
         Handshake& self = *static_cast<Handshake*>(Provider::owner(aio));
-        if (Provider::stopped(aio)) return self.end(Errc::canceled);
-        if (Provider::expired(aio)) return self.end(Errc::timed_out);
+        const Admission admission = admit_without_vector(aio, false);
+        if (admission.refused != Errc{}) return self.end(admission.refused);
         Provider::park(aio, [](Aio& parked) noexcept {
             static_cast<Handshake*>(Provider::owner(parked))->io_.cancel();
         });
@@ -116,17 +118,11 @@ private:
     Aio io_;
 };
 
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
 }  // namespace
 
 void run(Dialogue& dialogue, StreamPtr& stream, Aio& aio) noexcept {
-    Handshake* const handshake = new (std::nothrow) Handshake(dialogue, stream, aio);
-    if (!handshake) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!Provider::submit(aio.engine(), aio, &Handshake::start, handshake)) {
-        delete handshake;
-    }
+    std::unique_ptr<Handshake> handshake(new (std::nothrow) Handshake(dialogue, stream, aio));
+    submit_owned(std::move(handshake), aio, &Handshake::start);
 }
 
 }  // namespace uaio::proxy

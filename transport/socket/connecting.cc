@@ -4,11 +4,14 @@
 #include <uaio/provider.h>
 
 #include "transport/socket/stream.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/starters.h"
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include <liburing.h>
 
@@ -23,8 +26,8 @@ public:
     static void start(Aio& aio) noexcept {
         std::unique_ptr<Connecting> self(of(aio));
         EngineCore& core = EngineCore::of(aio.engine());
-        if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
-        if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+        const Admission admission = admit_without_vector(aio, false);
+        if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
         if (self->plan_.refused) return Provider::finish(aio, self->plan_.refused);
         if (const int result = self->prepare(core.kernel()); result < 0) {
             if (self->fd_ >= 0) core.kernel().close(self->fd_);
@@ -99,17 +102,11 @@ private:
     int fd_ = -1;
 };
 
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
 }  // namespace
 
 void connect_socket(const ConnectPlan& plan, Aio& aio, StreamPtr& out) noexcept {
-    Connecting* const connecting = new (std::nothrow) Connecting(plan, out);
-    if (!connecting) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-    } else if (!Provider::submit(aio.engine(), aio, &Connecting::start, connecting)) {
-        delete connecting;
-    }
+    std::unique_ptr<Connecting> connecting(new (std::nothrow) Connecting(plan, out));
+    submit_owned(std::move(connecting), aio, &Connecting::start);
 }
 
 }  // namespace uaio

@@ -2,6 +2,10 @@
 
 #include "base/error_text.h"
 #include "transport/socket/stream.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/note.h"
+#include "transport/stream/queues.h"
+#include "transport/stream/starters.h"
 
 #include <sys/socket.h>
 
@@ -27,9 +31,7 @@ struct Note {
     bool paused;     // parked, not in the kernel
 };
 
-Note& note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
-}
+Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 bool is_shortage(int result) noexcept {
     return result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
@@ -167,11 +169,10 @@ void ListeningSocket::accept(Aio& aio, StreamPtr& out) noexcept {
 
 void ListeningSocket::start_accept(Aio& aio) noexcept {
     ListeningSocket& self = *static_cast<ListeningSocket*>(Provider::owner(aio));
-    if (Provider::stopped(aio)) return Provider::finish(aio, Errc::canceled);
-    if (self.closed()) return Provider::finish(aio, Errc::closed);
-    if (Provider::expired(aio)) return Provider::finish(aio, Errc::timed_out);
+    const Admission admission = admit_without_vector(aio, self.closed());
+    if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{.out = out, .paused = false};
+    put_note(aio, Note{.out = out, .paused = false});
     self.accepts_.push(aio);
     self.wait_for_connection(aio);
 }
@@ -227,14 +228,7 @@ void ListeningSocket::pause(Aio& aio, int result) noexcept {
     if (!std::exchange(pausing_, true)) {
         core().counters().accept_pauses.add();
         core().shortage().add(*this);
-        Provider::submit(
-            engine(), *pause_,
-            [](Aio& timer) noexcept {
-                Provider::park(timer, [](Aio& over) noexcept {
-                    Provider::finish(over, Provider::cancel_reason(over));
-                });
-            },
-            nullptr);
+        Provider::submit(engine(), *pause_, &start_as_timer, nullptr);
     }
     wait_for_connection(aio);
     if (core().shortage().begins_episode(core().now_ns())) {
@@ -270,11 +264,7 @@ void ListeningSocket::leave() noexcept {
 
 void ListeningSocket::end_operations() noexcept {
     if (pausing_) Provider::cancel(*pause_, Errc::closed);
-    for (Aio* aio = accepts_.front(); aio;) {
-        Aio* const behind = AioQueue::next(*aio);
-        Provider::cancel(*aio, Errc::closed);
-        aio = behind;
-    }
+    cancel_all(accepts_, Errc::closed);
     // An accept in the kernel keeps the socket, and so its address, in use.
     Loop& loop = core().loop();
     settled_ = loop.ring().settle([&] {

@@ -2,10 +2,11 @@
 
 #include "base/check.h"
 #include "transport/socket/socket.h"
+#include "transport/stream/note.h"
+#include "transport/stream/queues.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
 
 #include <liburing.h>
 
@@ -19,15 +20,13 @@ struct Note {
     bool all;          // until the buffers are full, not just some bytes
 };
 
-Note& note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
-}
+Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 }  // namespace
 
 void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{.left = bytes, .all = all};
+    put_note(aio, Note{.left = bytes, .all = all});
     DCHECK(receiving_ || queue_.empty());
     if (!receiving_ && bytes == 0) return Provider::finish(aio, {});
     if (!receiving_ && end_) return Provider::finish(aio, end_);
@@ -37,13 +36,7 @@ void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     receive(aio);
 }
 
-void ReadQueue::close() noexcept {
-    for (Aio* aio = queue_.front(); aio;) {
-        Aio* const behind = AioQueue::next(*aio);
-        Provider::cancel(*aio, Errc::closed);
-        aio = behind;
-    }
-}
+void ReadQueue::close() noexcept { cancel_all(queue_, Errc::closed); }
 
 void ReadQueue::leave(Aio& aio) noexcept {
     queue_.remove(aio);

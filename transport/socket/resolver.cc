@@ -6,18 +6,14 @@
 #include "engine/thread.h"
 #include "transport/socket/lookup.h"
 #include "transport/socket/resolver_core.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/starters.h"
 
 #include <algorithm>
 #include <memory>
 #include <new>
 
 namespace uaio {
-namespace {
-
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
-}  // namespace
-
 Resolver::Resolver(const ResolverOptions& options) : core_(new ResolverCore(options)) {}
 
 // In a child of fork(2), threads that it lacks may hold the inherited locks, so the memory stays.
@@ -30,7 +26,7 @@ void Resolver::resolve(std::string_view name, std::uint16_t port, AddressFamily 
                        std::vector<Endpoint>& out) noexcept {
     ResolverCore* const core = core_of_this_process();
     if (core) return core->resolve(name, port, family, aio, out);
-    Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
+    refuse<Errc::not_enough_memory>(aio);
 }
 
 void Resolver::clear_cache() noexcept {
@@ -67,8 +63,7 @@ void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFam
         waiter = std::make_unique<Waiter>();
         waiter->name = name;
     } catch (const std::bad_alloc&) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-        return;
+        return refuse<Errc::not_enough_memory>(aio);
     }
     waiter->core = this;
     waiter->aio = &aio;
@@ -85,10 +80,9 @@ void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFam
 
 void ResolverCore::start(Aio& aio) noexcept {
     Waiter& waiter = *static_cast<Waiter*>(Provider::owner(aio));
-    if (Provider::stopped(aio)) {
-        waiter.error = Errc::canceled;
-    } else if (Provider::expired(aio)) {
-        waiter.error = Errc::timed_out;
+    const Admission admission = admit_without_vector(aio, false);
+    if (admission.refused != Errc{}) {
+        waiter.error = admission.refused;
     } else {
         try {
             if (!waiter.core->finds_at_once(waiter) && waiter.core->enqueue(waiter)) {

@@ -1,42 +1,30 @@
 #include "transport/socket/wait_list.h"
 
 #include "transport/socket/socket.h"
+#include "transport/stream/note.h"
+#include "transport/stream/queues.h"
 
 #include <poll.h>
 
 #include <cerrno>
-#include <new>
 
 #include <liburing.h>
 
 namespace uaio {
-namespace {
-
-WaitList*& list_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<WaitList**>(Provider::scratch(aio).data()));
-}
-
-}  // namespace
-
 void WaitList::submit(Aio& aio) noexcept {
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) WaitList*(this);
+    put_note(aio, this);
     if (socket_.has_no_transfer(direction_)) return poll(aio);
     parked_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
 }
 
 void WaitList::close() noexcept {
-    for (AioQueue* const queue : {&parked_, &polled_}) {
-        for (Aio* aio = queue->front(); aio;) {
-            Aio* const behind = AioQueue::next(*aio);
-            Provider::cancel(*aio, Errc::closed);
-            aio = behind;
-        }
-    }
+    cancel_all(parked_, Errc::closed);
+    cancel_all(polled_, Errc::closed);
 }
 
 void WaitList::on_cancel(Aio& aio) noexcept {
-    WaitList& self = *list_of(aio);
+    WaitList& self = *note_in<WaitList*>(aio);
     self.parked_.remove(aio);
     Provider::finish(aio, Provider::cancel_reason(aio));
 }
@@ -58,7 +46,7 @@ void WaitList::prepare(Aio& aio) noexcept {
 
 Outcome WaitList::on_completion(Aio& aio, int result, unsigned) noexcept {
     Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
-    const Outcome outcome = list_of(aio)->on_polled(aio, result);
+    const Outcome outcome = note_in<WaitList*>(aio)->on_polled(aio, result);
     socket.continue_close();  // may free the socket
     return outcome;
 }

@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "engine/kernel/features.h"
 #include "transport/socket/socket.h"
+#include "transport/stream/note.h"
+#include "transport/stream/queues.h"
 
 #include <linux/tls.h>
 #include <netinet/in.h>
@@ -28,9 +30,7 @@ struct Note {
     bool ended = false;  // out of the queue, waits for a notification
 };
 
-Note& note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
-}
+Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 // Counts sent bytes; true if they complete the operation. Moves the cursor only if another send
 // needs it: a write sent in one piece costs no pass over its buffers.
@@ -55,7 +55,7 @@ WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
 
 void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Note{.left = bytes, .all = all};
+    put_note(aio, Note{.left = bytes, .all = all});
     DCHECK(sending_ > 0 || queue_.empty());
     if (sending_ == 0 && bytes == 0) return Provider::finish(aio, {});
     queue_.push(aio);
@@ -64,13 +64,7 @@ void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     send_front(aio);
 }
 
-void WriteQueue::close() noexcept {
-    for (Aio* aio = queue_.front(); aio;) {
-        Aio* const behind = AioQueue::next(*aio);
-        Provider::cancel(*aio, Errc::closed);
-        aio = behind;
-    }
-}
+void WriteQueue::close() noexcept { cancel_all(queue_, Errc::closed); }
 
 void WriteQueue::leave(Aio& aio) noexcept {
     queue_.remove(aio);

@@ -4,20 +4,14 @@
 #include <uaio/provider.h>
 
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
+#include "transport/stream/starters.h"
 #include "transport/tls/failure.h"
 #include "transport/tls/stream.h"
 
 #include <new>
 
 namespace uaio::tls {
-namespace {
-
-StreamPtr& out_of(Aio& aio) noexcept {
-    return **std::launder(reinterpret_cast<StreamPtr**>(Provider::scratch(aio).data()));
-}
-
-}  // namespace
-
 Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexcept
     : EngineObject(core),
       context_(context),
@@ -70,7 +64,7 @@ void Channel::start_handshake(Aio& aio) noexcept {
         Provider::finish(aio, admission.refused);
         return self.release_here();
     }
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) StreamPtr*(out);
+    put_note(aio, out);
     self.handshake_ = &aio;
     Provider::park_untracked(aio, &on_handshake_cancel);
     self.go_on();
@@ -117,7 +111,7 @@ void Channel::complete() noexcept {
     context_.count_handshake(SSL_session_reused(ssl_.get()) == 1);
     sink_.open();
     source_.open();
-    out_of(*handshake_) = std::move(stream);
+    *note_in<StreamPtr*>(*handshake_) = std::move(stream);
     Provider::finish(*std::exchange(handshake_, nullptr), {});
     sink_.flush();
     source_.serve();
@@ -233,12 +227,7 @@ bool Channel::start_timer() noexcept {
     timing_ = true;
     Provider::submit(
         engine(), *timer_,
-        [](Aio& aio) noexcept {
-            Provider::park_untracked(aio, [](Aio& over) noexcept {
-                Provider::finish(over, Provider::cancel_reason(over));
-            });
-        },
-        nullptr);
+        [](Aio& aio) noexcept { Provider::park_untracked(aio, &finish_canceled); }, nullptr);
     return true;
 }
 

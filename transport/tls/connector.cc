@@ -3,8 +3,10 @@
 
 #include "engine/core.h"
 #include "transport/stream/admit.h"
+#include "transport/stream/starters.h"
 #include "transport/tls/context_core.h"
 
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -64,23 +66,17 @@ void Connecting::on_connected() noexcept {
     delete this;
 }
 
-void refuse_without_memory(Aio& aio) noexcept {
-    Provider::submit(
-        aio.engine(), aio,
-        [](Aio& started) noexcept { Provider::finish(started, Errc::not_enough_memory); }, nullptr);
-}
-
 }  // namespace
 
 void Connector::connect(Aio& aio, StreamPtr& out) {
-    Connecting* connecting = nullptr;
+    std::unique_ptr<Connecting> connecting;
     try {
-        connecting = new Connecting(aio.engine(), context_, options_, out);
+        connecting = std::make_unique<Connecting>(aio.engine(), context_, options_, out);
     } catch (const std::bad_alloc&) {
-        return refuse_without_memory(aio);
+        return refuse<Errc::not_enough_memory>(aio);
     }
     connecting->connector = &below_;
-    if (!Provider::submit(aio.engine(), aio, &Connecting::start, connecting)) delete connecting;
+    submit_owned(std::move(connecting), aio, &Connecting::start);
 }
 
 }  // namespace uaio::tls

@@ -1,6 +1,8 @@
 #include "transport/tls/listener_core.h"
 
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
+#include "transport/stream/queues.h"
 #include "transport/stream/try_io.h"
 
 #include <algorithm>
@@ -9,11 +11,6 @@
 
 namespace uaio::tls {
 namespace {
-
-// Where accept() stores the stream; kept in the Aio.
-StreamPtr& out_of(Aio& aio) noexcept {
-    return **std::launder(reinterpret_cast<StreamPtr**>(Provider::scratch(aio).data()));
-}
 
 // Maximum age of a connection while others wait for its place: of a silent one, whose first byte
 // normally arrives with the end of TCP's handshake or soon after, and of any other.
@@ -102,7 +99,7 @@ void ListenerCore::start_accept(Aio& aio) noexcept {
     const Admission admission = admit_without_vector(aio, self.closed_);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) StreamPtr*(out);
+    put_note(aio, out);
     self.waiting_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
     self.hand_out();
@@ -142,8 +139,7 @@ void ListenerCore::on_accepted() noexcept {
     accepting_ = false;
     if (const std::error_code error = inner_->result()) {
         // Fails all accepts: a failed acceptor is not called again until the next accept.
-        while (Aio* const front = waiting_.pop())
-            Provider::finish(*front, error);
+        finish_all(waiting_, error);
         return destroy_if_idle();
     }
     StreamPtr stream = std::move(accepted_);
@@ -214,7 +210,7 @@ void ListenerCore::hand_out() noexcept {
     while (!ready_.empty() && !waiting_.empty()) {
         const std::unique_ptr<Attempt> oldest(ready_.pop());
         Aio& front = *waiting_.pop();
-        out_of(front) = std::move(oldest->stream);
+        *note_in<StreamPtr*>(front) = std::move(oldest->stream);
         Provider::finish(front, {});
     }
 }
@@ -234,8 +230,7 @@ void ListenerCore::close_here() noexcept {
     closed_ = true;
     below_->close();
     closing_.finish();
-    while (Aio* const front = waiting_.pop())
-        Provider::finish(*front, Errc::closed);
+    finish_all(waiting_, Errc::closed);
     cancel_all(silent_);
     cancel_all(running_);
     drop_ready();

@@ -2,13 +2,14 @@
 
 #include "base/check.h"
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
+#include "transport/stream/queues.h"
 #include "transport/tls/channel.h"
 #include "transport/tls/failure.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <new>
 
 namespace uaio::tls {
 namespace {
@@ -36,9 +37,7 @@ RecordSink::RecordSink(Channel& channel) noexcept : channel_(channel) {
     inner_.emplace(channel.engine(), [this](Aio&) { on_back(); });
 }
 
-RecordSink::Note& RecordSink::note_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Note*>(Provider::scratch(aio).data()));
-}
+RecordSink::Note& RecordSink::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 RecordSink& RecordSink::of(Aio& aio) noexcept {
     return static_cast<Channel*>(Provider::owner(aio))->sink();
@@ -60,8 +59,7 @@ void RecordSink::start(Aio& aio, bool all) noexcept {
     const Admission admission = admit(aio, !channel.open());
     if (admission.refused == Errc::closed) return Provider::finish(aio, channel.refusal());
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
-    ::new (static_cast<void*>(Provider::scratch(aio).data()))
-        Note{.left = admission.bytes, .all = all};
+    put_note(aio, Note{.left = admission.bytes, .all = all});
     self.queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
     self.serve();
@@ -93,7 +91,7 @@ void RecordSink::end_all(std::error_code error) noexcept {
         if (!sending || note_of(*aio).share == 0) end(*aio, error);
         aio = behind;
     }
-    end_waiters(error == Errc::closed ? error : std::error_code());
+    finish_all(waiters_, error == Errc::closed ? error : std::error_code());
 }
 
 // ---- TryIo
@@ -116,11 +114,6 @@ void RecordSink::on_wait_cancel(Aio& aio) noexcept {
     RecordSink& self = of(aio);
     self.waiters_.remove(aio);
     Provider::finish(aio, Provider::cancel_reason(aio));
-}
-
-void RecordSink::end_waiters(std::error_code error) noexcept {
-    while (Aio* const aio = waiters_.pop())
-        Provider::finish(*aio, error);
 }
 
 // Encrypts a batch only when no bytes are kept, so that at most one batch is buffered.
@@ -220,7 +213,7 @@ void RecordSink::serve() noexcept {
         }
     }
     flush();
-    if (is_idle()) end_waiters({});
+    if (is_idle()) finish_all(waiters_, {});
 }
 
 void RecordSink::flush() noexcept {

@@ -100,7 +100,6 @@ private:
     static void start(Aio& aio, bool all) noexcept;
     static void on_cancel(Aio& aio) noexcept;
     static void on_wait_cancel(Aio& aio) noexcept;
-    void end_waiters(std::error_code error) noexcept;
     bool is_down() const noexcept { return state_ == State::sending || state_ == State::waiting; }
     bool is_idle() const noexcept { return !is_down() && queue_.empty() && sending_.empty(); }
     bool push_kept() noexcept;

@@ -1,12 +1,12 @@
 #include "transport/tls/record_source.h"
 
 #include "transport/stream/admit.h"
+#include "transport/stream/queues.h"
 #include "transport/tls/channel.h"
 #include "transport/tls/failure.h"
 
 #include <algorithm>
 #include <array>
-#include <new>
 
 namespace uaio::tls {
 namespace {
@@ -78,7 +78,7 @@ void RecordSource::end(Aio& front, std::error_code error) noexcept {
 void RecordSource::end_all(std::error_code error) noexcept {
     while (Aio* const front = queue_.front())
         end(*front, error);
-    end_waiters(error == Errc::closed ? error : std::error_code());
+    finish_all(waiters_, error == Errc::closed ? error : std::error_code());
 }
 
 // ---- TryIo
@@ -101,11 +101,6 @@ void RecordSource::on_wait_cancel(Aio& aio) noexcept {
     self.waiters_.remove(aio);
     Provider::finish(aio, Provider::cancel_reason(aio));
     self.stop_unwanted();
-}
-
-void RecordSource::end_waiters(std::error_code error) noexcept {
-    while (Aio* const aio = waiters_.pop())
-        Provider::finish(*aio, error);
 }
 
 void RecordSource::read_on_demand() noexcept {
@@ -190,7 +185,7 @@ void RecordSource::serve() noexcept {
     const bool asked = !channel_.buffers().in.empty() || !waiters_.empty();
     if (step == Step::finished && asked) step = look_ahead();
     if (step == Step::failed) return;
-    if (step == Step::finished) end_waiters({});
+    if (step == Step::finished) finish_all(waiters_, {});
     channel_.sink().answer_key_update();
     // So that a later attempt to send finds no write pending.
     on_demand_ ? channel_.sink().flush_at_once() : channel_.sink().flush();

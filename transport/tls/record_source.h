@@ -68,7 +68,6 @@ private:
     void end(Aio& front, std::error_code error) noexcept;
     void on_read() noexcept;
     static void on_wait_cancel(Aio& aio) noexcept;
-    void end_waiters(std::error_code error) noexcept;
     bool is_wanted() const noexcept;
     void stop_unwanted() noexcept;
     bool fetch() noexcept;

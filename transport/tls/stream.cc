@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
+#include "transport/stream/starters.h"
 #include "transport/tls/failure.h"
 
 #include <new>
@@ -10,7 +11,7 @@
 namespace uaio::tls {
 namespace {
 
-// Ends an Aio whose Channel could not be created; the argument is an Errc, or a negated
+// Ends an Aio whose Channel could not become a client; the argument is an Errc, or a negated
 // ArgumentErrc.
 void start_refused(Aio& aio) noexcept {
     const auto code = static_cast<int>(reinterpret_cast<std::intptr_t>(Provider::argument(aio)));
@@ -19,7 +20,7 @@ void start_refused(Aio& aio) noexcept {
     Provider::finish(aio, error);
 }
 
-void refuse(Aio& aio, std::error_code error) noexcept {
+void refuse_with(Aio& aio, std::error_code error) noexcept {
     const bool is_argument = error.category() == argument_category();
     const std::intptr_t code = is_argument ? -error.value() : error.value();
     Provider::submit(aio.engine(), aio, &start_refused, nullptr, reinterpret_cast<void*>(code));
@@ -28,13 +29,13 @@ void refuse(Aio& aio, std::error_code error) noexcept {
 template <class Become>
 void make(const Context& context, StreamPtr below, Aio& aio, StreamPtr& out,
           Become become) noexcept {
-    if (!below) return refuse(aio, ArgumentErrc::no_stream);
+    if (!below) return refuse<ArgumentErrc::no_stream>(aio);
     Channel* const channel = new (std::nothrow)
         Channel(EngineCore::of(aio.engine()), ContextCore::of(context), std::move(below));
-    if (!channel) return refuse(aio, Errc::not_enough_memory);
+    if (!channel) return refuse<Errc::not_enough_memory>(aio);
     if (const std::error_code error = become(*channel)) {
         channel->release();
-        return refuse(aio, error);
+        return refuse_with(aio, error);
     }
     channel->handshake(aio, out);
 }

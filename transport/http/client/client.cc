@@ -1,19 +1,15 @@
+#include <uaio/argument_error.h>
 #include <uaio/http_client.h>
 #include <uaio/provider.h>
 
 #include "transport/http/client/client_core.h"
+#include "transport/stream/starters.h"
 
 #include <memory>
 #include <new>
 #include <stdexcept>
 
 namespace uaio::http {
-namespace {
-
-void finish_without_memory(Aio& aio) noexcept { Provider::finish(aio, Errc::not_enough_memory); }
-
-}  // namespace
-
 Client::Client(Connector& connector, const ClientOptions& options)
     : connector_(connector), options_(options) {
     if (options.connections > 0) return;
@@ -53,16 +49,13 @@ void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
         }
     }
     std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
-    if (!core || !transaction) {
-        Provider::submit(aio.engine(), aio, &finish_without_memory, nullptr);
-        return;
-    }
+    if (!core || !transaction) return refuse<Errc::not_enough_memory>(aio);
     transaction->request = &request;
     transaction->response = &response;
     transaction->aio = &aio;
+    // No starter would run, which frees the transaction.
     if (&core->engine() != &aio.engine()) {
-        Provider::submit(core->engine(), aio, &finish_without_memory, nullptr);  // as refused
-        return;
+        return refuse<ArgumentErrc::wrong_engine>(core->engine(), aio);
     }
     if (Provider::submit(core->engine(), aio, &ClientCore::start, core, transaction.get())) {
         static_cast<void>(transaction.release());

@@ -7,6 +7,7 @@
 #include "transport/http/client/redirect.h"
 #include "transport/http/format/message_reader.h"
 #include "transport/http/session.h"
+#include "transport/stream/starters.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -23,11 +24,6 @@ constexpr std::size_t kKeptBytes = 64 * 1024;
 bool is_idempotent(std::string_view method) noexcept {
     constexpr std::string_view kMethods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
     return std::ranges::find(kMethods, method) != std::end(kMethods);
-}
-
-void start_timer(Aio& aio) noexcept {
-    Provider::park(
-        aio, [](Aio& over) noexcept { Provider::finish(over, Provider::cancel_reason(over)); });
 }
 
 }  // namespace
@@ -240,7 +236,7 @@ void ClientConnection::rest() noexcept {
 
 void ClientConnection::start_timing() noexcept {
     timing_ = true;
-    Provider::submit(core_.engine(), timer_, &start_timer, nullptr);
+    Provider::submit(core_.engine(), timer_, &start_as_timer, nullptr);
 }
 
 void ClientConnection::on_timer() noexcept {

@@ -5,6 +5,8 @@
 
 #include "transport/http/client/client_connection.h"
 #include "transport/http/message_sink.h"
+#include "transport/stream/admit.h"
+#include "transport/stream/note.h"
 
 #include <memory>
 #include <new>
@@ -13,9 +15,7 @@
 namespace uaio::http {
 namespace {
 
-Transaction*& transaction_of(Aio& aio) noexcept {
-    return *std::launder(reinterpret_cast<Transaction**>(Provider::scratch(aio).data()));
-}
+Transaction*& transaction_of(Aio& aio) noexcept { return note_in<Transaction*>(aio); }
 
 }  // namespace
 
@@ -33,20 +33,17 @@ void ClientCore::start(Aio& aio) noexcept {
     ClientCore& self = *static_cast<ClientCore*>(Provider::owner(aio));
     if (!std::exchange(self.enrolled_, true)) self.enroll();
     std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(Provider::argument(aio)));
+    const Admission admission = admit_without_vector(aio, self.abandoned_ || self.engine_ends_);
     std::error_code refused;
-    if (Provider::stopped(aio)) {
-        refused = Errc::canceled;
-    } else if (self.abandoned_ || self.engine_ends_) {
-        refused = Errc::closed;
-    } else if (Provider::expired(aio)) {
-        refused = Errc::timed_out;
+    if (admission.refused != Errc{}) {
+        refused = admission.refused;
     } else if (is_streamed(*transaction->request)) {
         refused = ArgumentErrc::invalid_message;  // there is no way to write its content later
     } else {
         refused = self.origin_.admit(*transaction->request);
     }
     if (refused) return Provider::finish(aio, refused);
-    ::new (static_cast<void*>(Provider::scratch(aio).data())) Transaction*(transaction.get());
+    put_note(aio, transaction.get());
     Provider::park_untracked(aio, &on_cancel);
     transaction->response->reset();
     self.carry(*transaction.release());

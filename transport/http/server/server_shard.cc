@@ -4,6 +4,7 @@
 #include <uaio/provider.h>
 
 #include "transport/http/server/server_connection.h"
+#include "transport/stream/starters.h"
 
 #include <algorithm>
 #include <ctime>
@@ -21,11 +22,6 @@ constexpr std::chrono::milliseconds kPause{100};
 // Limits of the exchanges kept for later requests, and of the memory that each keeps.
 constexpr std::size_t kKeptExchanges = 256;
 constexpr std::size_t kKeptBytes = 64 * 1024;
-
-void start_pause(Aio& aio) noexcept {
-    Provider::park(
-        aio, [](Aio& over) noexcept { Provider::finish(over, Provider::cancel_reason(over)); });
-}
 
 }  // namespace
 
@@ -143,7 +139,7 @@ void ServerShard::on_accepted(Accepting& accepting) noexcept {
     // they end. Socket listeners themselves wait for descriptors.
     if (paused_) return;
     paused_ = true;
-    Provider::submit(engine_, *pause_, &start_pause, nullptr);
+    Provider::submit(engine_, *pause_, &start_as_timer, nullptr);
 }
 
 void ServerShard::on_pause_over() noexcept {

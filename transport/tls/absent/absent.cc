@@ -1,17 +1,9 @@
 // <uaio/tls.h> in a build without TLS: all operations end with Errc::not_supported.
-#include <uaio/provider.h>
 #include <uaio/tls.h>
 
+#include "transport/stream/starters.h"
+
 namespace uaio::tls {
-namespace {
-
-void refuse(Aio& aio) noexcept {
-    Provider::submit(
-        aio.engine(), aio,
-        [](Aio& started) noexcept { Provider::finish(started, Errc::not_supported); }, nullptr);
-}
-
-}  // namespace
 
 Context::Context(const ContextOptions&) : core_(nullptr) {}
 Context::~Context() = default;
@@ -22,12 +14,12 @@ std::uint64_t Context::failures() const noexcept { return 0; }
 
 void connect(const Context&, StreamPtr below, const ClientOptions&, Aio& aio, StreamPtr&) noexcept {
     below.reset();
-    refuse(aio);
+    refuse<Errc::not_supported>(aio);
 }
 
 void accept(const Context&, StreamPtr below, Aio& aio, StreamPtr&) noexcept {
     below.reset();
-    refuse(aio);
+    refuse<Errc::not_supported>(aio);
 }
 
 Details details(const Stream&) { return {}; }
@@ -37,7 +29,7 @@ Offload offload() noexcept { return {false, "this build of uaio has no TLS"}; }
 Listener::Listener(Engine&, std::unique_ptr<Acceptor>, const Context&, const ListenerOptions&)
     : core_(nullptr) {}
 Listener::~Listener() = default;
-void Listener::accept(Aio& aio, StreamPtr&) { refuse(aio); }
+void Listener::accept(Aio& aio, StreamPtr&) { refuse<Errc::not_supported>(aio); }
 void Listener::close() noexcept {}
 Engine* Listener::engine() const noexcept { return nullptr; }
 
@@ -48,6 +40,6 @@ AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
     };
 }
 
-void Connector::connect(Aio& aio, StreamPtr&) { refuse(aio); }
+void Connector::connect(Aio& aio, StreamPtr&) { refuse<Errc::not_supported>(aio); }
 
 }  // namespace uaio::tls
