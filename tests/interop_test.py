@@ -144,7 +144,7 @@ def slowhttptest_slow_heads(lab):
         attack.wait(timeout=60)
 
 
-def slow_heads_are_ended_in_time(lab):
+def slow_heads_expire(lab):
     wanted = connections_allowed()
     timeout, linger = 5, 2  # its --head-timeout, and ServerOptions::linger_timeout
     port = lab.start([lab.build / "tools" / "uaio-serve", "--port", "0", "--head-timeout", timeout,
@@ -341,7 +341,7 @@ CASES = [
     (curl_gets, "curl"), (curl_posts, "curl"), (curl_keeps_connections, "curl"),
     (python_client, sys.executable), (node_client, "node"), (wrk_load, "wrk"), (ab_load, "ab"),
     (h2load_load, "h2load"), (slowhttptest_slow_heads, "slowhttptest"),
-    (slow_heads_are_ended_in_time, "curl"), (idle_connections_are_small, sys.executable),
+    (slow_heads_expire, "curl"), (idle_connections_are_small, sys.executable),
     (nginx_in_front, "nginx"), (haproxy_in_front, "haproxy"), (nginx_as_origin, "nginx"),
     (apache_in_front, "apache2"), (apache_as_origin, "apache2"), (node_as_origin, "node"),
     (python_as_origin, sys.executable), (own_server, "curl"),

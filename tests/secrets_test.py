@@ -81,7 +81,7 @@ def a_secret_is_found(_):
     raise AssertionError("the check finds nothing")
 
 
-def a_bad_target_or_proxy_is_not_quoted_with_its_password(lab):
+def errors_quote_no_password_of_a_target_or_proxy(lab):
     urls = [URL, f"user:{MARK}@127.0.0.1:1", f"tcp://user:{MARK}@127.0.0.1:1",
             f"https://user:{MARK[:4]}/{MARK}@127.0.0.1:1", f"tls://{MARK}@127.0.0.1:1",
             f"nonsense://user:{MARK}@host", f"http://user:{MARK}@", f"http://[{MARK}@::1]:1",
@@ -96,7 +96,7 @@ def a_bad_target_or_proxy_is_not_quoted_with_its_password(lab):
             lab.send("http://127.0.0.1:1", **{name: url})
 
 
-def a_proxy_that_refuses_reveals_no_password(lab):
+def a_refusal_by_a_proxy_reveals_no_password(lab):
     for answer in ANSWERS:
         port = lab.proxy(answer)
         for scheme in ("http", "https", "socks4", "socks5", "socks5h"):
@@ -105,7 +105,7 @@ def a_proxy_that_refuses_reveals_no_password(lab):
                          "--proxy-auth", kind, "--proxy-field", f"Cookie: {MARK}")
 
 
-def options_with_a_wrong_value_are_not_quoted(lab):
+def errors_quote_no_invalid_value_of_an_option(lab):
     for option in ("--proxy-auth", "--proxy-field", "--resolve", "--connect-to", "--cert", "--key",
                    "--cacert", "--proxy-cacert"):
         for value in (f"user:{MARK}@host", f"Authorization {MARK}\n", PEM,
@@ -118,7 +118,7 @@ def options_with_a_wrong_value_are_not_quoted(lab):
             lab.send("tls://127.0.0.1:1", "--proxy", "https://127.0.0.1:1", option, value, *more)
 
 
-def a_server_says_nothing_of_keys(lab):
+def a_server_prints_no_keys(lab):
     for arguments in (["--tls-cert", PEM, "--tls-key", PEM], ["--tls-cert", "/nowhere", "--tls-key",
                       PEM], ["--tls-key", PEM], [PEM, "more"]):
         done = subprocess.run([lab.build / "tools" / "uaio-serve", "--port", "0", *arguments,
@@ -145,7 +145,7 @@ def an_access_log_has_no_secret_of_a_request(lab):
     assert said.count("/path 404") == 3, said
 
 
-def a_command_line_loses_its_passwords(lab):
+def a_program_erases_passwords_in_its_command_line(lab):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"127.0.0.1:{silent.getsockname()[1]}"
         url = f"http://user:{MARK}@{proxy}"
@@ -171,7 +171,7 @@ def a_command_line_loses_its_passwords(lab):
                 check(client.communicate(timeout=PATIENCE)[1], "its end")
 
 
-def a_command_line_loses_the_user_of_its_target(lab):
+def a_program_erases_the_user_in_its_command_line(lab):
     """Read while uaio-send waits for the authorities, before it refuses the target."""
     if not lab.has_tls:
         raise Skip("the build option tls is off")
@@ -188,7 +188,7 @@ def a_command_line_loses_the_user_of_its_target(lab):
             check(client.communicate(timeout=PATIENCE)[1], "its end")
 
 
-def a_server_s_command_line_loses_its_key(lab):
+def a_server_erases_the_key_in_its_command_line(lab):
     if not lab.has_tls:
         raise Skip("the build option tls is off")
     chain = lab.folder / "chain.pem"
@@ -203,11 +203,11 @@ def a_server_s_command_line_loses_its_key(lab):
 
 
 CASES = [(case, sys.executable) for case in (
-    a_secret_is_found, a_bad_target_or_proxy_is_not_quoted_with_its_password,
-    a_proxy_that_refuses_reveals_no_password, options_with_a_wrong_value_are_not_quoted,
-    a_server_says_nothing_of_keys, an_access_log_has_no_secret_of_a_request,
-    a_command_line_loses_its_passwords, a_command_line_loses_the_user_of_its_target,
-    a_server_s_command_line_loses_its_key)]
+    a_secret_is_found, errors_quote_no_password_of_a_target_or_proxy,
+    a_refusal_by_a_proxy_reveals_no_password, errors_quote_no_invalid_value_of_an_option,
+    a_server_prints_no_keys, an_access_log_has_no_secret_of_a_request,
+    a_program_erases_passwords_in_its_command_line, a_program_erases_the_user_in_its_command_line,
+    a_server_erases_the_key_in_its_command_line)]
 
 
 def main():

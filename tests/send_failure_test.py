@@ -21,7 +21,7 @@ from send_lab import (ARGUMENTS, CERTIFICATE, CUT, DATA, NAME, NO_CONNECTION, NO
                       PROXY, THIS_MACHINE, TIMED_OUT, TLS_FAILED, openssl_server)
 
 
-def arguments_that_are_wrong(lab):
+def invalid_arguments_are_refused(lab):
     for words, arguments in (
             ("missing URL", []), ("more than one URL", ["http://a", "http://b"]),
             ("unrecognized option '--none'", ["--none"]),
@@ -40,7 +40,7 @@ def arguments_that_are_wrong(lab):
     assert code == 0 and b"--quit-after" in out and b"Exit codes" in out and said == "", said
 
 
-def names_and_places_that_are_not_there(lab):
+def unknown_names_and_refused_connects_are_reported(lab):
     lab.fails(NAME, "no address", "tcp://no-such-name.invalid:80")
     lab.fails(NAME, "name of the proxy", lab.plain, "-x", "http://no-such-name.invalid:80")
     lab.fails(NO_CONNECTION, "Nothing listens", f"tcp://127.0.0.1:{free_port()}")
@@ -48,7 +48,7 @@ def names_and_places_that_are_not_there(lab):
               f"http://127.0.0.1:{free_port()}")
 
 
-def address_that_refuses_is_named(lab):
+def a_refused_connect_names_the_address(lab):
     """The last address tried, of the target or of the proxy."""
     port = free_port()
     lab.fails(NO_CONNECTION, f"://h.test:{port} at 127.0.0.3:{port}: Connection refused",
@@ -61,7 +61,7 @@ def address_that_refuses_is_named(lab):
                   f"{scheme}://127.0.0.1:{port}", *more)
 
 
-def a_proxy_that_offers_other_authentication_is_told_apart(lab):
+def a_proxy_that_offers_other_authentication_has_its_own_error(lab):
     with silent_server(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm=r, nonce=n\r\n"
                        b"Content-Length: 0\r\n\r\n") as port:
         lab.fails(PROXY, "offers Digest only where --proxy-auth is basic", lab.plain, "-x",
@@ -143,7 +143,7 @@ def max_time_bounds_an_output_that_blocks(lab):
     os.close(writes)
 
 
-def password_of_the_target_is_not_printed(lab):
+def the_password_of_the_target_is_not_printed(lab):
     for code, target in ((ARGUMENTS, "foo://hank:secret@h:1"), (ARGUMENTS, "user:secret@h"),
                          (ARGUMENTS, "http://hank:secret@127.0.0.1/secret@x")):
         said = lab.send(target, data=b"")[1]
@@ -171,7 +171,7 @@ def bad_certificate(lab, words, *more, server=(), issuer=None, name="localhost",
         assert code == 0, f"--insecure ended with {code}: {said}"
 
 
-def certificates_that_are_not_accepted(lab):
+def invalid_certificates_are_refused(lab):
     lab.needs_tls()
     bad_certificate(lab, "certificate is for another name", name="other.test")
     bad_certificate(lab, "certificate for another purpose", "-addext",
@@ -181,13 +181,13 @@ def certificates_that_are_not_accepted(lab):
                     server=("-cipher", "DEFAULT:@SECLEVEL=0"))
 
 
-def certificate_of_an_unknown_authority(lab):
+def a_certificate_of_an_unknown_authority_is_refused(lab):
     lab.needs_tls()
     lab.fails(CERTIFICATE, "name a file that holds it with --cacert", lab.secure)
     lab.echoes(lab.secure, "--insecure")
 
 
-def certificate_that_has_expired(lab):
+def an_expired_certificate_is_refused(lab):
     lab.needs_tls()
     key, request, chain = (lab.folder / name for name in ("old.key", "old.csr", "old.pem"))
     run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
@@ -216,7 +216,7 @@ commonName = supplied
             lab.fails(CERTIFICATE, words, f"tls://localhost:{peer.port}", "--cacert", lab.authority)
 
 
-def tls_that_is_none(lab):
+def failed_handshakes_are_reported(lab):
     lab.needs_tls()
     trust = ("--cacert", lab.authority)
     lab.fails(TLS_FAILED, "not TLS", f"tls://127.0.0.1:{lab.echo}", *trust)
@@ -236,7 +236,7 @@ def tls_that_is_none(lab):
             assert code == 0, said
 
 
-def connections_that_are_cut(lab):
+def interrupted_connections_are_reported(lab):
     """Without the closing alert, by a reset, and before all input was sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -262,7 +262,7 @@ def connections_that_are_cut(lab):
             thread.join(PATIENCE)
 
 
-def output_that_is_closed(lab):
+def a_failed_write_to_standard_output_is_reported(lab):
     out = os.open("/dev/full", os.O_WRONLY)
     done = subprocess.run(lab.command(lab.plain), input=DATA, stdout=out, stderr=subprocess.PIPE,
                           check=False, timeout=60)
@@ -273,7 +273,7 @@ def output_that_is_closed(lab):
     assert done.returncode == THIS_MACHINE and b"standard output: Bad" in done.stderr, done
 
 
-def signals_end_it(lab):
+def signals_end_the_program(lab):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         for connected, asked in ((True, signal.SIGINT), (False, signal.SIGINT),
@@ -291,26 +291,26 @@ def signals_end_it(lab):
                 peer.close()
 
 
-def https_in_a_build_without_tls(lab):
+def a_build_without_tls_refuses_https(lab):
     if lab.has_tls:
         raise Skip("the build option tls is on")
     lab.fails(NOT_SUPPORTED, "-Dtls=enabled", f"https://127.0.0.1:{lab.echo}")
 
 
 CASES = [
-    (arguments_that_are_wrong, sys.executable),
-    (names_and_places_that_are_not_there, sys.executable),
-    (address_that_refuses_is_named, sys.executable),
-    (a_proxy_that_offers_other_authentication_is_told_apart, sys.executable),
-    (silent_peers_time_out, sys.executable),
-    (max_time_bounds_every_phase, sys.executable),
+    (invalid_arguments_are_refused, sys.executable),
+    (unknown_names_and_refused_connects_are_reported, sys.executable),
+    (a_refused_connect_names_the_address, sys.executable),
+    (a_proxy_that_offers_other_authentication_has_its_own_error, sys.executable),
+    (silent_peers_time_out, sys.executable), (max_time_bounds_every_phase, sys.executable),
     (max_time_bounds_an_output_that_blocks, sys.executable),
-    (password_of_the_target_is_not_printed, sys.executable),
-    (certificates_that_are_not_accepted, "openssl"),
-    (certificate_of_an_unknown_authority, "openssl"), (certificate_that_has_expired, "openssl"),
-    (tls_that_is_none, "openssl"), (connections_that_are_cut, sys.executable),
-    (output_that_is_closed, sys.executable), (signals_end_it, sys.executable),
-    (https_in_a_build_without_tls, sys.executable),
+    (the_password_of_the_target_is_not_printed, sys.executable),
+    (invalid_certificates_are_refused, "openssl"),
+    (a_certificate_of_an_unknown_authority_is_refused, "openssl"),
+    (an_expired_certificate_is_refused, "openssl"), (failed_handshakes_are_reported, "openssl"),
+    (interrupted_connections_are_reported, sys.executable),
+    (a_failed_write_to_standard_output_is_reported, sys.executable),
+    (signals_end_the_program, sys.executable), (a_build_without_tls_refuses_https, sys.executable),
 ]
 
 if __name__ == "__main__":

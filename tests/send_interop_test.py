@@ -30,7 +30,7 @@ from send_lab import (ARGUMENTS, CERTIFICATE, DATA, NAME, NO_CONNECTION, PROXY, 
 
 # ---- bytes both ways ----
 
-def bytes_go_both_ways(lab):
+def bytes_are_transferred_both_ways(lab):
     lab.echoes_both()
     with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as out:
         file.write(DATA)
@@ -40,18 +40,18 @@ def bytes_go_both_ways(lab):
         assert out.read() == GREETING + DATA, "a file went and came in another way"
 
 
-def input_that_is_closed_is_empty(lab):
+def a_closed_standard_input_is_empty(lab):
     done = subprocess.run(["sh", "-c", '"$0" "$@" <&-', *lab.command(
         "-q", "0.05", f"tcp://127.0.0.1:{lab.echo}")], capture_output=True, check=False, timeout=60)
     assert done.returncode == 0 and done.stdout == GREETING, (done.returncode, done.stdout)
 
 
-def it_ends_when_nothing_comes_any_more(lab):
+def quit_after_ends_the_program(lab):
     out, said, code = lab.send("--quit-after", "0.3", f"tcp://127.0.0.1:{lab.echo}")
     assert code == 0 and out == GREETING + DATA, f"{code}, {len(out)} bytes: {said}"
 
 
-def memory_is_bounded(lab):
+def memory_use_is_bounded(lab):
     """The server reads only once this side can write no more."""
     with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
             lab.command(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), stdin=subprocess.PIPE,
@@ -74,7 +74,7 @@ def memory_is_bounded(lab):
     assert peak < 40 or sanitized, f"{peak} MiB for {written >> 20} MiB"
 
 
-def output_that_nobody_reads_stops_the_server(lab):
+def an_output_that_is_not_read_stops_the_server(lab):
     with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
             lab.command(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE) as process:
@@ -209,7 +209,7 @@ def ssh_dynamic_forwarding(lab):
 
 # ---- options ----
 
-def addresses_and_places(lab):
+def options_set_the_addresses(lab):
     port = lab.plain.rpartition(":")[2]
     lab.echoes(f"tcp://no.test:{port}", "--resolve", f"no.test:{port}:127.0.0.1")
     lab.echoes("tcp://no.test:1", "--connect-to", f"no.test:1:127.0.0.1:{port}")
@@ -237,7 +237,7 @@ def unix_socket(lab):
     lab.fails(NO_CONNECTION, "No such file", "tcp://localhost:1", "--unix", lab.folder / "none")
 
 
-def what_is_agreed_on(lab):
+def the_negotiated_parameters_are_printed(lab):
     lab.needs_tls()
     trust = ("--cacert", lab.authority)
     said = lab.echoes(lab.secure, *trust, "-v", "--tls-max", "1.2")
@@ -299,14 +299,15 @@ def terminal_as_input(lab):
 
 
 CASES = [
-    (bytes_go_both_ways, sys.executable), (input_that_is_closed_is_empty, "sh"),
-    (it_ends_when_nothing_comes_any_more, sys.executable), (memory_is_bounded, sys.executable),
-    (output_that_nobody_reads_stops_the_server, sys.executable), (openssl_echoes, "openssl"),
+    (bytes_are_transferred_both_ways, sys.executable), (a_closed_standard_input_is_empty, "sh"),
+    (quit_after_ends_the_program, sys.executable), (memory_use_is_bounded, sys.executable),
+    (an_output_that_is_not_read_stops_the_server, sys.executable), (openssl_echoes, "openssl"),
     (gnutls_echoes, "gnutls-serv"), (haproxy_in_front, "haproxy"), (stunnel_in_front, "stunnel"),
     (tinyproxy, "tinyproxy"), (squid, "squid"), (microsocks, "microsocks"), (dante, "danted"),
-    (ssh_dynamic_forwarding, "sshd"), (addresses_and_places, sys.executable),
-    (unix_socket, sys.executable), (what_is_agreed_on, sys.executable), (pinned_keys, "openssl"),
-    (progress_on_a_terminal, sys.executable), (terminal_as_input, sys.executable),
+    (ssh_dynamic_forwarding, "sshd"), (options_set_the_addresses, sys.executable),
+    (unix_socket, sys.executable), (the_negotiated_parameters_are_printed, sys.executable),
+    (pinned_keys, "openssl"), (progress_on_a_terminal, sys.executable),
+    (terminal_as_input, sys.executable),
 ]
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def ends(process, code):
     assert process.wait(PATIENCE) == code, f"ended with {process.returncode}, not {code}"
 
 
-def options_are_read_as_gnu_programs_read_them(lab):
+def options_follow_the_gnu_conventions(lab):
     for name in PROGRAMS:
         for option in ("--help", "-h", "--hel"):
             code, out, said = lab.run(name, option)
@@ -176,7 +176,7 @@ def a_full_disk_does_not_end_the_server(lab):
         ends(process, 0)
 
 
-def a_log_that_nobody_reads_does_not_stop_the_server(lab):
+def a_log_that_is_not_read_does_not_stop_the_server(lab):
     with lab.serving("--log") as process:
         ask(process.port, ENOUGH_LINES * 4, path="/?" + "x" * 50)
         said = read_line(process.stderr)
@@ -186,7 +186,7 @@ def a_log_that_nobody_reads_does_not_stop_the_server(lab):
         ends(process, 0)
 
 
-def standard_error_that_nobody_reads_does_not_stop_the_server(lab):
+def standard_error_that_is_not_read_does_not_stop_the_server(lab):
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
     with contextlib.suppress(BlockingIOError):
@@ -233,7 +233,7 @@ def help_that_cannot_be_written_is_an_error(lab):
         assert code == 1 and said == f"{name}: standard output: Bad file descriptor\n", said
 
 
-def a_server_without_standard_output_says_so_and_serves(lab):
+def a_server_without_standard_output_reports_it_and_serves(lab):
     port = free_port()
     command = f"exec {lab.program('uaio-serve')} --port {port} {lab.site} >&- <&-"
     with subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE) as process:
@@ -260,7 +260,7 @@ def an_empty_value_is_refused(lab):
         assert code == 2 and not out and "is empty" in said, said
 
 
-def a_connection_that_closes_gives_valgrind_nothing_to_report(lab):
+def valgrind_reports_nothing_for_a_closed_connection(lab):
     if b"san_init" in Path(lab.program("uaio-send")).read_bytes():
         raise Skip("a sanitizer does not run under valgrind")
     with lab.serving() as process:
@@ -273,15 +273,15 @@ def a_connection_that_closes_gives_valgrind_nothing_to_report(lab):
 
 
 CASES = [(case, sys.executable) for case in (
-    options_are_read_as_gnu_programs_read_them,
+    options_follow_the_gnu_conventions,
     a_folder_named_like_an_option_is_served_behind_two_dashes, the_kernel_in_use_is_printed,
     log_lines_are_flushed_while_the_server_runs, log_lines_are_flushed_at_the_end,
     a_log_reader_that_leaves_does_not_end_the_server, a_full_disk_does_not_end_the_server,
-    a_log_that_nobody_reads_does_not_stop_the_server,
-    standard_error_that_nobody_reads_does_not_stop_the_server,
+    a_log_that_is_not_read_does_not_stop_the_server,
+    standard_error_that_is_not_read_does_not_stop_the_server,
     a_second_signal_ends_the_server_at_once, help_that_cannot_be_written_is_an_error,
-    a_server_without_standard_output_says_so_and_serves, an_empty_value_is_refused)]
-CASES.append((a_connection_that_closes_gives_valgrind_nothing_to_report, "valgrind"))
+    a_server_without_standard_output_reports_it_and_serves, an_empty_value_is_refused)]
+CASES.append((valgrind_reports_nothing_for_a_closed_connection, "valgrind"))
 
 
 def main():

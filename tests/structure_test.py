@@ -125,7 +125,7 @@ def below(owner):
 
 # ---- the rules: each returns its violations, a line each ----
 
-def arrows_run_down(tree):
+def folders_include_only_folders_below(tree):
     for name in tree.cpp:
         source = owner_of(name)
         if source is None:
@@ -261,7 +261,7 @@ def tests_never_sleep(tree):
                 yield f"{name}:{number}: sleeps"
 
 
-def nothing_is_left_to_do(tree):
+def comments_contain_no_task_marks(tree):
     marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
     for name in tree.names:
         for number, line in enumerate(tree.lines(name), 1):
@@ -280,7 +280,7 @@ def headers_open_with_a_paragraph(tree):
             yield f"{name}: has no #pragma once"
 
 
-def the_top_is_as_drawn(tree):
+def top_level_entries_are_documented(tree):
     for entry in sorted({name.split("/")[0] for name in tree.names} - TOP_LEVEL):
         yield f"{entry}: not in docs/architecture.md"
 
@@ -301,7 +301,8 @@ def every_source_is_built(tree):
 # ---- a violation for each rule: file names, their text, and the file that must be named ----
 
 PLANTED = {
-    arrows_run_down: ({"base/a.cc": '#include "engine/core.h"\n'}, "base/a.cc:1"),
+    folders_include_only_folders_below: (
+        {"base/a.cc": '#include "engine/core.h"\n'}, "base/a.cc:1"),
     the_engine_knows_no_aio: ({"engine/a.cc": "\nclass Aio;\n"}, "engine/a.cc:2"),
     every_row_exists: ({"aio/a.h": "#pragma once\n"}, "engine: there is no such folder"),
     includes_have_no_cycle: ({"aio/a.h": '#include "aio/b.h"\n', "aio/b.h": '#include "aio/a.h"\n'},
@@ -313,9 +314,9 @@ PLANTED = {
     lines_are_short: ({"aio/a.cc": "//" + "x" * 99 + "\n"}, "aio/a.cc:1"),
     functions_are_short: ({"aio/a.cc": "int f() {\n" + "f();\n" * 69 + "}\n"}, "f has 71 lines"),
     tests_never_sleep: ({"tests/a_test.cc": "void f() { usleep(3); }\n"}, "tests/a_test.cc:1"),
-    nothing_is_left_to_do: ({"aio/a.cc": "// TO" + "DO: more\n"}, "aio/a.cc:1"),
+    comments_contain_no_task_marks: ({"aio/a.cc": "// TO" + "DO: more\n"}, "aio/a.cc:1"),
     headers_open_with_a_paragraph: ({"aio/a.h": "#pragma once\n"}, "aio/a.h"),
-    the_top_is_as_drawn: ({"misc/a.cc": "\n"}, "misc"),
+    top_level_entries_are_documented: ({"misc/a.cc": "\n"}, "misc"),
     every_source_is_built: ({"aio/a.cc": "\n", "aio/b.cc": "\n",
                              "aio/meson.build": "uaio_sources += files('b.cc')\n"}, "aio/a.cc"),
 }
@@ -370,7 +371,7 @@ def check_rules(tree):
     for name, text in FORBIDDEN_ARROWS:
         with tempfile.TemporaryDirectory() as folder:
             tree = planted_tree(Path(folder), {name: text})
-            missed += [] if list(arrows_run_down(tree)) else [f"{name}: {text}"]
+            missed += [] if list(folders_include_only_folders_below(tree)) else [f"{name}: {text}"]
     return passed & say("every forbidden arrow is found", missed)
 
 

@@ -207,7 +207,7 @@ def idle_tls_connections_are_small(lab):
     assert each <= 24 * 1024, f"{each:.0f} bytes each"
 
 
-def silent_clients_delay_nobody(lab):
+def silent_clients_do_not_delay_others(lab):
     """More silent connections than the limit of handshakes, none of which ends by itself; curl
     still gets its file, at the default limit and at a small one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -253,7 +253,7 @@ def stunnel_client(lab):
 LINES = b"".join(b"%07d\n" % i for i in range(300_000 // 8))
 
 
-def hears_its_echo(lab, *client):
+def receives_its_echo(lab, *client):
     """A program that sends its input to tls_echo, and prints the bytes that it receives."""
     with subprocess.Popen([str(word) for word in client], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as peer:
@@ -271,16 +271,16 @@ def hears_its_echo(lab, *client):
     assert said.endswith(proxy_lab.GREETING + LINES), f"{len(said)} bytes came: {said[-200:]}"
 
 
-def openssl_client_hears_its_echo(lab):
+def openssl_client_receives_its_echo(lab):
     for version in ("-tls1_2", "-tls1_3"):
-        hears_its_echo(lab, "openssl", "s_client", "-connect", f"127.0.0.1:{start_echo(lab)}",
-                       "-CAfile", lab.authority, "-verify_return_error", "-quiet", version)
+        receives_its_echo(lab, "openssl", "s_client", "-connect", f"127.0.0.1:{start_echo(lab)}",
+                          "-CAfile", lab.authority, "-verify_return_error", "-quiet", version)
 
 
-def gnutls_client_hears_its_echo(lab):
+def gnutls_client_receives_its_echo(lab):
     for version in ("1.2", "1.3"):
-        hears_its_echo(lab, "gnutls-cli", "--x509cafile", lab.authority, "-p", start_echo(lab),
-                       "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}", "localhost")
+        receives_its_echo(lab, "gnutls-cli", "--x509cafile", lab.authority, "-p", start_echo(lab),
+                          "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}", "localhost")
 
 
 # ---- uaio's client against real servers ----
@@ -350,7 +350,7 @@ def stunnel_server(lab):
         assert said.startswith(b"ok "), said
 
 
-def python_server_that_cuts_off(lab):
+def python_server_without_close_notify(lab):
     """Closes without the closing alert, in the middle of the announced content, and at its end."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(lab.chain, lab.key)
@@ -370,7 +370,7 @@ def python_server_that_cuts_off(lab):
                 assert client.returncode == 1 and "ended inside" in said, said
 
 
-def strangers_are_refused(lab):
+def untrusted_certificates_are_refused(lab):
     _, said, well = lab.client(lab.port, authority="-")
     assert not well and "authority that is trusted here" in said, said
     _, said, well = lab.client(lab.port, name="wrong.test")
@@ -382,13 +382,13 @@ CASES = [
     (curl_gets, "curl"), (curl_gets_the_certificate_of_the_name, "curl"),
     (openssl_client, "openssl"), (openssl_client_replaces_keys, "openssl"),
     (gnutls_client, "gnutls-cli"), (python_client, sys.executable),
-    (idle_tls_connections_are_small, sys.executable), (silent_clients_delay_nobody, "curl"),
-    (wrk_load, "wrk"),
-    (stunnel_client, "stunnel"), (openssl_client_hears_its_echo, "openssl"),
-    (gnutls_client_hears_its_echo, "gnutls-cli"), (stunnel_server, "stunnel"),
+    (idle_tls_connections_are_small, sys.executable), (silent_clients_do_not_delay_others, "curl"),
+    (wrk_load, "wrk"), (stunnel_client, "stunnel"), (openssl_client_receives_its_echo, "openssl"),
+    (gnutls_client_receives_its_echo, "gnutls-cli"), (stunnel_server, "stunnel"),
     (openssl_server, "openssl"), (openssl_server_wants_a_certificate, "openssl"),
     (gnutls_server, "gnutls-serv"), (nginx_server, "nginx"),
-    (python_server_that_cuts_off, sys.executable), (strangers_are_refused, sys.executable),
+    (python_server_without_close_notify, sys.executable),
+    (untrusted_certificates_are_refused, sys.executable),
 ]
 
 

@@ -51,7 +51,7 @@ TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
     CHECK(!aio.set_iov(entries_of(bytes, 1024)));
 }
 
-TEST_CASE("set_iov without memory for its entries says so and keeps the old vector") {
+TEST_CASE("set_iov reports a failed allocation and keeps the previous iovec list") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Wire wire(KernelKind::epoll);
     const std::string bytes(1024, 'x');
@@ -92,7 +92,7 @@ TEST_CASE("an Aio keeps a callback of up to four pointers and destroys it") {
     CHECK(watched.use_count() == 1);
 }
 
-TEST_CASE("the callback of an Aio may hold what can only be moved") {
+TEST_CASE("the callback of an Aio may be a move-only object") {
     Wire wire(KernelKind::epoll);
     auto text = std::make_unique<std::string>();
     std::string* const seen = text.get();
@@ -127,7 +127,7 @@ TEST_CASE_TEMPLATE("there is no result while an operation is pending", Kernel, O
     CHECK(read.aio.count() == 4);
 }
 
-TEST_CASE_TEMPLATE("set_deadline is for the next operation only", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("set_deadline applies to the next operation only", Kernel, OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     std::string in(4, '\0');
     Operation read(wire.engine(), in);
@@ -154,7 +154,7 @@ TEST_CASE_TEMPLATE("set_deadline is for the next operation only", Kernel, OnLinu
     }
 }
 
-TEST_CASE_TEMPLATE("a deadline stands in for the timeout once", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a deadline replaces the timeout for one operation", Kernel, OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     std::string in(4, '\0');
     Operation read(wire.engine(), in);
@@ -170,7 +170,8 @@ TEST_CASE_TEMPLATE("a deadline stands in for the timeout once", Kernel, OnLinux,
     CHECK(read.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("a very long timeout is as good as none", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a timeout beyond the range of the clock never expires", Kernel, OnLinux,
+                   OnPoll) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "abc");
     for (const std::chrono::nanoseconds timeout : {kNoTimeout - 1ns, kNoTimeout}) {
@@ -232,19 +233,18 @@ TEST_CASE("submitting a busy Aio is ignored and counted, or stops a debug build 
                  "submitted on a busy Aio");
 }
 
-TEST_CASE(
-    "changing the vector of a busy Aio is ignored and counted, or stops a debug build "
-    "(W-47)") {
+TEST_CASE("set_iov on a busy Aio is ignored and counted, or stops a debug build (W-47)") {
     check_misuse([](Wire&, Operation& busy) { static_cast<void>(busy.aio.set_iov("other", 5)); },
                  "set_iov on a busy Aio");
 }
 
-TEST_CASE("a deadline for a busy Aio is ignored and counted, or stops a debug build") {
+TEST_CASE("set_deadline on a busy Aio is ignored and counted, or stops a debug build") {
     check_misuse([](Wire&, Operation& busy) { busy.aio.set_deadline(Clock::time_point::min()); },
                  "set_deadline on a busy Aio");
 }
 
-TEST_CASE("an abort without an error is refused and counted, or stops a debug build (W-14)") {
+TEST_CASE(
+    "an abort with an empty error code is refused and counted, or stops a debug build (W-14)") {
     check_misuse([](Wire&, Operation& busy) { busy.aio.abort({}); }, "abort without an error");
 }
 

@@ -41,7 +41,7 @@ struct Pair {
     StreamPtr far;
 };
 
-TEST_CASE_TEMPLATE("an awaited transfer gives its error and its count", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an awaited transfer returns its error and its count", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<std::string> {
@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE("an awaited transfer gives its error and its count", Kernel, 
     CHECK(sync_wait(engine, talk(*pair.near, *pair.far)) == "and back..");
 }
 
-TEST_CASE("what is written and read may be entries, bytes in any spelling, or text") {
+TEST_CASE("read and write accept iovec lists, byte ranges of any type and text") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](http::Connection& near, Stream& far) -> Task<std::string> {
@@ -100,7 +100,7 @@ TEST_CASE("what is written and read may be entries, bytes in any spelling, or te
     CHECK(sync_wait(engine, talk(near, *pair.far)) == "abcd!efghefghefxyz");
 }
 
-TEST_CASE("a timeout and a deadline hold for the operation that they were given to") {
+TEST_CASE("a timeout and a deadline apply to the operation that they are passed to") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<> {
@@ -123,7 +123,7 @@ TEST_CASE("a timeout and a deadline hold for the operation that they were given 
     sync_wait(engine, talk(*pair.near, *pair.far));
 }
 
-TEST_CASE("a vector that an Aio cannot hold is refused, and the task goes on") {
+TEST_CASE("an iovec list that is too long is refused, and the task continues") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<> {
@@ -173,8 +173,7 @@ Task<std::string> fetch(Connecting connecting) {
     co_return in;
 }
 
-TEST_CASE_TEMPLATE("connections are awaited on both sides, over tcp and unix", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a task awaits connect and accept over tcp and unix", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     const std::string path = fresh_abstract_name();
     tcp::Listener over_tcp(engine, Endpoint::loopback(0));
@@ -206,7 +205,7 @@ TEST_CASE_TEMPLATE("connections are awaited on both sides, over tcp and unix", K
                     })) == refused.message());
 }
 
-TEST_CASE("any verb can be awaited by handing it the Aio") {
+TEST_CASE("operation() awaits any verb that takes an Aio") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<std::size_t> {
@@ -221,7 +220,7 @@ TEST_CASE("any verb can be awaited by handing it the Aio") {
     CHECK(sync_wait(engine, talk(*pair.near, *pair.far)) == 8);
 }
 
-TEST_CASE("a delay takes its time, and takes none on a simulated clock") {
+TEST_CASE("a delay lasts its duration, on a simulated clock in virtual time") {
     SimKernel kernel(1);
     Engine engine(kernel);
     const auto wait = [](std::chrono::nanoseconds time) -> Task<std::error_code> {
@@ -252,8 +251,9 @@ TEST_CASE_TEMPLATE("a stop request from any thread cancels the awaited operation
     CHECK(sync_wait(io.engine(), receive(*pair.near, source.get_token())) == Errc::canceled);
 }
 
-TEST_CASE_TEMPLATE("after a stop request nothing is sent, and the stream stays usable", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "a write that starts after a stop request sends nothing and leaves the stream usable", Kernel,
+    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
     const auto talk = [](Stream& near, Stream& far) -> Task<std::string> {
@@ -272,7 +272,7 @@ TEST_CASE_TEMPLATE("after a stop request nothing is sent, and the stream stays u
     CHECK(sync_wait(engine, talk(*pair.near, *pair.far)) == "this");
 }
 
-TEST_CASE("the stop token of a task ends what it awaits and all that follows") {
+TEST_CASE("the stop token of a task cancels the awaited operation and every later one") {
     EngineThread io(options_on(KernelKind::automatic));
     Pair pair(io.engine());
     const auto inner = [](Stream& stream) -> Task<std::error_code> {
@@ -307,7 +307,7 @@ Task<int> stopped_often(Stream& stream, std::array<std::stop_source, 64>& source
     co_return ended;
 }
 
-TEST_CASE("stop requests that race with the end of operations and tasks do no harm") {
+TEST_CASE("stop requests may race with the end of operations and tasks") {
     EngineThread io(options_on(KernelKind::automatic));
     Pair pair(io.engine());
     for (int round = 0; round < 20; ++round) {
@@ -356,7 +356,7 @@ TEST_CASE_TEMPLATE("awaiting an operation allocates nothing", Kernel, OnLinux, O
     CHECK(sync_wait(engine, echo(*pair.near, *pair.far, 100, source.get_token())) == 1);
 }
 
-TEST_CASE("many threads await on connections of one engine") {
+TEST_CASE("tasks that several threads wait for share one engine") {
     EngineThread io(options_on(KernelKind::automatic));
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {

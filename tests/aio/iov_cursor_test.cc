@@ -34,7 +34,7 @@ bool same(const std::vector<iovec>& a, const std::vector<iovec>& b) {
     });
 }
 
-TEST_CASE("a cursor without entries is done") {
+TEST_CASE("a cursor over no entries is at its end") {
     IovCursor cursor;
     CHECK(cursor.done());
     CHECK(cursor.rest().empty());
@@ -45,7 +45,7 @@ TEST_CASE("a cursor without entries is done") {
     CHECK(cursor.done());
 }
 
-TEST_CASE("every split of a vector in two leaves the rest and puts itself back") {
+TEST_CASE("a cursor trims the entry at any split and restores it") {
     std::string bytes = "abcdefghij";
     std::vector<iovec> vector = vector_of(bytes, {0, 3, 0, 0, 4, 1, 2, 0});
     const std::vector<iovec> before = vector;
@@ -66,7 +66,7 @@ TEST_CASE("every split of a vector in two leaves the rest and puts itself back")
     }
 }
 
-TEST_CASE("advancing by nothing moves over empty entries only") {
+TEST_CASE("advancing by 0 skips empty entries only") {
     std::string bytes = "abc";
     std::vector<iovec> vector = vector_of(bytes, {0, 0, 3, 0});
     IovCursor cursor;
@@ -80,7 +80,7 @@ TEST_CASE("advancing by nothing moves over empty entries only") {
     CHECK(cursor.done());
 }
 
-TEST_CASE("a vector of empty entries is done after advancing by nothing") {
+TEST_CASE("a cursor over empty entries is at its end after advancing by 0") {
     std::string none;
     std::vector<iovec> vector = vector_of(none, {0, 0, 0});
     IovCursor cursor;
@@ -90,7 +90,7 @@ TEST_CASE("a vector of empty entries is done after advancing by nothing") {
     CHECK(cursor.done());
 }
 
-TEST_CASE("1024 entries advanced byte by byte lose none") {
+TEST_CASE("a cursor advanced byte by byte visits all 1024 entries") {
     std::minstd_rand random(3);
     std::vector<std::size_t> lengths(IovCursor::kMaxEntries);
     for (std::size_t& length : lengths)

@@ -35,7 +35,7 @@ Task<> note(bool& ran) {
     co_return;
 }
 
-TEST_CASE("a task starts when it is awaited and gives its value") {
+TEST_CASE("a task starts when it is awaited and returns its value") {
     Engine engine(options_on(KernelKind::epoll));
     const auto sum = [](bool& ran) -> Task<int> {
         Task<int> three = number(3);
@@ -50,7 +50,7 @@ TEST_CASE("a task starts when it is awaited and gives its value") {
     CHECK(sync_wait(engine, sum(ran)) == 7);
 }
 
-TEST_CASE("a task that never starts is dropped with what it holds") {
+TEST_CASE("a task that never starts releases its arguments when it is destroyed") {
     const auto watched = std::make_shared<int>(0);
     const auto hold = [](std::shared_ptr<int> held) -> Task<> {
         ++*held;
@@ -66,7 +66,7 @@ TEST_CASE("a task that never starts is dropped with what it holds") {
     CHECK(*watched == 0);
 }
 
-TEST_CASE("a task gives what can only be moved, and what has no default") {
+TEST_CASE("a task returns values that are move-only or have no default constructor") {
     struct Named {
         explicit Named(std::string given) : name(std::move(given)) {}
         Named(Named&&) = default;
@@ -83,7 +83,7 @@ TEST_CASE("a task gives what can only be moved, and what has no default") {
     CHECK(sync_wait(engine, make_vector()).size() == 3);
 }
 
-TEST_CASE("an exception goes up through the tasks that await to sync_wait") {
+TEST_CASE("an exception propagates through the awaiting tasks to sync_wait") {
     Engine engine(options_on(KernelKind::epoll));
     const auto pass = [](bool& reached) -> Task<int> {
         const int value = co_await fail("deep down");
@@ -115,8 +115,8 @@ TEST_CASE("an exception that leaves a detached task ends the program") {
     CHECK(end.signal == SIGABRT);
 }
 
-TEST_CASE_TEMPLATE("spawn starts from the loop and tells how the task ended", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("spawn starts a task from the loop and passes its result to the callback",
+                   Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     bool ran = false;
     bool ended_well = false;
@@ -141,7 +141,7 @@ TEST_CASE_TEMPLATE("spawn starts from the loop and tells how the task ended", Ke
     CHECK(what == "told");
 }
 
-TEST_CASE("everything of a spawned task is gone when its end is told") {
+TEST_CASE("the frame of a spawned task is destroyed before its callback runs") {
     Engine engine(options_on(KernelKind::epoll));
     const auto watched = std::make_shared<int>(0);
     const auto hold = [](std::shared_ptr<int> held) -> Task<> {
@@ -155,7 +155,7 @@ TEST_CASE("everything of a spawned task is gone when its end is told") {
     CHECK(left == 1);
 }
 
-TEST_CASE("a spawned task allocates its frame and one block beside it, and leaves nothing") {
+TEST_CASE("a spawned task allocates its frame and one block, and frees both") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(KernelKind::epoll));
     std::uint64_t taken = 0;
@@ -175,7 +175,7 @@ TEST_CASE("a spawned task allocates its frame and one block beside it, and leave
     CHECK(left == 0);
 }
 
-TEST_CASE("a loop over tasks that never wait needs no more stack the longer it is") {
+TEST_CASE("a loop over tasks that never suspend uses constant stack") {
     Engine engine(options_on(KernelKind::epoll));
     const auto add_up = []() -> Task<long> {
         long sum = 0;
@@ -186,7 +186,7 @@ TEST_CASE("a loop over tasks that never wait needs no more stack the longer it i
     CHECK(sync_wait(engine, add_up()) == 300'000);
 }
 
-TEST_CASE("a loop over tasks that wait needs no more stack the longer it is") {
+TEST_CASE("a loop over tasks that suspend uses constant stack") {
     Engine engine(options_on(KernelKind::epoll));
     const auto wait = []() -> Task<int> {
         co_await delay(0ns);
@@ -201,7 +201,7 @@ TEST_CASE("a loop over tasks that wait needs no more stack the longer it is") {
     CHECK(sync_wait(engine, add_up(wait)) == 100'000);
 }
 
-TEST_CASE("a task runs on its engine's thread, whoever spawned it") {
+TEST_CASE("a task that another thread spawns runs on its engine's thread") {
     EngineThread io(options_on(KernelKind::automatic));
     const auto look = []() -> Task<bool> {
         Engine& engine = co_await this_engine();
@@ -254,7 +254,7 @@ TEST_CASE("many threads spawn tasks on one engine") {
     CHECK(ended == kThreads * kTasks);
 }
 
-TEST_CASE("sync_wait refuses where nobody could wait, and the task does not run") {
+TEST_CASE("sync_wait in a task of its own engine throws, and the task does not run") {
     Engine engine(options_on(KernelKind::epoll));
     bool ran = false;
     bool refused = false;

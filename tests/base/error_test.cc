@@ -57,7 +57,7 @@ TEST_CASE("every error has a name and a sentence of its own") {
     CHECK(std::string_view(error_category().name()) == "uaio");
 }
 
-TEST_CASE("errors equal the std::errc that fits and no other") {
+TEST_CASE("each error equals its std::errc and no other") {
     const auto is = [](Errc code, std::errc condition) {
         return make_error_code(code) == condition;
     };
@@ -86,7 +86,7 @@ TEST_CASE("each invalid argument has a code of its own, which equals std::errc::
     }
 }
 
-TEST_CASE("the text of an exception says what to do, and the cause once") {
+TEST_CASE("the text of an exception contains the advice and names the cause once") {
     const auto text = [](int number) {
         const std::error_code error(number, std::system_category());
         return std::string(std::system_error(error, with_advice("uaio: bind", error)).what());
@@ -100,7 +100,7 @@ TEST_CASE("the text of an exception says what to do, and the cause once") {
     CHECK(with_advice("call", url) + '.' == "call: " + strerror(url));
 }
 
-TEST_CASE("what the kernel reports becomes one error each") {
+TEST_CASE("each errno that the library names becomes one error") {
     CHECK(!error_from_result(0));
     CHECK(!error_from_result(4096));
     CHECK(error_from_result(-ECANCELED) == Errc::canceled);
@@ -109,7 +109,7 @@ TEST_CASE("what the kernel reports becomes one error each") {
     CHECK(error_from_result(-ENOMEM) == Errc::not_enough_memory);
 }
 
-TEST_CASE("any other errno comes through in the system category untouched (rule 5)") {
+TEST_CASE("any other errno is reported unchanged in the system category (rule 5)") {
     for (const int error : {EFAULT, EHOSTUNREACH, ECONNREFUSED, ENETDOWN, ETIMEDOUT, EIO}) {
         const std::error_code code = error_from_result(-error);
         CHECK(code.category() == std::system_category());
@@ -118,7 +118,7 @@ TEST_CASE("any other errno comes through in the system category untouched (rule 
     CHECK(error_from_result(-ECONNREFUSED) == std::errc::connection_refused);
 }
 
-TEST_CASE("strerror says what happened and what to do") {
+TEST_CASE("strerror names the error and the remedy") {
     CHECK(strerror({}) == "Success.");
     CHECK(strerror(Errc::timed_out).find("deadline") != std::string::npos);
     const std::string refused = strerror({ECONNREFUSED, std::system_category()});

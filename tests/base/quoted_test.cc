@@ -6,7 +6,7 @@
 namespace uaio {
 namespace {
 
-TEST_CASE("A message quotes a file name, and only the size of what may be a secret") {
+TEST_CASE("a message quotes a file name, but only the size of a possible secret") {
     CHECK(in_quotes("/etc/ssl/private/key.pem") == "\"/etc/ssl/private/key.pem\"");
     CHECK(in_quotes("") == "\"\"");
     CHECK(in_quotes("schl\xc3\xbcssel.pem") == "\"schl\xc3\xbcssel.pem\"");
@@ -28,7 +28,7 @@ TEST_CASE("A message quotes a file name, and only the size of what may be a secr
           "\"Certificate-Of-The-Server-2026.pem\"");
 }
 
-TEST_CASE("A message quotes a URL without its user information, query and fragment") {
+TEST_CASE("a message quotes a URL without its user information, query and fragment") {
     CHECK(quoted_url("http://host:80/path") == "\"http://host:80/path\"");
     CHECK(quoted_url("http://user:secret@host/path") == "\"http://...@host/path\"");
     CHECK(quoted_url("http://host/path?token=secret") == "\"http://host/path?...\"");

@@ -183,7 +183,7 @@ Rows connecting_rows() {
     const Expectation perhaps =
         may_differ("connection of connect", "made | none", "none", kTooSoon);
     return {
-        {"X-5", "connect where nobody listens", refused,
+        {"X-5", "connect to a port without a listener", refused,
          usable({same("connect", "ECONNREFUSED/0"), none})},
         {"X-5", "timeout of a connect", connect_times_out,
          usable({may_differ("connect", "ok/0 | timed_out/0", "timed_out/0", kTooSoon), perhaps})},

@@ -84,7 +84,7 @@ TEST_CASE_TEMPLATE("an Aio that its callback submits again can be stopped and th
     CHECK(io.engine().statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("an Aio that its callback submits again can be destroyed where the engine runs",
+TEST_CASE_TEMPLATE("an Aio that its callback submits again can be destroyed on the engine's thread",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     for (bool (*const submit)(Aio&) : {&submit_nop, &submit_parked}) {
@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("a read that its callback submits again can be destroyed whil
 }
 
 // stop() and the operation race within nanoseconds.
-TEST_CASE_TEMPLATE("a stop on another thread meets an operation that begins at the same time",
+TEST_CASE_TEMPLATE("a stop on another thread ends an operation that begins at the same time",
                    Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     for (int round = 0; round < (kSanitized ? 200 : 2000); ++round) {
@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("a stop on another thread meets an operation that begins at t
     }
 }
 
-TEST_CASE("sync_wait without memory for its task throws and waits for nothing") {
+TEST_CASE("sync_wait throws at once if the allocation of its task fails") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(KernelKind::io_uring));
     engine.run_once(0ns);

@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-TEST_CASE("deadline_after: a sum that no clock holds is never") {
+TEST_CASE("deadline_after returns no deadline if the sum overflows") {
     CHECK(deadline_after(100, nanoseconds(5)) == 105);
     CHECK(deadline_after(100, nanoseconds(-5)) == 95);
     CHECK(deadline_after(100, nanoseconds::min()) < 0);

@@ -42,7 +42,7 @@ void swallow(RawPeer& peer) {
     }
 }
 
-TEST_CASE("the counter of allocations counts") {
+TEST_CASE("AllocationCounter counts allocations") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     const std::uint64_t before = thread_allocations();
     const std::int64_t live = live_allocations();
@@ -118,7 +118,7 @@ TEST_CASE_TEMPLATE("deadlines and cancels allocate nothing", Kernel, OnLinux, On
     CHECK(count == 0);
 }
 
-TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on either", Kernel,
+TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on either thread", Kernel,
                    OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     EngineThread io(options_on(Kernel::kKind));
@@ -144,8 +144,8 @@ TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on eith
     CHECK(on_engine == there);
 }
 
-TEST_CASE_TEMPLATE("cancels of another thread are not lost for want of memory", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a cancel of another thread takes effect although every allocation fails",
+                   Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Wire wire(Kernel::kKind);
     char in[1];
@@ -172,7 +172,7 @@ TEST_CASE_TEMPLATE("cancels of another thread are not lost for want of memory", 
         CHECK(read->ended() == failure(Errc::canceled));
 }
 
-TEST_CASE_TEMPLATE("a vector of more entries than fit inside allocates once", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("an iovec list longer than the inline entries allocates once", Kernel, OnLinux,
                    OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Wire wire(Kernel::kKind);

@@ -50,7 +50,7 @@ struct Ending {
     StreamPtr never;
 };
 
-TEST_CASE_TEMPLATE("an engine that is destroyed ends every operation by its callback once", Kernel,
+TEST_CASE_TEMPLATE("the destructor of an engine ends every operation by one callback", Kernel,
                    OnLinux, OnPoll) {
     Ending ending(Kernel::kKind);
     const RawListener full(0);
@@ -123,8 +123,9 @@ TEST_CASE_TEMPLATE("streams and listeners may be destroyed before their engine",
     CHECK(open_descriptors() == descriptors);
 }
 
-TEST_CASE_TEMPLATE("an engine that never ran can be destroyed with everything there", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "the destructor of an engine that never ran ends its operations and runs its tasks", Kernel,
+    OnLinux, OnPoll) {
     const std::size_t descriptors = open_descriptors();
     Ended nop;
     bool ran = false;
@@ -139,8 +140,7 @@ TEST_CASE_TEMPLATE("an engine that never ran can be destroyed with everything th
     CHECK(open_descriptors() == descriptors);
 }
 
-TEST_CASE_TEMPLATE("tasks that wait when the engine is destroyed are run by it", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("the destructor of an engine runs the pending tasks", Kernel, OnLinux, OnPoll) {
     std::string order;
     {
         Engine engine(options_on(Kernel::kKind));
@@ -154,8 +154,9 @@ TEST_CASE_TEMPLATE("tasks that wait when the engine is destroyed are run by it",
     CHECK(order == "abc");
 }
 
-TEST_CASE_TEMPLATE("what a callback submits while the engine ends gets its callback too", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "an operation that a callback submits while the engine ends gets its callback too", Kernel,
+    OnLinux, OnPoll) {
     Ending ending(Kernel::kKind);
     std::string in(10, '\0');
     int calls = 0;
@@ -178,8 +179,8 @@ TEST_CASE_TEMPLATE("what a callback submits while the engine ends gets its callb
     CHECK(Clock::now() - begin < kPatience);  // the engine has nothing to wait for
 }
 
-TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine is destroyed",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a parked operation ends with closed when its engine is destroyed", Kernel,
+                   OnLinux, OnPoll) {
     std::string logged;
     EngineOptions options = options_on(Kernel::kKind);
     options.drain_timeout = kPatience;  // beyond the test's own timeout
@@ -217,8 +218,9 @@ TEST_CASE_TEMPLATE("what a provider has parked ends with closed when its engine 
     CHECK(Clock::now() - begin < kPatience);
 }
 
-TEST_CASE_TEMPLATE("an engine waits for nothing where a task is the last thing at its end", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "the destructor of an engine returns at once after a last callback that posts a task", Kernel,
+    OnLinux, OnPoll) {
     EngineOptions options = options_on(Kernel::kKind);
     options.drain_timeout = kPatience;  // beyond the test's timeout
     bool ran = false;
@@ -236,7 +238,7 @@ TEST_CASE_TEMPLATE("an engine waits for nothing where a task is the last thing a
     CHECK(Clock::now() - begin < kPatience);
 }
 
-TEST_CASE("an engine gives up on what never ends and says so") {
+TEST_CASE("the destructor of an engine logs operations that do not end within drain_timeout") {
     for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
         std::string logged;
         EngineOptions options = options_on(kind);

@@ -22,8 +22,8 @@ EngineOptions with_rings(KernelKind kind, unsigned entries, unsigned completions
     return options_on(kind, options);
 }
 
-TEST_CASE_TEMPLATE("500 submissions in one turn all complete however small the rings", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("500 submissions in one turn complete on rings of any size", Kernel, OnLinux,
+                   OnPoll) {
     for (const unsigned entries : {1u, 2u, 8u, 256u}) {
         Engine engine(with_rings(Kernel::kKind, entries, 2));
         std::vector<std::unique_ptr<Operation>> nops;
@@ -44,7 +44,8 @@ TEST_CASE_TEMPLATE("500 submissions in one turn all complete however small the r
     }
 }
 
-TEST_CASE_TEMPLATE("callbacks that submit into full rings lose nothing", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("callbacks that submit into full rings lose no operation", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(with_rings(Kernel::kKind, 2, 4));
     constexpr int kChains = 60;
     constexpr int kLength = 50;
@@ -72,7 +73,8 @@ TEST_CASE_TEMPLATE("callbacks that submit into full rings lose nothing", Kernel,
     CHECK(engine.statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("data is whole on the smallest rings", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("64 writes arrive whole on rings of one and two entries", Kernel, OnLinux,
+                   OnPoll) {
     WireOptions options;
     options.engine.entries = 1;
     options.engine.completions = 2;
@@ -91,8 +93,8 @@ TEST_CASE_TEMPLATE("data is whole on the smallest rings", Kernel, OnLinux, OnPol
         CHECK(write->ended() == success(10'000));
 }
 
-TEST_CASE_TEMPLATE("any number of entries is brought into the range there is", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("the options clamp the number of ring entries to the supported range", Kernel,
+                   OnLinux, OnPoll) {
     for (const unsigned entries : {0u, 3u, 1'000'000u}) {
         Engine engine(with_rings(Kernel::kKind, entries, 0));
         Operation nop(engine);
@@ -101,7 +103,7 @@ TEST_CASE_TEMPLATE("any number of entries is brought into the range there is", K
     }
 }
 
-TEST_CASE_TEMPLATE("what a turn submits costs one system call", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the submissions of a turn cost one system call", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     std::vector<std::unique_ptr<Operation>> nops;
     for (int i = 0; i < 32; ++i)
@@ -139,7 +141,8 @@ TEST_CASE_TEMPLATE("a write_all that fits costs one submission and one system ca
     CHECK(after.short_writes == before.short_writes);
 }
 
-TEST_CASE_TEMPLATE("withdrawn entries never reach the wire", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the kernel never sends the bytes of a withdrawn entry", Kernel, OnLinux,
+                   OnPoll) {
     Wire wire(Kernel::kKind);
     std::vector<std::unique_ptr<Operation>> writes;
     for (int i = 0; i < 50; ++i) {
@@ -159,7 +162,7 @@ TEST_CASE_TEMPLATE("withdrawn entries never reach the wire", Kernel, OnLinux, On
     CHECK(wire.receive(100) == expected);
 }
 
-TEST_CASE("a polling kernel thread carries the same operations") {
+TEST_CASE("operations complete and cancel with a submission polling thread (SQPOLL)") {
     WireOptions options;
     options.engine.submission_poll_ms = 5;
     options.engine.entries = 8;

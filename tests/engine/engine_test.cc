@@ -19,7 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_TEMPLATE("run returns when it is stopped, for good", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("run returns after stop, and so does every later run", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     int runs = 0;
     engine.post([&] {
@@ -35,7 +35,7 @@ TEST_CASE_TEMPLATE("run returns when it is stopped, for good", Kernel, OnLinux, 
     CHECK(runs == 2);
 }
 
-TEST_CASE_TEMPLATE("run returns at once if it was stopped before", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("run returns at once after an earlier stop", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.stop();
     engine.run();
@@ -74,7 +74,7 @@ TEST_CASE_TEMPLATE("stop from another thread wakes a loop that waits", Kernel, O
     }
 }
 
-TEST_CASE_TEMPLATE("run_once with no wait polls", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("run_once with a wait of 0 returns at once", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     CHECK(engine.run_once(0ns) == 0);
     CHECK(engine.run_once(-5ns) == 0);
@@ -86,8 +86,7 @@ TEST_CASE_TEMPLATE("run_once with no wait polls", Kernel, OnLinux, OnPoll) {
     CHECK(engine.run_once(0ns) == 0);
 }
 
-TEST_CASE_TEMPLATE("run_once waits as long as it is told when nothing happens", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("an idle run_once waits for its timeout", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     for (const std::chrono::nanoseconds wait : {100'000ns, 5'000'000ns, 20'000'000ns}) {
@@ -102,7 +101,7 @@ TEST_CASE_TEMPLATE("run_once waits as long as it is told when nothing happens", 
     }
 }
 
-TEST_CASE("run_once on simulated time waits as long as it is told, or to a deadline") {
+TEST_CASE("run_once in virtual time waits until its timeout or the next deadline") {
     SimKernel kernel(1);
     Engine engine(kernel);
     engine.run_once(0ns);
@@ -122,7 +121,7 @@ TEST_CASE("run_once on simulated time waits as long as it is told, or to a deadl
     CHECK(parked.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("run_once returns early when something completes", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("run_once returns when an operation completes", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     Operation nop(engine);
@@ -145,7 +144,8 @@ TEST_CASE_TEMPLATE("run_once returns early when something completes", Kernel, On
     CHECK(parked.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("run_once does not wait behind a task that it ran", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("run_once returns without waiting after it has run a task", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     bool ran = false;
     engine.post([&] { ran = true; });
@@ -155,7 +155,8 @@ TEST_CASE_TEMPLATE("run_once does not wait behind a task that it ran", Kernel, O
     CHECK(Clock::now() - begin < 30s);
 }
 
-TEST_CASE_TEMPLATE("posts and verbs of one thread keep their order", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the engine runs posts and verbs of one thread in order", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     std::string order;
@@ -189,8 +190,7 @@ TEST_CASE_TEMPLATE("posts and verbs of one thread keep their order", Kernel, OnL
     CHECK(order == "abcd");
 }
 
-TEST_CASE_TEMPLATE("a task may post another, which runs in a later turn at the earliest", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a task that a task posts runs in a later turn", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     int depth = 0;
     struct Again {
@@ -207,8 +207,7 @@ TEST_CASE_TEMPLATE("a task may post another, which runs in a later turn at the e
     CHECK(engine.statistics().turns - before >= 100);
 }
 
-TEST_CASE_TEMPLATE("a second thread and a callback cannot run the engine", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("run fails on a second thread and inside a callback", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     const auto refusal = [&](void (*run)(Engine&)) -> std::error_code {
@@ -265,7 +264,7 @@ TEST_CASE_TEMPLATE("wait inside a callback or a task returns at once with an err
     CHECK(parked.aio.wait() == Errc::canceled);
 }
 
-TEST_CASE_TEMPLATE("wait_until says whether the operation is over", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("wait_until returns whether the operation has ended", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Operation parked(engine);
     REQUIRE(submit_parked(parked.aio));
@@ -293,7 +292,7 @@ TEST_CASE_TEMPLATE("wait lasts to the end of a chain of 10000 operations", Kerne
     CHECK(engine.statistics().operations == 10'000);
 }
 
-TEST_CASE_TEMPLATE("a chain of operations that end at once does not starve the loop", Kernel,
+TEST_CASE_TEMPLATE("a chain of operations that complete at once does not starve the loop", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     bool posted_ran = false;
@@ -330,8 +329,7 @@ TEST_CASE_TEMPLATE("an Aio may be destroyed in its own callback", Kernel, OnLinu
     CHECK(engine.statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("an Aio destroyed while busy ends by its callback first", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("the destructor of a busy Aio waits for its callback", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Ended seen;
     {
@@ -400,8 +398,8 @@ TEST_CASE_TEMPLATE("a cancel from another thread does not reach the next operati
     }
 }
 
-TEST_CASE_TEMPLATE("a cancel from another thread may overtake its operation", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a cancel from another thread takes effect before its operation has started",
+                   Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     Operation parked(engine);
@@ -414,7 +412,7 @@ TEST_CASE_TEMPLATE("a cancel from another thread may overtake its operation", Ke
     CHECK(parked.ended() == failure(Errc::canceled));
 }
 
-TEST_CASE_TEMPLATE("the engine tells time and what it runs on", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an engine reports its time and its kernel", Kernel, OnLinux, OnPoll) {
     const EngineOptions options = options_on(Kernel::kKind);
     const Engine engine(options);
     CHECK(engine.kernel() == options.kernel);
@@ -424,7 +422,7 @@ TEST_CASE_TEMPLATE("the engine tells time and what it runs on", Kernel, OnLinux,
     CHECK((before <= now && now <= Clock::now()));
 }
 
-TEST_CASE("an engine thread runs its engine until it goes") {
+TEST_CASE("an EngineThread runs its engine until it is destroyed") {
     for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
         EngineThread io(options_on(kind));
         CHECK(!io.engine().on_engine_thread());
@@ -442,7 +440,7 @@ TEST_CASE("an engine thread runs its engine until it goes") {
     }
 }
 
-TEST_CASE("an engine group has as many engines as asked or as there are processors") {
+TEST_CASE("an EngineGroup has the requested number of engines, by default one a processor") {
     EngineGroup three(3, options_on(KernelKind::epoll));
     CHECK(three.size() == 3);
     for (std::size_t i = 0; i < three.size(); ++i) {
@@ -457,7 +455,7 @@ TEST_CASE("an engine group has as many engines as asked or as there are processo
 
 // Linux 6.18 loses a cancel that meets a send with MSG_WAITALL queued for a retry; the write would
 // stay pending until the peer reads.
-TEST_CASE("a cancel that meets a write which the kernel is about to try again is repeated") {
+TEST_CASE("the engine repeats a cancel that misses a write between two attempts of the kernel") {
     int lost = 0;
     for (int round = 0; round < 40; ++round) {
         Engine engine(options_on(KernelKind::io_uring));

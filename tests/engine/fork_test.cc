@@ -114,8 +114,8 @@ std::string use_inherited(Parent& parent) {
     return "";
 }
 
-TEST_CASE_TEMPLATE("fork: an inherited engine refuses everything in the child", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("fork: an inherited engine refuses every operation in the child", Kernel,
+                   OnLinux, OnPoll) {
     for (const bool threaded : {false, true}) {
         Parent parent(Kernel::kKind, threaded);
         const ChildEnd end = run_in_child([&] { return use_inherited(parent); });
@@ -125,31 +125,31 @@ TEST_CASE_TEMPLATE("fork: an inherited engine refuses everything in the child", 
     }
 }
 
-TEST_CASE_TEMPLATE("fork: a child that destroys what it inherited leaves the parent alone", Kernel,
+TEST_CASE_TEMPLATE("fork: a child that destroys inherited objects does not affect the parent",
+                   Kernel, OnLinux, OnPoll) {
+    for (const bool threaded : {false, true}) {
+        Parent parent(Kernel::kKind, threaded);
+        const ChildEnd end = run_in_child([&]() -> std::string {
+            parent.read.reset();
+            parent.stream.reset();
+            parent.file.reset();
+            parent.listener.reset();
+            parent.own.reset();
+            parent.thread.reset();
+            return "";
+        });
+        INFO(end.output);
+        CHECK(end.well());
+        parent.check_alive();
+    }
+}
+
+TEST_CASE_TEMPLATE("fork: the child may destroy an inherited engine before its streams", Kernel,
                    OnLinux, OnPoll) {
     for (const bool threaded : {false, true}) {
         Parent parent(Kernel::kKind, threaded);
         const ChildEnd end = run_in_child([&]() -> std::string {
             parent.read.reset();
-            parent.stream.reset();
-            parent.file.reset();
-            parent.listener.reset();
-            parent.own.reset();
-            parent.thread.reset();
-            return "";
-        });
-        INFO(end.output);
-        CHECK(end.well());
-        parent.check_alive();
-    }
-}
-
-TEST_CASE_TEMPLATE("fork: an engine may go before its streams in the child too", Kernel, OnLinux,
-                   OnPoll) {
-    for (const bool threaded : {false, true}) {
-        Parent parent(Kernel::kKind, threaded);
-        const ChildEnd end = run_in_child([&]() -> std::string {
-            parent.read.reset();
             parent.own.reset();
             parent.thread.reset();
             parent.stream.reset();
@@ -163,7 +163,7 @@ TEST_CASE_TEMPLATE("fork: an engine may go before its streams in the child too",
     }
 }
 
-TEST_CASE_TEMPLATE("fork: the destructors of a child close its copies of descriptors", Kernel,
+TEST_CASE_TEMPLATE("fork: the destructors in a child close its copies of the descriptors", Kernel,
                    OnLinux, OnPoll) {
     const std::size_t before = open_descriptors();
     Parent parent(Kernel::kKind, false);
@@ -198,7 +198,7 @@ bool cannot_start_threads_in_child() {
 #endif
 }
 
-TEST_CASE_TEMPLATE("fork: a child makes engines of its own beside inherited ones", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("fork: a child can create engines beside inherited ones", Kernel, OnLinux,
                    OnPoll) {
     if (cannot_start_threads_in_child()) return;
     tcp::ListenOptions shared;
@@ -250,8 +250,8 @@ std::string fork_in_a_callback(KernelKind kind) {
     return parked.wait() == Errc::canceled ? "" : "the parent's engine does not work";
 }
 
-TEST_CASE_TEMPLATE("fork: a child that returns from the callback which forked leaves run()", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("fork: run() returns in a child that returns from the callback which forked",
+                   Kernel, OnLinux, OnPoll) {
     const ChildEnd end = run_in_child([] { return fork_in_a_callback(Kernel::kKind); });
     INFO(end.output);
     CHECK(end.well());
@@ -282,7 +282,7 @@ TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThr
     CHECK(end.well());
 }
 
-TEST_CASE_TEMPLATE("fork: static engines end at the exit of a child", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("fork: exit() in a child destroys static engines", Kernel, OnLinux, OnPoll) {
     const ChildEnd end = run_in_child([]() -> std::string {
         static EngineThread thread(options_on(Kernel::kKind));
         static Engine engine(options_on(Kernel::kKind));

@@ -45,7 +45,7 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
 }
 
 // A copy made earlier would hold the previous bytes.
-TEST_CASE_TEMPLATE("the bytes of a write are the caller's own until the kernel takes them", Kernel,
+TEST_CASE_TEMPLATE("the kernel reads the bytes of a write from the caller's buffer", Kernel,
                    OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     std::string first(400, 'a'), second(40, 'a'), third(4, 'a');
@@ -64,8 +64,7 @@ TEST_CASE_TEMPLATE("the bytes of a write are the caller's own until the kernel t
     CHECK(front.ended() == success(400));
 }
 
-TEST_CASE_TEMPLATE("writes that wait for room are not copied while they wait", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a queued write is not copied", Kernel, OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     const std::string blocking = pattern(Wire::kBlocking);
     Operation head(wire.engine(), blocking);
@@ -83,7 +82,8 @@ TEST_CASE_TEMPLATE("writes that wait for room are not copied while they wait", K
     CHECK(behind.ended() == success(300));
 }
 
-TEST_CASE_TEMPLATE("a verb enters the kernel only with the turn", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a verb makes no system call before the end of the turn", Kernel, OnLinux,
+                   OnPoll) {
     Wire wire(Kernel::kKind);
     wire.engine().run_once(std::chrono::nanoseconds::zero());
     const EngineStatistics before = wire.engine().statistics();

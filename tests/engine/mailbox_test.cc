@@ -13,13 +13,13 @@ struct Letter : MailboxEntry {
     unsigned number = 0;
 };
 
-TEST_CASE("an empty mailbox gives nothing") {
+TEST_CASE("an empty mailbox returns no entry") {
     Mailbox mailbox;
     CHECK(mailbox.empty());
     CHECK(mailbox.take() == nullptr);
 }
 
-TEST_CASE("letters come out in the order they went in, and the first one is announced") {
+TEST_CASE("a mailbox delivers entries in order, and only the first push requires a wake") {
     Mailbox mailbox;
     Letter letters[3];
     CHECK(mailbox.push(letters[0]));
@@ -36,7 +36,7 @@ TEST_CASE("letters come out in the order they went in, and the first one is anno
     CHECK(mailbox.push(letters[0]));
 }
 
-TEST_CASE("letters of many threads arrive once each and in order for each sender") {
+TEST_CASE("a mailbox delivers the entries of many threads once, in order for each thread") {
     constexpr unsigned kSenders = 8;
     constexpr unsigned kLetters = 5'000;
     Mailbox mailbox;

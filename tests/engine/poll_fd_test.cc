@@ -152,8 +152,8 @@ TEST_CASE_TEMPLATE("deadlines make the engine readable when they are due", Kerne
     }
 }
 
-TEST_CASE_TEMPLATE("a deadline that was disarmed does not wake the host loop for long", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a disarmed deadline does not keep waking the host loop", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     HostLoop loop(engine);
     Operation parked(engine);
@@ -184,7 +184,7 @@ TEST_CASE_TEMPLATE("completions make the engine readable", Kernel, OnLinux, OnPo
     CHECK(!loop.readable(5ms));
 }
 
-TEST_CASE_TEMPLATE("a large transfer runs wholly inside the host loop", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the host loop completes a large transfer", Kernel, OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     HostLoop loop(wire.engine());
     const std::string body = pattern(Wire::kBlocking);
@@ -202,7 +202,7 @@ TEST_CASE_TEMPLATE("a large transfer runs wholly inside the host loop", Kernel, 
     CHECK(wire.peer().received() == body);
 }
 
-TEST_CASE_TEMPLATE("what a callback submits in the host loop goes on by itself", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("the host loop continues an operation that a callback submits", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     HostLoop loop(engine);
@@ -214,7 +214,7 @@ TEST_CASE_TEMPLATE("what a callback submits in the host loop goes on by itself",
     REQUIRE(loop.run_until([&] { return left == 0; }));
 }
 
-TEST_CASE_TEMPLATE("completions beyond the completion ring are seen in the host loop", Kernel,
+TEST_CASE_TEMPLATE("completions beyond the completion ring make the engine readable", Kernel,
                    OnLinux, OnPoll) {
     EngineOptions options;
     options.entries = 2;
@@ -238,8 +238,7 @@ TEST_CASE_TEMPLATE("stop makes the engine readable", Kernel, OnLinux, OnPoll) {
     CHECK(loop.readable(1000ms));
 }
 
-TEST_CASE_TEMPLATE("a descriptor asked for before the first turn works too", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("fd() may be called before the first turn", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Operation nop(engine);
     submit_nop(nop.aio);  // before fd(), and before the engine has a thread

@@ -63,8 +63,7 @@ private:
     int passes_ = 0;
 };
 
-TEST_CASE_TEMPLATE("a provider parks an Aio and finishes it when it likes", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a provider parks an Aio and finishes it later", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Turnstile turnstile(engine);
     int first = 0;
@@ -118,7 +117,7 @@ TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by 
     CHECK(engine.statistics().timeouts == 1);
 }
 
-TEST_CASE_TEMPLATE("a stopped or expired Aio is refused by its starter", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a starter refuses a stopped or expired Aio", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Turnstile turnstile(engine);
     int out = 0;
@@ -133,8 +132,8 @@ TEST_CASE_TEMPLATE("a stopped or expired Aio is refused by its starter", Kernel,
     CHECK(turnstile.cancels == 0);
 }
 
-TEST_CASE_TEMPLATE("a starter that does not ask is cancelled right behind it", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a cancelled Aio is cancelled after a starter that does not check it", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Operation stopped(engine), expired(engine);
     stopped.aio.stop();
@@ -147,8 +146,8 @@ TEST_CASE_TEMPLATE("a starter that does not ask is cancelled right behind it", K
     CHECK(expired.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("an Aio of another engine ends there without the starter", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("an Aio of another engine ends on its engine, and the starter does not run",
+                   Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Engine other(options_on(Kernel::kKind));
     Turnstile turnstile(engine);
@@ -171,7 +170,7 @@ struct Countdown {
     }
 };
 
-TEST_CASE_TEMPLATE("a handler goes on with the same Aio until it says finished", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a handler continues the same Aio until it returns finished", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     int left = 1000;
@@ -264,7 +263,7 @@ TEST_CASE_TEMPLATE("the argument and the owner reach the starter from any thread
     CHECK(argument == 20);
 }
 
-TEST_CASE("a queue of Aios keeps order and lets go of any of them") {
+TEST_CASE("a queue of Aios keeps their order and removes any of them") {
     Engine engine(options_on(KernelKind::epoll));
     std::vector<std::unique_ptr<Aio>> aios;
     for (int i = 0; i < 5; ++i)
@@ -342,8 +341,8 @@ private:
     AioQueue queue_;
 };
 
-TEST_CASE_TEMPLATE("an Aio that is handed on keeps count, cursor, deadline and cancel", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a forwarded Aio keeps its count, cursor, deadline and cancel", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Gate gate(wire.engine(), wire.connection().stream());
     Operation held(wire.engine(), "xheld");

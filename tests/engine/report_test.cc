@@ -28,7 +28,7 @@ std::size_t occurrences(std::string_view text, std::string_view part) {
     return count;
 }
 
-TEST_CASE("misuse of a busy Aio is a line on standard error") {
+TEST_CASE("misuse of a busy Aio prints a line on standard error") {
     const ChildEnd end = run_in_child([]() -> std::string {
         Engine engine(options_on(KernelKind::io_uring));
         Aio aio(engine);
@@ -64,7 +64,7 @@ TEST_CASE("a loop of misuse does not flood standard error") {
     CHECK(occurrences(end.output, "\n") == 6);
 }
 
-TEST_CASE("a message on standard error is one line, and commands no terminal") {
+TEST_CASE("a message on standard error is one line without control characters") {
     const ChildEnd end = run_in_child([]() -> std::string {
         log_to_standard_error(LogLevel::error, "a\nFAKE LOG\x1b[31m\x7f\xc2\x9b\r\0b"sv);
         log_to_standard_error(LogLevel::warning, "sch\xc3\xb6n\\");
@@ -83,7 +83,7 @@ TEST_CASE("a message on standard error is one line, and commands no terminal") {
     CHECK(end.output.size() < 3 * PIPE_BUF);
 }
 
-TEST_CASE("a log hook stands in place of standard error and gets every message") {
+TEST_CASE("a log hook replaces standard error and receives every message") {
     int messages = 0;
     EngineOptions options = options_on(KernelKind::io_uring);
     options.log = [&messages](LogLevel, std::string_view) { ++messages; };

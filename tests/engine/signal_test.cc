@@ -57,7 +57,7 @@ TEST_CASE("every thread of the library blocks the signals of the program") {
     CHECK(!blocks_signals());
 }
 
-TEST_CASE("a signal that the program blocks after it made an EngineThread waits for the program") {
+TEST_CASE("a signal that the program blocks after it created an EngineThread stays pending") {
     const ChildEnd end = run_in_child([]() -> std::string {
         const EngineThread io(options_on(KernelKind::io_uring));
         sigset_t term;

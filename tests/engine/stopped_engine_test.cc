@@ -114,7 +114,7 @@ TEST_CASE_TEMPLATE("stop() ends the engine of an EngineThread", Kernel, OnLinux,
     ::close(fd);
 }
 
-TEST_CASE_TEMPLATE("the objects of an EngineThread may be destroyed behind its stop()", Kernel,
+TEST_CASE_TEMPLATE("the objects of an EngineThread may be destroyed after its stop()", Kernel,
                    OnLinux, OnPoll) {
     EngineThread io(silent_options(Kernel::kKind));
     {
@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("the objects of an EngineThread may be destroyed while it sto
     }
 }
 
-TEST_CASE("listen() on a group of which an engine has stopped accepts on none") {
+TEST_CASE("listen() on a group with a stopped engine fails and accepts on none") {
     EngineGroup group(2);
     http::Server server(group);
     group.engine(1).stop();
@@ -158,7 +158,7 @@ TEST_CASE("listen() on a group of which an engine has stopped accepts on none") 
         CHECK_NOTHROW(tcp::Listener(group.engine(0), endpoint));
 }
 
-TEST_CASE("an EngineThread whose ring the kernel refuses ends nothing but its own work") {
+TEST_CASE("an EngineThread whose ring fails ends only its own operations") {
     const ChildEnd end = run_in_child([]() -> std::string {
         EngineThread io(silent_options(KernelKind::io_uring));
         if (io.engine().kernel() != KernelKind::io_uring) return "";
@@ -174,7 +174,8 @@ TEST_CASE("an EngineThread whose ring the kernel refuses ends nothing but its ow
     CHECK(end.well());
 }
 
-TEST_CASE_TEMPLATE("nothing is made on an engine whose thread has ended", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("constructors fail on an engine whose thread has ended", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(silent_options(Kernel::kKind));
     std::thread([&engine] { engine.run_once(0ns); }).join();
     CHECK_THROWS_AS(http::Server{engine}, std::system_error);
@@ -183,7 +184,7 @@ TEST_CASE_TEMPLATE("nothing is made on an engine whose thread has ended", Kernel
 }
 
 // An engine whose thread returns from run() and then waits.
-TEST_CASE_TEMPLATE("a destructor that waits for an engine which is not run logs that", Kernel,
+TEST_CASE_TEMPLATE("a destructor logs that it waits for an engine which no thread runs", Kernel,
                    OnLinux, OnPoll) {
     for (const bool server : {false, true}) {
         CAPTURE(server);

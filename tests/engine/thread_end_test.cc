@@ -57,7 +57,7 @@ std::thread run_elsewhere(Engine& engine) {
     return loop;
 }
 
-TEST_CASE_TEMPLATE("an engine ends with the thread that ran it", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an engine ends when the thread that ran it ends", Kernel, OnLinux, OnPoll) {
     std::string logged;
     EngineOptions options = options_on(Kernel::kKind);
     options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
@@ -155,7 +155,7 @@ TEST_CASE_TEMPLATE("a thread_local engine is destroyed at the end of its thread"
     CHECK(calls == 2);
 }
 
-TEST_CASE_TEMPLATE("an EngineThread that is destroyed in its own callback ends behind it", Kernel,
+TEST_CASE_TEMPLATE("an EngineThread destroyed in its own callback ends after the callback", Kernel,
                    OnLinux, OnPoll) {
     std::atomic<bool> ended{false};
     std::promise<void> posted;  // the engine must not end inside post()
@@ -199,7 +199,7 @@ TEST_CASE_TEMPLATE("exit() ends static engines that have operations in flight", 
     });
 }
 
-TEST_CASE_TEMPLATE("exit() may find streams whose static engines are destroyed", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("exit() may destroy streams after their static engines", Kernel, OnLinux,
                    OnPoll) {
     check_exit([] {
         static std::unique_ptr<tcp::Listener> listener;
@@ -213,7 +213,7 @@ TEST_CASE_TEMPLATE("exit() may find streams whose static engines are destroyed",
     });
 }
 
-TEST_CASE("errors have their names and sentences until the process has exited") {
+TEST_CASE("error names and messages are available until the process has exited") {
     check_exit([] {
         last_to_go.asked = true;
         std::exit(0);

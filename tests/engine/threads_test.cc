@@ -181,7 +181,7 @@ TEST_CASE_TEMPLATE("writes cancelled by other threads count exactly what the pee
     CHECK(canceled > 0);
 }
 
-TEST_CASE_TEMPLATE("several threads wait for one Aio", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("several threads can wait for one Aio", Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     for (int round = 0; round < 20; ++round) {
         Operation parked(io.engine());
@@ -218,8 +218,8 @@ TEST_CASE_TEMPLATE("a wait on another thread lasts to the end of the callback", 
     }
 }
 
-TEST_CASE_TEMPLATE("a chain on the engine's thread is waited for on another", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a wait on another thread lasts to the end of a chain of operations", Kernel,
+                   OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     int left = 10'000;
     Aio chain(io.engine(), [&left](Aio& self) {
@@ -230,8 +230,8 @@ TEST_CASE_TEMPLATE("a chain on the engine's thread is waited for on another", Ke
     CHECK(left == 0);
 }
 
-TEST_CASE_TEMPLATE("Aios destroyed on other threads while busy end by their callbacks", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a busy Aio destroyed on another thread ends by its callback", Kernel, OnLinux,
+                   OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     std::atomic<unsigned> calls{0};
     std::atomic<unsigned> others{0};
@@ -248,8 +248,8 @@ TEST_CASE_TEMPLATE("Aios destroyed on other threads while busy end by their call
     CHECK(others == 0);
 }
 
-TEST_CASE_TEMPLATE("stop on another thread ends what runs and refuses what follows", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("stop on another thread ends the running operation and refuses later ones",
+                   Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     on_threads([&](unsigned) {
         for (int round = 0; round < 20; ++round) {
@@ -265,7 +265,7 @@ TEST_CASE_TEMPLATE("stop on another thread ends what runs and refuses what follo
     CHECK(io.engine().statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("connections are made and used and closed on 8 threads at once", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("8 threads open, use and close connections at the same time", Kernel, OnLinux,
                    OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     Engine& engine = io.engine();
@@ -297,8 +297,8 @@ TEST_CASE_TEMPLATE("connections are made and used and closed on 8 threads at onc
     CHECK(engine.statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("posts of 8 threads run once each and in order for each thread", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("an engine runs the posts of 8 threads once, in order for each thread", Kernel,
+                   OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     constexpr int kPosts = 500;
     std::vector<int> next(kThreads, 0);
@@ -320,7 +320,7 @@ TEST_CASE_TEMPLATE("posts of 8 threads run once each and in order for each threa
     CHECK(in_order);
 }
 
-TEST_CASE_TEMPLATE("wakes are not lost however the engine falls asleep", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("no wake is lost while an engine prepares to sleep", Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     Operation nop(io.engine());
     for (int round = 0; round < (kSanitized ? 2'000 : 10'000); ++round) {
@@ -330,7 +330,7 @@ TEST_CASE_TEMPLATE("wakes are not lost however the engine falls asleep", Kernel,
     CHECK(nop.ended().calls == (kSanitized ? 2'000u : 10'000u));
 }
 
-TEST_CASE_TEMPLATE("one Aio goes from thread to thread", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("one Aio may be used by one thread after another", Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     Operation nop(io.engine());
     for (int round = 0; round < 50; ++round) {

@@ -18,7 +18,7 @@ struct Timer : TimerNode {
     bool expired = false;
 };
 
-TEST_CASE("an empty timer queue has nothing to say") {
+TEST_CASE("an empty timer queue has no deadline and expires nothing") {
     TimerQueue timers;
     CHECK(timers.armed() == 0);
     CHECK(timers.next_ns() == TimerNode::kNoDeadline);
@@ -55,7 +55,7 @@ TEST_CASE("a timer is never early and late by less than a slot") {
     }
 }
 
-TEST_CASE("what is held never expires and counts for nothing, but is found with the rest") {
+TEST_CASE("a held timer never expires and is not counted, but take_any() finds it") {
     TimerQueue timers;
     Timer held, other, near, far;
     near.deadline_ns = kSecond;
@@ -80,7 +80,7 @@ TEST_CASE("what is held never expires and counts for nothing, but is found with 
     CHECK(timers.armed() == 0);
 }
 
-TEST_CASE("a deadline that is over expires at once") {
+TEST_CASE("a deadline in the past expires at once") {
     TimerQueue timers;
     Timer timer;
     for (const std::int64_t deadline : {std::int64_t{0}, 5 * kSecond - 1, 5 * kSecond}) {
@@ -108,7 +108,7 @@ TEST_CASE("a disarmed timer does not expire") {
     CHECK(timers.expire(2 * kSecond) == nullptr);
 }
 
-TEST_CASE("one that has expired can be disarmed before it is taken") {
+TEST_CASE("an expired timer can be disarmed before it is taken") {
     TimerQueue timers;
     Timer a;
     Timer b;
@@ -122,7 +122,7 @@ TEST_CASE("one that has expired can be disarmed before it is taken") {
     CHECK(timers.armed() == 0);
 }
 
-TEST_CASE("a queue that was empty for long catches up at the next timer") {
+TEST_CASE("a timer queue that was empty for a long time is on time for the next timer") {
     TimerQueue timers;
     Timer timer;
     timer.deadline_ns = kSecond;
@@ -135,7 +135,7 @@ TEST_CASE("a queue that was empty for long catches up at the next timer") {
     CHECK(timers.expire(later + kSecond + kTick) == &timer);
 }
 
-TEST_CASE("random timers expire in order of their slots and none is lost") {
+TEST_CASE("random timers expire once, in order of their slots") {
     std::minstd_rand random(11);
     TimerQueue timers;
     std::vector<std::unique_ptr<Timer>> all;
@@ -177,7 +177,7 @@ TEST_CASE("random timers expire in order of their slots and none is lost") {
     CHECK(std::ranges::all_of(all, [](const auto& timer) { return timer->expired; }));
 }
 
-TEST_CASE("no timer is later than its slot whatever the steps of time") {
+TEST_CASE("no timer expires later than its slot, whatever the steps of time") {
     std::minstd_rand random(5);
     for (int round = 0; round < 300; ++round) {
         TimerQueue timers;

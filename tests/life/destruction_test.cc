@@ -231,12 +231,12 @@ constexpr Row kRows[] = {
     {"easy::Connection, connecting", &make<EasyConnect>},
 };
 
-TEST_CASE_TEMPLATE("an idle object that is destroyed closes what it holds", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("the destructor of an idle object closes its descriptors", Kernel, OnLinux,
                    OnPoll) {
     destroy_idle(Kernel::kKind, kRows);
 }
 
-TEST_CASE_TEMPLATE("an object that is destroyed ends its operation with closed, once", Kernel,
+TEST_CASE_TEMPLATE("the destructor of an object ends its operation once with closed", Kernel,
                    OnLinux, OnPoll) {
     destroy_busy(Kernel::kKind, kRows);
 }
@@ -250,8 +250,8 @@ TEST_CASE_TEMPLATE("a busy object may be destroyed on another thread", Kernel, O
     destroy_on_another_thread(Kernel::kKind, kRows);
 }
 
-TEST_CASE_TEMPLATE("an object that another thread closes ends a chain of resubmissions", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a close on another thread ends a chain of resubmissions", Kernel, OnLinux,
+                   OnPoll) {
     close_while_resubmitting(Kernel::kKind, kRows);
 }
 
@@ -264,7 +264,7 @@ TEST_CASE_TEMPLATE("a busy object may be destroyed by exit(), before its engine 
     destroy_at_exit(Kernel::kKind, kRows);
 }
 
-TEST_CASE_TEMPLATE("a forked child that destroys an object leaves the parent's alone", Kernel,
+TEST_CASE_TEMPLATE("a forked child that destroys an object does not affect the parent's", Kernel,
                    OnLinux, OnPoll) {
     destroy_in_forked_child(Kernel::kKind, kRows);
 }

@@ -49,7 +49,7 @@ TEST_CASE("the matrix reports a server without a deadline in each phase that has
               "sockets are left"));
 }
 
-TEST_CASE("the matrix reports a deadline that comes too early") {
+TEST_CASE("the matrix reports a deadline that expires too early") {
     CHECK(has(play({.head_timeout = 5s}, "request head", Behaviour::stall), "took 7 s"));
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("the matrix reports a wrong status") {
               "status 400"));
 }
 
-TEST_CASE("the matrix reports memory, descriptors, sockets and operations that are left") {
+TEST_CASE("the matrix reports leaked memory, descriptors, sockets and operations") {
     Scene scene(plain_transport());
     scene.remember_idle();
     CHECK(scene.leftovers() == "");

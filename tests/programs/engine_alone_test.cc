@@ -101,7 +101,7 @@ void run_until(Engine& engine, Done done) {
 
 }  // namespace
 
-TEST_CASE("mail is delivered in the order of its posting") {
+TEST_CASE("mailbox entries are delivered in the order of posting") {
     for (const KernelKind kind : kKernels) {
         Engine engine(options_on(kind));
         std::string text;
@@ -166,7 +166,9 @@ TEST_CASE("a deferred operation is finished in the same turn, without a completi
     CHECK(operation.results.empty());
 }
 
-TEST_CASE("a cancel withdraws what the kernel has not taken, and asks the kernel for the rest") {
+TEST_CASE(
+    "a cancel withdraws entries that the kernel has not taken, and cancels the others in the "
+    "kernel") {
     for (const KernelKind kind : kKernels) {
         for (const bool taken : {false, true}) {
             CAPTURE(taken);
@@ -185,7 +187,7 @@ TEST_CASE("a cancel withdraws what the kernel has not taken, and asks the kernel
     }
 }
 
-TEST_CASE("a late request meets its operation, and no later one at the same address") {
+TEST_CASE("a late request applies to its operation, not to a later one at the same address") {
     for (const KernelKind kind : kKernels) {
         Engine engine(options_on(kind));
         EngineCore& core = EngineCore::of(engine);
@@ -213,7 +215,7 @@ TEST_CASE("a late request meets its operation, and no later one at the same addr
     }
 }
 
-TEST_CASE("a thread waits until its condition holds, or no thread runs the engine any more") {
+TEST_CASE("a thread waits until its condition holds or no thread runs the engine") {
     Engine engine(options_on(KernelKind::epoll));
     EngineCore& core = EngineCore::of(engine);
     engine.run_once(nanoseconds::zero());

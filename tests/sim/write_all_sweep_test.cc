@@ -202,13 +202,14 @@ void cancel_everywhere(std::uint64_t seed, bool waitall, bool abort) {
     CHECK(ended_early > steps / 4);
 }
 
-TEST_CASE("a write_all cancelled at every step counts exactly what left") {
+TEST_CASE("a write_all cancelled at every step counts exactly the bytes sent") {
     const std::uint64_t seeds = kSanitized ? 3 : 12;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed)
         cancel_everywhere(seed, true, false);
 }
 
-TEST_CASE("a write_all cancelled at every step counts exactly what left, without MSG_WAITALL") {
+TEST_CASE(
+    "a write_all cancelled at every step counts exactly the bytes sent, without MSG_WAITALL") {
     const std::uint64_t seeds = kSanitized ? 3 : 12;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed)
         cancel_everywhere(seed, false, false);
@@ -220,7 +221,7 @@ TEST_CASE("a write_all aborted at every step ends with the caller's reason") {
         cancel_everywhere(seed, seed % 2 == 0, true);
 }
 
-TEST_CASE("a write_all that expires at any moment counts exactly what left") {
+TEST_CASE("a write_all that expires at any moment counts exactly the bytes sent") {
     const nanoseconds stride(kSanitized ? 20011 : 1021);  // the timers' tick is 1024 ns
     for (const bool waitall : {true, false}) {
         nanoseconds duration(0);
@@ -249,7 +250,7 @@ TEST_CASE("a write_all that expires at any moment counts exactly what left") {
     }
 }
 
-TEST_CASE("a day's timeout passes in no time and is on time") {
+TEST_CASE("a timeout of a day expires exactly in virtual time") {
     Stage stage(1, {});
     stage.peer.read_nothing();
     stage.peer.set_window(1000);

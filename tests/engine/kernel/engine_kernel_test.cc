@@ -59,7 +59,7 @@ std::string check_refusal(int error, std::string_view cause, long call = __NR_io
     return run_a_nop(engine);
 }
 
-TEST_CASE("where seccomp forbids io_uring the engine says so and falls back to epoll") {
+TEST_CASE("an engine falls back to epoll and reports the reason if seccomp forbids io_uring") {
     for (const int error : {EPERM, ENOSYS}) {
         const ChildEnd end = run_in_child([error] { return check_refusal(error, "seccomp"); });
         INFO(end.output);
@@ -67,7 +67,8 @@ TEST_CASE("where seccomp forbids io_uring the engine says so and falls back to e
     }
 }
 
-TEST_CASE("where seccomp forbids one of io_uring's calls the engine says so and falls back") {
+TEST_CASE(
+    "an engine falls back to epoll and reports the reason if seccomp forbids one io_uring call") {
     constexpr std::pair<long, std::string_view> kCalls[] = {
         {__NR_io_uring_setup, "io_uring_setup(2)"},
         {__NR_io_uring_enter, "io_uring_enter(2)"},
@@ -86,7 +87,7 @@ TEST_CASE("where seccomp forbids one of io_uring's calls the engine says so and 
     }
 }
 
-TEST_CASE("a filter that comes after the engine ends a wait with its error") {
+TEST_CASE("a wait fails with the error of a seccomp filter that is installed after the engine") {
     const ChildEnd end = run_in_child([]() -> std::string {
         ::unsetenv("UAIO_KERNEL");
         std::optional<Engine> engine;
@@ -106,19 +107,19 @@ TEST_CASE("a filter that comes after the engine ends a wait with its error") {
     CHECK(end.well());
 }
 
-TEST_CASE("where a security module forbids io_uring the engine says so") {
+TEST_CASE("an engine reports that a security module forbids io_uring") {
     const ChildEnd end = run_in_child([] { return check_refusal(EACCES, "security module"); });
     INFO(end.output);
     CHECK(end.well());
 }
 
-TEST_CASE("an old kernel's refusal names the version that is needed") {
+TEST_CASE("the error on an old kernel names the required version") {
     const ChildEnd end = run_in_child([] { return check_refusal(EINVAL, "5.19"); });
     INFO(end.output);
     CHECK(end.well());
 }
 
-TEST_CASE("rings that find no memory are halved until they fit or refused with the limit") {
+TEST_CASE("an engine halves its rings until memory suffices, or fails and names the limit") {
     const ChildEnd refused = run_in_child([] { return check_refusal(ENOMEM, "RLIMIT_MEMLOCK"); });
     INFO(refused.output);
     CHECK(refused.well());
@@ -140,7 +141,7 @@ TEST_CASE("rings that find no memory are halved until they fit or refused with t
     CHECK(small.well());
 }
 
-TEST_CASE("the environment decides what automatic means and nothing else") {
+TEST_CASE("UAIO_KERNEL affects only KernelKind::automatic") {
     const ChildEnd end = run_in_child([]() -> std::string {
         ::setenv("UAIO_KERNEL", "epoll", 1);
         if (Engine().kernel() != KernelKind::epoll) return "poll was not taken";
@@ -163,7 +164,7 @@ TEST_CASE("the environment decides what automatic means and nothing else") {
     CHECK(end.well());
 }
 
-TEST_CASE("fd() without descriptors says which limit to raise and may be asked again") {
+TEST_CASE("fd() without a free descriptor names the limit to raise and may be repeated") {
     const ChildEnd end = run_in_child([]() -> std::string {
         for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
             Engine engine(options_on(kind));
@@ -187,7 +188,7 @@ TEST_CASE("fd() without descriptors says which limit to raise and may be asked a
     CHECK(end.well());
 }
 
-TEST_CASE("a constructor without descriptors says which limit to raise and leaks none") {
+TEST_CASE("a constructor without a free descriptor names the limit to raise and leaks none") {
     const ChildEnd end = run_in_child([]() -> std::string {
         ::unsetenv("UAIO_KERNEL");
         const std::size_t before = open_descriptors();

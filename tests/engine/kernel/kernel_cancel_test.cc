@@ -8,7 +8,7 @@
 namespace uaio::test {
 namespace {
 
-TEST_CASE("kernels: a cancel finds what was submitted before it in the same batch") {
+TEST_CASE("kernels: a cancel finds an operation that was submitted before it in the same batch") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         char into[8];
@@ -21,7 +21,7 @@ TEST_CASE("kernels: a cancel finds what was submitted before it in the same batc
     });
 }
 
-TEST_CASE("kernels: a cancel of what is over, to come or unknown finds nothing") {
+TEST_CASE("kernels: a cancel of a completed, later or unknown operation finds nothing") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         char into[8];
@@ -41,7 +41,7 @@ TEST_CASE("kernels: a cancel of what is over, to come or unknown finds nothing")
     });
 }
 
-TEST_CASE("kernels: a cancel of everything ends all that waits and tells how many") {
+TEST_CASE("kernels: a cancel of all operations ends the pending ones and returns their number") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair one = unix_pair();
         const SocketPair two = unix_pair();  // stays full: no late acknowledgement frees room
@@ -88,7 +88,7 @@ TEST_CASE("kernels: a cancel by descriptor ends one of its operations, or all") 
     });
 }
 
-TEST_CASE("kernels: cancels with flags that contradict each other are refused") {
+TEST_CASE("kernels: a cancel with contradictory flags is refused") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         io_uring_prep_cancel_fd(ring.next(1), pair.here, IORING_ASYNC_CANCEL_ANY);
@@ -98,7 +98,7 @@ TEST_CASE("kernels: cancels with flags that contradict each other are refused") 
     });
 }
 
-TEST_CASE("kernels: what waited behind a cancelled operation goes on") {
+TEST_CASE("kernels: an operation behind a cancelled one continues") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         char first[8], second[8];

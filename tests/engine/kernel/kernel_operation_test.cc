@@ -40,7 +40,7 @@ Fd stream_socket(int domain = AF_INET) {
     return fd;
 }
 
-TEST_CASE("kernels: an accept waits for a connection and tells where it came from") {
+TEST_CASE("kernels: an accept waits for a connection and returns the peer's address") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const Fd listener = tcp_listener();
         sockaddr_in from{};
@@ -94,7 +94,7 @@ TEST_CASE("kernels: a connect to a port without a listener is refused") {
     });
 }
 
-TEST_CASE("kernels: a connect that nobody answers waits, and can be cancelled") {
+TEST_CASE("kernels: a connect without a reply waits, and can be cancelled") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         // A full queue of one: the listener drops the handshake.
         const Fd listener = tcp_listener(0);
@@ -137,7 +137,7 @@ TEST_CASE("kernels: a connect to a unix listener with a full queue waits for roo
     });
 }
 
-TEST_CASE("kernels: a connect to a unix path without a listener says so") {
+TEST_CASE("kernels: a connect to a unix path without a listener returns the errno of connect(2)") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         sockaddr_un to{};
         to.sun_family = AF_UNIX;
@@ -222,7 +222,7 @@ TEST_CASE("kernels: a read of a terminal waits for a line") {
     });
 }
 
-TEST_CASE("kernels: a read of a file takes what stands at the offset") {
+TEST_CASE("kernels: a read of a file reads the bytes at its offset") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         char name[] = "/tmp/uaio-kernel-XXXXXX";
         const Fd file(::mkstemp(name));
@@ -241,7 +241,7 @@ TEST_CASE("kernels: a read of a file takes what stands at the offset") {
     });
 }
 
-TEST_CASE("kernels: a one-shot poll tells what is ready, and waits if nothing is") {
+TEST_CASE("kernels: a one-shot poll returns the ready events, and waits if there are none") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         SocketPair pair = unix_pair();
         io_uring_prep_poll_add(ring.next(1), pair.here, POLLOUT);
@@ -258,7 +258,7 @@ TEST_CASE("kernels: a one-shot poll tells what is ready, and waits if nothing is
     });
 }
 
-TEST_CASE("kernels: polls and a receive on one descriptor do not disturb each other") {
+TEST_CASE("kernels: polls and a receive on one descriptor complete independently") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         char into[8];
@@ -275,7 +275,8 @@ TEST_CASE("kernels: polls and a receive on one descriptor do not disturb each ot
     });
 }
 
-TEST_CASE("kernels: a success can be kept silent, a failure cannot") {
+TEST_CASE(
+    "kernels: IOSQE_CQE_SKIP_SUCCESS suppresses the completion of a success, not of a failure") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         io_uring_sqe* sqe = ring.next(1);

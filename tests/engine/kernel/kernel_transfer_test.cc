@@ -45,7 +45,7 @@ TEST_CASE("kernels: no-operations complete in order") {
     });
 }
 
-TEST_CASE("kernels: a receive waits for bytes and a send into free room does not") {
+TEST_CASE("kernels: a receive waits for bytes, and a send with free buffer space does not wait") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         for (const SocketPair& pair : {unix_pair(), tcp_pair()}) {
             char into[64] = {};
@@ -59,7 +59,7 @@ TEST_CASE("kernels: a receive waits for bytes and a send into free room does not
     });
 }
 
-TEST_CASE("kernels: a vector is gathered by one send and scattered by one receive") {
+TEST_CASE("kernels: one send gathers an iovec list, and one receive scatters into one") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = tcp_pair();
         char one[] = "one ", two[] = "and two";
@@ -81,7 +81,7 @@ TEST_CASE("kernels: a vector is gathered by one send and scattered by one receiv
     });
 }
 
-TEST_CASE("kernels: header, vector and address may be reused after the enter that took them") {
+TEST_CASE("kernels: msghdr, iovec list and address may be reused after enter") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         for (const std::size_t entries : {1u, 3u, 8u, 9u, 100u, 1024u}) {
             CAPTURE(entries);
@@ -105,7 +105,7 @@ TEST_CASE("kernels: header, vector and address may be reused after the enter tha
     });
 }
 
-TEST_CASE("kernels: a datagram's receive tells where it came from and that it was cut") {
+TEST_CASE("kernels: the receive of a datagram returns its sender and MSG_TRUNC") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const Fd here = bound_socket(SOCK_DGRAM);
         const Fd peer = bound_socket(SOCK_DGRAM);
@@ -136,7 +136,7 @@ TEST_CASE("kernels: a datagram's receive tells where it came from and that it wa
     });
 }
 
-TEST_CASE("kernels: a send without MSG_WAITALL takes what fits and tells how much") {
+TEST_CASE("kernels: a send without MSG_WAITALL sends what fits and returns the count") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = tcp_pair();
         const std::string bytes = pattern(8 << 20);
@@ -148,7 +148,7 @@ TEST_CASE("kernels: a send without MSG_WAITALL takes what fits and tells how muc
     });
 }
 
-TEST_CASE("kernels: a send with MSG_WAITALL carries on until all is written") {
+TEST_CASE("kernels: a send with MSG_WAITALL continues until all bytes are written") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
         if (!has_send_waitall(kernel)) return;
         for (const std::size_t entries : {0u, 2u, 9u, 1024u}) {
@@ -201,7 +201,7 @@ std::size_t receive_descriptors(int fd, std::string& bytes) {
     }
 }
 
-TEST_CASE("kernels: a descriptor that goes with a long send arrives once") {
+TEST_CASE("kernels: a descriptor passed with a long send arrives once") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
         if (!has_send_waitall(kernel)) return;
         const SocketPair pair = unix_pair();
@@ -232,7 +232,7 @@ TEST_CASE("kernels: a descriptor that goes with a long send arrives once") {
     });
 }
 
-TEST_CASE("kernels: a send that is cancelled half-way tells exactly how far it got") {
+TEST_CASE("kernels: a send that is cancelled half-way returns its exact count") {
     on_each_kernel([](RingDriver& ring, Kernel& kernel) {
         if (!has_send_waitall(kernel)) return;
         const SocketPair pair = tcp_pair();
@@ -281,7 +281,7 @@ TEST_CASE("kernels: a reset after some bytes ends a send short, and the next one
     });
 }
 
-TEST_CASE("kernels: a reset ends a waiting receive, and one after it finds the end") {
+TEST_CASE("kernels: a reset ends a pending receive, and the next receive returns 0") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         SocketPair pair = tcp_pair();
         char into[8];
@@ -356,7 +356,7 @@ TEST_CASE("kernels: MSG_DONTWAIT fails instead of waiting") {
     });
 }
 
-TEST_CASE("kernels: malformed transfers are answered as by the system calls") {
+TEST_CASE("kernels: malformed transfers return the errors of the system calls") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
         int pipe_ends[2];

@@ -76,7 +76,7 @@ TEST_CASE("memory ring: entries are taken in the order they were published") {
     CHECK(ring.queued() == 0);
 }
 
-TEST_CASE("memory ring: a completion carries its three fields") {
+TEST_CASE("memory ring: a completion has its user data, result and flags") {
     MemoryRing ring(1, 1);
     CHECK(ring.post(0xfeedfacecafebeefULL, -104, IORING_CQE_F_MORE));
     std::uint64_t user_data = 0;
@@ -88,7 +88,7 @@ TEST_CASE("memory ring: a completion carries its three fields") {
     CHECK(flags == IORING_CQE_F_MORE);
 }
 
-TEST_CASE("memory ring: completions beyond the ring's size are held back and keep their order") {
+TEST_CASE("memory ring: completions beyond the ring's size are queued in order") {
     MemoryRing ring(1, 8);
     const RingView view = ring.view();
     for (std::uint64_t i = 0; i < 64; ++i)
@@ -108,7 +108,7 @@ TEST_CASE("memory ring: completions beyond the ring's size are held back and kee
     CHECK(ring.ready() == 0);
 }
 
-TEST_CASE("memory ring: a flush without anything held back does nothing") {
+TEST_CASE("memory ring: a flush without queued completions does nothing") {
     MemoryRing ring(1, 2);
     ring.flush_overflow();
     CHECK(ring.ready() == 0);

@@ -102,8 +102,8 @@ void fail_each(
     CHECK(live_allocations() <= blocks);
 }
 
-TEST_CASE_TEMPLATE("a dial without any one allocation says so or does without", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a dial in which any one allocation fails reports it or succeeds", Kernel,
+                   OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     const GrantingProxy proxy;
     Engine engine(options_on(Kernel::kKind));
@@ -125,8 +125,8 @@ TEST_CASE_TEMPLATE("a dial without any one allocation says so or does without", 
     }
 }
 
-TEST_CASE_TEMPLATE("an easy connect without any one allocation says so or does without", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an easy connect in which any one allocation fails reports it or succeeds",
+                   Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     const GrantingProxy proxy;
     Engine engine(options_on(Kernel::kKind));
@@ -147,8 +147,8 @@ TEST_CASE_TEMPLATE("an easy connect without any one allocation says so or does w
     }
 }
 
-TEST_CASE_TEMPLATE("a lookup without any one allocation says so or does without", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a lookup in which any one allocation fails reports it or succeeds", Kernel,
+                   OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(Kernel::kKind));
     for (const unsigned threads : {0U, 2U}) {
@@ -198,8 +198,9 @@ void fail_each_of(const std::function<void()>& make) {
     CHECK(refused > 0);
 }
 
-TEST_CASE_TEMPLATE("an http server that lacks any one allocation is not made and leaves nothing",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "an http server's constructor in which any one allocation fails throws and leaks nothing",
+    Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);  // binds the thread: else a server's leftovers are freed only later
@@ -208,8 +209,9 @@ TEST_CASE_TEMPLATE("an http server that lacks any one allocation is not made and
     fail_each_of([&group] { const http::Server server(group); });
 }
 
-TEST_CASE_TEMPLATE("a listener that lacks any one allocation is not made and leaves its port free",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "a listener's constructor in which any one allocation fails throws and leaves the port free",
+    Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
@@ -218,7 +220,7 @@ TEST_CASE_TEMPLATE("a listener that lacks any one allocation is not made and lea
     fail_each_of([&] { tcp::acceptor(endpoint)(engine); });
 }
 
-TEST_CASE_TEMPLATE("a drain takes no memory", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a drain allocates nothing", Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Engine engine(options_on(Kernel::kKind));
     for (int round = 0; round < 3; ++round) {

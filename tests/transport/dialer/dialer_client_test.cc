@@ -22,7 +22,7 @@ http::Request get_request(const std::string& origin = "http://origin.test") {
     return request;
 }
 
-TEST_CASE("an HTTP client goes through a proxy, and keeps the tunnel") {
+TEST_CASE("an HTTP client connects through a proxy and reuses the tunnel") {
     ProxyScene scene;
     using Line = ProxyScript::Line;
     scene.serve(1080, ProxyScript{{Line{kConnect, "HTTP/1.1 200 OK\r\n\r\n"}, Line{kGet, kResponse},
@@ -42,7 +42,7 @@ TEST_CASE("an HTTP client goes through a proxy, and keeps the tunnel") {
     CHECK(client.statistics().reuses == 1);
 }
 
-TEST_CASE("an HTTP client tells what its dialer ended with") {
+TEST_CASE("an HTTP client reports the error of its dialer") {
     ProxyScene scene;
     scene.serve(1080, ProxyScript{{{kConnect, "HTTP/1.1 403 No\r\n\r\n"}}});
     Dialer dialer("http://origin.test", quiet_options("http://proxy.test"));
@@ -55,8 +55,8 @@ TEST_CASE("an HTTP client tells what its dialer ended with") {
     CHECK(transact.ended() == failure(Errc::proxy_refused));
 }
 
-TEST_CASE_TEMPLATE("an HTTP client finds its server by name and by any of its addresses", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an HTTP client connects to its server by name and by any of its addresses",
+                   Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server().handle("GET", "/", [](http::Exchange& exchange) { exchange.respond("hello"); });
     site.listen();

@@ -19,7 +19,7 @@ Endpoint at(const char* text) {
     return endpoint;
 }
 
-TEST_CASE("a rule gives addresses in place of a lookup") {
+TEST_CASE("a resolve rule replaces a lookup by addresses") {
     AddressRules rules;
     REQUIRE(!rules.add("origin.test:80:127.0.0.1,[::1],::2"));
     REQUIRE(!rules.add("*:80:127.0.0.9"));
@@ -37,7 +37,7 @@ TEST_CASE("a rule gives addresses in place of a lookup") {
     CHECK(!rules.find("origin.test", 80, true));
 }
 
-TEST_CASE("a rule with a plus expires") {
+TEST_CASE("a resolve rule with a plus expires after a minute") {
     AddressRules rules;
     REQUIRE(!rules.add("+origin.test:80:127.0.0.1"));
     CHECK(rules.find("origin.test", 80, true));
@@ -48,7 +48,7 @@ TEST_CASE("a rule with a plus expires") {
     CHECK(!plan.rules_are_fresh(1000 + 60'000'000'000));
 }
 
-TEST_CASE("a rule for names that is not written as it should be is refused") {
+TEST_CASE("a malformed resolve rule is refused") {
     AddressRules addresses;
     for (const char* rule :
          {"", "a", "a:80", ":80:127.0.0.1", "a:0:127.0.0.1", "a:x:127.0.0.1", "a:80:", "a:80:b",
@@ -61,7 +61,7 @@ TEST_CASE("a rule for names that is not written as it should be is refused") {
     }
 }
 
-TEST_CASE("a rule changes where to connect to") {
+TEST_CASE("a connect-to rule changes the host and the port") {
     PlaceRules rules;
     REQUIRE(!rules.add("origin.test:80:127.0.0.1:8080"));
     REQUIRE(!rules.add("origin.test::[::1]:"));
@@ -79,7 +79,7 @@ TEST_CASE("a rule changes where to connect to") {
     CHECK(place.host == "a");
 }
 
-TEST_CASE("a target is an URL, or a host and perhaps a port") {
+TEST_CASE("a target is a URL, or a host with an optional port") {
     const auto read = [](const char* target) {
         const DialPlan plan(target, {.proxy = ""});
         return plan.refused ? plan.refused.message()
@@ -99,7 +99,7 @@ TEST_CASE("a target is an URL, or a host and perhaps a port") {
     }
 }
 
-TEST_CASE("a plan says which proxies are used, and refuses what cannot be") {
+TEST_CASE("a DialPlan chooses the proxies and refuses invalid options") {
     const auto kinds = [](const DialOptions& options) {
         const DialPlan plan("http://origin.test", options);
         REQUIRE(!plan.refused);
@@ -125,7 +125,7 @@ TEST_CASE("a plan says which proxies are used, and refuses what cannot be") {
     CHECK(refused({.local_address = "eth0"}) == ArgumentErrc::invalid_endpoint);
 }
 
-TEST_CASE("addresses are tried by turns, IPv6 first") {
+TEST_CASE("addresses alternate between the families, IPv6 first") {
     const auto sorted = [](std::vector<Endpoint> addresses) {
         sort_for_race(addresses);
         std::string text;

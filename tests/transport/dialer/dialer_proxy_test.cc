@@ -25,7 +25,7 @@ ProxyScript socks5_proxy(const std::string& request, const std::string& answer) 
     return {{Line{"\5\1\0"s, "\5\0"s}, Line{request, answer}}};
 }
 
-TEST_CASE("a dialer goes through an HTTP proxy and loses no early byte (49)") {
+TEST_CASE("a dialer connects through an HTTP proxy and loses no early byte (49)") {
     ProxyScene scene;
     scene.serve(1080, http_proxy("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly"));
     CHECK(scene.dial("http://origin.test", quiet_options("http://proxy.test")) == success(0));
@@ -37,7 +37,7 @@ TEST_CASE("a dialer goes through an HTTP proxy and loses no early byte (49)") {
     CHECK(scene.is_clean());
 }
 
-TEST_CASE("a dialer goes through SOCKS proxies of every kind (58, 62)") {
+TEST_CASE("a dialer connects through SOCKS proxies of every kind (58, 62)") {
     const std::string granted4 = "\0\x5a\0\0\0\0\0\0"s;
     struct Row {
         const char* proxy;
@@ -62,7 +62,7 @@ TEST_CASE("a dialer goes through SOCKS proxies of every kind (58, 62)") {
     }
 }
 
-TEST_CASE("a SOCKS proxy is reached by its unix socket (65)") {
+TEST_CASE("a dialer reaches a SOCKS proxy by its unix socket (65)") {
     ProxyScene scene;
     scene.serve("/run/proxy.sock", socks5_proxy(kName, kGranted5 + "early"));
     CHECK(scene.dial("http://origin.test", quiet_options("socks5h://localhost/run/proxy.sock")) ==
@@ -73,7 +73,7 @@ TEST_CASE("a SOCKS proxy is reached by its unix socket (65)") {
     CHECK(scene.is_clean());
 }
 
-TEST_CASE("a pre-proxy leads to the proxy (64)") {
+TEST_CASE("a dialer reaches the proxy through the pre-proxy (64)") {
     const std::string to_proxy = "\5\1\0\3\13second.test\4\x39"s;
     for (const char* second : {"http://second.test:1081", "socks5h://second.test:1081"}) {
         ProxyScene scene;
@@ -95,7 +95,7 @@ TEST_CASE("a pre-proxy leads to the proxy (64)") {
     }
 }
 
-TEST_CASE("a proxy that closes after its 407 is asked on another connection (53)") {
+TEST_CASE("a dialer answers the 407 of a proxy that closes on another connection (53)") {
     const std::string challenge =
         "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=r\r\nConnection: close\r\n\r\n";
     const std::string authorized =
@@ -114,7 +114,7 @@ TEST_CASE("a proxy that closes after its 407 is asked on another connection (53)
     CHECK(scene.is_clean());
 }
 
-TEST_CASE("what a proxy refuses has an error and a code (51, 52, 54, 60)") {
+TEST_CASE("a refusal by a proxy has an error and a code (51, 52, 54, 60)") {
     struct Row {
         const char* proxy;
         ProxyScript script;
@@ -150,7 +150,7 @@ TEST_CASE("what a proxy refuses has an error and a code (51, 52, 54, 60)") {
     }
 }
 
-TEST_CASE("a name or address that fails is no error of a proxy's (24, 55)") {
+TEST_CASE("a failed lookup or connect is not reported as an error of the proxy (24, 55)") {
     Resolver nobody(
         {.threads = 0, .lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>&) {
              return make_error_code(ResolveErrc::name_not_found);
@@ -182,7 +182,7 @@ TEST_CASE("a name or address that fails is no error of a proxy's (24, 55)") {
     CHECK(scene.dial("https://origin.test:80", quiet_options("socks4a://127.0.0.1")).error);
 }
 
-TEST_CASE("a silent proxy is left after the timeout, whatever phase it is in (45)") {
+TEST_CASE("a dial through a silent proxy times out in every phase (45)") {
     for (const char* proxy :
          {"http://proxy.test", "socks5h://proxy.test", "socks4a://proxy.test"}) {
         for (const bool by_option : {true, false}) {
@@ -205,7 +205,7 @@ TEST_CASE("a silent proxy is left after the timeout, whatever phase it is in (45
     }
 }
 
-TEST_CASE("a PROXY header comes behind the proxies and before everything else (66)") {
+TEST_CASE("a PROXY header is sent after the proxies' handshakes and before all other bytes (66)") {
     ProxyScene scene;
     scene.serve(80, ProxyScript{});
     DialOptions options = quiet_options();
@@ -229,7 +229,7 @@ TEST_CASE("a PROXY header comes behind the proxies and before everything else (6
     CHECK(tunnel.peers[0]->received().starts_with(kConnect + "\r\n\r\n\0\r\nQUIT\n\x21\x11"s));
 }
 
-TEST_CASE("a target may be elsewhere, for a proxy as well") {
+TEST_CASE("a connect-to rule changes the target, also through a proxy") {
     ProxyScene scene;
     scene.serve(8080, ProxyScript{});
     DialOptions options = quiet_options();
@@ -244,7 +244,7 @@ TEST_CASE("a target may be elsewhere, for a proxy as well") {
     CHECK(scene.echoes());
 }
 
-TEST_CASE("a dial can be cancelled or expire at every step and leaves nothing") {
+TEST_CASE("a dial cancelled or expired at every step leaks nothing") {
     struct Row {
         const char* proxy;
         ProxyScript script;
@@ -287,7 +287,7 @@ TEST_CASE("a dial can be cancelled or expire at every step and leaves nothing") 
     }
 }
 
-TEST_CASE("a dial ends with its engine") {
+TEST_CASE("a dial ends with closed when its engine is destroyed") {
     std::error_code result;
     StreamPtr stream;
     {
@@ -309,7 +309,7 @@ TEST_CASE("a dial ends with its engine") {
     CHECK(!stream);
 }
 
-TEST_CASE("a stopped Aio and one whose time is over dial nothing") {
+TEST_CASE("a dial with a stopped or expired Aio opens no connection") {
     ProxyScene scene;
     Dialer dialer("http://origin.test", quiet_options());
     Operation stopped(scene.engine);

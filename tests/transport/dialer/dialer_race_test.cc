@@ -67,7 +67,7 @@ private:
     std::vector<StreamPtr> fillers_;
 };
 
-TEST_CASE("a refused address costs no time (67)") {
+TEST_CASE("a race tries the next address at once after a refusal (67)") {
     Race race;
     race.listen("127.0.0.1");
     CHECK(race.run("::1,127.0.0.1") == success(0));
@@ -77,7 +77,7 @@ TEST_CASE("a refused address costs no time (67)") {
     CHECK((race.taken == 0ms && race.report.attempts == 3));
 }
 
-TEST_CASE("an address that does not answer costs the delay, of either family (67)") {
+TEST_CASE("a race tries the next address of either family after the delay (67)") {
     Race race;
     race.black_hole("::1");
     race.black_hole("127.0.0.3");
@@ -100,7 +100,7 @@ TEST_CASE("an address that does not answer costs the delay, of either family (67
     CHECK(race.kernel.pending_operations() == 0);
 }
 
-TEST_CASE("IPv6 comes first, unless a family is asked for") {
+TEST_CASE("a race tries IPv6 first, unless the options name a family") {
     Race race;
     race.listen("::1");
     race.listen("127.0.0.1");
@@ -113,7 +113,7 @@ TEST_CASE("IPv6 comes first, unless a family is asked for") {
     CHECK(race.run("::1", options) == failure(ResolveErrc::no_address));
 }
 
-TEST_CASE("the last failure is that of the race, and the timeout ends all of it") {
+TEST_CASE("a race ends with the last failure, and the timeout ends every attempt") {
     Race race;
     const std::error_code refused{ECONNREFUSED, std::system_category()};
     CHECK(race.run("::1,127.0.0.1") == failure(refused));
@@ -146,7 +146,7 @@ TEST_CASE("a race that fails names the address that failed last, or that had not
     }
 }
 
-TEST_CASE("a race can be cancelled at every step and leaves nothing") {
+TEST_CASE("a race cancelled at every step leaks nothing") {
     std::uint64_t last = 1;
     std::uint64_t canceled = 0;
     for (std::uint64_t step = 1; step <= last; ++step) {
@@ -207,7 +207,7 @@ struct Live {
 
 std::string url(const Endpoint& endpoint) { return "tcp://" + endpoint.to_string(); }
 
-TEST_CASE_TEMPLATE("a dialer's socket has the options asked for", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a dialer's socket has the requested options", Kernel, OnLinux, OnPoll) {
     Live live(Kernel::kKind);
     const RawListener listener;
     DialOptions options = quiet_options();
@@ -279,7 +279,8 @@ TEST_CASE_TEMPLATE("a dialer reaches a unix socket (65)", Kernel, OnLinux, OnPol
     CHECK(live.dial("http://origin.test", options) == failure(ArgumentErrc::invalid_endpoint));
 }
 
-TEST_CASE_TEMPLATE("a dial is left in each phase on real sockets", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a dial can be cancelled in each phase on real sockets", Kernel, OnLinux,
+                   OnPoll) {
     const std::size_t before = open_descriptors();
     {
         Live live(Kernel::kKind);

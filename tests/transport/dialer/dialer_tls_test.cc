@@ -34,7 +34,7 @@ struct Secured {
     DialOptions options = quiet_options();
 };
 
-TEST_CASE("an https target is secured by its own name, wherever it is reached") {
+TEST_CASE("TLS verifies the name of an https target, whatever its address") {
     Secured secured;
     ProxyScene scene;
     scene.serve(443, ProxyScript{{Line{kToOrigin, masked("early", kInner)}}});
@@ -49,7 +49,7 @@ TEST_CASE("an https target is secured by its own name, wherever it is reached") 
     CHECK(secured.proxy_hosts.empty());
 }
 
-TEST_CASE("an https proxy is secured by its name, and TLS goes inside TLS (57)") {
+TEST_CASE("TLS verifies the name of an https proxy, and TLS runs inside TLS (57)") {
     Secured secured;
     ProxyScene scene;
     secured.options.proxy = "https://proxy.test";
@@ -66,7 +66,7 @@ TEST_CASE("an https proxy is secured by its name, and TLS goes inside TLS (57)")
     CHECK(scene.is_clean());
 }
 
-TEST_CASE("TLS with the target begins behind SOCKS and the PROXY header") {
+TEST_CASE("TLS with the target begins after SOCKS and the PROXY header") {
     Secured secured;
     ProxyScene scene;
     secured.options.proxy = "http://proxy.test";
@@ -79,7 +79,7 @@ TEST_CASE("TLS with the target begins behind SOCKS and the PROXY header") {
     CHECK(got.ends_with("\r\n" + kToOrigin));
 }
 
-TEST_CASE("without TLS an https target and an https proxy are not supported") {
+TEST_CASE("a dialer without TLS refuses an https target and an https proxy") {
     if (kTls) return report_skip("the build option tls is on");
     ProxyScene scene;
     scene.serve(443, ProxyScript{});
@@ -92,7 +92,7 @@ TEST_CASE("without TLS an https target and an https proxy are not supported") {
     CHECK(scene.is_clean());
 }
 
-TEST_CASE("a dial with TLS in TLS can be cancelled at every step and leaves nothing") {
+TEST_CASE("a dial with TLS in TLS cancelled at every step leaks nothing") {
     std::uint64_t last = 1;
     std::uint64_t canceled = 0;
     for (std::uint64_t step = 0; step <= last; ++step) {

@@ -22,7 +22,7 @@ easy::Options quiet() {
     return options;
 }
 
-TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
+TEST_CASE("easy: a connect cancelled at every step leaks nothing") {
     std::uint64_t last = 1;
     std::uint64_t canceled = 0;
     for (std::uint64_t step = 0; step <= last; ++step) {
@@ -56,7 +56,7 @@ TEST_CASE("easy: a connect can be cancelled at every step and leaves nothing") {
     CHECK(canceled >= last / 4);  // the kernel completes some before the cancel
 }
 
-TEST_CASE("easy: a connect that is replaced or closed over ends with closed") {
+TEST_CASE("easy: a second connect or a close ends the first connect with closed") {
     SimKernel kernel(1, {.latency_min = 1ms, .latency_max = 2ms});
     Engine engine(kernel);
     kernel.listen_peer(4000);
@@ -80,7 +80,7 @@ TEST_CASE("easy: a connect that is replaced or closed over ends with closed") {
     CHECK(connection.native_handle() == -1);
 }
 
-TEST_CASE("easy: an operation that may not begin leaves the old connection alone") {
+TEST_CASE("easy: a connect with a stopped or expired Aio keeps the old connection") {
     EasyEnds ends(OnSim::kKind);
     Operation late(ends.engine());
     Operation stopped(ends.engine());
@@ -108,7 +108,7 @@ TEST_CASE("easy: an Aio of another engine is refused") {
     CHECK(ends.try_send("hello") == transferred(5));
 }
 
-TEST_CASE("easy: a connect without memory is an error, and the next one works") {
+TEST_CASE("easy: a connect with a failed allocation reports it, and the next one works") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     EasyEnds ends(OnSim::kKind);
     Operation connect(ends.engine());
@@ -131,7 +131,7 @@ TEST_CASE("easy: attempts on a socket allocate nothing") {
     CHECK(received == kWouldBlock);
 }
 
-TEST_CASE("easy: every call may come from another thread than the engine's") {
+TEST_CASE("easy: every call works on another thread than the engine's") {
     EngineThread io;
     EasyPlace place(nullptr, false);
     easy::Connection connection(io.engine());
@@ -158,7 +158,7 @@ TEST_CASE("easy: every call may come from another thread than the engine's") {
     }
 }
 
-TEST_CASE("easy: an attempt of another thread gives up on an engine that nobody runs") {
+TEST_CASE("easy: an attempt of another thread fails if no thread runs the engine") {
     EasyEnds ends(KernelKind::automatic);
     Transferred result;
     std::thread other([&] {
@@ -171,7 +171,7 @@ TEST_CASE("easy: an attempt of another thread gives up on an engine that nobody 
     CHECK(ends.peer().unread() == 0);
 }
 
-TEST_CASE("easy: a connection may outlive its engine") {
+TEST_CASE("easy: a connection may be destroyed after its engine") {
     std::optional<Engine> engine(std::in_place);
     EasyPlace place(nullptr, false);
     easy::Connection connection(*engine);

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_TEMPLATE("easy: bytes go both ways by attempts, and nothing is told as such (1)", Kernel,
+TEST_CASE_TEMPLATE("easy: attempts send and receive, and would block without bytes (1)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     for (const bool unix_socket : {false, true}) {
         EasyEnds ends(Kernel::kKind, unix_socket);
@@ -28,8 +28,8 @@ TEST_CASE_TEMPLATE("easy: bytes go both ways by attempts, and nothing is told as
     }
 }
 
-TEST_CASE_TEMPLATE("easy: no bytes at all are no error, and tell nothing (2, 3)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy: an attempt of 0 bytes succeeds and detects no end (2, 3)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     CHECK(ends.try_send("") == transferred(0));
     CHECK(ends.try_receive(0).result == transferred(0));
@@ -43,8 +43,8 @@ TEST_CASE_TEMPLATE("easy: no bytes at all are no error, and tell nothing (2, 3)"
     CHECK(ends.try_receive(1).result == refused(Errc::end_of_stream));
 }
 
-TEST_CASE_TEMPLATE("easy: nothing works before a connection and after it (4, 13)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy: every call fails before the connect and after the close (4, 13)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     easy::Connection fresh(ends.engine());
     std::array<std::byte, 5> bytes{};
@@ -69,8 +69,7 @@ TEST_CASE_TEMPLATE("easy: nothing works before a connection and after it (4, 13)
     }
 }
 
-TEST_CASE_TEMPLATE("easy: a connect that fails leaves nothing (5)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("easy: a connect that fails leaks nothing (5)", Kernel, OnLinux, OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     easy::Options options = ends.options();
     if (Kernel::kKind != OnSim::kKind) options.unix_path = fresh_abstract_name();
@@ -83,8 +82,7 @@ TEST_CASE_TEMPLATE("easy: a connect that fails leaves nothing (5)", Kernel, OnLi
     CHECK(ends.connection().report().phase == DialPhase::connect);
 }
 
-TEST_CASE_TEMPLATE("easy: an URL that is none is an error of the connect (23)", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("easy: a connect refuses a malformed URL (23)", Kernel, OnLinux, OnPoll) {
     EasyEnds ends(Kernel::kKind);
     for (const char* const url : {"foo://127.0.0.1:9", "tcp://127.0.0.1:99999", "file:///etc"}) {
         Operation connect(ends.engine());
@@ -118,8 +116,9 @@ TEST_CASE_TEMPLATE("easy: a second connect replaces the connection (11)", Kernel
 
 // ---- ends
 
-TEST_CASE_TEMPLATE("easy: an end in order stays, and sending goes on (14, 15)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "easy: an end of stream is returned by every later receive, and sends still work (14, 15)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     ends.peer().send("bytes");
     ends.peer().shutdown_write();
@@ -141,8 +140,9 @@ TEST_CASE_TEMPLATE("easy: an end in order stays, and sending goes on (14, 15)", 
     CHECK(receive.ended() == failure(Errc::end_of_stream));
 }
 
-TEST_CASE_TEMPLATE("easy: a reset stays, whoever meets it (16, 17)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE(
+    "easy: a reset found by a send or a receive is returned by every later call (16, 17)", Kernel,
+    OnLinux, OnPoll, OnSim) {
     for (const bool receives_first : {true, false}) {
         EasyEnds ends(Kernel::kKind);
         ends.peer().reset();
@@ -156,8 +156,9 @@ TEST_CASE_TEMPLATE("easy: a reset stays, whoever meets it (16, 17)", Kernel, OnL
     }
 }
 
-TEST_CASE_TEMPLATE("easy: a unix peer that closes with bytes unread stays a reset", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE(
+    "easy: a unix peer that closes with unread bytes resets the connection for every later call",
+    Kernel, OnLinux, OnPoll) {
     EasyEnds ends(Kernel::kKind, true);
     CHECK(ends.try_send("never read") == transferred(10));
     ends.peer().close();
@@ -171,8 +172,8 @@ TEST_CASE_TEMPLATE("easy: a unix peer that closes with bytes unread stays a rese
 
 // ---- much
 
-TEST_CASE_TEMPLATE("easy: a large send is taken in part, and then would block (19)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy: a large send sends a part, and then would block (19)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     easy::Options options;
     options.stream.send_buffer = 8192;
     EasyEnds ends(Kernel::kKind, false, options);
@@ -204,8 +205,8 @@ TEST_CASE_TEMPLATE("easy: a large send is taken in part, and then would block (1
     CHECK(ends.try_send(rest).count > 0);
 }
 
-TEST_CASE_TEMPLATE("easy: four megabytes arrive by attempts and waits (20)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy: attempts and waits transfer four megabytes (20)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     easy::Options options;
     options.stream.send_buffer = 16384;
     EasyEnds ends(Kernel::kKind, false, options);
@@ -237,7 +238,7 @@ TEST_CASE_TEMPLATE("easy: a receive has no limit of its own (21)", Kernel, OnLin
 
 // ---- beside Aios
 
-TEST_CASE_TEMPLATE("easy: an attempt does not overtake what is queued", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("easy: an attempt does not overtake queued operations", Kernel, OnLinux, OnPoll,
                    OnSim) {
     easy::Options options;
     options.stream.send_buffer = 8192;
@@ -264,7 +265,7 @@ TEST_CASE_TEMPLATE("easy: an attempt does not overtake what is queued", Kernel, 
     CHECK(ends.peer().received() == bytes + "tail");
 }
 
-TEST_CASE_TEMPLATE("easy: an attempt takes nothing from a receive that waits", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("easy: an attempt takes no bytes from a pending receive", Kernel, OnLinux,
                    OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     std::string room(5, '\0');
@@ -309,8 +310,8 @@ TEST_CASE_TEMPLATE("easy: Aios send and receive at the same time", Kernel, OnLin
     CHECK(ends.peer().received() == out);
 }
 
-TEST_CASE_TEMPLATE("easy: waits can be cancelled, expire, and end with the connection", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy: a wait can be cancelled, expires, and ends when the connection closes",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     Operation canceled(ends.engine());
     Operation expired(ends.engine());
@@ -331,8 +332,8 @@ TEST_CASE_TEMPLATE("easy: waits can be cancelled, expire, and end with the conne
     CHECK(closed.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("easy: a connection that goes ends what is under way", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("easy: the destructor of a connection ends its operations", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     EasyEnds ends(Kernel::kKind);
     std::string room(5, '\0');
     Operation receive(ends.engine(), room);
@@ -350,7 +351,7 @@ TEST_CASE_TEMPLATE("easy: a connection that goes ends what is under way", Kernel
     CHECK(ends.peer().received() == "bye");
 }
 
-TEST_CASE_TEMPLATE("easy: the time limit of a connect is not that of the connection (22)", Kernel,
+TEST_CASE_TEMPLATE("easy: the timeout of a connect does not limit the connection (22)", Kernel,
                    OnLinux, OnPoll) {
     easy::Options options;
     options.timeout = 100ms;

@@ -51,7 +51,7 @@ private:
     std::optional<Engine> engine_;
 };
 
-TEST_CASE_TEMPLATE("a file is read from any offset into any vector", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("a file is read from any offset into any iovec list", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Reading reading(Kernel::kKind, 1000);
     std::string first(10, '\0');
@@ -72,8 +72,8 @@ TEST_CASE_TEMPLATE("a file is read from any offset into any vector", Kernel, OnL
     CHECK(reading.read(none, 5) == success(0));
 }
 
-TEST_CASE_TEMPLATE("a read of a file that ends first has what there is", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a read beyond the end of a file returns the bytes before the end", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{99}}) {
         Reading reading(Kernel::kKind, size);
         std::string into(100, '\0');
@@ -83,8 +83,8 @@ TEST_CASE_TEMPLATE("a read of a file that ends first has what there is", Kernel,
     }
 }
 
-TEST_CASE_TEMPLATE("a read of a file that cannot be read ends with the error of the kernel", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a read of a file that fails ends with the error of the kernel", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Reading reading(Kernel::kKind, 10);
     std::string into(10, '\0');
     Operation read(reading.engine(), into);
@@ -153,7 +153,7 @@ TEST_CASE("a read of a file is continued after short reads, and its count is exa
     CHECK(canceled > 3);
 }
 
-TEST_CASE_TEMPLATE("a read of a file takes nothing from the heap", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a read of a file allocates nothing", Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Reading reading(Kernel::kKind, 100000);
     std::string into(100000, '\0');

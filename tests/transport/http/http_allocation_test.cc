@@ -12,7 +12,7 @@
 namespace uaio::http {
 namespace {
 
-TEST_CASE("parsing takes nothing from the heap, not even the first time") {
+TEST_CASE("the parser allocates nothing, not even for the first message") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     best_scanner();  // selected once, which allocates nothing either
     const std::string request =
@@ -56,7 +56,7 @@ std::size_t counting(const char* base, std::size_t at, std::size_t end) noexcept
 constexpr Scanner kCounting{"counting", &counting<&Scanner::token>, &counting<&Scanner::value>,
                             &counting<&Scanner::target>};
 
-TEST_CASE("a head that comes byte by byte is scanned once") {
+TEST_CASE("a head received byte by byte is scanned once") {
     const std::string head = "GET /" + std::string(8000, 'a') + " HTTP/1.1\r\nHost: a\r\n" +
                              std::string(4000, 'b') + ": " + std::string(4000, 'c') +
                              "\r\nX: " + std::string(8000, ' ') + "\r\n\r\n";

@@ -67,7 +67,7 @@ TEST_CASE_TEMPLATE(
     busy.check_poisoned(Errc::canceled);
 }
 
-TEST_CASE_TEMPLATE("an aborted write in flight ends with the caller's own reason (W-15)", Kernel,
+TEST_CASE_TEMPLATE("an aborted write in flight ends with the caller's error (W-15)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Busy busy(Kernel::kKind);
     busy.start();
@@ -113,8 +113,9 @@ TEST_CASE_TEMPLATE(
     busy.check_poisoned(Errc::timed_out);
 }
 
-TEST_CASE_TEMPLATE("a cancelled write in the queue leaves without a trace (W-19, rule 6)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a cancelled write in the queue sends nothing and keeps the connection open (W-19, rule 6)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -135,8 +136,9 @@ TEST_CASE_TEMPLATE("a cancelled write in the queue leaves without a trace (W-19,
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a write that expires in the queue leaves without a trace (W-20, rule 6)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a write that expires in the queue sends nothing and keeps the connection open (W-20, rule 6)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -154,8 +156,10 @@ TEST_CASE_TEMPLATE("a write that expires in the queue leaves without a trace (W-
     CHECK(wire.receive(body.size() + 4).substr(body.size()) == "tail");
 }
 
-TEST_CASE_TEMPLATE("a timeout of zero or less sends nothing and harms nothing (W-22, W-23, rule 1)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a write with a timeout of zero or less sends nothing and keeps the connection open (W-22, "
+    "W-23, rule 1)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     for (const std::chrono::nanoseconds timeout : {0ns, -3ns, std::chrono::nanoseconds::min()}) {
         Operation write(wire.engine(), "never");
@@ -169,8 +173,8 @@ TEST_CASE_TEMPLATE("a timeout of zero or less sends nothing and harms nothing (W
     CHECK(wire.receive(4) == "tail");
 }
 
-TEST_CASE_TEMPLATE("a deadline is for the whole operation and not for its progress (W-24)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a deadline limits the whole operation, and progress does not extend it (W-24)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(16 * Wire::kBlocking);
     Operation write(wire.engine(), body);
@@ -189,7 +193,7 @@ TEST_CASE_TEMPLATE("a deadline is for the whole operation and not for its progre
     CHECK(body.starts_with(got));
 }
 
-TEST_CASE_TEMPLATE("a timeout holds for later operations too (W-25)", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("a timeout applies to later operations too (W-25)", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "1");
@@ -227,8 +231,8 @@ TEST_CASE_TEMPLATE("set_timeout does not change a running operation (W-26)", Ker
     CHECK(write.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("a timeout after a timeout is one again (W-28)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a timeout applies again after it has expired once (W-28)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(4, '\0');
     Operation aio(wire.engine(), in);
@@ -323,8 +327,9 @@ TEST_CASE_TEMPLATE("a write cancelled before the kernel took it sends nothing (r
     CHECK(wire.receive(4) == "tail");
 }
 
-TEST_CASE_TEMPLATE("a blocked write that is cancelled with no byte out harms nothing (rule 7)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a blocked write cancelled before its first byte keeps the connection open (rule 7)", Kernel,
+    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     // A write of the free space fills the sockets; the next cannot send a byte.
     const std::string body = pattern(Wire::kBlocking);

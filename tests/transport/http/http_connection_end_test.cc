@@ -94,8 +94,8 @@ TEST_CASE_TEMPLATE("close inside a write's callback ends the others with closed 
     CHECK(wire.follow_up() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("what the kernel has taken reaches the peer after close (W-32, rule 8)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("bytes that the kernel has taken reach the peer after close (W-32, rule 8)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind,
               {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
     const std::string body = pattern(100'000);
@@ -109,7 +109,7 @@ TEST_CASE_TEMPLATE("what the kernel has taken reaches the peer after close (W-32
     CHECK(wire.follow_up() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("close does not reset a peer whose bytes were never read (rule 8)", Kernel,
+TEST_CASE_TEMPLATE("close with unread received bytes does not reset the peer (rule 8)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "answer");
@@ -223,8 +223,9 @@ TEST_CASE_TEMPLATE("a read after a reset while idle ends with connection_reset",
     CHECK(read.ended() == failure(Errc::connection_reset));
 }
 
-TEST_CASE_TEMPLATE("the first write to a peer that closed is lost and the later ones say so (W-37)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "the first write to a closed peer is lost, and later ones end with an error (W-37)", Kernel,
+    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().close();
     Operation first(wire.engine(), "lost");
@@ -239,8 +240,8 @@ TEST_CASE_TEMPLATE("the first write to a peer that closed is lost and the later 
     }
 }
 
-TEST_CASE_TEMPLATE("a peer that only stopped sending gets everything (W-38)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a peer that has shut down its sending side receives everything (W-38)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().shutdown_write();
     const std::string body = pattern(Wire::kBlocking);
@@ -252,7 +253,7 @@ TEST_CASE_TEMPLATE("a peer that only stopped sending gets everything (W-38)", Ke
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and leaves a write alone (W-39)",
+TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and does not affect a write (W-39)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
@@ -272,8 +273,8 @@ TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and leaves a write 
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a peer that stopped reading lets a write expire (W-40)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a write to a peer that does not read expires (W-40)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().shutdown_read();
     const std::string body = pattern(Wire::kBlocking);
@@ -288,7 +289,7 @@ TEST_CASE_TEMPLATE("a peer that stopped reading lets a write expire (W-40)", Ker
     CHECK(wire.follow_up() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("cancelling a read leaves the write in flight alone (W-41, rule 7)", Kernel,
+TEST_CASE_TEMPLATE("cancelling a read does not affect the write in flight (W-41, rule 7)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
@@ -308,8 +309,9 @@ TEST_CASE_TEMPLATE("cancelling a read leaves the write in flight alone (W-41, ru
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("on a closed connection every verb ends with closed first of all (W-42, rule 1)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "every verb on a closed connection ends with closed before any other error (W-42, rule 1)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.connection().close();
     using Verb = void (http::Connection::*)(Aio&) noexcept;
@@ -334,8 +336,8 @@ TEST_CASE_TEMPLATE("on a closed connection every verb ends with closed first of 
     }
 }
 
-TEST_CASE_TEMPLATE("a missing vector is reported before a missing time (rule 1)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a missing iovec list is reported before an expired timeout (rule 1)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
     write.aio.set_timeout(0ns);
@@ -345,7 +347,8 @@ TEST_CASE_TEMPLATE("a missing vector is reported before a missing time (rule 1)"
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a connection outlives what accepted it (X-7)", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a connection works after its listener is destroyed (X-7)", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
     StreamPtr accepted;

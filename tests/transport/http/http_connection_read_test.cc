@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_TEMPLATE("read_all waits until its vector is full (R-1)", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("read_all waits until its buffers are full (R-1)", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
@@ -29,7 +29,7 @@ TEST_CASE_TEMPLATE("read_all waits until its vector is full (R-1)", Kernel, OnLi
     CHECK(in == "abcdefghij");
 }
 
-TEST_CASE_TEMPLATE("read delivers what is there, each time to the front of the vector (R-2)",
+TEST_CASE_TEMPLATE("read delivers the available bytes, each time at the front of its buffers (R-2)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(100, '\0');
@@ -45,8 +45,8 @@ TEST_CASE_TEMPLATE("read delivers what is there, each time to the front of the v
     }
 }
 
-TEST_CASE_TEMPLATE("the end of the stream leaves a read_all with what came (R-3)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a read_all ends at the end of the stream with the bytes received (R-3)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -62,8 +62,8 @@ TEST_CASE_TEMPLATE("the end of the stream leaves a read_all with what came (R-3)
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a reset leaves a read_all with what came (R-4)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a read_all ends at a reset with the bytes received (R-4)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -76,7 +76,7 @@ TEST_CASE_TEMPLATE("a reset leaves a read_all with what came (R-4)", Kernel, OnL
     CHECK(in.starts_with("abc"));
 }
 
-TEST_CASE_TEMPLATE("a read without a vector is an invalid argument and harms nothing (R-5)", Kernel,
+TEST_CASE_TEMPLATE("a read without an iovec list fails and keeps the connection open (R-5)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation some(wire.engine());
@@ -89,7 +89,7 @@ TEST_CASE_TEMPLATE("a read without a vector is an invalid argument and harms not
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a read of nothing succeeds with count 0 (R-6)", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("a read into 0 bytes succeeds with count 0 (R-6)", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     char byte = 'x';
@@ -118,8 +118,10 @@ TEST_CASE_TEMPLATE("an empty entry at the end is not the end of the stream (R-7)
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a read_all that expires keeps what came and harms nothing (R-8, rule 7)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a read_all that expires returns the bytes received and keeps the connection open (R-8, rule "
+    "7)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     Operation read(wire.engine(), in);
@@ -141,8 +143,8 @@ TEST_CASE_TEMPLATE("a read_all that expires keeps what came and harms nothing (R
     CHECK(in == "defghijklm");
 }
 
-TEST_CASE_TEMPLATE("a read without time takes nothing although bytes are there (R-9)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a read with a timeout of 0 consumes nothing although bytes are available (R-9)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(3, '\0');
     Operation read(wire.engine(), in);
@@ -160,8 +162,8 @@ TEST_CASE_TEMPLATE("a read without time takes nothing although bytes are there (
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a cancelled read in the queue leaves without a trace (R-10)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a cancelled read in the queue consumes nothing (R-10)", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(6, '\0');
     Operation head(wire.engine(), std::string_view(in).substr(0, 3));
@@ -182,8 +184,10 @@ TEST_CASE_TEMPLATE("a cancelled read in the queue leaves without a trace (R-10)"
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a cancelled read in flight keeps what came and the next goes on (R-11, rule 7)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a cancelled read in flight returns the bytes received, and the next read continues (R-11, "
+    "rule 7)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(10, '\0');
     std::string next_in(3, '\0');
@@ -224,7 +228,7 @@ TEST_CASE_TEMPLATE("16 MiB are read into 8 entries in order (R-12)", Kernel, OnL
     CHECK(in == out);
 }
 
-TEST_CASE_TEMPLATE("bytes that came before a reset are still read", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("a read delivers the bytes received before a reset", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(3, '\0');
@@ -243,8 +247,8 @@ TEST_CASE_TEMPLATE("bytes that came before a reset are still read", Kernel, OnLi
     CHECK(read.ended() == failure(Errc::connection_reset));
 }
 
-TEST_CASE_TEMPLATE("a read behind the end of the stream meets the end again", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a read after the end of the stream ends with end_of_stream again", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     std::string in(3, '\0');
     Operation read(wire.engine(), in);
@@ -260,7 +264,7 @@ TEST_CASE_TEMPLATE("a read behind the end of the stream meets the end again", Ke
     }
 }
 
-TEST_CASE_TEMPLATE("reads are served one at a time in order of submission", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("reads run one at a time in order of submission", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     constexpr std::size_t kReads = 50;

@@ -27,7 +27,7 @@ TEST_CASE_TEMPLATE("a short write_all succeeds with its length (W-1, rule 4)", K
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("an Aio without a callback is waited for (W-2)", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("wait() works for an Aio without a callback (W-2)", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Wire wire(Kernel::kKind);
     Aio aio(wire.engine());
@@ -40,7 +40,7 @@ TEST_CASE_TEMPLATE("an Aio without a callback is waited for (W-2)", Kernel, OnLi
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("the caller's array of entries may go after set_iov (W-3)", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("the caller's iovec array may be destroyed after set_iov (W-3)", Kernel, OnLinux,
                    OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
@@ -53,8 +53,8 @@ TEST_CASE_TEMPLATE("the caller's array of entries may go after set_iov (W-3)", K
     CHECK(write.ended() == success(8));
 }
 
-TEST_CASE_TEMPLATE("a vector of 1025 entries is refused and the old one is sent (W-4)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("an iovec list of 1025 entries is refused and the previous one is sent (W-4)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "old");
     const std::string bytes(1025, 'n');
@@ -65,7 +65,8 @@ TEST_CASE_TEMPLATE("a vector of 1025 entries is refused and the old one is sent 
     CHECK(write.ended() == success(3));
 }
 
-TEST_CASE_TEMPLATE("a vector of 1024 entries is sent in order", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("an iovec list of 1024 entries is sent in order", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine());
     const std::string bytes = pattern(1024 * 7);
@@ -76,8 +77,9 @@ TEST_CASE_TEMPLATE("a vector of 1024 entries is sent in order", Kernel, OnLinux,
     CHECK(write.ended() == success(bytes.size()));
 }
 
-TEST_CASE_TEMPLATE("no vector at all is an invalid argument and harms nothing (W-5, rule 2)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a write without an iovec list fails and keeps the connection open (W-5, rule 2)", Kernel,
+    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation never_set(wire.engine());
     Operation set_empty(wire.engine());
@@ -92,8 +94,8 @@ TEST_CASE_TEMPLATE("no vector at all is an invalid argument and harms nothing (W
     CHECK(wire.receive(4) == "tail");
 }
 
-TEST_CASE_TEMPLATE("a vector of zero bytes succeeds with count 0 (W-6, rule 2)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a write of an iovec list of 0 bytes succeeds with count 0 (W-6, rule 2)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     char byte = 'x';
     Operation with_address(wire.engine(), {&byte, 0});
@@ -139,8 +141,8 @@ TEST_CASE_TEMPLATE("16 MiB in 8 entries of which 5 are empty arrive whole (W-8)"
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a slow reader gets every byte in order (W-9, rule 3)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a slow reader receives every byte in order (W-9, rule 3)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
     Operation write(wire.engine());
@@ -172,7 +174,7 @@ TEST_CASE_TEMPLATE("the same Aio submitted again sends the same bytes again (W-1
     }
 }
 
-TEST_CASE_TEMPLATE("a write of nothing waits for its place in the queue (W-11, rule 2)", Kernel,
+TEST_CASE_TEMPLATE("a write of 0 bytes waits for its place in the queue (W-11, rule 2)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
@@ -190,8 +192,8 @@ TEST_CASE_TEMPLATE("a write of nothing waits for its place in the queue (W-11, r
     CHECK(nothing.ended() == success(0));
 }
 
-TEST_CASE_TEMPLATE("write completes with what fits at once (W-12)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("write completes with the bytes that fit at once (W-12)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string bytes = pattern(Wire::kBlocking);
     Operation write(wire.engine());
@@ -207,8 +209,8 @@ TEST_CASE_TEMPLATE("write completes with what fits at once (W-12)", Kernel, OnLi
     CHECK(wire.receive(count + 4).substr(count) == "tail");
 }
 
-TEST_CASE_TEMPLATE("64 writes queue behind each other and leave in order (W-44, rules 3 and 9)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("64 queued writes are sent in order (W-44, rules 3 and 9)", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     constexpr std::size_t kWrites = 64;
     constexpr std::size_t kSize = 100'000;
@@ -290,7 +292,7 @@ TEST_CASE_TEMPLATE("an entry at a bad address ends with EFAULT and the exact cou
     ::munmap(gone, 4096);
 }
 
-TEST_CASE_TEMPLATE("a head and the body written behind it do not wait for each other (X-8)", Kernel,
+TEST_CASE_TEMPLATE("a head and the content written after it are sent without a delay (X-8)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation head(wire.engine(), "head, ");

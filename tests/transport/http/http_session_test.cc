@@ -20,7 +20,8 @@ using http::Response;
 
 constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
 
-TEST_CASE_TEMPLATE("a request is read, and answered in one piece", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a request is read, and its response is sent in one write", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(kGet);
     Request request;
@@ -38,7 +39,7 @@ TEST_CASE_TEMPLATE("a request is read, and answered in one piece", Kernel, OnLin
     CHECK(wire.connection().keeps_alive());
 }
 
-TEST_CASE_TEMPLATE("a head may come in pieces, and its read may come before it", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a head is read in pieces, by a read that starts before it", Kernel, OnLinux,
                    OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request;
@@ -79,8 +80,8 @@ TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order
     CHECK(wire.receive(wanted.size()) == wanted);
 }
 
-TEST_CASE_TEMPLATE("raw reads get what came behind a head, then the stream", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("raw reads return the bytes behind a head, then those of the stream", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(10000);
     wire.peer().send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" +
@@ -101,7 +102,8 @@ TEST_CASE_TEMPLATE("raw reads get what came behind a head, then the stream", Ker
     CHECK(request.target() == "/a?b");
 }
 
-TEST_CASE_TEMPLATE("content with a length ends where it says", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("content with a length ends after that many bytes", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
         Wire wire(Kernel::kKind);
         const std::string body = pattern(piece == 1 ? 300 : 9000);
@@ -119,8 +121,8 @@ TEST_CASE_TEMPLATE("content with a length ends where it says", Kernel, OnLinux, 
     }
 }
 
-TEST_CASE_TEMPLATE("chunks are taken off, and the trailer is kept apart", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a reader removes the chunk framing, and stores the trailer separately", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
         Wire wire(Kernel::kKind);
         const std::string body = pattern(piece == 1 ? 300 : 9000);
@@ -141,7 +143,8 @@ TEST_CASE_TEMPLATE("chunks are taken off, and the trailer is kept apart", Kernel
     }
 }
 
-TEST_CASE_TEMPLATE("content that nobody reads is skipped", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a connection skips content that the program does not read", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(
         "PUT /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
@@ -155,8 +158,8 @@ TEST_CASE_TEMPLATE("content that nobody reads is skipped", Kernel, OnLinux, OnPo
     }
 }
 
-TEST_CASE_TEMPLATE("a malformed head ends reading, and can still be answered (R-15)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a malformed head ends reading, and a response can still be written (R-15)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send("GET /\r\n\r\nhello");
     Request request;
@@ -175,8 +178,9 @@ TEST_CASE_TEMPLATE("a malformed head ends reading, and can still be answered (R-
     CHECK(wire.receive(24).starts_with("HTTP/1.1 400 Bad Request"));
 }
 
-TEST_CASE_TEMPLATE("the end of the stream between heads, in a head and in content are three errors",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "an end of stream between heads, in a head and in content is three different errors", Kernel,
+    OnLinux, OnPoll, OnSim) {
     const std::pair<std::string, Errc> cases[] = {
         {"", Errc::end_of_stream},
         {"GET / HTTP/1.1\r\nHo", Errc::truncated},
@@ -200,7 +204,7 @@ TEST_CASE_TEMPLATE("the end of the stream between heads, in a head and in conten
     }
 }
 
-TEST_CASE_TEMPLATE("a cancelled read of a head loses nothing", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a cancelled read of a head loses no byte", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(kGet.substr(0, 10));
     Request request;
@@ -215,8 +219,8 @@ TEST_CASE_TEMPLATE("a cancelled read of a head loses nothing", Kernel, OnLinux, 
     CHECK(request.target() == "/a?b");
 }
 
-TEST_CASE_TEMPLATE("a read of a head expires, and so does one that began too slowly", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a read of a head expires at its timeout and at head_timeout", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Wire wire(Kernel::kKind, {.http = {.head_timeout = 30ms}});
     Request request;
     Operation read(wire.engine());
@@ -237,7 +241,7 @@ TEST_CASE_TEMPLATE("a read of a head expires, and so does one that began too slo
     CHECK(read.ended() == failure(Errc::timed_out));
 }
 
-TEST_CASE_TEMPLATE("the time for a head is one, however many reads wait for it", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("head_timeout limits a head, not each read that waits for it", Kernel, OnLinux,
                    OnPoll, OnSim) {
     Wire wire(Kernel::kKind, {.http = {.head_timeout = 30ms}});
     Request request;
@@ -255,7 +259,7 @@ TEST_CASE_TEMPLATE("the time for a head is one, however many reads wait for it",
     }
 }
 
-TEST_CASE_TEMPLATE("a trailer is that of its own message", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a trailer belongs to its own message", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string chunks =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
@@ -271,8 +275,9 @@ TEST_CASE_TEMPLATE("a trailer is that of its own message", Kernel, OnLinux, OnPo
     }
 }
 
-TEST_CASE_TEMPLATE("a cancelled read of content keeps what came, and the rest follows", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "a cancelled read of content returns the bytes received, and the next read the rest", Kernel,
+    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(8000);
     wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000\r\n\r\n");
@@ -292,7 +297,7 @@ TEST_CASE_TEMPLATE("a cancelled read of content keeps what came, and the rest fo
     CHECK(last == failure(Errc::end_of_stream));
 }
 
-TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("close ends the pending reads of messages", Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request requests[2];
     Operation first(wire.engine());
@@ -306,8 +311,8 @@ TEST_CASE_TEMPLATE("close ends what waits for messages", Kernel, OnLinux, OnPoll
     CHECK(second.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("a client gets 100 Continue when its content is read", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a connection sends 100 Continue when the program reads the content", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(
         "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
@@ -326,7 +331,7 @@ TEST_CASE_TEMPLATE("a client gets 100 Continue when its content is read", Kernel
     CHECK(in == "hello");
 }
 
-TEST_CASE_TEMPLATE("message verbs may come from another thread", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("message verbs work on another thread", Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     RawListener listener;
     StreamPtr stream;

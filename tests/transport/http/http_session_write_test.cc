@@ -16,7 +16,8 @@ using http::Response;
 
 constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
 
-TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("content of unknown length is written in chunks", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     wire.peer().send(kGet);
     Request request;
@@ -51,8 +52,8 @@ TEST_CASE_TEMPLATE("content is written in chunks, as it is made", Kernel, OnLinu
     CHECK(wire.receive(kWire.size()) == kWire);
 }
 
-TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut short (W5)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a writer refuses content longer or shorter than the declared length (W5)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Response response;
     REQUIRE(!response.headers().set("Content-Length", "5"));
@@ -77,8 +78,8 @@ TEST_CASE_TEMPLATE("content of a declared length is neither exceeded nor cut sho
     CHECK(wire.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
 }
 
-TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a write of an invalid message fails and keeps the connection open (W-58)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request;
     Operation write(wire.engine());
@@ -88,8 +89,8 @@ TEST_CASE_TEMPLATE("a message that must not be sent harms nothing (W-58)", Kerne
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE_TEMPLATE("a request is written with its content, and the content alone after it (W-56)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a request is written, and its content by write_all after it (W-56)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request("http://h/x");
     Operation write(wire.engine());
@@ -103,8 +104,8 @@ TEST_CASE_TEMPLATE("a request is written with its content, and the content alone
     CHECK(wire.receive(kHead.size() + 5) == std::string(kHead) + "hello");
 }
 
-TEST_CASE_TEMPLATE("what is changed after a write is sent by the next one (W-57, W-59)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("a change of a message after a write is sent by the next write (W-57, W-59)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request("http://h/x");
     REQUIRE(!request.set_method("POST"));
@@ -123,8 +124,9 @@ TEST_CASE_TEMPLATE("what is changed after a write is sent by the next one (W-57,
     CHECK(wire.receive(wanted.size()) == wanted);
 }
 
-TEST_CASE_TEMPLATE("responses are read by the methods of the requests, interim ones skipped (S1)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "responses are read by the methods of their requests, and interim ones are skipped (S1)",
+    Kernel, OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Request request("http://h/");
     for (const char* method : {"HEAD", "GET", "GET"}) {

@@ -23,7 +23,7 @@ Proxy proxy_of(std::string_view text) {
     return proxy;
 }
 
-TEST_CASE("the URL of a proxy is taken apart (55)") {
+TEST_CASE("the URL of a proxy is split into its parts (55)") {
     struct Row {
         const char* text;
         ProxyKind kind;
@@ -63,7 +63,7 @@ TEST_CASE("user and password in the URL of a proxy are percent-decoded") {
     CHECK((proxy.user == "a" && proxy.password == "b:c"));
 }
 
-TEST_CASE("a SOCKS proxy may be a unix socket (65)") {
+TEST_CASE("the URL of a SOCKS proxy may name a unix socket (65)") {
     Proxy proxy = proxy_of("socks5h://localhost/run/a%20b.sock");
     CHECK((proxy.kind == ProxyKind::socks5h && proxy.path == "/run/a b.sock"));
     CHECK(proxy_of("http://localhost/run/a.sock").path.empty());
@@ -71,7 +71,7 @@ TEST_CASE("a SOCKS proxy may be a unix socket (65)") {
     CHECK(proxy_of("socks5h://localhost/").path.empty());
 }
 
-TEST_CASE("what names no proxy is refused (55)") {
+TEST_CASE("a malformed URL of a proxy is refused (55)") {
     Proxy proxy;
     proxy.host = "untouched";
     CHECK(parse_proxy("foo://host", proxy) == ProxyErrc::unsupported_scheme);
@@ -122,7 +122,7 @@ TEST_CASE("the environment names a proxy for a scheme (68)") {
     CHECK(excepted({}) == "");
 }
 
-TEST_CASE("NO_PROXY excepts names and what ends with them (68)") {
+TEST_CASE("NO_PROXY excludes names and their subdomains (68)") {
     CHECK(bypasses_proxy("example.com", "example.com"));
     CHECK(bypasses_proxy("example.com", "www.example.com"));
     CHECK(bypasses_proxy(".example.com", "example.com"));
@@ -141,7 +141,7 @@ TEST_CASE("NO_PROXY excepts names and what ends with them (68)") {
     CHECK(!bypasses_proxy("example.com:80", "example.com"));
 }
 
-TEST_CASE("NO_PROXY excepts addresses and networks (68)") {
+TEST_CASE("NO_PROXY excludes addresses and networks (68)") {
     CHECK(bypasses_proxy("192.168.0.1", "192.168.0.1"));
     CHECK(bypasses_proxy("10.0.0.0/8", "10.1.2.3"));
     CHECK(bypasses_proxy("192.168.0.128/25", "192.168.0.200"));
@@ -175,7 +175,7 @@ sockaddr_storage address(int family, const char* text, std::uint16_t port) {
     return storage;
 }
 
-TEST_CASE("a PROXY header tells both addresses, in text and in bytes (66)") {
+TEST_CASE("a PROXY header contains both addresses, in version 1 and version 2 (66)") {
     const auto v4 = address(AF_INET, "127.0.0.1", 40000);
     const auto to4 = address(AF_INET, "10.1.2.3", 80);
     CHECK(proxy::header(ProxyHeader::none, v4, to4).empty());
@@ -191,7 +191,7 @@ TEST_CASE("a PROXY header tells both addresses, in text and in bytes (66)") {
               std::string(11, '\0') + "\1" + "\x9c\x40\0\x50"s);
 }
 
-TEST_CASE("a PROXY header without two addresses of a kind says unknown") {
+TEST_CASE("a PROXY header without two addresses of one family contains UNKNOWN") {
     const auto v4 = address(AF_INET, "127.0.0.1", 1);
     const auto v6 = address(AF_INET6, "::1", 1);
     const auto path = address(AF_UNIX, "", 0);

@@ -29,7 +29,7 @@ Talked connect(const std::string& answer) {
     return connect(request_to("origin.test"), {{kRequest, answer}});
 }
 
-TEST_CASE("a CONNECT request has its exact bytes") {
+TEST_CASE("a CONNECT request consists of the expected bytes") {
     const std::string answer = "HTTP/1.1 200 OK\r\n\r\n";
     CHECK(connect(request_to("::1", 8080),
                   {{"CONNECT [::1]:8080 HTTP/1.1\r\nHost: [::1]:8080\r\nProxy-Connection: "
@@ -54,7 +54,7 @@ TEST_CASE("Basic authentication is encoded whatever its length") {
     CHECK(proxy::answer_basic("\xff\xfe", "\xfd") == "Basic //46/Q==");
 }
 
-TEST_CASE("any 2xx opens the tunnel, and what follows its head is the tunnel's (49, 50)") {
+TEST_CASE("any 2xx opens the tunnel, and the bytes behind its head belong to the tunnel (49, 50)") {
     const Talked early{{}, "early"};
     for (const char* head :
          {"HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n",
@@ -69,7 +69,7 @@ TEST_CASE("any 2xx opens the tunnel, and what follows its head is the tunnel's (
     }
 }
 
-TEST_CASE("anything but a 2xx is a refusal, and its status is known (51)") {
+TEST_CASE("any status but 2xx is a refusal, and its code is reported (51)") {
     for (const auto& [head, status] : std::vector<std::pair<std::string, int>>{
              {"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nhello", 403},
              {"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 503},
@@ -86,7 +86,7 @@ TEST_CASE("anything but a 2xx is a refusal, and its status is known (51)") {
     }
 }
 
-TEST_CASE("what is no answer of an HTTP/1 proxy is refused (51)") {
+TEST_CASE("a malformed response of a proxy is refused (51)") {
     for (const char* answer :
          {"garbage\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1200 OK\r\n\r\n", "HTTP/1.x 200\r\n\r\n",
           "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 099 X\r\n\r\n", "\r\n",
@@ -95,7 +95,7 @@ TEST_CASE("what is no answer of an HTTP/1 proxy is refused (51)") {
     }
 }
 
-TEST_CASE("an answer costs no more than its limits (54)") {
+TEST_CASE("a response of a proxy beyond the limits is refused (54)") {
     const std::string status = "HTTP/1.1 200 OK\r\n";
     const std::string fits = "X: " + std::string(16 * 1024 - 5, 'x') + "\r\n";
     CHECK(connect(status + fits + "\r\n") == Talked{});
@@ -111,7 +111,7 @@ TEST_CASE("an answer costs no more than its limits (54)") {
     CHECK(connect(many + "\r\n").error == ProxyErrc::reply_too_long);
 }
 
-TEST_CASE("a 407 is the end without credentials, and with wrong ones (52)") {
+TEST_CASE("a 407 ends the dialogue without credentials, and with wrong ones (52)") {
     const std::string answer =
         "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n";
     CHECK(connect(answer).error == ProxyErrc::authentication_required);
@@ -128,7 +128,7 @@ TEST_CASE("a 407 is the end without credentials, and with wrong ones (52)") {
     CHECK(!dialogue.wants_another_connection());
 }
 
-TEST_CASE("a proxy that does not offer the authentication that was asked for has another error") {
+TEST_CASE("a proxy that does not offer the requested authentication has an error of its own") {
     proxy::ConnectRequest request = request_to("origin.test");
     request.has_credentials = true;
     request.user = "user";
@@ -149,7 +149,7 @@ TEST_CASE("a proxy that does not offer the authentication that was asked for has
     CHECK(uaio::strerror(ProxyErrc::other_authentication).find("Digest only") != std::string::npos);
 }
 
-TEST_CASE("Basic is answered when it is what the proxy offers (53)") {
+TEST_CASE("a Basic challenge is answered if the proxy offers only Basic (53)") {
     proxy::ConnectRequest request = request_to("origin.test");
     request.has_credentials = true;
     request.user = "u";
@@ -177,7 +177,7 @@ TEST_CASE("Basic is answered when it is what the proxy offers (53)") {
               .error == ProxyErrc::authentication_required);
 }
 
-TEST_CASE("a proxy that closes after its 407 is asked again on another connection (53)") {
+TEST_CASE("the credentials are sent on another connection if the proxy closes after its 407 (53)") {
     proxy::ConnectRequest request = request_to("origin.test");
     request.has_credentials = true;
     request.user = "u";
@@ -204,7 +204,7 @@ TEST_CASE("a proxy that closes after its 407 is asked again on another connectio
     }
 }
 
-TEST_CASE("what cannot be sent to an HTTP proxy is refused before it is") {
+TEST_CASE("an invalid target, field or credential of a CONNECT request is refused") {
     const auto refused = [](const proxy::ConnectRequest& request) {
         return connect(request, {}).error;
     };

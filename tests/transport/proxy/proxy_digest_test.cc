@@ -20,7 +20,7 @@ std::vector<proxy::Challenge> parse(const std::vector<std::string>& fields) {
     return proxy::parse_challenges(fields);
 }
 
-TEST_CASE("challenges are taken apart, several in a field and a field each") {
+TEST_CASE("challenges are parsed, several in one field and one a field") {
     const auto challenges =
         parse({"Digest realm=\"a, \\\"b\\\"\", nonce=\"n=1\",qop=\"auth, auth-int\" , opaque=\"\", "
                "algorithm=SHA-256, stale=TRUE, Basic realm=\"r\", Negotiate",
@@ -38,7 +38,7 @@ TEST_CASE("challenges are taken apart, several in a field and a field each") {
     CHECK(parse({"", ",,", "realm=x"}).empty());
 }
 
-TEST_CASE("the strongest challenge that can be answered is known") {
+TEST_CASE("strength_of() ranks the challenges that can be answered") {
     const auto strength = [](const char* field, proxy::Hash hash = &open_hash) {
         return proxy::strength_of(parse({field}).at(0), hash);
     };
@@ -84,7 +84,7 @@ Talked talk_digest(const std::vector<Said>& script, const proxy::ConnectRequest&
     return talk([&] { return std::make_unique<proxy::ConnectDialogue>(with); }, script);
 }
 
-TEST_CASE("a Digest challenge is answered as RFC 7616 says") {
+TEST_CASE("a Digest challenge is answered by RFC 7616") {
     const std::string granted = "HTTP/1.1 200 OK\r\n\r\n";
     const std::string front =
         "Digest username=\"u\\\"\", realm=\"r\", nonce=\"n\", uri=\"o.test:80\"";
@@ -107,7 +107,8 @@ TEST_CASE("a Digest challenge is answered as RFC 7616 says") {
                 granted}}) == Talked{});
 }
 
-TEST_CASE("a stale nonce is answered once more, and a wrong password is not") {
+TEST_CASE(
+    "a challenge with a stale nonce is answered again, and one after a wrong password is not") {
     const auto answer = [](const std::string& nonce) {
         return "Digest username=\"u\\\"\", realm=\"r\", nonce=\"" + nonce +
                "\", uri=\"o.test:80\", response=\"m(m(u\\\":r:p):" + nonce +
@@ -124,7 +125,7 @@ TEST_CASE("a stale nonce is answered once more, and a wrong password is not") {
               .error == ProxyErrc::credentials_refused);
 }
 
-TEST_CASE("the strongest challenge is chosen, and Basic only where any will do") {
+TEST_CASE("the strongest challenge is chosen, and Basic only if the options allow any") {
     const Said first = challenged("", "Basic realm=r, Digest realm=r, nonce=n");
     CHECK(talk_digest({challenged("", "Basic realm=r")}).error == ProxyErrc::other_authentication);
     proxy::ConnectRequest any = request();
@@ -134,7 +135,7 @@ TEST_CASE("the strongest challenge is chosen, and Basic only where any will do")
           Talked{});
 }
 
-TEST_CASE("without TLS there is no hash, and so no Digest") {
+TEST_CASE("a build without TLS has no Digest") {
     if (kTls) return report_skip("the build option tls is on");
     CHECK(tls::hash_text("MD5", "abc").empty());
     CHECK(proxy::strength_of(parse({"Digest nonce=n"}).at(0), &tls::hash_text) == 0);

@@ -64,7 +64,7 @@ public:
     proxy::SocksDialogue dialogue;
 };
 
-TEST_CASE("what comes behind the last answer is read first") {
+TEST_CASE("bytes behind the last response are read first") {
     for (const std::size_t early : {0u, 1u, 5u, 4096u, 10000u}) {
         Scene scene(pattern(early));
         Operation shake(scene.engine);
@@ -79,7 +79,7 @@ TEST_CASE("what comes behind the last answer is read first") {
     }
 }
 
-TEST_CASE("answers in single bytes and short writes change nothing") {
+TEST_CASE("a handshake works with responses in single bytes and short writes") {
     Scene scene("early", {.short_write = 900, .short_read = 900, .reorder = 500});
     Operation shake(scene.engine);
     proxy::run(scene.dialogue, scene.stream, shake.aio);
@@ -87,7 +87,7 @@ TEST_CASE("answers in single bytes and short writes change nothing") {
     CHECK(scene.read(5) == "early");
 }
 
-TEST_CASE("a handshake can be cancelled, expire or end with its engine at every step") {
+TEST_CASE("a handshake cancelled, expired or ended with its engine at every step leaks nothing") {
     enum class How { cancel, abort, destroy };
     for (const How how : {How::cancel, How::abort, How::destroy}) {
         std::uint64_t last = 1;
@@ -126,7 +126,7 @@ TEST_CASE("a handshake can be cancelled, expire or end with its engine at every 
     }
 }
 
-TEST_CASE("a proxy that ends at any moment before the tunnel closed early") {
+TEST_CASE("an end of stream before the tunnel is open is the error closed_early") {
     for (std::size_t answered = 0; answered < kMethod.size() + kGranted.size(); ++answered) {
         for (const bool resets : {false, true}) {
             Scene scene("");
@@ -155,7 +155,7 @@ TEST_CASE("a proxy that ends at any moment before the tunnel closed early") {
     }
 }
 
-TEST_CASE("a prefix is read in order, in pieces, and as every stream promises") {
+TEST_CASE("a prefix is read in order, in pieces and by the contract of a stream") {
     Scene scene("");
     StreamPtr stream = proxy::prefixed(scene.engine, std::move(scene.stream), "0123456789");
     CHECK(stream->native_handle() >= 0);
@@ -199,7 +199,7 @@ TEST_CASE("a prefix is read in order, in pieces, and as every stream promises") 
     CHECK(last.aio.wait() == Errc::closed);
 }
 
-TEST_CASE("what is before a stream can be taken out, and the stream goes on behind it") {
+TEST_CASE("the bytes of a prefix can be extracted, and the stream continues after them") {
     Scene scene("");
     CHECK(proxy::take_first(*scene.stream).empty());
     scene.stream = proxy::prefixed(scene.engine, std::move(scene.stream), "0123456789");
@@ -210,7 +210,7 @@ TEST_CASE("what is before a stream can be taken out, and the stream goes on behi
     CHECK(scene.read(2) == "ab");
 }
 
-TEST_CASE("a prefix that is closed gives nothing more, and lets its handle go at any time") {
+TEST_CASE("a closed prefix returns no more bytes, and its handle may be destroyed at any time") {
     Scene scene("");
     StreamPtr stream = proxy::prefixed(scene.engine, std::move(scene.stream), "0123456789");
     stream->close();
@@ -226,7 +226,7 @@ TEST_CASE("a prefix that is closed gives nothing more, and lets its handle go at
     CHECK(elsewhere.aio.wait() == ArgumentErrc::wrong_engine);
 }
 
-TEST_CASE("a prefix may lose its handle while reads of other threads are on their way") {
+TEST_CASE("the handle of a prefix may be destroyed while reads of other threads are pending") {
     EngineThread io;
     tcp::Listener listener(io.engine(), Endpoint::loopback(0));
     for (int round = 0; round < 100; ++round) {

@@ -44,7 +44,7 @@ TEST_CASE("SOCKS5 names the target by name, IPv4 or IPv6 (58)") {
     CHECK(socks5(std::string(256, 'a'), {}).error == ProxyErrc::name_too_long);
 }
 
-TEST_CASE("what a SOCKS5 proxy bound is read to its end, whatever its kind") {
+TEST_CASE("the bound address in a SOCKS5 reply is read to its end, whatever its type") {
     const Talked done{{}, "early"};
     for (const std::string& bound : {"\1\1\2\3\4"s, "\4"s + std::string(16, 'x'), "\3\0"s,
                                      "\3\4name"s, "\3\xff"s + std::string(255, 'n')}) {
@@ -55,7 +55,7 @@ TEST_CASE("what a SOCKS5 proxy bound is read to its end, whatever its kind") {
               .error == ProxyErrc::bad_reply);
 }
 
-TEST_CASE("a SOCKS5 proxy is told user and password (59)") {
+TEST_CASE("SOCKS5 sends user and password if the proxy asks for them (59)") {
     const std::string asked = "\1\4user\4pass";
     const auto with_password = [&](const std::string& method, const std::string& answer) {
         return socks(ProxyKind::socks5h, "origin.test",
@@ -114,7 +114,7 @@ TEST_CASE("every SOCKS5 reply code has an error of its own (60)") {
     }
 }
 
-TEST_CASE("what is no SOCKS proxy is noticed at its first byte") {
+TEST_CASE("a peer that is not a SOCKS proxy is detected at its first byte") {
     CHECK(socks5("origin.test", {{kGreeting, "HTTP/1.1 400 Bad Request\r\n"}}).error ==
           ProxyErrc::bad_reply);
     CHECK(socks5("origin.test", {{kGreeting, "\5\0"s}, {kNameRequest, "\4"}}).error ==

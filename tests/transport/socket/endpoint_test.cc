@@ -11,7 +11,7 @@
 namespace uaio {
 namespace {
 
-TEST_CASE("an endpoint reads and writes itself") {
+TEST_CASE("an endpoint is parsed from text and formatted as text") {
     for (const std::string text : {"127.0.0.1:0", "0.0.0.0:65535", "192.0.2.1:80", "[::1]:443",
                                    "[::]:1", "[2001:db8::1]:8080"}) {
         Endpoint endpoint;
@@ -20,7 +20,7 @@ TEST_CASE("an endpoint reads and writes itself") {
     }
 }
 
-TEST_CASE("the named endpoints are what they say") {
+TEST_CASE("the named endpoints have their address, port and family") {
     CHECK(Endpoint().to_string() == "0.0.0.0:0");
     CHECK(Endpoint::loopback(80).to_string() == "127.0.0.1:80");
     CHECK(Endpoint::loopback6(80).to_string() == "[::1]:80");
@@ -34,7 +34,8 @@ TEST_CASE("the named endpoints are what they say") {
     CHECK(Endpoint::loopback6(1).size() == sizeof(sockaddr_in6));
 }
 
-TEST_CASE("what is not a numeric address and a port is refused and changes nothing") {
+TEST_CASE(
+    "text that is not a numeric address and a port is refused, and the endpoint keeps its value") {
     for (const std::string_view text :
          {"",
           ":",
@@ -76,7 +77,7 @@ TEST_CASE("endpoints are equal when family, address and port are") {
     CHECK(Endpoint::any6(80) == Endpoint::any6(80));
 }
 
-TEST_CASE("an endpoint comes from the kernel's form, or is the default one") {
+TEST_CASE("an endpoint converts from sockaddr, or is the default one") {
     const Endpoint v4 = Endpoint::loopback(80);
     const Endpoint v6 = Endpoint::loopback6(80);
     CHECK(Endpoint::from(v4.address(), v4.size()) == v4);
@@ -87,7 +88,7 @@ TEST_CASE("an endpoint comes from the kernel's form, or is the default one") {
     CHECK(Endpoint::from(&other, sizeof other) == Endpoint());
 }
 
-TEST_CASE("an address is read without a port and told without one") {
+TEST_CASE("an address is parsed and formatted without a port") {
     Endpoint read;
     CHECK(!Endpoint::parse_address("127.0.0.1", 80, read));
     CHECK(read == Endpoint::loopback(80));

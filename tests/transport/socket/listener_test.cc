@@ -168,7 +168,7 @@ TEST_CASE_TEMPLATE("an http server's port is free when its destructor returns", 
     }
 }
 
-TEST_CASE("the destructor of a listener does not wait for ever for a thread that waits for it") {
+TEST_CASE("the destructor of a listener does not deadlock with a thread that waits for it") {
     std::vector<std::string> lines;
     EngineOptions options = logging_on(KernelKind::automatic, lines);
     options.drain_timeout = 10ms;
@@ -186,7 +186,7 @@ TEST_CASE("the destructor of a listener does not wait for ever for a thread that
     destroyed.set_value();
 }
 
-TEST_CASE_TEMPLATE("a closing stream outside a turn asks a foreign loop to run its engine", Kernel,
+TEST_CASE_TEMPLATE("a stream that is closed outside a turn makes its engine readable", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     RawListener listener;
@@ -210,8 +210,9 @@ TEST_CASE_TEMPLATE("a closing stream outside a turn asks a foreign loop to run i
 
 // ---- the file
 
-TEST_CASE_TEMPLATE("a unix listener leaves the socket that a successor has put at its path alone",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "a unix listener does not remove the socket that a successor has created at its path", Kernel,
+    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     const TemporaryFolder folder;
@@ -226,7 +227,7 @@ TEST_CASE_TEMPLATE("a unix listener leaves the socket that a successor has put a
     CHECK(!connect.aio.wait());
 }
 
-TEST_CASE_TEMPLATE("a unix listener keeps its file if the options say so", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a unix listener keeps its file if the options request it", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
@@ -240,7 +241,7 @@ TEST_CASE_TEMPLATE("a unix listener keeps its file if the options say so", Kerne
 
 // ---- without descriptors
 
-TEST_CASE("an accept without descriptors waits until one is free, and is logged once") {
+TEST_CASE("an accept without a free descriptor waits for one, and is logged once") {
     SimKernel kernel(7);
     std::vector<std::string> lines;
     EngineOptions options;
@@ -266,7 +267,7 @@ TEST_CASE("an accept without descriptors waits until one is free, and is logged 
     CHECK(lines[0].find("RLIMIT_NOFILE") != std::string::npos);
 }
 
-TEST_CASE("an accept without descriptors goes on when a socket of its engine closes") {
+TEST_CASE("an accept without a free descriptor continues when a socket of its engine closes") {
     SimKernel kernel(7);
     Engine engine(kernel);
     tcp::Listener listener(engine, Endpoint::loopback(80));
@@ -317,8 +318,8 @@ TEST_CASE("an accept that waits for a descriptor ends by cancel, deadline and cl
     CHECK(kernel.open_descriptors() == 0);
 }
 
-TEST_CASE_TEMPLATE("a process without descriptors accepts again when one is closed", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a listener accepts again when the process closes a descriptor", Kernel, OnLinux,
+                   OnPoll) {
     const KernelKind kind = options_on(Kernel::kKind).kernel;
     const ChildEnd end = run_in_child([kind]() -> std::string {
         EngineOptions options;
@@ -379,7 +380,7 @@ TEST_CASE_TEMPLATE("the engines of a group share the port of one acceptor factor
     CHECK_NOTHROW(tcp::Listener(group.engine(0), factory.local_endpoint()));
 }
 
-TEST_CASE_TEMPLATE("an http server on a group needs no options, whatever the port", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("an http server on a group needs no options for any port", Kernel, OnLinux,
                    OnPoll) {
     EngineGroup group(3, options_on(Kernel::kKind));
     http::Server server(group);
@@ -398,7 +399,7 @@ TEST_CASE_TEMPLATE("an http server on a group needs no options, whatever the por
     }
 }
 
-TEST_CASE_TEMPLATE("the listeners of a factory for a path share it, and the last removes the file",
+TEST_CASE_TEMPLATE("the listeners of a factory share a path, and the last one removes the file",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);

@@ -64,8 +64,9 @@ std::string refusal(Engine& engine, const std::string& path) {
     return {};
 }
 
-TEST_CASE_TEMPLATE("A unix listener says that the path is empty, or that a file lies there", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "the error of a unix listener says that the path is empty or that a file exists there", Kernel,
+    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     CHECK(refusal(engine, "").find("the socket path is empty") != std::string::npos);
     CHECK(refusal(engine, "").find("ADDRESS:PORT") == std::string::npos);
@@ -91,7 +92,7 @@ TEST_CASE_TEMPLATE("the socket file exists as long as its listener", Kernel, OnL
     CHECK(!exists(path));
 }
 
-TEST_CASE("a socket file that nobody listens on is replaced") {
+TEST_CASE("a socket file without a listener is replaced") {
     Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket");
@@ -112,7 +113,7 @@ TEST_CASE("a socket file that nobody listens on is replaced") {
     CHECK(connect_to(engine, path, client) == success(0));
 }
 
-TEST_CASE("a path in use is refused with its name") {
+TEST_CASE("a path in use is refused, and the error names it") {
     Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket");
@@ -160,7 +161,7 @@ TEST_CASE("a path of 108 bytes or none is refused") {
     CHECK(!client);
 }
 
-TEST_CASE("a path is refused whose NUL would end it, but not an abstract name with one") {
+TEST_CASE("a path that contains a NUL is refused, but not an abstract name") {
     Engine engine(options_on(KernelKind::epoll));
     const TemporaryFolder folder;
     const std::string path = folder.at("socket") + std::string("\0more", 5);
@@ -193,7 +194,7 @@ TEST_CASE_TEMPLATE("a connect to a path without a server ends with its errno (X-
     CHECK(!client);
 }
 
-TEST_CASE("an acceptor factory listens on the engine it is given") {
+TEST_CASE("an acceptor factory listens on the engine that is passed to it") {
     Engine engine(options_on(KernelKind::epoll));
     const std::string path = fresh_abstract_name();
     const AcceptorFactory factory = local::acceptor(path);

@@ -91,7 +91,7 @@ Ended ask(Engine& engine, Resolver& resolver, std::string_view name, std::vector
     return ended;
 }
 
-TEST_CASE("addresses in numbers and the names of the loopback need no lookup") {
+TEST_CASE("numeric addresses and the names of the loopback need no lookup") {
     Engine engine;
     Resolver resolver({.lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>&) {
         return make_error_code(ResolveErrc::failed);
@@ -117,7 +117,7 @@ TEST_CASE("addresses in numbers and the names of the loopback need no lookup") {
     CHECK(ask(engine, resolver, "notlocalhost", found) == failure(ResolveErrc::failed));
 }
 
-TEST_CASE("what cannot be a name is refused without a lookup") {
+TEST_CASE("an invalid name is refused without a lookup") {
     Engine engine;
     Gate gate;
     Resolver resolver({.lookup = gate.lookup()});
@@ -130,7 +130,7 @@ TEST_CASE("what cannot be a name is refused without a lookup") {
     CHECK(strerror(ResolveErrc::bad_name).find("253") != std::string::npos);
 }
 
-TEST_CASE("a name that is reserved is not found by getaddrinfo either") {
+TEST_CASE("getaddrinfo does not find a reserved name") {
     Engine engine;
     Resolver resolver;
     std::vector<Endpoint> found;
@@ -142,7 +142,7 @@ TEST_CASE("a name that is reserved is not found by getaddrinfo either") {
     CHECK(found.empty());
 }
 
-TEST_CASE("the engine goes on while a name is looked up") {
+TEST_CASE("the engine runs during a lookup") {
     Engine engine;
     Gate gate;
     Resolver resolver({.lookup = gate.lookup()});
@@ -163,7 +163,7 @@ TEST_CASE("the engine goes on while a name is looked up") {
     CHECK(asked.found == std::vector<Endpoint>{kSome.with_port(81)});
 }
 
-TEST_CASE("those who ask for one name at a time share a lookup") {
+TEST_CASE("concurrent requests for one name share a lookup") {
     Engine engine;
     Gate gate;
     Resolver resolver({.lookup = gate.lookup()});
@@ -181,7 +181,7 @@ TEST_CASE("those who ask for one name at a time share a lookup") {
     CHECK(gate.begun() == 2);
 }
 
-TEST_CASE("what was found is kept for as long as the options say") {
+TEST_CASE("a resolver caches addresses for cache_time, and no failures") {
     unsigned lookups = 0;
     const ResolverOptions options{
         .threads = 0,
@@ -219,8 +219,8 @@ TEST_CASE("what was found is kept for as long as the options say") {
     CHECK(looked_up("a.test") == 1);
 }
 
-TEST_CASE_TEMPLATE("a lookup can be left behind by a cancel or a deadline", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a request ends by a cancel or a deadline while its lookup runs", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Gate gate;
     Resolver resolver({.threads = 1, .lookup = gate.lookup()});
@@ -247,8 +247,8 @@ TEST_CASE_TEMPLATE("a lookup can be left behind by a cancel or a deadline", Kern
     CHECK(engine.statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("abandoned lookups do not delay others while spare threads are left", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Gate gate;
     const Lookup hang = gate.lookup();
@@ -287,7 +287,7 @@ TEST_CASE_TEMPLATE("lookups that nothing waits for any more do not stop others",
     gate.wait_for_ended(5);
 }
 
-TEST_CASE("a cancel that meets the answer on its way loses or wins, once") {
+TEST_CASE("a cancel that races with the result of a lookup ends the request once") {
     EngineThread io;
     Resolver resolver({.cache_time = 0ns,
                        .lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>& out) {
@@ -309,7 +309,7 @@ TEST_CASE("a cancel that meets the answer on its way loses or wins, once") {
     CHECK(canceled > 0);
 }
 
-TEST_CASE("a resolver that goes ends what is pending and leaves the lookup behind") {
+TEST_CASE("the destructor of a resolver ends pending requests and does not wait for lookups") {
     Engine engine;
     Gate gate;
     Asked asked(engine), queued(engine);
@@ -325,7 +325,7 @@ TEST_CASE("a resolver that goes ends what is pending and leaves the lookup behin
     gate.wait_for_ended(1);
 }
 
-TEST_CASE("an engine that goes ends what waits for a name") {
+TEST_CASE("the destructor of an engine ends pending requests") {
     Gate gate;
     Resolver resolver({.lookup = gate.lookup()});
     std::error_code result;
@@ -360,7 +360,7 @@ TEST_CASE("every resolve error has a name and a sentence of its own") {
     CHECK(std::error_code(99, resolve_category()).message() == "unknown error 99");
 }
 
-TEST_CASE("a lookup that throws has run out of memory") {
+TEST_CASE("an exception of a lookup is reported as a failed allocation") {
     Engine engine;
     Resolver resolver(
         {.lookup = [](const std::string&, AddressFamily,

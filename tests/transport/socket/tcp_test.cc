@@ -75,8 +75,7 @@ TEST_CASE_TEMPLATE("both ends of a tcp connection are streams", Kernel, OnLinux,
     }
 }
 
-TEST_CASE_TEMPLATE("several accepts wait at once and each gets a connection", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("several pending accepts get one connection each", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     tcp::Listener listener(engine, Endpoint::loopback(0));
     constexpr std::size_t kConnections = 20;
@@ -98,7 +97,7 @@ TEST_CASE_TEMPLATE("several accepts wait at once and each gets a connection", Ke
         CHECK(server);
 }
 
-TEST_CASE_TEMPLATE("an accept can be cancelled or expire and others go on", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("an accept can be cancelled or expire without affecting others", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     tcp::Listener listener(engine, Endpoint::loopback(0));
@@ -123,7 +122,7 @@ TEST_CASE_TEMPLATE("an accept can be cancelled or expire and others go on", Kern
     CHECK((!first && !second && !third && fourth));
 }
 
-TEST_CASE("a stream closed by one thread may go on its engine's before that is known there") {
+TEST_CASE("a stream that another thread closes may be destroyed at once on its engine's thread") {
     EngineThread io;
     RawListener listener;
     for (int round = 0; round < 20; ++round) {
@@ -144,8 +143,8 @@ TEST_CASE("a stream closed by one thread may go on its engine's before that is k
     }
 }
 
-TEST_CASE_TEMPLATE("closing a listener ends its accepts and refuses who connects", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("closing a listener ends its accepts and refuses new connections", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     tcp::Listener listener(engine, Endpoint::loopback(0));
     StreamPtr server;
@@ -165,7 +164,7 @@ TEST_CASE_TEMPLATE("closing a listener ends its accepts and refuses who connects
     CHECK((!server && !client));
 }
 
-TEST_CASE_TEMPLATE("a connect is refused or expires or is cancelled and leaves no stream (X-5)",
+TEST_CASE_TEMPLATE("a connect that is refused, expires or is cancelled returns no stream (X-5)",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     const std::size_t before = open_descriptors();
@@ -202,7 +201,7 @@ TEST_CASE_TEMPLATE("a connect is refused or expires or is cancelled and leaves n
     CHECK(with_listener > before);
 }
 
-TEST_CASE_TEMPLATE("cancelling the second of two connects leaves the first alone (X-6)", Kernel,
+TEST_CASE_TEMPLATE("cancelling the second of two connects does not affect the first (X-6)", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     FullListener full;
@@ -221,8 +220,8 @@ TEST_CASE_TEMPLATE("cancelling the second of two connects leaves the first alone
     CHECK((first && !second));
 }
 
-TEST_CASE_TEMPLATE("a listener that cannot be made says which call failed and why", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("the constructor of a listener reports the call that failed and its reason",
+                   Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     const std::size_t before = open_descriptors();
     const tcp::Listener listener(engine, Endpoint::loopback(0));
@@ -242,7 +241,7 @@ TEST_CASE_TEMPLATE("a listener that cannot be made says which call failed and wh
     CHECK(open_descriptors() == before + 1);
 }
 
-TEST_CASE_TEMPLATE("with reuse_port several listeners share a port", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("several listeners share a port with reuse_port", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     tcp::ListenOptions options;
     options.reuse_port = true;
@@ -291,7 +290,7 @@ TEST_CASE_TEMPLATE("socket options reach accepted and connecting sockets", Kerne
     }
 }
 
-TEST_CASE_TEMPLATE("a connect can name where it comes from", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a connect can set its local address", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     const RawListener listener;
     Endpoint local;
@@ -369,8 +368,8 @@ void cycle(Engine& engine, tcp::Listener& listener, std::size_t cycles) {
     }
 }
 
-TEST_CASE_TEMPLATE("connects and writes and closes by the hundred thousand leave nothing behind",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a hundred thousand connects, writes and closes leak nothing", Kernel, OnLinux,
+                   OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     const std::size_t all = Kernel::kKind == KernelKind::io_uring ? 100'000 : 20'000;
     const std::size_t cycles = kSanitized ? 2'000 : all;

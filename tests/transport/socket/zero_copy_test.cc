@@ -48,7 +48,9 @@ void widen_send_buffer(Wire& wire) {
                          sizeof size) == 0);
 }
 
-TEST_CASE("a zero-copy write ends when its bytes are free and the next does not wait for that") {
+TEST_CASE(
+    "a zero-copy write ends when the kernel releases its bytes, and the next one does not wait for "
+    "that") {
     Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(wire);
@@ -72,7 +74,7 @@ TEST_CASE("a zero-copy write ends when its bytes are free and the next does not 
     CHECK(statistics.in_flight == 0);
 }
 
-TEST_CASE("a cancel after the bytes are sent loses although the notification is to come") {
+TEST_CASE("a cancel after the bytes are sent has no effect, even before the notification") {
     Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(wire);
@@ -90,7 +92,7 @@ TEST_CASE("a cancel after the bytes are sent loses although the notification is 
     CHECK(wire.follow_up() == success(4));
 }
 
-TEST_CASE("a connection closed and destroyed before the notification lets its Aio end") {
+TEST_CASE("an Aio ends although its connection is destroyed before the notification") {
     Wire wire(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(wire)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(wire);
@@ -108,7 +110,7 @@ TEST_CASE("a connection closed and destroyed before the notification lets its Ai
     CHECK(wire.engine().statistics().in_flight == 0);
 }
 
-TEST_CASE("on unix sockets and on epoll zero copy falls back to copying") {
+TEST_CASE("zero copy falls back to copying on unix sockets and on epoll") {
     WireOptions options = zero_copy_options();
     options.unix_socket = true;
     for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
@@ -127,7 +129,7 @@ TEST_CASE("on unix sockets and on epoll zero copy falls back to copying") {
     }
 }
 
-TEST_CASE("where no pages may be pinned zero copy falls back to copying") {
+TEST_CASE("zero copy falls back to copying if no pages may be pinned") {
     const KernelKind kind = options_on(KernelKind::io_uring).kernel;
     const ChildEnd end = run_in_child([kind]() -> std::string {
         if (!become_unprivileged(64 * 1024)) return "the limit could not be set";
@@ -144,7 +146,7 @@ TEST_CASE("where no pages may be pinned zero copy falls back to copying") {
     CHECK(end.well());
 }
 
-TEST_CASE("the kernel's reports that it copied are counted") {
+TEST_CASE("the engine counts the kernel's reports of copied sends") {
     for (const unsigned rate : {0u, 1000u}) {
         SimKernel kernel(1, {.zero_copy_copied = rate});
         Engine engine(kernel);

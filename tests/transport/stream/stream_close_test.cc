@@ -16,7 +16,7 @@ TEST_CASE_TEMPLATE("a stream destroyed with unread bytes resets a peer that is s
     check_that_closing_resets(engine, std::move(ends));
 }
 
-TEST_CASE_TEMPLATE("a stream behind a proxy's answer resets a peer that is sending when it closes",
+TEST_CASE_TEMPLATE("a stream that closes behind a proxy's response resets a peer that is sending",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     ClosingEnds ends = ClosingEnds::make(engine);
@@ -24,8 +24,9 @@ TEST_CASE_TEMPLATE("a stream behind a proxy's answer resets a peer that is sendi
     check_that_closing_resets(engine, std::move(ends));
 }
 
-TEST_CASE_TEMPLATE("a stream that closes with a full window delivers what was taken", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "a stream that closes with a full window delivers the bytes that the kernel has taken", Kernel,
+    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     ClosingEnds ends = ClosingEnds::make(engine);
     fill_window(engine, *ends.sending);

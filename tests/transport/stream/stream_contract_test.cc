@@ -49,8 +49,8 @@ TYPE_TO_STRING_AS("zero-copy unix on linux", uaio::ZeroCopyUnixOnLinux);
 namespace uaio {
 namespace {
 
-TEST_CASE_TEMPLATE("every stream writes a whole vector and reads one back", Kind, TcpOnLinux,
-                   TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
+TEST_CASE_TEMPLATE("every stream writes and reads a whole iovec list", Kind, TcpOnLinux, TcpOnPoll,
+                   UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
     Wire wire(Kind::kKind, Kind::options());
     const std::string out = pattern(Wire::kBlocking);
@@ -73,7 +73,7 @@ TEST_CASE_TEMPLATE("every stream writes a whole vector and reads one back", Kind
     CHECK(wire.engine().statistics().in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("every stream ends a write cut short with its exact count and closes", Kind,
+TEST_CASE_TEMPLATE("every stream ends an interrupted write with its exact count and closes", Kind,
                    TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux,
                    ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
     for (const bool expires : {false, true}) {
@@ -101,7 +101,7 @@ TEST_CASE_TEMPLATE("every stream ends a write cut short with its exact count and
     }
 }
 
-TEST_CASE_TEMPLATE("every stream lets a queued write go without a trace", Kind, TcpOnLinux,
+TEST_CASE_TEMPLATE("every stream cancels a queued write without sending a byte", Kind, TcpOnLinux,
                    TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
     Wire wire(Kind::kKind, Kind::options());
@@ -121,9 +121,9 @@ TEST_CASE_TEMPLATE("every stream lets a queued write go without a trace", Kind, 
     CHECK(wire.receive(body.size() + 4).substr(body.size()) == "tail");
 }
 
-TEST_CASE_TEMPLATE("every stream closes with what was taken delivered first", Kind, TcpOnLinux,
-                   TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
-                   ZeroCopyUnixOnLinux) {
+TEST_CASE_TEMPLATE("every stream delivers the bytes that the kernel has taken before it closes",
+                   Kind, TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux,
+                   ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
     Wire wire(Kind::kKind, Kind::options());
     const std::string body = pattern(Wire::kBlocking);
     Operation head(wire.engine(), body);
@@ -141,8 +141,8 @@ TEST_CASE_TEMPLATE("every stream closes with what was taken delivered first", Ki
     CHECK(read.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("every stream tells the end of the peer's bytes from a reset", Kind, TcpOnLinux,
-                   TcpOnPoll, UnixOnLinux, UnixOnPoll) {
+TEST_CASE_TEMPLATE("every stream distinguishes the end of the stream from a reset", Kind,
+                   TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll) {
     {
         Wire wire(Kind::kKind, Kind::options());
         std::string in(10, '\0');
@@ -171,7 +171,7 @@ TEST_CASE_TEMPLATE("every stream tells the end of the peer's bytes from a reset"
     CHECK(late.ended() == failure(Errc::connection_reset));
 }
 
-TEST_CASE_TEMPLATE("small writes that wait leave together, each with its own count", Kernel,
+TEST_CASE_TEMPLATE("queued small writes are sent together, each with its own count", Kernel,
                    OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
@@ -236,8 +236,8 @@ std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::strin
     return canceled;
 }
 
-TEST_CASE_TEMPLATE("writes cut at random keep order and exact counts", Kind, TcpOnLinux, TcpOnPoll,
-                   UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
+TEST_CASE_TEMPLATE("writes cancelled at random keep order and exact counts", Kind, TcpOnLinux,
+                   TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
     const std::string bytes = pattern(60 * 60'000);
     std::size_t canceled = 0;

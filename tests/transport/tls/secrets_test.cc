@@ -75,14 +75,14 @@ std::vector<std::string> secrets() {
             "MII" + std::string(60, 'A') + kMark};
 }
 
-TEST_CASE("A secret in a message is found by the tests that look for it") {
+TEST_CASE("the tests for secrets find one in a message") {
     Said said;
     CHECK(!said.has_mark());
     said.thrown_by([] { throw std::runtime_error("the password is " + kMark); });
     CHECK(said.has_mark());
 }
 
-TEST_CASE("No option of a tls context that holds a secret gets into a message") {
+TEST_CASE("no message quotes an option of a tls context that holds a secret") {
     Said said;
     for (const std::string& secret : secrets()) {
         // Names of files are quoted; text in the form of a key or of a URL with a password is not.
@@ -111,7 +111,7 @@ TEST_CASE("No option of a tls context that holds a secret gets into a message") 
     CHECK(!said.has_mark());
 }
 
-TEST_CASE("Whatever stands in a certificate's key or password, no message quotes it") {
+TEST_CASE("no message quotes a certificate's key or password") {
     Said said;
     for (const std::string& secret : secrets()) {
         tls::ContextOptions options;
@@ -126,7 +126,7 @@ TEST_CASE("Whatever stands in a certificate's key or password, no message quotes
     CHECK(!said.has_mark());
 }
 
-TEST_CASE_TEMPLATE("No target, proxy or field of a Dialer gets into an error", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("no error quotes the target, proxy or fields of a Dialer", Kernel, OnLinux,
                    OnPoll) {
     Said said;
     Engine engine(said.hook(Kernel::kKind));
@@ -183,8 +183,8 @@ TEST_CASE_TEMPLATE("No target, proxy or field of a Dialer gets into an error", K
     CHECK(!said.has_mark());
 }
 
-TEST_CASE_TEMPLATE("No URL, header or path that holds a secret gets into a message", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("no message quotes a URL, header or path that holds a secret", Kernel, OnLinux,
+                   OnPoll) {
     Said said;
     Engine engine(said.hook(Kernel::kKind));
     for (const std::string& secret : secrets()) {

@@ -41,7 +41,7 @@ constexpr char kHandshake = SSL3_RT_HANDSHAKE;
 using Aes128 = tls12_crypto_info_aes_gcm_128;
 using Aes256 = tls12_crypto_info_aes_gcm_256;
 
-TEST_CASE("records of a key are counted, however their bytes come") {
+TEST_CASE("a SendingKey counts records whatever the pieces of their bytes") {
     for (std::size_t piece = 1; piece < 700; ++piece) {
         SendingKey key;
         CHECK(!key.known());
@@ -64,7 +64,7 @@ TEST_CASE("records of a key are counted, however their bytes come") {
     }
 }
 
-TEST_CASE("a nonce in a record is the one that is expected, or the key is of no use") {
+TEST_CASE("a record with an unexpected nonce invalidates a SendingKey") {
     Aes128 info = made<Aes128>(TLS1_2_VERSION, TLS_CIPHER_AES_GCM_128);
     std::memcpy(info.iv, "nonce\0\0\xff", 8);
     SendingKey key;
@@ -80,7 +80,7 @@ TEST_CASE("a nonce in a record is the one that is expected, or the key is of no 
     CHECK(!key.known());
 }
 
-TEST_CASE("what is no record of the key makes it of no use") {
+TEST_CASE("a record that the key did not encrypt invalidates a SendingKey") {
     const Aes128 newer = made<Aes128>(TLS1_3_VERSION, TLS_CIPHER_AES_GCM_128);
     const Aes128 older = made<Aes128>(TLS1_2_VERSION, TLS_CIPHER_AES_GCM_128);
     const Aes128 unknown = made<Aes128>(TLS1_3_VERSION, TLS_CIPHER_AES_CCM_128);

@@ -41,7 +41,7 @@ Ended ended_with(const tls::Certificate& certificate, const std::string& name = 
     return ended;
 }
 
-TEST_CASE("a certificate that is as it should be is accepted") {
+TEST_CASE("a valid certificate is accepted") {
     CHECK(ended_with(test_certificate()) == success(0));
     CHECK(ended_with(test_certificate(), "LOCALHOST.") == success(0));
     CHECK(ended_with(test_certificate(), "127.0.0.1") == success(0));
@@ -52,7 +52,7 @@ TEST_CASE("a certificate that is as it should be is accepted") {
     CHECK(ended_with(authority.issue({.key = TestKey::rsa2048})) == success(0));
 }
 
-TEST_CASE("a bad certificate is refused, and the error says why") {
+TEST_CASE("an invalid certificate is refused, and the error states the reason") {
     const TestAuthority& authority = test_authority();
     CHECK(ended_with(authority.issue({.from_days = -30, .to_days = -1})) ==
           failure(TlsErrc::certificate_expired));
@@ -76,7 +76,8 @@ TEST_CASE("a bad certificate is refused, and the error says why") {
     CHECK(ended_with(authority.issue(old_digest)) == failure(TlsErrc::certificate_weak));
 }
 
-TEST_CASE("what is not verified is accepted, and a pin holds all the same") {
+TEST_CASE(
+    "verify_peer and verify_name of false accept any certificate, but a pin is still checked") {
     const tls::Certificate stranger = TestAuthority::self_signed({});
     tls::ContextOptions options;
     options.verify_peer = false;
@@ -95,7 +96,7 @@ TEST_CASE("what is not verified is accepted, and a pin holds all the same") {
     CHECK(ends.client_ended() == success(0));
 }
 
-TEST_CASE("a client that verifies names does not connect without one") {
+TEST_CASE("a client that verifies names refuses to connect without one") {
     TlsEnds ends;
     Operation connect(ends.engine());
     StreamPtr out;
@@ -108,7 +109,7 @@ TEST_CASE("a client that verifies names does not connect without one") {
     CHECK(ends.to_server().write_ended());
 }
 
-TEST_CASE("a server that wants a client's certificate gets it, or says so") {
+TEST_CASE("a server that requires a client's certificate gets it, or refuses the client") {
     tls::ContextOptions wants = server_options();
     wants.require_client_certificate = true;
     wants.authorities = test_authority().certificate();
@@ -140,7 +141,7 @@ TEST_CASE("a server that wants a client's certificate gets it, or says so") {
     }
 }
 
-TEST_CASE("a server shows the certificate of the name that was asked for") {
+TEST_CASE("a server presents the certificate for the requested name") {
     const TestAuthority& authority = test_authority();
     tls::ContextOptions options = server_options();
     options.certificates = {
@@ -167,7 +168,7 @@ TEST_CASE("a server shows the certificate of the name that was asked for") {
     CHECK(shown("c.test") == "CN=p256");
 }
 
-TEST_CASE("trust is read from files and folders as well") {
+TEST_CASE("trusted certificates are loaded from files and directories") {
     const std::filesystem::path folder =
         std::filesystem::temp_directory_path() / ("uaio-tls-" + std::to_string(::getpid()));
     std::filesystem::create_directory(folder);

@@ -9,8 +9,8 @@
 namespace uaio {
 namespace {
 
-TEST_CASE_TEMPLATE("a tls stream destroyed with unread bytes resets a peer that goes on sending",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a tls stream destroyed with unread bytes resets a peer that is sending", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     ClosingEnds below = ClosingEnds::make(engine);
     ClosingEnds ends;

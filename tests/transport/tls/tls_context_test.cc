@@ -29,7 +29,7 @@ bool says(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
-TEST_CASE("a context refuses to take the tickets behind a handshake for a flood") {
+TEST_CASE("a context refuses a message limit below the tickets that follow a handshake") {
     tls::ContextOptions options = client_options();
     for (const unsigned too_few : {0U, 1U, 7U}) {
         options.idle_messages = too_few;
@@ -40,7 +40,7 @@ TEST_CASE("a context refuses to take the tickets behind a handshake for a flood"
     ends.joined();
 }
 
-TEST_CASE("a context says which of its options is wrong") {
+TEST_CASE("the error of a context names the invalid option") {
     tls::ContextOptions options = client_options();
     options.authorities = "/nowhere/authority.pem";
     CHECK(says(refusal(options), "\"/nowhere/authority.pem\": No such file"));
@@ -86,7 +86,7 @@ TEST_CASE("a context says which of its options is wrong") {
     CHECK(says(refusal(options), "key_log_file \"/nowhere/keys\""));
 }
 
-TEST_CASE("a context refuses a name of a file that a NUL would end") {
+TEST_CASE("a context refuses a file name that contains a NUL") {
     const std::string more("\0more", 5);
     std::string tls::ContextOptions::*const texts[] = {
         &tls::ContextOptions::authorities, &tls::ContextOptions::authorities_folder,
@@ -110,7 +110,7 @@ TEST_CASE("a context refuses a name of a file that a NUL would end") {
 }
 
 // Other text may precede a certificate (RFC 7468 2).
-TEST_CASE("A certificate, its key and the authorities may have text before their boundaries") {
+TEST_CASE("a certificate, its key and the authorities may have text before their PEM boundaries") {
     for (const std::string before :
          {"\n", " ", "\r\n", "\xef\xbb\xbf", "Bag Attributes\n    friendlyName: a\n"}) {
         CAPTURE(before);
@@ -129,7 +129,7 @@ TEST_CASE("A certificate, its key and the authorities may have text before their
     }
 }
 
-TEST_CASE("A context that refuses a key never quotes it") {
+TEST_CASE("the error for a refused key never quotes it") {
     const std::string key = test_certificate().key;
     const std::string start = "-----BEGIN PRIVATE KEY-----\n";
     REQUIRE(key.starts_with(start));
@@ -162,7 +162,7 @@ TEST_CASE("A context that refuses a key never quotes it") {
     }
 }
 
-TEST_CASE("the versions that both sides allow decide") {
+TEST_CASE("a handshake uses the highest version that both sides allow, or fails") {
     tls::ContextOptions new_only = server_options();
     new_only.min_version = Version::tls_1_3;
     TlsEnds ends{tls::Context(client_options(Version::tls_1_2)), tls::Context(new_only)};
@@ -173,7 +173,7 @@ TEST_CASE("the versions that both sides allow decide") {
     CHECK(tls::details(old.joined().client()).version == "TLSv1.2");
 }
 
-TEST_CASE("the cipher lists of the two versions are separate") {
+TEST_CASE("the cipher lists of TLS 1.2 and TLS 1.3 are separate") {
     tls::ContextOptions options = client_options();
     options.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305";
     options.cipher_suites = "TLS_AES_128_GCM_SHA256";
@@ -189,7 +189,7 @@ TEST_CASE("the cipher lists of the two versions are separate") {
     CHECK(none.client_ended() == failure(TlsErrc::refused_by_peer));
 }
 
-TEST_CASE("a protocol is agreed on where both name one, and none at first") {
+TEST_CASE("ALPN selects a common protocol, none by default, and fails without a common one") {
     tls::ContextOptions client = client_options();
     tls::ContextOptions server = server_options();
     TlsEnds none{tls::Context(client), tls::Context(server)};
@@ -208,7 +208,7 @@ TEST_CASE("a protocol is agreed on where both name one, and none at first") {
     CHECK(other.client_ended() == failure(TlsErrc::no_common_protocol));
 }
 
-TEST_CASE("a name is sent without its dot, and an address is not sent") {
+TEST_CASE("SNI contains a name without its trailing dot, and no address") {
     for (const auto& [asked, sent] :
          {std::pair<std::string, std::string>{"localhost.", "localhost"},
           {"127.0.0.1", ""},
@@ -224,7 +224,7 @@ TEST_CASE("a name is sent without its dot, and an address is not sent") {
     CHECK(ends.client_ended() == failure(ArgumentErrc::invalid_server_name));
 }
 
-TEST_CASE("secrets are logged where a file was named, and nowhere else") {
+TEST_CASE("TLS secrets are logged only to key_log_file") {
     const std::filesystem::path file =
         std::filesystem::temp_directory_path() / ("uaio-keys-" + std::to_string(::getpid()));
     std::filesystem::remove(file);
@@ -246,7 +246,7 @@ TEST_CASE("secrets are logged where a file was named, and nowhere else") {
     std::filesystem::remove(file);
 }
 
-TEST_CASE("a context that resumes nothing makes full handshakes") {
+TEST_CASE("a context without resumption makes full handshakes") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         tls::ContextOptions options = server_options(version);
         options.resume = false;
@@ -262,7 +262,7 @@ TEST_CASE("a context that resumes nothing makes full handshakes") {
     }
 }
 
-TEST_CASE("what is not tls is said to be that") {
+TEST_CASE("a peer that does not speak TLS is reported as not_tls") {
     TlsEnds ends;
     ends.to_client().insert("HTTP/1.1 400 Bad Request\r\n\r\n");
     StreamPtr out;
@@ -294,7 +294,7 @@ TEST_CASE("every tls error has a name and a sentence of its own") {
     CHECK(std::string(tls_category().name()) == "tls");
 }
 
-TEST_CASE("whether the kernel encrypts is found out once, and why not is said") {
+TEST_CASE("tls::offload() probes kernel TLS once and states a reason") {
     const tls::Offload first = tls::offload();
     CHECK(!first.reason.empty());
     CHECK(first.reason.data() == tls::offload().reason.data());

@@ -63,7 +63,7 @@ bool end_after(Town&& town, Run run) {
     return over;
 }
 
-TEST_CASE_TEMPLATE("an engine that ends after any turn of a handshake ends both sides once", Kernel,
+TEST_CASE_TEMPLATE("an engine destroyed after any turn of a handshake ends both sides once", Kernel,
                    OnLinux, OnPoll, OnSim) {
     static_cast<void>(end_after(Town(Kernel::kKind), [](Engine& engine) { run_some(engine); }));
     const std::size_t descriptors = open_descriptors();
@@ -82,7 +82,7 @@ TEST_CASE_TEMPLATE("an engine that ends after any turn of a handshake ends both 
     CHECK(turns > 2);  // some of them in its middle
 }
 
-TEST_CASE("an engine on a bad kernel that ends in a handshake ends both sides once") {
+TEST_CASE("an engine on a faulty kernel destroyed in a handshake ends both sides once") {
     const Faults faults{.short_write = 500, .short_read = 500, .late_cancel = 500, .reorder = 300};
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         bool over = false;
@@ -98,7 +98,7 @@ TEST_CASE("an engine on a bad kernel that ends in a handshake ends both sides on
     }
 }
 
-TEST_CASE_TEMPLATE("an engine that ends while peers say nothing ends their handshakes", Kernel,
+TEST_CASE_TEMPLATE("an engine destroyed while peers are silent ends their handshakes", Kernel,
                    OnLinux, OnPoll, OnSim) {
     Town town(Kernel::kKind);
     const tls::Context server(server_options());
@@ -148,8 +148,8 @@ struct Pair {
     StreamPtr connected;
 };
 
-TEST_CASE_TEMPLATE("an engine's thread that goes while handshakes run ends each of them once",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the end of an engine's thread ends each running handshake once", Kernel,
+                   OnLinux, OnPoll) {
     constexpr int kPairs = 8;
     const tls::Context server(server_options());
     const tls::Context client(client_options());

@@ -31,12 +31,12 @@ SceneLayer tls_layer() {
     return layer;
 }
 
-TEST_CASE_TEMPLATE("tls: a file that changes while it is served harms only its own response",
+TEST_CASE_TEMPLATE("tls: a file that changes while it is served affects only its own response",
                    Kernel, OnLinux, OnPoll) {
     check_file_changes(Kernel::kKind, tls_layer());
 }
 
-TEST_CASE("tls: a file is served whole though its reads are short and interrupted") {
+TEST_CASE("tls: a file is served whole although its reads are short and interrupted") {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         const ChangingFile folder(ChangingFile::kLarge / 2);
         FileScene scene(OnSim::kKind, tls_layer(),

@@ -9,7 +9,7 @@ namespace {
 
 using tls::hash_text;
 
-TEST_CASE("hashes are those of their RFCs") {
+TEST_CASE("hashes equal the examples of their RFCs") {
     CHECK(hash_text("MD5", "abc") == "900150983cd24fb0d6963f7d28e17f72");  // RFC 1321 A.5
     CHECK(hash_text("SHA-256", "abc") ==                                   // RFC 6234 8.5
           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -17,7 +17,7 @@ TEST_CASE("hashes are those of their RFCs") {
     CHECK(hash_text("no such hash", "abc").empty());
 }
 
-TEST_CASE("Digest answers as the examples of RFC 7616 do") {
+TEST_CASE("Digest responses equal the examples of RFC 7616") {
     const auto answer = [](const char* algorithm) {
         const auto challenges = proxy::parse_challenges(
             {"Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm=" +

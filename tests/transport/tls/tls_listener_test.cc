@@ -91,7 +91,7 @@ private:
     std::optional<Aio> accept_;
 };
 
-TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("silent clients of a tls listener do not delay others", Kernel, OnLinux,
                    OnPoll) {
     constexpr std::size_t kLimit = 100;
     // No timeout for a whole handshake applies.
@@ -116,7 +116,7 @@ TEST_CASE_TEMPLATE("Silent clients of a tls listener never delay one that speaks
     CHECK(silent.back().end() == RawPeer::End::open);
 }
 
-TEST_CASE("A tls listener over no acceptor, or one of another engine, is refused") {
+TEST_CASE("a tls listener refuses a null acceptor and one of another engine") {
     Engine engine(options_on(KernelKind::epoll));
     Engine other(options_on(KernelKind::epoll));
     const tls::Context context(server_options());
@@ -128,7 +128,7 @@ TEST_CASE("A tls listener over no acceptor, or one of another engine, is refused
     CHECK(listener.engine() == &engine);
 }
 
-TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a silent client of a tls listener uses no memory for TLS", Kernel, OnLinux,
                    OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     constexpr std::size_t kClients = 300;
@@ -154,7 +154,7 @@ TEST_CASE_TEMPLATE("A silent client of a tls listener takes no memory for TLS", 
     CHECK(crowd.failures().empty());
 }
 
-TEST_CASE_TEMPLATE("A tls listener's port is free when its destructor returns on another thread",
+TEST_CASE_TEMPLATE("a tls listener's port is free when its destructor returns on another thread",
                    Kernel, OnLinux, OnPoll) {
     EngineThread io(options_on(Kernel::kKind));
     const tls::Context server(server_options());
@@ -171,7 +171,7 @@ TEST_CASE_TEMPLATE("A tls listener's port is free when its destructor returns on
     }
 }
 
-TEST_CASE("tls::accept makes no state of TLS before the peer's first byte") {
+TEST_CASE("tls::accept allocates no TLS state before the peer's first byte") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     TlsEnds ends;
     ends.joined();
@@ -191,7 +191,7 @@ TEST_CASE("tls::accept makes no state of TLS before the peer's first byte") {
     CHECK(server.failures() == 1);
 }
 
-TEST_CASE("Handshakes that stop half-way give their place to others after a second") {
+TEST_CASE("a tls listener ends a handshake that stalls for a second while others wait") {
     Crowd crowd(OnSim::kKind, {.handshake_timeout = kNoTimeout, .handshakes = 8});
     std::vector<StreamPtr> stopped;
     for (int i = 0; i < 20; ++i)
@@ -205,7 +205,7 @@ TEST_CASE("Handshakes that stop half-way give their place to others after a seco
     CHECK(crowd.failures().size() >= 13);
 }
 
-TEST_CASE("A tls listener's time for a handshake counts from the accept, silent or not") {
+TEST_CASE("the handshake timeout of a tls listener starts at the accept") {
     for (const bool speaks : {false, true}) {
         Crowd crowd(OnSim::kKind, {.handshake_timeout = 10s});
         const Clock::time_point start = crowd.engine().now();

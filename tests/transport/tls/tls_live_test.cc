@@ -61,8 +61,8 @@ private:
     std::optional<tls::Connector> connector_;
 };
 
-TEST_CASE_TEMPLATE("a megabyte goes both ways over tls and sockets", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("a megabyte is transferred both ways over tls and sockets", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     Place place(Kernel::kKind);
     StreamPtr client;
     StreamPtr server;
@@ -98,7 +98,7 @@ TEST_CASE_TEMPLATE("a megabyte goes both ways over tls and sockets", Kernel, OnL
     CHECK(end.ended() == failure(Errc::end_of_stream));
 }
 
-TEST_CASE_TEMPLATE("clients that say nothing keep nobody else waiting", Kernel, OnLinux, OnPoll,
+TEST_CASE_TEMPLATE("silent clients of a tls server do not delay others", Kernel, OnLinux, OnPoll,
                    OnSim) {
     Place place(Kernel::kKind, {.handshake_timeout = 100ms, .handshakes = 8});
     StreamPtr server;
@@ -123,7 +123,7 @@ TEST_CASE_TEMPLATE("clients that say nothing keep nobody else waiting", Kernel, 
     CHECK(place.server().failures() == 7);
 }
 
-TEST_CASE_TEMPLATE("a listener may be destroyed by whom it tells of a failure", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a tls listener may be destroyed in its failure callback", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     std::optional<tls::Listener> listener;
@@ -179,7 +179,8 @@ TEST_CASE_TEMPLATE("a handshake is cancelled and expires at every stage", Kernel
     CHECK(again.ended() == failure(Errc::closed));
 }
 
-TEST_CASE_TEMPLATE("an http server and a client talk over tls", Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("an http server and a client exchange messages over tls", Kernel, OnLinux,
+                   OnPoll, OnSim) {
     std::optional<SimKernel> kernel;
     std::optional<Engine> engine;
     if (Kernel::kKind == OnSim::kKind) {
@@ -223,7 +224,7 @@ TEST_CASE_TEMPLATE("an http server and a client talk over tls", Kernel, OnLinux,
 }
 
 // An exchange on a faulty kernel: its bytes are correct, or it ends with an error.
-TEST_CASE("a tls connection on a bad simulated kernel carries what is right or fails") {
+TEST_CASE("a tls connection on a faulty simulated kernel delivers correct bytes or fails") {
     unsigned whole = 0;
     for (std::uint64_t seed = 1; seed <= (kSanitized ? 40 : 200); ++seed) {
         CAPTURE(seed);

@@ -108,7 +108,8 @@ bool shake_hands_without(std::uint64_t others, Which which, const Contexts& cont
 }
 
 TEST_CASE(
-    "a tls handshake without any one allocation, OpenSSL's included, ends once on each side") {
+    "a tls handshake in which any one allocation fails, OpenSSL's included, ends once on each "
+    "side") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         const Contexts contexts(version);
@@ -120,7 +121,8 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("a tls handshake without any one allocation of our own says that memory is missing") {
+TEST_CASE(
+    "a tls handshake in which an allocation of the library fails ends with not_enough_memory") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         const Contexts contexts(version);
@@ -163,7 +165,7 @@ bool talk_without(std::uint64_t others, Which which, const Contexts& contexts, u
     return failed;
 }
 
-TEST_CASE("tls reads and writes without any one allocation end once, and count what went") {
+TEST_CASE("tls reads and writes in which any one allocation fails end once with exact counts") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         for (const Which which : {Which::all, Which::without_openssl}) {
@@ -205,8 +207,9 @@ bool attempt_without(std::uint64_t others, KernelKind kind, bool sends, unsigned
     return failed;
 }
 
-TEST_CASE_TEMPLATE("easy tls: an attempt without any one allocation is an error that stays", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "easy tls: an attempt in which an allocation fails returns an error, and so do all later ones",
+    Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     for (const bool sends : {true, false}) {
         unsigned refused = 0;
@@ -246,8 +249,8 @@ bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
     return failed;
 }
 
-TEST_CASE_TEMPLATE("a tls listener reports a connection for which it has no memory", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a tls listener reports a connection whose allocation fails", Kernel, OnLinux,
+                   OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     unsigned told = 0;
     fail_each([&](std::uint64_t others) { return accept_without(others, Kernel::kKind, told); });

@@ -20,7 +20,7 @@ void carry(TlsEnds& ends, Stream& from, Stream& to, std::size_t size) {
     CHECK(in == out);
 }
 
-TEST_CASE("a key is replaced before it has encrypted more records than it may") {
+TEST_CASE("a key is replaced before it reaches its limit of records") {
     tls::ContextOptions options = client_options();
     options.records_per_key = 100;
     TlsEnds ends{tls::Context(options), tls::Context(server_options())};
@@ -34,7 +34,7 @@ TEST_CASE("a key is replaced before it has encrypted more records than it may") 
     carry(ends, ends.server(), ends.client(), 100'000);
 }
 
-TEST_CASE("a write over a key limit is cut short as exactly as any other") {
+TEST_CASE("a write interrupted at a key update has an exact count") {
     tls::ContextOptions options = client_options();
     options.records_per_key = 3;
     TlsEnds ends{tls::Context(options), tls::Context(server_options())};
@@ -53,7 +53,7 @@ TEST_CASE("a write over a key limit is cut short as exactly as any other") {
     CHECK(data.starts_with(in.substr(0, write.ended().count)));
 }
 
-TEST_CASE("a peer that asks for a new key gets one, also without a write") {
+TEST_CASE("a KeyUpdate request is answered, also without a write") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -65,7 +65,7 @@ TEST_CASE("a peer that asks for a new key gets one, also without a write") {
     carry(ends, ends.server(), ends.client(), 100'000);
 }
 
-TEST_CASE("new keys in the middle of a transfer both ways lose nothing") {
+TEST_CASE("key updates during transfers both ways lose no byte") {
     TlsEnds ends;
     ends.joined();
     for (int round = 0; round < 20; ++round) {
@@ -75,7 +75,7 @@ TEST_CASE("new keys in the middle of a transfer both ways lose nothing") {
     }
 }
 
-TEST_CASE("a peer that sends messages without data over and over is a flood") {
+TEST_CASE("a peer that repeats messages without data is reported as a flood") {
     TlsEnds ends;
     ends.joined();
     std::string in(10, '\0');
@@ -89,7 +89,7 @@ TEST_CASE("a peer that sends messages without data over and over is a flood") {
     CHECK(ends.write_all(ends.client(), "more") == failure(TlsErrc::flood));
 }
 
-TEST_CASE("a record that was changed on its way ends the stream on both sides, and stays its end") {
+TEST_CASE("a corrupted record ends the stream on both sides for every later call") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         TlsEnds ends(version);
         ends.joined();
@@ -104,7 +104,7 @@ TEST_CASE("a record that was changed on its way ends the stream on both sides, a
     }
 }
 
-TEST_CASE("tickets that nobody reads are taken all the same, and resume the next connection") {
+TEST_CASE("tickets are processed without a read, and resume the next connection") {
     const tls::Context client(client_options());
     const tls::Context server(server_options());
     for (int round = 0; round < 3; ++round) {
@@ -119,7 +119,7 @@ TEST_CASE("tickets that nobody reads are taken all the same, and resume the next
     CHECK(server.resumed() == 2);
 }
 
-TEST_CASE("a session is resumed at the same place alone") {
+TEST_CASE("a session is resumed only under its own session_key") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         const tls::Context client(client_options(version));
         const tls::Context server(server_options(version));

@@ -163,8 +163,7 @@ Setup setup_of(const Agreement& agreement) {
     return setup;
 }
 
-TEST_CASE_TEMPLATE("what the kernel encrypts arrives, with every version and cipher", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: bytes arrive with every version and cipher", Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     for (const Agreement& agreement : kAgreements) {
         for (const unsigned who : {1u, 2u, 3u}) {
@@ -189,7 +188,8 @@ TEST_CASE_TEMPLATE("what the kernel encrypts arrives, with every version and cip
     }
 }
 
-TEST_CASE("a cipher that the kernel has not is left to OpenSSL, and why is said") {
+TEST_CASE(
+    "kTLS: OpenSSL encrypts with a cipher that the kernel lacks, and the reason is reported") {
     if (!kernel_has_it()) return;
     Setup setup;
     setup.version = Version::tls_1_2;
@@ -201,7 +201,7 @@ TEST_CASE("a cipher that the kernel has not is left to OpenSSL, and why is said"
     CHECK(details.offload_reason.find("cipher") != std::string::npos);
 }
 
-TEST_CASE("tls over anything but a socket is left to OpenSSL, and why is said") {
+TEST_CASE("kTLS: OpenSSL encrypts over a stream that is not a socket, and the reason is reported") {
     for (const bool on : {false, true}) {
         TlsEnds ends(tls::Context(with_offload(client_options(), on)),
                      tls::Context(with_offload(server_options(), on)));
@@ -218,8 +218,8 @@ TEST_CASE("tls over anything but a socket is left to OpenSSL, and why is said") 
     }
 }
 
-TEST_CASE_TEMPLATE("a vector of many entries is encrypted by the kernel in their order", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: the kernel encrypts a long iovec list in order", Kernel, OnLinux,
+                   OnPoll) {
     if (!kernel_has_it()) return;
     Sockets ends(Kernel::kKind);
     const std::string out = pattern(200'000);
@@ -241,7 +241,7 @@ TEST_CASE_TEMPLATE("a vector of many entries is encrypted by the kernel in their
     CHECK(tls::details(ends.client()).offloaded);
 }
 
-TEST_CASE_TEMPLATE("streams that ask for zero-copy sends get the kernel's encryption", Kernel,
+TEST_CASE_TEMPLATE("kTLS: a stream with zero-copy sends is encrypted by the kernel", Kernel,
                    OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     Setup setup;
@@ -267,8 +267,8 @@ TEST_CASE_TEMPLATE("streams that ask for zero-copy sends get the kernel's encryp
 // Far more than the sockets hold.
 constexpr std::size_t kMuch = std::size_t{24} << 20;
 
-TEST_CASE_TEMPLATE("a write that the kernel encrypts and that is cut counts what the peer decrypts",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: an interrupted write counts the bytes that the peer decrypts", Kernel,
+                   OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     const std::string out = pattern(kMuch);
     for (const int room : {0, 1, 5'000, 10'000, 20'000, 30'000, 60'000, 99'000, 200'000, 0}) {
@@ -299,8 +299,9 @@ TEST_CASE_TEMPLATE("a write that the kernel encrypts and that is cut counts what
     }
 }
 
-TEST_CASE_TEMPLATE("a write cancelled before the kernel has a byte of it leaves no trace", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "kTLS: a write cancelled before its first byte sends nothing and keeps the stream open", Kernel,
+    OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     Sockets ends(Kernel::kKind);
     const std::string out = pattern(kMuch);
@@ -323,8 +324,7 @@ TEST_CASE_TEMPLATE("a write cancelled before the kernel has a byte of it leaves 
     CHECK(last.ended() == success(4));
 }
 
-TEST_CASE_TEMPLATE("where the kernel encrypts a close is heard as a close", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: close sends close_notify", Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         Setup setup;
@@ -340,8 +340,8 @@ TEST_CASE_TEMPLATE("where the kernel encrypts a close is heard as a close", Kern
     }
 }
 
-TEST_CASE_TEMPLATE("a close behind a full socket is heard when the peer reads in time", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: close sends close_notify behind a full socket if the peer reads in time",
+                   Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     Sockets ends(Kernel::kKind);
     TryIo* const below = try_io_of(ends.client());
@@ -366,8 +366,7 @@ TEST_CASE_TEMPLATE("a close behind a full socket is heard when the peer reads in
     CHECK(end == Errc::end_of_stream);
 }
 
-TEST_CASE_TEMPLATE("attempts that the kernel encrypts tell when they are worth it", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: wait_for ends when an attempt can write again", Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     Setup setup;
     setup.stream.send_buffer = 50'000;
@@ -398,10 +397,8 @@ TEST_CASE_TEMPLATE("attempts that the kernel encrypts tell when they are worth i
     CHECK(tls::details(ends.client()).offloaded);
 }
 
-TEST_CASE_TEMPLATE(
-    "a peer that asks for a new key which the kernel cannot take is told, and so is "
-    "the user",
-    Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: a KeyUpdate that the kernel cannot apply ends the stream on both sides",
+                   Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     Setup setup;
     setup.server_offloads = false;
@@ -421,8 +418,8 @@ TEST_CASE_TEMPLATE(
     CHECK(ends.read(ends.server(), in) == failure(TlsErrc::internal_error));
 }
 
-TEST_CASE_TEMPLATE("the kernel encrypts no more records with a key than it may", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: a write at the key's limit of records ends with key_used_up", Kernel,
+                   OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         Setup setup;
@@ -450,8 +447,7 @@ TEST_CASE_TEMPLATE("the kernel encrypts no more records with a key than it may",
     }
 }
 
-TEST_CASE_TEMPLATE("a failure is told to the peer in a record of the kernel's", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: a failure sends the alert through the kernel", Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         Setup setup;
@@ -469,7 +465,7 @@ TEST_CASE_TEMPLATE("a failure is told to the peer in a record of the kernel's", 
     }
 }
 
-TEST_CASE_TEMPLATE("sessions are resumed where the kernel encrypts", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("kTLS: a session is resumed", Kernel, OnLinux, OnPoll) {
     if (!kernel_has_it()) return;
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         Setup setup;

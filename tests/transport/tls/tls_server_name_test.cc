@@ -27,7 +27,7 @@ std::string parsed(std::string_view text) {
     return shown;
 }
 
-TEST_CASE("A server name is a DNS name or an address, and nothing else") {
+TEST_CASE("a server name is a DNS name or an address, and nothing else") {
     CHECK(parsed("a.dot.test") == "a.dot.test");
     CHECK(parsed("a.dot.test.") == "a.dot.test");
     CHECK(parsed("localhost") == "localhost");
@@ -51,7 +51,7 @@ TEST_CASE("A server name is a DNS name or an address, and nothing else") {
     CHECK(parsed(longest + "b") == "refused");
 }
 
-TEST_CASE("A server name that getaddrinfo takes for an address is that address") {
+TEST_CASE("a server name that getaddrinfo parses as an address is that address") {
     CHECK(parsed("127.0.0.1") == "7f000001");
     CHECK(parsed("127.0.0.1.") == "7f000001");
     CHECK(parsed("127.1") == "7f000001");
@@ -75,7 +75,7 @@ Ended ended_with(const std::vector<std::string>& names, const std::string& name,
     return ends.client_ended();
 }
 
-TEST_CASE("A client refuses a malformed server name before it sends a byte") {
+TEST_CASE("a client refuses a malformed server name before it sends a byte") {
     const std::string nul("a.dot.test\0.evil.test", 21);
     for (const std::string& name : {std::string(".dot.test"), std::string(".test"),
                                     std::string("a..test"), nul, std::string("*.dot.test")}) {
@@ -93,7 +93,7 @@ TEST_CASE("A client refuses a malformed server name before it sends a byte") {
     }
 }
 
-TEST_CASE("A certificate's common name never proves a server, alone or beside other names") {
+TEST_CASE("a certificate's common name never matches, alone or beside other names") {
     CHECK(ended_with({"DNS:a.dot.test"}, "a.dot.test") == success(0));
     for (const std::vector<std::string>& names :
          {std::vector<std::string>{}, {"IP:127.0.0.1"}, {"email:a@dot.test"}, {"DNS:b.test"}}) {
@@ -102,7 +102,7 @@ TEST_CASE("A certificate's common name never proves a server, alone or beside ot
     CHECK(ended_with({}, "127.0.0.1", "127.0.0.1") == failure(TlsErrc::certificate_name_mismatch));
 }
 
-TEST_CASE("An address is proved by an IP entry alone, and a wildcard stands for a whole label") {
+TEST_CASE("only an IP entry matches an address, and a wildcard matches one whole label") {
     CHECK(ended_with({"IP:127.0.0.1"}, "127.0.0.1") == success(0));
     CHECK(ended_with({"IP:127.0.0.1"}, "127.1") == success(0));
     CHECK(ended_with({"IP:::1"}, "::1%lo") == success(0));
@@ -132,7 +132,7 @@ std::string hello_for(const std::string& name) {
     return {bytes, static_cast<std::size_t>(size)};
 }
 
-TEST_CASE("A server takes no malformed name of a client for one of its certificates") {
+TEST_CASE("a server matches no certificate to a malformed name of a client") {
     tls::ContextOptions options = server_options();
     options.certificates = {
         test_authority().issue({.name = "the first one", .names = {"DNS:first.test"}}),
@@ -162,7 +162,7 @@ TEST_CASE("A server takes no malformed name of a client for one of its certifica
     }
 }
 
-TEST_CASE("TLS 1.2 offers forward secrecy and AEAD alone, unless a list asks for more") {
+TEST_CASE("TLS 1.2 offers only forward secrecy and AEAD unless a cipher list adds more") {
     const auto offered = [](const std::string& list) {
         tls::ContextOptions options = client_options(Version::tls_1_2);
         options.ciphers = list;

@@ -6,7 +6,7 @@ namespace {
 
 using tls::Version;
 
-TEST_CASE("a tls stream carries vectors both ways with exact counts") {
+TEST_CASE("a tls stream transfers iovec lists both ways with exact counts") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         TlsEnds ends(version);
         ends.joined();
@@ -35,7 +35,7 @@ TEST_CASE("a tls stream carries vectors both ways with exact counts") {
     }
 }
 
-TEST_CASE("a tls stream that is closed ends the peer's reading, and nothing else") {
+TEST_CASE("closing a tls stream ends only the peer's reads") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         TlsEnds ends(version);
         ends.joined();
@@ -53,7 +53,7 @@ TEST_CASE("a tls stream that is closed ends the peer's reading, and nothing else
     }
 }
 
-TEST_CASE("bytes that end without the closing alert are truncated, and stay so") {
+TEST_CASE("an end without close_notify is truncated for every later read") {
     TlsEnds ends;
     ends.joined();
     CHECK(ends.write_all(ends.client(), "hello") == success(5));

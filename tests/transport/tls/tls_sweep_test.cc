@@ -32,7 +32,7 @@ void talk(TlsEnds& ends) {
     CHECK(in == "answered");
 }
 
-TEST_CASE("a handshake works wherever its bytes are split") {
+TEST_CASE("a handshake works with its bytes split at any place") {
     for (const Version version : kVersions) {
         for (const bool resume : {false, true}) {
             tls::ContextOptions options = client_options(version);
@@ -63,7 +63,7 @@ TEST_CASE("a handshake works in pieces of any size") {
     }
 }
 
-TEST_CASE("a handshake that is cut off anywhere is truncated, or reset") {
+TEST_CASE("a handshake that ends at any byte is truncated or reset") {
     for (const Version version : kVersions) {
         tls::ContextOptions options = client_options(version);
         options.resume = false;
@@ -143,7 +143,7 @@ const std::string kResponses[] = {
     "HTTP/1.1 200 OK\r\n\r\n" + kContent,
 };
 
-TEST_CASE("a response over tls that is cut at any byte is never a clean end") {
+TEST_CASE("a response over tls that is cut at any byte never ends with end_of_stream") {
     for (const Version version : kVersions) {
         tls::ContextOptions options = server_options(version);
         const tls::Context server(options);
@@ -169,7 +169,7 @@ TEST_CASE("a response over tls that is cut at any byte is never a clean end") {
     }
 }
 
-TEST_CASE("what a stream has received is never a clean end before the closing alert") {
+TEST_CASE("a tls stream never reports end_of_stream before close_notify") {
     for (const Version version : kVersions) {
         const tls::Context server(server_options(version));
         const tls::Context client(client_options(version));

@@ -70,8 +70,9 @@ int unread(const Stream& stream) {
     return bytes;
 }
 
-TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer can read", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "a tls write that another thread cancels counts the bytes that the peer can read", Kernel,
+    OnLinux, OnPoll) {
     const std::string out = pattern(1 << 20);
     for (int round = 0; round < 24; ++round) {
         CAPTURE(round);
@@ -110,8 +111,8 @@ TEST_CASE_TEMPLATE("a tls write that another thread cancels counts what the peer
     }
 }
 
-TEST_CASE_TEMPLATE("a tls write that is cut short over unread bytes loses nothing it counted",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a tls write cancelled over unread bytes loses no counted byte", Kernel, OnLinux,
+                   OnPoll) {
     const std::string out = pattern(1 << 20);
     Joined ends(Kernel::kKind);
     std::promise<void> on_demand;
@@ -147,8 +148,8 @@ std::size_t taken(Engine& engine, Pipe& pipe) {
     return answer.get_future().get();
 }
 
-TEST_CASE_TEMPLATE("no byte of a tls write leaves after its callback, whoever cancels it", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("no byte of a tls write that another thread cancels is sent after its callback",
+                   Kernel, OnLinux, OnPoll) {
     const tls::Context server_context(server_options());
     const tls::Context client_context(client_options());
     const std::string out = pattern(300'000);
@@ -192,7 +193,7 @@ TEST_CASE_TEMPLATE("no byte of a tls write leaves after its callback, whoever ca
     }
 }
 
-TEST_CASE_TEMPLATE("tls reads that another thread cancels lose nothing", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("tls reads that another thread cancels lose no byte", Kernel, OnLinux, OnPoll) {
     Joined ends(Kernel::kKind);
     ends.greet();
     const std::string out = pattern(300'000);

@@ -65,7 +65,7 @@ void cut_a_write(Version version, std::size_t whole, std::size_t room, bool expi
     CHECK(ends.to_server().taken() == at_callback);
 }
 
-TEST_CASE("no byte of a cancelled tls write leaves after its callback, wherever it was cut") {
+TEST_CASE("no byte of a tls write cancelled at any byte is sent after its callback") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         const std::size_t whole = whole_write(version);
         for (std::size_t room = 0; room < whole + 40; room += room < 100 ? 1 : 37)
@@ -75,7 +75,7 @@ TEST_CASE("no byte of a cancelled tls write leaves after its callback, wherever 
     }
 }
 
-TEST_CASE("no byte of an expired tls write leaves after its callback, wherever it was cut") {
+TEST_CASE("no byte of a tls write expired at any byte is sent after its callback") {
     const std::size_t whole = whole_write(Version::tls_1_3);
     for (std::size_t room = 0; room < whole + 100; room += room < 40 ? 1 : 97)
         cut_a_write(Version::tls_1_3, whole, room, true);
@@ -83,7 +83,7 @@ TEST_CASE("no byte of an expired tls write leaves after its callback, wherever i
         cut_a_write(Version::tls_1_3, whole, room, true);
 }
 
-TEST_CASE("a tls write that waits behind another leaves without a trace") {
+TEST_CASE("a tls write cancelled in the queue sends nothing and keeps the stream open") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -152,14 +152,14 @@ void cut_a_batch(Version version, std::size_t room, std::size_t canceled) {
     if (counted < data.size()) CHECK(readable(ends) == 10 + counted);
 }
 
-TEST_CASE("tls writes that leave together and are cut anywhere have each its exact count") {
+TEST_CASE("tls writes that are sent together and cancelled at any byte each have an exact count") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         for (std::size_t room = 0; room < 3200; room += room < 40 ? 1 : 53)
             cut_a_batch(version, room, room % 5);
     }
 }
 
-TEST_CASE("small tls writes that wait behind another leave in one record") {
+TEST_CASE("queued small tls writes are sent in one record") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -211,7 +211,8 @@ void write_into(TlsEnds& ends, Stream& from, Stream& to, std::size_t room) {
     CHECK(in.substr(0, write.ended().count) == data.substr(0, write.ended().count));
 }
 
-TEST_CASE("A write over tls completes when its first byte is taken, and counts what arrives") {
+TEST_CASE(
+    "write() over tls completes when its first byte is taken, and counts the bytes that arrive") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         for (const std::size_t room : {1, 5, 6, 1000, 1381}) {
             TlsEnds ends(version);
@@ -225,7 +226,7 @@ TEST_CASE("A write over tls completes when its first byte is taken, and counts w
     }
 }
 
-TEST_CASE("A write over TLS in TLS completes when its first byte is taken") {
+TEST_CASE("write() over TLS in TLS completes when its first byte is taken") {
     const tls::Context server(server_options());
     const tls::Context client(client_options());
     TlsEnds ends;
@@ -243,7 +244,7 @@ TEST_CASE("A write over TLS in TLS completes when its first byte is taken") {
     write_into(ends, *inner_client, *inner_server, 1);
 }
 
-TEST_CASE("What a write over tls has counted arrives before the close that follows") {
+TEST_CASE("the bytes that write() over tls has counted arrive before a close") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -260,7 +261,7 @@ TEST_CASE("What a write over tls has counted arrives before the close that follo
     CHECK(data.starts_with(in.substr(0, write.ended().count)));
 }
 
-TEST_CASE("Small writes over tls that wait leave in one record, apart from those of write_all") {
+TEST_CASE("queued small write() calls over tls share a record, separate from write_all") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -276,7 +277,7 @@ TEST_CASE("Small writes over tls that wait leave in one record, apart from those
     CHECK(ends.to_server().taken().size() - before == 3 * 22 + 6 * 4);
 }
 
-TEST_CASE("a tls write that is reset before its first byte ends those with it in the same way") {
+TEST_CASE("a reset before the first byte ends all tls writes of a record with connection_reset") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -294,7 +295,8 @@ TEST_CASE("a tls write that is reset before its first byte ends those with it in
     CHECK(third.ended() == failure(Errc::connection_reset));
 }
 
-TEST_CASE("a tls write with a zero timeout, or without a vector, harms nothing") {
+TEST_CASE(
+    "a tls write with a timeout of 0 or without an iovec list fails and keeps the stream open") {
     TlsEnds ends;
     ends.joined();
     Operation late(ends.engine(), "late");
@@ -313,7 +315,7 @@ TEST_CASE("a tls write with a zero timeout, or without a vector, harms nothing")
     CHECK(ends.read_all(ends.server(), in) == success(4));
 }
 
-TEST_CASE("a peer that is gone ends a tls write, and what it sent can still be read") {
+TEST_CASE("a tls write to a closed peer fails, and bytes received before can still be read") {
     TlsEnds ends;
     ends.joined();
     CHECK(ends.write_all(ends.server(), "refused, since") == success(14));
@@ -326,7 +328,7 @@ TEST_CASE("a peer that is gone ends a tls write, and what it sent can still be r
     CHECK(ends.write_all(ends.client(), "more") == failure(Errc::connection_reset));
 }
 
-TEST_CASE("what came before a reset can be read although a tls write has failed of it") {
+TEST_CASE("bytes received before a reset can be read although a tls write has failed") {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         TlsEnds ends(version);
         ends.joined();
@@ -349,7 +351,7 @@ TEST_CASE("what came before a reset can be read although a tls write has failed 
     }
 }
 
-TEST_CASE("a closed tls stream ends what is pending, and sends nothing more of it") {
+TEST_CASE("closing a tls stream ends pending operations, and no more of their bytes are sent") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();
@@ -375,7 +377,7 @@ TEST_CASE("a closed tls stream ends what is pending, and sends nothing more of i
     CHECK(ends.to_server().taken() == taken);
 }
 
-TEST_CASE("records are small at first and after a pause, and large in between") {
+TEST_CASE("tls records are small at first and after a pause, and large in between") {
     TlsEnds ends;
     ends.joined();
     ends.run_some();

@@ -61,7 +61,7 @@ private:
     socklen_t size_ = sizeof address_;
 };
 
-TEST_CASE("PollKernel: a number that another file took, behind its back, works") {
+TEST_CASE("PollKernel: an operation works on a descriptor number that the program has reused") {
     Poll poll;
     char into[8];
     int number = -1;
@@ -83,7 +83,7 @@ TEST_CASE("PollKernel: a number that another file took, behind its back, works")
     }
 }
 
-TEST_CASE("PollKernel: numbers are used again after its accept, socket and close") {
+TEST_CASE("PollKernel: operations work on descriptor numbers that its own calls have reused") {
     Poll poll;
     const std::size_t before = open_descriptors();
     {
@@ -110,7 +110,7 @@ TEST_CASE("PollKernel: numbers are used again after its accept, socket and close
     CHECK(poll.kernel.close(-1) == -EBADF);
 }
 
-TEST_CASE("PollKernel: an operation holds its file when the descriptor is closed, as in io_uring") {
+TEST_CASE("PollKernel: an operation keeps its file open after close(2), as in io_uring") {
     Poll poll;
     SocketPair pair = unix_pair();
     const std::size_t before = open_descriptors();
@@ -133,7 +133,7 @@ TEST_CASE("PollKernel: an operation holds its file when the descriptor is closed
     CHECK(::recv(pair.peer, into, 1, 0) == 0);
 }
 
-TEST_CASE("PollKernel: what waits under a number that an accept takes was for a file long closed") {
+TEST_CASE("PollKernel: an accept cancels an operation on the closed file whose number it returns") {
     Poll poll;
     const Fd listener = tcp_listener();
     sockaddr_in to = local_address(listener);
@@ -151,7 +151,7 @@ TEST_CASE("PollKernel: what waits under a number that an accept takes was for a 
     CHECK(poll.ring.finish(1) == -ECANCELED);
 }
 
-TEST_CASE("PollKernel: a thousand descriptors wait and each gets its own bytes") {
+TEST_CASE("PollKernel: receives on 1000 descriptors each get their own bytes") {
     constexpr std::uint64_t kPairs = 1000;
     rlimit limit{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -178,7 +178,7 @@ TEST_CASE("PollKernel: a thousand descriptors wait and each gets its own bytes")
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-TEST_CASE("PollKernel: set-up without descriptors fails and names the limit") {
+TEST_CASE("PollKernel: the constructor fails without a free descriptor and names the limit") {
     // Inspected only when descriptors are available again: the undefined-behaviour sanitizer needs
     // some to check an object's type.
     std::exception_ptr failure;
@@ -199,7 +199,9 @@ TEST_CASE("PollKernel: set-up without descriptors fails and names the limit") {
     }
 }
 
-TEST_CASE("PollKernel: without a descriptor to hold the file a close cancels what waits") {
+TEST_CASE(
+    "PollKernel: a close cancels the pending operations if no descriptor is free to keep the "
+    "file") {
     Poll poll;
     SocketPair pair = unix_pair();
     char into[8];
@@ -215,7 +217,7 @@ TEST_CASE("PollKernel: without a descriptor to hold the file a close cancels wha
     CHECK(::recv(pair.peer, into, 1, 0) == 0);
 }
 
-TEST_CASE("PollKernel: a refused connect without a descriptor for the timer is not waited for") {
+TEST_CASE("PollKernel: a connect to a full queue fails if no descriptor is free for the timer") {
     Poll poll;
     FullListener full;
     {
@@ -229,7 +231,7 @@ TEST_CASE("PollKernel: a refused connect without a descriptor for the timer is n
     CHECK(poll.ring.finish(2) == 0);
 }
 
-TEST_CASE("PollKernel: room in a unix listener's queue shows in poll_fd() too") {
+TEST_CASE("PollKernel: poll_fd() is readable when a unix listener's queue has room") {
     Poll poll;
     FullListener full;
     full.connect(poll.ring.next(1));
@@ -246,7 +248,9 @@ TEST_CASE("PollKernel: room in a unix listener's queue shows in poll_fd() too") 
     CHECK(::poll(&entry, 1, 0) == 0);
 }
 
-TEST_CASE("PollKernel: a connect that waits for room can be cancelled, or outlive its descriptor") {
+TEST_CASE(
+    "PollKernel: a connect to a full queue can be cancelled, and survives a close of its "
+    "descriptor") {
     Poll poll;
     FullListener full;
     full.connect(poll.ring.next(1));
@@ -262,7 +266,7 @@ TEST_CASE("PollKernel: a connect that waits for room can be cancelled, or outliv
     CHECK(poll.ring.finish(3) == 0);
 }
 
-TEST_CASE("PollKernel: a datagram that waits keeps its destination by itself") {
+TEST_CASE("PollKernel: a pending datagram keeps a copy of its destination") {
     Poll poll;
     const SocketPair pair = unix_pair(SOCK_DGRAM);
     sockaddr_un to{};

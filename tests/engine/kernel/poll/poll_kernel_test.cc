@@ -27,7 +27,7 @@ bool is_readable(int fd) {
     return ::poll(&entry, 1, 0) == 1;
 }
 
-TEST_CASE("PollKernel: says what it is and why") {
+TEST_CASE("PollKernel: reports its kind and the reason") {
     const PollKernel kernel(test_options(), "io_uring was forbidden");
     CHECK(kernel.kind() == KernelKind::epoll);
     CHECK(kernel.reason() == "io_uring was forbidden");
@@ -37,7 +37,7 @@ TEST_CASE("PollKernel: says what it is and why") {
     CHECK_FALSE(kernel.features().sq_polled);
 }
 
-TEST_CASE("PollKernel: what it cannot do fails once, as on an old io_uring") {
+TEST_CASE("PollKernel: an unsupported operation fails with EINVAL, as on an old io_uring") {
     Poll poll;
     const SocketPair pair = unix_pair();
     char byte = 0;
@@ -96,7 +96,7 @@ TEST_CASE("PollKernel: operations on one side of a descriptor keep their order")
     CHECK((parts[2] == "CCCCC" && parts[3] == "DDDDD"));
 }
 
-TEST_CASE("PollKernel: a send with a destination may lose it after the enter that took it") {
+TEST_CASE("PollKernel: the destination of a send may be reused after enter") {
     Poll poll;
     const Fd here = bound_socket(SOCK_DGRAM);
     const Fd peer = bound_socket(SOCK_DGRAM);
@@ -122,7 +122,7 @@ TEST_CASE("PollKernel: a wait ends at its deadline with -ETIME, not before it") 
     CHECK(poll.ring.enter(0, Clock::time_point::min()) == 0);
 }
 
-TEST_CASE("PollKernel: without a wait it comes back at once") {
+TEST_CASE("PollKernel: enter without a wait returns at once") {
     Poll poll;
     const SocketPair pair = unix_pair();
     char into[8];
@@ -131,7 +131,7 @@ TEST_CASE("PollKernel: without a wait it comes back at once") {
     CHECK(poll.ring.take().empty());
 }
 
-TEST_CASE("PollKernel: another thread wakes it, with and without a read of wake_fd()") {
+TEST_CASE("PollKernel: another thread wakes a wait, with and without a read of wake_fd()") {
     Poll poll;
     for (const bool reading : {true, false, true}) {
         std::uint64_t value = 0;
@@ -172,7 +172,7 @@ TEST_CASE("PollKernel: a signal ends a wait with -EINTR") {
     ::sigaction(SIGUSR2, &old, nullptr);
 }
 
-TEST_CASE("PollKernel: completions beyond the ring are held back and come in order") {
+TEST_CASE("PollKernel: completions beyond the ring's size are queued in order") {
     EngineOptions options = test_options();
     options.entries = 4;
     options.completions = 8;
@@ -194,7 +194,7 @@ TEST_CASE("PollKernel: completions beyond the ring are held back and come in ord
     CHECK_FALSE(poll.kernel.pending());
 }
 
-TEST_CASE("PollKernel: its poll_fd() tells a foreign loop that enter(0) has work") {
+TEST_CASE("PollKernel: poll_fd() is readable when enter(0) has work") {
     Poll poll;
     const SocketPair pair = unix_pair();
     char into[8];
@@ -235,7 +235,7 @@ bool forbid_precise_waits() {
            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-TEST_CASE("PollKernel: without epoll_pwait2 it waits in whole milliseconds, never too short") {
+TEST_CASE("PollKernel: a wait without epoll_pwait2 is rounded up to milliseconds") {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {

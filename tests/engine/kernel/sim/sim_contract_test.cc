@@ -395,7 +395,7 @@ void listeners(SimDriver& driver, Transcript& transcript, int domain) {
 }
 
 #define SAME_ON_BOTH(name, scenario)                         \
-    TEST_CASE("simulated as real: " name) {                  \
+    TEST_CASE("SimKernel and LinuxKernel agree: " name) {    \
         SUBCASE("tcp") { same_on_both(AF_INET, scenario); }  \
         SUBCASE("unix") { same_on_both(AF_UNIX, scenario); } \
     }

@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST_CASE("sim engine: a listener, a peer and an answer, in virtual time") {
+TEST_CASE("sim engine: a server answers a simulated peer in virtual time") {
     SimKernel kernel(7, {.delay_min = milliseconds(1), .delay_max = milliseconds(20)});
     {
         Engine engine(kernel);
@@ -54,7 +54,7 @@ TEST_CASE("sim engine: a listener, a peer and an answer, in virtual time") {
     CHECK(kernel.counters().without_nosignal == 0);
 }
 
-TEST_CASE("sim engine: a connect meets a simulated server, and a deadline that comes true") {
+TEST_CASE("sim engine: a connect reaches a simulated server, and a read expires") {
     SimKernel kernel(1);
     {
         Engine engine(kernel);
@@ -78,7 +78,7 @@ TEST_CASE("sim engine: a connect meets a simulated server, and a deadline that c
     CHECK(kernel.pending_operations() == 0);
 }
 
-TEST_CASE("sim engine: a path of the simulated kernel is no file") {
+TEST_CASE("sim engine: a unix listener creates no file") {
     SimKernel kernel(1);
     {
         Engine engine(kernel);
@@ -99,7 +99,7 @@ TEST_CASE("sim engine: a path of the simulated kernel is no file") {
 
 // Found by `./dev sim`: an operation completed while its cancel was in flight, its Aio was freed,
 // and the next one had the same address and the same count of begun operations.
-TEST_CASE("sim engine: a late cancel does not meet another Aio in the same memory") {
+TEST_CASE("sim engine: a late cancel does not affect another Aio at the same address") {
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
         SimKernel kernel(seed,
                          {.late_cancel = 500, .reorder = 500, .latency_max = milliseconds(3)});

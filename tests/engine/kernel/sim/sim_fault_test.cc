@@ -182,7 +182,7 @@ Faults every_fault() {
             .window = 1024};
 }
 
-TEST_CASE("sim faults: a program that keeps account meets all of them and loses no byte") {
+TEST_CASE("sim faults: random programs meet every fault and lose no byte") {
     SimCounters sum;
     for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         CAPTURE(seed);
@@ -218,7 +218,7 @@ TEST_CASE("sim faults: a program that keeps account meets all of them and loses 
     }
 }
 
-TEST_CASE("sim faults: the same seed is the same run, another seed another") {
+TEST_CASE("sim faults: equal seeds give equal runs, and different seeds different ones") {
     std::map<std::uint64_t, std::string> first;
     for (int round = 0; round < 2; ++round) {
         for (std::uint64_t seed = 1; seed <= 5; ++seed) {
@@ -234,7 +234,7 @@ TEST_CASE("sim faults: the same seed is the same run, another seed another") {
     }
 }
 
-TEST_CASE("sim faults: without faults a program is served in full and at once") {
+TEST_CASE("sim faults: without faults every operation completes in full and at once") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     const auto [here, there] = driver.connection(AF_INET);
@@ -248,7 +248,8 @@ TEST_CASE("sim faults: without faults a program is served in full and at once") 
     CHECK(kernel.counters().overflows + kernel.counters().missed_cancels == 0);
 }
 
-TEST_CASE("sim faults: a short send with MSG_WAITALL carries on, or ends as by a signal") {
+TEST_CASE(
+    "sim faults: a short send with MSG_WAITALL continues, or ends as if interrupted by a signal") {
     int ended_short = 0;
     int carried_on = 0;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
@@ -264,7 +265,7 @@ TEST_CASE("sim faults: a short send with MSG_WAITALL carries on, or ends as by a
     CHECK(carried_on > 5);
 }
 
-TEST_CASE("sim faults: a late cancel finds the operation done, or lets it end in its own time") {
+TEST_CASE("sim faults: a late cancel finds the operation completed, or does not affect it") {
     std::map<std::pair<int, int>, int> seen;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
         SimKernel kernel(seed, {.late_cancel = 500, .window = 100});
@@ -293,7 +294,7 @@ TEST_CASE("sim faults: a late cancel finds the operation done, or lets it end in
     CHECK(seen[{0, 100}] > 0);          // cancelled
 }
 
-TEST_CASE("sim faults: completions of one instant overtake one another") {
+TEST_CASE("sim faults: completions of one instant arrive in any order") {
     SimKernel kernel(3, {.reorder = 500});
     SimDriver driver(kernel_of(kernel));
     for (std::uint64_t i = 0; i < 20; ++i) {
@@ -310,7 +311,7 @@ TEST_CASE("sim faults: completions of one instant overtake one another") {
     CHECK(order.back() == 19);
 }
 
-TEST_CASE("sim faults: a busy kernel takes nothing, and gives in after three times") {
+TEST_CASE("sim faults: a busy kernel refuses submissions at most three times") {
     SimKernel kernel(1, {.busy = 1000});
     SimDriver driver(kernel_of(kernel));
     driver.submit(1, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
@@ -323,7 +324,7 @@ TEST_CASE("sim faults: a busy kernel takes nothing, and gives in after three tim
     CHECK(driver.reap().size() == 1);
 }
 
-TEST_CASE("sim faults: part of a submission is taken, the rest stays published") {
+TEST_CASE("sim faults: the kernel takes part of a submission, and the rest stays published") {
     SimKernel kernel(1, {.partial_submission = 1000});
     SimDriver driver(kernel_of(kernel));
     for (std::uint64_t i = 0; i < 8; ++i) {
@@ -343,7 +344,7 @@ TEST_CASE("sim faults: part of a submission is taken, the rest stays published")
         CHECK(all[i].user_data == i);
 }
 
-TEST_CASE("sim faults: a connect fails in several ways") {
+TEST_CASE("sim faults: a connect fails with each of its errors") {
     std::map<int, int> seen;
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         SimKernel kernel(seed, {.connect_failed = 900});

@@ -48,7 +48,7 @@ std::string last_words(const std::function<void()>& program) {
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? words : "";
 }
 
-TEST_CASE("sim kernel: time stands still but for a wait") {
+TEST_CASE("sim kernel: time advances only during a wait") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     const Clock::time_point start = kernel.now();
@@ -73,7 +73,7 @@ TEST_CASE("sim kernel: a wait ends with the next event, not with its deadline") 
     CHECK(kernel.now() == start + milliseconds(2));
 }
 
-TEST_CASE("sim kernel: a deadline one tick before, on and after an event") {
+TEST_CASE("sim kernel: a wait ends at its deadline one tick before, on and after an event") {
     for (const int tick : {-1, 0, 1}) {
         SimKernel kernel(1, {.latency_min = milliseconds(2), .latency_max = milliseconds(2)});
         SimDriver driver(kernel_of(kernel));
@@ -83,7 +83,7 @@ TEST_CASE("sim kernel: a deadline one tick before, on and after an event") {
     }
 }
 
-TEST_CASE("sim kernel: a program that is never idle gets older if enters take time") {
+TEST_CASE("sim kernel: enter_time advances the clock of a program that never waits") {
     SimKernel kernel(1, {.enter_time = milliseconds(1)});
     SimDriver driver(kernel_of(kernel));
     int happened = 0;
@@ -98,7 +98,7 @@ TEST_CASE("sim kernel: a program that is never idle gets older if enters take ti
     }
 }
 
-TEST_CASE("sim kernel: advance lets things happen without an engine") {
+TEST_CASE("sim kernel: advance runs scheduled events without an engine") {
     SimKernel kernel(1);
     std::string order;
     kernel.schedule(milliseconds(2), [&] { order += 'b'; });
@@ -132,7 +132,7 @@ TEST_CASE("sim kernel: an action runs outside the kernel, and may submit to it")
     CHECK(found[0].user_data == 7);
 }
 
-TEST_CASE("sim kernel: a step can be met before the next one") {
+TEST_CASE("sim kernel: at_step runs its action between two steps") {
     for (std::uint64_t step = 0; step < 4; ++step) {
         SimKernel kernel(1);
         SimDriver driver(kernel_of(kernel));
@@ -163,7 +163,7 @@ TEST_CASE("sim kernel: an empty action at a step only returns to the engine") {
     CHECK(driver.reap().size() == 1);
 }
 
-TEST_CASE("sim kernel: a wait that nothing can end stops the program and says why") {
+TEST_CASE("sim kernel: a wait that cannot end stops the program with a message") {
     const std::string words = last_words([] {
         SimKernel kernel(4711);
         SimDriver driver(kernel_of(kernel));
@@ -177,7 +177,7 @@ TEST_CASE("sim kernel: a wait that nothing can end stops the program and says wh
     CHECK(words.find("receive on 1000001, 0 of 10 bytes, waiting") != std::string::npos);
 }
 
-TEST_CASE("sim kernel: what is not simulated stops the program and says what") {
+TEST_CASE("sim kernel: an operation that is not simulated stops the program with a message") {
     const std::string words = last_words([] {
         SimKernel kernel(1);
         SimDriver driver(kernel_of(kernel));
@@ -187,7 +187,7 @@ TEST_CASE("sim kernel: what is not simulated stops the program and says what") {
     CHECK(words.find("the opcode 3 is not simulated") != std::string::npos);
 }
 
-TEST_CASE("sim kernel: wake ends a wait, once") {
+TEST_CASE("sim kernel: wake ends one wait") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     const Clock::time_point start = kernel.now();
@@ -197,7 +197,7 @@ TEST_CASE("sim kernel: wake ends a wait, once") {
     CHECK(driver.enter(1, start + seconds(1)) == -ETIME);
 }
 
-TEST_CASE("sim kernel: completions that do not fit keep their order") {
+TEST_CASE("sim kernel: completions beyond the ring's size are queued in order") {
     SimKernel kernel(1, {.completion_entries = 8});
     SimDriver driver(kernel_of(kernel));
     for (std::uint64_t i = 0; i < 64; ++i)
@@ -215,7 +215,7 @@ TEST_CASE("sim kernel: completions that do not fit keep their order") {
     CHECK(kernel.pending_operations() == 0);
 }
 
-TEST_CASE("sim kernel: a small submission ring is full after its size") {
+TEST_CASE("sim kernel: a submission ring is full after as many entries as its size") {
     SimKernel kernel(1, {.submission_entries = 4});
     SimDriver driver(kernel_of(kernel));
     for (std::uint64_t i = 0; i < 4; ++i)
@@ -225,7 +225,8 @@ TEST_CASE("sim kernel: a small submission ring is full after its size") {
     CHECK(driver.reap().size() == 4);
 }
 
-TEST_CASE("sim kernel: a success can be kept silent, a failure cannot") {
+TEST_CASE(
+    "sim kernel: IOSQE_CQE_SKIP_SUCCESS suppresses the completion of a success, not of a failure") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     driver.submit(1, [](io_uring_sqe* sqe) {
@@ -241,7 +242,7 @@ TEST_CASE("sim kernel: a success can be kept silent, a failure cannot") {
     CHECK(found[0] == SimCompletion{2, -EBADF, 0});
 }
 
-TEST_CASE("sim kernel: descriptors are its own, the lowest free one is used again") {
+TEST_CASE("sim kernel: descriptors are simulated, and the lowest free one is reused") {
     SimKernel kernel(1, {.descriptors = 3});
     Kernel& calls = kernel_of(kernel);
     CHECK(calls.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) == 1000000);
@@ -257,7 +258,7 @@ TEST_CASE("sim kernel: descriptors are its own, the lowest free one is used agai
     CHECK(::close(1000001) == -1);
 }
 
-TEST_CASE("sim kernel: it says in one line what it was and what it did") {
+TEST_CASE("sim kernel: describe() gives the seed and the counters in one line") {
     SimKernel kernel(42);
     SimDriver driver(kernel_of(kernel));
     nop(driver, 1);
@@ -267,7 +268,7 @@ TEST_CASE("sim kernel: it says in one line what it was and what it did") {
     CHECK(kernel.describe_pending().empty());
 }
 
-TEST_CASE("sim kernel: the sizes and features of a newer kernel unless told otherwise") {
+TEST_CASE("sim kernel: the ring sizes and features are those of a newer kernel by default") {
     SimKernel newer(1);
     CHECK(kernel_of(newer).features().send_waitall);
     CHECK(kernel_of(newer).features().sendmsg_zero_copy);

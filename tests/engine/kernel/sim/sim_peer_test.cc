@@ -61,7 +61,7 @@ int connect_to_port(SimDriver& driver, int domain, std::uint16_t port) {
     return res < 0 ? res : fd;
 }
 
-TEST_CASE("sim peer: what it sends is received, and the other way round") {
+TEST_CASE("sim peer: a program receives what the peer sends, and the reverse") {
     Connected test;
     CHECK(test.peer->state() == State::connected);
     test.peer->send("hello ");
@@ -73,7 +73,7 @@ TEST_CASE("sim peer: what it sends is received, and the other way round") {
     CHECK(test.peer->received() == "answer");
 }
 
-TEST_CASE("sim peer: it reads as it is told") {
+TEST_CASE("sim peer: read_nothing() and read_slowly() limit what it reads") {
     Connected test({.window = 100});
     const std::string bytes(1000, 'x');
     test.peer->read_nothing();
@@ -98,7 +98,7 @@ TEST_CASE("sim peer: it reads as it is told") {
     CHECK(test.peer->received() == bytes);
 }
 
-TEST_CASE("sim peer: its window is what the other side can send ahead") {
+TEST_CASE("sim peer: set_window() limits how far the program can send ahead") {
     Connected test;
     test.peer->read_nothing();
     test.peer->set_window(7);
@@ -109,7 +109,7 @@ TEST_CASE("sim peer: its window is what the other side can send ahead") {
     CHECK(test.driver.settle() == std::vector<SimCompletion>{{1, 2, 0}});
 }
 
-TEST_CASE("sim peer: what does not fit waits with it, and its end follows") {
+TEST_CASE("sim peer: it queues bytes beyond the window and sends its end after them") {
     Connected test({.window = 10});
     test.peer->send(std::string(25, 'x'));
     test.peer->shutdown_write();
@@ -142,7 +142,7 @@ TEST_CASE("sim peer: it sees an end and a reset") {
     CHECK(unread.peer->saw_reset());
 }
 
-TEST_CASE("sim peer: after its close one send is lost, and the next fails") {
+TEST_CASE("sim peer: after its close, one send succeeds and the next fails") {
     Connected test;
     test.peer->close();
     CHECK(test.peer->state() == State::closed);
@@ -153,7 +153,7 @@ TEST_CASE("sim peer: after its close one send is lost, and the next fails") {
     CHECK(test.peer->received().empty());
 }
 
-TEST_CASE("sim peer: a close with unread bytes is a reset") {
+TEST_CASE("sim peer: a close with unread bytes resets the connection") {
     Connected test;
     test.peer->read_nothing();
     CHECK(test.driver.send_now(test.fd, "unread") == 6);
@@ -162,7 +162,7 @@ TEST_CASE("sim peer: a close with unread bytes is a reset") {
     CHECK(test.driver.send_now(test.fd, "more") == -EPIPE);
 }
 
-TEST_CASE("sim peer: a tcp sender does not notice that nobody reads any more, a unix one does") {
+TEST_CASE("sim peer: a send after the peer's SHUT_RD succeeds over tcp and fails over unix") {
     Connected test({.window = 10});
     test.peer->shutdown_read();
     CHECK(test.driver.send_now(test.fd, std::string(20, 'x')) == 10);
@@ -183,7 +183,7 @@ TEST_CASE("sim peer: a tcp sender does not notice that nobody reads any more, a 
     CHECK(driver.send_now(fd, "more") == -EPIPE);
 }
 
-TEST_CASE("sim peer: an action is told what has come in, outside the kernel") {
+TEST_CASE("sim peer: on_receive runs outside the kernel") {
     Connected test;
     bool inside = false;
     test.peer->on_receive([&](SimPeer& peer) {
@@ -200,7 +200,7 @@ TEST_CASE("sim peer: an action is told what has come in, outside the kernel") {
     CHECK_FALSE(inside);
 }
 
-TEST_CASE("sim peer: bytes and ends take their time and keep their order") {
+TEST_CASE("sim peer: bytes and ends arrive in order after the latency") {
     Connected test({.delay_min = milliseconds(1), .delay_max = milliseconds(9)});
     const Clock::time_point start = test.kernel.now();
     std::string sent;
@@ -216,7 +216,7 @@ TEST_CASE("sim peer: bytes and ends take their time and keep their order") {
     CHECK(test.driver.receive_now(test.fd, bytes, 10) == -ECONNRESET);
 }
 
-TEST_CASE("sim peer: nobody listens, so it is refused") {
+TEST_CASE("sim peer: its connect to a port or path without a listener is refused") {
     SimKernel kernel(1);
     CHECK(kernel.connect_peer(80).state() == State::refused);
     CHECK(kernel.connect_peer("/no/such").state() == State::refused);
@@ -249,7 +249,7 @@ TEST_CASE("sim listener: a connect of either family becomes a peer") {
     CHECK(connect_to_port(driver, AF_INET, listener.port()) == -ECONNREFUSED);
 }
 
-TEST_CASE("sim listener: with a full backlog connects wait, and time out at last") {
+TEST_CASE("sim listener: a connect to a full backlog waits, and times out") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     const int listener = driver.listen(AF_INET, 1);
@@ -268,7 +268,7 @@ TEST_CASE("sim listener: with a full backlog connects wait, and time out at last
     CHECK(driver.settle(std::chrono::minutes(3)) == Completions{{4, -ETIMEDOUT, 0}});
 }
 
-TEST_CASE("sim listener: who is not taken is reset when it closes") {
+TEST_CASE("sim listener: its close resets the connections that were not accepted") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     SimListener& listener = kernel.listen_peer();
@@ -280,7 +280,7 @@ TEST_CASE("sim listener: who is not taken is reset when it closes") {
     CHECK(driver.send_now(fd, "x") == -ECONNRESET);
 }
 
-TEST_CASE("sim network: addresses can be taken, shared, and asked for") {
+TEST_CASE("sim network: addresses are bound, shared and queried as by the system calls") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     Kernel& calls = driver.kernel();
@@ -310,7 +310,7 @@ TEST_CASE("sim network: addresses can be taken, shared, and asked for") {
     CHECK(calls.listen(driver.connection(AF_INET).first, 1) == -EINVAL);
 }
 
-TEST_CASE("sim network: options are kept, and buffers are the window") {
+TEST_CASE("sim network: socket options are stored, and the buffer sizes set the window") {
     Connected test;
     Kernel& calls = test.driver.kernel();
     int value = 7;
@@ -327,7 +327,7 @@ TEST_CASE("sim network: options are kept, and buffers are the window") {
     CHECK(calls.get_option(-1, SOL_SOCKET, SO_TYPE, &value, &size) == -EBADF);
 }
 
-TEST_CASE("sim network: an accepted socket knows both addresses, in its own family") {
+TEST_CASE("sim network: an accepted socket has both addresses in its own family") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
     SimListener& server = kernel.listen_peer();

@@ -43,7 +43,7 @@ struct Blocked {
 
 using Completions = std::vector<SimCompletion>;
 
-TEST_CASE("sim waitall: a plain send completes at once with what fits, too late for a cancel") {
+TEST_CASE("sim waitall: a plain send completes at once with what fits, before a cancel") {
     Blocked test;
     test.driver.send(1, test.fd, kLarge);
     test.driver.cancel(2, 1);
@@ -61,7 +61,7 @@ TEST_CASE("sim waitall: a plain send into a full socket is cancelled with nothin
     CHECK(test.peer_got() == kWindow);
 }
 
-TEST_CASE("sim waitall: a cancelled send with MSG_WAITALL tells how far it got") {
+TEST_CASE("sim waitall: a cancelled send with MSG_WAITALL returns its exact count") {
     Blocked test;
     test.driver.send(1, test.fd, kLarge, MSG_WAITALL);
     CHECK(test.driver.settle().empty());
@@ -79,7 +79,8 @@ TEST_CASE("sim waitall: a cancelled send with MSG_WAITALL tells how far it got")
     CHECK(test.kernel.bytes_sent(test.fd) == kWindow);
 }
 
-TEST_CASE("sim waitall: into a full socket it is cancelled with nothing sent") {
+TEST_CASE(
+    "sim waitall: a send with MSG_WAITALL into a full socket is cancelled with nothing sent") {
     Blocked test;
     test.driver.fill(test.fd);
     test.driver.send(1, test.fd, kLarge, MSG_WAITALL);
@@ -97,7 +98,7 @@ TEST_CASE("sim waitall: a reset ends a send with its count, and the next one wit
     CHECK(test.driver.send_now(test.fd, "more") == -EPIPE);
 }
 
-TEST_CASE("sim waitall: a kernel before 6.1 forgets the count of a cancelled send") {
+TEST_CASE("sim waitall: a kernel before 6.1 does not return the count of a cancelled send") {
     Blocked test({.no_waitall = true, .window = kWindow});
     test.driver.send(1, test.fd, kLarge, MSG_WAITALL);
     test.driver.settle();
@@ -106,7 +107,7 @@ TEST_CASE("sim waitall: a kernel before 6.1 forgets the count of a cancelled sen
     CHECK(test.peer_got() == kWindow);
 }
 
-TEST_CASE("sim waitall: a send carries on as the peer reads") {
+TEST_CASE("sim waitall: a send continues as the peer reads") {
     Blocked test;
     test.driver.send(1, test.fd, kLarge, MSG_WAITALL);
     for (std::size_t read = 0; read < 9 * kWindow; read += kWindow) {
@@ -118,7 +119,7 @@ TEST_CASE("sim waitall: a send carries on as the peer reads") {
     CHECK(test.peer->received() == kLarge);
 }
 
-TEST_CASE("sim transfer: two sends with MSG_WAITALL at once mix their bytes") {
+TEST_CASE("sim transfer: two concurrent sends with MSG_WAITALL interleave their bytes") {
     Blocked test;
     const std::string one(3 * kWindow, '1');
     const std::string two(3 * kWindow, '2');
@@ -135,7 +136,7 @@ TEST_CASE("sim transfer: two sends with MSG_WAITALL at once mix their bytes") {
     CHECK(std::ranges::count(got, '1') == 3 * static_cast<long>(kWindow));
 }
 
-TEST_CASE("sim transfer: a vector is gathered in order and scattered in order") {
+TEST_CASE("sim transfer: a send gathers an iovec list in order, and a receive scatters in order") {
     Blocked test;
     char first[] = "one ";
     char second[] = "two";
@@ -162,7 +163,7 @@ TEST_CASE("sim transfer: a vector is gathered in order and scattered in order") 
     CHECK(header.msg_flags == 0);
 }
 
-TEST_CASE("sim transfer: header and entries are copied when the SQE is taken") {
+TEST_CASE("sim transfer: msghdr and iovec list are copied when the SQE is taken") {
     Blocked test;
     char bytes[] = "abc";
     iovec entry{bytes, 3};
@@ -179,7 +180,9 @@ TEST_CASE("sim transfer: header and entries are copied when the SQE is taken") {
     CHECK(test.driver.settle() == Completions{{1, 3, 0}});
 }
 
-TEST_CASE("sim transfer: bytes are read when they are sent, and written when that is reported") {
+TEST_CASE(
+    "sim transfer: a send reads its bytes when it sends them, a receive writes them when it "
+    "completes") {
     Blocked test;
     test.driver.fill(test.fd);
     std::string late = "before";
@@ -200,7 +203,7 @@ TEST_CASE("sim transfer: bytes are read when they are sent, and written when tha
     CHECK(std::string(bytes) == "abc");
 }
 
-TEST_CASE("sim transfer: a script decides the lengths of sends and receives exactly") {
+TEST_CASE("sim transfer: a script sets the exact lengths of sends and receives") {
     Blocked test({.window = 100000});
     test.kernel.script_send_lengths({3, 0, 5});
     CHECK(test.driver.send_now(test.fd, "abcdefghij", MSG_WAITALL) == 3);
@@ -215,7 +218,7 @@ TEST_CASE("sim transfer: a script decides the lengths of sends and receives exac
     CHECK(test.kernel.counters().scripted == 4);
 }
 
-TEST_CASE("sim transfer: a script decides which operation fails, and how") {
+TEST_CASE("sim transfer: a script sets which operation fails, and its error") {
     Blocked test({.window = 100000});
     test.kernel.script_error(SimCall::send, EHOSTUNREACH, 1);
     test.kernel.script_error(SimCall::send, EIO);
@@ -230,7 +233,7 @@ TEST_CASE("sim transfer: a script decides which operation fails, and how") {
     CHECK(calls.set_option(test.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0);
 }
 
-TEST_CASE("sim transfer: discarding takes what has arrived and tells the end") {
+TEST_CASE("sim transfer: a discarding receive consumes what has arrived and returns the end") {
     Blocked test;
     Kernel& calls = test.driver.kernel();
     CHECK(calls.discard_received(test.fd, 100) == -EAGAIN);
@@ -274,7 +277,8 @@ TEST_CASE("sim zero copy: the notification waits until the peer has read the las
     CHECK(test.kernel.pending_operations() == 0);
 }
 
-TEST_CASE("sim zero copy: cancelled half-way, with a count, before its notification") {
+TEST_CASE(
+    "sim zero copy: a send cancelled half-way completes with its count before its notification") {
     Blocked test;
     send_zero_copy(test, 1, kLarge);
     CHECK(test.driver.settle().empty());
@@ -287,7 +291,7 @@ TEST_CASE("sim zero copy: cancelled half-way, with a count, before its notificat
     CHECK(test.driver.settle() == Completions{{1, 0, kNotification}});
 }
 
-TEST_CASE("sim zero copy: the notification outlives a close, and comes with the peer's") {
+TEST_CASE("sim zero copy: the notification follows a close when the peer closes") {
     Blocked test;
     send_zero_copy(test, 1, "abcdef");
     test.driver.settle();
@@ -297,7 +301,7 @@ TEST_CASE("sim zero copy: the notification outlives a close, and comes with the 
     CHECK(test.driver.settle() == Completions{{1, 0, kNotification}});
 }
 
-TEST_CASE("sim zero copy: a vector by SENDMSG_ZC") {
+TEST_CASE("sim zero copy: SENDMSG_ZC sends an iovec list") {
     Blocked test;
     char first[] = "one ";
     char second[] = "two";
@@ -314,7 +318,7 @@ TEST_CASE("sim zero copy: a vector by SENDMSG_ZC") {
     CHECK(test.driver.settle() == Completions{{1, 0, kNotification}});
 }
 
-TEST_CASE("sim zero copy: a kernel that copies says so if it is asked") {
+TEST_CASE("sim zero copy: the notification reports a copy if IORING_SEND_ZC_REPORT_USAGE is set") {
     Blocked test({.zero_copy_copied = 1000, .window = kWindow});
     send_zero_copy(test, 1, "abc");
     CHECK(test.driver.settle() == Completions{{1, 3, kMore}, {1, 0, kNotification}});
@@ -323,7 +327,7 @@ TEST_CASE("sim zero copy: a kernel that copies says so if it is asked") {
     CHECK(test.driver.settle() == Completions{{2, 3, kMore}, {2, copied, kNotification}});
 }
 
-TEST_CASE("sim zero copy: refusals come with and without a notification") {
+TEST_CASE("sim zero copy: a send is refused with and without a notification") {
     for (const unsigned single : {0u, 1000u}) {
         Faults faults{.zero_copy_no_memory = 1000, .zero_copy_single = single};
         Blocked memory(faults);

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST_CASE_TEMPLATE(
-    "300,000 bytes echo with TLS at the target, at the proxy, and in each other (57)", Kernel,
+    "300,000 bytes are echoed over TLS to the target, to the proxy, and in each other (57)", Kernel,
     OnLinux, OnPoll) {
     for (const bool secure_target : {false, true}) {
         for (const bool secure_proxy : {false, true}) {
@@ -26,7 +26,7 @@ TEST_CASE_TEMPLATE(
     }
 }
 
-TEST_CASE("TLS in TLS survives short transfers on a simulated network") {
+TEST_CASE("TLS in TLS works with short transfers on a simulated network") {
     SimKernel kernel(11, {.short_write = 700, .short_read = 700, .reorder = 500});
     Engine engine(kernel);
     Town town(engine, true, true);
@@ -34,7 +34,7 @@ TEST_CASE("TLS in TLS survives short transfers on a simulated network") {
     CHECK(town.echoes(50'000));
 }
 
-TEST_CASE("a certificate for another name is refused, the target's and the proxy's (42)") {
+TEST_CASE("the target's and the proxy's certificate for another name are refused (42)") {
     SimKernel kernel(1);
     Engine engine(kernel);
     {

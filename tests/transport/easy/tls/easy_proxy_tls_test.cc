@@ -67,8 +67,8 @@ struct Visit {
     std::optional<easy::Connection> connection;
 };
 
-TEST_CASE_TEMPLATE("easy tls: attempts carry 300,000 bytes both ways with TLS in TLS (57)", Kernel,
-                   OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy tls: attempts transfer 300,000 bytes both ways with TLS in TLS (57)",
+                   Kernel, OnLinux, OnPoll, OnSim) {
     const std::string out = pattern(300'000);
     for (const bool secure_target : {true, false}) {
         CAPTURE(secure_target);
@@ -84,8 +84,8 @@ TEST_CASE_TEMPLATE("easy tls: attempts carry 300,000 bytes both ways with TLS in
     }
 }
 
-TEST_CASE_TEMPLATE("easy tls: bytes that come with a proxy's answer are received first, and once",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy tls: bytes behind a proxy's response are received first, and once", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     for (const bool secure_proxy : {true, false}) {
         CAPTURE(secure_proxy);
         Visit visit(Kernel::kKind, false, secure_proxy, "early bytes ");
@@ -106,7 +106,7 @@ TEST_CASE_TEMPLATE("easy tls: bytes that come with a proxy's answer are received
     }
 }
 
-TEST_CASE_TEMPLATE("easy tls: attempts work behind a proxy whose first address refuses (67)",
+TEST_CASE_TEMPLATE("easy tls: attempts work through a proxy whose first address refuses (67)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     for (const bool secure_target : {true, false}) {
         CAPTURE(secure_target);

@@ -14,8 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_TEMPLATE("easy tls: bytes go both ways, and tickets are not taken for bytes (25, 26)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE(
+    "easy tls: bytes are transferred both ways, and session tickets are not data (25, 26)", Kernel,
+    OnLinux, OnPoll, OnSim) {
     for (const tls::Version version : {tls::Version::tls_1_2, tls::Version::tls_1_3}) {
         Secured ends(Kernel::kKind, version);
         ends.try_receive(100, kWouldBlock);
@@ -37,8 +38,8 @@ TEST_CASE_TEMPLATE("easy tls: bytes go both ways, and tickets are not taken for 
     }
 }
 
-TEST_CASE_TEMPLATE("easy tls: what was counted arrives once, whatever is sent next (31 to 35)",
-                   Kernel, OnLinux, OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy tls: counted bytes arrive once, whatever is sent next (31 to 35)", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Secured ends(Kernel::kKind);
     const std::string bytes = pattern(1'000'000);
     std::string got(bytes.size(), '\0');
@@ -90,8 +91,8 @@ TEST_CASE_TEMPLATE("easy tls: attempts keep the order of sends with Aios", Kerne
     CHECK(ends.served(6) == "behind");
 }
 
-TEST_CASE_TEMPLATE("easy tls: a receive that gives up leaves the way to attempts", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy tls: attempts work after a cancelled receive", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Secured ends(Kernel::kKind);
     std::string room(5, '\0');
     Operation receive(*ends.engine, room);
@@ -113,8 +114,7 @@ TEST_CASE_TEMPLATE("easy tls: a receive that gives up leaves the way to attempts
     CHECK(ends.try_receive(5, transferred(1)) == "d");
 }
 
-TEST_CASE_TEMPLATE("easy tls: a new key that is asked for costs no byte (40)", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("easy tls: a KeyUpdate loses no byte (40)", Kernel, OnLinux, OnPoll, OnSim) {
     Secured ends(Kernel::kKind);
     unsigned keys = 0;
     count_key_updates(*ends.server, keys);
@@ -127,8 +127,8 @@ TEST_CASE_TEMPLATE("easy tls: a new key that is asked for costs no byte (40)", K
     CHECK(keys == 1);
 }
 
-TEST_CASE_TEMPLATE("easy tls: an end in order and one cut short are two results (27, 28)", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("easy tls: an end with close_notify and one without are two results (27, 28)",
+                   Kernel, OnLinux, OnPoll) {
     for (const bool in_order : {true, false}) {
         Secured ends(Kernel::kKind);
         ends.serve("bytes");
@@ -148,8 +148,8 @@ TEST_CASE_TEMPLATE("easy tls: an end in order and one cut short are two results 
     }
 }
 
-TEST_CASE_TEMPLATE("easy tls: close ends what waits, and says goodbye", Kernel, OnLinux, OnPoll,
-                   OnSim) {
+TEST_CASE_TEMPLATE("easy tls: close ends pending operations and sends close_notify", Kernel,
+                   OnLinux, OnPoll, OnSim) {
     Secured ends(Kernel::kKind);
     Operation wait(*ends.engine);
     ends.connection->wait_for(Direction::receive, wait.aio);

@@ -15,8 +15,8 @@
 namespace uaio {
 namespace {
 
-TEST_CASE_TEMPLATE("an early response that a reset follows is delivered as far as it came", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an early response followed by a reset is delivered as far as it was received",
+                   Kernel, OnLinux, OnPoll) {
     const std::string content = pattern(16 << 20);
     const std::string page = pattern(6000, 2);
     for (const bool whole : {true, false}) {
@@ -51,7 +51,7 @@ TEST_CASE_TEMPLATE("an early response that a reset follows is delivered as far a
     }
 }
 
-TEST_CASE_TEMPLATE("what came before a reset can be read although a write has failed of it", Kernel,
+TEST_CASE_TEMPLATE("bytes received before a reset can be read although a write has failed", Kernel,
                    OnLinux, OnPoll) {
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking);
@@ -79,7 +79,7 @@ TEST_CASE_TEMPLATE("what came before a reset can be read although a write has fa
 }
 
 // Content of many entries is sent in pieces, and the reset may come at any of them.
-TEST_CASE("what came before a reset can be read whichever piece of the content has met it") {
+TEST_CASE("bytes received before a reset can be read whichever piece of the content fails") {
     constexpr std::size_t kEntries = 20;
     for (std::size_t room = 1; room < kEntries; ++room) {
         CAPTURE(room);

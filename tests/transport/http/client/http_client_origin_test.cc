@@ -71,7 +71,7 @@ TEST_CASE_TEMPLATE("an https URL over plain connections is an error, and nothing
     CHECK(lab.client().statistics().connections == 0);
 }
 
-TEST_CASE_TEMPLATE("a redirect from http to https on the same host is not asked for in clear",
+TEST_CASE_TEMPLATE("a redirect from http to https on the same host is not followed without TLS",
                    Kernel, OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.redirects = 3});
     Asked asked(lab.engine());
@@ -122,7 +122,7 @@ TEST_CASE_TEMPLATE("a request for another origin than the connector's is an erro
     }
 }
 
-TEST_CASE_TEMPLATE("the first URL names a server that the connector does not know", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("the first URL sets the origin if the connector has none", Kernel, OnLinux,
                    OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Nowhere connector({});
@@ -135,7 +135,7 @@ TEST_CASE_TEMPLATE("the first URL names a server that the connector does not kno
     CHECK(connector.connects == 2);
 }
 
-TEST_CASE_TEMPLATE("requests that are made from a target and a Host go to any virtual host", Kernel,
+TEST_CASE_TEMPLATE("requests with a target and a Host are sent to any virtual host", Kernel,
                    OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind);
     std::optional<RawPeer> peer;
@@ -152,7 +152,7 @@ TEST_CASE_TEMPLATE("requests that are made from a target and a Host go to any vi
     }
 }
 
-TEST_CASE("connectors say what they reach") {
+TEST_CASE("a connector reports its origin") {
     CHECK(!tcp::Connector(Endpoint::loopback(8080)).origin().secure);
     CHECK(tcp::Connector(Endpoint::loopback(8080)).origin().host.empty());
     const auto is = [](const Dialer& dialer, bool secure, std::string_view host, unsigned port) {
@@ -170,7 +170,7 @@ TEST_CASE("connectors say what they reach") {
     CHECK(is(Dialer("gopher://a", options), false, "", 0));
 }
 
-TEST_CASE("a request knows the origin of its URL, and forgets it when it is reset") {
+TEST_CASE("a request has the origin of its URL until it is reset") {
     http::Request request("HTTP://Host:8080/a?b#c");
     CHECK(request.origin() == "http://Host:8080");
     CHECK(request.target() == "/a?b");
@@ -188,7 +188,7 @@ TEST_CASE("a request knows the origin of its URL, and forgets it when it is rese
     CHECK(request.target() == "");
 }
 
-TEST_CASE("a URL that is refused is named without user information and query") {
+TEST_CASE("the error for a refused URL quotes it without user information and query") {
     try {
         http::Request request("http://user:secret@host/path?token=secret#secret");
         FAIL("it was accepted");

@@ -50,8 +50,8 @@ std::vector<Leftover> leftovers() {
     };
 }
 
-TEST_CASE_TEMPLATE("bytes behind a response are no answer to a request made in its callback",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("bytes behind a response do not answer a request made in its callback", Kernel,
+                   OnLinux, OnPoll) {
     for (const Leftover& one : leftovers()) {
         CAPTURE(one.response);
         ClientLab lab(Kernel::kKind);
@@ -82,7 +82,7 @@ TEST_CASE_TEMPLATE("bytes behind a response are no answer to a request made in i
     }
 }
 
-TEST_CASE_TEMPLATE("bytes behind a response are no answer to a request that waits", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("bytes behind a response do not answer a queued request", Kernel, OnLinux,
                    OnPoll) {
     for (const Leftover& one : leftovers()) {
         CAPTURE(one.response);
@@ -103,9 +103,8 @@ TEST_CASE_TEMPLATE("bytes behind a response are no answer to a request that wait
     }
 }
 
-TEST_CASE_TEMPLATE(
-    "bytes and ends that have come over a kept connection are seen before it is used", Kernel,
-    OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a client detects bytes and ends on an idle connection before it reuses it",
+                   Kernel, OnLinux, OnPoll) {
     for (const std::string_view bytes : {kPoison, std::string_view("X"), std::string_view()}) {
         CAPTURE(bytes);
         ClientLab lab(Kernel::kKind);
@@ -137,7 +136,7 @@ TEST_CASE_TEMPLATE(
 
 // The completion of the kept connection's read is in the ring, after that of the callback which
 // submits the request.
-TEST_CASE_TEMPLATE("bytes that the kernel has delivered already are no answer to a later request",
+TEST_CASE_TEMPLATE("bytes that the kernel has already delivered do not answer a later request",
                    Kernel, OnLinux, OnPoll) {
     for (const char* const method : {"GET", "POST"}) {
         ClientLab lab(Kernel::kKind);
@@ -190,7 +189,7 @@ private:
     StreamPtr ready_;
 };
 
-TEST_CASE_TEMPLATE("a connection that answers before it is asked carries no second request", Kernel,
+TEST_CASE_TEMPLATE("a connection that answers before a request carries no second request", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     RawListener listener;
@@ -221,7 +220,7 @@ TEST_CASE_TEMPLATE("a connection that answers before it is asked carries no seco
     CHECK(client.statistics().reuses == 0);
 }
 
-TEST_CASE_TEMPLATE("a request that met a dead kept connection is sent again on a new one", Kernel,
+TEST_CASE_TEMPLATE("a request on a dead idle connection is sent again on a new one", Kernel,
                    OnLinux, OnPoll) {
     for (const std::size_t limit : {std::size_t{16}, std::size_t{3}}) {
         CAPTURE(limit);
@@ -260,7 +259,7 @@ TEST_CASE_TEMPLATE("a request that met a dead kept connection is sent again on a
     }
 }
 
-TEST_CASE_TEMPLATE("a request that is sent again comes before one that waits", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a request that is sent again precedes the queued ones", Kernel, OnLinux,
                    OnPoll) {
     ClientLab lab(Kernel::kKind, {.connections = 1});
     Asked first(lab.engine());
@@ -290,7 +289,7 @@ TEST_CASE_TEMPLATE("a request that is sent again comes before one that waits", K
     CHECK(lab.client().statistics().connections == 2);
 }
 
-TEST_CASE_TEMPLATE("kept connections that have died together fail no request", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("idle connections that have died together fail no request", Kernel, OnLinux,
                    OnPoll) {
     ClientLab lab(Kernel::kKind);
     std::vector<std::unique_ptr<Asked>> asked;
@@ -316,8 +315,8 @@ TEST_CASE_TEMPLATE("kept connections that have died together fail no request", K
     CHECK(lab.client().statistics().connections == 6);
 }
 
-TEST_CASE_TEMPLATE("at most 16 interim responses come before the final one", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a client accepts at most 16 interim responses before the final one", Kernel,
+                   OnLinux, OnPoll) {
     for (const unsigned count : {16u, 17u, 10000u}) {
         ClientLab lab(Kernel::kKind);
         Asked asked(lab.engine());
@@ -343,8 +342,7 @@ TEST_CASE_TEMPLATE("at most 16 interim responses come before the final one", Ker
     }
 }
 
-TEST_CASE_TEMPLATE("a switch of protocols that no request asked for is an error", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a 101 that no request asked for is an error", Kernel, OnLinux, OnPoll) {
     constexpr std::string_view kSwitch =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
     ClientLab lab(Kernel::kKind);
@@ -417,7 +415,8 @@ private:
     std::uint64_t seed_;
 };
 
-TEST_CASE("no request gets the response to nothing, in any order of a simulated kernel's events") {
+TEST_CASE(
+    "no unsolicited response answers a request, in any order of a simulated kernel's events") {
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
         CAPTURE(seed);
         SimKernel kernel(seed, {.short_write = seed % 2 ? 300u : 0u,

@@ -66,7 +66,7 @@ TEST_CASE_TEMPLATE("transact: a length, chunks, HEAD, 204 and 304 with a length 
     CHECK(lab.client().statistics().reuses == std::size(cases) - 1);
 }
 
-TEST_CASE_TEMPLATE("content that is cut short is not a success (X-3, S5)", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a response with truncated content is an error (X-3, S5)", Kernel, OnLinux,
                    OnPoll) {
     for (const std::string_view response :
          {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
@@ -84,7 +84,7 @@ TEST_CASE_TEMPLATE("content that is cut short is not a success (X-3, S5)", Kerne
     }
 }
 
-TEST_CASE_TEMPLATE("a transaction that is cancelled or late ends its connection alone (X-4)",
+TEST_CASE_TEMPLATE("a transaction that is cancelled or expires closes only its connection (X-4)",
                    Kernel, OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind);
     Asked first(lab.engine());
@@ -107,7 +107,7 @@ TEST_CASE_TEMPLATE("a transaction that is cancelled or late ends its connection 
         REQUIRE(lab.run_until([&] { return first.end.done(); }));
         CHECK(first.end.ended() == failure(Errc::canceled));
     }
-    SUBCASE("late") {
+    SUBCASE("expired") {
         lab.answer(second, two, kFive);
         first.end.aio.cancel();
         REQUIRE(lab.run_until([&] { return first.end.done(); }));
@@ -125,8 +125,8 @@ TEST_CASE_TEMPLATE("a transaction that is cancelled or late ends its connection 
     CHECK(lab.answer(second, two, kFive) == success(5));
 }
 
-TEST_CASE_TEMPLATE("connecting that is refused or takes too long is the error (X-5)", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a connect that is refused or expires is the error of the transaction (X-5)",
+                   Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     std::optional<RawListener> listener(std::in_place);
     tcp::Connector connector(listener->endpoint());
@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("connecting that is refused or takes too long is the error (X
     CHECK(asked.end.aio.wait() == std::errc::connection_refused);
 }
 
-TEST_CASE_TEMPLATE("a request is sent again only if a kept connection was gone, and it may be (S9)",
+TEST_CASE_TEMPLATE("only an idempotent request on a dead idle connection is sent again (S9)",
                    Kernel, OnLinux, OnPoll) {
     for (const bool idempotent : {true, false}) {
         ClientLab lab(Kernel::kKind);
@@ -175,8 +175,8 @@ TEST_CASE_TEMPLATE("a request is sent again only if a kept connection was gone, 
     }
 }
 
-TEST_CASE_TEMPLATE("a kept connection that says something unasked is discarded (S6)", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an idle connection that receives bytes is discarded (S6)", Kernel, OnLinux,
+                   OnPoll) {
     ClientLab lab(Kernel::kKind);
     Asked first(lab.engine());
     lab.ask(first);
@@ -189,7 +189,7 @@ TEST_CASE_TEMPLATE("a kept connection that says something unasked is discarded (
         CHECK(lab.answer(first, one, kFive) == success(5));
         one.send("HTTP/1.1 200 OK\r\n\r\n");
     }
-    SUBCASE("its end") {
+    SUBCASE("end of stream") {
         CHECK(lab.answer(first, one, kFive) == success(5));
         one.shutdown_write();
     }
@@ -202,8 +202,8 @@ TEST_CASE_TEMPLATE("a kept connection that says something unasked is discarded (
     CHECK(lab.client().statistics().connections == 2);
 }
 
-TEST_CASE_TEMPLATE("an early response stops the request that is still being sent (S8)", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an early response stops the sending of its request (S8)", Kernel, OnLinux,
+                   OnPoll) {
     ClientLab lab(Kernel::kKind);
     Asked asked(lab.engine());
     const std::string content = pattern(16 << 20);
@@ -222,8 +222,8 @@ TEST_CASE_TEMPLATE("an early response stops the request that is still being sent
     CHECK(peer.received().size() < content.size());
 }
 
-TEST_CASE_TEMPLATE("when a transaction ends nothing of it is in use any more", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a transaction has no operation in flight when its callback runs", Kernel,
+                   OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind);
     Request request("http://h/");
     Response response;
@@ -245,12 +245,12 @@ TEST_CASE_TEMPLATE("when a transaction ends nothing of it is in use any more", K
         REQUIRE(lab.run_until([&] { return response.data().starts_with("hello"); }));
         aio.cancel();
     }
-    SUBCASE("its client goes") { lab.drop_client(); }
+    SUBCASE("its client is destroyed") { lab.drop_client(); }
     REQUIRE(lab.run_until([&] { return in_flight.has_value(); }));
     CHECK(*in_flight == 0);
 }
 
-TEST_CASE_TEMPLATE("requests beyond the connections wait, and may be cancelled meanwhile", Kernel,
+TEST_CASE_TEMPLATE("requests beyond the connections are queued, and can be cancelled", Kernel,
                    OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.connections = 1});
     Asked first(lab.engine());
@@ -271,7 +271,7 @@ TEST_CASE_TEMPLATE("requests beyond the connections wait, and may be cancelled m
     CHECK(lab.client().statistics().connections == 1);
 }
 
-TEST_CASE_TEMPLATE("redirects are followed to the same host, as often as allowed", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("redirects to the same host are followed up to the limit", Kernel, OnLinux,
                    OnPoll) {
     Site site(Kernel::kKind);
     site.server().handle("POST", "/a", http::redirect("/b", 307));
@@ -298,8 +298,8 @@ TEST_CASE_TEMPLATE("redirects are followed to the same host, as often as allowed
     }
 }
 
-TEST_CASE_TEMPLATE("A request whose content could never follow is refused at once", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a request that announces content it does not have is refused at once", Kernel,
+                   OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind);
     for (const char* field : {"Transfer-Encoding", "Content-Length"}) {
         Asked asked(lab.engine());
@@ -312,7 +312,7 @@ TEST_CASE_TEMPLATE("A request whose content could never follow is refused at onc
     CHECK(lab.client().statistics().connections == 0);
 }
 
-TEST_CASE_TEMPLATE("A client's errors say what a server has done", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a client's errors name the server's fault", Kernel, OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind);
     CHECK(uaio::strerror(HttpErrc::content_too_large).find("content_limit") != std::string::npos);
     Asked unanswered(lab.engine());
@@ -326,8 +326,9 @@ TEST_CASE_TEMPLATE("A client's errors say what a server has done", Kernel, OnLin
     CHECK(uaio::strerror(HttpErrc::no_response).find("without a response") != std::string::npos);
 }
 
-TEST_CASE_TEMPLATE("content may reach the client's limit, however it is framed, and no byte more",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "content of any framing may reach the client's limit, and one byte more is an error", Kernel,
+    OnLinux, OnPoll) {
     const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     const std::string to_the_end = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
     const struct {
@@ -356,8 +357,9 @@ TEST_CASE_TEMPLATE("content may reach the client's limit, however it is framed, 
     }
 }
 
-TEST_CASE_TEMPLATE("too much content, a request that must not be sent, a client that goes", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE(
+    "transact refuses large content, another engine and invalid requests, and ends with its client",
+    Kernel, OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.content_limit = 4});
     Asked large(lab.engine());
     lab.ask(large);

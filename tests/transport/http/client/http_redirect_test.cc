@@ -53,7 +53,7 @@ std::string followed(KernelKind kind, std::string_view response, Prepare prepare
 
 std::string line_of(const std::string& head) { return head.substr(0, head.find("\r\n")); }
 
-TEST_CASE_TEMPLATE("a redirect to the same origin resolves as RFC 3986 5 has it", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a redirect to the same origin resolves by RFC 3986 section 5", Kernel, OnLinux,
                    OnPoll) {
     const std::pair<const char*, const char*> cases[] = {
         {"/g", "/g"},
@@ -78,7 +78,7 @@ TEST_CASE_TEMPLATE("a redirect to the same origin resolves as RFC 3986 5 has it"
     }
 }
 
-TEST_CASE_TEMPLATE("a redirect to another origin, to no URL or to several is the response", Kernel,
+TEST_CASE_TEMPLATE("a redirect to another origin, to no URL or to several is not followed", Kernel,
                    OnLinux, OnPoll) {
     for (const char* const location : {"https://h/",
                                        "https://h:80/",
@@ -112,8 +112,8 @@ TEST_CASE_TEMPLATE("a redirect to another origin, to no URL or to several is the
     }
 }
 
-TEST_CASE_TEMPLATE("only 301 and 302 of POST, and 303 of all but HEAD, become GET", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("301 and 302 of POST, and 303 of all methods but HEAD, change the method to GET",
+                   Kernel, OnLinux, OnPoll) {
     for (const int status : {301, 302, 303, 307, 308}) {
         for (const std::string method : {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "post"}) {
             CAPTURE(status);
@@ -143,8 +143,8 @@ TEST_CASE_TEMPLATE("only 301 and 302 of POST, and 303 of all but HEAD, become GE
     }
 }
 
-TEST_CASE_TEMPLATE("a redirect keeps HEAD, and credentials stay with their origin", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a redirect keeps HEAD, and credentials are sent to their origin only", Kernel,
+                   OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.redirects = 3});
     Asked asked(lab.engine());
     REQUIRE(!asked.request.set_method("HEAD"));
@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("a redirect keeps HEAD, and credentials stay with their origi
     CHECK(lab.answer(asked, peer, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n") == success(0));
 }
 
-TEST_CASE_TEMPLATE("redirects in a circle end at the limit, with an error and the last response",
+TEST_CASE_TEMPLATE("a loop of redirects ends at the limit with an error and the last response",
                    Kernel, OnLinux, OnPoll) {
     ClientLab lab(Kernel::kKind, {.redirects = 3});
     Asked asked(lab.engine());
@@ -190,7 +190,7 @@ private:
     Origin origin_;
 };
 
-TEST_CASE_TEMPLATE("a redirect to another origin that the connector reaches takes no credentials",
+TEST_CASE_TEMPLATE("a redirect to another origin that the connector reaches carries no credentials",
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     RawListener listener;

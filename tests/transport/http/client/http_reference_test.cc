@@ -15,7 +15,7 @@ std::string resolved(std::string_view base, std::string_view reference) {
     return out;
 }
 
-TEST_CASE("a reference resolves as the examples of RFC 3986 5.4 do") {
+TEST_CASE("references resolve as in the examples of RFC 3986 5.4") {
     const std::pair<const char*, const char*> examples[] = {
         // 5.4.1
         {"g:h", "g:h"},

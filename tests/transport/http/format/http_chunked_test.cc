@@ -31,7 +31,7 @@ void check_refused(std::string_view bytes, HttpErrc fault) {
     CHECK(name_of(seen.fault) == name_of(fault));
 }
 
-TEST_CASE("chunks are put together and their trailer is kept apart (V3, V6, K16)") {
+TEST_CASE("a decoder joins chunks and stores their trailer separately (V3, V6, K16)") {
     CHECK(chunks("5\r\nhello\r\n" + kEnd).content == "hello");
     CHECK(chunks("5\r\nhello\r\n1\r\n!\r\n" + kEnd).content == "hello!");
     CHECK(chunks("a\r\n0123456789\r\nB\r\n0123456789X\r\n" + kEnd).content ==
@@ -48,14 +48,14 @@ TEST_CASE("chunks are put together and their trailer is kept apart (V3, V6, K16)
     CHECK(seen.head.find("[a]") != seen.head.npos);
 }
 
-TEST_CASE("the size of a chunk is hexadecimal digits and nothing else (K1 to K4)") {
+TEST_CASE("the size of a chunk consists of hexadecimal digits only (K1 to K4)") {
     for (const char* const size : {"0x5", "+5", "5_", "", "-5", " 5", "\t5", "5.", "g", "5,",
                                    "\"5\"", "\xb2", "0X5", "5h"}) {
         check_refused(size + std::string("\r\nhello\r\n") + kEnd, HttpErrc::bad_chunk_size);
     }
 }
 
-TEST_CASE("a size that does not fit is refused (K5)") {
+TEST_CASE("a chunk size that overflows is refused (K5)") {
     check_refused("10000000000000005\r\nhello\r\n" + kEnd, HttpErrc::bad_chunk_size);
     check_refused("00000000000000005\r\nhello\r\n" + kEnd, HttpErrc::bad_chunk_size);
     check_refused("ffffffffffffffff\r\nhello\r\n" + kEnd, HttpErrc::chunk_too_large);
@@ -63,7 +63,7 @@ TEST_CASE("a size that does not fit is refused (K5)") {
     CHECK(chunks("7fffffffffffffff\r\nhello").progress == http::Progress::need_more);
 }
 
-TEST_CASE("the line with the size ends with CRLF (K6, K8)") {
+TEST_CASE("the chunk size line ends with CRLF (K6, K8)") {
     check_refused("5\nhello\r\n" + kEnd, HttpErrc::bare_line_feed);
     check_refused("5;a\nhello\r\n" + kEnd, HttpErrc::bare_line_feed);
     check_refused("5;a=\"\n\"\r\nhello\r\n" + kEnd, HttpErrc::bare_line_feed);
@@ -72,7 +72,7 @@ TEST_CASE("the line with the size ends with CRLF (K6, K8)") {
     check_refused("0\n\n", HttpErrc::bare_line_feed);
 }
 
-TEST_CASE("a chunk is as long as its size says (K7)") {
+TEST_CASE("a chunk that is longer or shorter than its size is refused (K7)") {
     check_refused("5\r\nhelloXX" + kEnd, HttpErrc::bad_chunk_end);
     check_refused("5\r\nhello\n" + kEnd, HttpErrc::bad_chunk_end);
     check_refused("5\r\nhello\rX" + kEnd, HttpErrc::bad_chunk_end);
@@ -80,7 +80,7 @@ TEST_CASE("a chunk is as long as its size says (K7)") {
     check_refused("6\r\nhello\r\n" + kEnd, HttpErrc::bad_chunk_end);
 }
 
-TEST_CASE("extensions are checked and dropped") {
+TEST_CASE("chunk extensions are checked and dropped") {
     for (const char* const extension :
          {";a", ";a=b", ";a=\"b\"", ";a=\"\\\"\\\\;\t\xff\"", " ;a", "\t; a = b", ";a ;b",
           ";a=b ;c=\"d\"", ";a=b;c", ";a=\"\""}) {
@@ -95,7 +95,7 @@ TEST_CASE("extensions are checked and dropped") {
     }
 }
 
-TEST_CASE("extensions cost no more than their limits (K14)") {
+TEST_CASE("chunk extensions beyond their limits are refused (K14)") {
     const Limits usual;
     const auto chunk = [](std::size_t size) {
         return "1;" + std::string(size - 1, 'x') + "\r\nA\r\n";
@@ -113,7 +113,7 @@ TEST_CASE("extensions cost no more than their limits (K14)") {
               .refused_with(HttpErrc::chunk_extension_too_long));
 }
 
-TEST_CASE("a trailer is fields and an empty line (K12)") {
+TEST_CASE("a trailer consists of fields and an empty line (K12)") {
     CHECK(chunks("0\r\nXX").progress == http::Progress::need_more);
     check_refused("0\r\nXX\r\n\r\n", HttpErrc::bad_field_name);
     check_refused("0\r\nX X: y\r\n\r\n", HttpErrc::bad_field_name);
@@ -125,7 +125,7 @@ TEST_CASE("a trailer is fields and an empty line (K12)") {
     check_refused("0\r\nX: \x01\r\n\r\n", HttpErrc::bad_field_value);
 }
 
-TEST_CASE("a trailer costs no more than its limits") {
+TEST_CASE("a trailer beyond its limits is refused") {
     Limits limits;
     limits.trailer = 14;
     CHECK(chunks("0\r\nX: yyyyyyy\r\n\r\n", limits).accepted());
@@ -137,7 +137,7 @@ TEST_CASE("a trailer costs no more than its limits") {
               .refused_with(HttpErrc::too_many_fields));
 }
 
-TEST_CASE("the bytes of a chunk may go past the decoder") {
+TEST_CASE("skip() passes the bytes of a chunk around the decoder") {
     http::ChunkedDecoder decoder({});
     http::Chunked step = decoder.decode("a\r\n");
     CHECK(step.outcome == http::Chunked::Outcome::need_more);
@@ -156,7 +156,7 @@ TEST_CASE("the bytes of a chunk may go past the decoder") {
     CHECK(decoder.decode("1\r\nx").data == "x");
 }
 
-TEST_CASE("a refused message stays refused") {
+TEST_CASE("a parser that has refused a message refuses all later bytes") {
     http::ChunkedDecoder decoder({});
     CHECK(decoder.decode("x").fault == HttpErrc::bad_chunk_size);
     CHECK(decoder.decode("5\r\nhello\r\n").fault == HttpErrc::bad_chunk_size);
@@ -169,7 +169,7 @@ TEST_CASE("a refused message stays refused") {
     CHECK(response.parse("HTTP/1.1 200 OK\r\nA:").fault == HttpErrc::bad_field_name);
 }
 
-TEST_CASE("the heads of chunks are what the decoder reads") {
+TEST_CASE("the decoder reads the heads that chunk_head() writes") {
     std::array<char, http::kChunkHeadSize> room;
     CHECK(http::chunk_head(1, true, room) == "1\r\n");
     CHECK(http::chunk_head(26, false, room) == "\r\n1a\r\n");

@@ -30,7 +30,7 @@ TEST_CASE("a date is read in each of the three forms") {
     }
 }
 
-TEST_CASE("a file whose last change has no date in HTTP is sent without one") {
+TEST_CASE("a file whose modification time has no HTTP date is sent without Last-Modified") {
     for (const std::int64_t time :
          {INT64_MIN, std::int64_t{-62167219201}, std::int64_t{253402300800}, INT64_MAX}) {
         CHECK(!http::has_date(time));
@@ -67,7 +67,7 @@ TEST_CASE("a year of two digits is at most 50 years in the future") {
     CHECK(year_of("Sunday, 01-Mar-74 00:00:00 GMT", kLeapDay) == "1974");
 }
 
-TEST_CASE("a text that is no date is none in any form") {
+TEST_CASE("a malformed date is refused in each of the three forms") {
     for (const char* text : {"",
                              "Sun",
                              "Sun,",

@@ -35,7 +35,7 @@ TEST_CASE("a header is found whatever the case of its name") {
     CHECK(headers.text().empty());
 }
 
-TEST_CASE("set replaces a header in its place, add joins what is there") {
+TEST_CASE("set replaces a header in place, and add joins the values") {
     Headers headers;
     CHECK(!headers.set("A", "1"));
     CHECK(!headers.set("B", "2"));
@@ -53,7 +53,7 @@ TEST_CASE("set replaces a header in its place, add joins what is there") {
     CHECK(headers.line(3) == "D: 6\r\n");
 }
 
-TEST_CASE("cookies are joined as RFC 6265 has it, and those to be set never") {
+TEST_CASE("Cookie values are joined by RFC 6265, and Set-Cookie values are never joined") {
     Headers headers;
     CHECK(!headers.add("Cookie", "a=b"));
     CHECK(!headers.add("cookie", "c=d"));
@@ -67,7 +67,7 @@ TEST_CASE("cookies are joined as RFC 6265 has it, and those to be set never") {
     CHECK(all(headers) == "Cookie=a=b; c=d;Set-Cookie=g=h;");
 }
 
-TEST_CASE("erase deletes every header of a name and says how many there were") {
+TEST_CASE("erase deletes every header of a name and returns their number") {
     Headers headers;
     CHECK(!headers.add("Set-Cookie", "a"));
     CHECK(!headers.set("X", "set-cookie"));
@@ -81,7 +81,7 @@ TEST_CASE("erase deletes every header of a name and says how many there were") {
     CHECK(headers.text().empty());
 }
 
-TEST_CASE("a header may be given views of the headers themselves") {
+TEST_CASE("a header may be set from views of the headers themselves") {
     Headers headers;
     CHECK(!headers.set("A", "value of a"));
     CHECK(!headers.set("B", *headers.get("A")));
@@ -91,7 +91,7 @@ TEST_CASE("a header may be given views of the headers themselves") {
     CHECK(all(headers) == "A=of a, value of a;B=x;");
 }
 
-TEST_CASE("no name or value can end a line (W1, W2)") {
+TEST_CASE("names and values that contain a line end are refused (W1, W2)") {
     for (int code = 0; code < 256; ++code) {
         CAPTURE(code);
         const char character = static_cast<char>(code);
@@ -118,7 +118,7 @@ TEST_CASE("no name or value can end a line (W1, W2)") {
     CHECK(headers.text() == "X: before\r\n");
 }
 
-TEST_CASE("headers that frame and route keep to their grammar (W3, W4)") {
+TEST_CASE("framing and routing headers with a bad value are refused (W3, W4)") {
     Headers headers;
     for (const std::string_view host : {"a b", "a/b", "u@a", "a:x", "a\"b"})
         CHECK(headers.set("Host", host) == ArgumentErrc::invalid_header_value);
@@ -142,7 +142,7 @@ TEST_CASE("headers that frame and route keep to their grammar (W3, W4)") {
     CHECK(headers.add("Content-Length", "5") == ArgumentErrc::conflicting_header);
 }
 
-TEST_CASE("random changes to headers do what they do to a list of pairs") {
+TEST_CASE("random changes to headers match those of a list of pairs") {
     std::mt19937_64 random(9110);
     Headers headers;
     std::vector<std::pair<std::string, std::string>> model;

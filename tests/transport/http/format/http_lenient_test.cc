@@ -115,7 +115,7 @@ TEST_CASE("a lenient parser reads white space before a colon (RFC 9112 5.1)") {
     check_refused(head_with(": b\r\n"), HttpErrc::bad_field_name);
 }
 
-TEST_CASE("a lenient parser takes equal lengths for one, and no others") {
+TEST_CASE("a lenient parser accepts equal Content-Length values only") {
     CHECK(lenient("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi").content ==
           "hi");
     CHECK(lenient("HTTP/1.1 200 OK\r\nContent-Length: 2, 2,2\r\n\r\nhi").content == "hi");
@@ -256,8 +256,8 @@ TEST_CASE_TEMPLATE("a client reads heads of up to a thousand fields, in any piec
     }
 }
 
-TEST_CASE_TEMPLATE("a connection reads responses strictly, and requests always", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a connection is strict with responses by default, and always with requests",
+                   Kernel, OnLinux, OnPoll) {
     for (const bool wanted : {false, true}) {
         Wire wire(Kernel::kKind, {.http = {.lenient = wanted}});
         http::Response response;

@@ -41,7 +41,7 @@ TEST_CASE("a request line may be as long as its limit and no longer (X1)") {
     CHECK(http::status_of(HttpErrc::start_line_too_long) == 414);
 }
 
-TEST_CASE("a line that is too long is refused before its end has come") {
+TEST_CASE("a line that is too long is refused before its end is received") {
     Limits limits;
     CHECK(read_message("GET /" + std::string(limits.start_line, 'a'), {})
               .refused_with(HttpErrc::start_line_too_long));
@@ -84,7 +84,7 @@ TEST_CASE("a head may be as long as its limit and no longer (X1)") {
     CHECK(http::status_of(HttpErrc::head_too_long) == 431);
 }
 
-TEST_CASE("there may be as many fields as the limit and no more (X1)") {
+TEST_CASE("a head with more fields than the limit is refused (X1)") {
     const std::string head = "GET / HTTP/1.1\r\nHost: a\r\n";
     Limits limits;
     limits.fields = 3;
@@ -100,7 +100,7 @@ TEST_CASE("there may be as many fields as the limit and no more (X1)") {
     CHECK(http::status_of(HttpErrc::too_many_fields) == 431);
 }
 
-TEST_CASE("there may be no more fields than room for them") {
+TEST_CASE("a head with more fields than the array has room for is refused") {
     http::FieldSlice room[2];
     http::RequestParser parser(room);
     CHECK(parser.parse("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n").progress ==
@@ -121,7 +121,7 @@ TEST_CASE("a status line may be as long as its limit and no longer") {
     }
 }
 
-TEST_CASE("every fault has a status that a server may send") {
+TEST_CASE("each parse error has a status that a server may send") {
     for (int code = 1; code <= static_cast<int>(HttpErrc::bad_chunk_end); ++code) {
         const auto fault = static_cast<HttpErrc>(code);
         const int status = http::status_of(fault);

@@ -13,7 +13,7 @@
 namespace uaio::http {
 namespace {
 
-TEST_CASE("a new request and a new response are as nng's") {
+TEST_CASE("a new request and a new response have the defaults of nng") {
     const Request request;
     CHECK(request.method() == "GET");
     CHECK(request.target().empty());
@@ -25,7 +25,7 @@ TEST_CASE("a new request and a new response are as nng's") {
     CHECK(response.reason() == "OK");
 }
 
-TEST_CASE("a request is made for a URL") {
+TEST_CASE("the constructor of a request takes a URL") {
     const Request request("http://example.org:8080/a?b#fragment");
     CHECK(request.target() == "/a?b");
     CHECK(request.headers().get("Host") == "example.org:8080");
@@ -41,7 +41,7 @@ TEST_CASE("a request is made for a URL") {
     CHECK(changed.headers().get("Host") == "c");
 }
 
-TEST_CASE("setters refuse what could split a message (W3)") {
+TEST_CASE("setters refuse values that could split a message (W3)") {
     Request request("http://a/");
     for (const std::string_view method : {"", "GE T", "GET\r\n", "G\xc9T", "GET:", "(GET)"})
         CHECK(request.set_method(method) == ArgumentErrc::invalid_method);
@@ -60,7 +60,7 @@ TEST_CASE("setters refuse what could split a message (W3)") {
     CHECK(response.reason() == "OK");
 }
 
-TEST_CASE("data is borrowed or copied, and both set Content-Length") {
+TEST_CASE("content is borrowed or copied, and both set Content-Length") {
     std::string bytes = "hello";
     Request request;
     CHECK(!request.set_data(bytes));
@@ -100,7 +100,7 @@ TEST_CASE("a copy may be of a part of the message itself") {
     CHECK(request.target() == "ath");
 }
 
-TEST_CASE("reset makes a message new again") {
+TEST_CASE("reset restores the defaults of a message") {
     Request request("http://a/b");
     CHECK(!request.set_method("POST"));
     CHECK(!request.copy_data("x"));
@@ -125,7 +125,7 @@ TEST_CASE("reset makes a message new again") {
     CHECK(response.reason() == "OK");
 }
 
-TEST_CASE("every registered status has its reason") {
+TEST_CASE("every registered status has its reason phrase") {
     int known = 0;
     for (int status = -1; status < 1100; ++status)
         known += reason_phrase(status).empty() ? 0 : 1;
@@ -140,7 +140,7 @@ TEST_CASE("every registered status has its reason") {
         CHECK(reason_phrase(none).empty());
 }
 
-TEST_CASE("an error page says what its status says") {
+TEST_CASE("an error page contains its status and reason phrase") {
     Response response;
     CHECK(!response.headers().set("X", "kept"));
     CHECK(!response.headers().set("Transfer-Encoding", "chunked"));
@@ -161,13 +161,13 @@ TEST_CASE("an error page says what its status says") {
     CHECK(response.status() == 304);
 }
 
-TEST_CASE("a fault has the status that a server answers with") {
+TEST_CASE("a parse error maps to the status of the server's response") {
     CHECK(status_for(HttpErrc::start_line_too_long) == 414);
     CHECK(status_for(HttpErrc::bad_host) == 400);
     CHECK(status_for(Errc::timed_out) == 500);
 }
 
-TEST_CASE("a message in use allocates no more") {
+TEST_CASE("a message that is reused allocates nothing") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Request request;
     const auto use = [&request] {

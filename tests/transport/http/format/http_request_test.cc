@@ -121,13 +121,13 @@ TEST_CASE("Transfer-Encoding in HTTP/1.0 is refused (F16)") {
                   HttpErrc::bad_transfer_encoding);
 }
 
-TEST_CASE("the content of a GET is read and not taken for a request (F18)") {
+TEST_CASE("the content of a GET is not parsed as a request (F18)") {
     const SeenMessage seen = check_accepted(kGet + "Content-Length: 5\r\n\r\nhello" + kGet);
     CHECK(seen.content == "hello");
     CHECK(seen.consumed == kGet.size() + std::string_view("Content-Length: 5\r\n\r\nhello").size());
 }
 
-TEST_CASE("CONNECT and TRACE have no content") {
+TEST_CASE("CONNECT and TRACE with content are refused") {
     check_refused("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\nContent-Length: 5\r\n\r\nhello",
                   HttpErrc::conflicting_framing);
     check_refused("TRACE / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -135,7 +135,7 @@ TEST_CASE("CONNECT and TRACE have no content") {
     CHECK(check_accepted("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\nanything").body == Body::tunnel);
 }
 
-TEST_CASE("header lines are not folded (H1, H2)") {
+TEST_CASE("folded header lines are refused (H1, H2)") {
     check_refused(kGet + "X: a\r\n b\r\n\r\n", HttpErrc::folded_field);
     check_refused(kGet + "X: a\r\n\tb\r\n\r\n", HttpErrc::folded_field);
     check_refused("GET / HTTP/1.1\r\n Host: a\r\n\r\n", HttpErrc::folded_field);
@@ -178,7 +178,7 @@ TEST_CASE("a field name is a token (H9, H11, H12, H14)") {
     check_accepted(kGet + "!#$%&'*+-.^_`|~09azAZ: b\r\n\r\n");
 }
 
-TEST_CASE("an HTTP/1.1 request has one good Host (L1 to L3)") {
+TEST_CASE("an HTTP/1.1 request has exactly one valid Host (L1 to L3)") {
     check_refused("GET / HTTP/1.1\r\n\r\n", HttpErrc::bad_host);
     check_refused(kGet + "Host: a\r\n\r\n", HttpErrc::bad_host);
     for (const char* const host : {"a b", "a,b c", "a/b", "u@a", "a:x", "a\"", "[::1"}) {
@@ -228,19 +228,19 @@ TEST_CASE("a request line has three parts and single spaces (L7)") {
     check_refused("GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", HttpErrc::bad_target);
 }
 
-TEST_CASE("the host of an absolute target stands before the Host field (L15)") {
+TEST_CASE("the host of an absolute target takes precedence over the Host field (L15)") {
     const SeenMessage seen = check_accepted("GET http://b/p?q HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK(seen.head.starts_with("[GET][http://b/p?q][b][/p][q]"));
 }
 
-TEST_CASE("the asterisk and a lone authority go with one method each (L16)") {
+TEST_CASE("the asterisk form and the authority form belong to one method each (L16)") {
     check_accepted("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     check_refused("GET * HTTP/1.1\r\nHost: a\r\n\r\n", HttpErrc::bad_target);
     check_refused("GET h:1 HTTP/1.1\r\nHost: a\r\n\r\n", HttpErrc::bad_target);
     check_refused("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", HttpErrc::bad_target);
 }
 
-TEST_CASE("Connection, Expect and Upgrade are understood as lists") {
+TEST_CASE("Connection, Expect and Upgrade are parsed as lists") {
     const auto flags = [](std::string_view version, std::string_view fields) {
         const std::string bytes =
             "GET / HTTP/" + std::string(version) + "\r\nHost: a\r\n" + std::string(fields) + "\r\n";
@@ -266,7 +266,7 @@ TEST_CASE("Connection, Expect and Upgrade are understood as lists") {
     check_refused(kGet + "Connection: \"close\"\r\n\r\n", HttpErrc::bad_connection);
 }
 
-TEST_CASE("what is incomplete waits for more") {
+TEST_CASE("a parser needs more bytes until the message is complete") {
     const std::string whole = kPost + "Content-Length: 5\r\n\r\nhello";
     for (std::size_t size = 0; size < whole.size(); ++size) {
         const SeenMessage seen = read_message(std::string_view(whole).substr(0, size), {});

@@ -77,7 +77,7 @@ TEST_CASE("responses that have no content end with their head (S1)") {
     CHECK(response("HTTP/1.1 101 x\r\n\r\nbytes").body == Body::tunnel);
 }
 
-TEST_CASE("a response with an uncertain end is refused (S2)") {
+TEST_CASE("a response with ambiguous framing is refused (S2)") {
     const std::string head = "HTTP/1.1 200 OK\r\n";
     check_refused(head + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                   HttpErrc::conflicting_framing);
@@ -121,7 +121,7 @@ TEST_CASE("the fields of a response are as strict as those of a request") {
     check_refused(head + " \r\n", HttpErrc::folded_field);
 }
 
-TEST_CASE("a message cut short is not a whole one (S5)") {
+TEST_CASE("a truncated message is an error (S5)") {
     CHECK(!read_message("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", {.response = true})
                .accepted());
     CHECK(!read_message("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",

@@ -40,7 +40,7 @@ std::string head_of(const Response& response, const ResponseContext& answered = 
     return "refused";
 }
 
-TEST_CASE("a request is written as it was made") {
+TEST_CASE("a request is serialised with its fields in order") {
     Request request("http://a/b?c");
     CHECK(!request.headers().set("X", "y"));
     FollowingMessage following;
@@ -60,7 +60,7 @@ TEST_CASE("a request is written as it was made") {
     CHECK(!following.keep_alive);
 }
 
-TEST_CASE("a header that changes after it was sent is sent as it is then") {
+TEST_CASE("a changed header is sent with its new value") {
     Request request("http://a/");
     CHECK(head_of(request) == "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK(!request.headers().set("Host", "b"));
@@ -68,7 +68,7 @@ TEST_CASE("a header that changes after it was sent is sent as it is then") {
     CHECK(head_of(request) == "GET /c HTTP/1.1\r\nHost: b\r\n\r\n");
 }
 
-TEST_CASE("a request that a server would refuse is refused here (W3, W4, W5)") {
+TEST_CASE("the serialiser refuses a request that a server would refuse (W3, W4, W5)") {
     CHECK(head_of(Request()) == "refused");  // nng: NNG_EINVAL
     Request request;
     CHECK(!request.set_target("/"));
@@ -120,7 +120,7 @@ TEST_CASE("streamed content of a request has a length or is chunked") {
     CHECK(following.length == 7);
 }
 
-TEST_CASE("a response is written as it was made") {
+TEST_CASE("a response is serialised with its fields in order") {
     Response response;
     FollowingMessage following;
     CHECK(head_of(response, {}, Payload::attached, &following) ==
@@ -136,7 +136,7 @@ TEST_CASE("a response is written as it was made") {
     CHECK(head_of(response) == "refused");
 }
 
-TEST_CASE("a response that has no content gets none (W7)") {
+TEST_CASE("a response whose status allows no content is sent without content (W7)") {
     for (const int status : {100, 101, 103, 204, 304}) {
         CAPTURE(status);
         Response response;
@@ -161,7 +161,7 @@ TEST_CASE("a response that has no content gets none (W7)") {
     CHECK(head_of(reset) == "refused");
 }
 
-TEST_CASE("the answer to HEAD has the length of the content and no content (W7)") {
+TEST_CASE("the response to HEAD has Content-Length and no content (W7)") {
     Response response;
     CHECK(!response.set_data("hello"));
     FollowingMessage following;
@@ -177,7 +177,7 @@ TEST_CASE("the answer to HEAD has the length of the content and no content (W7)"
     CHECK(following.body == Body::none);
 }
 
-TEST_CASE("what accepts CONNECT or another protocol has no framing") {
+TEST_CASE("a response that accepts CONNECT or an upgrade has no framing") {
     Response response;
     FollowingMessage following;
     CHECK(head_of(response, {.method = "CONNECT"}, Payload::attached, &following) ==
@@ -210,7 +210,7 @@ TEST_CASE("streamed content of a response has a length, is chunked, or ends the 
     CHECK(following.keep_alive);
 }
 
-TEST_CASE("the Connection field says whether the connection goes on") {
+TEST_CASE("the Connection field states whether the connection persists") {
     const auto head = [](std::string_view connection, Version version, bool keep_alive) {
         Response response;
         if (!connection.empty()) CHECK(!response.headers().set("Connection", connection));
@@ -234,7 +234,7 @@ TEST_CASE("the Connection field says whether the connection goes on") {
           "Connection: keep-alive\r\n" + length + " goes on");
 }
 
-TEST_CASE("a trailer holds no field that a recipient might act upon (W7)") {
+TEST_CASE("a trailer with a field that affects framing or routing is refused (W7)") {
     Headers trailer;
     std::string out;
     CHECK(!write_trailer(trailer, true, out));
@@ -256,7 +256,7 @@ TEST_CASE("a trailer holds no field that a recipient might act upon (W7)") {
     }
 }
 
-TEST_CASE("what was read can be written and is the same again") {
+TEST_CASE("a parsed message is serialised to the same bytes") {
     const std::string_view head =
         "POST http://b/c?d HTTP/1.1\r\nHost: a\r\nX: 1\r\nx: 2\r\nCookie: a=b\r\nCookie: c=d\r\n"
         "Transfer-Encoding:chunked\r\n\r\n";
@@ -281,7 +281,7 @@ TEST_CASE("what was read can be written and is the same again") {
     CHECK(!response.headers().contains("Content-Length"));
 }
 
-TEST_CASE("writing and reading messages in use takes nothing from the heap") {
+TEST_CASE("reused messages are read and written without an allocation") {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     std::array<FieldSlice, 16> room;
     RequestParser parser(room);
@@ -315,7 +315,7 @@ TEST_CASE("writing and reading messages in use takes nothing from the heap") {
     CHECK(after == before);
 }
 
-TEST_CASE("a final response is dated, once") {
+TEST_CASE("a final response has one Date field") {
     Response response;
     const ResponseContext answered{.date = "Sun, 06 Nov 1994 08:49:37 GMT"};
     CHECK(head_of(response, answered) ==

@@ -40,7 +40,7 @@ void check_scanner(const Scanner& scanner, std::string_view text) {
     check_scan(scanner.target, plain_scanner().target, text);
 }
 
-TEST_CASE("every scanner stops at every byte where the plain one does") {
+TEST_CASE("every scanner stops at the same bytes as the plain one") {
     CHECK(usable_scanners().front() == &plain_scanner());
     CHECK(usable_scanners().back() == &best_scanner());
     for (const Scanner* scanner : usable_scanners()) {
@@ -73,7 +73,7 @@ TEST_CASE("every scanner agrees with the plain one on random bytes") {
     }
 }
 
-TEST_CASE("a length is digits below 2^63 and nothing else") {
+TEST_CASE("a length consists of digits only and is below 2^63") {
     CHECK(parse_length("0") == 0);
     CHECK(parse_length("000000000000000000000000005") == 5);
     CHECK(parse_length("9223372036854775807") == 9223372036854775807U);
@@ -86,7 +86,7 @@ TEST_CASE("a length is digits below 2^63 and nothing else") {
     }
 }
 
-TEST_CASE("a list is taken apart at commas outside quoted strings") {
+TEST_CASE("a list is split at commas outside quoted strings") {
     std::string_view list = " a, b;c=\"d,\\\"e\" ,, f\t";
     std::string_view element;
     for (const std::string_view wanted : {"a", "b;c=\"d,\\\"e\"", "", "f"}) {
@@ -108,7 +108,7 @@ TEST_CASE("a list is taken apart at commas outside quoted strings") {
     CHECK(!has_element("", "close"));
 }
 
-TEST_CASE("names are equal whatever the case of their letters") {
+TEST_CASE("names are compared without regard to case") {
     CHECK(same_name("Content-Length", "cONTENT-lENGTH"));
     CHECK(same_name("", ""));
     CHECK(!same_name("a", "aa"));

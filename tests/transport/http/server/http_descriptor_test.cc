@@ -48,7 +48,7 @@ std::string keep_descriptors() {
     return DescriptorBudget::has_room(1'000'000, 8) ? "" : "a simulated descriptor counts";
 }
 
-TEST_CASE("a server of files keeps a descriptor for each connection, of many for an eighth") {
+TEST_CASE("a file server reserves descriptors for every connection, or for one in eight of many") {
     const ChildEnd end = run_in_child(&keep_descriptors);
     INFO(end.output);
     CHECK(end.well());
@@ -109,8 +109,8 @@ std::string serve_with_few_descriptors(KernelKind kind, const std::string& folde
     return "the clients ended with " + std::to_string(status);
 }
 
-TEST_CASE_TEMPLATE("a server of files with few descriptors accepts less and serves all", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a file server with few descriptors accepts fewer connections and serves all",
+                   Kernel, OnLinux, OnPoll) {
     const KernelKind kind = options_on(Kernel::kKind).kernel;
     const TemporaryFolder folder;
     std::ofstream(folder.at("file")) << std::string(kFileSize, 'x');

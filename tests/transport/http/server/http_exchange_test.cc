@@ -85,7 +85,7 @@ bool is_answered(const Seen& seen, std::string_view first) {
            seen.received.find("HTTP/1.1", second + 1) == std::string::npos;
 }
 
-TEST_CASE("a status that no final response has is answered with 500, and logged") {
+TEST_CASE("a response with an interim or invalid status becomes 500, and is logged") {
     for (const int status : {0, -1, 99, 100, 101, 103, 199, 1000, 100000}) {
         CAPTURE(status);
         const Seen seen = ask_two([status](Exchange& exchange) { exchange.respond(status); });
@@ -111,7 +111,7 @@ TEST_CASE("a status that no final response has is answered with 500, and logged"
     CHECK(is_answered(ask_two([](Exchange& exchange) { exchange.respond(599); }), "HTTP/1.1 599 "));
 }
 
-TEST_CASE("A response that lacks the content it announces is answered with 500, and logged") {
+TEST_CASE("a response without the content that it announces becomes 500, and is logged") {
     for (const char* field : {"Content-Length", "Transfer-Encoding"}) {
         const Seen seen = ask_two([field](Exchange& exchange) {
             REQUIRE(!exchange.response().headers().set(field, *field == 'C' ? "5" : "chunked"));
@@ -122,7 +122,7 @@ TEST_CASE("A response that lacks the content it announces is answered with 500, 
     }
 }
 
-TEST_CASE("a begin() that cannot be sent, and then abort() or end(), is answered with 500") {
+TEST_CASE("a response that begin() cannot send becomes 500 after abort() or end()") {
     for (const bool fails : {false, true}) {
         std::error_code result;
         const Seen seen = ask_two([&](Exchange& exchange) {
@@ -206,7 +206,7 @@ const Misuse kMisuses[] = {
      "HTTP/1.1 200 OK"},
 };
 
-TEST_CASE("misuse of an exchange is counted and harms no response, or stops a debug build") {
+TEST_CASE("misuse of an Exchange is counted and affects no response, or stops a debug build") {
     for (const Misuse& misuse : kMisuses) {
         CAPTURE(misuse.what);
         const ChildEnd end = run_in_child([&]() -> std::string {
@@ -277,7 +277,7 @@ const Unsent kUnsent[] = {
      make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
 };
 
-TEST_CASE("what a handler throws, and what cannot be sent, is logged and in the access record") {
+TEST_CASE("an exception of a handler and an invalid response are logged and in the access record") {
     for (const auto& wanted : kUnsent) {
         CAPTURE(wanted.reason);
         std::string log;
@@ -313,7 +313,7 @@ TEST_CASE("what a handler throws, and what cannot be sent, is logged and in the 
     }
 }
 
-TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content, and the connection stays",
+TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content and keeps the connection open",
                    Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     struct Empty {
@@ -358,7 +358,7 @@ TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content, and the conn
     CHECK(site.server().connections() == 1);
 }
 
-TEST_CASE_TEMPLATE("CONNECT that is accepted by begin() becomes a tunnel of its handler's", Kernel,
+TEST_CASE_TEMPLATE("a CONNECT that begin() accepts becomes a tunnel of its handler", Kernel,
                    OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     std::optional<http::Connection> taken;
@@ -386,8 +386,8 @@ TEST_CASE_TEMPLATE("CONNECT that is accepted by begin() becomes a tunnel of its 
     CHECK(site.receive(peer, "tunnel").ends_with("\r\n\r\ntunnel"));
 }
 
-TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and is no separator", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and does not separate segments", Kernel,
+                   OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     const auto says = [](std::string name) {
         return [name](Exchange& exchange) {
@@ -406,7 +406,7 @@ TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and is no separator", 
     CHECK(body_of(site.get("/x/..%2Fadmin")) == "root /x/..%2Fadmin /x/..%2Fadmin /x/..%2Fadmin");
 }
 
-TEST_CASE_TEMPLATE("an empty Host is no host", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an empty Host matches no host of a route", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("any"); });
     site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("h"); }).host("h");

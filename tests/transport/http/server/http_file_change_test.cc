@@ -18,12 +18,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_TEMPLATE("a file that changes while it is served harms only its own response", Kernel,
+TEST_CASE_TEMPLATE("a file that changes while it is served affects only its own response", Kernel,
                    OnLinux, OnPoll) {
     check_file_changes(Kernel::kKind);
 }
 
-TEST_CASE("a file is served whole though its reads are short and interrupted") {
+TEST_CASE("a file is served whole although its reads are short and interrupted") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         const ChangingFile folder(ChangingFile::kLarge / 2);
         FileScene scene(OnSim::kKind, {},
@@ -39,7 +39,7 @@ TEST_CASE("a file is served whole though its reads are short and interrupted") {
     }
 }
 
-TEST_CASE("a client or a server that leaves while a file is read ends the response") {
+TEST_CASE("a response ends when the client or the server closes during a read of its file") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         const ChangingFile folder(ChangingFile::kLarge);
         FileScene scene(OnSim::kKind, {}, {.latency_max = 1ms}, seed);
@@ -59,8 +59,8 @@ TEST_CASE("a client or a server that leaves while a file is read ends the respon
     }
 }
 
-TEST_CASE_TEMPLATE("a file is answered without memory too, and whole or not at all", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a response in which an allocation fails contains the whole file or becomes 500",
+                   Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     for (const std::size_t size : {std::size_t{1000}, ChangingFile::kLarge / 4}) {
         const ChangingFile folder(size);
@@ -93,7 +93,7 @@ TEST_CASE_TEMPLATE("a file is answered without memory too, and whole or not at a
     }
 }
 
-TEST_CASE("a disk that fails is 500, or ends the response that has begun") {
+TEST_CASE("a failed read of a file becomes 500, or ends the response that has begun") {
     const ChangingFile folder(ChangingFile::kLarge);
     FileScene scene(OnSim::kKind);
     scene.serve(http::file(folder.at("changing")));
@@ -113,8 +113,8 @@ TEST_CASE("a disk that fails is 500, or ends the response that has begun") {
     CHECK(FileClient(scene).get("/") == 200);
 }
 
-TEST_CASE_TEMPLATE("what is no regular file is not found, and does not block", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a path that is not a regular file is answered with 404, and does not block",
+                   Kernel, OnLinux, OnPoll) {
     const ChangingFile folder(10);
     REQUIRE(::mkfifo(folder.at("fifo").c_str(), 0644) == 0);
     REQUIRE(::mkfifo(folder.at("full").c_str(), 0644) == 0);
@@ -146,7 +146,7 @@ TEST_CASE_TEMPLATE("what is no regular file is not found, and does not block", K
     ::close(writer);
 }
 
-TEST_CASE_TEMPLATE("a file without a size of its own is empty, one with less than its size is 500",
+TEST_CASE_TEMPLATE("a file of size 0 is served empty, and one shorter than its size becomes 500",
                    Kernel, OnLinux, OnPoll) {
     FileScene scene(Kernel::kKind);
     scene.serve(http::file("/proc/self/status"));
@@ -177,7 +177,7 @@ private:
     const int before_;
 };
 
-TEST_CASE_TEMPLATE("a file that may not be read is forbidden", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a file without read permission is answered with 403", Kernel, OnLinux, OnPoll) {
     const ChangingFile folder(10);
     REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
     REQUIRE(::mkdir(folder.at("closed").c_str(), 0700) == 0);

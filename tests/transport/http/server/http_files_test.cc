@@ -81,7 +81,7 @@ void serve(Site& site, const Served& folder) {
     site.listen();
 }
 
-TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("files and directories are served, and none outside the root", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
@@ -109,7 +109,8 @@ TEST_CASE_TEMPLATE("files and folders are found, and none outside of the root", 
     CHECK_THROWS_AS(http::directory(folder.at("none")), std::system_error);
 }
 
-TEST_CASE_TEMPLATE("an encoded slash, dot or NUL leads to no file", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an encoded slash, dot or NUL in a path names no file", Kernel, OnLinux,
+                   OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
     serve(site, folder);
@@ -129,7 +130,7 @@ TEST_CASE_TEMPLATE("an encoded slash, dot or NUL leads to no file", Kernel, OnLi
     }
 }
 
-TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a small file is cached for a time, and then checked again", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
@@ -155,7 +156,8 @@ TEST_CASE_TEMPLATE("a small file is kept for a moment, and then looked at again"
         site.run_until([&] { return body_of(site.get("/short/a%20b.txt")) == "changed, longer"; }));
 }
 
-TEST_CASE_TEMPLATE("a connection stays after a file in pieces", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a connection stays open after a file that is sent in pieces", Kernel, OnLinux,
+                   OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
     serve(site, folder);
@@ -175,7 +177,7 @@ TEST_CASE_TEMPLATE("a connection stays after a file in pieces", Kernel, OnLinux,
     CHECK(site.server().connections() == 1);
 }
 
-TEST_CASE("handlers for files refuse what they could never send or find") {
+TEST_CASE("handlers refuse paths and header values with control characters") {
     const Served folder;
     const std::string cut = folder.at("root") + std::string("\0/sub dir", 9);
     CHECK_THROWS_AS(http::directory(cut), std::invalid_argument);
@@ -190,8 +192,7 @@ TEST_CASE("handlers for files refuse what they could never send or find") {
     }
 }
 
-TEST_CASE_TEMPLATE("an error page has no fields of the file that could not be sent", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("an error page has no fields of the file that failed", Kernel, OnLinux, OnPoll) {
     const Served folder;
     std::error_code error;
     Site site(Kernel::kKind,
@@ -211,7 +212,7 @@ TEST_CASE_TEMPLATE("an error page has no fields of the file that could not be se
     CHECK(error == ArgumentErrc::conflicting_header);
 }
 
-TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a request for a range gets only that range", Kernel, OnLinux, OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
     serve(site, folder);
@@ -241,7 +242,8 @@ TEST_CASE_TEMPLATE("a range of a file is sent alone", Kernel, OnLinux, OnPoll) {
           folder.large.substr(1000000, 1000001));
 }
 
-TEST_CASE_TEMPLATE("a file is sent under its conditions", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a file is sent if the conditions of the request hold", Kernel, OnLinux,
+                   OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
     serve(site, folder);
@@ -280,8 +282,8 @@ TEST_CASE_TEMPLATE("a file is sent under its conditions", Kernel, OnLinux, OnPol
     CHECK(status_with("Range: bytes=0-0\r\nIf-Range: \"x\"\r\n") == "200");
 }
 
-TEST_CASE_TEMPLATE("a redirect keeps the rest of a tree's path, and the query", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a redirect keeps the rest of a prefix route's path, and the query", Kernel,
+                   OnLinux, OnPoll) {
     const Served folder;
     Site site(Kernel::kKind);
     site.server().handle("", "/", http::directory(folder.at("root"))).prefix();
@@ -313,8 +315,8 @@ TEST_CASE_TEMPLATE("a redirect keeps the rest of a tree's path, and the query", 
     CHECK(location("http://h/sub%20dir?a=b") == "/sub%20dir/?a=b");
 }
 
-TEST_CASE_TEMPLATE("a directory that is made again or replaced is served as it is now", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a directory that is created again or replaced is served with its new files",
+                   Kernel, OnLinux, OnPoll) {
     const TemporaryFolder folder;
     const auto make = [&](const std::string& name, const std::string& text) {
         REQUIRE(::mkdir(folder.at(name).c_str(), 0755) == 0);
@@ -351,8 +353,8 @@ TEST_CASE_TEMPLATE("a directory that is made again or replaced is served as it i
     CHECK(status_of(site.get("/first/file")) == "HTTP/1.1 404 Not Found");
 }
 
-TEST_CASE_TEMPLATE("relative paths are those from where the handlers were made", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("relative paths refer to the working directory at the handler's construction",
+                   Kernel, OnLinux, OnPoll) {
     const Served folder;
     const std::filesystem::path before = std::filesystem::current_path();
     Site site(Kernel::kKind);

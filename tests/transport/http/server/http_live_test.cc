@@ -100,7 +100,7 @@ std::string exchange_with(Site& site, const std::string& bytes, std::size_t piec
     return site.receive_to_end(peer);
 }
 
-TEST_CASE("what must be refused is refused over a socket, and nothing behind it is answered") {
+TEST_CASE("malformed requests are refused over a socket, and no request behind them is answered") {
     Site site(KernelKind::automatic);
     site.server().handle("", "/", [](Exchange& exchange) { exchange.respond("good"); });
     site.server().handle("", "/marker", [](Exchange& exchange) { exchange.respond("marker"); });
@@ -117,7 +117,9 @@ TEST_CASE("what must be refused is refused over a socket, and nothing behind it 
     }
 }
 
-TEST_CASE("content of any method is consumed, and what comes after close is not read (F18, X3)") {
+TEST_CASE(
+    "content of any method is consumed, and bytes after Connection: close are not parsed (F18, "
+    "X3)") {
     Site site(KernelKind::automatic);
     int calls = 0;
     site.server().handle("", "/", [&](Exchange& exchange) {

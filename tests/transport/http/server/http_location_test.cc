@@ -10,7 +10,7 @@ using http::encode_path;
 using http::encoded_rest;
 using http::join_location;
 
-TEST_CASE("a location gets a path before its query, and a query before its fragment") {
+TEST_CASE("a Location gets its path suffix before the query, and the query before the fragment") {
     CHECK(join_location("/new", "", "") == "/new");
     CHECK(join_location("/new", "/a/b", "x=1") == "/new/a/b?x=1");
     CHECK(join_location("/new/", "/a", "") == "/new/a");
@@ -26,7 +26,7 @@ TEST_CASE("a location gets a path before its query, and a query before its fragm
     CHECK(join_location("/n#f?g", "/a", "x") == "/n/a?x#f?g");
 }
 
-TEST_CASE("the rest of a path keeps the encoding of the target") {
+TEST_CASE("path_suffix() keeps the encoding of the target") {
     CHECK(encoded_rest("/old", "") == "");
     CHECK(encoded_rest("/old/", "/") == "/");
     CHECK(encoded_rest("/old/a%20b/%2f", "/a b/%2F") == "/a%20b/%2f");
@@ -40,7 +40,7 @@ TEST_CASE("the rest of a path keeps the encoding of the target") {
     CHECK(encoded_rest("", "") == "");
 }
 
-TEST_CASE("no path of a request makes a location of another host") {
+TEST_CASE("no path of a request produces a Location of another host") {
     for (const char* raw : {"/old//evil.test/", "/old///evil.test", "/old/.//evil.test/",
                             "/old/\\evil.test", "/old/%5Cevil.test", "/old/x/..//evil.test",
                             "/old/%2F/evil.test", "/old/@evil.test", "/old/:80@evil.test"}) {

@@ -28,8 +28,8 @@ using http::Response;
 
 constexpr std::size_t kAnnounced = 1 << 20;
 
-TEST_CASE_TEMPLATE("a server's memory follows the content that came, not the length announced",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a server allocates for the content received, not for Content-Length", Kernel,
+                   OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     constexpr std::size_t kClients = 50;
     Site site(Kernel::kKind);
@@ -55,8 +55,8 @@ TEST_CASE_TEMPLATE("a server's memory follows the content that came, not the len
     CHECK(kept < 16 * 1024);
 }
 
-TEST_CASE_TEMPLATE("a server keeps little of a large request and of a large response", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a server releases most of the memory of a large request and a large response",
+                   Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Site site(Kernel::kKind);
     site.server().handle("POST", "/", [](Exchange& exchange) {
@@ -155,8 +155,8 @@ struct Talk {
     std::optional<RawPeer> peer;
 };
 
-TEST_CASE_TEMPLATE("a client's memory follows the content that came, not the length announced",
-                   Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a client allocates for the content received, not for Content-Length", Kernel,
+                   OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Talk talk(Kernel::kKind);
     Request request("http://h/");
@@ -171,8 +171,8 @@ TEST_CASE_TEMPLATE("a client's memory follows the content that came, not the len
     REQUIRE(run_until(talk.engine, [&] { return operation.done(); }));
 }
 
-TEST_CASE_TEMPLATE("a client's connection keeps little of a large response", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a client's connection releases most of the memory of a large response", Kernel,
+                   OnLinux, OnPoll) {
     if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
     Talk talk(Kernel::kKind);
     const std::string large =
@@ -194,7 +194,7 @@ TEST_CASE_TEMPLATE("a client's connection keeps little of a large response", Ker
     CHECK(live_bytes() - before < 128 * 1024);
 }
 
-TEST_CASE("room for content grows with what has come, up to what is wanted") {
+TEST_CASE("a content buffer grows with the bytes received, up to the requested size") {
     Request message;
     std::size_t have = 0;
     std::size_t rooms = 0;
@@ -213,7 +213,7 @@ TEST_CASE("room for content grows with what has come, up to what is wanted") {
     CHECK(MessageReader::content_room(message, 5, 0).size() == 1);
 }
 
-TEST_CASE("a buffer of content is copied, moved, cut and assigned a part of itself") {
+TEST_CASE("a content buffer is copied, moved, truncated and assigned a part of itself") {
     ContentBuffer buffer;
     CHECK(buffer.view().empty());
     buffer.assign("hello world");

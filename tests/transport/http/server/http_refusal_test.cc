@@ -41,7 +41,7 @@ bool says(const std::string& text, std::string_view part) {
 
 void answer(Exchange& exchange) { exchange.respond("hi"); }
 
-TEST_CASE_TEMPLATE("listen() refuses a factory whose acceptor cannot serve", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("listen() refuses a factory that returns no usable acceptor", Kernel, OnLinux,
                    OnPoll) {
     Site site(Kernel::kKind);
     Engine other(options_on(Kernel::kKind));
@@ -99,7 +99,7 @@ TEST_CASE_TEMPLATE("listen() after drain() is refused", Kernel, OnLinux, OnPoll)
     CHECK(says(refusal<std::logic_error>([&] { site.listen(); }), "after drain()"));
 }
 
-TEST_CASE("a server and a client without connections are refused") {
+TEST_CASE("the constructors of a server and a client refuse a limit of 0 connections") {
     SimKernel kernel(1);
     Engine engine(kernel);
     tcp::Connector connector(Endpoint::loopback(80));
@@ -111,7 +111,7 @@ TEST_CASE("a server and a client without connections are refused") {
         "ClientOptions::connections is 0"));
 }
 
-TEST_CASE_TEMPLATE("routes are refused that no request can match, and only those", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match", Kernel, OnLinux,
                    OnPoll) {
     Site site(Kernel::kKind);
     const auto refused = [&](std::string_view method, std::string_view path) {
@@ -152,7 +152,7 @@ TEST_CASE_TEMPLATE("routes are refused that no request can match, and only those
     CHECK(body_of(site.ask("get /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "hi");
 }
 
-TEST_CASE("a route's host is refused that no request can have") {
+TEST_CASE("handle() refuses a host that no request can have") {
     SimSite site;
     http::Route& route = site.server().handle("GET", "/", answer);
     for (const char* const host : {"h:80", "h:", "a b", "a/b", "[::1]:80", "::1", "u@h"}) {
@@ -165,7 +165,7 @@ TEST_CASE("a route's host is refused that no request can have") {
     }
 }
 
-TEST_CASE("a timeout of zero or less is over before it begins, as the headers say") {
+TEST_CASE("a server's timeout of zero or less expires at once, as documented") {
     constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx";
     const auto ask = [](const http::ServerOptions& options, std::string_view first,
@@ -198,7 +198,7 @@ TEST_CASE("a timeout of zero or less is over before it begins, as the headers sa
     }
 }
 
-TEST_CASE("with a send_timeout of zero a response is sent at once or not at all") {
+TEST_CASE("a send_timeout of 0 sends a response at once or not at all") {
     SimSite site({.send_timeout = 0s});
     site.server().handle("", "/", answer);
     site.listen();
@@ -210,8 +210,7 @@ TEST_CASE("with a send_timeout of zero a response is sent at once or not at all"
     CHECK(site.time_until([&] { return site.server().connections() == 0; }) < 1s);
 }
 
-TEST_CASE_TEMPLATE("a client's timeout of zero or less is over before it begins", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a client's timeout of zero or less expires at once", Kernel, OnLinux, OnPoll) {
     {
         ClientLab lab(Kernel::kKind, {.connect_timeout = 0ns});
         Asked asked(lab.engine());

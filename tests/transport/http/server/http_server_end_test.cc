@@ -50,7 +50,7 @@ void check_early(const http::Handler& handler, std::string_view status, bool pee
     if (!peer_ends) CHECK(time > 2s);
 }
 
-TEST_CASE("an early response is followed by the end of the stream, and what comes is read on") {
+TEST_CASE("a server ends the stream after an early response, and reads the rest of the content") {
     for (const bool peer_ends : {false, true}) {
         CAPTURE(peer_ends);
         check_early([](Exchange& exchange) { exchange.respond(403); }, "HTTP/1.1 403 Forbidden",
@@ -74,7 +74,7 @@ TEST_CASE("an early response is followed by the end of the stream, and what come
     }
 }
 
-TEST_CASE("behind its last response a server reads on if the client may not know that yet") {
+TEST_CASE("a server reads on after its last response if the client may still be sending") {
     SimSite site({.linger_timeout = 3s, .requests_per_connection = 1});
     site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
     site.listen();
@@ -94,8 +94,8 @@ TEST_CASE("behind its last response a server reads on if the client may not know
           1s);
 }
 
-TEST_CASE_TEMPLATE("a client that sends on after abort() is not left waiting", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("abort() closes the connection of a client that is still sending", Kernel,
+                   OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     Exchange* held = nullptr;
     site.server()
@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("a server may be destroyed after its engine", Kernel, OnLinux
     }
 }
 
-TEST_CASE_TEMPLATE("a server whose engine never ran may be destroyed before it and after it",
+TEST_CASE_TEMPLATE("a server whose engine never ran may be destroyed before or after the engine",
                    Kernel, OnLinux, OnPoll) {
     std::optional<Engine> engine(std::in_place, options_on(Kernel::kKind));
     std::optional<http::Server> first(std::in_place, *engine);
@@ -210,8 +210,8 @@ TEST_CASE("a server may be destroyed on an engine that another engine has just a
     CHECK(ended == success(0));
 }
 
-TEST_CASE_TEMPLATE("a drain may wait on an engine that ends before the server", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("a drain ends with an engine that is destroyed before the server", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     std::optional<http::Server> server(std::in_place, engine);
     server->listen(tcp::acceptor(Endpoint::loopback(0)));
@@ -232,7 +232,8 @@ TEST_CASE_TEMPLATE("a drain may wait on an engine that ends before the server", 
     server.reset();
 }
 
-TEST_CASE_TEMPLATE("a drain ends with its server before its engine runs", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a drain succeeds if the server is destroyed before the engine runs", Kernel,
+                   OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Engine other(options_on(Kernel::kKind));
     for (Engine* const on : {&engine, &other}) {
@@ -246,8 +247,8 @@ TEST_CASE_TEMPLATE("a drain ends with its server before its engine runs", Kernel
     }
 }
 
-TEST_CASE_TEMPLATE("a second drain is refused while the first waits, and may follow it", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a second drain is refused while the first is pending, and accepted after it",
+                   Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Engine other(options_on(Kernel::kKind));
     http::Server server(engine);

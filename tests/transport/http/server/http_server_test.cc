@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using http::Exchange;
 
-TEST_CASE_TEMPLATE("a handler answers, and the connection stays", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a handler responds, and the connection stays open", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server().handle("GET", "/hello", [](Exchange& exchange) { exchange.respond("hi"); });
     site.listen();
@@ -35,7 +35,7 @@ TEST_CASE_TEMPLATE("a handler answers, and the connection stays", Kernel, OnLinu
     CHECK(site.server().connections() == 1);
 }
 
-TEST_CASE_TEMPLATE("pipelined requests are answered in order, together", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("64 pipelined requests are answered in order", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server()
         .handle("GET", "/", [](Exchange& exchange) { exchange.respond(exchange.path_suffix()); })
@@ -55,7 +55,8 @@ TEST_CASE_TEMPLATE("pipelined requests are answered in order, together", Kernel,
     }
 }
 
-TEST_CASE_TEMPLATE("routes: the longest path, methods, hosts, trees", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("routes match by the longest path, method, host and prefix", Kernel, OnLinux,
+                   OnPoll) {
     Site site(Kernel::kKind);
     const auto says = [](std::string what) {
         return [what](Exchange& exchange) {
@@ -94,7 +95,7 @@ TEST_CASE_TEMPLATE("routes: the longest path, methods, hosts, trees", Kernel, On
     CHECK_THROWS_AS(twice.listen(tcp::acceptor(Endpoint::loopback(0))), std::invalid_argument);
 }
 
-TEST_CASE_TEMPLATE("HEAD is answered by GET's route, without content", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the route of GET answers HEAD without content", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hello"); });
     site.listen();
@@ -104,7 +105,7 @@ TEST_CASE_TEMPLATE("HEAD is answered by GET's route, without content", Kernel, O
     CHECK(body_of(seen).empty());
 }
 
-TEST_CASE_TEMPLATE("a route of the request's own method precedes others of its path", Kernel,
+TEST_CASE_TEMPLATE("a route of the request's method precedes other routes of its path", Kernel,
                    OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     const auto status = [](int code) {
@@ -129,7 +130,7 @@ TEST_CASE_TEMPLATE("a route of the request's own method precedes others of its p
     CHECK(has_line(refused, "Allow: HEAD, GET"));
 }
 
-TEST_CASE_TEMPLATE("content is collected up to its limit", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("content is collected up to the limit", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind, {.content_limit = 20000});
     site.server().handle("POST", "/",
                          [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
@@ -148,7 +149,7 @@ TEST_CASE_TEMPLATE("content is collected up to its limit", Kernel, OnLinux, OnPo
           "HTTP/1.1 413 Content Too Large");
 }
 
-TEST_CASE_TEMPLATE("what is malformed gets its status, and no request behind it is read", Kernel,
+TEST_CASE_TEMPLATE("a malformed request gets its status, and no request behind it is read", Kernel,
                    OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     int calls = 0;
@@ -179,7 +180,7 @@ TEST_CASE_TEMPLATE("what is malformed gets its status, and no request behind it 
     CHECK(calls == 0);
 }
 
-TEST_CASE_TEMPLATE("a client that expects it gets 100 Continue, or a final status", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a client that expects 100 Continue gets it, or a final status", Kernel, OnLinux,
                    OnPoll) {
     Site site(Kernel::kKind, {.content_limit = 5});
     site.server().handle("POST", "/",
@@ -199,7 +200,7 @@ TEST_CASE_TEMPLATE("a client that expects it gets 100 Continue, or a final statu
     CHECK(status_of(refused.received()) == "HTTP/1.1 413 Content Too Large");
 }
 
-TEST_CASE_TEMPLATE("a handler may answer later, and its failures are 500", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a handler may respond later, and its failure becomes 500", Kernel, OnLinux,
                    OnPoll) {
     Site site(Kernel::kKind);
     Exchange* later = nullptr;
@@ -297,7 +298,8 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     CHECK(has_line(seen, "Connection: close"));
 }
 
-TEST_CASE_TEMPLATE("the access log has every answer, whole or in pieces", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("the access log records every response, whole or streamed", Kernel, OnLinux,
+                   OnPoll) {
     std::string log;
     Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
                   log += std::string(record.target) + " " + std::to_string(record.status) + " " +
@@ -344,7 +346,8 @@ TEST_CASE_TEMPLATE("unread content of unknown length ends the connection", Kerne
     CHECK(has_line(seen, "Connection: close"));
 }
 
-TEST_CASE_TEMPLATE("at the limit of connections the next one waits", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a server does not accept beyond its limit of connections", Kernel, OnLinux,
+                   OnPoll) {
     Site site(Kernel::kKind, {.connections = 1});
     site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
     site.listen();
@@ -361,7 +364,8 @@ TEST_CASE_TEMPLATE("at the limit of connections the next one waits", Kernel, OnL
     CHECK(site.receive(second, "hi").ends_with("hi"));
 }
 
-TEST_CASE_TEMPLATE("idle connections and slow heads are ended in time", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("idle_timeout and head_timeout close idle connections and slow heads", Kernel,
+                   OnLinux, OnPoll) {
     Site site(Kernel::kKind, {.head_timeout = 40ms, .idle_timeout = 20ms});
     site.listen();
     RawPeer idle = site.connect();
@@ -371,7 +375,7 @@ TEST_CASE_TEMPLATE("idle connections and slow heads are ended in time", Kernel, 
     CHECK(status_of(site.receive_to_end(slow)) == "HTTP/1.1 408 Request Timeout");
 }
 
-TEST_CASE_TEMPLATE("drain lets what has begun be answered, and closes what is idle", Kernel,
+TEST_CASE_TEMPLATE("drain closes idle connections, and the others after their responses", Kernel,
                    OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     Exchange* later = nullptr;
@@ -394,7 +398,7 @@ TEST_CASE_TEMPLATE("drain lets what has begun be answered, and closes what is id
     CHECK(site.server().connections() == 0);
 }
 
-TEST_CASE_TEMPLATE("a server that goes closes its connections and calls no handler", Kernel,
+TEST_CASE_TEMPLATE("the destructor of a server closes its connections and calls no handler", Kernel,
                    OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     Exchange* later = nullptr;
@@ -416,7 +420,7 @@ TEST_CASE_TEMPLATE("a server that goes closes its connections and calls no handl
     CHECK(calls == 1);
 }
 
-TEST_CASE_TEMPLATE("a connection is taken out of the server", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a handler takes the connection out of the server", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     std::optional<http::Connection> taken;
     Exchange* chat = nullptr;
@@ -447,7 +451,7 @@ TEST_CASE_TEMPLATE("a connection is taken out of the server", Kernel, OnLinux, O
     CHECK(site.receive(peer, "hi").ends_with("hi"));
 }
 
-TEST_CASE("several engines serve one port, and drain together") {
+TEST_CASE("several engines serve one port, and one drain waits for all") {
     EngineGroup group(2);
     http::Server server(group);
     server.handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });

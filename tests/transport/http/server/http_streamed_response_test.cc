@@ -61,7 +61,7 @@ const Last kLast[] = {
     {"drain", " HTTP/1.1\r\nHost: h\r\n\r\n", {}, true},
 };
 
-TEST_CASE_TEMPLATE("the head of a streamed response is out before the connection ends", Kernel,
+TEST_CASE_TEMPLATE("the head of a streamed response is sent before the connection closes", Kernel,
                    OnLinux, OnPoll) {
     for (const Last& last : kLast) {
         for (const char* const method : {"GET", "HEAD"}) {
@@ -131,7 +131,7 @@ public:
     Aio aio;
 };
 
-TEST_CASE_TEMPLATE("end() waits for what is being written", Kernel, OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("end() waits for the writes in progress", Kernel, OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     Ended head;
     Ended piece;
@@ -163,7 +163,7 @@ TEST_CASE_TEMPLATE("end() waits for what is being written", Kernel, OnLinux, OnP
     }
 }
 
-TEST_CASE_TEMPLATE("pipelined responses to HEAD, and a streamed one, each have their own fields",
+TEST_CASE_TEMPLATE("pipelined responses to HEAD and a streamed response each have their own fields",
                    Kernel, OnLinux, OnPoll) {
     std::string order;
     Site site(Kernel::kKind);
@@ -200,8 +200,8 @@ TEST_CASE_TEMPLATE("pipelined responses to HEAD, and a streamed one, each have t
 
 constexpr std::string_view kPage = "</body></html>\n";
 
-TEST_CASE_TEMPLATE("begin() of which nothing was sent, and then a failure, is 500 for all", Kernel,
-                   OnLinux, OnPoll) {
+TEST_CASE_TEMPLATE("a failure after a begin() that has sent nothing becomes 500 for every method",
+                   Kernel, OnLinux, OnPoll) {
     using Handle = void (*)(Exchange&, Ended&);
     const Handle handlers[] = {
         [](Exchange& exchange, Ended& head) {
@@ -247,8 +247,8 @@ TEST_CASE_TEMPLATE("begin() of which nothing was sent, and then a failure, is 50
     }
 }
 
-TEST_CASE_TEMPLATE("the connection stays after a begin() that was given up", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("the connection stays open after a begin() that abort() replaces", Kernel,
+                   OnLinux, OnPoll) {
     Site site(Kernel::kKind);
     site.server().handle("GET", "/", [](Exchange& exchange) {
         new Begun(exchange);
@@ -263,8 +263,8 @@ TEST_CASE_TEMPLATE("the connection stays after a begin() that was given up", Ker
     CHECK(seen.find("HTTP/1.1 200 OK\r\n") != std::string::npos);
 }
 
-TEST_CASE_TEMPLATE("the record of a request that was not answered has no status", Kernel, OnLinux,
-                   OnPoll) {
+TEST_CASE_TEMPLATE("the access record of a request without a response has no status", Kernel,
+                   OnLinux, OnPoll) {
     int status = -1;
     std::error_code error;
     Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
@@ -280,8 +280,8 @@ TEST_CASE_TEMPLATE("the record of a request that was not answered has no status"
     CHECK(site.server().requests() == 0);
 }
 
-TEST_CASE_TEMPLATE("content behind a head that was not sent is not sent either", Kernel, OnLinux,
-                   OnPoll, OnSim) {
+TEST_CASE_TEMPLATE("the content of a head that was not sent is refused", Kernel, OnLinux, OnPoll,
+                   OnSim) {
     Wire wire(Kernel::kKind);
     http::Response response;
     REQUIRE(!response.headers().set("Transfer-Encoding", "chunked"));

@@ -48,7 +48,7 @@ private:
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-TEST_CASE("timeouts that no clock can hold never end") {
+TEST_CASE("timeouts beyond the range of the clock never expire") {
     constexpr auto kEver = std::chrono::nanoseconds::max() - 1ns;
     SimSite site({.head_timeout = kEver,
                   .idle_timeout = kEver,
@@ -72,7 +72,7 @@ TEST_CASE("timeouts that no clock can hold never end") {
     wait();
 }
 
-TEST_CASE("send_timeout ends a response at whichever byte the client stops to read") {
+TEST_CASE("send_timeout ends a response at every byte where the client stops reading") {
     for (const bool pieces : {false, true}) {
         CAPTURE(pieces);
         std::size_t whole = 0;
@@ -105,7 +105,7 @@ TEST_CASE("send_timeout ends a response at whichever byte the client stops to re
     }
 }
 
-TEST_CASE("a response in pieces whose head is not read ends, and its Aio says timed_out") {
+TEST_CASE("a streamed response whose head is not read ends its Aio with timed_out") {
     SimSite site({.send_timeout = 7s});
     std::error_code error;
     struct Head {
@@ -132,7 +132,7 @@ TEST_CASE("a response in pieces whose head is not read ends, and its Aio says ti
     CHECK(site.run_until([&] { return site.server().connections() == 0; }));
 }
 
-TEST_CASE("a client that reads slowly, but within send_timeout, gets all of it") {
+TEST_CASE("a client that reads slowly, but within send_timeout, receives the whole response") {
     SimSite site({.send_timeout = 7s});
     const std::string content(100000, 'x');
     site.server().handle("GET", "/", [&](Exchange& exchange) { exchange.respond(content); });
@@ -144,7 +144,7 @@ TEST_CASE("a client that reads slowly, but within send_timeout, gets all of it")
     CHECK(site.run_until([&] { return peer.received().ends_with(content); }));
 }
 
-TEST_CASE("a reader without a deadline gets content_timeout, one with a deadline its own") {
+TEST_CASE("content_timeout limits a read of content without a deadline of its own") {
     for (const bool own : {false, true}) {
         SimSite site({.content_timeout = 9s});
         std::error_code error;
@@ -179,7 +179,7 @@ TEST_CASE("a reader without a deadline gets content_timeout, one with a deadline
     }
 }
 
-TEST_CASE("head_timeout counts from the first byte of a head, idle_timeout up to it") {
+TEST_CASE("idle_timeout ends and head_timeout starts at the first byte of a head") {
     SimSite site({.head_timeout = 20s, .idle_timeout = 75s});
     site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
     site.listen();
@@ -205,7 +205,7 @@ TEST_CASE("head_timeout counts from the first byte of a head, idle_timeout up to
     CHECK(status_of(stalled.received()) == "HTTP/1.1 408 Request Timeout");
 }
 
-TEST_CASE("ConnectionOptions::send_timeout limits messages and content, and no raw write") {
+TEST_CASE("ConnectionOptions::send_timeout limits messages and content, but not raw writes") {
     SimKernel kernel(1);
     Engine engine(kernel);
     SimListener& listener = kernel.listen_peer(90);
@@ -229,7 +229,7 @@ TEST_CASE("ConnectionOptions::send_timeout limits messages and content, and no r
     CHECK(!raw.done());
 }
 
-TEST_CASE("a client's request that is not read ends at send_timeout") {
+TEST_CASE("a client's request that the server does not read ends at send_timeout") {
     SimKernel kernel(1);
     Engine engine(kernel);
     SimListener& listener = kernel.listen_peer(90);
@@ -249,7 +249,7 @@ TEST_CASE("a client's request that is not read ends at send_timeout") {
     CHECK(engine.now() - begin < 6s);
 }
 
-TEST_CASE_TEMPLATE("a message behind a write that is stuck ends at send_timeout", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a message queued behind a blocked write ends at send_timeout", Kernel, OnLinux,
                    OnPoll) {
     Wire wire(Kernel::kKind, {.http = {.send_timeout = 20ms}});
     const std::string bytes(Wire::kBlocking, 'x');
