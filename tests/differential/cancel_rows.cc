@@ -159,7 +159,7 @@ Rows cancel_rows() {
          {uaio_misuse(), differs("after the abort", "ended", "pending", kNullAbort),
           differs("head", "ok/0, but the peer has more", "ok/16777216", kNullAbort),
           same("queued", "ok/3"), same("follow-up", "ok/4"), same("peer", "open")}},
-        {"W-15", "abort with an error of one's own", abort_with_reason, ended_with("EPERM")},
+        {"W-15", "abort with the caller's error", abort_with_reason, ended_with("EPERM")},
         {"W-15", "only the first of two requests counts", second_request,
          over({differs("head", "EPERM/0, but the peer has more", "EPERM/part", kExactCount)})},
         {"W-16", "stop of a write in flight", stop_in_flight, ended_with("canceled")},

@@ -8,18 +8,18 @@ namespace {
 using std::chrono::milliseconds;
 
 const std::string kContentCount =
-    "the count of a transaction is that of the response's content; nng's is 0";
+    "a transaction counts the bytes of the response's content; nng counts 0";
 const std::string kNoContent =
-    "nng's defect: a 304 has no content, whatever its length says (RFC 9112 6.3)";
+    "nng's defect: a 304 has no content, whatever its Content-Length (RFC 9112 6.3)";
 const std::string kCutShort =
-    "content that is cut short is truncated, and what came of it is there; nng's buffer is as long "
-    "as was promised";
+    "truncated content ends with truncated and the bytes received; nng's buffer has the announced "
+    "length";
 const std::string kTooSoon =
-    "nng's defect: it may take the hang-up that epoll tells of a socket before connect(2) for the "
-    "end of connecting";
+    "nng's defect: it may take the hang-up that epoll reports before connect(2) for the end of the "
+    "connect";
 const std::string kNagle =
-    "nng's defect: it leaves Nagle's algorithm on, so that content waits for its head's "
-    "acknowledgement, 40 ms as a rule";
+    "nng's defect: it leaves Nagle's algorithm on: content waits about 40 ms for the "
+    "acknowledgement of its head";
 
 // --- A request and its response ---
 
@@ -142,7 +142,7 @@ void head_then_content(Stage& stage) {
     record->wait(1, kPatience);
     request->wait();
     stage.note("request", request->getters().result);
-    stage.note("small writes", stage.socket().sends_at_once() ? "leave at once" : "may wait");
+    stage.note("small writes", stage.socket().sends_at_once() ? "are sent at once" : "may wait");
 }
 
 std::vector<Expectation> kept(std::vector<Expectation> row) {
@@ -193,11 +193,11 @@ Rows connecting_rows() {
          usable({same("second", "canceled/0"), same("connection of second", "none"),
                  may_differ("the first", "ended | pending", "pending", kTooSoon),
                  same("first", "ok/0"), same("connection of first", "made")})},
-        {"X-7", "write_all when the client that connected is gone", client_goes,
+        {"X-7", "write_all after the client that connected is freed", client_goes,
          usable({same("write", "ok/3")})},
         {"X-8", "write_req and then write_all of its content", head_then_content,
          usable({same("request", "ok"), same("content", "ok/5"),
-                 differs("small writes", "may wait", "leave at once", kNagle)})},
+                 differs("small writes", "may wait", "are sent at once", kNagle)})},
     };
 }
 

@@ -83,16 +83,15 @@ void bad_address_last(Stage& stage) {
 }  // namespace
 
 Rows misuse_rows() {
-    const std::string busy = "a busy Aio stays as it is";
+    const std::string busy = "a busy Aio does not change";
     const std::string panic = "nng's defect: it stops the process";
     return {
         {"W-43", "write_all on a stopped operation", on_a_stopped_operation,
          usable({differs("write", "no callback", "canceled/0", kCallsBack),
                  same("getters", "canceled/0")})},
-        {"W-44", "64 writes behind each other", many_queued,
-         usable({same("writes", "64 x ok/100000")})},
+        {"W-44", "64 queued writes", many_queued, usable({same("writes", "64 x ok/100000")})},
         {"W-45", "eight threads with six writes each", from_many_threads,
-         usable({same("writes", "48 x ok/300000"), same("order in each group", "kept")})},
+         usable({same("writes", "48 x ok/300000"), same("order within each group", "kept")})},
         {"W-47", "set_iov on a queued operation", set_iov_while_queued,
          usable({uaio_misuse(), differs("set_iov", "ok", "invalid_argument", busy),
                  same("head", "ok/16777216"), differs("queued", "ok/5", "ok/3", busy)})},

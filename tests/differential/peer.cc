@@ -98,7 +98,8 @@ void Peer::send(const std::string& bytes) {
             at += static_cast<std::size_t>(sent);
         } else {
             require(errno == EAGAIN || errno == EINTR, "send");
-            require(events_of(fd_, POLLOUT, 10'000) != 0, "nobody reads what the peer sends");
+            require(events_of(fd_, POLLOUT, 10'000) != 0,
+                    "the library does not read the bytes of the peer");
         }
     }
     sent_ += bytes;

@@ -7,11 +7,12 @@ namespace {
 constexpr std::size_t kLarge = 16 << 20;
 
 const std::string kMalformed =
-    "what is wrong with a head has a name here, and a server may still answer it";
+    "a malformed head has an error of its own, and a server may still respond to it";
 const std::string kHeadLimit =
-    "nng's defect: a head has to fit its buffer of 8 KiB; limits are options here, 32 KiB for a "
-    "head";
-const std::string kFieldLimit = "each limit has an error of its own; nng's says connection_shut";
+    "nng's defect: a head must fit its buffer of 8 KiB; uaio's limit is an option, by default 32 "
+    "KiB";
+const std::string kFieldLimit =
+    "each limit has an error of its own; nng's error is connection_shut";
 
 void in_two_parts(Stage& stage) {
     Transfer& read = stage.start(Verb::read_all, "read", 10);
@@ -30,8 +31,8 @@ void read_twice(Stage& stage) {
     stage.peer().send("def");
     if (!stage.until_ended(read)) return;
     const std::string& buffer = read.bytes();
-    stage.note("second read into", buffer.starts_with("abcdef") ? "the rest of the vector"
-                                   : buffer.starts_with("def")  ? "the vector again"
+    stage.note("second read into", buffer.starts_with("abcdef") ? "the rest of the iovec list"
+                                   : buffer.starts_with("def")  ? "the whole iovec list"
                                                                 : "elsewhere");
 }
 
@@ -159,13 +160,13 @@ void large_field(Stage& stage) {
 
 Rows read_rows() {
     return {
-        {"R-1", "read_all of what arrives in two parts", in_two_parts,
+        {"R-1", "read_all of bytes that arrive in two parts", in_two_parts,
          usable({same("after the first part", "pending"), same("read", "ok/10")})},
-        {"R-2", "read twice without a new vector", read_twice,
-         usable(
-             {same("read", "ok/3, then ok/3"), differs("second read into", "the rest of the vector",
-                                                       "the vector again", kVectorStays)})},
-        {"R-2", "read_all twice without a new vector", read_all_twice,
+        {"R-2", "read twice without a new iovec list", read_twice,
+         usable({same("read", "ok/3, then ok/3"),
+                 differs("second read into", "the rest of the iovec list", "the whole iovec list",
+                         kVectorStays)})},
+        {"R-2", "read_all twice without a new iovec list", read_all_twice,
          usable({differs("read", "ok/3, then ok/0", "ok/3, then ok/3", kVectorStays)})},
         {"R-3", "the stream ends in the middle of a read_all", ends_short,
          over_in_nng({differs("read", "connection_shut/0, but the buffer has more",
@@ -179,7 +180,7 @@ Rows read_rows() {
                   kResetCode + "; " + kExactCount),
           differs("follow-up", "closed/0", "connection_reset/0", kReadsDoNotPoison),
           same("peer", "gone")}},
-        {"R-5", "read and read_all without a vector", without_vector,
+        {"R-5", "read and read_all without an iovec list", without_vector,
          usable({differs("read", "ok/0", "invalid_argument/0", kNeedsVector),
                  differs("read_all", "ok/0", "invalid_argument/0", kNeedsVector)})},
         {"R-6", "read into one entry of length zero", one_empty_entry,
@@ -192,7 +193,7 @@ Rows read_rows() {
          over_in_nng(
              {differs("read", "timed_out/0, but the buffer has more", "timed_out/3", kExactCount)},
              kReadsDoNotPoison)},
-        {"R-9", "timeout zero with the data there already", timeout_zero,
+        {"R-9", "timeout zero with the data available", timeout_zero,
          usable({same("read", "timed_out/0"), same("next", "ok/3")})},
         {"R-10", "cancel of a queued read", cancel_queued,
          usable({same("queued", "canceled/0"), same("the head", "pending"), same("head", "ok/3"),
@@ -204,7 +205,7 @@ Rows read_rows() {
              kReadsDoNotPoison)},
         {"R-12", "read_all of 16 MiB into eight entries", large,
          usable({same("read", "ok/16777216")})},
-        {"R-15", "read_res of what is no head", malformed_head,
+        {"R-15", "read_res of a malformed head", malformed_head,
          over_in_nng({differs("read", "protocol_error/0", "bad_start_line/0", kMalformed),
                       same("queued", "closed/0")},
                      kMalformed)},

@@ -9,32 +9,33 @@
 namespace differential {
 
 inline const std::string kExactCount =
-    "count is exact after errors too; nng's manual promises that and reports 0";
+    "the count is exact after errors too; nng's manual promises that, and nng reports 0";
 inline const std::string kNeedsVector =
-    "no vector is invalid_argument, as nng's manual has it; nng takes it for an empty write";
+    "a missing iovec list is invalid_argument, as in nng's manual; nng takes it for an empty write";
 inline const std::string kResetCode =
-    "the peer's reset is connection_reset, as nng's manual has it, whoever notices it";
+    "the peer's reset is connection_reset for every operation, as in nng's manual";
 inline const std::string kLocalClose =
-    "close gives closed to all, as nng's manual has it; nng gives canceled to what is in flight";
+    "close ends all operations with closed, as in nng's manual; nng ends those in flight with "
+    "canceled";
 inline const std::string kReadsDoNotPoison =
-    "a read that was cancelled, expired or ended leaves the connection as it was";
+    "a read that was cancelled, expired or ended does not affect the connection";
 inline const std::string kVectorStays =
-    "a vector is not consumed, by reads as little as by writes: the same Aio uses all of it again";
+    "neither reads nor writes consume the iovec list: the same Aio uses all of it again";
 inline const std::string kNothingSent =
-    "a write that ended with no byte out leaves the connection as it was";
+    "a write that ended before its first byte does not affect the connection";
 inline const std::string kEndOfStream =
-    "the peer's end is end_of_stream, apart from a reset, and only reading is over";
+    "the peer's end is end_of_stream, distinct from a reset, and ends only reading";
 inline const std::string kCallsBack =
-    "an operation on a stopped Aio is refused by its callback; nng drops it silently";
+    "an operation on a stopped Aio ends by its callback; nng drops it silently";
 inline const std::string kZeroLength =
     "nng's defect: an entry of length zero is taken for the end of the stream";
 inline const std::string kNullAbort =
-    "nng's defect: abort without an error makes a success of a partial write; it is refused here";
+    "nng's defect: abort without an error makes a partial write a success; uaio refuses it";
 inline const std::string kInnerReuse =
     "nng's defect: it submits its inner operation while that is still in flight";
 
 inline const std::string kLostRace =
-    "nng's defect: where its send ended just before, it reports the request to end and stays open";
+    "nng's defect: if its send ended just before, it reports the cancel and stays open";
 
 // The connection still accepts writes.
 inline std::vector<Expectation> usable(std::vector<Expectation> row) {
@@ -75,7 +76,7 @@ inline constexpr bool kMisuseStops = true;
 #endif
 
 inline Expectation uaio_misuse() {
-    return kMisuseStops ? differs(kProcess, kLives, kDies, "a program under development is stopped")
+    return kMisuseStops ? differs(kProcess, kLives, kDies, "a debug build stops")
                         : same(kProcess, kLives);
 }
 

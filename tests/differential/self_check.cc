@@ -45,25 +45,26 @@ bool check_judge() {
     const Row racing = row_of({may_differ("write", "ok/5 | canceled/3", "ok/5", "of a race")});
     const Row dying =
         row_of({differs(kProcess, kDies, kLives, "nng stops"), same("write", "ok/5")});
-    bool well = say("passes what is alike", complaints(alike, {{full, full}}).empty());
+    bool well = say("passes equal results", complaints(alike, {{full, full}}).empty());
     well &= say("finds a difference that no row explains",
                 complaints(alike, {{full, part}}).size() == 1);
-    well &= say("finds that both deviate alike", complaints(alike, {{part, part}}).size() == 2);
+    well &= say("finds an equal deviation of both", complaints(alike, {{part, part}}).size() == 2);
     well &= say("passes a stated difference", complaints(apart, {{full, part}}).empty());
-    well &=
-        say("finds a stated difference that is gone", !complaints(apart, {{full, full}}).empty());
+    well &= say("finds a stated difference that did not occur",
+                !complaints(apart, {{full, full}}).empty());
     well &= say("finds a stated difference that is reversed",
                 !complaints(apart, {{part, full}}).empty());
-    well &= say("wants a stated difference in one of many runs only",
+    well &= say("requires a stated difference in one of several runs only",
                 complaints(row_of({differs("write", "ok/5 | canceled/3", "ok/5", "of a race")}),
                            {{full, full}, {part, full}})
                     .empty());
-    well &= say("passes a race that did not show", complaints(racing, {{full, full}}).empty());
-    well &= say("finds what no row expects", complaints(alike, {{more, full}}).size() == 1);
-    well &= say("finds what was not observed", complaints(alike, {{full, played({})}}).size() == 1);
+    well &= say("passes a race that did not occur", complaints(racing, {{full, full}}).empty());
+    well &= say("finds an unexpected observation", complaints(alike, {{more, full}}).size() == 1);
+    well &= say("finds a missing observation", complaints(alike, {{full, played({})}}).size() == 1);
     well &= say("finds a process that stopped", complaints(alike, {{full, died()}}).size() == 1);
-    well &= say("passes a process that was to stop", complaints(dying, {{died(), full}}).empty());
-    well &= say("finds a process that was to stop and lives",
+    well &= say("passes a process that was expected to stop",
+                complaints(dying, {{died(), full}}).empty());
+    well &= say("finds a process that was expected to stop and lives",
                 !complaints(dying, {{full, full}}).empty());
     return well;
 }

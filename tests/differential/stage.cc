@@ -250,7 +250,7 @@ void Stage::compare_in_any_order() {
     for (Submission* write : writes_)
         write->comparable = true;
     garbled_ = !rest.empty();
-    note("order in each group", kept ? "kept" : "lost");
+    note("order within each group", kept ? "kept" : "lost");
 }
 
 // Every read must hold the next bytes that the peer sent. Unread parts still hold the transfer's

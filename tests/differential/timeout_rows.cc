@@ -68,7 +68,7 @@ void set_while_running(Stage& stage) {
     Transfer& later = stage.make("later");
     stage.driver().start_timer(*later.operation, milliseconds(100));
     later.record->wait(1, kPatience);
-    stage.note("when it is over", write.ended() ? "ended" : "pending");
+    stage.note("after its end", write.ended() ? "ended" : "pending");
 }
 
 void after_a_sleep(Stage& stage) {
@@ -92,26 +92,25 @@ Rows timeout_rows() {
                same("queued", "closed/0"), same("read", "closed/0")})},
         {"W-20", "timeout of a queued write", queued,
          usable({same("head", "ok/16777216"), same("queued", "timed_out/0")})},
-        {"W-22", "timeout zero on a socket that could be written", zero,
-         usable({same("write", "timed_out/0")})},
+        {"W-22", "timeout zero on a writable socket", zero, usable({same("write", "timed_out/0")})},
         {"W-23",
          "a negative timeout",
          negative,
          {may_differ(kProcess, kDies + " | " + kLives, kLives, kInnerReuse),
           differs("write", "timed_out/0, but the peer has more", "timed_out/0",
-                  "a timeout below zero is like zero, nothing is sent"),
+                  "a negative timeout acts like zero: nothing is sent"),
           may_differ("follow-up", "closed/0 | ok/4", "ok/4", "nng's expiry races with its send"),
           may_differ("peer", "end of stream | open", "open", "nng's expiry races with its send")}},
-        {"W-24", "a timeout is total, however steady the progress", steady_progress,
+        {"W-24", "progress does not extend a timeout", steady_progress,
          over_after_a_race(
              {same("after 300 ms", "yes"), differs("write", "timed_out/0, but the peer has more",
                                                    "timed_out/part", kExactCount)})},
-        {"W-25", "a timeout holds for the next operation too", persists,
+        {"W-25", "a timeout applies to the next operation too", persists,
          over_after_a_race({differs("write", "ok/1, then timed_out/0, but the peer has more",
                                     "ok/1, then timed_out/part", kExactCount)})},
         {"W-26", "a timeout set while the operation runs has no effect on it", set_while_running,
-         usable({same("when it is over", "pending"), same("write", "ok/16777216")})},
-        {"W-28", "timeout of an operation that slept before", after_a_sleep,
+         usable({same("after its end", "pending"), same("write", "ok/16777216")})},
+        {"W-28", "timeout of an operation that was used for a sleep before", after_a_sleep,
          usable({differs("read after a sleep", "ok/0", "timed_out/0",
                          "nng's defect: after one sleep every expiry is a success")})},
     };

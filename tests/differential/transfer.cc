@@ -71,7 +71,7 @@ void Transfer::submitted(Verb verb) {
 bool Transfer::ended() const { return !record || record->endings().size() >= submissions.size(); }
 
 std::string Transfer::in_words() const {
-    if (!record) return in_words(*submissions.back(), operation->getters()) + ", waited for";
+    if (!record) return in_words(*submissions.back(), operation->getters()) + ", by a wait";
     const std::vector<Ending> endings = record->endings();
     std::string words;
     for (std::size_t i = 0; i < submissions.size(); ++i) {

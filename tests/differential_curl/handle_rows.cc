@@ -6,8 +6,9 @@
 namespace uaio {
 namespace {
 
-constexpr const char* kFetch = "only connect() connects; nothing is left over that could be used";
-constexpr const char* kReset = "what is closed is not connected; a reset of libcurl keeps a socket";
+constexpr const char* kFetch = "only connect() connects; no socket is left that could be used";
+constexpr const char* kReset =
+    "a closed connection is not connected; a reset of libcurl keeps a socket";
 
 // An ordinary GET by libcurl, which then keeps the connection; null for uaio.
 std::unique_ptr<SocketLine> fetch(Scene& at) {
@@ -40,7 +41,7 @@ void connect_in(CURLM* multi, Scene& at) {
     }
     int left = 0;
     const CURLMsg* const told = curl_multi_info_read(multi, &left);
-    at.note(told ? std::to_string(told->data.result) : "not connected in time");
+    at.note(told ? std::to_string(told->data.result) : "the peer was not connected in time");
 }
 
 std::unique_ptr<Driver> another(const Scene& at) {
@@ -51,7 +52,7 @@ std::unique_ptr<Driver> another(const Scene& at) {
 
 Rows handle_rows() {
     return {
-        {"6 after an ordinary GET, without the option",
+        {"6 after a GET without CONNECT_ONLY",
          [](Scene& at) {
              const std::unique_ptr<SocketLine> kept = fetch(at);
              at.send(5);
@@ -60,7 +61,7 @@ Rows handle_rows() {
          {"1,0", "1,0"},
          {"1,0", "1,0"},
          ""},
-        {"7 after an ordinary GET, with the option set behind it",
+        {"7 after a GET, with CONNECT_ONLY set after it",
          [](Scene& at) {
              const std::unique_ptr<SocketLine> kept = fetch(at);
              if (CURL* const curl = at.driver.curl()) {
@@ -82,13 +83,13 @@ Rows handle_rows() {
              if (easy::Connection* const ours = at.driver.connection()) ours->close();
              at.send(5);
              at.socket();
-             at.note("the peer has had " + std::to_string(peer->read_to_end().size()));
+             at.note("the peer received " + std::to_string(peer->read_to_end().size()));
              curl_multi_cleanup(multi);
          },
-         {"0", "0,5", "81,0", "1,0", "BAD", "the peer has had 5"},
-         {"0", "0,5", "81,0", "1,0", "BAD", "the peer has had 5"},
+         {"0", "0,5", "81,0", "1,0", "BAD", "the peer received 5"},
+         {"0", "0,5", "81,0", "1,0", "BAD", "the peer received 5"},
          ""},
-        {"10 reset, with the option set again; closed",
+        {"10 reset, with CONNECT_ONLY set again; closed",
          [](Scene& at) {
              at.connect();
              RawPeer peer = at.accept();
@@ -110,7 +111,7 @@ Rows handle_rows() {
 
 Rows pool_rows() {
     return {
-        {"12 connected twice, with room for one connection in libcurl's pool",
+        {"12 connected twice, with one connection in libcurl's pool",
          [](Scene& at) {
              at.setup.most_connections = 1;
              at.connect();
@@ -124,7 +125,7 @@ Rows pool_rows() {
          {"0", "0,5", "0", "0,7", "open"},
          {"0", "0,5", "0", "0,7", "ended"},
          kClosed},
-        {"13 destroyed, and another one made",
+        {"13 destroyed and created again",
          [](Scene& at) {
              std::unique_ptr<Driver> first = another(at);
              at.note(first->connect(at.url(), at.setup));

@@ -68,7 +68,7 @@ void SocketLine::send(std::string_view bytes) {
 
 std::string SocketLine::receive() {
     while (socket_.received().size() == given_ && socket_.end() == RawPeer::End::open) {
-        wait_for(socket_.fd(), POLLIN, "the peer waited in vain for bytes");
+        wait_for(socket_.fd(), POLLIN, "the peer received no bytes in time");
         socket_.read_some();
     }
     const std::string bytes = socket_.received().substr(given_);
@@ -77,7 +77,7 @@ std::string SocketLine::receive() {
 }
 
 std::unique_ptr<SocketLine> accept_line(int listener) {
-    wait_for(listener, POLLIN, "the peer waited in vain for a connection");
+    wait_for(listener, POLLIN, "no connection reached the peer in time");
     return std::make_unique<SocketLine>(RawPeer::accept_from(listener));
 }
 
@@ -95,7 +95,7 @@ UnixListener::~UnixListener() { ::close(fd_); }
 
 DeadPort::DeadPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const Endpoint any = Endpoint::loopback(0);
-    if (::bind(fd_, any.address(), any.size()) != 0) throw std::runtime_error("there is no port");
+    if (::bind(fd_, any.address(), any.size()) != 0) throw std::runtime_error("no port is free");
     endpoint_ = bound_address(fd_);
 }
 

@@ -14,7 +14,7 @@ namespace uaio {
 namespace {
 
 constexpr const char* kRace =
-    "addresses of one kind are raced, too; libcurl gives the first half of the time that there is";
+    "addresses of one family are raced, too; libcurl gives the first one half of the timeout";
 
 using Clock = std::chrono::steady_clock;
 
@@ -147,7 +147,7 @@ void connect_in(Scene& at, const std::vector<std::pair<std::string, std::string>
 
 Rows name_rows() {
     return {
-        {"24 a name that nobody has",
+        {"24 a name that does not exist",
          [](Scene& at) {
              at.connect_to("http://no-such.invalid:80");
              at.send(5);
@@ -210,7 +210,7 @@ Rows name_rows() {
 
 Rows race_rows() {
     return {
-        {"67 an address that refuses, and one that does not",
+        {"67 an address that refuses, and one that accepts",
          [](Scene& at) {
              connect_to_any(at, at.listener, "[::1],127.0.0.1");
              at.send(5);
@@ -223,7 +223,7 @@ Rows race_rows() {
          [](Scene& at) {
              const std::unique_ptr<ListenerAndHole> two = make_hole(AF_INET6, "::1");
              const auto took = connect_to_any(at, two->listener, "[::1],127.0.0.1");
-             at.note(took >= std::chrono::milliseconds(190) ? "waited" : "did not wait");
+             at.note(took >= std::chrono::milliseconds(190) ? "waited" : "not delayed");
              at.send(5);
              at.note(accept_line(two->listener.fd())->read(5));
          },
@@ -235,10 +235,10 @@ Rows race_rows() {
              const std::unique_ptr<ListenerAndHole> two = make_hole(AF_INET, "127.0.0.3");
              at.setup.connect_timeout = std::chrono::seconds(4);
              const auto took = connect_to_any(at, two->listener, "127.0.0.3,127.0.0.1");
-             at.note(took >= std::chrono::milliseconds(190) ? "waited" : "did not wait");
-             at.note(took >= std::chrono::seconds(2) ? "half of the time" : "less");
+             at.note(took >= std::chrono::milliseconds(190) ? "waited" : "not delayed");
+             at.note(took >= std::chrono::seconds(2) ? "half of the timeout" : "less");
          },
-         {"0", "waited", "half of the time"},
+         {"0", "waited", "half of the timeout"},
          {"0", "waited", "less"},
          kRace},
     };
@@ -246,7 +246,7 @@ Rows race_rows() {
 
 Rows environment_rows() {
     return {
-        {"68 whom a list of names excepts",
+        {"68 hosts excluded by a list of names",
          [](Scene& at) {
              Bypass through(at);
              through.connect("www.example.test", "");
@@ -267,7 +267,7 @@ Rows environment_rows() {
          {"7", "0", "0", "0", "0", "0", "0", "7", "7", "0", "0", "7", "0", "7"},
          {"7", "0", "0", "0", "0", "0", "0", "7", "7", "0", "0", "7", "0", "7"},
          ""},
-        {"68 whom a list of addresses excepts",
+        {"68 hosts excluded by a list of addresses",
          [](Scene& at) {
              Bypass through(at);
              through.connect("127.0.0.1", "127.0.0.1");
@@ -282,7 +282,7 @@ Rows environment_rows() {
          {"0", "0", "0", "7", "7", "7", "7"},
          {"0", "0", "0", "7", "7", "7", "7"},
          ""},
-        {"68 what the environment names",
+        {"68 proxies of the environment",
          [](Scene& at) {
              const DeadPort dead;
              const std::string proxy = "http://" + dead.place();

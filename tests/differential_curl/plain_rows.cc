@@ -7,10 +7,12 @@
 namespace uaio {
 namespace {
 
-constexpr const char* kNothing = "no bytes at all are no error, and tell nothing";
-constexpr const char* kScheme = "a scheme that nobody knows makes an URL bad; libcurl has a code";
-constexpr const char* kFile = "a file is no place to connect to; libcurl is connected to nothing";
-constexpr const char* kCap = "a receive has no limit of its own; libcurl's is CURLOPT_BUFFERSIZE";
+constexpr const char* kNothing = "a transfer of 0 bytes succeeds and detects no end";
+constexpr const char* kScheme =
+    "an unknown scheme makes a URL malformed; libcurl has a code for it";
+constexpr const char* kFile =
+    "a file URL cannot be connected to; libcurl succeeds without a connection";
+constexpr const char* kCap = "a receive has no limit; libcurl's is CURLOPT_BUFFERSIZE";
 
 }  // namespace
 
@@ -95,7 +97,7 @@ Rows connecting_rows() {
 
 Rows end_rows() {
     return {
-        {"14 bytes and an end, and then nobody",
+        {"14 bytes and an end, and then a close",
          [](Scene& at) {
              at.connect();
              {
@@ -155,7 +157,7 @@ Rows end_rows() {
 
 Rows transfer_rows() {
     return {
-        {"19 more than fits",
+        {"19 more than the socket buffer holds",
          [](Scene& at) {
              at.setup.send_buffer = 8192;
              at.connect();
@@ -178,7 +180,7 @@ Rows transfer_rows() {
              const std::string bytes = pattern(4 << 20);
              at.send_all(bytes, *peer);
              const std::string there = at.read_at(*peer, bytes.size());
-             at.note(there == bytes ? "all there" : "not what was sent");
+             at.note(there == bytes ? "all there" : "not the bytes sent");
          },
          {"0", "0, 4194304 in all", "all there"},
          {"0", "0, 4194304 in all", "all there"},
@@ -194,7 +196,7 @@ Rows transfer_rows() {
          {"0", "0,16384"},
          {"0", "0,30000"},
          kCap},
-        {"22 the time for connecting is over",
+        {"22 the connect timeout expires",
          [](Scene& at) {
              at.setup.whole_timeout_ms = 500;
              at.setup.connect_timeout = std::chrono::milliseconds(500);
@@ -229,7 +231,7 @@ Rows url_rows() {
          {"0", "1,0"},
          {"3", "1,0"},
          kFile},
-        {"23 a port that is none",
+        {"23 an invalid port",
          [](Scene& at) {
              at.connect_to("http://127.0.0.1:99999");
              at.send(5);

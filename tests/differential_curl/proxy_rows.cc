@@ -7,7 +7,7 @@ namespace uaio {
 namespace {
 
 constexpr const char* kGranted = "HTTP/1.1 200 OK\r\n\r\n";
-constexpr const char* kWhole = "an answer that was not read to its end has no status yet";
+constexpr const char* kWhole = "a response that was not received to its end has no status";
 constexpr const char* kTarget = "http://origin.test:80";
 
 // A connection through the peer, and the heads that the peer received.
@@ -72,7 +72,7 @@ std::string long_head(std::size_t lines, std::size_t size) {
 
 Rows tunnel_rows() {
     return {
-        {"48 bytes behind a proxy's answer",
+        {"48 bytes behind a proxy's response",
          [](Scene& at) {
              const Tunnel tunnel = connect_through(at, {std::string(kGranted) + "early"});
              at.receive(100);
@@ -83,7 +83,7 @@ Rows tunnel_rows() {
          {"0", "0,5", "0,5", "sssss", "early"},
          {"0", "0,5", "0,5", "sssss", "early"},
          ""},
-        {"49 a 200 with a length that is none",
+        {"49 a 200 with a malformed Content-Length",
          [](Scene& at) {
              const Tunnel tunnel =
                  connect_through(at, {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nearly"});
@@ -93,7 +93,7 @@ Rows tunnel_rows() {
          {"0", "0,5", "early"},
          {"0", "0,5", "early"},
          ""},
-        {"49 a 200 with chunks that are none",
+        {"49 a 200 with malformed chunks",
          [](Scene& at) {
              const Tunnel tunnel = connect_through(
                  at, {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nearly"});
@@ -115,7 +115,7 @@ Rows tunnel_rows() {
          {"0", "0,5", "sssss", "0", "0,5", "sssss"},
          {"0", "0,5", "sssss", "0", "0,5", "sssss"},
          ""},
-        {"50 an answer whose lines end with a line feed alone",
+        {"50 a response whose lines end with a line feed alone",
          [](Scene& at) {
              const Tunnel tunnel = connect_through(at, {"HTTP/1.1 200 OK\nVia: me\n\nearly"});
              at.receive(100);
@@ -249,7 +249,7 @@ Rows challenge_rows() {
          {"0", "no", "Digest", "no more connections"},
          {"0", "no", "Digest", "no more connections"},
          ""},
-        {"53 whatever there is, which is Basic, behind a 407 in chunks",
+        {"53 any scheme, where the proxy offers Basic, behind a 407 in chunks",
          [](Scene& at) {
              at.setup.authentication = ProxyAuthentication::any;
              const std::string who =

@@ -23,7 +23,7 @@ void Scene::note_end(SocketLine& peer) {
 
 void Scene::wait_for_end() {
     pollfd entry{driver.socket(), POLLRDHUP, 0};
-    if (::poll(&entry, 1, 10'000) != 1) note("no end came");
+    if (::poll(&entry, 1, 10'000) != 1) note("no end arrived");
 }
 
 void Scene::wait_for_bytes(int size) {
@@ -32,7 +32,7 @@ void Scene::wait_for_bytes(int size) {
     wait();
     int there = 0;
     ::ioctl(driver.socket(), FIONREAD, &there);
-    if (there < size) note("too little came");
+    if (there < size) note("too few bytes arrived");
     const int one = 1;
     ::setsockopt(driver.socket(), SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
 }

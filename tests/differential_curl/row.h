@@ -100,9 +100,10 @@ Rows environment_rows();
 std::vector<Rows> tls_rows();
 
 // Reasons of several files.
-inline constexpr const char* kEnd = "an end is a result of its own, not zero bytes";
+inline constexpr const char* kEnd = "an end is a separate result, not zero bytes";
 inline constexpr const char* kClosed =
-    "what was connected before is closed first; libcurl keeps it until its handle goes";
-inline constexpr const char* kStays = "an error stays: libcurl makes an end of it, the second time";
+    "the previous connection is closed first; libcurl keeps it until its handle is freed";
+inline constexpr const char* kStays =
+    "an error is returned again; libcurl reports an end the second time";
 
 }  // namespace uaio

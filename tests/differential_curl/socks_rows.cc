@@ -7,9 +7,8 @@ namespace uaio {
 namespace {
 
 constexpr const char* kOffers =
-    "no way to authenticate is offered that is not spoken: libcurl's 01 is "
-    "GSSAPI";
-constexpr const char* kLocalhost = "localhost is ::1 first (RFC 6724), libcurl prefers IPv4 here";
+    "only implemented authentication methods are offered: libcurl's 01 is GSSAPI";
+constexpr const char* kLocalhost = "localhost is ::1 first (RFC 6724); libcurl prefers IPv4";
 
 // The answers of a SOCKS5 proxy.
 struct Script5 {
@@ -105,7 +104,7 @@ Rows socks_rows() {
           "sssss"},
          {"0", "05 01 00", "05 01 00 03 0b 6f 72 69 67 69 6e 2e 74 65 73 74 00 50", "0,5", "sssss"},
          kOffers},
-        {"58 socks5h and addresses in numbers",
+        {"58 socks5h and numeric addresses",
          [](Scene& at) {
              at.note(hexadecimal(connect_5(at, "socks5h://", "http://192.0.2.1:80").request));
              at.note(hexadecimal(connect_5(at, "socks5h://", "http://[::1]:8080").request));
@@ -115,7 +114,7 @@ Rows socks_rows() {
          {"0", "05 01 00 01 c0 00 02 01 00 50", "0",
           "05 01 00 04 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 01 1f 90"},
          ""},
-        {"58 socks5 and a name that is resolved here",
+        {"58 socks5 and a name that the client resolves",
          [](Scene& at) {
              at.name_it("origin.test", 80);
              at.note(hexadecimal(connect_5(at, "socks5://", "http://origin.test:80").request));
@@ -136,7 +135,7 @@ Rows socks_rows() {
 
 Rows socks_tunnel_rows() {
     return {
-        {"61 what a SOCKS5 proxy has bound, and bytes behind it",
+        {"61 the bound address of a SOCKS5 reply, and bytes behind it",
          [](Scene& at) {
              for (const std::string& bound :
                   {"\1\1\2\3\4\5\6"s, "\3\4name\1\2"s, "\4"s + std::string(18, '\7')}) {
@@ -185,7 +184,7 @@ Rows socks_tunnel_rows() {
 
 Rows socks_failure_rows() {
     return {
-        {"59 a user and a password, taken and not",
+        {"59 a user and a password, accepted and refused",
          [](Scene& at) {
              Script5 script;
              script.method = "\5\2"s;
@@ -198,7 +197,7 @@ Rows socks_failure_rows() {
          {"0", "01 04 75 73 65 72 04 70 61 73 73", "97", "33"},
          {"0", "01 04 75 73 65 72 04 70 61 73 73", "97", "33"},
          ""},
-        {"59 no way to authenticate, and a user of 256 bytes",
+        {"59 no acceptable method, and a user of 256 bytes",
          [](Scene& at) {
              Script5 script;
              script.method = "\5\xff"s;

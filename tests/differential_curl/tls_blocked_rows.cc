@@ -8,9 +8,9 @@ namespace uaio {
 namespace {
 
 constexpr const char* kCounted =
-    "records are counted as they are taken, libcurl's buffer as a whole";
-constexpr const char* kFree = "what was not counted may be sent otherwise; libcurl breaks down";
-constexpr const char* kReady = "who waits to send can send; libcurl has poll(2) alone";
+    "uaio counts each record that is taken, libcurl only its whole buffer";
+constexpr const char* kFree = "bytes that were not counted may be replaced; libcurl fails";
+constexpr const char* kReady = "a send succeeds after a wait for it; libcurl has only poll(2)";
 
 constexpr std::size_t kMuch = 1'000'000;
 
@@ -39,7 +39,7 @@ void finish(Scene& at, TlsLine& peer, std::string_view bytes, std::size_t sent) 
     at.send_all(bytes, peer.socket_line(), sent);
     if (!at.answers.back().starts_with("0,")) return;  // whose end the peer does not read
     const std::string there = at.read_at(peer, bytes.size());
-    at.note(there == bytes ? "all there" : "not what was sent");
+    at.note(there == bytes ? "all there" : "not the bytes sent");
 }
 
 // Repeats a blocked send with other bytes, and continues with the original ones.
@@ -69,16 +69,16 @@ void send_to_slow_reader(Scene& at) {
         waited = at.driver.wait_to_send([&] { peer->socket_line().take(1500); });
         if (!waited) break;
     }
-    at.note(in_vain ? "waited in vain" : "never waited in vain");
+    at.note(in_vain ? "a wait did not help" : "every wait helped");
     const std::string there = at.read_at(*peer, sent);
-    at.note(there == bytes ? "all there" : "not what was sent");
+    at.note(there == bytes ? "all there" : "not the bytes sent");
 }
 
 }  // namespace
 
 Rows tls_blocked_rows() {
     return {
-        {"31 a megabyte, tried again until it is out",
+        {"31 a megabyte, repeated until it is sent",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
              const std::string bytes = pattern(kMuch);
@@ -89,19 +89,19 @@ Rows tls_blocked_rows() {
          {"0", "81,0", "none counted", "81,0", "0, 1000000 in all", "all there"},
          {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
          kCounted},
-        {"32 tried again with half as much",
+        {"32 repeated with half the bytes",
          [](Scene& at) {
              retry(at, [](std::string_view rest) { return rest.substr(0, kMuch / 2); });
          },
          {"0", "81,0", "none counted", "81,0", "0, 1000000 in all", "all there"},
          {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
          kCounted},
-        {"32 tried again with twenty bytes",
+        {"32 repeated with twenty bytes",
          [](Scene& at) { retry(at, [](std::string_view rest) { return rest.substr(0, 20); }); },
          {"0", "81,0", "none counted", "55,0", "81, 0 in all"},
          {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
          kFree},
-        {"33 tried again from another address",
+        {"33 repeated from another buffer",
          [](Scene& at) {
              std::string copy;
              retry(at, [&copy](std::string_view rest) { return copy = rest; });
@@ -109,7 +109,7 @@ Rows tls_blocked_rows() {
          {"0", "81,0", "none counted", "55,0", "81, 0 in all"},
          {"0", "81,0", "some counted", "81,0", "0, 1000000 in all", "all there"},
          kFree},
-        {"34 received from while a send has no room",
+        {"34 a receive while a send would block",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_with_small_buffers(at);
              const std::string bytes = pattern(kMuch);
@@ -123,10 +123,10 @@ Rows tls_blocked_rows() {
          {"0", "81,0", "none counted", "81,0", "0,5", "0, 1000000 in all", "all there"},
          {"0", "81,0", "some counted", "81,0", "0,5", "0, 1000000 in all", "all there"},
          kCounted},
-        {"35 a slow reader, waited for",
+        {"35 waits for a slow reader",
          &send_to_slow_reader,
-         {"0", "waited in vain", "all there"},
-         {"0", "never waited in vain", "all there"},
+         {"0", "a wait did not help", "all there"},
+         {"0", "every wait helped", "all there"},
          kReady},
     };
 }

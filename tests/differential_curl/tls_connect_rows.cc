@@ -4,7 +4,7 @@
 namespace uaio {
 namespace {
 
-constexpr const char* kRaw = "no protocol is offered by ALPN, so bytes stay the caller's own";
+constexpr const char* kRaw = "no protocol is offered by ALPN, since the caller's bytes define it";
 
 using Fate = std::function<void(std::unique_ptr<SocketLine>)>;
 
@@ -40,7 +40,7 @@ void wants_certificate(Scene& at, int version) {
 
 Rows tls_trust_rows() {
     return {
-        {"42 an authority that nobody trusts",
+        {"42 an untrusted authority",
          [](Scene& at) {
              at.setup.tls.authorities = TestAuthority("another").certificate();
              connect_tls(at);
@@ -53,7 +53,7 @@ Rows tls_trust_rows() {
          {"60"},
          {"60"},
          ""},
-        {"42 an authority that nobody trusts, and the name alone is verified",
+        {"42 an untrusted authority, and only the name is verified",
          [](Scene& at) {
              at.setup.tls.authorities = TestAuthority("another").certificate();
              at.setup.tls.verify_peer = false;
@@ -62,7 +62,7 @@ Rows tls_trust_rows() {
          {"0"},
          {"0"},
          ""},
-        {"42 another name, and the authority alone is verified",
+        {"42 another name, and only the authority is verified",
          [](Scene& at) {
              at.setup.tls.verify_name = false;
              connect_tls(at, elsewhere());
@@ -145,17 +145,17 @@ Rows tls_handshake_rows() {
          {"28", "1,0"},
          {"28", "1,0"},
          ""},
-        {"46 a certificate of the client's is missing, TLS 1.3",
+        {"46 a missing client certificate, TLS 1.3",
          [](Scene& at) { wants_certificate(at, TLS1_3_VERSION); },
          {"0", "56,0", "0,0"},
          {"0", "56,0", "56,0"},
          kStays},
-        {"46 a certificate of the client's is missing, TLS 1.2",
+        {"46 a missing client certificate, TLS 1.2",
          [](Scene& at) { wants_certificate(at, TLS1_2_VERSION); },
          {"35"},
          {"35"},
          ""},
-        {"47 a server that selects h2, and what it is sent first",
+        {"47 a server that selects h2, and the first bytes sent to it",
          [](Scene& at) {
              TlsServer server;
              server.selected = "h2";

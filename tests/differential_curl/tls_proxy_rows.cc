@@ -36,7 +36,8 @@ void exchange(Scene& at, Line& peer) {
 
 constexpr const char* kGranted = "HTTP/1.1 200 OK\r\n\r\n";
 
-constexpr const char* kCause = "why a target is not trusted is told; libcurl loses it in two TLS";
+constexpr const char* kCause =
+    "the reason why a target is not trusted is reported; libcurl loses it with TLS in TLS";
 
 }  // namespace
 
@@ -50,7 +51,7 @@ Rows tls_proxy_rows() {
          {"0", "0,5", "sssss", "0,5"},
          {"0", "0,5", "sssss", "0,5"},
          ""},
-        {"57 bytes in the record of an HTTPS proxy's answer",
+        {"57 bytes in the record of an HTTPS proxy's response",
          [](Scene& at) {
              const auto peer = connect_through(at, std::string(kGranted) + "early");
              at.readable();
@@ -69,7 +70,7 @@ Rows tls_proxy_rows() {
          {"0", "0,5", "sssss", "0,5"},
          {"0", "0,5", "sssss", "0,5"},
          ""},
-        {"57 an HTTPS proxy that nobody trusts",
+        {"57 an untrusted HTTPS proxy",
          [](Scene& at) {
              at.setup.proxy_tls.authorities = TestAuthority("another").certificate();
              connect_through(at, kGranted);
@@ -79,7 +80,7 @@ Rows tls_proxy_rows() {
          {"60", "0"},
          {"60", "0"},
          ""},
-        {"57 a target that nobody trusts behind an HTTPS proxy that is trusted",
+        {"57 an untrusted target behind a trusted HTTPS proxy",
          [](Scene& at) {
              at.setup.tls.authorities = TestAuthority("another").certificate();
              connect_through(at, kGranted, "https://127.0.0.1:443");
@@ -87,7 +88,7 @@ Rows tls_proxy_rows() {
          {"35"},
          {"60"},
          kCause},
-        {"57 an HTTPS proxy that says no",
+        {"57 an HTTPS proxy that refuses",
          [](Scene& at) {
              connect_through(at, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
              at.note(std::to_string(at.driver.connect_code()));

@@ -4,8 +4,9 @@
 namespace uaio {
 namespace {
 
-constexpr const char* kZero = "no bytes are no error; libcurl looks at what its last write left";
-constexpr const char* kCut = "bytes that end without a closing alert were cut off, which is no end";
+constexpr const char* kZero =
+    "a send of 0 bytes succeeds; libcurl returns the state of its last write";
+constexpr const char* kCut = "an end without close_notify is truncated, not an end of stream";
 constexpr const char* kRefused = "TLS 1.2 is not renegotiated (RFC 9325 3.5): libcurl takes part";
 
 }  // namespace
@@ -28,7 +29,7 @@ Rows tls_transfer_rows() {
          {"0", "81,0", "0,5", "0,5", "sssss"},
          {"0", "81,0", "0,5", "0,5", "sssss"},
          ""},
-        {"26 no bytes, after a good send",
+        {"26 no bytes, after a successful send",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_tls(at);
              at.send(5);
@@ -71,7 +72,7 @@ Rows tls_transfer_rows() {
 
 Rows tls_end_rows() {
     return {
-        {"27 a closing alert",
+        {"27 a close_notify",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_tls(at);
              peer->send("bytes");
@@ -85,7 +86,7 @@ Rows tls_end_rows() {
          {"0", "0,5", "0,0", "0,0", "0,5"},
          {"0", "0,5", "end,0", "end,0", "0,5"},
          kEnd},
-        {"28 an end without a closing alert",
+        {"28 an end without close_notify",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_tls(at);
              peer->send("bytes");
@@ -126,7 +127,7 @@ Rows tls_end_rows() {
 
 Rows tls_key_rows() {
     return {
-        {"40 new keys for both",
+        {"40 key updates on both sides",
          [](Scene& at) {
              const std::unique_ptr<TlsLine> peer = connect_tls(at);
              peer->update_keys();
@@ -141,7 +142,7 @@ Rows tls_key_rows() {
          {"0", "81,0", "0,15", std::string(15, 's'), "0,18"},
          {"0", "81,0", "0,15", std::string(15, 's'), "0,18"},
          ""},
-        {"41 TLS 1.2, renegotiated",
+        {"41 TLS 1.2 renegotiation",
          [](Scene& at) {
              TlsServer server;
              server.max_version = TLS1_2_VERSION;

@@ -17,7 +17,7 @@ constexpr nanoseconds kIdle = 30s;
 constexpr nanoseconds kNow = 0s;
 
 const char* const kNoLength = "this phase has no length to announce";
-const char* const kSameAsStop = "the peer reads no further: see stop reading";
+const char* const kSameAsStop = "the peer does not read on: see stop reading";
 const char* const kIsRead = "the request has been read";
 const char* const kNoMessage = "no message has ended";
 const char* const kNoPeer = "nothing is connected";

@@ -171,7 +171,7 @@ std::string ClientScene::judge(const Phase& phase, const Cell& cell) {
     fault += judge_time("the connection", scene_.elapsed(), cell.ends, kCloseTls);
     if (asked_->calls != 1) fault += "it completed " + std::to_string(asked_->calls) + " times; ";
     if (!victim_ || victim_->socket().state() == SimPeer::State::closed) return fault;
-    if (!victim_->saw_end()) fault += "the server sees no end; ";
+    if (!victim_->saw_end()) fault += "the server receives no end; ";
     if (victim_->socket().unsent() > 0) fault += "the server's send is blocked; ";
     return fault + scene_.excess(victim_->socket().received().size());
 }
@@ -190,7 +190,7 @@ std::string ClientScene::play(const Phase& phase, Behaviour behaviour, const Cel
     static_cast<void>(scene_.run(2s, [&] { return scene_.kernel.open_descriptors() == 0; }));
     scene_.settle();
     scene_.remember_idle();
-    if (!lead(phase, behaviour)) return "the lead is not read";
+    if (!lead(phase, behaviour)) return "the first exchange is not read";
     scene_.mark();
     const bool connecting = std::string_view(phase.name) == "connect";
     Transaction beside(scene_.engine, "GET");
@@ -223,8 +223,8 @@ std::string ClientScene::finish() {
     client_.reset();
     static_cast<void>(scene_.run(10s, [this] { return scene_.kernel.open_descriptors() == 0; }));
     std::string fault;
-    if (scene_.kernel.open_descriptors() > 0) fault += "sockets are left of the client; ";
-    if (scene_.kernel.pending_operations() > 0) fault += "operations are left of the client; ";
+    if (scene_.kernel.open_descriptors() > 0) fault += "sockets are left in the client; ";
+    if (scene_.kernel.pending_operations() > 0) fault += "operations are left in the client; ";
     return fault;
 }
 

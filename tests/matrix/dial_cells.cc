@@ -13,8 +13,8 @@ using namespace std::string_literals;
 constexpr nanoseconds kNow = 0s;
 
 const char* const kNoLength = "this phase has no length to announce";
-const char* const kSameAsStop = "the peer reads no further: see stop reading";
-const char* const kIsRead = "what the dialer says has been read";
+const char* const kSameAsStop = "the peer does not read on: see stop reading";
+const char* const kIsRead = "the dialer's bytes have been read";
 const char* const kFixed = "the answer has a fixed size: see garbage";
 
 const std::string kBad = "\x01\x02 no answer\r\n\r\n";
@@ -41,7 +41,7 @@ std::vector<Phase> make_phases(bool tls) {
     const std::error_code cut =
         tls ? make_error_code(Errc::truncated) : make_error_code(ProxyErrc::closed_early);
     std::vector<Phase> phases = {
-        {.name = "CONNECT, the answer's head",
+        {.name = "CONNECT, the response's head",
          .lead = "HTTP/1.1 200 OK\r\nX",
          .floods = "\r\nX: x",
          .garbage = "\r\n\x01\r\n",  // a field, which the dialer ignores
@@ -78,8 +78,8 @@ std::vector<Phase> make_phases(bool tls) {
                                 none("nothing has ended"), fails(Errc::connection_reset)}});
     const Cell bad = fails(ProxyErrc::bad_reply);
     phases.push_back(socks_phase("SOCKS, the method", "", "", "", none(kNoLength), bad));
-    phases.push_back(socks_phase("SOCKS, the password's answer", "\5\2", "", "", none(kNoLength),
-                                 fails(ProxyErrc::credentials_refused)));
+    phases.push_back(socks_phase("SOCKS, the reply to the password", "\5\2", "", "",
+                                 none(kNoLength), fails(ProxyErrc::credentials_refused)));
     phases.push_back(socks_phase("SOCKS, the reply", "\5\2\1\0"s,
                                  "\5\0\0\3\xff"s + std::string(255, 'a'), "\5\2\1\0\5\0\0\3\xff"s,
                                  late, bad));

@@ -95,7 +95,7 @@ std::string DialScene::judge(const Cell& cell, Operation& dial) {
     scene_.settle();
     const SimPeer& socket = victim_->socket();
     if (socket.state() != SimPeer::State::closed) {
-        if (!victim_->saw_end()) fault += "the proxy sees no end; ";
+        if (!victim_->saw_end()) fault += "the proxy receives no end; ";
         if (socket.unsent() > 0) fault += "the proxy's send is blocked; ";
     }
     return fault + scene_.excess(socket.received().size());
@@ -110,7 +110,7 @@ std::string DialScene::dial_well() {
     other.connect("tcp://127.0.0.1:" + std::to_string(target_.port()), options, dial.aio);
     const bool done = scene_.run(1s, [&] { return dial.done(); });
     other.close();
-    return done && dial.ended() == success(0) ? "" : "another dial waits; ";
+    return done && dial.ended() == success(0) ? "" : "another dial is pending; ";
 }
 
 std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
@@ -127,7 +127,7 @@ std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell&
     const bool secured = begins(phase, "tunnel");
     connection_->connect(secured ? "tls://localhost:7" : "tcp://origin.test:7", options_for(phase),
                          dial.aio);
-    if (!lead(phase, behaviour)) return "the lead is not read";
+    if (!lead(phase, behaviour)) return "the first exchange is not read";
     scene_.mark();
     misbehave(scene_, *victim_, phase, behaviour);
     std::string fault = dial_well() + judge(cell, dial);

@@ -69,7 +69,7 @@ public:
                 go_on(peer, phase, behaviour);
                 return site_.server().connections() == 0 && (closed_ || is_over(peer, floods_));
             });
-            if (!ended) fault += "the connection stays; ";
+            if (!ended) fault += "the connection stays open; ";
             if (!closed_) peer.read_some();
             const int status = last_status(peer.received());
             if (!floods_ && status != cell.status) {

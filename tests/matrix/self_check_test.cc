@@ -43,7 +43,7 @@ TEST_CASE("the matrix reports a server without a deadline in each phase that has
     CHECK(has(play({.content_timeout = kNoTimeout}, "request content, collected", Behaviour::drip),
               "pending"));
     CHECK(has(play({.send_timeout = kNoTimeout}, "response content", Behaviour::stop_reading),
-              "the peer sees no end"));
+              "the peer receives no end"));
     CHECK(has(play({.linger_timeout = kNoTimeout}, "closing, with content that is refused",
                    Behaviour::stall),
               "sockets are left"));

@@ -23,8 +23,8 @@ constexpr nanoseconds kNow = 0s;
 
 const char* const kNoLength = "this phase has no length to announce";
 const char* const kNothingToRead = "the server sends nothing in this phase";
-const char* const kSameAsStop = "the peer reads no further: see stop reading";
-const char* const kGarbageToServers = "what follows a request is the next one: see garbage";
+const char* const kSameAsStop = "the peer does not read on: see stop reading";
+const char* const kGarbageToServers = "the bytes behind a request are the next one: see garbage";
 const char* const kIsRequestHead = "the first byte begins a request head";
 
 const std::string kGet = "GET /small HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -57,10 +57,11 @@ std::vector<Phase> request_phases() {
          .garbage = "no size\r\n",
          .garbage_lead = kCollect + kChunked,
          .cells = {answers(408, kContent), answers(408, kContent), answers(408, kContent),
-                   answers(0, 1600ms), none("the server invites no content that has begun"),
+                   answers(0, 1600ms),
+                   none("the server sends no 100 Continue for content that has begun"),
                    answers(0, kNow), answers(0, kNow), answers(400, kNow), none(kGarbageToServers),
                    answers(0, kNow)}},
-        {.name = "request content, invited",
+        {.name = "request content after 100 Continue",
          .lead = kCollect + "Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
          .reads = 5,
          .garbage = "x",
@@ -104,7 +105,7 @@ std::vector<Phase> response_phases() {
          .cells = {answers(200, kIdle), answers(408, kHead), none(kNoLength), answers(200, kSend),
                    none(kNothingToRead), answers(200, kNow), answers(200, kNow), answers(400, kNow),
                    none(kGarbageToServers), answers(200, kNow)}},
-        {.name = "closing, asked for",
+        {.name = "closing, requested",
          .lead = "GET /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
          .answered = true,
          .drips = kGet,

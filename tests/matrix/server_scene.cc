@@ -175,7 +175,7 @@ std::string ServerScene::judge(const Cell& cell, nanoseconds taken) {
     std::string fault = judge_time("the connection", taken, cell.ends, slack);
     const SimPeer& socket = victim_->socket();
     if (socket.state() != SimPeer::State::closed) {
-        if (!victim_->saw_end()) fault += "the peer sees no end; ";
+        if (!victim_->saw_end()) fault += "the peer receives no end; ";
         if (socket.unsent() > 0) fault += "the peer's send is blocked; ";
     }
     const int status = last_status(victim_->heard());
@@ -189,7 +189,7 @@ std::string ServerScene::judge(const Cell& cell, nanoseconds taken) {
 
 std::string ServerScene::play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     begin_other();
-    if (!say_lead(phase, behaviour)) return "the lead is not answered";
+    if (!say_lead(phase, behaviour)) return "the first request is not answered";
     scene_.mark();
     const auto answers = [this] {
         late_ += other_->heard().ends_with("sss") ? 0 : 1;
@@ -217,7 +217,7 @@ std::string ServerScene::play(const Phase& phase, Behaviour behaviour, const Cel
 
 std::string ServerScene::play_drained(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     begin_other();
-    if (!say_lead(phase, behaviour)) return "the lead is not answered";
+    if (!say_lead(phase, behaviour)) return "the first request is not answered";
     scene_.mark();
     unsigned drained = 0;
     Aio drain(scene_.engine, [&](Aio&) { ++drained; });
@@ -255,9 +255,9 @@ std::string ServerScene::finish() {
     other_.reset();
     static_cast<void>(scene_.run(10s, [this] { return scene_.kernel.open_descriptors() == 0; }));
     std::string fault;
-    if (scene_.kernel.open_descriptors() > 0) fault += "sockets are left of the server; ";
-    if (scene_.kernel.pending_operations() > 0) fault += "operations are left of the server; ";
-    if (scene_.engine.statistics().in_flight > 0) fault += "Aios are left of the server; ";
+    if (scene_.kernel.open_descriptors() > 0) fault += "sockets are left in the server; ";
+    if (scene_.kernel.pending_operations() > 0) fault += "operations are left in the server; ";
+    if (scene_.engine.statistics().in_flight > 0) fault += "Aios are left in the server; ";
     return fault;
 }
 

@@ -12,8 +12,8 @@ constexpr nanoseconds kNow = 0s;
 
 const char* const kNoLength = "a stream has no length to announce";
 const char* const kNoMessages = "a stream has no messages";
-const char* const kNothingToRead = "this side sends nothing in this phase";
-const char* const kSameAsStop = "the peer reads no further: see stop reading";
+const char* const kNothingToRead = "the stream sends nothing in this phase";
+const char* const kSameAsStop = "the peer does not read on: see stop reading";
 const char* const kSeeWriteAll = "see write all";
 
 const std::string kLead = "0123456789";
@@ -54,7 +54,7 @@ std::vector<Phase> make_phases(bool tls) {
          .garbage = "x",
          .cells = {over, over, none(kNoLength), over, over, over, over, over, none(kNoMessages),
                    over}},
-        {.name = "closing, a write under way",
+        {.name = "closing, a write in progress",
          .reads = 1000,
          .garbage = "x",
          .cells = {none(kSameAsStop), closed, none(kNoLength), closed, closed, closed, closed,

@@ -111,7 +111,7 @@ std::string StreamScene::judge_other() {
     scene_.settle();
     return ended && in == "ping" && other_.peer->heard().ends_with("pong")
                ? ""
-               : "another stream waits; ";
+               : "another stream is pending; ";
 }
 
 // After the stream's close its descriptor is closed, and the peer gets the end.
@@ -121,7 +121,7 @@ std::string StreamScene::judge_end(nanoseconds ends) {
     scene_.settle();
     const SimPeer& socket = victim_.peer->socket();
     if (socket.state() != SimPeer::State::closed) {
-        if (!victim_.peer->saw_end()) fault += "the peer sees no end; ";
+        if (!victim_.peer->saw_end()) fault += "the peer receives no end; ";
         if (socket.unsent() > 0) fault += "the peer's send is blocked; ";
     }
     return fault + scene_.excess(socket.received().size());
@@ -143,7 +143,7 @@ std::string StreamScene::play(const Phase& phase, Behaviour behaviour, const Cel
         socket.read_more(phase.reads);
         begin(name, operation);
         if (!scene_.run(1s, [&] { return socket.received().size() == before_ + phase.reads; })) {
-            return "the lead is not written";
+            return "the first bytes are not written";
         }
     }
     victim_.peer->say(lead_of(phase, behaviour));

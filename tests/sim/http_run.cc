@@ -262,8 +262,8 @@ std::string HttpRun::run() {
         if (streamers_ == 0 && statistics.in_flight == 0) break;
         engine_->run_once(1ms);
     }
-    if (wrong.empty() && streamers_ != 0) wrong = "a streamed exchange never ended";
-    if (wrong.empty() && engine_->statistics().in_flight != 0) wrong = "operations never ended";
+    if (wrong.empty() && streamers_ != 0) wrong = "a streamed exchange did not end";
+    if (wrong.empty() && engine_->statistics().in_flight != 0) wrong = "operations did not end";
     if (wrong.empty() && engine_->statistics().misuse != 0) wrong = "a busy Aio was submitted";
     return wrong;
 }

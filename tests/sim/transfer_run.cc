@@ -98,7 +98,7 @@ std::string TransferRun::run() {
     for (unsigned turn = 0; planned_ > 0 && turn < 1'000'000; ++turn) {
         engine_->run_once(nanoseconds(100'000));
     }
-    if (planned_ > 0) return "the planned actions did not all happen";
+    if (planned_ > 0) return "some planned actions did not happen";
     finish();
     return judge();
 }
@@ -280,21 +280,22 @@ std::string TransferRun::judge_one(const Operation& operation) const {
     const std::error_code result = operation.result;
     const std::string how = name + " of " + std::to_string(operation.size) + " ended with " +
                             result.message() + ", " + std::to_string(operation.count);
-    if (operation.count > operation.size) return how + ": more than there is";
+    if (operation.count > operation.size) return how + ": more than the buffer";
     if (!result) {
         const bool enough = operation.all ? operation.count == operation.size
                                           : operation.count > 0 || operation.size == 0;
-        return enough ? "" : how + ": success without the bytes";
+        return enough ? "" : how + ": success with too few bytes";
     }
-    if (operation.count == operation.size && operation.size > 0) return how + ": all was done";
+    if (operation.count == operation.size && operation.size > 0)
+        return how + ": all bytes were transferred";
     if (result == Errc::canceled || result == std::errc::owner_dead) {
-        return operation.asked_to_end ? "" : how + ": nobody asked";
+        return operation.asked_to_end ? "" : how + ": no cancel was requested";
     }
     if (result == Errc::timed_out) return operation.has_deadline ? "" : how + ": no deadline";
-    if (result == Errc::connection_reset) return disturbed_ ? "" : how + ": nothing was reset";
+    if (result == Errc::connection_reset) return disturbed_ ? "" : how + ": no reset occurred";
     const bool known = result == Errc::closed || result == Errc::no_buffer_space ||
                        (result == Errc::end_of_stream && !operation.write);
-    return known ? "" : how + ": an error that nothing caused";
+    return known ? "" : how + ": an error without a cause";
 }
 
 // The peer got the bytes of the writes in submission order; a write that failed midway is the last
@@ -305,24 +306,25 @@ std::string TransferRun::judge_writes() const {
     std::uint64_t position = 0;  // in the pattern
     bool torn = false;
     for (const Operation* write : written_) {
-        if (torn && write->count > 0) return "a write sent bytes behind a torn one";
+        if (torn && write->count > 0) return "a write sent bytes behind an incomplete one";
         const std::size_t expected = std::min(write->count, got.size() - at);
-        if (expected < write->count && !disturbed_) return "the peer got less than was counted";
+        if (expected < write->count && !disturbed_)
+            return "the peer received fewer bytes than counted";
         for (std::size_t i = 0; i < expected; ++i) {
-            if (got[at + i] != pattern_at(position + i)) return "the peer got other bytes";
+            if (got[at + i] != pattern_at(position + i)) return "the peer received wrong bytes";
         }
         at += expected;
         position += write->size;
         if (write->result && write->count > 0) torn = true;
     }
-    return at == got.size() ? "" : "the peer got more than was counted";
+    return at == got.size() ? "" : "the peer received more bytes than counted";
 }
 
 std::string TransferRun::judge_reads() const {
     std::string got;
     for (const Operation* read : read_)
         got += read->received;
-    if (sent_by_peer_.compare(0, got.size(), got) != 0) return "a read got other bytes";
+    if (sent_by_peer_.compare(0, got.size(), got) != 0) return "a read received wrong bytes";
     return "";
 }
 
@@ -331,7 +333,7 @@ std::string TransferRun::judge_kernel() {
     listener_.reset();
     for (unsigned turn = 0; turn < 50; ++turn)
         engine_->run_once(nanoseconds(1'000'000));
-    if (engine_->statistics().in_flight != 0) return "the engine still counts an operation";
+    if (engine_->statistics().in_flight != 0) return "the engine counts an operation in flight";
     if (engine_->statistics().misuse != 0) return "the engine counted a misuse";
     if (kernel_.pending_operations() != 0) {
         return "the kernel still has " + kernel_.describe_pending();
