@@ -109,7 +109,7 @@ void Channel::complete() noexcept {
     }
     state_ = State::open;
     context_.count_handshake(SSL_session_reused(ssl_.get()) == 1);
-    sink_.open();
+    sink_.encryptor().open();
     source_.open();
     *note_in<StreamPtr*>(*handshake_) = std::move(stream);
     Provider::finish(*std::exchange(handshake_, nullptr), {});

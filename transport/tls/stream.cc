@@ -98,8 +98,8 @@ Details details(const Stream& stream) {
     if (ServerName server; sent_name(ssl, server)) result.server_name = server.name();
     result.peer = subject_of(ssl);
     result.resumed = SSL_session_reused(ssl) == 1;
-    result.offloaded = tls->channel().sink().offloaded();
-    result.offload_reason = tls->channel().sink().offload_reason();
+    result.offloaded = tls->channel().sink().kernel().active();
+    result.offload_reason = tls->channel().sink().kernel().reason();
     return result;
 }
 
