@@ -112,8 +112,8 @@ void Provider::refuse_when_over(Aio& aio) noexcept {
     core.counters().misuse.fetch_add(1, std::memory_order_relaxed);
     core.log(LogLevel::error,
              core.is_forked()
-                 ? "an operation was submitted in a child of fork(2) to an engine of the "
-                   "parent; it was refused without a callback"
+                 ? "a child of fork(2) submitted an operation to an engine of the parent; it was "
+                   "refused without a callback"
                  : "an operation was submitted to an engine whose thread has ended; it was "
                    "refused without a callback");
 }

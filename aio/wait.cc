@@ -53,12 +53,13 @@ Aio::~Aio() {
     const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
     if (!in_own_callback && busy()) {
         const std::error_code ended = stop_and_wait();
-        CHECK(ended != Errc::engine_lost || core.is_forked() || !busy(),
-              "an Aio was destroyed while its operation was running, and the thread that ran its "
-              "engine has ended; destroy it before, or run the engine until it has ended");
+        CHECK(
+            ended != Errc::engine_lost || core.is_forked() || !busy(),
+            "an Aio was destroyed while its operation was running, and the thread of its engine "
+            "has ended; destroy the Aio earlier, or run the engine until the operation has ended");
         CHECK(ended != Errc::resource_deadlock_would_occur || !busy(),
-              "an Aio was destroyed in a callback while its operation was running; stop() it and "
-              "destroy it when it has ended");
+              "an Aio was destroyed in a callback while its operation was running; stop() it, and "
+              "destroy it when the operation has ended");
     }
     if (!core.is_forked()) core.loop().late_requests().forget(completion_);
     if (destroy_) destroy_(callback_);

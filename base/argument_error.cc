@@ -9,75 +9,78 @@ namespace {
 
 constexpr ErrorMeaning kMeanings[] = {
     {ArgumentErrc::invalid_option, "invalid option",
-     "An option of a constructor, or a variable of the environment, has a value that it "
-     "cannot have; what() of the exception says which, and why.",
+     "An option of a constructor or an environment variable has an invalid value; what() of the "
+     "exception names it and the reason.",
      EINVAL},
     {ArgumentErrc::invalid_url, "invalid URL",
-     "A URL is SCHEME://HOST[:PORT][/PATH]: http, https, ws or wss, for a Dialer also tcp and tls, "
-     "which need a port; a host without a user and a password before it; a port from 1 to 65535; "
-     "and no blank or other character that has to be percent-encoded.",
+     "The URL is malformed. It must be SCHEME://HOST[:PORT][/PATH] with the scheme http, https, ws "
+     "or wss, for a Dialer also tcp or tls, which require a port; without user and password; with "
+     "a port from 1 to 65535; and without blanks and other characters that must be "
+     "percent-encoded.",
      EINVAL},
     {ArgumentErrc::invalid_endpoint, "invalid address",
-     "The path of a unix socket is empty, or has a NUL and no @ as its first character; or an "
-     "endpoint is not written ADDRESS:PORT, with an IPv4 address or an IPv6 address in brackets: "
-     "127.0.0.1:80, [::1]:80; names are for a Resolver or a Dialer.",
+     "The address is malformed. An endpoint is ADDRESS:PORT, with an IPv4 address or an IPv6 "
+     "address in brackets: 127.0.0.1:80, [::1]:80; use a Resolver or a Dialer for a name. The path "
+     "of a unix socket must not be empty, and may contain a NUL only if it begins with @.",
      EINVAL},
     {ArgumentErrc::invalid_method, "invalid method",
-     "Request::set_method() takes a token (RFC 9110 5.6.2), such as GET: no blank, no colon, not "
-     "empty.",
+     "The method must be a token (RFC 9110 5.6.2), such as GET: not empty, without blanks and "
+     "colons.",
      EINVAL},
     {ArgumentErrc::invalid_target, "invalid request target",
-     "Request::set_target() takes visible ASCII alone, not empty: a path with its query, such as "
-     "/a?b; percent-encode what is neither.",
+     "The target must consist of visible ASCII characters and must not be empty: a path with its "
+     "query, such as /a?b; percent-encode all other characters.",
      EINVAL},
     {ArgumentErrc::invalid_status, "invalid status",
-     "The status of a response is a number from 100 to 999; that of a response which a handler of "
-     "http::Server sends is 200 or above, or 101 by begin().",
+     "The status must be from 100 to 999; a handler of http::Server must use 200 or above, or 101 "
+     "with begin().",
      EINVAL},
     {ArgumentErrc::invalid_reason, "invalid reason phrase",
-     "Response::set_reason() takes text without control characters, line ends included.", EINVAL},
+     "The reason phrase must not contain control characters, including line ends.", EINVAL},
     {ArgumentErrc::invalid_header_name, "invalid header name",
-     "The name of a header is a token (RFC 9110 5.6.2), such as Content-Type: not empty, no blank "
-     "and no colon.",
+     "The name of a header must be a token (RFC 9110 5.6.2), such as Content-Type: not empty, "
+     "without blanks and colons.",
      EINVAL},
     {ArgumentErrc::invalid_header_value, "invalid header value",
-     "The value of a header holds no control characters, line ends included; of Content-Length, "
-     "Transfer-Encoding, Connection and Host it has the form that RFC 9110 and RFC 9112 give "
-     "them.",
+     "The value of a header must not contain control characters, including line ends; the values "
+     "of Content-Length, Transfer-Encoding, Connection and Host must have the form that RFC 9110 "
+     "and RFC 9112 define.",
      EINVAL},
     {ArgumentErrc::conflicting_header, "conflicting header",
-     "A message has one Content-Length or one Transfer-Encoding, and not both (RFC 9112 6.1), and "
-     "one Host; erase() the other, or set() it instead of add().",
+     "A message may have one Content-Length or one Transfer-Encoding, not both (RFC 9112 6.1), and "
+     "one Host; erase() the other header, or use set() instead of add().",
      EINVAL},
     {ArgumentErrc::invalid_trailer, "invalid trailer",
-     "A trailer must not hold a field that frames or routes the message, or that controls its "
-     "use (RFC 9110 6.5.1); send it in the head.",
+     "A trailer must not contain a field for framing, routing or control of the message (RFC 9110 "
+     "6.5.1); send the field in the head.",
      EINVAL},
     {ArgumentErrc::invalid_message, "invalid message",
-     "The message must not be sent as it is. A request needs a method, a target in a form for that "
-     "method, and one Host; CONNECT and TRACE, 1xx, 204, 205 and 304 have no content; "
-     "Content-Length is that of the content; and the content for http::Client is attached to it, "
-     "by set_data().",
+     "The message is invalid. A request must have a method, a target in a form that the method "
+     "allows, and one Host; CONNECT and TRACE, 1xx, 204, 205 and 304 must not have content; "
+     "Content-Length must equal the length of the content; and http::Client requires the content "
+     "to be attached by set_data().",
      EINVAL},
     {ArgumentErrc::wrong_message_state, "wrong message state",
-     "A message is written as a head, then its content, of exactly the announced length, then its "
-     "end, before the next head. After CONNECT or an upgrade only raw verbs work. A handler of "
-     "http::Server responds once: by respond(), or by begin(), writer() and end().",
+     "The call is out of order. Write a message as a head, then its content of exactly the "
+     "announced length, then its end, before the next head. After CONNECT or an upgrade only raw "
+     "verbs work. A handler of http::Server responds once: by respond(), or by begin(), writer() "
+     "and end().",
      EINVAL},
     {ArgumentErrc::wrong_engine, "wrong engine",
-     "The Aio belongs to another engine than the stream or server; make it with that one's.",
+     "The Aio belongs to another engine than the stream or server; create it on the engine of the "
+     "stream or server.",
      EINVAL},
     {ArgumentErrc::invalid_server_name, "invalid server name",
-     "tls::ClientOptions::server_name is the name that the server's certificate has to prove, a "
-     "DNS name or an address: not empty while ContextOptions::verify_name holds, no NUL, no empty "
-     "label, at most 255 bytes.",
+     "tls::ClientOptions::server_name, which the server's certificate must match, must be a DNS "
+     "name or an address: not empty if ContextOptions::verify_name is set, without NULs and empty "
+     "labels, at most 255 bytes.",
      EINVAL},
     {ArgumentErrc::no_stream, "no stream",
-     "TLS and http::Connection need a connected stream to run over, and the StreamPtr is empty; "
-     "connect first and wait for its completion.",
+     "The StreamPtr is empty; connect first, wait for its completion, and pass the stream to TLS "
+     "or http::Connection.",
      EINVAL},
     {ArgumentErrc::drain_in_progress, "drain in progress",
-     "Another Aio waits for that server's drain; wait with one Aio at a time.", EINVAL},
+     "Another drain of the server is pending; wait for its completion.", EINVAL},
 };
 
 }  // namespace

@@ -11,19 +11,19 @@ namespace {
 
 constexpr ErrorMeaning kMeanings[] = {
     {Errc::canceled, "canceled",
-     "The operation was cancelled before it was complete; count() tells how far it got.",
+     "The operation was cancelled before it was complete; count() returns the bytes transferred.",
      ECANCELED},
     {Errc::closed, "closed",
-     "The connection is closed on this side, by close() or by an earlier write that failed "
-     "half-way; open a new one."},
+     "The connection was closed by close(), or by an earlier write that failed half-way; open a "
+     "new one."},
     {Errc::timed_out, "timed out",
-     "The deadline passed before the operation was complete; count() tells how far it got. Allow "
-     "more time, or find out why the peer is slow.",
+     "The deadline passed before the operation was complete; count() returns the bytes "
+     "transferred. Increase the timeout, or find out why the peer is slow.",
      ETIMEDOUT},
     {Errc::end_of_stream, "end of stream",
      "The peer has sent everything and closed its sending side; there is nothing more to read."},
     {Errc::truncated, "truncated",
-     "The stream ended inside a message: the peer died, or the network cut the connection."},
+     "The stream ended inside a message: the peer or the network failed."},
     {Errc::not_connected, "not connected",
      "There is no connection; connect first and wait for its completion.", ENOTCONN},
     {Errc::connection_reset, "connection reset",
@@ -34,10 +34,10 @@ constexpr ErrorMeaning kMeanings[] = {
      "of them or more than SSIZE_MAX bytes, or one has a length but no address.",
      EINVAL},
     {Errc::not_enough_memory, "not enough memory",
-     "Memory could not be had; free some, or raise the limit (ulimit -v, RLIMIT_MEMLOCK).", ENOMEM},
+     "An allocation failed; free memory, or raise the limit (ulimit -v, RLIMIT_MEMLOCK).", ENOMEM},
     {Errc::not_supported, "not supported",
-     "This build of the library or this kernel cannot do that; see the build options and "
-     "Engine::kernel_reason().",
+     "This build of the library or this kernel does not support the operation; see the build "
+     "options and Engine::kernel_reason().",
      EOPNOTSUPP},
     {Errc::no_buffer_space, "no buffer space",
      "A limit on queued operations is reached; wait for some to complete, or raise the limit.",
@@ -46,23 +46,24 @@ constexpr ErrorMeaning kMeanings[] = {
      "Nothing could be transferred without waiting; wait for the connection and try again.",
      EWOULDBLOCK},
     {Errc::resource_deadlock_would_occur, "resource deadlock would occur",
-     "Waiting here would wait for itself; inside a callback or task, submit with a callback "
-     "instead.",
+     "The wait would never end, because it blocks the thread that runs the engine; in a callback "
+     "or task, submit with a callback instead.",
      EDEADLK},
     {Errc::proxy_refused, "proxy refused",
-     "The proxy answered and refused; check its address, its access rules and the credentials."},
+     "The proxy refused the connection; check its address, its access rules and the credentials."},
     {Errc::engine_lost, "engine lost",
-     "No thread runs the engine any more: the one that did has ended, or this process is a child "
-     "of the one that made it; make a new engine."},
+     "No thread runs the engine: its thread has ended, or this process is a forked child; create a "
+     "new engine."},
 };
 
 // The remedy for an errno that users meet often.
 const char* advice_for(int error) noexcept {
     switch (error) {
-        case ECONNREFUSED: return "Nothing listens at that address; check host, port and server.";
+        case ECONNREFUSED:
+            return "No server listens on that address; check the host, the port and the server.";
         case EADDRINUSE:
-            return "Another program has that address, or something other than a socket lies at the "
-                   "path of a unix socket; stop the program, use port 0, or remove the file.";
+            return "Another program uses that address, or the path of the unix socket is a file "
+                   "that is not a socket; stop the program, use port 0, or remove the file.";
         case EADDRNOTAVAIL: return "That address does not belong to this machine.";
         case EACCES:
         case EPERM: return "Not permitted: check privileges, file modes, and seccomp or LSM rules.";
@@ -70,9 +71,11 @@ const char* advice_for(int error) noexcept {
         case ENFILE: return "The system has too many open files; raise fs.file-max.";
         case ENETUNREACH:
         case EHOSTUNREACH: return "There is no route to that address; check network and firewall.";
-        case ENOENT: return "No such file or socket path; check it, and that the server runs.";
+        case ENOENT:
+            return "The file or socket path does not exist; check the path, and that the server "
+                   "runs.";
         case ENAMETOOLONG: return "A unix socket path has at most 107 bytes.";
-        case EFAULT: return "An entry of the vector points at memory that cannot be accessed.";
+        case EFAULT: return "An entry of the iovec list points to memory that cannot be accessed.";
         default: return nullptr;
     }
 }

@@ -44,7 +44,7 @@ bool looks_like_key(std::string_view text) noexcept {
 
 std::string in_quotes(std::string_view text) {
     if (text.size() > kQuotedMax || std::ranges::any_of(text, is_control) || looks_like_key(text)) {
-        return "(" + std::to_string(text.size()) + " bytes that are not quoted here)";
+        return "(" + std::to_string(text.size()) + " bytes, not quoted)";
     }
     return '"' + std::string(text) + '"';
 }

@@ -48,7 +48,7 @@ public:
     std::size_t read(std::string_view request) {
         parser_.reset();
         if (parser_.parse(request).progress != http::Progress::complete)
-            throw std::runtime_error("our parser does not accept the request");
+            throw std::runtime_error("the parser of uaio refuses the request");
         return parser_.head().fields.size();
     }
 
@@ -62,7 +62,7 @@ void run(benchmark::State& state, Heads& heads, std::string_view text, std::size
     // Exactly as long as the request, as a receive buffer may be: the last bytes are the slowest.
     const std::vector<char> bytes(text.begin(), text.end());
     const std::string_view request(bytes.data(), bytes.size());
-    if (heads.read(request) != fields) throw std::logic_error("not all fields were found");
+    if (heads.read(request) != fields) throw std::logic_error("the parser did not find all fields");
     for (auto _ : state) {
         benchmark::DoNotOptimize(heads.read(request));
         benchmark::ClobberMemory();

@@ -103,7 +103,7 @@ public:
             if (!end->counted) end->stream->write_all(end->writer);
         }
         engine_.run();
-        check(error_, "a message came in pieces, or its connection ended");
+        check(error_, "a message arrived in pieces, or its connection ended");
         if (engine_.statistics().misuse != 0) throw std::runtime_error("an Aio was misused");
     }
 

@@ -53,7 +53,7 @@ public:
 
     // A turn with nothing due: looks for expired timers and computes how long to sleep.
     std::int64_t look(std::int64_t now_ns) {
-        if (queue_.expire(now_ns)) throw std::logic_error("a timer expired before its time");
+        if (queue_.expire(now_ns)) throw std::logic_error("a timer expired before its deadline");
         return queue_.next_ns();
     }
 

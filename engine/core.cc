@@ -37,8 +37,8 @@ EngineCore::~EngineCore() {
         drain();
     } else if (!is_over()) {
         log(LogLevel::error,
-            "an engine was destroyed on another thread than the one that ran it; what was in "
-            "flight is lost");
+            "an engine was destroyed on another thread than the one that ran it; its operations in "
+            "flight are lost");
     }
     residents_.engine_destroyed();
     unlist();  // after the last callback: in a child that it forked, the ring is the parent's
@@ -177,10 +177,9 @@ void EngineCore::bind_or_throw() {
     if (on_thread() ? loop_.in_turn() : !bind_here(error)) {
         require_thread();
         if (!error) error = Errc::resource_deadlock_would_occur;
-        throw std::system_error(
-            error,
-            "uaio: an engine is run by one thread, the first that ran it, and not inside "
-            "its own callbacks");
+        throw std::system_error(error,
+                                "uaio: only the first thread that ran an engine may run it, and "
+                                "not inside a callback of the engine");
     }
 }
 
@@ -278,8 +277,8 @@ bool EngineCore::post_and_wait(MailboxEntry& entry, const std::atomic<bool>& don
 
 void EngineCore::warn_of_long_wait() const noexcept {
     log(LogLevel::warning,
-        "a thread waits for an engine that its own thread does not run: let that thread go on with "
-        "run() or run_once(), or destroy the engine there");
+        "a thread waits for an engine that no thread runs: call run() or run_once() on the "
+        "engine's thread, or destroy the engine there");
 }
 
 // ---- reports

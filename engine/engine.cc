@@ -40,12 +40,12 @@ bool Engine::on_engine_thread() const noexcept { return core_->on_thread(); }
 
 void Engine::post_task(std::unique_ptr<Task> task) noexcept {
     if (core_->is_over()) {
-        return core_->log(LogLevel::error,
-                          core_->is_forked()
-                              ? "a task was posted in a child of fork(2) to an engine of the "
-                                "parent; it was dropped"
-                              : "a task was posted to an engine whose thread has ended; it was "
-                                "dropped");
+        return core_->log(
+            LogLevel::error,
+            core_->is_forked()
+                ? "a child of fork(2) posted a task to an engine of the parent; it was dropped"
+                : "a task was posted to an engine whose thread has ended; it was "
+                  "dropped");
     }
     Task& posted = *task.release();
     posted.deliver = [](MailboxEntry& entry) noexcept {

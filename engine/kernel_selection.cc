@@ -20,7 +20,7 @@ KernelKind wanted_kernel(KernelKind asked) {
     if (name == "epoll") return KernelKind::epoll;
     throw std::system_error(
         make_error_code(ArgumentErrc::invalid_option),
-        "uaio: UAIO_KERNEL is '" + std::string(name) + "'; it may be io_uring or epoll");
+        "uaio: UAIO_KERNEL is '" + std::string(name) + "'; it must be io_uring or epoll");
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ KernelKind wanted_kernel(KernelKind asked) {
 std::unique_ptr<Kernel> select_kernel(const EngineOptions& options) {
     switch (wanted_kernel(options.kernel)) {
         case KernelKind::io_uring: return std::make_unique<LinuxKernel>(options);
-        case KernelKind::epoll: return std::make_unique<PollKernel>(options, "it was asked for");
+        case KernelKind::epoll: return std::make_unique<PollKernel>(options, "it was requested");
         case KernelKind::automatic: break;
     }
     try {

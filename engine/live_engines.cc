@@ -16,7 +16,7 @@ public:
         static const int error = ::pthread_atfork(&before_fork, &after_fork, &in_child);
         if (error != 0) {
             throw std::system_error(error, std::system_category(),
-                                    "uaio: no memory for the handlers of fork(2)");
+                                    "uaio: not enough memory for the handlers of fork(2)");
         }
     }
 

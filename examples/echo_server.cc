@@ -71,7 +71,7 @@ private:
 
 // Sends a line and waits for its echo; runs the engine meanwhile.
 bool echoes(uaio::Engine& engine, const uaio::Endpoint& server) {
-    constexpr std::string_view kLine = "what goes in comes out\n";
+    constexpr std::string_view kLine = "echo this line\n";
     uaio::StreamPtr stream;
     uaio::Aio aio(engine);
     uaio::tcp::connect(server, {}, aio, stream);

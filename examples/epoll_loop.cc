@@ -15,7 +15,7 @@
 
 namespace {
 
-constexpr std::string_view kMessage = "through somebody else's loop\n";
+constexpr std::string_view kMessage = "through the application's loop\n";
 constexpr int kMessages = 100;
 
 // Both ends of a connection: one writes messages, the other reads them.

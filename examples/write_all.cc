@@ -34,7 +34,7 @@ std::string fetch(uaio::Engine& engine, const uaio::Endpoint& server) {
 
 int main() {
     constexpr std::string_view kHead = "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n";
-    constexpr std::string_view kMiddle = "all of it, or an error\n";
+    constexpr std::string_view kMiddle = "the whole file, or an error\n";
     constexpr std::string_view kTail = "...";
 
     uaio::EngineThread io;

@@ -137,7 +137,7 @@ def slowhttptest_slow_heads(lab):
          lab.serve + "/"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         descriptors = Path(f"/proc/{lab.serve_pid}/fd")
-        wait_until(lambda: len(list(descriptors.iterdir())) > 150, "the attack does not begin")
+        wait_until(lambda: len(list(descriptors.iterdir())) > 150, "the attack did not start")
         for _ in range(20):
             same(lab.get(lab.serve + "/"), HELLO)
     finally:
@@ -154,7 +154,7 @@ def slow_heads_expire(lab):
         stdout=subprocess.PIPE, text=True)
     lab.stack.callback(attack.wait)
     lab.stack.callback(attack.kill)
-    assert attack.stdout.readline() == "open\n", "the attack does not begin"
+    assert attack.stdout.readline() == "open\n", "the attack did not start"
     limit = time.monotonic() + timeout + linger + PATIENCE
     answered = 0
     while attack.poll() is None:
@@ -166,13 +166,13 @@ def slow_heads_expire(lab):
     # The server may read the clock a moment before the client does.
     assert seen["answered_after"][0] > timeout - 0.1, seen
     assert seen["answered_after"][-1] < timeout + PATIENCE, seen
-    assert answered > 10, f"{answered} requests answered"
+    assert answered > 10, f"{answered} requests served"
 
 
 def connections_allowed():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 5000:
-        raise Skip(f"the kernel lets this process have {hard} descriptors only")
+        raise Skip(f"the kernel limits this process to {hard} descriptors")
     return min(10_000, hard - 1000)
 
 
@@ -180,7 +180,7 @@ def resident(process):
     """Resident bytes of a process; skips a program built with a sanitizer."""
     program = Path(f"/proc/{process}/exe").read_bytes()
     if b"__asan_init" in program or b"__tsan_init" in program:
-        raise Skip("a sanitizer's memory is not the server's")
+        raise Skip("a sanitizer adds its own memory to the server's")
     status = Path(f"/proc/{process}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
 

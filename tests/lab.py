@@ -60,7 +60,7 @@ def run(*command):
 
 
 def same(got, wanted):
-    assert got == wanted, f"{len(got)} bytes instead of {len(wanted)}, or others"
+    assert got == wanted, f"{len(got)} bytes instead of {len(wanted)}, or other bytes"
 
 
 class Programs:

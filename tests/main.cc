@@ -41,7 +41,7 @@ public:
     void test_case_skipped(const doctest::TestCaseData& test) override {
         if (!test.m_skip) return;
         name_ = test.m_name;
-        tell("skip", "switched off in its source");
+        tell("skip", "disabled in its source");
     }
 
     void report_query(const doctest::QueryData&) override {}

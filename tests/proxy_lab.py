@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab import Programs, Skip, answers, free_port, run, wait_until
 
-GREETING = b"hello, whoever you are\n"
+GREETING = b"hello from this server\n"
 
 
 def serve_one(peer, tls, limit):
@@ -82,7 +82,7 @@ class Lab(Programs):
 
 def needs_root(what):
     if os.geteuid() != 0:
-        raise Skip(f"the kernel lets only root {what}")
+        raise Skip(f"the kernel allows only root to {what}")
 
 
 # ---- the proxies: each function returns the port ----
@@ -160,7 +160,7 @@ def start_microsocks(lab, *more):
 
 
 def start_dante(lab):
-    needs_root("give it its users")
+    needs_root("change the user of the proxy")
     port = free_port()
     path = lab.write("danted.conf", f"""
 logoutput: stderr

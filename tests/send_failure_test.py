@@ -31,11 +31,11 @@ def invalid_arguments_are_refused(lab):
             ("has a user or a password before its host", ["http://u:pw@127.0.0.1:1"]),
             ("has a user or a password before its host", ["tcp://token@127.0.0.1:1"]),
             ("--connect-to is", ["--connect-to", "wrong", lab.plain]),
-            ("none of http, https", ["-x", "foo://h:1", lab.plain])):
+            ("must be http, https", ["-x", "foo://h:1", lab.plain])):
         lab.fails(ARGUMENTS, words, *arguments)
     if lab.has_tls:
         lab.fails(ARGUMENTS, "none.pem", lab.secure, "--cacert", "none.pem")
-        lab.fails(ARGUMENTS, "go together", lab.secure, "--cert", lab.chain)
+        lab.fails(ARGUMENTS, "require each other", lab.secure, "--cert", lab.chain)
     out, said, code = lab.send("--help")
     assert code == 0 and b"--quit-after" in out and b"Exit codes" in out and said == "", said
 
@@ -43,8 +43,8 @@ def invalid_arguments_are_refused(lab):
 def unknown_names_and_refused_connects_are_reported(lab):
     lab.fails(NAME, "no address", "tcp://no-such-name.invalid:80")
     lab.fails(NAME, "name of the proxy", lab.plain, "-x", "http://no-such-name.invalid:80")
-    lab.fails(NO_CONNECTION, "Nothing listens", f"tcp://127.0.0.1:{free_port()}")
-    lab.fails(NO_CONNECTION, "Nothing listens", lab.plain, "-x",
+    lab.fails(NO_CONNECTION, "No server listens", f"tcp://127.0.0.1:{free_port()}")
+    lab.fails(NO_CONNECTION, "No server listens", lab.plain, "-x",
               f"http://127.0.0.1:{free_port()}")
 
 
@@ -64,7 +64,7 @@ def a_refused_connect_names_the_address(lab):
 def a_proxy_that_offers_other_authentication_has_its_own_error(lab):
     with silent_server(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm=r, nonce=n\r\n"
                        b"Content-Length: 0\r\n\r\n") as port:
-        lab.fails(PROXY, "offers Digest only where --proxy-auth is basic", lab.plain, "-x",
+        lab.fails(PROXY, "offers only Digest and --proxy-auth is basic", lab.plain, "-x",
                   f"http://user:password@127.0.0.1:{port}")
 
 
@@ -105,15 +105,15 @@ def max_time_bounds_every_phase(lab):
     with silent_server() as port:
         silent = f"127.0.0.1:{port}"
         for proxy in ("http", "socks4", "socks5h"):
-            lab.fails(TIMED_OUT, "not through the proxy", lab.plain, "-x", f"{proxy}://{silent}",
-                      *limit)
+            lab.fails(TIMED_OUT, "no tunnel through the proxy", lab.plain, "-x",
+                      f"{proxy}://{silent}", *limit)
         lab.fails(TIMED_OUT, "connection lost", f"tcp://{silent}", *limit)
         lab.fails(TIMED_OUT, "connection lost", f"tcp://{silent}", *limit, data=DATA * 50)
         if lab.has_tls:
             lab.fails(TIMED_OUT, "no TLS", f"tls://{silent}", *limit)
             lab.fails(TIMED_OUT, "--max-time", lab.plain, "-x", f"https://{silent}", *limit)
     with silent_server(b"\5\0") as port:
-        lab.fails(TIMED_OUT, "not through the proxy", lab.plain, "-x",
+        lab.fails(TIMED_OUT, "no tunnel through the proxy", lab.plain, "-x",
                   f"socks5h://127.0.0.1:{port}", *limit)
     if lab.has_tls:
         with silent_server(b"HTTP/1.1 200 OK\r\n\r\n") as port:
@@ -183,7 +183,7 @@ def invalid_certificates_are_refused(lab):
 
 def a_certificate_of_an_unknown_authority_is_refused(lab):
     lab.needs_tls()
-    lab.fails(CERTIFICATE, "name a file that holds it with --cacert", lab.secure)
+    lab.fails(CERTIFICATE, "give the file with the authority's certificate by --cacert", lab.secure)
     lab.echoes(lab.secure, "--insecure")
 
 
@@ -256,7 +256,7 @@ def interrupted_connections_are_reported(lab):
             thread.start()
             scheme = "tcp" if end == "reset" else "tls"
             more = () if end == "reset" else ("--cacert", lab.authority)
-            words = "closed or reset" if end == "reset" else "without the end of TLS"
+            words = "closed or reset" if end == "reset" else "without the close_notify of TLS"
             lab.fails(CUT, words, f"{scheme}://localhost:{port}", *more, "-4",
                       data=DATA * 20 if end == "reset" else b"")
             thread.join(PATIENCE)

@@ -37,7 +37,7 @@ def bytes_are_transferred_both_ways(lab):
         file.seek(0)
         subprocess.run(lab.command(lab.plain), stdin=file, stdout=out, check=True, timeout=60)
         out.seek(0)
-        assert out.read() == GREETING + DATA, "a file went and came in another way"
+        assert out.read() == GREETING + DATA, "the transferred bytes differ from the file"
 
 
 def a_closed_standard_input_is_empty(lab):
@@ -83,7 +83,7 @@ def an_output_that_is_not_read_stops_the_server(lab):
         sent = 0
         while sent < 256 << 20 and select.select([], [peer], [], 1)[1]:
             sent += peer.send(b"y" * 65536)
-        assert sent < 256 << 20, "it took everything"
+        assert sent < 256 << 20, "the program read all bytes"
         peer.close()
         assert len(process.stdout.read()) == sent
         assert process.wait(PATIENCE) == 0
@@ -106,9 +106,9 @@ def talks_to(lab, server, *arguments, name="localhost"):
             peer.stdin.flush()
             out, said = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0, said.decode()
-            assert out == DATA, f"{len(out)} bytes came"
+            assert out == DATA, f"{len(out)} bytes were received"
             hears.join(PATIENCE)
-            assert heard and heard[0] == DATA, f"{name} heard something else"
+            assert heard and heard[0] == DATA, f"{name} received other bytes"
 
 
 def openssl_echoes(lab):
@@ -171,7 +171,7 @@ def tinyproxy(lab):
 def squid(lab):
     port = proxy_lab.start_squid_with_basic(lab)
     lab.echoes_both("-x", f"http://{lab.login}127.0.0.1:{port}")
-    lab.fails(PROXY, "did not take the user", lab.plain, "-x",
+    lab.fails(PROXY, "rejected the user", lab.plain, "-x",
               f"http://{lab.user}:wrong@127.0.0.1:{port}")
     if not lab.has_tls:
         return
@@ -179,7 +179,7 @@ def squid(lab):
     proxy = ("-x", f"https://localhost:{port}")
     lab.echoes_both(*proxy, "--proxy-cacert", lab.authority)
     lab.echoes_both(*proxy, "--proxy-insecure")
-    lab.fails(CERTIFICATE, "not through the proxy", lab.plain, *proxy)
+    lab.fails(CERTIFICATE, "no tunnel through the proxy", lab.plain, *proxy)
     port = proxy_lab.start_squid_with_digest(lab)
     lab.echoes_both("-x", f"http://{lab.login}127.0.0.1:{port}", "--proxy-auth", "digest")
 
@@ -187,8 +187,9 @@ def squid(lab):
 def microsocks(lab):
     port = proxy_lab.start_microsocks(lab, "-u", lab.user, "-P", lab.password)
     lab.echoes_both("-x", f"socks5h://{lab.login}127.0.0.1:{port}")
-    lab.fails(PROXY, "wants a user and a password", lab.plain, "-x", f"socks5h://127.0.0.1:{port}")
-    lab.fails(PROXY, "Nothing listens at the target", f"tcp://127.0.0.1:{free_port()}", "-x",
+    lab.fails(PROXY, "requires a user and a password", lab.plain, "-x",
+              f"socks5h://127.0.0.1:{port}")
+    lab.fails(PROXY, "The target refused the connection", f"tcp://127.0.0.1:{free_port()}", "-x",
               f"socks5h://{lab.login}127.0.0.1:{port}")
     if hasattr(lab, "http_proxy"):
         lab.echoes_both("-x", lab.http_proxy, "--pre-proxy",
@@ -217,7 +218,7 @@ def options_set_the_addresses(lab):
     lab.echoes(lab.plain, "--interface", "127.0.0.5")
     lab.fails(NAME, "allow the other family", f"tcp://no.test:{port}", "-6", "--resolve",
               f"no.test:{port}:127.0.0.1")
-    lab.fails(NO_CONNECTION, "no such network interface", lab.plain, "--interface", "none0")
+    lab.fails(NO_CONNECTION, "network interface does not exist", lab.plain, "--interface", "none0")
     lab.fails(NO_CONNECTION, "", lab.plain, "--interface", "203.0.113.5")
 
 
@@ -234,7 +235,7 @@ def unix_socket(lab):
         thread.start()
         lab.echoes("tcp://localhost:1", "--unix", path)
         thread.join(PATIENCE)
-    lab.fails(NO_CONNECTION, "No such file", "tcp://localhost:1", "--unix", lab.folder / "none")
+    lab.fails(NO_CONNECTION, "does not exist", "tcp://localhost:1", "--unix", lab.folder / "none")
 
 
 def the_negotiated_parameters_are_printed(lab):
@@ -279,7 +280,7 @@ def progress_on_a_terminal(lab):
     os.close(ours)
     assert done.returncode == 0 and done.stdout == GREETING + DATA
     assert f"sent {len(DATA)} bytes, received {len(GREETING + DATA)} bytes".encode() in said, said
-    assert lab.send(lab.plain)[1] == "", "no terminal, and yet it spoke"
+    assert lab.send(lab.plain)[1] == "", "progress was printed without a terminal"
 
 
 def terminal_as_input(lab):

@@ -42,7 +42,7 @@ class Lab(proxy_lab.Lab):
     def echoes(self, *arguments, data=DATA):
         out, said, code = self.send(*arguments, data=data)
         assert code == 0, f"{arguments} ended with {code}: {said}"
-        assert out == GREETING + data, f"{arguments}: {len(out)} bytes came back, or others"
+        assert out == GREETING + data, f"{arguments}: {len(out)} bytes came back, or other bytes"
         return said
 
     def echoes_both(self, *arguments):

@@ -109,7 +109,7 @@ def options_follow_the_gnu_conventions(lab):
             ("option '--tls' is ambiguous", "uaio-serve", ["--tls=x"]),
             ("missing directory", "uaio-serve", []), ("missing directory", "uaio-serve", ["--"]),
             ("more than one directory", "uaio-serve", ["a", "--", "--b"]),
-            ("--port takes a number from 0 to 65535", "uaio-serve", ["--port=many", "a"]),
+            ("--port must be a number from 0 to 65535", "uaio-serve", ["--port=many", "a"]),
             ("missing URL", "uaio-send", ["-v"]), ("no arguments", "uaio-demo", ["a"])):
         code, out, said = lab.run(name, *arguments)
         assert code == 2 and words in said, (arguments, code, said)
@@ -150,7 +150,7 @@ def log_lines_are_flushed_at_the_end(lab):
             out = process.communicate(timeout=PATIENCE)[0]
             ends(process, 0)
             assert out.count(b"\nGET / 200 ") == 100, out
-            assert out.endswith(b"100 requests answered\n"), out
+            assert out.endswith(b"100 requests served\n"), out
 
 
 def a_log_reader_that_leaves_does_not_end_the_server(lab):

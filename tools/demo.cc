@@ -38,7 +38,7 @@ void expect(bool holds, const std::string& otherwise) {
 }
 
 void expect_equal(std::uint64_t is, std::uint64_t wanted, const std::string& what) {
-    expect(is == wanted, what + ": " + grouped(is) + ", and not " + grouped(wanted));
+    expect(is == wanted, what + ": " + grouped(is) + ", expected " + grouped(wanted));
 }
 
 class Demo {
@@ -56,8 +56,8 @@ public:
         cancel_half_way();
         std::printf(
             "\n%s%s\n%s\n%s", Costs::head().c_str(), rows_.c_str(), facts_.c_str(),
-            "resubmitted: short writes whose rest was submitted again; a kernel that knows\n"
-            "MSG_WAITALL for sends makes none. calls/op: system calls for each operation.\n");
+            "resubmitted: short writes whose rest was submitted again; a kernel with MSG_WAITALL\n"
+            "for sends makes none. calls/op: system calls for each operation.\n");
     }
 
 private:
@@ -82,9 +82,9 @@ private:
         });
         serving.finish();
         rows_ += costs.row(what, answer, progress.seconds());
-        expect(!answer.error, what + ": write_all ended with: " + strerror(answer.error));
+        expect(!answer.error, what + ": write_all failed: " + strerror(answer.error));
         expect_equal(answer.count, answer.head_size + size, what + ": the sum of all count()s");
-        expect(got == wanted, what + ": SHA-256 is " + got + ", and not " + wanted);
+        expect(got == wanted, what + ": SHA-256 is " + got + ", expected " + wanted);
         facts_ += "  " + what + ": SHA-256 equal on both ends, " + wanted.substr(0, 16) + "...\n";
     }
 
@@ -108,7 +108,7 @@ private:
         const std::string told = read_to_end(report.read, tick);
         fetching.expect_success(told);
         sum.expect_success();
-        expect(told == "200 " + std::to_string(size), "curl reports status and size " + told);
+        expect(told == "200 " + std::to_string(size), "curl reported the status and size " + told);
         return said.substr(0, 64);
     }
 
@@ -138,14 +138,15 @@ private:
 
     void check_canceled(const Answer& answer, const std::vector<char>& received) {
         expect(answer.error == Errc::canceled,
-               "cancelled: write_all ended with: " + strerror(answer.error));
-        expect_equal(received.size(), answer.count, "cancelled: the peer's bytes against count()");
-        expect(answer.count < answer.head_size + kFileSize, "cancelled: everything was sent");
+               "cancelled: write_all returned: " + strerror(answer.error));
+        expect_equal(received.size(), answer.count, "cancelled: the bytes that the peer received");
+        expect(answer.count < answer.head_size + kFileSize,
+               "cancelled: write_all had completed before the cancel");
         expect(std::memcmp(received.data() + answer.head_size, file_.bytes().data(),
                            received.size() - answer.head_size) == 0,
-               "cancelled: the peer received other bytes than the file's");
+               "cancelled: the peer received wrong bytes");
         facts_ += "  cancelled: count() is " + grouped(answer.count) + ", the peer received " +
-                  grouped(received.size()) + " bytes, the file's\n";
+                  grouped(received.size()) + " bytes of the file\n";
     }
 
     Descriptor connect_peer() const {
@@ -188,22 +189,22 @@ constexpr tools::Program kProgram = {"uaio-demo",
                                      R"(Usage: uaio-demo [OPTION]
 
 Sends a pseudo-random file of 256 MiB to curl over loopback, to a slow and to a fast reader, and
-compares the SHA-256 of both ends; then cancels a transfer half-way and compares its count with what
-the peer received. It takes about 20 seconds.
+compares the SHA-256 of both ends; then cancels a transfer half-way and compares its count with the
+bytes that the peer received. It takes about 20 seconds.
 
 )",
                                      R"(
 Exit codes:
-  0    everything holds
-  1    something does not, or a program is missing: curl, sha256sum
-  2    the arguments
+  0    all checks passed
+  1    a check failed, or a program is missing: curl, sha256sum
+  2    invalid arguments
 )"};
 
 void parse(int argc, char** argv) {
     Arguments none;
     const std::span<const tools::Option<Arguments>> options;
     if (!tools::parse(kProgram, options, none, argc, argv).empty()) {
-        tools::refuse(kProgram.name, "there are no arguments");
+        tools::refuse(kProgram.name, "the program takes no arguments");
     }
 }
 
@@ -218,6 +219,6 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "uaio-demo: %s\n", failure.what());
         return 1;
     }
-    std::puts("everything holds");
+    std::puts("all checks passed");
     return 0;
 }

@@ -94,8 +94,7 @@ public:
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
         std::string why = "was killed by signal " + std::to_string(WTERMSIG(status));
         if (WIFEXITED(status)) why = "ended with status " + std::to_string(WEXITSTATUS(status));
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-            why = "could not be run; is it installed?";
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 127) why = "could not be run; install it";
         throw std::runtime_error(name_ + " " + why + (said.empty() ? "" : ": " + said));
     }
 

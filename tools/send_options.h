@@ -42,7 +42,7 @@ inline std::chrono::nanoseconds seconds(std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool is_number = error == std::errc() && end == text.data() + text.size();
     if (!is_number || !(value >= 0 && value <= kMost)) {
-        refuse("a time is a number of seconds, such as 2.5, not " + in_quotes(text));
+        refuse("a time must be a number of seconds, such as 2.5, not " + in_quotes(text));
     }
     return std::chrono::nanoseconds(static_cast<std::int64_t>(value * 1e9));
 }
@@ -51,7 +51,7 @@ inline std::uint16_t port(std::string_view text) {
     std::uint16_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value == 0) {
-        refuse("a port is a number from 1 to 65535, not " + in_quotes(text));
+        refuse("a port must be a number from 1 to 65535, not " + in_quotes(text));
     }
     return value;
 }
@@ -59,7 +59,7 @@ inline std::uint16_t port(std::string_view text) {
 inline tls::Version version(std::string_view text) {
     if (text == "1.2") return tls::Version::tls_1_2;
     if (text == "1.3") return tls::Version::tls_1_3;
-    refuse("a version of TLS is 1.2 or 1.3, not " + in_quotes(text));
+    refuse("a TLS version must be 1.2 or 1.3, not " + in_quotes(text));
 }
 
 // Sets the local address or the interface.
@@ -75,7 +75,7 @@ inline void set_local_port(Arguments& to, std::string_view text) {
     to.dial.local_port = port(text.substr(0, dash));
     if (dash == text.npos) return;
     const std::uint16_t last = port(text.substr(dash + 1));
-    if (last < to.dial.local_port) refuse("ports go from the lower to the higher one");
+    if (last < to.dial.local_port) refuse("a range of ports must begin with the lower port");
     to.dial.local_ports = last - to.dial.local_port + 1u;
 }
 
@@ -87,12 +87,13 @@ inline void set_authentication(Arguments& to, std::string_view text) {
     } else if (text == "any") {
         to.dial.proxy_authentication = ProxyAuthentication::any;
     } else {
-        refuse("--proxy-auth is basic, digest or any");  // not quoted: perhaps USER:PASSWORD
+        refuse("--proxy-auth must be basic, digest or any");  // not quoted: perhaps USER:PASSWORD
     }
 }
 
 inline void set_header(Arguments& to, std::string_view text) {
-    if (text != "v1" && text != "v2") refuse("--proxy-header is v1 or v2, not " + in_quotes(text));
+    if (text != "v1" && text != "v2")
+        refuse("--proxy-header must be v1 or v2, not " + in_quotes(text));
     to.dial.proxy_header = text == "v1" ? ProxyHeader::v1 : ProxyHeader::v2;
 }
 
@@ -115,103 +116,104 @@ inline void trust_anybody(tls::ContextOptions& options) {
 
 // clang-format off: a table
 inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
-    {"quit-after", 'q', "S", "end S seconds after the input has ended and nothing came any more",
+    {"quit-after", 'q', "S",
+     "end after S seconds without received bytes, counted from the end of input",
      [](Arguments& to, std::string_view v) { to.quit_after = seconds(v); }},
-    {"timeout", 0, "S", "for names, connecting, proxies and TLS together (300)",
+    {"timeout", 0, "S", "limit for lookup, connect, proxies and TLS together (300)",
      [](Arguments& to, std::string_view v) { to.dial.timeout = seconds(v); }},
-    {"max-time", 'm', "S", "for everything together (no limit)",
+    {"max-time", 'm', "S", "limit for the whole run (none)",
      [](Arguments& to, std::string_view v) { to.max_time = seconds(v); }},
-    {"verbose", 'v', "", "how it went, and how long each phase took",
+    {"verbose", 'v', "", "print the outcome and the duration of each phase",
      [](Arguments& to, std::string_view) { to.verbose = true; }},
-    {"quiet", 0, "", "no progress; it is shown if standard error is a terminal and output is not",
+    {"quiet", 0, "", "no progress; the default prints it if only standard error is a terminal",
      [](Arguments& to, std::string_view) { to.quiet = true; }},
 
-    {"ipv4", '4', "", "addresses of version 4 only",
+    {"ipv4", '4', "", "use IPv4 only",
      [](Arguments& to, std::string_view) { to.dial.family = AddressFamily::v4; }},
-    {"ipv6", '6', "", "addresses of version 6 only",
+    {"ipv6", '6', "", "use IPv6 only",
      [](Arguments& to, std::string_view) { to.dial.family = AddressFamily::v6; }},
-    {"resolve", 0, "HOST:PORT:ADDRESS[,ADDRESS]", "addresses in place of a lookup",
+    {"resolve", 0, "HOST:PORT:ADDRESS[,ADDRESS]", "use these addresses instead of a lookup",
      [](Arguments& to, std::string_view v) { to.dial.resolve.emplace_back(v); }},
-    {"connect-to", 0, "HOST:PORT:HOST2:PORT2", "another place to connect to; TLS still wants HOST",
+    {"connect-to", 0, "HOST:PORT:HOST2:PORT2",
+     "connect to HOST2:PORT2 instead; TLS still verifies HOST",
      [](Arguments& to, std::string_view v) { to.dial.connect_to.emplace_back(v); }},
-    {"interface", 0, "NAME", "where to connect from: an interface, or an address in numbers",
-     &set_interface},
-    {"local-port", 0, "N[-M]", "the port to connect from, or several to be tried", &set_local_port},
-    {"unix", 0, "PATH", "a unix socket in place of the target's address; @NAME is an abstract one",
+    {"interface", 0, "NAME", "connect from this interface or numeric address", &set_interface},
+    {"local-port", 0, "N[-M]", "connect from this port, or from one of a range", &set_local_port},
+    {"unix", 0, "PATH", "connect to a unix socket instead; @NAME is abstract",
      [](Arguments& to, std::string_view v) { to.dial.unix_path = v; }},
 
     {"proxy", 'x', "URL",
      "http, https, socks4, socks4a, socks5 or socks5h://[USER:PASSWORD@]HOST:PORT;"
-     "\nempty: none. Without it http_proxy, https_proxy and all_proxy count",
+     "\nempty: none. The default is that of http_proxy, https_proxy and all_proxy",
      [](Arguments& to, std::string_view v) { to.dial.proxy = v; },
      tools::kSecret | tools::kMayBeEmpty},
-    {"pre-proxy", 0, "URL", "a SOCKS proxy through which the proxy is reached",
+    {"pre-proxy", 0, "URL", "connect to the proxy through this SOCKS proxy",
      [](Arguments& to, std::string_view v) { to.dial.pre_proxy = v; }, tools::kSecret},
-    {"no-proxy", 0, "LIST", "hosts that are reached without a proxy; without it no_proxy counts",
+    {"no-proxy", 0, "LIST", "hosts to connect to without a proxy; the default is that of no_proxy",
      [](Arguments& to, std::string_view v) { to.dial.no_proxy = v; }, tools::kMayBeEmpty},
     {"proxy-auth", 0, "KIND", "basic, digest or any (basic)", &set_authentication},
-    {"proxy-field", 0, "FIELD", "one more field for CONNECT, such as \"User-Agent: me\"",
+    {"proxy-field", 0, "FIELD", "an additional field for CONNECT, such as \"User-Agent: me\"",
      [](Arguments& to, std::string_view v) { to.dial.proxy_fields.emplace_back(v); },
      tools::kSecret},
-    {"proxy-cacert", 0, "FILE", "authorities that are trusted for an https proxy, in PEM",
+    {"proxy-cacert", 0, "FILE", "trusted authorities for an https proxy, in PEM",
      [](Arguments& to, std::string_view v) { to.proxy_tls.authorities = v; }},
-    {"proxy-insecure", 0, "", "take any certificate from an https proxy",
+    {"proxy-insecure", 0, "", "accept any certificate of an https proxy",
      [](Arguments& to, std::string_view) { trust_anybody(to.proxy_tls); }},
     {"proxy-header", 0, "VERSION",
-     "v1 or v2: tell the server the address of this side first (haproxy's"
+     "v1 or v2: send the local address to the server first (haproxy's"
      "\nPROXY protocol)",
      &set_header},
 
-    {"cacert", 0, "FILE", "authorities that are trusted, in PEM, in place of the system's",
+    {"cacert", 0, "FILE", "trusted authorities, in PEM, instead of the system's",
      [](Arguments& to, std::string_view v) { to.tls.authorities = v; }},
-    {"insecure", 'k', "", "take any certificate",
+    {"insecure", 'k', "", "accept any certificate",
      [](Arguments& to, std::string_view) { trust_anybody(to.tls); }},
     {"pinned", 0, "PIN",
-     "a public key that the peer has to have, as sha256//BASE64; several times"
+     "require this public key of the peer, as sha256//BASE64; repeat it"
      "\nfor several keys",
      [](Arguments& to, std::string_view v) { to.tls.pins.emplace_back(v); }},
-    {"cert", 0, "FILE", "this side's certificate, in PEM, with those between it and the authority",
+    {"cert", 0, "FILE", "client certificate, in PEM, with the intermediate certificates",
      [](Arguments& to, std::string_view v) { certificate(to).chain = v; }},
-    {"key", 0, "FILE", "its private key, in PEM",
+    {"key", 0, "FILE", "private key of the certificate, in PEM",
      [](Arguments& to, std::string_view v) { certificate(to).key = v; }, tools::kSecret},
     {"tls-min", 0, "VERSION", "1.2 or 1.3 (1.2)",
      [](Arguments& to, std::string_view v) { to.tls.min_version = version(v); }},
     {"tls-max", 0, "VERSION", "1.2 or 1.3 (1.3)",
      [](Arguments& to, std::string_view v) { to.tls.max_version = version(v); }},
-    {"alpn", 0, "LIST", "protocols to offer, the best first, such as h2,http/1.1 (none)",
+    {"alpn", 0, "LIST", "protocols to offer, in order of preference, such as h2,http/1.1 (none)",
      &set_protocols},
 });
 // clang-format on
 
 inline constexpr std::string_view kIntroduction = R"(Usage: uaio-send [OPTION]... URL
 
-Sends standard input, byte for byte, to a server, and what the server sends to standard output.
-URL is http, https, ws, wss, tcp or tls://HOST[:PORT], of which the last two need a port; https,
-wss and tls mean TLS. It ends when the server has ended and the input has been sent, with a
-terminal as the input at once when the server has ended. Unlike nc, it does not tell the server
-where the input ends; for servers that wait for that there is --quit-after.
+Sends standard input unchanged to a server, and the server's bytes to standard output. URL is
+http, https, ws, wss, tcp or tls://HOST[:PORT]; tcp and tls require a port; https, wss and tls use
+TLS. uaio-send ends when the server has closed the connection and the input has been sent; if the
+input is a terminal, as soon as the server has closed the connection. Unlike nc, it does not shut
+down its sending side at the end of input; for servers that wait for that, use --quit-after.
 
 )";
 
 inline constexpr std::string_view kClosing = R"(
-SSLKEYLOGFILE in the environment names a file for the secrets of TLS, for others to decrypt with.
-The values of --proxy, --pre-proxy, --proxy-field and --key on the command line, and a user and a
-password in URL, are overwritten as soon as they were read; in the environment, as of https_proxy,
-other users never see them.
+The environment variable SSLKEYLOGFILE names a file for the TLS secrets, with which other programs
+can decrypt the connection. uaio-send overwrites the values of --proxy, --pre-proxy, --proxy-field
+and --key on its command line, and a user and a password in URL, as soon as it has read them. Other
+users cannot read environment variables such as https_proxy.
 
 Exit codes:
-  0    all was sent, and the server has ended, or --quit-after passed
-  1    this machine: standard input or output, memory, descriptors
-  2    the arguments
-  3    a name has no address: the target's, or a proxy's
-  4    no connection: refused, unreachable, not allowed
-  5    a proxy said no, or is none
-  6    the certificate is not accepted, the target's or an https proxy's
-  7    TLS failed in another way
-  8    the time is over
-  9    the connection was cut: reset, or ended without the end of TLS
-  10   this build, or this kernel, can not do it
-  128+ the signal that ended it: 130 is Ctrl-C
+  0    all input was sent, and the server closed the connection or --quit-after passed
+  1    a local failure: standard input or output, memory, descriptors
+  2    invalid arguments
+  3    a name has no address: the target's or a proxy's
+  4    no connection: refused, unreachable, not permitted
+  5    a proxy refused the connection, or the peer is not a proxy
+  6    the certificate of the target or of an https proxy was rejected
+  7    TLS failed for another reason
+  8    a timeout expired
+  9    the connection was interrupted: by a reset, or by an end without close_notify
+  10   this build or this kernel does not support the operation
+  128+ a signal ended the program: 130 is Ctrl-C
 )";
 
 inline constexpr tools::Program kProgram = {"uaio-send", kIntroduction, kClosing};
@@ -247,7 +249,7 @@ inline Arguments parse(int argc, char** argv) {
     if (arguments.target.empty()) refuse("the URL is empty");
     if (!arguments.tls.certificates.empty()) {
         const tls::Certificate& own = arguments.tls.certificates.front();
-        if (own.chain.empty() || own.key.empty()) refuse("--cert and --key go together");
+        if (own.chain.empty() || own.key.empty()) refuse("--cert and --key require each other");
     }
     if (arguments.tls.min_version > arguments.tls.max_version) {
         refuse("--tls-min is above --tls-max");

@@ -83,71 +83,70 @@ inline bool names_user(const std::string& target) {
 inline std::string_view advice(const std::string& target, std::error_code error, DialPhase phase) {
     if (phase == DialPhase::begin && error == ArgumentErrc::invalid_url) {
         if (names_user(target)) {
-            return "The target has a user or a password before its host, which only a proxy may "
-                   "have; leave out what stands before the @.";
+            return "The target has a user or a password before its host, which is allowed only for "
+                   "a proxy; remove it and the @.";
         }
-        return "The target is not SCHEME://HOST:PORT with a scheme that is known; tcp and tls need "
-               "the port.";
+        return "The target is not SCHEME://HOST:PORT with a known scheme; tcp and tls require the "
+               "port.";
     }
     if (error == ResolveErrc::bad_rule) {
         return "--resolve is HOST:PORT:ADDRESS[,ADDRESS], --connect-to is HOST:PORT:HOST2:PORT2; "
-               "IPv6 addresses stand in brackets.";
+               "put IPv6 addresses in brackets.";
     }
     if (error == TlsErrc::certificate_untrusted) {
-        return "Its authority is not trusted here: name a file that holds it with --cacert, or "
-               "have the server send the certificates between.";
+        return "Its authority is not trusted: give the file with the authority's certificate by "
+               "--cacert, or have the server send the intermediate certificates.";
     }
     if (error == TlsErrc::certificate_self_signed) {
-        return "It, or its root, vouches for itself: if it is the right one, name it with "
-               "--cacert.";
+        return "It, or its root, is self-signed: if it is genuine, give it by --cacert.";
     }
     if (error == TlsErrc::certificate_not_pinned) {
-        return "The public key is none of --pinned: if the server has a new one, pin that, else "
-               "somebody stands between.";
+        return "The public key is not one of --pinned: if the server has a new key, pin it, "
+               "otherwise the connection may be intercepted.";
     }
     if (error == TlsErrc::peer_wants_certificate) {
-        return "The server wants to see a certificate: name yours with --cert and --key.";
+        return "The server requires a certificate: give one by --cert and --key.";
     }
     if (error == TlsErrc::no_common_version) {
-        return "Look at --tls-min and --tls-max; TLS 1.2 and 1.3 are spoken here.";
+        return "Check --tls-min and --tls-max; uaio-send supports TLS 1.2 and 1.3.";
     }
-    if (error == TlsErrc::no_common_protocol) return "Look at --alpn.";
+    if (error == TlsErrc::no_common_protocol) return "Check --alpn.";
     if (error == TlsErrc::not_tls) {
-        return "The server's bytes are not TLS; perhaps this port is for tcp or http.";
+        return "The server's bytes are not TLS; this port may be for tcp or http.";
     }
     if (error == ProxyErrc::authentication_required) {
-        return "It wants a user and a password: --proxy SCHEME://USER:PASSWORD@HOST:PORT; perhaps "
-               "another --proxy-auth.";
+        return "The proxy requires a user and a password: --proxy "
+               "SCHEME://USER:PASSWORD@HOST:PORT; it may require another --proxy-auth.";
     }
     if (error == ProxyErrc::other_authentication) {
-        return "The proxy offers Digest only where --proxy-auth is basic, as it is at first, or "
-               "Basic only where it is digest: use --proxy-auth any.";
+        return "The proxy offers only Digest and --proxy-auth is basic (the default), or only "
+               "Basic and it is digest: use --proxy-auth any.";
     }
     if (error == Errc::timed_out) {
-        return "Allow more time with --timeout or --max-time, or find out why there is no answer.";
+        return "Increase --timeout or --max-time, or find out why the peer does not respond.";
     }
     if (error == Errc::not_supported) {
         return "This build of uaio has no TLS; build it with -Dtls=enabled.";
     }
     if (error == Errc::truncated && phase == DialPhase::done) {
-        return "The server ended without the end of TLS: what came may be a part, and somebody may "
-               "have cut it.";
+        return "The server ended the connection without the close_notify of TLS: the received "
+               "bytes may be incomplete.";
     }
     if (error == Errc::connection_reset && phase == DialPhase::done) {
-        return "The server closed or reset the connection before it had taken everything.";
+        return "The server closed or reset the connection before it had received all bytes.";
     }
     if (error == std::error_code(ENODEV, std::system_category())) {
-        return "There is no such network interface; ip link names those that there are.";
+        return "The network interface does not exist; `ip link` lists the existing ones.";
     }
     return {};
 }
 
 inline std::string_view doing(DialPhase phase) {
     switch (phase) {
-        case DialPhase::begin: return "cannot begin";
+        case DialPhase::begin: return "cannot start";
         case DialPhase::resolve: return "no address";
         case DialPhase::connect: return "no connection";
-        case DialPhase::proxy: return "not through the proxy";
+        case DialPhase::proxy: return "no tunnel through the proxy";
         case DialPhase::tls: return "no TLS";
         case DialPhase::done: break;
     }

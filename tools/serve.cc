@@ -61,7 +61,7 @@ uaio::AcceptorFactory secured(uaio::AcceptorFactory plain, const Arguments& argu
     options.protocols = {"http/1.1"};
     if (arguments.log) {
         options.on_failure = [&output](std::error_code error) {
-            output.line("no connection: " + uaio::strerror(error));
+            output.line("TLS handshake failed: " + uaio::strerror(error));
         };
     }
     return uaio::tls::acceptor(std::move(plain), uaio::tls::Context(options), arguments.tls);
@@ -72,7 +72,7 @@ uaio::AcceptorFactory secured(uaio::AcceptorFactory plain, const Arguments& argu
 std::string listen(uaio::http::Server& server, const Arguments& arguments, std::size_t engines,
                    Output& output) {
     if (!arguments.unix_path.empty()) {
-        if (engines > 1) refuse("--unix is for one thread: a unix socket has one queue");
+        if (engines > 1) refuse("--unix requires --threads 1: a unix socket has one queue");
         server.listen(secured(uaio::local::acceptor(arguments.unix_path), arguments, output));
         return arguments.unix_path;
     }
@@ -81,7 +81,7 @@ std::string listen(uaio::http::Server& server, const Arguments& arguments, std::
                              std::to_string(arguments.port);
     uaio::Endpoint endpoint;
     if (uaio::Endpoint::parse(text, endpoint)) {
-        refuse("--address takes an IPv4 or IPv6 address, not \"" + arguments.address + "\"");
+        refuse("--address must be an IPv4 or IPv6 address, not \"" + arguments.address + "\"");
     }
     const uaio::tcp::Acceptors plain = uaio::tcp::acceptor(endpoint);
     server.listen(secured(plain, arguments, output));
@@ -165,7 +165,7 @@ void drain(uaio::Engine& engine, uaio::http::Server& server, int signals, Output
         ::_exit(128 + signal);
     }
     const bool late = static_cast<bool>(drained.wait());
-    output.line(std::to_string(server.requests()) + " requests answered" +
+    output.line(std::to_string(server.requests()) + " requests served" +
                 (late ? "; some connections did not end in 30 s and were closed" : ""));
 }
 
@@ -189,7 +189,7 @@ int serve(const Arguments& arguments) {
     const std::string where = listen(server, arguments, group.size(), output);
     output.line("serving " + arguments.directory + " at " + where + " with " +
                 std::to_string(group.size()) + (group.size() == 1 ? " thread" : " threads") +
-                "; Ctrl-C ends it");
+                "; press Ctrl-C to stop");
     output.line(kernel_line(group.engine(0)));
     print_until_signal(signals, output, [] { return false; });
     drain(group.engine(0), server, signals, output);

@@ -36,7 +36,7 @@ inline unsigned number(const std::string& option, std::string_view text, unsigne
     unsigned value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value > limit) {
-        refuse(option + " takes a number from 0 to " + std::to_string(limit) + ", not " +
+        refuse(option + " must be a number from 0 to " + std::to_string(limit) + ", not " +
                in_quotes(text));
     }
     return value;
@@ -50,45 +50,44 @@ inline std::chrono::nanoseconds timeout(const std::string& option, std::string_v
 }
 
 inline void set_key(Arguments& to, std::string_view file) {
-    if (to.certificates.empty()) refuse("--tls-key comes after its --tls-cert");
+    if (to.certificates.empty()) refuse("--tls-key must follow its --tls-cert");
     to.certificates.back().key = file;
 }
 
 // clang-format off: a table
 inline constexpr auto kOptions = std::to_array<tools::Option<Arguments>>({
-    {"port", 'p', "N", "TCP port (8080); 0 lets the system pick one, and it is printed",
+    {"port", 'p', "N", "TCP port (8080); 0: a free port, which is printed",
      [](Arguments& to, std::string_view v) { to.port = number("--port", v, 65535); }},
     {"address", 'a', "A", "address to listen on (127.0.0.1); :: for every interface",
      [](Arguments& to, std::string_view v) { to.address = v; }},
-    {"unix", 0, "PATH", "a unix socket instead",
+    {"unix", 0, "PATH", "listen on a unix socket instead",
      [](Arguments& to, std::string_view v) { to.unix_path = v; }},
     {"tls-cert", 0, "FILE",
-     "HTTPS: the certificate in PEM, then those between it and the authority;"
-     "\nseveral times for several names, each followed by its --tls-key",
+     "serve HTTPS: the certificate in PEM, then the intermediate certificates;"
+     "\nrepeat it for several names, each followed by its --tls-key",
      [](Arguments& to, std::string_view v) {
          to.certificates.push_back({.chain = std::string(v)});
      }},
-    {"tls-key", 0, "FILE", "its private key, in PEM", &set_key, tools::kSecret},
+    {"tls-key", 0, "FILE", "private key of the certificate, in PEM", &set_key, tools::kSecret},
     {"handshakes", 0, "N",
-     "TLS connections of an engine that have not ended their handshake (1024);"
-     "\nthe oldest silent one makes room for the next",
+     "limit of pending TLS handshakes of an engine (1024);"
+     "\nthe oldest silent one is closed for the next",
      [](Arguments& to, std::string_view v) {
          to.tls.handshakes = number("--handshakes", v, 1'000'000);
      }},
-    {"handshake-timeout", 0, "S", "seconds for a TLS handshake (10); 0 is any time",
+    {"handshake-timeout", 0, "S", "limit for a TLS handshake in seconds (10); 0: none",
      [](Arguments& to, std::string_view v) {
          to.tls.handshake_timeout = timeout("--handshake-timeout", v);
      }},
-    {"threads", 't', "N", "engines, each on a thread of its own (1); 0 is one a processor",
+    {"threads", 't', "N", "number of engines, each with a thread (1); 0: one a processor",
      [](Arguments& to, std::string_view v) { to.threads = number("--threads", v, 1024); }},
     {"head-timeout", 0, "S",
-     "seconds from the first byte of a request's head to its last (20),"
-     "\nthen it is answered with 408; 0 is any time",
+     "limit in seconds from the first byte of a request's head to its last (20);"
+     "\nthe response is then 408; 0: none",
      [](Arguments& to, std::string_view v) { to.head_timeout = timeout("--head-timeout", v); }},
-    {"idle-timeout", 0, "S",
-     "seconds that a connection is kept without a request (75); 0 is any time",
+    {"idle-timeout", 0, "S", "limit in seconds for a connection without a request (75); 0: none",
      [](Arguments& to, std::string_view v) { to.idle_timeout = timeout("--idle-timeout", v); }},
-    {"log", 'l', "", "a line on standard output for each request",
+    {"log", 'l', "", "print a line on standard output for each request",
      [](Arguments& to, std::string_view) { to.log = true; }},
 });
 // clang-format on
@@ -101,14 +100,14 @@ have begun, for at most 30 seconds; a second signal ends it at once.
 
 )",
                                             R"(
-Lines for standard output that nothing reads, and those that a full disk does not take, are dropped
-and counted; the server goes on.
+If standard output is not read or its disk is full, uaio-serve drops and counts lines, and
+continues to serve.
 
 Exit codes:
-  0    a signal ended it
-  1    it cannot serve: the address, the certificate, this machine
-  2    the arguments
-  128+ a second signal ended it: 130 is Ctrl-C
+  0    a signal ended the program
+  1    it cannot serve: because of the address, the certificate or a local failure
+  2    invalid arguments
+  128+ a second signal ended the program: 130 is Ctrl-C
 )"};
 
 inline Arguments parse(int argc, char** argv) {
@@ -120,9 +119,9 @@ inline Arguments parse(int argc, char** argv) {
         refuse("more than one directory: " + in_quotes(operands[1]));
     }
     arguments.directory = operands.front();
-    if (arguments.directory.empty()) refuse("the directory's name is empty");
+    if (arguments.directory.empty()) refuse("the name of the directory is empty");
     for (const tls::Certificate& certificate : arguments.certificates) {
-        if (certificate.key.empty()) refuse("--tls-cert needs a --tls-key");
+        if (certificate.key.empty()) refuse("--tls-cert requires a --tls-key");
         if (!kTls) refuse("this build has no TLS; build uaio with -Dtls=enabled");
     }
     return arguments;

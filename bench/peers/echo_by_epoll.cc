@@ -21,7 +21,7 @@ Echoed echo(EchoEnd& end) {
     if (got < 0 && errno == EAGAIN) return Echoed::nothing;
     if (got <= 0) return Echoed::ended;
     if (static_cast<std::size_t>(got) != end.message.size()) {
-        throw std::runtime_error("a message came in pieces");
+        throw std::runtime_error("a message arrived in pieces");
     }
     const ssize_t sent =
         ::send(fd, end.message.data(), end.message.size(), MSG_DONTWAIT | MSG_NOSIGNAL);

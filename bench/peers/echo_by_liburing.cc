@@ -27,7 +27,7 @@ void send(RawRing& ring, EchoEnd& end) {
 // Returns the end that received a message; nullptr for the completion of a send.
 EchoEnd* received(const io_uring_cqe& cqe) {
     if (cqe.res != static_cast<int>(sizeof(Message))) {
-        throw std::runtime_error("a message came in pieces, or its connection ended");
+        throw std::runtime_error("a message arrived in pieces, or its connection ended");
     }
     if (cqe.user_data & kSend) return nullptr;
     EchoEnd* const end = reinterpret_cast<EchoEnd*>(cqe.user_data);

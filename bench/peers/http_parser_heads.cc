@@ -66,7 +66,7 @@ namespace uaio::bench {
 struct HttpParserHeads::State {};
 
 HttpParserHeads::HttpParserHeads() {
-    throw Unavailable("libhttp-parser-dev was not there when this was built");
+    throw Unavailable("the program was built without libhttp-parser-dev");
 }
 HttpParserHeads::~HttpParserHeads() = default;
 std::size_t HttpParserHeads::read(std::string_view) { return 0; }

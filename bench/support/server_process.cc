@@ -72,7 +72,7 @@ void ServerProcess::read_port(int pipe) {
     while (::read(pipe, &next, 1) == 1 && next != '\n')
         line += next;
     if (std::from_chars(line.data(), line.data() + line.size(), port_).ec != std::errc()) {
-        throw std::runtime_error("the server did not say its port");
+        throw std::runtime_error("the server did not print its port");
     }
 }
 

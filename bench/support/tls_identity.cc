@@ -15,7 +15,7 @@ using tls::CertificatePtr;
 using tls::KeyPtr;
 
 void require(bool made) {
-    if (!made) throw std::runtime_error("OpenSSL could not make a key and a certificate");
+    if (!made) throw std::runtime_error("OpenSSL could not create a key and a certificate");
 }
 
 CertificatePtr sign(EVP_PKEY* key) {

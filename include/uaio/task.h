@@ -162,7 +162,8 @@ private:
 template <class T>
 class [[nodiscard]] Task {
 public:
-    static_assert(!std::is_reference_v<T>, "a Task gives a value: return a pointer");
+    static_assert(!std::is_reference_v<T>,
+                  "a Task returns a value: return a pointer instead of a reference");
     using promise_type = TaskPromise<T>;
 
     Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}

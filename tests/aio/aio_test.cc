@@ -52,7 +52,8 @@ TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
 }
 
 TEST_CASE("set_iov reports a failed allocation and keeps the previous iovec list") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Wire wire(KernelKind::epoll);
     const std::string bytes(1024, 'x');
     const std::vector<iovec> some = entries_of(bytes, kInlineIov + 1);
@@ -208,12 +209,12 @@ std::string misuse_in_child(void (*misuse)(Wire&, Operation&)) {
     wire.connection().read_all(busy.aio);
     wire.run_some();
     misuse(wire, busy);
-    if (wire.engine().statistics().misuse != 1) return "it was not counted";
-    if (logged.empty()) return "it was not logged";
+    if (wire.engine().statistics().misuse != 1) return "the misuse was not counted";
+    if (logged.empty()) return "the misuse was not logged";
     wire.peer().send("abcd");
     if (!wire.run_until_done(busy)) return "the operation did not end";
-    if (busy.ended() != success(4) || in != "abcd") return "the operation was harmed";
-    if (wire.follow_up() != success(4)) return "the connection was harmed";
+    if (busy.ended() != success(4) || in != "abcd") return "the operation was affected";
+    if (wire.follow_up() != success(4)) return "the connection was affected";
     return "";
 }
 

@@ -347,7 +347,8 @@ Task<std::uint64_t> echo(Stream& near, Stream& far, int messages, std::stop_toke
 }
 
 TEST_CASE_TEMPLATE("awaiting an operation allocates nothing", Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
     const std::stop_source source;

@@ -110,7 +110,7 @@ TEST_CASE("an exception that leaves a detached task ends the program") {
         spawn(engine, fail("nobody looks"));
         for (int turn = 0; turn < 10; ++turn)
             engine.run_once(0ns);
-        return std::string("it went on");
+        return std::string("the task continued");
     });
     CHECK(end.signal == SIGABRT);
 }
@@ -156,7 +156,8 @@ TEST_CASE("the frame of a spawned task is destroyed before its callback runs") {
 }
 
 TEST_CASE("a spawned task allocates its frame and one block, and frees both") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(KernelKind::epoll));
     std::uint64_t taken = 0;
     std::int64_t left = 0;

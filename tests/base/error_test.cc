@@ -92,9 +92,9 @@ TEST_CASE("the text of an exception contains the advice and names the cause once
         return std::string(std::system_error(error, with_advice("uaio: bind", error)).what());
     };
     CHECK(text(EADDRINUSE) ==
-          "uaio: bind: Another program has that address, or something other than a socket lies at "
-          "the path of a unix socket; stop the program, use port 0, or remove the file: Address "
-          "already in use");
+          "uaio: bind: Another program uses that address, or the path of the unix socket is a file "
+          "that is not a socket; stop the program, use port 0, or remove the file: Address already "
+          "in use");
     CHECK(text(EBADF) == "uaio: bind: Bad file descriptor");
     const std::error_code url = ArgumentErrc::invalid_url;
     CHECK(with_advice("call", url) + '.' == "call: " + strerror(url));

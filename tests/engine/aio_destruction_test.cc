@@ -158,7 +158,8 @@ TEST_CASE_TEMPLATE("a stop on another thread ends an operation that begins at th
 }
 
 TEST_CASE("sync_wait throws at once if the allocation of its task fails") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(KernelKind::io_uring));
     engine.run_once(0ns);
     const auto nothing = []() -> Task<> { co_return; };

@@ -43,7 +43,8 @@ void swallow(RawPeer& peer) {
 }
 
 TEST_CASE("AllocationCounter counts allocations") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     const std::uint64_t before = thread_allocations();
     const std::int64_t live = live_allocations();
     auto one = std::make_unique<int>(1);
@@ -53,7 +54,8 @@ TEST_CASE("AllocationCounter counts allocations") {
 }
 
 TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Wire wire(Kernel::kKind);
     const std::string body = pattern(8 * 100);
     const std::vector<iovec> vector = entries_of(body, 8);
@@ -77,7 +79,8 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
 }
 
 TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Wire wire(Kernel::kKind);
     const std::string body = pattern(Wire::kBlocking / 4);
     Aio write(wire.engine());
@@ -96,7 +99,8 @@ TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel,
 }
 
 TEST_CASE_TEMPLATE("deadlines and cancels allocate nothing", Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Wire wire(Kernel::kKind);
     char in[10];
     Aio expires(wire.engine()), cancelled(wire.engine()), queued(wire.engine());
@@ -120,7 +124,8 @@ TEST_CASE_TEMPLATE("deadlines and cancels allocate nothing", Kernel, OnLinux, On
 
 TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on either thread", Kernel,
                    OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     EngineThread io(options_on(Kernel::kKind));
     std::uint64_t on_engine = 0;
     Aio nop(io.engine(), [&on_engine](Aio&) { on_engine = thread_allocations(); });
@@ -146,7 +151,8 @@ TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on eith
 
 TEST_CASE_TEMPLATE("a cancel of another thread takes effect although every allocation fails",
                    Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Wire wire(Kernel::kKind);
     char in[1];
     std::vector<std::unique_ptr<Operation>> reads;
@@ -174,7 +180,8 @@ TEST_CASE_TEMPLATE("a cancel of another thread takes effect although every alloc
 
 TEST_CASE_TEMPLATE("an iovec list longer than the inline entries allocates once", Kernel, OnLinux,
                    OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Wire wire(Kernel::kKind);
     const std::string body = pattern(1024);
     const std::vector<iovec> inside = entries_of(body, kInlineIov);

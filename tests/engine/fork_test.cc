@@ -90,12 +90,12 @@ std::string use_inherited(Parent& parent) {
         if (error.code() != Errc::engine_lost) return error.what();
     }
     try {
-        return "fd() gave " + std::to_string(engine.fd());
+        return "fd() returned " + std::to_string(engine.fd());
     } catch (const std::system_error& error) {
         if (error.code() != Errc::engine_lost) return error.what();
     }
-    if (parent.read->aio.wait() != Errc::engine_lost) return "wait did not say engine_lost";
-    if (parent.read->aio.wait_until(Clock::now() + 1h)) return "wait_until said idle";
+    if (parent.read->aio.wait() != Errc::engine_lost) return "wait did not return engine_lost";
+    if (parent.read->aio.wait_until(Clock::now() + 1h)) return "wait_until returned true";
     parent.read->aio.cancel();
     parent.read->aio.stop();
     engine.stop();
@@ -108,7 +108,7 @@ std::string use_inherited(Parent& parent) {
     parent.stream->close();
     try {
         const tcp::Listener listener(engine, Endpoint::loopback(0));
-        return "a listener was made";
+        return "a listener was created";
     } catch (const std::system_error&) {
     }
     return "";
@@ -243,7 +243,7 @@ std::string fork_in_a_callback(KernelKind kind) {
     }
     if (child == 0) ::_exit(4);
     int status = 0;
-    if (::waitpid(child, &status, 0) != child) return "there was no child";
+    if (::waitpid(child, &status, 0) != child) return "no child was created";
     if (status != 0) return "the child ended with status " + std::to_string(status);
     if (behind.wait() || later != 1) return "the parent's callback did not run once";
     parked.cancel();
@@ -276,7 +276,7 @@ TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThr
             ::waitpid(child, &status, 0);
             return "the child did not exit";
         }
-        return WEXITSTATUS(status) == 7 ? "" : "the child ended otherwise";
+        return WEXITSTATUS(status) == 7 ? "" : "the child ended with another status";
     });
     INFO(end.output);
     CHECK(end.well());
@@ -295,7 +295,7 @@ TEST_CASE_TEMPLATE("fork: exit() in a child destroys static engines", Kernel, On
         const pid_t child = ::fork();
         if (child == 0) std::exit(0);
         int status = 0;
-        if (::waitpid(child, &status, 0) != child) return "there was no child";
+        if (::waitpid(child, &status, 0) != child) return "no child was created";
         parked.cancel();
         return status == 0 ? "" : "the child ended with status " + std::to_string(status);
     });
@@ -321,7 +321,7 @@ TEST_CASE("fork: a Resolver of the parent works in a child without the parent's 
         const ChildEnd end = run_in_child([&]() -> std::string {
             if (used) {
                 EngineThread own(options_on(KernelKind::io_uring));
-                if (!resolves(own.engine())) return "it does not resolve";
+                if (!resolves(own.engine())) return "the resolver fails";
             }
             resolver.~Resolver();
             return "";

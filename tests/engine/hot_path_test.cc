@@ -18,7 +18,8 @@ namespace uaio {
 namespace {
 
 TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinux, OnPoll) {
-    if (!locks_are_counted()) return report_skip("a sanitizer stands where locks are counted");
+    if (!locks_are_counted())
+        return report_skip("a sanitizer replaces the functions that count locks");
     Wire wire(Kernel::kKind);
     const std::string body = pattern(8 * 100);
     char in[10];

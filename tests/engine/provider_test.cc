@@ -296,12 +296,12 @@ TEST_CASE("submitting a busy Aio to a provider returns false or stops a debug bu
         int second = 0;
         Operation busy(engine);
         engine.run_once(0ns);  // from here on this is the engine's thread
-        if (!turnstile.wait(busy.aio, &first)) return "the first was refused";
-        if (turnstile.wait(busy.aio, &second)) return "the second was accepted";
+        if (!turnstile.wait(busy.aio, &first)) return "the first operation was refused";
+        if (turnstile.wait(busy.aio, &second)) return "the second operation was accepted";
         turnstile.pass();
         engine.run_once(0ns);
-        if (busy.ended() != success(0)) return "the first was harmed";
-        return first == 1 && second == 0 ? "" : "the second ran";
+        if (busy.ended() != success(0)) return "the first operation was affected";
+        return first == 1 && second == 0 ? "" : "the second operation ran";
     });
     INFO(end.output);
     if (kMisuseStops) {

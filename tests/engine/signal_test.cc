@@ -66,7 +66,8 @@ TEST_CASE("a signal that the program blocks after it created an EngineThread sta
         ::pthread_sigmask(SIG_BLOCK, &term, nullptr);
         ::kill(::getpid(), SIGTERM);
         int taken = 0;
-        return ::sigwait(&term, &taken) == 0 && taken == SIGTERM ? "" : "it was not taken";
+        return ::sigwait(&term, &taken) == 0 && taken == SIGTERM ? ""
+                                                                 : "the signal was not received";
     });
     INFO(end.output);
     CHECK(end.well());

@@ -166,7 +166,7 @@ TEST_CASE("an EngineThread whose ring fails ends only its own operations") {
         Aio parked(io.engine());
         submit_parked(parked);
         io.engine().post([] { refuse_system_call(SYS_io_uring_enter, EPERM); });
-        if (!parked.wait()) return "the operation ended well";
+        if (!parked.wait()) return "the operation succeeded";
         server.reset();
         return "";
     });
@@ -192,7 +192,7 @@ TEST_CASE_TEMPLATE("a destructor logs that it waits for an engine which no threa
         EngineOptions options = options_on(Kernel::kKind);
         options.drain_timeout = 1ms;
         options.log = [&, times = 0](LogLevel, std::string_view text) mutable {
-            if (text.find("does not run") != text.npos && times++ == 0) warned.set_value();
+            if (text.find("no thread runs") != text.npos && times++ == 0) warned.set_value();
         };
         std::promise<Engine*> made;
         std::atomic<bool> over = false;

@@ -138,7 +138,7 @@ TEST_CASE("the destructor of an Aio whose engine's thread has ended stops the pr
     });
     INFO(end.output);
     CHECK(end.signal == SIGABRT);
-    CHECK(end.output.find("thread that ran its engine has ended") != std::string::npos);
+    CHECK(end.output.find("thread of its engine has ended") != std::string::npos);
 }
 
 TEST_CASE_TEMPLATE("a thread_local engine is destroyed at the end of its thread", Kernel, OnLinux,

@@ -259,7 +259,7 @@ TEST_CASE_TEMPLATE("stop on another thread ends the running operation and refuse
             const bool first = parked.aio.wait() == Errc::canceled;
             submit_nop(parked.aio);
             const bool second = parked.aio.wait() == Errc::canceled;
-            if (!first || !second) throw std::logic_error("it was not canceled");
+            if (!first || !second) throw std::logic_error("the operation was not canceled");
         }
     });
     CHECK(io.engine().statistics().in_flight == 0);

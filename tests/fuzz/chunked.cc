@@ -41,10 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!seen.accepted()) return 0;
     const SeenMessage again = read_message(encoded(seen.content), {});
     if (!again.accepted() || again.content != seen.content)
-        fuzz::stop("encoded again, the content is not the same");
+        fuzz::stop("the content differs after it is encoded again");
     if (!seen.trailer.empty()) return 0;
     if (const char* refusal =
             fuzz::refusal_of_request(std::string_view(message).substr(0, seen.consumed)))
-        fuzz::stop("http-parser refuses what we accept", refusal);
+        fuzz::stop("http-parser refuses a message that uaio accepts", refusal);
     return 0;
 }

@@ -64,7 +64,8 @@ Outcome talk(unsigned kind, std::string_view bytes, std::size_t piece) {
         for (;;) {
             const std::size_t said = outcome.said.size();
             const Progress heard = dialogue->consume(received, outcome.said);
-            if (heard.consumed > received.size()) fuzz::stop("more was used than there is");
+            if (heard.consumed > received.size())
+                fuzz::stop("the dialogue consumed more bytes than it was given");
             received.erase(0, heard.consumed);
             outcome.consumed += heard.consumed;
             outcome.state = heard.state;
@@ -90,7 +91,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
     const Outcome whole = talk(data[0], bytes, SIZE_MAX);
     for (const std::size_t piece : {1u, 2u, 3u + data[0] % 61u}) {
-        if (talk(data[0], bytes, piece) != whole) fuzz::stop("a cut changes the outcome");
+        if (talk(data[0], bytes, piece) != whole)
+            fuzz::stop("splitting the input changes the outcome");
     }
     return 0;
 }

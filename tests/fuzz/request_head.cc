@@ -12,6 +12,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const SeenMessage seen = fuzz::read_cut_and_whole(bytes, {});
     if (!seen.accepted() || !seen.trailer.empty()) return 0;
     if (const char* refusal = fuzz::refusal_of_request(bytes.substr(0, seen.consumed)))
-        fuzz::stop("http-parser refuses what we accept", refusal);
+        fuzz::stop("http-parser refuses a message that uaio accepts", refusal);
     return 0;
 }

@@ -16,12 +16,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const SeenMessage lenient = fuzz::read_cut_and_whole(
             bytes,
             {.response = true, .answer_to = method, .strictness = http::Strictness::lenient});
-        if (seen.accepted() && lenient != seen) fuzz::stop("a lenient parser reads it differently");
+        if (seen.accepted() && lenient != seen)
+            fuzz::stop("a lenient parser returns another result");
         // Without its content: http-parser does not know the method of the request, and reads
         // content after 204, unlike uaio.
         if (!seen.accepted() || method != "HEAD") continue;
         if (const char* refusal = fuzz::refusal_of_response_head(bytes.substr(0, seen.consumed)))
-            fuzz::stop("http-parser refuses what we accept", refusal);
+            fuzz::stop("http-parser refuses a message that uaio accepts", refusal);
     }
     return 0;
 }

@@ -39,8 +39,10 @@ void check_request(const Request& request, Payload payload) {
     RequestParser parser(room, kWide);
     const std::string wire = head + "rest";
     const Parsed parsed = parser.parse(wire);
-    if (parsed.progress != Progress::complete) fuzz::stop("a written request is refused", head);
-    if (parsed.consumed != head.size()) fuzz::stop("a written request is split", head);
+    if (parsed.progress != Progress::complete)
+        fuzz::stop("the parser refuses a serialised request", head);
+    if (parsed.consumed != head.size())
+        fuzz::stop("the parser ends a serialised request early", head);
     const RequestHead& seen = parser.head();
     Request again;
     if (MessageReader::read(seen, again)) fuzz::stop("out of memory");
@@ -48,7 +50,7 @@ void check_request(const Request& request, Payload payload) {
         seen.version != request.version() || seen.body != following.body ||
         seen.content_length != following.length || seen.keep_alive != following.keep_alive ||
         text_of(again.headers()) != text_of(request.headers()))
-        fuzz::stop("a written request is read as another", head);
+        fuzz::stop("the parser returns another request than the serialised one", head);
 }
 
 void check_response(const Response& response, const ResponseContext& answered, Payload payload) {
@@ -60,8 +62,10 @@ void check_response(const Response& response, const ResponseContext& answered, P
     parser.reset(answered.method);
     const std::string wire = head + "rest";
     const Parsed parsed = parser.parse(wire);
-    if (parsed.progress != Progress::complete) fuzz::stop("a written response is refused", head);
-    if (parsed.consumed != head.size()) fuzz::stop("a written response is split", head);
+    if (parsed.progress != Progress::complete)
+        fuzz::stop("the parser refuses a serialised response", head);
+    if (parsed.consumed != head.size())
+        fuzz::stop("the parser ends a serialised response early", head);
     const ResponseHead& seen = parser.head();
     Response again;
     if (MessageReader::read(seen, again)) fuzz::stop("out of memory");
@@ -70,7 +74,7 @@ void check_response(const Response& response, const ResponseContext& answered, P
         seen.body != following.body || (final && following.keep_alive && !seen.keep_alive) ||
         (seen.body == Body::length && seen.content_length != following.length) ||
         text_of(again.headers()) != text_of(response.headers()))
-        fuzz::stop("a written response is read as another", head);
+        fuzz::stop("the parser returns another response than the serialised one", head);
 }
 
 // Parses, writes, and parses as the same.
@@ -85,9 +89,8 @@ void read_and_write(std::string_view bytes) {
         std::string head;
         FollowingMessage following;
         if (write_head(request, streamed ? Payload::streamed : Payload::attached, head, following))
-            fuzz::stop("a request that was read cannot be written", bytes);
-        if (following.body != body)
-            fuzz::stop("a request has another end when it is written", head);
+            fuzz::stop("a parsed request cannot be serialised", bytes);
+        if (following.body != body) fuzz::stop("a serialised request has another framing", head);
         check_request(request, streamed ? Payload::streamed : Payload::attached);
     }
     ResponseParser responses(room, kWide);

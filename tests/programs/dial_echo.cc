@@ -16,7 +16,7 @@ namespace uaio {
 namespace {
 
 constexpr std::size_t kBytes = 300'000;
-const std::string kGreeting = "hello, whoever you are\n";
+const std::string kGreeting = "hello from this server\n";
 
 // A pattern whose bytes identify their offset.
 std::string pattern() {
@@ -79,7 +79,7 @@ int dial(const std::string& target, const DialOptions& options) {
     if (const std::error_code error = write.wait()) return tell(error);
     if (const std::error_code error = read.wait()) return tell(error);
     if (in != kGreeting + out) {
-        std::puts("error: other bytes came back");
+        std::puts("error: the echoed bytes differ");
         return 1;
     }
     std::printf("ok connections=%u status=%d resolve=%lld connect=%lld proxy=%lld tls=%lld us\n",

@@ -53,12 +53,11 @@ struct Totals {
 };
 
 int usage(const char* program) {
-    std::fprintf(stderr,
-                 "%s [--seconds N] [--first SEED] [--seed SEED]\n"
-                 "  --seconds N   how long to go on with new seeds (60)\n"
-                 "  --first SEED  where to begin (1)\n"
-                 "  --seed SEED   run this one and stop\n",
-                 program);
+    std::fprintf(
+        stderr,
+        "%s [--seconds N] [--first SEED] [--seed SEED]\n  --seconds N   run new seeds for N "
+        "seconds (60)\n  --first SEED  the first seed (1)\n  --seed SEED   run only this seed\n",
+        program);
     return 2;
 }
 
@@ -115,7 +114,7 @@ void report(Totals& totals) {
     for (std::size_t i = 0; i < kMarkCount; ++i) {
         std::printf("  %-26s %llu\n", kMarks[i].name, static_cast<Number>(totals.marks[i]));
         if (totals.runs >= 1000 && totals.marks[i] * 1000 < totals.runs) {
-            std::printf("not ok: %s have become too rare to prove anything\n", kMarks[i].name);
+            std::printf("not ok: %s occurred too rarely to be tested\n", kMarks[i].name);
             ++totals.failures;
         }
     }

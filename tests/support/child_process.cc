@@ -43,7 +43,7 @@ namespace {
     try {
         trouble = body();
     } catch (const std::exception& thrown) {
-        trouble = std::string("it threw: ") + thrown.what();
+        trouble = std::string("an exception was thrown: ") + thrown.what();
     }
     std::fprintf(stderr, "%s", trouble.c_str());
     ::_exit(trouble.empty() ? 0 : 1);

@@ -59,7 +59,7 @@ struct Case {
     bool ranged;
 
     std::string text() const {
-        return "change " + std::to_string(static_cast<int>(change)) + ", moment " +
+        return "change " + std::to_string(static_cast<int>(change)) + ", step " +
                std::to_string(static_cast<int>(moment)) + ", size " + std::to_string(size) +
                (ranged ? ", a range" : "");
     }

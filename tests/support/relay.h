@@ -11,7 +11,7 @@
 
 namespace uaio {
 
-inline constexpr std::string_view kGreeting = "hello, whoever you are\n";
+inline constexpr std::string_view kGreeting = "hello from this server\n";
 
 // Greets at once, and echoes everything.
 Task<> serve_echo(Acceptor& acceptor);

@@ -45,7 +45,7 @@ std::string_view shortage_text(int result) noexcept {
         case -ENFILE:
             return "accept: the system has no free descriptor (fs.file-max); connections wait "
                    "until one is closed";
-        default: return "accept: the kernel has no memory; connections wait until there is some";
+        default: return "accept: the kernel has no memory; connections wait until memory is free";
     }
 }
 

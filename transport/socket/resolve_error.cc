@@ -7,23 +7,21 @@ namespace {
 
 constexpr ErrorMeaning kMeanings[] = {
     {ResolveErrc::name_not_found, "name not found",
-     "Nobody has that name; check its spelling, /etc/hosts and the search domains."},
+     "The name does not exist; check its spelling, /etc/hosts and the search domains."},
     {ResolveErrc::no_address, "no address",
-     "The name exists, but has no address of the kind wanted; allow the other family of "
-     "addresses."},
+     "The name has no address of the requested family; allow the other family."},
     {ResolveErrc::try_again, "no name server answered",
      "No name server answered in time; check /etc/resolv.conf and the network, and try again."},
     {ResolveErrc::server_failed, "name server failed",
-     "A name server answered that it cannot tell; ask whoever runs the name's domain, or try "
-     "another server."},
+     "A name server reported a failure; contact the administrator of the domain, or use another "
+     "name server."},
     {ResolveErrc::bad_name, "bad host name",
-     "The host name is empty, longer than 253 bytes, or holds a character that no name has."},
+     "The host name is empty, longer than 253 bytes, or contains an invalid character."},
     {ResolveErrc::failed, "name lookup failed",
-     "The lookup failed on this machine itself; it may lack memory or descriptors, or its "
-     "configuration of names (nsswitch.conf) is broken."},
-    {ResolveErrc::bad_rule, "bad rule for names",
-     "A rule that overrides names is not written as it should be: HOST:PORT:ADDRESS[,ADDRESS] for "
-     "an address, HOST:PORT:HOST2:PORT2 for another place to connect to; IPv6 in brackets."},
+     "The lookup failed on this machine; check its memory, its descriptors and nsswitch.conf."},
+    {ResolveErrc::bad_rule, "bad resolve or connect-to rule",
+     "A rule is malformed. A resolve rule is HOST:PORT:ADDRESS[,ADDRESS], a connect-to rule "
+     "HOST:PORT:HOST2:PORT2; put IPv6 addresses in brackets."},
 };
 
 }  // namespace

@@ -32,8 +32,8 @@ public:
         std::unique_lock lock(mutex_);
         if (changed_.wait_for(lock, core.drain_timeout(), [this] { return closed_; })) return;
         core.log(LogLevel::warning,
-                 "a listener was destroyed while the thread of its engine did not run the engine; "
-                 "its address is in use until it does");
+                 "a listener was destroyed while no thread ran its engine; its address is in use "
+                 "until a thread runs the engine");
     }
 
 private:

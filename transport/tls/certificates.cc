@@ -59,7 +59,7 @@ bool ended_well() noexcept {
 // it may be a key or a password.
 KeyPtr load_key(const Certificate& certificate, const std::string& key) {
     const BioPtr bio = open(key, certificate.key);
-    if (!bio) refuse_option(key + " is neither a text in PEM nor the name of a file");
+    if (!bio) refuse_option(key + " is neither PEM text nor the name of a file");
     Password password{certificate.password};
     KeyPtr loaded(PEM_read_bio_PrivateKey(bio.get(), nullptr, &tell_password, &password));
     if (!loaded && password.was_asked && certificate.password.empty()) {
@@ -69,8 +69,8 @@ KeyPtr load_key(const Certificate& certificate, const std::string& key) {
                                     " is encrypted, and Certificate::password is empty; "
                                     "`openssl pkey -in FILE -out FILE` decrypts a key");
     }
-    if (!loaded && password.was_asked) refuse_option(key + " (is its password right?)");
-    if (!loaded) refuse_option(key + " is no private key in PEM");
+    if (!loaded && password.was_asked) refuse_option(key + " (check its password)");
+    if (!loaded) refuse_option(key + " is not a private key in PEM");
     return loaded;
 }
 

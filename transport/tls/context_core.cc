@@ -79,7 +79,7 @@ ContextCore::ContextCore(const ContextOptions& options) : options_(options) {
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (options_.idle_messages < kFewestIdleMessages) {
         refuse_option("idle_messages is " + std::to_string(options_.idle_messages) +
-                      ", and not 8 or more");
+                      "; it must be at least 8");
     }
     set_versions();
     set_ciphers();

@@ -7,77 +7,75 @@ namespace {
 
 constexpr ErrorMeaning kMeanings[] = {
     {TlsErrc::certificate_expired, "certificate expired",
-     "The peer's certificate, or one above it, is no longer valid; whoever runs the peer has to "
-     "renew it. If it was renewed, look at this machine's clock."},
+     "The peer's certificate, or one of its issuers', has expired; its owner must renew it. If it "
+     "was renewed, check this machine's clock."},
     {TlsErrc::certificate_not_yet_valid, "certificate not yet valid",
-     "The peer's certificate is not valid yet; this machine's clock may be behind."},
+     "The peer's certificate is not valid yet; check this machine's clock."},
     {TlsErrc::certificate_name_mismatch, "certificate is for another name",
-     "The peer's certificate is valid, but not for the name that was asked for; check the name, or "
-     "get a certificate that lists it as a subject alternative name."},
+     "The peer's certificate is valid, but not for the requested name; check the name, or get a "
+     "certificate that lists it as a subject alternative name."},
     {TlsErrc::certificate_untrusted, "certificate of an unknown authority",
-     "No chain leads from the peer's certificate to an authority that is trusted here; give the "
-     "authority's certificate in ContextOptions::authorities, or have the peer send the ones "
-     "between."},
+     "No chain leads from the peer's certificate to a trusted authority; add the authority's "
+     "certificate to ContextOptions::authorities, or have the peer send the intermediate "
+     "certificates."},
     {TlsErrc::certificate_self_signed, "self-signed certificate",
-     "The peer's certificate, or the root it sent, vouches for itself and is not trusted here; if "
-     "it is the right one, give it in ContextOptions::authorities."},
+     "The peer's certificate, or the root that it sent, is self-signed and not trusted; if it is "
+     "genuine, add it to ContextOptions::authorities."},
     {TlsErrc::certificate_wrong_purpose, "certificate for another purpose",
-     "The key usage in the peer's certificate, or in one above it, does not allow what it is used "
-     "for, such as serverAuth for a server; it has to be issued anew."},
+     "The key usage of the peer's certificate, or of one of its issuers', does not allow this "
+     "purpose, such as serverAuth for a server; the certificate must be reissued."},
     {TlsErrc::certificate_weak, "weak certificate",
-     "A key in the peer's chain is too short or a signature uses an old digest; it has to be "
-     "issued anew, with 2048 bits of RSA or more, or P-256, and SHA-256 or better."},
+     "A key in the peer's chain is too short, or a signature uses an old digest; the certificate "
+     "must be reissued with RSA of at least 2048 bits or P-256, and with SHA-256 or better."},
     {TlsErrc::certificate_revoked, "certificate revoked",
-     "The authority has withdrawn the peer's certificate; do not trust it."},
+     "The authority has revoked the peer's certificate; do not trust it."},
     {TlsErrc::certificate_invalid, "invalid certificate",
-     "The peer's certificate is not well-formed, or a signature in its chain is wrong; the peer is "
-     "set up wrongly, or is not who it claims to be."},
+     "The peer's certificate is malformed, or a signature in its chain is wrong; the peer is "
+     "misconfigured or an impostor."},
     {TlsErrc::certificate_missing, "no certificate",
-     "The peer has to show a certificate, and did not; give the client one, or do not ask for "
-     "it."},
+     "The peer sent no certificate although one is required; give the client a certificate, or do "
+     "not require it."},
     {TlsErrc::certificate_not_pinned, "certificate is not the pinned one",
-     "The peer's public key is none of ContextOptions::pins; if the peer has a new key, pin that, "
-     "else somebody stands between."},
+     "The peer's public key is not in ContextOptions::pins; if the peer has a new key, pin it, "
+     "otherwise the connection may be intercepted."},
     {TlsErrc::refused_by_peer, "refused by the peer",
-     "The peer ended the handshake with an alert that gives no reason; its log may. Versions, "
-     "ciphers and client certificates are the usual ones."},
-    {TlsErrc::peer_wants_certificate, "the peer wants a certificate",
-     "The peer asks for a certificate of this side; give one in ContextOptions::certificates."},
+     "The peer ended the handshake with an alert that states no reason; check its log. Usual "
+     "reasons are versions, ciphers and client certificates."},
+    {TlsErrc::peer_wants_certificate, "the peer requires a certificate",
+     "The peer requires a certificate; add one to ContextOptions::certificates."},
     {TlsErrc::peer_rejects_certificate, "the peer rejects the certificate",
-     "The peer does not accept the certificate of this side: it may be expired, for another "
-     "purpose, or of a kind that the peer does not know."},
+     "The peer rejected the local certificate: it may be expired, for another purpose, or of a "
+     "type that the peer does not support."},
     {TlsErrc::peer_does_not_trust, "the peer does not trust the certificate",
-     "The peer knows no chain from this side's certificate to an authority that it trusts; give "
-     "the peer the authority's certificate, or send the ones between."},
+     "The peer found no chain from the local certificate to an authority that it trusts; give the "
+     "peer the authority's certificate, or send the intermediate certificates."},
     {TlsErrc::peer_knows_no_such_name, "the peer knows no such name",
-     "The server has no certificate for the name that was asked for; check the name."},
+     "The server has no certificate for the requested name; check the name."},
     {TlsErrc::no_common_version, "no common TLS version",
-     "The two sides allow no version of TLS in common; uaio speaks 1.2 and 1.3, within "
+     "The two sides have no TLS version in common; uaio supports 1.2 and 1.3, within "
      "ContextOptions::min_version and max_version."},
     {TlsErrc::no_common_cipher, "no common cipher",
-     "The two sides have no cipher suite, group or signature in common; look at "
-     "ContextOptions::ciphers and cipher_suites, and at the kind of the server's key."},
+     "The two sides have no cipher suite, group or signature algorithm in common; check "
+     "ContextOptions::ciphers and cipher_suites, and the type of the server's key."},
     {TlsErrc::no_common_protocol, "no common protocol",
-     "The two sides name no application protocol in common (ALPN); look at "
+     "The two sides have no application protocol (ALPN) in common; check "
      "ContextOptions::protocols."},
     {TlsErrc::not_tls, "not TLS",
-     "The peer's bytes are not TLS; it may speak plain HTTP on this port."},
+     "The peer's bytes are not TLS; it may use plain HTTP on this port."},
     {TlsErrc::bad_record, "bad record",
-     "A record could not be decrypted, or is longer than TLS allows; bytes were changed on their "
-     "way, or the peer is broken."},
+     "A record could not be decrypted, or is longer than TLS allows; it was corrupted in transit, "
+     "or the peer is faulty."},
     {TlsErrc::protocol_violation, "TLS protocol violation",
-     "The peer sent a message that TLS does not allow there, or one that is not well-formed; the "
-     "peer is broken, or hostile."},
+     "The peer sent an unexpected or malformed TLS message; the peer is faulty or malicious."},
     {TlsErrc::flood, "flood of messages without data",
-     "The peer sent more than ContextOptions::idle_messages messages in a row that carry no data, "
-     "which costs this side work and gets nobody anywhere; it may be an attack."},
+     "The peer sent more than ContextOptions::idle_messages consecutive messages without data; it "
+     "may be an attack."},
     {TlsErrc::internal_error, "internal error of the TLS library",
-     "The TLS library of this side or of the peer reports an error of its own; look at the peer's "
-     "log, and at OpenSSL's configuration file here."},
+     "The local or the peer's TLS library reported an internal error; check the peer's log and the "
+     "local configuration file of OpenSSL."},
     {TlsErrc::key_used_up, "key used up",
-     "The peer asked for a new key, or ContextOptions::records_per_key is reached, and the kernel, "
-     "which encrypts what is sent, takes no other; connect again, or turn off "
-     "ContextOptions::offload."},
+     "The peer requested a key update, or ContextOptions::records_per_key is reached, but kernel "
+     "TLS does not accept a second key; connect again, or turn off ContextOptions::offload."},
 };
 
 }  // namespace

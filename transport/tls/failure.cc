@@ -135,7 +135,7 @@ void refuse_option(const std::string& what) {
 void refuse_nul(const std::string& what, const std::string& text) {
     if (text.find('\0') == std::string::npos) return;
     throw std::system_error(make_error_code(ArgumentErrc::invalid_option),
-                            "uaio: tls: " + what + " has a NUL");
+                            "uaio: tls: " + what + " contains a NUL");
 }
 
 }  // namespace uaio::tls

@@ -41,15 +41,14 @@ void KernelTls::decide() noexcept {
 std::string KernelTls::reason() const {
     switch (use_) {
         case Use::yes: return {};
-        case Use::undecided: return "what the handshake wrote has not left yet";
+        case Use::undecided: return "the last bytes of the handshake have not been sent yet";
         case Use::no: break;
     }
     if (!channel_.options().offload) return "ContextOptions::offload is off";
     if (const Offload kernel = tls::offload(); !kernel.available) return std::string(kernel.reason);
-    if (!channel_.encrypting_below())
-        return "the stream below is no plain socket of this library's";
-    if (error_) return "the kernel refuses: " + error_.message();
-    return "the kernel has not this cipher, or not records this short";
+    if (!channel_.encrypting_below()) return "the stream below is not a socket of this library";
+    if (error_) return "the kernel refused: " + error_.message();
+    return "the kernel does not support this cipher, or records this short";
 }
 
 // ---- the key

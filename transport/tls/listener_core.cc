@@ -246,11 +246,11 @@ void ListenerCore::on_engine_destroyed(bool idle) noexcept {
 Listener::Listener(Engine& engine, std::unique_ptr<Acceptor> below, const Context& context,
                    const ListenerOptions& options) {
     EngineCore::of(engine).require_thread();
-    if (!below) throw std::invalid_argument("uaio: tls::Listener: there is no acceptor below");
+    if (!below) throw std::invalid_argument("uaio: tls::Listener: the acceptor below is null");
     if (below->engine() && below->engine() != &engine) {
         throw std::invalid_argument(
-            "uaio: tls::Listener: the acceptor below is of another engine; make it on the "
-            "listener's");
+            "uaio: tls::Listener: the acceptor below belongs to another engine; create it on the "
+            "listener's engine");
     }
     auto closing = std::make_unique<Closing>();
     core_ = new ListenerCore(EngineCore::of(engine), std::move(below), context, options, *closing);

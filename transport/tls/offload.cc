@@ -45,17 +45,18 @@ struct Probe {
     Probe() {
         const Pair pair;
         if (!pair.connected) {
-            text = "no connection on loopback to try it on";
+            text = "no connection on the loopback interface could be opened for the test";
             return;
         }
         if (::setsockopt(pair.client, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0) {
             available = true;
-            text = "the kernel has it; ContextOptions::offload says whether it is used";
+            text = "the kernel supports it; ContextOptions::offload enables it";
             return;
         }
         // ENOENT: no such protocol, and no module of that name (net/ipv4/tcp_ulp.c).
         text = errno == ENOENT
-                   ? "the kernel has no tls module (CONFIG_TLS); modprobe tls, or another kernel"
+                   ? "the kernel has no tls module (CONFIG_TLS); run `modprobe tls`, or use "
+                     "another kernel"
                    : "setsockopt(TCP_ULP, \"tls\"): " + std::system_category().message(errno);
     }
 

@@ -36,9 +36,9 @@ constexpr Rung kLadder[] = {
      "io_uring with deferred completion work"},
     {kAlways | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
          IORING_SETUP_SUBMIT_ALL,
-     "io_uring with cooperative completion work, as Linux 6.0 has it"},
+     "io_uring with cooperative completion work, as on Linux 6.0"},
     {kAlways | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-     "io_uring with cooperative completion work, as Linux 5.19 has it"},
+     "io_uring with cooperative completion work, as on Linux 5.19"},
 };
 // A polling kernel thread excludes deferred completion work.
 constexpr Rung kPolledLadder[] = {
@@ -46,7 +46,7 @@ constexpr Rung kPolledLadder[] = {
          IORING_SETUP_SUBMIT_ALL,
      "io_uring with a polling kernel thread"},
     {kAlways | IORING_SETUP_SQPOLL | IORING_SETUP_SUBMIT_ALL,
-     "io_uring with a polling kernel thread, as Linux 5.19 has it"},
+     "io_uring with a polling kernel thread, as on Linux 5.19"},
 };
 
 long read_sysctl(const char* path) {
@@ -61,14 +61,14 @@ long read_sysctl(const char* path) {
 std::string permission_cause() {
     const long disabled = read_sysctl("/proc/sys/kernel/io_uring_disabled");
     if (disabled == 2) {
-        return "kernel.io_uring_disabled is 2, which forbids it to everybody; "
-               "sysctl -w kernel.io_uring_disabled=0 allows it";
+        return "kernel.io_uring_disabled is 2, which disables it; sysctl -w "
+               "kernel.io_uring_disabled=0 enables it";
     }
     if (disabled == 1) {
-        return "kernel.io_uring_disabled is 1, which asks for CAP_SYS_ADMIN or membership of "
-               "kernel.io_uring_group; sysctl -w kernel.io_uring_disabled=0 allows it";
+        return "kernel.io_uring_disabled is 1, which requires CAP_SYS_ADMIN or membership of "
+               "kernel.io_uring_group; sysctl -w kernel.io_uring_disabled=0 enables it";
     }
-    return "a seccomp profile forbids it, as Docker's and containerd's default does; run the "
+    return "a seccomp profile forbids it, such as the default of Docker and containerd; run the "
            "container with a profile that allows io_uring_setup, io_uring_enter and "
            "io_uring_register";
 }
@@ -87,9 +87,9 @@ std::string cause_of(int error) {
     switch (error) {
         case ENOSYS:
             return "the kernel has no io_uring, or a seccomp profile or sandbox hides it; Linux "
-                   "5.19 or later is needed";
+                   "5.19 or later is required";
         case EPERM: return permission_cause();
-        case EACCES: return "a security module (SELinux, AppArmor) forbids it to this program";
+        case EACCES: return "a security module (SELinux, AppArmor) denies it to this program";
         case ENOMEM: return memory_cause();
         case EINVAL:
             return "the kernel is older than Linux 5.19, whose io_uring can lose byte counts";

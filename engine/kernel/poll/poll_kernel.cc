@@ -17,13 +17,13 @@ namespace {
 using std::chrono::nanoseconds;
 
 [[noreturn]] void throw_set_up_error(int error, const char* call) {
-    std::string what = "uaio: the epoll kernel could not be made: ";
+    std::string what = "uaio: cannot set up epoll: ";
     what += call;
     if (const char* const limit = limit_behind(error)) {
         what += ' ';
         what += limit;
     } else if (error == ENOSYS || error == EPERM || error == EACCES) {
-        what += " was refused; the seccomp profile of this container has to allow it";
+        what += " was refused; the seccomp profile of this container must allow it";
     } else {
         what += " failed";
     }

@@ -176,7 +176,8 @@ int SimMachine::collect(unsigned wait, Clock::time_point deadline, Action& actio
 }
 
 void SimMachine::deadlock() noexcept {
-    sim_failed("the program waits, and nothing will ever happen; a real kernel would hang here");
+    sim_failed(
+        "the program waits and no event is pending; on a real kernel it would wait for ever");
 }
 
 void SimMachine::advance_to(Clock::time_point time) {

@@ -54,7 +54,7 @@ std::string check_refusal(int error, std::string_view cause, long call = __NR_io
         if (open_descriptors() != descriptors) return "descriptors were left open";
     }
     Engine engine;
-    if (engine.kernel() != KernelKind::epoll) return "it did not fall back to poll";
+    if (engine.kernel() != KernelKind::epoll) return "the engine did not fall back to epoll";
     if (!has(engine.kernel_reason(), cause)) return std::string(engine.kernel_reason());
     return run_a_nop(engine);
 }
@@ -144,7 +144,7 @@ TEST_CASE("an engine halves its rings until memory suffices, or fails and names 
 TEST_CASE("UAIO_KERNEL affects only KernelKind::automatic") {
     const ChildEnd end = run_in_child([]() -> std::string {
         ::setenv("UAIO_KERNEL", "epoll", 1);
-        if (Engine().kernel() != KernelKind::epoll) return "poll was not taken";
+        if (Engine().kernel() != KernelKind::epoll) return "UAIO_KERNEL=epoll was not used";
         ::setenv("UAIO_KERNEL", "", 1);
         static_cast<void>(Engine().kernel());
         ::setenv("UAIO_KERNEL", "io_uring", 1);
@@ -152,7 +152,7 @@ TEST_CASE("UAIO_KERNEL affects only KernelKind::automatic") {
         ::setenv("UAIO_KERNEL", "windows", 1);
         try {
             const Engine engine;
-            return "nonsense was taken";
+            return "an invalid UAIO_KERNEL was accepted";
         } catch (const std::system_error& error) {
             if (error.code() != ArgumentErrc::invalid_option || !has(error.what(), "windows")) {
                 return error.what();
@@ -172,7 +172,7 @@ TEST_CASE("fd() without a free descriptor names the limit to raise and may be re
             for (int left = 0; left < 3; ++left) {
                 if (!limit_descriptors(left)) return "the limit could not be set";
                 try {
-                    return "fd() gave " + std::to_string(engine.fd());
+                    return "fd() returned " + std::to_string(engine.fd());
                 } catch (const std::system_error& refused) {
                     if (refused.code() != std::errc::too_many_files_open) return refused.what();
                     if (!has(refused.what(), "ulimit -n")) return refused.what();
@@ -196,7 +196,7 @@ TEST_CASE("a constructor without a free descriptor names the limit to raise and 
         for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
             try {
                 const Engine engine(asking_for(kind));
-                return "it was not refused";
+                return "the call was not refused";
             } catch (const std::system_error& refused) {
                 if (refused.code() != std::errc::too_many_files_open) return refused.what();
                 if (!has(refused.what(), "ulimit -n")) return refused.what();

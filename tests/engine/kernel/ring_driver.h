@@ -134,7 +134,7 @@ void on_each_kernel(Body body) {
         RingDriver ring(*kernel);
         body(ring, *kernel);
     };
-    run(std::make_unique<PollKernel>(test_options(), "it is tested"));
+    run(std::make_unique<PollKernel>(test_options(), "for a test"));
     std::unique_ptr<Kernel> uring;
     try {
         uring = std::make_unique<LinuxKernel>(test_options());
@@ -154,7 +154,7 @@ inline bool has_send_waitall(Kernel& kernel) {
 // A PollKernel, and its rings.
 struct Poll {
     explicit Poll(const EngineOptions& options = test_options())
-        : kernel(options, "it is tested"), ring(kernel) {}
+        : kernel(options, "for a test"), ring(kernel) {}
     PollKernel kernel;
     RingDriver ring;
 };

@@ -45,7 +45,7 @@ SeenMessage read_cut_and_whole(std::string_view bytes, const Reading& how) {
     other.scanner = scanners[random() % scanners.size()];
     const auto cuts = cuts_of(bytes, random);
     if (read_message(bytes, other, cuts) != whole)
-        stop("cut, or scanned otherwise, it is read as something else", other.scanner->name);
+        stop("splitting the input or another scanner changes the result", other.scanner->name);
     return whole;
 }
 

@@ -104,7 +104,8 @@ void fail_each(
 
 TEST_CASE_TEMPLATE("a dial in which any one allocation fails reports it or succeeds", Kernel,
                    OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     const GrantingProxy proxy;
     Engine engine(options_on(Kernel::kKind));
     for (const std::string scheme : {"", "socks5h://", "http://"}) {
@@ -127,7 +128,8 @@ TEST_CASE_TEMPLATE("a dial in which any one allocation fails reports it or succe
 
 TEST_CASE_TEMPLATE("an easy connect in which any one allocation fails reports it or succeeds",
                    Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     const GrantingProxy proxy;
     Engine engine(options_on(Kernel::kKind));
     for (const std::string scheme : {"", "socks5h://", "http://"}) {
@@ -149,7 +151,8 @@ TEST_CASE_TEMPLATE("an easy connect in which any one allocation fails reports it
 
 TEST_CASE_TEMPLATE("a lookup in which any one allocation fails reports it or succeeds", Kernel,
                    OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(Kernel::kKind));
     for (const unsigned threads : {0U, 2U}) {
         CAPTURE(threads);
@@ -201,7 +204,8 @@ void fail_each_of(const std::function<void()>& make) {
 TEST_CASE_TEMPLATE(
     "an http server's constructor in which any one allocation fails throws and leaks nothing",
     Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);  // binds the thread: else a server's leftovers are freed only later
     fail_each_of([&engine] { const http::Server server(engine); });
@@ -212,7 +216,8 @@ TEST_CASE_TEMPLATE(
 TEST_CASE_TEMPLATE(
     "a listener's constructor in which any one allocation fails throws and leaves the port free",
     Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(Kernel::kKind));
     engine.run_once(0ns);
     const Endpoint endpoint = tcp::Listener(engine, Endpoint::loopback(0)).local_endpoint();
@@ -221,7 +226,8 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("a drain allocates nothing", Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Engine engine(options_on(Kernel::kKind));
     for (int round = 0; round < 3; ++round) {
         http::Server server(engine);

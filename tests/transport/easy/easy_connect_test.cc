@@ -109,7 +109,8 @@ TEST_CASE("easy: an Aio of another engine is refused") {
 }
 
 TEST_CASE("easy: a connect with a failed allocation reports it, and the next one works") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     EasyEnds ends(OnSim::kKind);
     Operation connect(ends.engine());
     fail_next_allocation();
@@ -120,7 +121,8 @@ TEST_CASE("easy: a connect with a failed allocation reports it, and the next one
 }
 
 TEST_CASE("easy: attempts on a socket allocate nothing") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     EasyEnds ends(KernelKind::automatic);
     std::array<std::byte, 64> bytes{};
     const std::uint64_t before = thread_allocations();

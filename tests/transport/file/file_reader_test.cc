@@ -154,7 +154,8 @@ TEST_CASE("a read of a file is continued after short reads, and its count is exa
 }
 
 TEST_CASE_TEMPLATE("a read of a file allocates nothing", Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Reading reading(Kernel::kKind, 100000);
     std::string into(100000, '\0');
     CHECK(reading.read(into, 0) == success(into.size()));

@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("close with unread received bytes does not reset the peer (ru
                    OnLinux, OnPoll, OnSim) {
     Wire wire(Kernel::kKind);
     Operation write(wire.engine(), "answer");
-    wire.peer().send("a request that nobody reads");
+    wire.peer().send("a request that is not read");
     wire.connection().write_all(write.aio);
     REQUIRE(wire.run_until_done(write));
     wire.connection().close();

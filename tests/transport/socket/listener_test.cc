@@ -335,16 +335,16 @@ TEST_CASE_TEMPLATE("a listener accepts again when the process closes a descripto
         Aio accept(engine);
         listener.accept(accept, server);
         if (!run_until(engine, [&] { return engine.statistics().accept_pauses > 0; }))
-            return "it did not pause";
+            return "the accept did not pause";
         const std::uint64_t enters = engine.statistics().enters;
         engine.run_once(20ms);
         engine.run_once(20ms);
-        if (engine.statistics().enters > enters + 10) return "it did not back off";
+        if (engine.statistics().enters > enters + 10) return "the accept did not back off";
         if (!accept.busy()) return "the accept ended: " + accept.result().message();
         ::close(spare);
         if (accept.wait()) return "the accept failed: " + accept.result().message();
         if (!server) return "no stream";
-        return logged == 1 ? "" : "it was not logged once";
+        return logged == 1 ? "" : "the message was not logged once";
     });
     INFO(end.output);
     CHECK(end.well());

@@ -120,7 +120,7 @@ TEST_CASE("a path in use is refused, and the error names it") {
     const local::Listener listener(engine, path);
     try {
         const local::Listener second(engine, path);
-        FAIL("it was not refused");
+        FAIL("the call was not refused");
     } catch (const std::system_error& error) {
         CHECK(error.code() == std::errc::address_in_use);
         CHECK(std::string(error.what()).find(path) != std::string::npos);
@@ -151,7 +151,7 @@ TEST_CASE("a path of 108 bytes or none is refused") {
     const std::string too_long = longest + "x";
     try {
         const local::Listener refused(engine, too_long);
-        FAIL("it was not refused");
+        FAIL("the call was not refused");
     } catch (const std::system_error& error) {
         CHECK(error.code() == std::errc::filename_too_long);
     }
@@ -167,7 +167,7 @@ TEST_CASE("a path that contains a NUL is refused, but not an abstract name") {
     const std::string path = folder.at("socket") + std::string("\0more", 5);
     try {
         const local::Listener refused(engine, path);
-        FAIL("it was not refused");
+        FAIL("the call was not refused");
     } catch (const std::system_error& error) {
         CHECK(error.code() == ArgumentErrc::invalid_endpoint);
     }

@@ -227,7 +227,7 @@ TEST_CASE_TEMPLATE("the constructor of a listener reports the call that failed a
     const tcp::Listener listener(engine, Endpoint::loopback(0));
     try {
         const tcp::Listener second(engine, listener.local_endpoint());
-        FAIL("it was not refused");
+        FAIL("the call was not refused");
     } catch (const std::system_error& error) {
         CHECK(error.code() == std::errc::address_in_use);
         const std::string what = error.what();

@@ -137,8 +137,8 @@ TEST_CASE("zero copy falls back to copying if no pages may be pinned") {
         const std::string body = pattern(Wire::kBlocking);
         Operation write(wire.engine(), body);
         wire.connection().write_all(write.aio);
-        if (wire.receive(body.size()) != body) return "the bytes are not the same";
-        if (!wire.run_until_done(write)) return "it did not end";
+        if (wire.receive(body.size()) != body) return "the bytes differ";
+        if (!wire.run_until_done(write)) return "the operation did not end";
         if (write.ended() != success(body.size())) return write.ended().error.message();
         return wire.follow_up() == success(4) ? "" : "the next write failed";
     });

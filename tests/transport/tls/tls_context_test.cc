@@ -61,9 +61,9 @@ TEST_CASE("the error of a context names the invalid option") {
     CHECK(says(refusal(options), "openssl pkey"));
     CHECK(!says(refusal(options), "interrupted"));
     options.certificates = {{test_certificate().chain, "nonsense", {}}};
-    CHECK(says(refusal(options), "neither a text in PEM nor the name of a file: No such file"));
+    CHECK(says(refusal(options), "neither PEM text nor the name of a file: No such file"));
     options.certificates = {{test_certificate().chain, "/dev/null", {}}};
-    CHECK(says(refusal(options), "is no private key in PEM"));
+    CHECK(says(refusal(options), "is not a private key in PEM"));
     options.certificates = {{"/nowhere/chain.pem", test_certificate().key, {}}};
     CHECK(says(refusal(options), "the certificate \"/nowhere/chain.pem\": No such file"));
     options = client_options();
@@ -98,15 +98,15 @@ TEST_CASE("a context refuses a file name that contains a NUL") {
         CAPTURE(i);
         tls::ContextOptions options = client_options();
         options.*texts[i] = values[i] + more;
-        CHECK(says(refusal(options), "has a NUL"));
+        CHECK(says(refusal(options), "contains a NUL"));
     }
     tls::ContextOptions options = server_options();
     options.certificates[0].chain = "/dev/null" + more;
-    CHECK(says(refusal(options), "the certificate has a NUL"));
+    CHECK(says(refusal(options), "the certificate contains a NUL"));
     options = server_options();
     options.certificates[0].key = "/dev/null" + more;
     CHECK(says(refusal(options), "the key of "));
-    CHECK(says(refusal(options), " has a NUL"));
+    CHECK(says(refusal(options), " contains a NUL"));
 }
 
 // Other text may precede a certificate (RFC 7468 2).

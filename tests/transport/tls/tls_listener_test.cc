@@ -130,7 +130,8 @@ TEST_CASE("a tls listener refuses a null acceptor and one of another engine") {
 
 TEST_CASE_TEMPLATE("a silent client of a tls listener uses no memory for TLS", Kernel, OnLinux,
                    OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     constexpr std::size_t kClients = 300;
     Crowd crowd(Kernel::kKind, {.handshake_timeout = kNoTimeout, .handshakes = 2 * kClients});
     CHECK(crowd.connect() == success(0));  // makes the allocations of a process's lifetime
@@ -172,7 +173,8 @@ TEST_CASE_TEMPLATE("a tls listener's port is free when its destructor returns on
 }
 
 TEST_CASE("tls::accept allocates no TLS state before the peer's first byte") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     TlsEnds ends;
     ends.joined();
     TlsEnds silent;

@@ -110,7 +110,8 @@ bool shake_hands_without(std::uint64_t others, Which which, const Contexts& cont
 TEST_CASE(
     "a tls handshake in which any one allocation fails, OpenSSL's included, ends once on each "
     "side") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         const Contexts contexts(version);
         unsigned refused = 0;
@@ -123,7 +124,8 @@ TEST_CASE(
 
 TEST_CASE(
     "a tls handshake in which an allocation of the library fails ends with not_enough_memory") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         const Contexts contexts(version);
         unsigned refused = 0;
@@ -166,7 +168,8 @@ bool talk_without(std::uint64_t others, Which which, const Contexts& contexts, u
 }
 
 TEST_CASE("tls reads and writes in which any one allocation fails end once with exact counts") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
         for (const Which which : {Which::all, Which::without_openssl}) {
             const Contexts contexts(version);
@@ -210,7 +213,8 @@ bool attempt_without(std::uint64_t others, KernelKind kind, bool sends, unsigned
 TEST_CASE_TEMPLATE(
     "easy tls: an attempt in which an allocation fails returns an error, and so do all later ones",
     Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     for (const bool sends : {true, false}) {
         unsigned refused = 0;
         fail_each([&](std::uint64_t others) {
@@ -251,7 +255,8 @@ bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
 
 TEST_CASE_TEMPLATE("a tls listener reports a connection whose allocation fails", Kernel, OnLinux,
                    OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     unsigned told = 0;
     fail_each([&](std::uint64_t others) { return accept_without(others, Kernel::kKind, told); });
     CHECK(told > 0);

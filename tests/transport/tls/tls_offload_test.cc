@@ -213,7 +213,7 @@ TEST_CASE("kTLS: OpenSSL encrypts over a stream that is not a socket, and the re
         CHECK(!details.offloaded);
         const std::string why = !on                         ? "ContextOptions::offload is off"
                                 : !tls::offload().available ? std::string(tls::offload().reason)
-                                                            : "the stream below is no plain socket";
+                                                            : "the stream below is not a socket";
         CHECK(details.offload_reason.find(why) == 0);
     }
 }

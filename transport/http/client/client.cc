@@ -14,7 +14,8 @@ Client::Client(Connector& connector, const ClientOptions& options)
     : connector_(connector), options_(options) {
     if (options.connections > 0) return;
     throw std::invalid_argument(
-        "uaio: http::Client: ClientOptions::connections is 0, so that every request would wait");
+        "uaio: http::Client: ClientOptions::connections must not be 0: every request would wait "
+        "for ever");
 }
 
 Client::~Client() {

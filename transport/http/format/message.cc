@@ -93,8 +93,8 @@ void Message::reset_message() noexcept {
 Request::Request(std::string_view url) {
     const auto error = set_url(url);
     if (!error) return;
-    throw std::system_error(error,
-                            "not a URL that an HTTP request can be made for: " + quoted_url(url));
+    throw std::system_error(
+        error, "uaio: http::Request: not an http, https, ws or wss URL: " + quoted_url(url));
 }
 
 std::error_code Request::set_url(std::string_view url) noexcept {

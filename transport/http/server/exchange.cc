@@ -94,7 +94,7 @@ void Exchange::respond(std::string_view content, std::string_view type) noexcept
     std::error_code error = response_.copy_data(content);
     if (!error) error = response_.headers().set("Content-Type", type);
     if (!error) return connection_->respond(*this);
-    connection_->refuse_response(*this, error, "the response cannot be made", error.message());
+    connection_->refuse_response(*this, error, "the response is invalid", error.message());
 }
 
 void Exchange::begin(Aio& aio) noexcept {

@@ -170,7 +170,7 @@ private:
         try {
             const std::string rest = std::to_string(unread_) + " of " + std::to_string(size_);
             log_failure(exchange_, error_ == Errc::truncated
-                                       ? "it became shorter; " + rest + " bytes were not there"
+                                       ? "the file was truncated; " + rest + " bytes are missing"
                                        : error_.message() + "; " + rest + " bytes were not read");
         } catch (const std::bad_alloc&) {  // the access log has the error too
         }
@@ -267,7 +267,7 @@ void send_file(Exchange& exchange, OwnedFd file, const FileState& state, std::st
         const std::uint64_t before = known->size;
         known = state_now(file.get());
         if (!known || known->size >= before) {
-            log_failure(exchange, "it has fewer bytes than its size says, or cannot be read");
+            log_failure(exchange, "the file is shorter than its size, or cannot be read");
             return respond_with_error(exchange);
         }
         withdraw(response);

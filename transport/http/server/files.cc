@@ -182,7 +182,8 @@ void serve_directory(const Root& root, Exchange& exchange) {
 // Throws std::invalid_argument for a path with a NUL, at which the kernel would end it.
 void check_path(const std::string& path, const char* what) {
     if (path.find('\0') == std::string::npos) return;
-    throw std::invalid_argument("uaio: " + std::string(what) + " has a NUL: " + in_quotes(path));
+    throw std::invalid_argument("uaio: " + std::string(what) +
+                                " contains a NUL: " + in_quotes(path));
 }
 
 // Checks the value of a field that a handler will send. Throws std::invalid_argument.
@@ -191,8 +192,8 @@ void check_value(std::string_view field, std::string_view value, const char* wha
     const std::error_code error = trial.set(field, value);
     if (error == Errc::not_enough_memory) throw std::bad_alloc();
     if (error) {
-        throw std::invalid_argument("uaio: http: no header can hold this " + std::string(what) +
-                                    ": " + in_quotes(value));
+        throw std::invalid_argument("uaio: http: a header cannot contain this " +
+                                    std::string(what) + ": " + in_quotes(value));
     }
 }
 
@@ -217,10 +218,11 @@ Handler fixed_content(std::string content, const std::string& type) {
 Handler redirect(std::string location, int status) {
     constexpr int kStatuses[] = {301, 302, 303, 307, 308};
     if (std::ranges::find(kStatuses, status) == std::end(kStatuses)) {
-        throw std::invalid_argument("not a status of a redirect: " + std::to_string(status) +
-                                    "; use 301, 302, 303, 307 or 308");
+        throw std::invalid_argument("uaio: http::redirect(): not a status of a redirect: " +
+                                    std::to_string(status) + "; use 301, 302, 303, 307 or 308");
     }
-    if (location.empty()) throw std::invalid_argument("uaio: http::redirect(): no location");
+    if (location.empty())
+        throw std::invalid_argument("uaio: http::redirect(): the location is empty");
     check_value("Location", location, "location");
     return [location = std::move(location), status](Exchange& exchange) {
         const std::string rest = encoded_rest(exchange.raw_path(), exchange.path_suffix());

@@ -34,9 +34,9 @@ void check_path(const std::string& path) {
     const std::error_code error = normalise_path(encode_path(path), found);
     if (error == Errc::not_enough_memory) throw std::bad_alloc();
     if (!error && found == path) return;
-    throw std::invalid_argument("uaio: http::Server::handle(): no request has the path " +
+    throw std::invalid_argument("uaio: http::Server::handle(): no request can match the path " +
                                 in_quotes(path) +
-                                (error ? "" : ", but " + in_quotes(found) + " in its place"));
+                                (error ? "" : "; use " + in_quotes(found) + " instead"));
 }
 
 // A route of HEAD's own precedes one of GET, which takes HEAD as well, and both precede one that
@@ -50,7 +50,7 @@ int generality(std::string_view method) noexcept {
 
 Route& Route::host(std::string_view name) {
     if (!name.empty() && (!is_host(name) || without_port(name).size() != name.size())) {
-        throw std::invalid_argument("uaio: http::Route::host(): not a host without a port: " +
+        throw std::invalid_argument("uaio: http::Route::host(): not a host, or one with a port: " +
                                     in_quotes(name));
     }
     host_ = name;
@@ -78,12 +78,12 @@ Route& Router::add(std::string_view method, std::string_view path, Handler handl
                    std::size_t content_limit) {
     check_path(std::string(path));
     if (!method.empty() && !is_token(method)) {
-        throw std::invalid_argument("uaio: http::Server::handle(): no request has the method " +
-                                    in_quotes(method));
+        throw std::invalid_argument(
+            "uaio: http::Server::handle(): no request can have the method " + in_quotes(method));
     }
     if (!handler) {
-        throw std::invalid_argument("uaio: http::Server::handle(): no handler for the path " +
-                                    in_quotes(path));
+        throw std::invalid_argument(
+            "uaio: http::Server::handle(): the handler is empty for the path " + in_quotes(path));
     }
     auto route = std::make_unique<Route>();
     route->method_ = method;
@@ -101,7 +101,7 @@ void Router::freeze() {
         for (const Route* other : same) {
             if (other->method_ != route->method_ || other->prefix_ != route->prefix_) continue;
             if (!same_name(other->host_, route->host_)) continue;
-            throw std::invalid_argument("uaio: http::Server::listen(): two routes take " +
+            throw std::invalid_argument("uaio: http::Server::listen(): two routes match " +
                                         route->method_ + " " + route->path_);
         }
         same.push_back(route.get());

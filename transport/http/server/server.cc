@@ -48,19 +48,21 @@ namespace {
 ServerOptions checked(ServerOptions options) {
     if (options.connections > 0) return options;
     throw std::invalid_argument(
-        "uaio: http::Server: ServerOptions::connections is 0, so that nothing would be accepted");
+        "uaio: http::Server: ServerOptions::connections must not be 0: no connection would be "
+        "accepted");
 }
 
 // Throws std::invalid_argument for an acceptor that cannot serve this engine.
 std::unique_ptr<Acceptor> make_acceptor(const AcceptorFactory& factory, Engine& engine) {
     std::unique_ptr<Acceptor> acceptor = factory(engine);
     if (!acceptor) {
-        throw std::invalid_argument("uaio: http::Server::listen(): the factory returned none");
+        throw std::invalid_argument(
+            "uaio: http::Server::listen(): the factory returned no acceptor");
     }
     if (acceptor->engine() && acceptor->engine() != &engine) {
         throw std::invalid_argument(
             "uaio: http::Server::listen(): the factory returned an acceptor of another engine; "
-            "make it on the engine that the factory is given");
+            "create it on the engine that is passed to the factory");
     }
     return acceptor;
 }
@@ -116,7 +118,9 @@ Server::~Server() {
 }
 
 Route& Server::handle(std::string_view method, std::string_view path, Handler handler) {
-    if (listening_) throw std::logic_error("Server::handle() after listen(): set routes up before");
+    if (listening_)
+        throw std::logic_error(
+            "uaio: http::Server::handle() after listen(): add the routes before");
     return router_->add(method, path, std::move(handler), options_.content_limit);
 }
 
@@ -125,8 +129,7 @@ void Server::listen(const AcceptorFactory& factory) {
         const std::lock_guard lock(draining_->mutex);
         if (draining_->requested || draining_->engine) {
             throw std::logic_error(
-                "Server::listen() after drain(): a server that drains accepts no more; make "
-                "another one");
+                "uaio: http::Server::listen() after drain(): create another server");
         }
     }
     if (!listening_) router_->freeze();
@@ -134,7 +137,8 @@ void Server::listen(const AcceptorFactory& factory) {
     std::vector<std::unique_ptr<Acceptor>> acceptors;
     for (ServerShard* loop : loops_) {
         if (loop->outlived_engine()) {
-            throw std::logic_error("Server::listen(): the engine of this server has ended");
+            throw std::logic_error(
+                "uaio: http::Server::listen(): the engine of this server has ended");
         }
         call_on_engine(loop->engine(), [loop] { loop->require_running(); });
         acceptors.push_back(make_acceptor(factory, loop->engine()));

@@ -147,7 +147,7 @@ void ServerConnection::route(Exchange& exchange) noexcept {
         exchange.path_ = "/";
     } else if (const auto error = normalise_path(target.path, exchange.path_)) {
         if (error != Errc::not_enough_memory) return respond(exchange, 400);
-        return refuse_response(exchange, error, "no route can be found", error.message());
+        return refuse_response(exchange, error, "the routes cannot be searched", error.message());
     }
     const std::string_view host =
         target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
@@ -171,7 +171,7 @@ void ServerConnection::refuse_method(Exchange& exchange, std::string_view host) 
         error = Errc::not_enough_memory;
     }
     if (!error) return respond(exchange, 405);
-    refuse_response(exchange, error, "no Allow can be made", error.message());
+    refuse_response(exchange, error, "the Allow field cannot be set", error.message());
 }
 
 // ---- content
@@ -244,7 +244,7 @@ void ServerConnection::respond(Exchange& exchange, int status) noexcept {
 void ServerConnection::send_page(Exchange& exchange, int status) noexcept {
     exchange.failed_ = true;  // try no other page
     if (const auto error = exchange.response_.set_error_page(status)) {
-        note_failure(&exchange, error, "no page can be made", error.message());
+        note_failure(&exchange, error, "the error page cannot be created", error.message());
         exchange.response_.reset();
         static_cast<void>(exchange.response_.set_status(500));
     }
@@ -257,8 +257,8 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
     const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
                                !is_bodiless(exchange.request_, response.status());
     if (!lacks_content) return send(exchange);
-    refuse_response(exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
-                    "its fields announce content that it does not have");
+    refuse_response(exchange, ArgumentErrc::invalid_message, "the response is invalid",
+                    "its fields announce content that is missing");
 }
 
 // Reads no request after this one. If the connection closed at once, a client that is still
@@ -300,7 +300,7 @@ void ServerConnection::on_written(Exchange& exchange) noexcept {
         // The handler's response is invalid, or memory for its head is lacking.
         if (error == ArgumentErrc::invalid_message) return refuse_message(exchange);
         if (error == Errc::not_enough_memory) {
-            return refuse_response(exchange, error, "the response cannot be sent", error.message());
+            return refuse_response(exchange, error, "the response is invalid", error.message());
         }
     }
     const bool sent = !error || exchange.aio_.count() > 0;
@@ -397,7 +397,7 @@ void ServerConnection::complete(Exchange& exchange) noexcept {
         if (sink.is_refused()) return refuse_message(exchange);
         if (exchange.failure_) return answer_unsent(exchange);  // begin() refused the status
         return refuse_response(exchange, ArgumentErrc::wrong_message_state, "end()",
-                               "nothing of the response was sent");
+                               "begin() has sent nothing of the response");
     }
     if (!sink.has_head()) return break_off(exchange, Errc::closed);
     if (!sink.end_content()) {

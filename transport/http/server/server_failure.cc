@@ -20,13 +20,14 @@ void ServerConnection::on_thrown(Exchange* exchange) noexcept {
         throw;
     } catch (const std::system_error& error) {
         if (error.code()) failure = error.code();
-        note_failure(exchange, failure, "the handler threw", error.what());
+        note_failure(exchange, failure, "the handler threw an exception", error.what());
     } catch (const std::bad_alloc& error) {
-        note_failure(exchange, Errc::not_enough_memory, "the handler threw", error.what());
+        note_failure(exchange, Errc::not_enough_memory, "the handler threw an exception",
+                     error.what());
     } catch (const std::exception& error) {
-        note_failure(exchange, failure, "the handler threw", error.what());
+        note_failure(exchange, failure, "the handler threw an exception", error.what());
     } catch (...) {
-        note_failure(exchange, failure, "the handler threw", "what is no std::exception");
+        note_failure(exchange, failure, "the handler threw an exception", "not a std::exception");
     }
     if (!exchange) return;
     if (exchange->state_ == Exchange::State::begun) return fail(*exchange, exchange->failure_);
@@ -56,7 +57,7 @@ bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
     if (status >= 200 && status <= 999) return true;
     char digits[16];
     const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
-    note_failure(&exchange, ArgumentErrc::invalid_status, "no response can have the status",
+    note_failure(&exchange, ArgumentErrc::invalid_status, "the status of the response is invalid",
                  std::string_view(digits, static_cast<std::size_t>(end - digits)));
     return false;
 }
@@ -69,8 +70,8 @@ void ServerConnection::refuse_response(Exchange& exchange, std::error_code error
 
 // Called when the serialiser has rejected the response.
 void ServerConnection::refuse_message(Exchange& exchange) noexcept {
-    refuse_response(exchange, ArgumentErrc::invalid_message, "the response cannot be sent",
-                    "its status, fields and content contradict each other");
+    refuse_response(exchange, ArgumentErrc::invalid_message, "the response is invalid",
+                    "its status, fields and content are contradictory");
 }
 
 // True if begin() was called and no byte of the response was sent.

@@ -88,7 +88,7 @@ void ServerShard::give_back(Exchange& exchange) noexcept {
 
 void ServerShard::require_running() {
     if (!ended_ && !core().is_stopped()) return;
-    throw std::logic_error("Server::listen(): the engine of this server has stopped");
+    throw std::logic_error("uaio: http::Server::listen(): the engine of this server has stopped");
 }
 
 void ServerShard::add(std::unique_ptr<Acceptor> acceptor) {
@@ -132,8 +132,8 @@ void ServerShard::on_accepted(Accepting& accepting) noexcept {
     if (error == ArgumentErrc::wrong_engine) {  // Acceptor::engine() is null
         accepting.over = true;
         return core().log(LogLevel::error,
-                          "http::Server: an acceptor is of another engine than the one that its "
-                          "factory was given; nothing is accepted from it");
+                          "http::Server: an acceptor belongs to another engine than the one passed "
+                          "to its factory; the server accepts nothing from it");
     }
     // The acceptor lacks a resource, such as memory: open connections continue, and free it when
     // they end. Socket listeners themselves wait for descriptors.

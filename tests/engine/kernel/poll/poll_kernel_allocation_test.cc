@@ -101,8 +101,9 @@ private:
 };
 
 TEST_CASE("PollKernel: a steady state allocates nothing") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
-    PollKernel kernel(EngineOptions{}, "it is tested");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
+    PollKernel kernel(EngineOptions{}, "for a test");
     Rounds rounds(kernel);
     // The pool returns operations in a different order each time, and each allocates for its first
     // long vector, so it takes some rounds until all have.
@@ -124,7 +125,8 @@ EngineOptions tiny_rings() {
 }
 
 TEST_CASE("PollKernel: waiting operations complete without memory") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     constexpr std::uint64_t kOperations = 100;
     Poll poll(tiny_rings());
     std::vector<SocketPair> pairs;
@@ -151,7 +153,8 @@ TEST_CASE("PollKernel: waiting operations complete without memory") {
 }
 
 TEST_CASE("PollKernel: without memory for its completion a submission stays in the ring") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Poll poll(tiny_rings());
     for (std::uint64_t i = 0; i < 4; i += 2) {
         poll.ring.next(i);

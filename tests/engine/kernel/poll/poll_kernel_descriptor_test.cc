@@ -185,7 +185,7 @@ TEST_CASE("PollKernel: the constructor fails without a free descriptor and names
     {
         const NoDescriptors none;
         try {
-            const PollKernel kernel(test_options(), "it is tested");
+            const PollKernel kernel(test_options(), "for a test");
         } catch (...) {
             failure = std::current_exception();
         }

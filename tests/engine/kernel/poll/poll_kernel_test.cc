@@ -240,7 +240,7 @@ TEST_CASE("PollKernel: a wait without epoll_pwait2 is rounded up to milliseconds
     REQUIRE(child >= 0);
     if (child == 0) {
         if (!forbid_precise_waits()) ::_exit(2);
-        PollKernel kernel(test_options(), "it is tested");
+        PollKernel kernel(test_options(), "for a test");
         for (const auto patience :
              {std::chrono::microseconds(300), std::chrono::microseconds(2700)}) {
             const Clock::time_point deadline = Clock::now() + patience;

@@ -314,13 +314,13 @@ void cancels(SimDriver& driver, Transcript& transcript, int domain) {
     driver.receive(2, connection.second, bytes[2], 10);
     driver.settle();
     driver.cancel(9, 1, IORING_ASYNC_CANCEL_ALL);
-    transcript.note("all of one", driver.settle());
+    transcript.note("all operations of one descriptor", driver.settle());
     for (int i = 0; i < 2; ++i) {
         driver.cancel(9, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
         transcript.note("any", driver.settle());
     }
     driver.cancel(9, 1, IORING_ASYNC_CANCEL_ALL);
-    transcript.note("none of them", driver.settle());
+    transcript.note("no operation", driver.settle());
     driver.cancel(9, 1);
     transcript.note("not found", driver.settle());
     driver.fill(connection.first);
@@ -389,7 +389,7 @@ void listeners(SimDriver& driver, Transcript& transcript, int domain) {
     driver.reset_on_close(client);
     driver.kernel().close(client);
     const int accepted = driver.accept(listener);
-    transcript.note("accepted all the same", accepted > 0);
+    transcript.note("accepted after the close", accepted > 0);
     driver.kernel().close(accepted);
     driver.kernel().close(listener);
 }
@@ -402,22 +402,22 @@ void listeners(SimDriver& driver, Transcript& transcript, int domain) {
 
 SAME_ON_BOTH("a receive with MSG_WAITALL ends short at a reset", waitall_receive_then_drop)
 SAME_ON_BOTH("bytes before a reset are received before the error", bytes_before_a_drop)
-SAME_ON_BOTH("the first send after a reset tells its error", sends_after_a_drop)
+SAME_ON_BOTH("the first send after a reset returns its error", sends_after_a_drop)
 SAME_ON_BOTH("sends after a close of the peer", sends_after_a_close)
 SAME_ON_BOTH("the error option after a close of the peer", error_option_after_a_close)
 SAME_ON_BOTH("a send with MSG_WAITALL hides an error behind its count", waitall_send_then_close)
-SAME_ON_BOTH("a send that waits with nothing sent shows the reset", blocked_send_then_drop)
-SAME_ON_BOTH("a shutdown of this side ends its sends", sends_and_an_own_shutdown)
-SAME_ON_BOTH("a shutdown of this side ends its receives", receives_and_an_own_shutdown)
+SAME_ON_BOTH("a blocked send with nothing sent returns the reset", blocked_send_then_drop)
+SAME_ON_BOTH("a local shutdown ends sends", sends_and_an_own_shutdown)
+SAME_ON_BOTH("a local shutdown ends receives", receives_and_an_own_shutdown)
 SAME_ON_BOTH("a receive with MSG_WAITALL is stopped with its count", waitall_receive_stopped)
-SAME_ON_BOTH("transfers of nothing", nothing_to_transfer)
+SAME_ON_BOTH("transfers of 0 bytes", nothing_to_transfer)
 SAME_ON_BOTH("operations on a socket that is not connected", operations_without_a_connection)
-SAME_ON_BOTH("entries without memory", bad_memory)
-SAME_ON_BOTH("operations that must not wait", not_waiting)
-SAME_ON_BOTH("a close does not end a receive that waits", close_under_a_receive)
+SAME_ON_BOTH("entries at unmapped addresses", bad_memory)
+SAME_ON_BOTH("operations with MSG_DONTWAIT", not_waiting)
+SAME_ON_BOTH("a close does not end a pending receive", close_under_a_receive)
 SAME_ON_BOTH("cancels of one, of all and of nothing", cancels)
 SAME_ON_BOTH("zero-copy sends and their notifications", zero_copy)
-SAME_ON_BOTH("listeners that shut, close and accept late", listeners)
+SAME_ON_BOTH("listeners that shut down, close and accept late", listeners)
 
 }  // namespace
 }  // namespace uaio

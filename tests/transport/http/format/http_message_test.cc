@@ -168,7 +168,8 @@ TEST_CASE("a parse error maps to the status of the server's response") {
 }
 
 TEST_CASE("a message that is reused allocates nothing") {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Request request;
     const auto use = [&request] {
         request.reset();

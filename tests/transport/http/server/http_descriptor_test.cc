@@ -39,13 +39,15 @@ std::string keep_descriptors() {
     limit.rlim_cur = 1000;
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return "the limit could not be set";
     std::deque<DescriptorBudget::Connection> connections(10);
-    if (last_with_room() != 990) return "without files it is not the spare ones that are kept";
+    if (last_with_room() != 990)
+        return "a server without files does not reserve the spare descriptors";
     const DescriptorBudget::Files handler;
-    if (last_with_room() != 980) return "no file is kept for each connection";
+    if (last_with_room() != 980) return "the server does not reserve a file for each connection";
     while (connections.size() < 500)
         connections.emplace_back();
-    if (last_with_room() != 865) return "for many connections it is not an eighth that is kept";
-    return DescriptorBudget::has_room(1'000'000, 8) ? "" : "a simulated descriptor counts";
+    if (last_with_room() != 865)
+        return "the server does not reserve files for an eighth of many connections";
+    return DescriptorBudget::has_room(1'000'000, 8) ? "" : "a simulated descriptor is counted";
 }
 
 TEST_CASE("a file server reserves descriptors for every connection, or for one in eight of many") {

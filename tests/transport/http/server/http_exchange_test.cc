@@ -90,7 +90,7 @@ TEST_CASE("a response with an interim or invalid status becomes 500, and is logg
         CAPTURE(status);
         const Seen seen = ask_two([status](Exchange& exchange) { exchange.respond(status); });
         CHECK(is_answered(seen, "HTTP/1.1 500 Internal Server Error\r\n"));
-        CHECK(seen.log.find("no response can have the status: " + std::to_string(status)) !=
+        CHECK(seen.log.find("the status of the response is invalid: " + std::to_string(status)) !=
               std::string::npos);
     }
     for (const int status : {100, 103}) {
@@ -99,7 +99,7 @@ TEST_CASE("a response with an interim or invalid status becomes 500, and is logg
             exchange.respond();
         });
         CHECK(is_answered(seen, "HTTP/1.1 500 "));
-        CHECK(seen.log.find("no response can have the status") != std::string::npos);
+        CHECK(seen.log.find("the status of the response is invalid") != std::string::npos);
         std::error_code result;
         const Seen begun = ask_two([&](Exchange& exchange) {
             REQUIRE(!exchange.response().set_status(status));
@@ -118,7 +118,7 @@ TEST_CASE("a response without the content that it announces becomes 500, and is 
             exchange.respond();
         });
         CHECK(is_answered(seen, "HTTP/1.1 500 Internal Server Error\r\n"));
-        CHECK(seen.log.find("announce content that it does not have") != std::string::npos);
+        CHECK(seen.log.find("announce content that is missing") != std::string::npos);
     }
 }
 
@@ -235,46 +235,46 @@ struct Unsent {
 };
 const Unsent kUnsent[] = {
     {[](Exchange&) { throw std::runtime_error("the database is gone"); },
-     make_error_code(Errc::canceled), "the handler threw: the database is gone"},
+     make_error_code(Errc::canceled), "the handler threw an exception: the database is gone"},
     {[](Exchange&) {
          throw std::system_error(std::make_error_code(std::errc::host_unreachable), "backend");
      },
-     std::make_error_code(std::errc::host_unreachable), "the handler threw: backend"},
+     std::make_error_code(std::errc::host_unreachable), "the handler threw an exception: backend"},
     {[](Exchange&) { throw std::bad_alloc(); }, make_error_code(Errc::not_enough_memory),
-     "the handler threw: "},
+     "the handler threw an exception: "},
     {[](Exchange&) { throw 1; }, make_error_code(Errc::canceled),
-     "the handler threw: what is no std::exception"},
+     "the handler threw an exception: not a std::exception"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(204));
          exchange.respond("no content may be here");
      },
-     make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+     make_error_code(ArgumentErrc::invalid_message), "the response is invalid"},
     {[](Exchange& exchange) { exchange.respond("abc", "text/html\r\nX: evil"); },
-     make_error_code(ArgumentErrc::invalid_header_value), "the response cannot be made: "},
+     make_error_code(ArgumentErrc::invalid_header_value), "the response is invalid: "},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().headers().set("Transfer-Encoding", "chunked"));
          exchange.respond("abc");
      },
-     make_error_code(ArgumentErrc::conflicting_header), "the response cannot be made: "},
+     make_error_code(ArgumentErrc::conflicting_header), "the response is invalid: "},
     {[](Exchange& exchange) { exchange.respond(42); },
-     make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 42"},
+     make_error_code(ArgumentErrc::invalid_status), "the status of the response is invalid: 42"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(100));
          begin_and(exchange, [](Exchange& begun) { begun.abort(); });
      },
-     make_error_code(ArgumentErrc::invalid_status), "no response can have the status: 100"},
+     make_error_code(ArgumentErrc::invalid_status), "the status of the response is invalid: 100"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(204));
          static_cast<void>(exchange.response().copy_data("no content may be here"));
          begin_and(exchange, [](Exchange& begun) { begun.abort(); });
      },
-     make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+     make_error_code(ArgumentErrc::invalid_message), "the response is invalid"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(204));
          static_cast<void>(exchange.response().copy_data("no content may be here"));
          begin_and(exchange, [](Exchange& begun) { begun.end(); });
      },
-     make_error_code(ArgumentErrc::invalid_message), "the response cannot be sent"},
+     make_error_code(ArgumentErrc::invalid_message), "the response is invalid"},
 };
 
 TEST_CASE("an exception of a handler and an invalid response are logged and in the access record") {

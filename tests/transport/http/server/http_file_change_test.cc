@@ -61,7 +61,8 @@ TEST_CASE("a response ends when the client or the server closes during a read of
 
 TEST_CASE_TEMPLATE("a response in which an allocation fails contains the whole file or becomes 500",
                    Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     for (const std::size_t size : {std::size_t{1000}, ChangingFile::kLarge / 4}) {
         const ChangingFile folder(size);
         FileScene scene(Kernel::kKind);

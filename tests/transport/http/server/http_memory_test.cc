@@ -30,7 +30,8 @@ constexpr std::size_t kAnnounced = 1 << 20;
 
 TEST_CASE_TEMPLATE("a server allocates for the content received, not for Content-Length", Kernel,
                    OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     constexpr std::size_t kClients = 50;
     Site site(Kernel::kKind);
     site.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("got it"); });
@@ -57,7 +58,8 @@ TEST_CASE_TEMPLATE("a server allocates for the content received, not for Content
 
 TEST_CASE_TEMPLATE("a server releases most of the memory of a large request and a large response",
                    Kernel, OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Site site(Kernel::kKind);
     site.server().handle("POST", "/", [](Exchange& exchange) {
         Response& response = exchange.response();
@@ -157,7 +159,8 @@ struct Talk {
 
 TEST_CASE_TEMPLATE("a client allocates for the content received, not for Content-Length", Kernel,
                    OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Talk talk(Kernel::kKind);
     Request request("http://h/");
     Response response;
@@ -173,7 +176,8 @@ TEST_CASE_TEMPLATE("a client allocates for the content received, not for Content
 
 TEST_CASE_TEMPLATE("a client's connection releases most of the memory of a large response", Kernel,
                    OnLinux, OnPoll) {
-    if (!allocations_are_counted()) return report_skip("a sanitizer or valgrind owns the heap");
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
     Talk talk(Kernel::kKind);
     const std::string large =
         "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + std::string(1000000, 'x');

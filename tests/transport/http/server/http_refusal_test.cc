@@ -31,7 +31,7 @@ std::string refusal(const std::function<void()>& call) {
     } catch (const Exception& error) {
         return error.what();
     }
-    return "nothing was thrown";
+    return "no exception was thrown";
 }
 
 bool says(const std::string& text, std::string_view part) {
@@ -49,7 +49,7 @@ TEST_CASE_TEMPLATE("listen() refuses a factory that returns no usable acceptor",
     const auto refused = [&](const AcceptorFactory& factory) {
         return refusal<std::invalid_argument>([&] { site.server().listen(factory); });
     };
-    CHECK(says(refused([](Engine&) { return nullptr; }), "the factory returned none"));
+    CHECK(says(refused([](Engine&) { return nullptr; }), "the factory returned no acceptor"));
     CHECK(says(refused([&](Engine&) {
                    return std::make_unique<tcp::Listener>(other, Endpoint::loopback(0));
                }),
@@ -73,7 +73,7 @@ private:
     tcp::Listener below_;
 };
 
-TEST_CASE_TEMPLATE("a server logs once that an acceptor is of another engine", Kernel, OnLinux,
+TEST_CASE_TEMPLATE("a server logs once that an acceptor belongs to another engine", Kernel, OnLinux,
                    OnPoll) {
     std::string log;
     EngineOptions options = options_on(Kernel::kKind);
@@ -84,7 +84,7 @@ TEST_CASE_TEMPLATE("a server logs once that an acceptor is of another engine", K
     server.listen([&](Engine&) { return std::make_unique<Silent>(other); });
     REQUIRE(run_until(engine, [&] { return !log.empty(); }));
     run_some(engine);
-    CHECK(says(log, "an acceptor is of another engine"));
+    CHECK(says(log, "an acceptor belongs to another engine"));
     CHECK(log.find('\n') == log.size() - 1);
 }
 
@@ -105,10 +105,10 @@ TEST_CASE("the constructors of a server and a client refuse a limit of 0 connect
     tcp::Connector connector(Endpoint::loopback(80));
     CHECK(says(
         refusal<std::invalid_argument>([&] { http::Server server(engine, {.connections = 0}); }),
-        "ServerOptions::connections is 0"));
+        "ServerOptions::connections must not be 0"));
     CHECK(says(
         refusal<std::invalid_argument>([&] { http::Client client(connector, {.connections = 0}); }),
-        "ClientOptions::connections is 0"));
+        "ClientOptions::connections must not be 0"));
 }
 
 TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match", Kernel, OnLinux,
@@ -122,14 +122,14 @@ TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match
         CAPTURE(path);
         CHECK(says(refused("GET", path), "path"));
     }
-    CHECK(says(refused("GET", std::string("/a\0b", 4)), "no request has the path"));
-    CHECK(says(refused("GET", "/a/../b"), "but \"/b\" in its place"));
+    CHECK(says(refused("GET", std::string("/a\0b", 4)), "no request can match the path"));
+    CHECK(says(refused("GET", "/a/../b"), "use \"/b\" instead"));
     for (const char* const method : {"G ET", "GET ", "G\nET", "G:ET", "\xc3\xa9"}) {
         CAPTURE(method);
-        CHECK(says(refused(method, "/"), "no request has the method"));
+        CHECK(says(refused(method, "/"), "no request can have the method"));
     }
     CHECK(says(refusal<std::invalid_argument>([&] { site.server().handle("", "/", {}); }),
-               "no handler"));
+               "the handler is empty"));
     // The path of a route, and its spelling in a request.
     const struct {
         const char* path;
@@ -161,7 +161,8 @@ TEST_CASE("handle() refuses a host that no request can have") {
     }
     for (const char* const host : {"", "h", "[::1]", "127.0.0.1", "xn--nxasmq6b"}) {
         CAPTURE(host);
-        CHECK(refusal<std::invalid_argument>([&] { route.host(host); }) == "nothing was thrown");
+        CHECK(refusal<std::invalid_argument>([&] { route.host(host); }) ==
+              "no exception was thrown");
     }
 }
 

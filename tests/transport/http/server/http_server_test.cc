@@ -232,7 +232,7 @@ TEST_CASE_TEMPLATE("a handler may respond later, and its failure becomes 500", K
         REQUIRE(site.run_until([&] { return later != nullptr; }));
     }
     site.run_some();
-    later->respond("nobody");
+    later->respond("unsent");
     REQUIRE(site.run_until([&] { return site.server().connections() == 0; }));
 }
 
@@ -415,7 +415,7 @@ TEST_CASE_TEMPLATE("the destructor of a server closes its connections and calls 
     site.drop_server();
     CHECK(site.receive_to_end(idle).empty());
     CHECK(site.receive_to_end(busy).empty());
-    later->respond("nobody hears it");
+    later->respond("unsent");
     site.run_some();
     CHECK(calls == 1);
 }
