@@ -41,9 +41,10 @@ std::error_code Aio::assign(std::span<const iovec> entries) noexcept {
     return {};
 }
 
-std::error_code Aio::set_iov(const void* data, std::size_t size) noexcept {
+void Aio::set_iov(const void* data, std::size_t size) noexcept {
     const iovec entry{const_cast<void*>(data), size};
-    return set_iov({&entry, 1});
+    const std::error_code error = set_iov({&entry, 1});
+    DCHECK(!error || error == Errc::invalid_argument);  // one entry needs no allocation
 }
 
 void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept {

@@ -21,6 +21,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -54,7 +55,7 @@ StreamPtr connect(Engine& engine, std::uint16_t port) {
 void write_waiting(Engine& engine, http::Connection& connection, const Vector& vector,
                    Meter& meter) {
     Aio aio(engine);
-    aio.set_iov(vector);
+    if (aio.set_iov(vector)) throw std::bad_alloc();
     do {
         connection.write_all(aio);
         if (aio.wait()) throw std::system_error(aio.result(), "write_all");

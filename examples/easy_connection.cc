@@ -77,13 +77,13 @@ public:
 private:
     void read() {
         if (aio_.result()) return;
-        static_cast<void>(aio_.set_iov(buffer_.data(), buffer_.size()));
+        aio_.set_iov(buffer_.data(), buffer_.size());
         next_ = &Echo::write;
         stream_->read(aio_);
     }
     void write() {
         if (aio_.result()) return;
-        static_cast<void>(aio_.set_iov(buffer_.data(), aio_.count()));
+        aio_.set_iov(buffer_.data(), aio_.count());
         next_ = &Echo::read;
         stream_->write_all(aio_);
     }

@@ -64,8 +64,7 @@ int ask(uaio::Engine& engine, const uaio::Endpoint& endpoint) {
     aio.set_iov(buffer, sizeof buffer);
     do {
         connection.read_body().read(aio);
-        aio.wait();
-        bytes += aio.count();
+        if (!aio.wait()) bytes += aio.count();
     } while (!aio.result());
     std::printf("%d, %zu bytes, %s\n", response.status(), bytes,
                 uaio::strerror(aio.result()).c_str());

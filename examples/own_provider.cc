@@ -83,7 +83,7 @@ int main() {
     std::string in(8, '.');
 
     const iovec out[] = {{const_cast<char*>("one, "), 5}, {const_cast<char*>("two, three"), 10}};
-    send.set_iov(out);
+    if (send.set_iov(out)) return 1;
     receive.set_iov(in.data(), in.size());
     channel.send(send);
     channel.receive(receive);

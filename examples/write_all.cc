@@ -53,13 +53,13 @@ int main() {
     uaio::Aio aio(io.engine(), [](uaio::Aio& done) {
         std::printf("%s, %zu bytes\n", uaio::strerror(done.result()).c_str(), done.count());
     });
-    aio.set_iov(body);
+    if (aio.set_iov(body)) return 1;
     aio.set_timeout(5s);
-    connection.write_all(
-        aio);  // returns at once; completes with all bytes, or an error and the exact count
-    aio.wait();
+    // Returns at once; completes with all bytes, or an error and the exact count.
+    connection.write_all(aio);
+    const bool failed = static_cast<bool>(aio.wait());
 
     connection.close();  // the client sees the end
     client.join();
-    return answer.size() == aio.count() ? 0 : 1;
+    return !failed && answer.size() == aio.count() ? 0 : 1;
 }

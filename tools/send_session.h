@@ -108,7 +108,7 @@ private:
     }
 
     void read() {
-        static_cast<void>(read_.set_iov(out_.data(), out_.size()));
+        read_.set_iov(out_.data(), out_.size());
         stream_->read(read_);
     }
 
@@ -151,7 +151,7 @@ private:
             return;
         }
         input_ = Input::being_sent;
-        static_cast<void>(write_.set_iov(in_.data(), static_cast<std::size_t>(count)));
+        write_.set_iov(in_.data(), static_cast<std::size_t>(count));
         stream_->write_all(write_);
     }
 

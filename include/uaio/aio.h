@@ -67,9 +67,10 @@ public:
     // for later lists; if it fails the error is Errc::not_enough_memory. After an error the old
     // list stays. The verb checks the entries. On a busy Aio nothing changes: the error is
     // Errc::invalid_argument, and the call counts as misuse (EngineStatistics::misuse).
-    std::error_code set_iov(std::span<const iovec> entries) noexcept;
-    // The same for one entry of `size` bytes at `data`.
-    std::error_code set_iov(const void* data, std::size_t size) noexcept;
+    [[nodiscard]] std::error_code set_iov(std::span<const iovec> entries) noexcept;
+    // The same for one entry of `size` bytes at `data`, which cannot fail. On a busy Aio nothing
+    // changes, and the call counts as misuse.
+    void set_iov(const void* data, std::size_t size) noexcept;
 
     // Total time for each later operation, counted from its submission, waiting in a queue
     // included. Persists; kNoTimeout removes it. Zero or less: the operation completes with
@@ -103,14 +104,14 @@ public:
     // no thread has run the engine yet, it binds it to this one. Inside a callback or a posted task
     // it returns Errc::resource_deadlock_would_occur at once. If no thread runs the engine any more
     // it returns Errc::engine_lost, and if the ring failed, the errno. Any thread.
-    std::error_code wait() noexcept;
+    [[nodiscard]] std::error_code wait() noexcept;
     // The same until `deadline`, which is compared with Engine::now() on the engine's thread, with
     // Clock::now() on others. False: still busy; at once where wait() would return an error of the
     // engine.
     bool wait_until(Clock::time_point deadline) noexcept;
 
     // The error with which the last operation ended; no error while one is pending.
-    std::error_code result() const noexcept { return result_; }
+    [[nodiscard]] std::error_code result() const noexcept { return result_; }
 
     // Bytes that the last operation transferred, exact after errors too: cancel, timeout, reset and
     // close (nng's manual promises this and reports 0). Unspecified while one is pending.
@@ -156,11 +157,12 @@ private:
     }
     void disarm() noexcept;
     bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
-    std::error_code assign(std::span<const iovec> entries) noexcept;  // set_iov(), busy or not
+    // set_iov(), busy or not.
+    [[nodiscard]] std::error_code assign(std::span<const iovec> entries) noexcept;
     void request_cancel(std::error_code reason) noexcept;
     void request_stop(std::error_code reason) noexcept;
     static bool deliver_cancel(Completion& completion, std::error_code reason) noexcept;
-    std::error_code stop_and_wait() noexcept;
+    [[nodiscard]] std::error_code stop_and_wait() noexcept;
 
     static constexpr std::size_t kCallbackSize = 4 * sizeof(void*);
     static constexpr std::size_t kScratchSize = 32;

@@ -57,7 +57,7 @@ enum class ArgumentErrc {
 const std::error_category& argument_category() noexcept;
 
 // Lets an ArgumentErrc convert to std::error_code and compare with one.
-std::error_code make_error_code(ArgumentErrc) noexcept;
+[[nodiscard]] std::error_code make_error_code(ArgumentErrc) noexcept;
 
 }  // namespace uaio
 

@@ -31,12 +31,12 @@ public:
     // address has the form of inet_pton(3), the port is decimal digits, 0 to 65535, and is
     // required. Names, zones ("%eth0") and IPv6 addresses without brackets are refused:
     // ArgumentErrc::invalid_endpoint, and `out` is untouched.
-    static std::error_code parse(std::string_view text, Endpoint& out) noexcept;
+    [[nodiscard]] static std::error_code parse(std::string_view text, Endpoint& out) noexcept;
 
     // Reads an address without a port, "192.0.2.1", "2001:db8::1" or "[2001:db8::1]", and gives it
     // `port`. ArgumentErrc::invalid_endpoint if it is anything else, and `out` is untouched.
-    static std::error_code parse_address(std::string_view address, std::uint16_t port,
-                                         Endpoint& out) noexcept;
+    [[nodiscard]] static std::error_code parse_address(std::string_view address, std::uint16_t port,
+                                                       Endpoint& out) noexcept;
 
     // Copies a sockaddr_in or sockaddr_in6, as getpeername(2) and accept(2) return it. Another
     // family, or a `size` too small for the family, gives the default Endpoint.

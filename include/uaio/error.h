@@ -62,13 +62,13 @@ enum class Errc {
 const std::error_category& error_category() noexcept;
 
 // Lets an Errc convert to std::error_code and compare with one.
-std::error_code make_error_code(Errc) noexcept;
+[[nodiscard]] std::error_code make_error_code(Errc) noexcept;
 
 // The error of a kernel completion: `result` is a CQE's `res`, negative for an errno
 // (io_uring_enter(2)). ECANCELED is Errc::canceled; ECONNRESET and EPIPE are both
 // Errc::connection_reset, since timing alone decides between them; ENOMEM is
 // Errc::not_enough_memory. Every other errno is in the system category. 0 and above: no error.
-std::error_code error_from_result(int result) noexcept;
+[[nodiscard]] std::error_code error_from_result(int result) noexcept;
 
 // One or two English sentences for a person: what happened, the likely cause, the remedy. Knows
 // every category of this library and the errno values that programs meet often; for any other code

@@ -65,7 +65,7 @@ enum class HttpErrc {
 const std::error_category& http_category() noexcept;
 
 // Lets an HttpErrc convert to std::error_code and compare with one.
-std::error_code make_error_code(HttpErrc) noexcept;
+[[nodiscard]] std::error_code make_error_code(HttpErrc) noexcept;
 
 }  // namespace uaio
 

@@ -38,14 +38,14 @@ public:
     // behind the others. White space at the ends of the value is dropped; it may be empty.
     // conflicting_header: Content-Length while there is a Transfer-Encoding, and the reverse (RFC
     // 9112 6.1).
-    std::error_code set(std::string_view name, std::string_view value) noexcept;
+    [[nodiscard]] std::error_code set(std::string_view name, std::string_view value) noexcept;
 
     // Adds to the field of the name, after a comma and a space, since lists in several lines and in
     // one mean the same (RFC 9110 5.3, nng_http_req_add_header(3http)); an empty value adds
     // nothing. Cookie is joined by a semicolon (RFC 6265 4.2.1). Set-Cookie, which is no list,
     // becomes a field of its own. A second Host, Content-Length or Transfer-Encoding is refused
     // with conflicting_header. Without such a field it is set().
-    std::error_code add(std::string_view name, std::string_view value) noexcept;
+    [[nodiscard]] std::error_code add(std::string_view name, std::string_view value) noexcept;
 
     // Deletes all fields of the name and returns how many there were.
     std::size_t erase(std::string_view name) noexcept;

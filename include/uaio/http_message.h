@@ -50,14 +50,14 @@ public:
     // as well. They are sent from where they are. ArgumentErrc::conflicting_header if
     // Transfer-Encoding is set, Errc::invalid_argument for a length without an address,
     // Errc::not_enough_memory.
-    std::error_code set_data(const void* data, std::size_t size) noexcept;
-    std::error_code set_data(std::string_view data) noexcept {
+    [[nodiscard]] std::error_code set_data(const void* data, std::size_t size) noexcept;
+    [[nodiscard]] std::error_code set_data(std::string_view data) noexcept {
         return set_data(data.data(), data.size());
     }
     // The same with a copy of the bytes, in memory that is used again for the next copy and never
     // shrinks. They may be a part of the message itself.
-    std::error_code copy_data(const void* data, std::size_t size) noexcept;
-    std::error_code copy_data(std::string_view data) noexcept {
+    [[nodiscard]] std::error_code copy_data(const void* data, std::size_t size) noexcept;
+    [[nodiscard]] std::error_code copy_data(std::string_view data) noexcept {
         return copy_data(data.data(), data.size());
     }
     // Removes the content and Content-Length. Keeps the memory of copies.
@@ -85,7 +85,7 @@ private:
     friend class MessageSink;
     enum class DataKind { none, borrowed, owned };
 
-    std::error_code set_length(std::size_t size) noexcept;
+    [[nodiscard]] std::error_code set_length(std::size_t size) noexcept;
 
     Headers headers_;
     std::string head_;  // as it is sent, while a connection sends it
@@ -110,7 +110,7 @@ public:
     // A URL without a path has "/". Method, other fields and content stay.
     // ArgumentErrc::invalid_url for anything else, user information, port 0, and characters that
     // must be percent-encoded (RFC 3986 2): blanks, control characters and bytes above 0x7f.
-    std::error_code set_url(std::string_view url) noexcept;
+    [[nodiscard]] std::error_code set_url(std::string_view url) noexcept;
     // The origin of the URL (RFC 6454 4): "http://host", "https://host:8443"; https for wss. It
     // stays when the target or Host is set to something else; http::Client sends the request there
     // or nowhere. Empty for a request that was made from a target and a Host alone, and for one
@@ -121,7 +121,7 @@ public:
     std::string_view method() const noexcept { return method_.empty() ? kGet : method_; }
     // Any token is accepted; HEAD, CONNECT, OPTIONS and TRACE have a meaning of their own for
     // framing and targets. ArgumentErrc::invalid_method for anything else.
-    std::error_code set_method(std::string_view method) noexcept;
+    [[nodiscard]] std::error_code set_method(std::string_view method) noexcept;
     // The target as in the request line (RFC 9112 3.2), still percent-encoded: "/path?query", a
     // whole URL for a proxy, "host:port" for CONNECT, "*" for OPTIONS. Empty before it is set.
     std::string_view target() const noexcept {
@@ -130,7 +130,7 @@ public:
     // Sets the target and leaves origin and Host as they are. Visible ASCII without "#", at least
     // one character, else ArgumentErrc::invalid_target. Whether it goes with the method is checked
     // when the request is sent: ArgumentErrc::invalid_message.
-    std::error_code set_target(std::string_view target) noexcept;
+    [[nodiscard]] std::error_code set_target(std::string_view target) noexcept;
 
     // Makes it as new: GET without target, fields and content. Keeps its memory.
     void reset() noexcept;
@@ -153,20 +153,20 @@ public:
     int status() const noexcept { return status_; }
     // 100 to 999, registered or not, else ArgumentErrc::invalid_status. A reason that was set
     // before is dropped.
-    std::error_code set_status(int status) noexcept;
+    [[nodiscard]] std::error_code set_status(int status) noexcept;
     // The reason that was set or received, which may be empty; else that of reason_phrase(). Valid
     // until it changes.
     std::string_view reason() const noexcept;
     // Text without control characters but the tab (RFC 9112 4), else ArgumentErrc::invalid_reason.
     // An empty one stands for that of reason_phrase().
-    std::error_code set_reason(std::string_view reason) noexcept;
+    [[nodiscard]] std::error_code set_reason(std::string_view reason) noexcept;
 
     // Makes it an error page: the status, the reason of reason_phrase(), and a small HTML page that
     // shows both, with Content-Type and Content-Length. Transfer-Encoding is removed, other fields
     // stay. A status that allows no content (1xx, 204, 304) gets none. ArgumentErrc::invalid_status
     // for a status that is not 100 to 999. Unlike a setter it may be half done after
     // Errc::not_enough_memory.
-    std::error_code set_error_page(int status) noexcept;
+    [[nodiscard]] std::error_code set_error_page(int status) noexcept;
 
     // Makes it as new: 200 without fields and content. Keeps its memory.
     void reset() noexcept;

@@ -96,14 +96,17 @@ public:
     static IovCursor& cursor(Aio& aio) noexcept { return aio.cursor_; }
     // Replaces the buffers of an operation that has transferred nothing yet, with the ownership and
     // the errors of Aio::set_iov().
-    static std::error_code replace_iov(Aio& aio, std::span<const iovec> entries) noexcept {
+    [[nodiscard]] static std::error_code replace_iov(Aio& aio,
+                                                     std::span<const iovec> entries) noexcept {
         return aio.assign(entries);
     }
 
     // ---- cancels and deadlines
 
     // The reason of this operation's cancel; no error if it was not cancelled.
-    static std::error_code cancel_reason(const Aio& aio) noexcept { return aio.reason_; }
+    [[nodiscard]] static std::error_code cancel_reason(const Aio& aio) noexcept {
+        return aio.reason_;
+    }
     // True when the Aio was stopped: finish it with Errc::canceled before anything is transferred.
     static bool stopped(const Aio& aio) noexcept {
         return aio.stop_.load(std::memory_order_relaxed) != Aio::Stop::none;

@@ -55,7 +55,7 @@ enum class ProxyErrc {
 // The category of ProxyErrc; its name() is "proxy". Never destroyed, as error_category().
 const std::error_category& proxy_category() noexcept;
 // Lets a ProxyErrc convert to std::error_code and compare with one.
-std::error_code make_error_code(ProxyErrc) noexcept;
+[[nodiscard]] std::error_code make_error_code(ProxyErrc) noexcept;
 
 // The protocol spoken with a proxy.
 enum class ProxyKind : std::uint8_t {
@@ -99,7 +99,7 @@ enum class ProxyAuthentication : std::uint8_t {
 // "localhost" and a path is reached by that unix socket; any other path is ignored. An empty text
 // is no proxy. Errors: ProxyErrc::bad_url, ProxyErrc::unsupported_scheme, Errc::not_enough_memory;
 // `out` is untouched then.
-std::error_code parse_proxy(std::string_view text, Proxy& out) noexcept;
+[[nodiscard]] std::error_code parse_proxy(std::string_view text, Proxy& out) noexcept;
 
 // Looks a variable up; nullptr if it is not set. The text is copied before the next call.
 // std::getenv is one, with its rule that no thread may call setenv(3) meanwhile.

@@ -41,7 +41,7 @@ enum class ResolveErrc {
 // The category of ResolveErrc; its name() is "resolve". Never destroyed, as error_category().
 const std::error_category& resolve_category() noexcept;
 // Lets a ResolveErrc convert to std::error_code and compare with one.
-std::error_code make_error_code(ResolveErrc) noexcept;
+[[nodiscard]] std::error_code make_error_code(ResolveErrc) noexcept;
 
 // IPv4 (AF_INET), IPv6 (AF_INET6), or both. `any` does not use AI_ADDRCONFIG of getaddrinfo(3):
 // IPv6 addresses are found on machines without IPv6, too, where connecting to them fails.

@@ -45,7 +45,7 @@ enum class TlsErrc {
 const std::error_category& tls_category() noexcept;
 
 // Lets a TlsErrc convert to std::error_code and compare with one.
-std::error_code make_error_code(TlsErrc) noexcept;
+[[nodiscard]] std::error_code make_error_code(TlsErrc) noexcept;
 
 }  // namespace uaio
 

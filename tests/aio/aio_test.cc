@@ -100,7 +100,7 @@ TEST_CASE("the callback of an Aio may be a move-only object") {
     Aio aio(wire.engine(), [text = std::move(text)](Aio& done) {
         *text = "count " + std::to_string(done.count());
     });
-    REQUIRE(!aio.set_iov("abc", 3));
+    aio.set_iov("abc", 3);
     wire.connection().write_all(aio);
     REQUIRE(!aio.wait());
     CHECK(*seen == "count 3");
@@ -190,7 +190,7 @@ TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnL
     wire.connection().write_all(write.aio);
     REQUIRE(wire.run_until_done(write));
     write.aio.set_timeout(0ns);
-    REQUIRE(!write.aio.set_iov("de", 2));
+    write.aio.set_iov("de", 2);
     wire.run_some();
     CHECK(!write.aio.result());
     CHECK(write.aio.count() == 3);
@@ -235,7 +235,7 @@ TEST_CASE("submitting a busy Aio is ignored and counted, or stops a debug build 
 }
 
 TEST_CASE("set_iov on a busy Aio is ignored and counted, or stops a debug build (W-47)") {
-    check_misuse([](Wire&, Operation& busy) { static_cast<void>(busy.aio.set_iov("other", 5)); },
+    check_misuse([](Wire&, Operation& busy) { busy.aio.set_iov("other", 5); },
                  "set_iov on a busy Aio");
 }
 
@@ -254,10 +254,10 @@ TEST_CASE("destroying a busy Aio in another's callback stops the program with a 
         Wire wire(KernelKind::epoll);
         auto read = std::make_unique<Operation>(wire.engine());
         std::string in(4, '\0');
-        static_cast<void>(read->aio.set_iov(in.data(), in.size()));
+        read->aio.set_iov(in.data(), in.size());
         wire.connection().read_all(read->aio);
         Aio write(wire.engine(), [&](Aio&) { read.reset(); });
-        static_cast<void>(write.set_iov("abc", 3));
+        write.set_iov("abc", 3);
         wire.connection().write_all(write);
         wire.run_some();
         return std::string();

@@ -28,7 +28,7 @@ int main() {
     std::string tail = "two entries\n";
     std::array<iovec, 2> body{{{head.data(), head.size()}, {tail.data(), tail.size()}}};
     uaio::Aio writing(io.engine());
-    writing.set_iov(body);
+    if (writing.set_iov(body)) return 1;
     connection.write_all(writing);
 
     std::string received(head.size() + tail.size(), '\0');

@@ -43,11 +43,11 @@ int ask_by_easy(uaio::Engine& engine, const std::string& url, const uaio::DialOp
     connection.connect(url, options, aio);
     if (check(aio.wait(), "easy::Connection")) return 1;
     std::string request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    static_cast<void>(aio.set_iov(request.data(), request.size()));
+    aio.set_iov(request.data(), request.size());
     connection.send_all(aio);
     if (check(aio.wait(), "send_all")) return 1;
     std::string response(4096, '\0');
-    static_cast<void>(aio.set_iov(response.data(), response.size()));
+    aio.set_iov(response.data(), response.size());
     connection.receive_all(aio);
     if (aio.wait() != uaio::Errc::end_of_stream) return check(aio.result(), "receive_all");
     response.resize(aio.count());

@@ -55,7 +55,7 @@ public:
                                                  : std::error_code());
     }
     void stop() override { aio_->stop(); }
-    void wait() override { aio_->wait(); }
+    void wait() override { static_cast<void>(aio_->wait()); }
     Ending getters() override { return {name_of(aio_->result()), aio_->count()}; }
 
     uaio::Aio& aio() noexcept { return *aio_; }

@@ -126,7 +126,7 @@ TEST_CASE_TEMPLATE("a read that its callback submits again can be destroyed whil
                 if (self.result() == Errc::closed) ++closed;
                 if (Clock::now() < limit) stream->read(self);
             });
-            REQUIRE(!read.set_iov(in, sizeof in));
+            read.set_iov(in, sizeof in);
             stream->read(read);
             while (calls < round && Clock::now() < limit)
                 std::this_thread::yield();

@@ -39,7 +39,7 @@ struct Ending {
 
     Aio& one_shot(Ended& ended, std::string_view bytes = {}) {
         Aio& aio = uaio::one_shot(*engine, ended);
-        if (!bytes.empty()) REQUIRE(!aio.set_iov(bytes.data(), bytes.size()));
+        if (!bytes.empty()) aio.set_iov(bytes.data(), bytes.size());
         return aio;
     }
 
@@ -169,7 +169,7 @@ TEST_CASE_TEMPLATE(
             delete &self;
         }
     });
-    REQUIRE(!read->set_iov(in.data(), in.size()));
+    read->set_iov(in.data(), in.size());
     ending.stream->read(*read);
     ending.engine->run_once(0ns);
     const Clock::time_point begin = Clock::now();

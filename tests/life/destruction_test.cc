@@ -80,7 +80,7 @@ class TcpStream final : public WithPeer {
 public:
     explicit TcpStream(Engine& engine) : stream_(connect(engine)) {}
     void start(Aio& aio) override {
-        static_cast<void>(aio.set_iov(&byte_, 1));
+        aio.set_iov(&byte_, 1);
         stream_->read(aio);
     }
     bool close() override { return stream_->close(), true; }
@@ -119,7 +119,7 @@ public:
         Aio turn(engine);
         while (peer_->read_some() == 0) {  // "100 Continue"
             submit_nop(turn);
-            turn.wait();
+            REQUIRE(!turn.wait());
         }
     }
     void start(Aio& aio) override { server_->drain(aio); }
@@ -189,7 +189,7 @@ public:
         peer_.emplace(RawPeer::accept_from(listener.fd()));
     }
     void start(Aio& aio) override {
-        static_cast<void>(aio.set_iov(&byte_, 1));
+        aio.set_iov(&byte_, 1);
         connection_->receive(aio);
     }
     bool close() override { return connection_->close(), true; }

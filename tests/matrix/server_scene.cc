@@ -33,7 +33,7 @@ class ServerScene::Streamer {
 public:
     explicit Streamer(Exchange& exchange)
         : exchange_(exchange), reads_(exchange.engine(), [this](Aio&) { on_read(); }) {
-        static_cast<void>(reads_.set_iov(block_, sizeof block_));
+        reads_.set_iov(block_, sizeof block_);
         read();
     }
 

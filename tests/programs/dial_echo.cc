@@ -72,8 +72,8 @@ int dial(const std::string& target, const DialOptions& options) {
     std::string in(kGreeting.size() + kBytes, '\0');
     Aio read(engine);
     Aio write(engine);
-    static_cast<void>(read.set_iov(in.data(), in.size()));
-    static_cast<void>(write.set_iov(out.data(), out.size()));
+    read.set_iov(in.data(), in.size());
+    write.set_iov(out.data(), out.size());
     stream->read_all(read);
     stream->write_all(write);
     if (const std::error_code error = write.wait()) return tell(error);

@@ -69,7 +69,7 @@ private:
             delete this;
             return;
         }
-        static_cast<void>(reads_.set_iov(buffer_.data(), buffer_.size()));
+        reads_.set_iov(buffer_.data(), buffer_.size());
         run_.chance(300) ? exchange_.reader().read_all(reads_) : exchange_.reader().read(reads_);
     }
     void on_read() {
@@ -83,7 +83,7 @@ private:
         finishing_ = static_cast<bool>(error);
         if (finishing_ && reads_.count() == 0) return exchange_.writer().finish(writes_);
         finishing_ = false;
-        static_cast<void>(writes_.set_iov(buffer_.data(), reads_.count()));
+        writes_.set_iov(buffer_.data(), reads_.count());
         exchange_.writer().write(writes_);
     }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -33,7 +34,7 @@ TransferRun::Operation::Operation(TransferRun& owner, bool is_write, bool is_all
         entries.push_back({buffers.back().get(), length});
         size += length;
     }
-    aio.set_iov(entries);
+    if (aio.set_iov(entries)) throw std::bad_alloc();
 }
 
 TransferRun::TransferRun(Choices choices, std::uint64_t kernel_seed, Size most)

@@ -63,8 +63,8 @@ public:
         }
         REQUIRE(at == kTotal);
         REQUIRE(!write.set_iov(entries));
-        REQUIRE(!behind.set_iov("more", 4));
-        REQUIRE(!read.set_iov(incoming, sizeof incoming));
+        behind.set_iov("more", 4);
+        read.set_iov(incoming, sizeof incoming);
     }
 
     void start() {

@@ -65,7 +65,7 @@ private:
         for (const iovec& entry : Provider::cursor(aio).rest())
             out_.append(static_cast<const char*>(entry.iov_base), entry.iov_len);
         out_ = masked(std::move(out_), mask_);
-        static_cast<void>(writes_.set_iov(out_.data(), out_.size()));
+        writes_.set_iov(out_.data(), out_.size());
         Provider::park(aio, [](Aio& parked) noexcept { of(parked).writes_.cancel(); });
         lower_->write_all(writes_);
     }

@@ -382,7 +382,7 @@ void MessageSink::send_100_continue() noexcept {
         if (!invitation_) return;  // a client continues by itself after a while (RFC 9110 10.1.1)
     }
     invitation_->set_timeout(session_.send_timeout());
-    static_cast<void>(invitation_->set_iov(kContinue.data(), kContinue.size()));
+    invitation_->set_iov(kContinue.data(), kContinue.size());
     inviting_ = true;
     stream_.write_all(*invitation_);
 }

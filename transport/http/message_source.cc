@@ -311,7 +311,7 @@ MessageSource::Step MessageSource::fail_head(Aio& front, HttpErrc fault) noexcep
 bool MessageSource::fill() noexcept {
     room_ = buffer_.room();
     if (room_.empty()) return false;
-    static_cast<void>(inner_->set_iov(room_.data(), room_.size()));
+    inner_->set_iov(room_.data(), room_.size());
     reading_ = true;
     stream_.read(*inner_);
     return true;

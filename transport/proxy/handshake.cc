@@ -62,14 +62,14 @@ private:
 
     void write() {
         state_ = State::writing;
-        static_cast<void>(io_.set_iov(said_.data(), said_.size()));
+        io_.set_iov(said_.data(), said_.size());
         stream_->write_all(io_);
     }
 
     void read() {
         state_ = State::reading;
         heard_.resize(size_ + kBlock);
-        static_cast<void>(io_.set_iov(heard_.data() + size_, kBlock));
+        io_.set_iov(heard_.data() + size_, kBlock);
         stream_->read(io_);
     }
 

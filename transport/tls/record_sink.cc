@@ -158,7 +158,7 @@ void RecordSink::remind() noexcept {
 void RecordSink::send_kept() noexcept {
     DCHECK(state_ == State::idle && writes_.batch() == 0);
     state_ = State::sending;
-    static_cast<void>(inner_->set_iov(sending_.bytes().data(), sending_.size()));
+    inner_->set_iov(sending_.bytes().data(), sending_.size());
     channel_.below().write_all(*inner_);
 }
 
@@ -245,7 +245,7 @@ void RecordSink::send() noexcept {
     DCHECK(state_ == State::idle && sending_.empty() && !channel_.buffers().out.empty());
     sending_.swap(channel_.buffers().out);
     state_ = State::sending;
-    static_cast<void>(inner_->set_iov(sending_.bytes().data(), sending_.size()));
+    inner_->set_iov(sending_.bytes().data(), sending_.size());
     writes_.batch_takes_some() ? channel_.below().write(*inner_)
                                : channel_.below().write_all(*inner_);
 }

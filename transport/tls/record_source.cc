@@ -284,7 +284,7 @@ void RecordSource::receive() noexcept {
     }
     reading_ = true;
     const std::span<std::byte> room = in.prepare(1);
-    static_cast<void>(inner_->set_iov(room.data(), room.size()));
+    inner_->set_iov(room.data(), room.size());
     channel_.below().read(*inner_);
 }
 

@@ -93,7 +93,7 @@ TEST_CASE_TEMPLATE("destroying an Aio in flight ends it with closed by its callb
     auto watched = std::make_unique<Aio>(wire.engine(), [&seen](Aio& aio) {
         seen = {seen.calls + 1, aio.result(), aio.count()};
     });
-    REQUIRE(!watched->set_iov(body.data(), body.size()));
+    watched->set_iov(body.data(), body.size());
     wire.connection().write_all(*watched);
     REQUIRE(wire.run_until_blocked());
     watched.reset();
@@ -204,7 +204,7 @@ TEST_CASE_TEMPLATE("a timeout applies to later operations too (W-25)", Kernel, O
 
     const std::string body = pattern(Wire::kBlocking);
     write.forget();
-    REQUIRE(!write.aio.set_iov(body.data(), body.size()));
+    write.aio.set_iov(body.data(), body.size());
     const Clock::time_point begin = wire.engine().now();
     wire.connection().write_all(write.aio);
     REQUIRE(wire.run_until_done(write));
@@ -305,7 +305,7 @@ TEST_CASE_TEMPLATE("a cancel during the callback has no effect (W-55)", Kernel, 
         aio.cancel();
         inside = aio.result();
     });
-    REQUIRE(!write.set_iov("one", 3));
+    write.set_iov("one", 3);
     wire.connection().write_all(write);
     REQUIRE(wire.run_until([&] { return calls > 0; }));
     wire.run_some();

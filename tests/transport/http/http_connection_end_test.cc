@@ -77,7 +77,7 @@ TEST_CASE_TEMPLATE("close inside a write's callback ends the others with closed 
         ++calls;
         wire.connection().close();
     });
-    REQUIRE(!first.set_iov("first", 5));
+    first.set_iov("first", 5);
     const std::string body = pattern(Wire::kBlocking);
     Operation second(wire.engine(), body);
     std::string in(10, '\0');

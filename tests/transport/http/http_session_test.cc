@@ -351,7 +351,7 @@ TEST_CASE_TEMPLATE("message verbs work on another thread", Kernel, OnLinux, OnPo
     REQUIRE(!aio.wait());
     CHECK(aio.count() == 38);
     std::string in(3, '\0');
-    REQUIRE(!aio.set_iov(in.data(), in.size()));
+    aio.set_iov(in.data(), in.size());
     far.send("abc");
     connection.read_all(aio);
     REQUIRE(!aio.wait());

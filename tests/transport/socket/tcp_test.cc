@@ -355,9 +355,9 @@ void cycle(Engine& engine, tcp::Listener& listener, std::size_t cycles) {
         }
         REQUIRE(wait_for_all());
         for (std::size_t i = 0; i < kParallel; ++i) {
-            static_cast<void>(aios[2 * i]->set_iov("sixteen bytes...", 16));
+            aios[2 * i]->set_iov("sixteen bytes...", 16);
             servers[i]->write_all(*aios[2 * i]);
-            static_cast<void>(aios[2 * i + 1]->set_iov(bytes[i], 16));
+            aios[2 * i + 1]->set_iov(bytes[i], 16);
             clients[i]->read_all(*aios[2 * i + 1]);
         }
         REQUIRE(wait_for_all());

@@ -151,7 +151,7 @@ void ClientConnection::read_content() noexcept {
     const std::span<char> room = MessageReader::content_room(
         *current_->response, collected_, known > 0 ? known : limit - collected_);
     if (room.empty()) return end(Errc::not_enough_memory);
-    static_cast<void>(reads_.set_iov(room.data(), room.size()));
+    reads_.set_iov(room.data(), room.size());
     reading_ = collecting_ = true;
     connection_->read_body().read_all(reads_);
 }

@@ -83,7 +83,7 @@ public:
 private:
     void read() noexcept {
         const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(unread_, kPiece));
-        static_cast<void>(read_.set_iov(buffers_[back_].get(), size));
+        read_.set_iov(buffers_[back_].get(), size);
         read_.set_timeout(exchange_.send_timeout(size));
         reading_ = true;
         reader_.read_all(read_, offset_);
@@ -91,7 +91,7 @@ private:
 
     void write() noexcept {
         const std::size_t size = std::exchange(filled_, 0);
-        static_cast<void>(write_.set_iov(buffers_[back_].get(), size));
+        write_.set_iov(buffers_[back_].get(), size);
         back_ = 1 - back_;
         write_.set_timeout(exchange_.send_timeout(size));
         writing_ = true;

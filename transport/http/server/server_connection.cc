@@ -195,7 +195,7 @@ void ServerConnection::collect(Exchange& exchange) noexcept {
         deadline_ = loop_.end_of(loop_.options().content_timeout);
     }
     read_.set_deadline(deadline_);
-    static_cast<void>(read_.set_iov(room.data(), room.size()));
+    read_.set_iov(room.data(), room.size());
     reading_ = Reading::content;
     connection_.read_body().read_all(read_);
 }
@@ -340,7 +340,7 @@ void ServerConnection::linger() noexcept {
         if (HalfClose* const half = half_close_of(connection_.stream())) half->end_output();
     }
     read_.set_deadline(deadline_);
-    static_cast<void>(read_.set_iov(discarded_.get(), kRestSize));
+    read_.set_iov(discarded_.get(), kRestSize);
     reading_ = Reading::rest;
     connection_.stream().read(read_);
 }

@@ -259,12 +259,12 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
                 delete this;
                 return;
             }
-            static_cast<void>(reads.set_iov(buffer, sizeof buffer));
+            reads.set_iov(buffer, sizeof buffer);
             exchange.reader().read(reads);
         }
         void on_read() {
             finishing = reads.result() == Errc::end_of_stream;
-            static_cast<void>(writes.set_iov(buffer, reads.count()));
+            writes.set_iov(buffer, reads.count());
             finishing ? exchange.writer().finish(writes) : exchange.writer().write(writes);
         }
     };
@@ -315,7 +315,7 @@ TEST_CASE_TEMPLATE("the access log records every response, whole or streamed", K
         void next() {
             const bool fails = exchange.path() == "/fails";
             if (++step == 1) {
-                REQUIRE(!aio.set_iov("hello", 5));
+                aio.set_iov("hello", 5);
                 return exchange.writer().write(aio);
             }
             if (step == 2 && !fails) return exchange.writer().finish(aio);
@@ -441,11 +441,11 @@ TEST_CASE_TEMPLATE("a handler takes the connection out of the server", Kernel, O
     site.drop_server();
     std::string in(5, '\0');
     Aio aio(site.engine());
-    REQUIRE(!aio.set_iov(in.data(), in.size()));
+    aio.set_iov(in.data(), in.size());
     taken->read_all(aio);
     CHECK(!aio.wait());
     CHECK(in == "hello");
-    REQUIRE(!aio.set_iov("hi", 2));
+    aio.set_iov("hi", 2);
     taken->write_all(aio);
     CHECK(!aio.wait());
     CHECK(site.receive(peer, "hi").ends_with("hi"));
