@@ -15,6 +15,7 @@ public:
     std::size_t size() const noexcept { return size_; }
     // REQUIRES: not empty.
     const T& front() const noexcept { return items_[first_]; }
+    T& front() noexcept { return items_[first_]; }
 
     // False if out of memory.
     bool push(const T& item) noexcept {

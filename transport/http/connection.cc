@@ -57,35 +57,35 @@ void Connection::raw(Aio& aio, void (Stream::*verb)(Aio&), void (*starter)(Aio&)
     if constexpr (!kHttp) return submit(aio, starter);
     Session* const session = session_.load(std::memory_order_acquire);
     const bool plain = !session || (session->core().on_thread() &&
-                                    (reads ? session->source().plain() : session->sink().plain()));
+                                    (reads ? session->source().plain() : session->sink().idle()));
     if (plain) return (stream_.get()->*verb)(aio);
     Provider::submit(session->engine(), aio, starter, session);
 }
 
 void Connection::write_all(Aio& aio) noexcept {
-    raw(aio, &Stream::write_all, &MessageSink::start_write_all, false);
+    raw(aio, &Stream::write_all, &MessageSink::start<MessageSink::Kind::raw_all>, false);
 }
 void Connection::write(Aio& aio) noexcept {
-    raw(aio, &Stream::write, &MessageSink::start_write, false);
+    raw(aio, &Stream::write, &MessageSink::start<MessageSink::Kind::raw>, false);
 }
 void Connection::read_all(Aio& aio) noexcept {
-    raw(aio, &Stream::read_all, &MessageSource::start_read_all, true);
+    raw(aio, &Stream::read_all, &MessageSource::start<MessageSource::Kind::raw_all>, true);
 }
 void Connection::read(Aio& aio) noexcept {
-    raw(aio, &Stream::read, &MessageSource::start_read, true);
+    raw(aio, &Stream::read, &MessageSource::start<MessageSource::Kind::raw>, true);
 }
 
 void Connection::write_request(Request& request, Aio& aio) noexcept {
-    submit(aio, &MessageSink::start_request, &request);
+    submit(aio, &MessageSink::start<MessageSink::Kind::request>, &request);
 }
 void Connection::write_response(Response& response, Aio& aio) noexcept {
-    submit(aio, &MessageSink::start_response, &response);
+    submit(aio, &MessageSink::start<MessageSink::Kind::response>, &response);
 }
 void Connection::read_request(Request& request, Aio& aio) noexcept {
-    submit(aio, &MessageSource::start_request, &request);
+    submit(aio, &MessageSource::start<MessageSource::Kind::request>, &request);
 }
 void Connection::read_response(Response& response, Aio& aio) noexcept {
-    submit(aio, &MessageSource::start_response, &response);
+    submit(aio, &MessageSource::start<MessageSource::Kind::response>, &response);
 }
 
 BodyWriter Connection::write_body() noexcept {
@@ -97,8 +97,8 @@ BodyReader Connection::read_body() noexcept {
 
 bool Connection::keeps_alive() const noexcept {
     Session* const session = session_.load(std::memory_order_acquire);
-    return !session || (!session->closed() && session->source().keeps_alive() &&
-                        session->sink().keeps_alive() && !session->sink().mid_message());
+    return !session ||
+           (!session->closed() && session->source().keeps_alive() && session->sink().keeps_alive());
 }
 
 void Connection::close() noexcept {
@@ -122,17 +122,22 @@ const Headers no_fields;
 
 }  // namespace
 
-void BodyWriter::write(Aio& aio) noexcept { submit_to(session_, aio, &MessageSink::start_content); }
-void BodyWriter::finish(Aio& aio) noexcept { submit_to(session_, aio, &MessageSink::start_finish); }
+void BodyWriter::write(Aio& aio) noexcept {
+    submit_to(session_, aio, &MessageSink::start<MessageSink::Kind::content>);
+}
+void BodyWriter::finish(Aio& aio) noexcept {
+    submit_to(session_, aio, &MessageSink::start<MessageSink::Kind::finish>);
+}
 void BodyWriter::finish(const Headers& trailer, Aio& aio) noexcept {
-    submit_to(session_, aio, &MessageSink::start_finish, const_cast<Headers*>(&trailer));
+    submit_to(session_, aio, &MessageSink::start<MessageSink::Kind::finish>,
+              const_cast<Headers*>(&trailer));
 }
 
 void BodyReader::read(Aio& aio) noexcept {
-    submit_to(session_, aio, &MessageSource::start_content);
+    submit_to(session_, aio, &MessageSource::start<MessageSource::Kind::content>);
 }
 void BodyReader::read_all(Aio& aio) noexcept {
-    submit_to(session_, aio, &MessageSource::start_content_all);
+    submit_to(session_, aio, &MessageSource::start<MessageSource::Kind::content_all>);
 }
 const Headers& BodyReader::trailer() const noexcept {
     return session_ ? session_->trailer() : no_fields;

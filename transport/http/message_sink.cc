@@ -14,12 +14,6 @@
 namespace uaio::http {
 namespace {
 
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-// Entries of a piece of content: as many as an Aio holds without allocation, less one for the line
-// of a chunk.
-constexpr std::size_t kPieceEntries = std::max<std::size_t>(kInlineIov, 4) - 1;
-
 iovec entry_of(std::string_view bytes) noexcept {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
@@ -47,20 +41,29 @@ MessageSink& MessageSink::of(Aio& aio) noexcept {
     return static_cast<Session*>(Provider::owner(aio))->sink();
 }
 
-// ---- from the verbs
+void MessageSink::drop_aio() noexcept {
+    inner_.reset();
+    continue_.drop_aio();
+}
+
+// ---- the queue
 
 void MessageSink::start(Aio& aio, Kind kind) noexcept {
     Session& session = *static_cast<Session*>(Provider::owner(aio));
     MessageSink& self = session.sink();
-    const bool vector = kind == Kind::raw || kind == Kind::raw_all || kind == Kind::content;
-    const Admission admission =
-        vector ? admit(aio, session.closed()) : admit_without_vector(aio, session.closed());
+    const bool raw = kind == Kind::raw || kind == Kind::raw_all;
+    Admission admission;
+    if (raw || kind == Kind::content) {
+        admission = admit(aio, session.closed());
+    } else if (kind != Kind::flush) {
+        admission = admit_without_vector(aio, session.closed());
+    }
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     void* const message = Provider::argument(aio);
     put_note(aio, Note{message, 0, kind});
     self.queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
-    if (kind != Kind::raw && kind != Kind::raw_all) self.limit_time(aio, admission.bytes);
+    if (!raw && kind != Kind::flush) self.limit_time(aio, admission.bytes);
     if (self.queue_.front() == &aio) self.serve();
 }
 
@@ -80,34 +83,14 @@ void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
     session_.limit_sending(aio, bytes);
 }
 
-void MessageSink::start_request(Aio& aio) noexcept { start(aio, Kind::request); }
-void MessageSink::start_response(Aio& aio) noexcept { start(aio, Kind::response); }
-void MessageSink::start_whole(Aio& aio) noexcept { start(aio, Kind::whole); }
-void MessageSink::start_head(Aio& aio) noexcept { start(aio, Kind::head); }
-void MessageSink::start_write(Aio& aio) noexcept { start(aio, Kind::raw); }
-void MessageSink::start_write_all(Aio& aio) noexcept { start(aio, Kind::raw_all); }
-void MessageSink::start_content(Aio& aio) noexcept { start(aio, Kind::content); }
-void MessageSink::start_finish(Aio& aio) noexcept { start(aio, Kind::finish); }
-
-void MessageSink::start_flush(Aio& aio) noexcept {
-    MessageSink& self = of(aio);
-    put_note(aio, Note{nullptr, 0, Kind::flush});
-    self.queue_.push(aio);
-    Provider::park_untracked(aio, &on_cancel);
-    if (self.queue_.front() == &aio) self.serve();
-}
-
 void MessageSink::on_cancel(Aio& aio) noexcept {
     MessageSink& self = of(aio);
     // The front is being written: the result of the stream ends it.
     if (self.queue_.front() == &aio && self.writing_) {
         return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
     }
-    self.queue_.remove(aio);
-    Provider::finish(aio, Provider::cancel_reason(aio));
+    self.end(aio, Provider::cancel_reason(aio));
 }
-
-// ---- the queue
 
 void MessageSink::serve() noexcept {
     while (Aio* const front = queue_.front()) {
@@ -144,16 +127,8 @@ void MessageSink::end(Aio& front, std::error_code error) noexcept {
 
 // ---- messages
 
-bool MessageSink::push_pending(const RequestHead& head) noexcept {
-    return owed_.push({.asked = request_method(head.method),
-                       .version = head.version,
-                       .keep_alive = head.keep_alive,
-                       .expects = head.expect_continue && head.version == Version::http_1_1,
-                       .upgrade = head.upgrade});
-}
-
 bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
-    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
+    if (body_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
     const bool streamed = is_streamed(request);
     FollowingMessage following;
     std::string& head = request.head_;
@@ -169,12 +144,11 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
 }
 
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
-    if (mid_message()) return end(aio, ArgumentErrc::wrong_message_state), true;
-    // Without a pending request, the response answers the last request again.
-    const PendingResponse owed = owed_.empty() ? last_ : owed_.front();
-    const ResponseContext answered{.method = method_of(owed.asked),
-                                   .version = owed.version,
-                                   .keep_alive = owed.keep_alive && keep_alive_wanted_,
+    if (body_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
+    const PendingResponses::Request asked = pending_.next();
+    const ResponseContext answered{.method = method_of(asked.method),
+                                   .version = asked.version,
+                                   .keep_alive = asked.keep_alive && keep_alive_wanted_,
                                    .date = std::exchange(date_, {})};
     const bool streamed = is_streamed(response);
     FollowingMessage following;
@@ -185,12 +159,10 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
         return end(aio, error), true;
     }
     if (response.status() >= 200 || response.status() == 101) {
-        if (!owed_.empty()) owed_.pop();
-        last_ = owed;
-        last_.expects = false;
+        pending_.answer();
         keep_alive_ = following.keep_alive;
-        if (owed.asked == RequestMethod::connect || owed.upgrade) {
-            session_.source().decide_tunnel(following.body == Body::tunnel);
+        if (asked.method == RequestMethod::connect || asked.upgrade) {
+            session_.source().body().decide_tunnel(following.body == Body::tunnel);
         }
     }
     // Drops content written after the head of a response that must not have any.
@@ -209,16 +181,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
     if (const auto error = Provider::replace_iov(aio, std::span(entries, count))) {
         return end(aio, error), true;
     }
-    dropped_ = streamed && !has_content;
-    content_written_ = 0;
-    if (streamed && has_content) {
-        content_ = following.body;
-        content_left_ = following.length;
-        first_chunk_ = true;
-    } else if (announces_none(message)) {
-        content_ = Body::length;
-        content_left_ = 0;
-    }
+    body_.begin(following, streamed, announces_none(message));
     head_ = Head::written;
     const Kind kind = note_of(aio).kind;
     const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);
@@ -230,6 +193,12 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
     return end(aio, Errc::not_enough_memory), true;
 }
 
+void MessageSink::expect_head() noexcept {
+    head_ = Head::unsent;
+    head_size_ = 0;
+    refused_ = false;
+}
+
 void MessageSink::cancel_head() noexcept {
     DCHECK(is_writing_head());
     Provider::cancel(*queue_.front(), Errc::closed);
@@ -238,69 +207,33 @@ void MessageSink::cancel_head() noexcept {
 // Nothing of the head was sent, so no content follows.
 void MessageSink::give_up_head() noexcept {
     head_ = Head::unsent;
-    content_ = Body::none;
-    dropped_ = false;
+    body_.abandon();
 }
 
 // ---- content in pieces
 
 bool MessageSink::write_content(Aio& front) noexcept {
     if (head_ == Head::broken) return end(front, Errc::closed), true;
-    const std::span<iovec> rest = Provider::cursor(front).rest();
-    if (Provider::cursor(front).remaining() == 0) return end(front, {}), true;
-    if (dropped_) {
-        Provider::advance(front, Provider::cursor(front).remaining());
+    const std::size_t left = Provider::cursor(front).remaining();
+    if (left == 0) return end(front, {}), true;
+    if (body_.is_dropped()) {
+        Provider::advance(front, left);
         return end(front, {}), true;
     }
-    if (!mid_message()) return end(front, ArgumentErrc::wrong_message_state), true;
-    if (content_ == Body::length && note_of(front).done == 0 &&
-        Provider::cursor(front).remaining() > content_left_) {
-        return end(front, ArgumentErrc::wrong_message_state), true;
-    }
-    std::array<iovec, kPieceEntries + 1> entries;
-    std::size_t used = 1;  // the first is for the line of a chunk
-    piece_ = 0;
-    for (const iovec& entry : rest) {
-        if (used == entries.size()) break;
-        if (entry.iov_len == 0) continue;
-        entries[used++] = entry;
-        piece_ += entry.iov_len;
-    }
-    framing_ = 0;
-    if (content_ == Body::chunked) {
-        entries[0] = entry_of(chunk_head(piece_, first_chunk_, chunk_head_));
-        framing_ = entries[0].iov_len;
-        if (write_inner(std::span(entries.data(), used))) return false;
-    } else {
-        if (write_inner(std::span(entries.data() + 1, used - 1))) return false;
-    }
+    const bool excessive = note_of(front).done == 0 && body_.exceeds(left);
+    if (!body_.is_open() || excessive) return end(front, ArgumentErrc::wrong_message_state), true;
+    OutgoingBody::Entries room;
+    if (write_inner(body_.frame(Provider::cursor(front).rest(), room))) return false;
     return end(front, Errc::not_enough_memory), true;
 }
 
 bool MessageSink::write_end(Aio& front) noexcept {
     if (head_ == Head::broken) return end(front, Errc::closed), true;
+    std::string_view last;
     const auto* const trailer = static_cast<const Headers*>(note_of(front).message);
-    if (dropped_) {
-        dropped_ = false;
-        return end(front, {}), true;
-    }
-    const bool short_of = content_ == Body::length && content_left_ > 0;
-    if (content_ == Body::none || short_of)
-        return end(front, ArgumentErrc::wrong_message_state), true;
-    if (content_ != Body::chunked) {
-        content_ = Body::none;
-        return end(front, {}), true;
-    }
-    std::string_view last = first_chunk_ ? kOnlyChunk : kLastChunk;
-    if (trailer != nullptr) {
-        if (const auto error = write_trailer(*trailer, first_chunk_, trailer_)) {
-            return end(front, error), true;
-        }
-        last = trailer_;
-    }
+    const std::error_code error = body_.frame_end(trailer, last);
+    if (error || last.empty()) return end(front, error), true;
     const iovec entry = entry_of(last);
-    framing_ = last.size();
-    piece_ = 0;
     if (write_inner(std::span(&entry, 1))) return false;
     return end(front, Errc::not_enough_memory), true;
 }
@@ -342,13 +275,10 @@ void MessageSink::on_head_written(Aio& front) noexcept {
 void MessageSink::on_content_written(Aio& front) noexcept {
     const std::error_code error = inner_->result();
     const std::size_t written = inner_->count();
-    const std::size_t content = written > framing_ ? written - framing_ : 0;
+    const std::size_t content = body_.sent(written);
     Note& note = note_of(front);
     Provider::advance(front, content);
     note.done += content;
-    content_written_ += content;
-    if (content_ == Body::length) content_left_ -= content;
-    if (piece_ > 0 && written > 0) first_chunk_ = false;
     if (error) {
         // Earlier pieces were sent completely, and to the stream they are separate operations.
         // After a reset, received bytes can still be read.
@@ -356,7 +286,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
         if (note.done > 0 && written == 0 && !reset) stream_.close();
         end(front, error);
     } else if (note.kind == Kind::finish) {
-        content_ = Body::none;
+        body_.complete();
         end(front, {});
     } else if (Provider::cursor(front).remaining() == 0) {
         end(front, {});
@@ -367,24 +297,8 @@ void MessageSink::on_content_written(Aio& front) noexcept {
 }
 
 void MessageSink::send_100_continue() noexcept {
-    if (owed_.empty() || !owed_.front().expects || inviting_ || mid_message()) return;
-    // The content being read belongs to the next request to answer.
-    PendingResponse owed = owed_.front();
-    if (owed_.size() != 1) return;
-    owed.expects = false;
-    owed_.pop();
-    static_cast<void>(owed_.push(owed));
-    if (!invitation_) {
-        invitation_.reset(new (std::nothrow) Aio(session_.engine(), [this](Aio&) {
-            inviting_ = false;
-            session_.destroy_if_idle();  // may free this
-        }));
-        if (!invitation_) return;  // a client continues by itself after a while (RFC 9110 10.1.1)
-    }
-    invitation_->set_timeout(session_.send_timeout());
-    invitation_->set_iov(kContinue.data(), kContinue.size());
-    inviting_ = true;
-    stream_.write_all(*invitation_);
+    if (continue_.busy() || body_.is_open() || !pending_.take_expectation()) return;
+    continue_.send(session_, stream_);
 }
 
 }  // namespace uaio::http

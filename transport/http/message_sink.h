@@ -10,13 +10,10 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
-#include "transport/http/backlog.h"
-#include "transport/http/format/chunked.h"
-#include "transport/http/format/head_parser.h"
-#include "transport/http/format/serialiser.h"
-#include "transport/http/message_source.h"
+#include "transport/http/continue_sender.h"
+#include "transport/http/outgoing_body.h"
+#include "transport/http/pending_responses.h"
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,72 +28,55 @@ bool is_streamed(const Message& message) noexcept;
 
 class MessageSink {
 public:
+    // What an operation writes.
+    enum class Kind : std::uint8_t {
+        request,
+        response,
+        whole,  // a response without later pieces of content: it never waits here
+        head,   // a response whose Aio stays here until the head is sent, even without later
+                // content: has_head() and has_pending() return the outcome
+        raw,
+        raw_all,
+        content,
+        finish,
+        flush,  // nothing: completes after everything before it, also on a closed connection
+    };
+
     MessageSink(Session& session, Stream& stream) noexcept;
 
-    // Starters; the owner is the Session, the argument a message or a trailer.
-    static void start_request(Aio& aio) noexcept;
-    static void start_response(Aio& aio) noexcept;
-    // As start_response, for a response without later pieces of content: it never waits here.
-    static void start_whole(Aio& aio) noexcept;
-    // As start_response, but the Aio stays here until the head is sent, even without later content:
-    // has_head() and has_pending() return the outcome.
-    static void start_head(Aio& aio) noexcept;
-    // Completes after everything that was submitted before, also on a closed connection.
-    static void start_flush(Aio& aio) noexcept;
-    static void start_write(Aio& aio) noexcept;
-    static void start_write_all(Aio& aio) noexcept;
-    static void start_content(Aio& aio) noexcept;
-    static void start_finish(Aio& aio) noexcept;
+    // A starter; the owner is the Session, the argument a message or a trailer.
+    template <Kind kKind>
+    static void start(Aio& aio) noexcept {
+        start(aio, kKind);
+    }
 
-    // True if raw writes may go to the stream directly.
-    bool plain() const noexcept { return queue_.empty(); }
-    // Records a request that needs a response. False if out of memory.
-    bool push_pending(const RequestHead& head) noexcept;
+    // No write is in progress or waiting: raw writes may go to the stream directly.
+    bool idle() const noexcept { return queue_.empty(); }
+    PendingResponses& pending() noexcept { return pending_; }
+    // The body of the message that was written last.
+    OutgoingBody& body() noexcept { return body_; }
     // Called when a read of a request's content begins: sends 100 Continue to a client that expects
     // it.
     void send_100_continue() noexcept;
     // Another message may follow the last one written.
-    bool keeps_alive() const noexcept { return keep_alive_; }
-    // Content of a message is still to be written.
-    bool mid_message() const noexcept {
-        return content_ != Body::none && !(content_ == Body::length && content_left_ == 0);
-    }
-    // Declares the content complete. False if more was announced.
-    bool end_content() noexcept {
-        if (content_ == Body::until_close) content_ = Body::none;
-        dropped_ = false;
-        return !mid_message();
-    }
-    // No write is in progress or waiting.
-    bool idle() const noexcept { return queue_.empty(); }
-    // Called before start_head(), which may be refused.
-    void expect_head() noexcept {
-        head_ = Head::unsent;
-        head_size_ = 0;
-        refused_ = false;
-    }
-    // start_head() refused its message as invalid, and sent nothing.
+    bool keeps_alive() const noexcept { return keep_alive_ && !body_.is_open(); }
+    // Called before a start of Kind::head, which may be refused.
+    void expect_head() noexcept;
+    // That start refused its message as invalid, and sent nothing.
     bool is_refused() const noexcept { return refused_; }
-    // The head of start_head() has been sent.
+    // The head has been sent.
     bool has_head() const noexcept { return head_ == Head::written; }
     // At least a part of it has been sent.
     bool has_begun() const noexcept { return head_size_ > 0; }
     bool is_writing_head() const noexcept { return head_ == Head::writing; }
     // Cancels the write of a head. A later flush completes when its outcome is known.
     void cancel_head() noexcept;
-    // The client expects 100 Continue and none was sent.
-    bool awaits_100_continue() const noexcept { return !owed_.empty() && owed_.front().expects; }
     // The next request to answer has no response yet, and no byte of one was sent; or the last one
     // still has none, since its head was cancelled before a byte was sent.
-    bool has_pending() const noexcept { return !owed_.empty() || head_ == Head::unsent; }
-    // Bytes of content written in pieces so far, without their framing.
-    std::uint64_t content_written() const noexcept { return content_written_; }
-    bool busy() const noexcept { return writing_ || inviting_; }
+    bool has_pending() const noexcept { return !pending_.empty() || head_ == Head::unsent; }
+    bool busy() const noexcept { return writing_ || continue_.busy(); }
     // Called when the engine is destroyed: no Aio may remain.
-    void drop_aio() noexcept {
-        inner_.reset();
-        invitation_.reset();
-    }
+    void drop_aio() noexcept;
 
     // Whether the server wants to keep the connection open after the next responses.
     void set_keep_alive(bool wanted) noexcept { keep_alive_wanted_ = wanted; }
@@ -104,17 +84,6 @@ public:
     void set_date(std::string_view date) noexcept { date_ = date; }
 
 private:
-    enum class Kind : std::uint8_t {
-        request,
-        response,
-        whole,
-        head,
-        raw,
-        raw_all,
-        content,
-        finish,
-        flush
-    };
     // State of the last head that was written without its content.
     enum class Head : std::uint8_t {
         written,  // or there was no such head
@@ -126,13 +95,6 @@ private:
         void* message;
         std::size_t done;  // bytes of content that have been written
         Kind kind;
-    };
-    struct PendingResponse {
-        RequestMethod asked = RequestMethod::other;
-        Version version = Version::http_1_1;
-        bool keep_alive = true;
-        bool expects = false;  // 100 Continue before it sends content
-        bool upgrade = false;
     };
 
     static Note& note_of(Aio& aio) noexcept;
@@ -162,24 +124,14 @@ private:
     Session& session_;
     Stream& stream_;
     std::unique_ptr<Aio> inner_;  // writes content in pieces and their heads; created on first use
-    std::unique_ptr<Aio> invitation_;  // writes "100 Continue"; created on first use
-    AioQueue queue_;                   // empty unless inner_ writes
-    Backlog<PendingResponse> owed_;    // requests read and not answered yet
-    PendingResponse last_;             // the last request answered
-    std::string trailer_;
-    std::array<char, kChunkHeadSize> chunk_head_;
-    std::size_t framing_ = 0;  // framing bytes in the write of inner_
-    std::size_t piece_ = 0;    // content bytes in it
-    std::uint64_t content_left_ = 0;
-    std::uint64_t content_written_ = 0;
+    AioQueue queue_;              // empty unless inner_ writes
+    PendingResponses pending_;
+    OutgoingBody body_;
+    ContinueSender continue_;
     std::size_t head_size_ = 0;  // bytes of the head that were sent
-    Body content_ = Body::none;  // of the message being written
     Head head_ = Head::written;
     bool refused_ = false;
-    bool first_chunk_ = true;
-    bool dropped_ = false;  // the message must not have content: pieces are dropped
     bool writing_ = false;  // the stream has inner_
-    bool inviting_ = false;
     bool keep_alive_ = true;
     bool keep_alive_wanted_ = true;
     std::string_view date_;

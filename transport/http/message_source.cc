@@ -1,5 +1,7 @@
 #include "transport/http/message_source.h"
 
+#include <uaio/argument_error.h>
+
 #include "base/check.h"
 #include "transport/http/format/message_reader.h"
 #include "transport/http/session.h"
@@ -8,59 +10,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <new>
-#include <variant>
-#include <vector>
 
 namespace uaio::http {
-namespace {
-
-// A complete head with at most this many fields is parsed on the stack.
-constexpr std::size_t kUsualFields = 100;
-
-// Interim responses before a final one. One or two are usual: 100, and 103 for each group of links.
-constexpr unsigned kMostInterim = 16;
-
-}  // namespace
-
-RequestMethod request_method(std::string_view method) noexcept {
-    return method == "HEAD"      ? RequestMethod::head
-           : method == "CONNECT" ? RequestMethod::connect
-                                 : RequestMethod::other;
-}
-
-std::string_view method_of(RequestMethod asked) noexcept {
-    switch (asked) {
-        case RequestMethod::head: return "HEAD";
-        case RequestMethod::connect: return "CONNECT";
-        default: return "GET";
-    }
-}
-
-struct MessageSource::Incomplete {
-    Incomplete(const Limits& limits, Strictness strictness, bool is_request)
-        : room(std::min<std::size_t>(limits.fields, 1 << 16)), request(is_request) {
-        if (is_request) {
-            parser.emplace<RequestParser>(room, limits);
-        } else {
-            parser.emplace<ResponseParser>(room, limits, best_scanner(), strictness);
-        }
-    }
-
-    std::vector<FieldSlice> room;
-    bool request;
-    bool begun = false;
-    std::variant<std::monostate, RequestParser, ResponseParser> parser;
-};
 
 MessageSource::MessageSource(Session& session, Stream& stream) noexcept
     : session_(session), stream_(stream) {
     inner_.emplace(session.engine(), [this](Aio&) { on_read(); });
 }
-
-MessageSource::~MessageSource() = default;
-
-void MessageSource::forget_incomplete() noexcept { incomplete_.reset(); }
 
 MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
@@ -68,32 +26,21 @@ MessageSource& MessageSource::of(Aio& aio) noexcept {
     return static_cast<Session*>(Provider::owner(aio))->source();
 }
 
-// ---- from the verbs
+// ---- the queue
 
-void MessageSource::start(Aio& aio, Kind kind, bool vector) noexcept {
+void MessageSource::start(Aio& aio, Kind kind) noexcept {
     Session& session = *static_cast<Session*>(Provider::owner(aio));
     MessageSource& self = session.source();
     const bool closed = session.closed() || self.broken_;
+    const bool vector = kind != Kind::request && kind != Kind::response;
     const Admission admission = vector ? admit(aio, closed) : admit_without_vector(aio, closed);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
-    self.submit(aio, kind, Provider::argument(aio));
-}
-
-void MessageSource::start_request(Aio& aio) noexcept { start(aio, Kind::request, false); }
-void MessageSource::start_response(Aio& aio) noexcept { start(aio, Kind::response, false); }
-void MessageSource::start_read(Aio& aio) noexcept { start(aio, Kind::raw, true); }
-void MessageSource::start_read_all(Aio& aio) noexcept { start(aio, Kind::raw_all, true); }
-void MessageSource::start_content(Aio& aio) noexcept { start(aio, Kind::content, true); }
-void MessageSource::start_content_all(Aio& aio) noexcept { start(aio, Kind::content_all, true); }
-
-void MessageSource::submit(Aio& aio, Kind kind, void* message) noexcept {
+    void* const message = Provider::argument(aio);
     put_note(aio, Note{message, kind});
-    queue_.push(aio);
+    self.queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
-    if (queue_.front() == &aio) serve();
+    if (self.queue_.front() == &aio) self.serve();
 }
-
-void MessageSource::leave(Aio& aio) noexcept { queue_.remove(aio); }
 
 // A read into the buffer goes on, and the next operation finds its bytes. Only a read into the
 // caller's own buffers must be stopped first.
@@ -103,16 +50,12 @@ void MessageSource::on_cancel(Aio& aio) noexcept {
     if (first && self.direct_) {
         return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
     }
-    self.leave(aio);
-    Provider::finish(aio, Provider::cancel_reason(aio));
+    self.end(aio, Provider::cancel_reason(aio));
     if (first) self.serve();
 }
 
-// ---- the queue
-
 bool MessageSource::plain() const noexcept {
-    const bool framed = content_ == Body::length || content_ == Body::chunked;
-    return queue_.empty() && buffer_.empty() && !reading_ && !framed && !broken_;
+    return queue_.empty() && buffer_.empty() && !reading_ && !body_.is_framed() && !broken_;
 }
 
 void MessageSource::serve() noexcept {
@@ -147,7 +90,7 @@ MessageSource::Step MessageSource::step(Aio& front) noexcept {
 }
 
 MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexcept {
-    leave(front);
+    queue_.remove(front);
     Provider::finish(front, error);
     return Step::finished;
 }
@@ -155,117 +98,71 @@ MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexce
 // ---- heads
 
 MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
-    if (content_ != Body::none) {
+    if (body_.is_tunnel()) return end(front, ArgumentErrc::wrong_message_state);
+    if (!body_.is_over()) {
         const Step skipped = skip_content(front);
         if (skipped != Step::handed_on) return skipped;
     }
     if (buffer_.empty()) return Step::more_bytes;
-    const Limits& limits = session_.limits();
-    const bool request = note_of(front).kind == Kind::request;
-    if (!request) note_arrival();
-    if (incomplete_ && incomplete_->request != request) incomplete_.reset();
-    const Strictness strictness = session_.strictness();
-    if (!incomplete_) {
-        std::array<FieldSlice, kUsualFields> room;
-        Step result;
-        if (request) {
-            RequestParser parser(room, limits);
-            result = parse_head(front, parser);
-        } else {
-            ResponseParser parser(room, limits, best_scanner(), strictness);
-            parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
-            result = parse_head(front, parser);
-        }
-        if (result != Step::more_bytes || buffer_.empty()) return result;
+    const auto take = [&](const auto& head) noexcept { take_head(front, head); };
+    IncomingHead::Result read;
+    if (note_of(front).kind == Kind::request) {
+        read = head_.read_request(buffer_, session_.limits(), take);
+    } else {
+        arrival_.note(session_.core().counters().enters.value());
+        std::optional<RequestMethod> asked;
+        if (!asked_.empty()) asked = asked_.front();
+        read = head_.read_response(buffer_, session_.limits(), session_.strictness(), asked, take);
     }
-    // The head is incomplete: the stored parser scans each byte once.
-    if (!incomplete_) {
-        try {
-            incomplete_ = std::make_unique<Incomplete>(limits, strictness, request);
-        } catch (const std::bad_alloc&) {
+    switch (read.outcome) {
+        case IncomingHead::Outcome::complete: break;
+        case IncomingHead::Outcome::incomplete: return wait_for_head(front);
+        case IncomingHead::Outcome::malformed: return fail(front, read.fault);
+        case IncomingHead::Outcome::no_memory:
+            wait_for_head(front);  // the head has begun, and its time runs
             return end(front, Errc::not_enough_memory);
-        }
     }
-    if (request) return parse_head(front, std::get<RequestParser>(incomplete_->parser));
-    auto& parser = std::get<ResponseParser>(incomplete_->parser);
-    if (!incomplete_->begun) {
-        parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
-        incomplete_->begun = true;
-    }
-    return parse_head(front, parser);
+    return Step::finished;
 }
 
-// Records the arrival of the first byte of a response.
-void MessageSource::note_arrival() noexcept {
-    if (arrived_) return;
-    arrived_ = true;
-    early_ = !request_sent_;
-    arrival_ = session_.core().counters().enters.value();
-}
-
-// RFC 9110 7.8: a server must not switch to a protocol that the request did not name. Allows the
-// switch if the request was not written here and its Upgrade is unknown.
-HttpErrc MessageSource::fault_of_interim(int status) noexcept {
-    if (status >= 200) return interim_ = 0, kFine;
-    if (status == 101) {
-        const bool asked = asked_.empty() || asked_.front() == RequestMethod::upgrade;
-        return asked ? kFine : HttpErrc::unexpected_switch;
-    }
-    return ++interim_ > kMostInterim ? HttpErrc::too_many_interim_responses : kFine;
-}
-
-template <class Parser>
-MessageSource::Step MessageSource::parse_head(Aio& front, Parser& parser) noexcept {
-    for (;;) {
-        const Parsed parsed = parser.parse(buffer_.bytes());
-        switch (parsed.progress) {
-            case Progress::need_more: return wait_for_head(front);
-            case Progress::malformed:
-                // Limits may allow more fields than the stack holds.
-                if (parsed.fault == HttpErrc::too_many_fields && !incomplete_ &&
-                    session_.limits().fields > kUsualFields) {
-                    return Step::more_bytes;
-                }
-                return fail_head(front, parsed.fault);
-            case Progress::complete: break;
-        }
-        if constexpr (std::is_same_v<Parser, ResponseParser>) {
-            const int status = parser.head().status;
-            if (const HttpErrc fault = fault_of_interim(status); fault != kFine) {
-                return fail_head(front, fault);
-            }
-            // The final response follows the interim ones (RFC 9110 15.2).
-            if (status < 200 && status != 101) {
-                buffer_.consume(parsed.consumed);
-                parser.reset(method_of(asked_.empty() ? RequestMethod::other : asked_.front()));
-                continue;
-            }
-        }
-        head_deadline_ns_ = 0;
-        content_read_ = false;
-        // The message is a copy, so the bytes can be dropped; the parser is freed last.
-        const Step result = take_head(front, parser.head());
-        buffer_.consume(parsed.consumed);
-        incomplete_.reset();
-        return result;
+// Skips unread content up to the next head. Step::handed_on: all is skipped.
+MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
+    const IncomingBody::Front skipped = body_.skip(buffer_);
+    switch (skipped.outcome) {
+        case IncomingBody::Front::Outcome::complete: return Step::handed_on;
+        case IncomingBody::Front::Outcome::malformed: return fail(front, skipped.fault);
+        default: return Step::more_bytes;
     }
 }
 
-MessageSource::Step MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
+// The message is a copy of the head, whose bytes are dropped next.
+void MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
     auto* request = static_cast<Request*>(note_of(front).message);
     if (!request) request = session_.message_for_head();
     std::error_code error = Errc::not_enough_memory;
     if (request) error = MessageReader::read(head, *request);
     if (!session_.took_request(head)) error = Errc::not_enough_memory;
     keep_alive_ = head.keep_alive;
-    return begin_content(front, head.body, head.content_length, error);
+    begin_content(front, head.body, head.content_length, error);
 }
 
-MessageSource::Step MessageSource::take_head(Aio& front, const ResponseHead& head) noexcept {
+void MessageSource::take_head(Aio& front, const ResponseHead& head) noexcept {
     const auto error = MessageReader::read(head, *static_cast<Response*>(note_of(front).message));
     if (!asked_.empty()) asked_.pop();
     keep_alive_ = head.keep_alive && head.body != Body::until_close;
-    return begin_content(front, head.body, head.content_length, error);
+    begin_content(front, head.body, head.content_length, error);
+}
+
+void MessageSource::begin_content(Aio& front, Body body, std::uint64_t length,
+                                  std::error_code error) noexcept {
+    session_.forget_trailer();
+    head_deadline_ns_ = 0;
+    content_read_ = false;
+    if (!body_.begin(body, length, session_.limits(), session_.strictness())) {
+        broken_ = true;
+        error = Errc::not_enough_memory;
+    }
+    end(front, error);
 }
 
 // All reads that wait for a head share its deadline.
@@ -283,35 +180,76 @@ MessageSource::Step MessageSource::wait_for_head(Aio& front) noexcept {
     return Step::more_bytes;
 }
 
-MessageSource::Step MessageSource::begin_content(Aio& front, Body body, std::uint64_t length,
-                                                 std::error_code error) noexcept {
-    session_.forget_trailer();
-    content_ = body;
-    content_left_ = body == Body::length ? length : 0;
-    chunks_.reset();
-    if (body == Body::chunked) {
-        try {
-            chunks_ = std::make_unique<Chunks>(session_.limits(), session_.strictness());
-        } catch (const std::bad_alloc&) {
-            broken_ = true;
-            error = Errc::not_enough_memory;
-        }
-    }
-    return end(front, error);
-}
-
-MessageSource::Step MessageSource::fail_head(Aio& front, HttpErrc fault) noexcept {
+// The message is malformed.
+MessageSource::Step MessageSource::fail(Aio& front, HttpErrc fault) noexcept {
     broken_ = true;  // RFC 9112 2.2: the start of the next message is unknown
     keep_alive_ = false;
     return end(front, fault);
 }
 
+// ---- raw bytes and content
+
+std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
+    std::size_t copied = 0;
+    for (const iovec& entry : Provider::cursor(aio).rest()) {
+        const std::size_t part = std::min(entry.iov_len, bytes.size() - copied);
+        if (part > 0) std::memcpy(entry.iov_base, bytes.data() + copied, part);
+        copied += part;
+    }
+    Provider::advance(aio, copied);
+    buffer_.consume(copied);
+    return copied;
+}
+
+MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
+    if (!has_room(front)) return end(front, {});
+    body_.expose_framing();
+    if (!buffer_.empty()) {
+        head_.forget();
+        body_.taken_raw(copy_to(front, buffer_.bytes()));
+        if (!all || !has_room(front)) return end(front, {});
+    }
+    if (reading_) return Step::more_bytes;
+    if (body_.has_length()) return Step::direct;
+    queue_.remove(front);
+    Provider::forward(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
+    return Step::handed_on;
+}
+
+MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
+    if (!has_room(front)) return end(front, {});
+    if (body_.is_over()) return end(front, Errc::end_of_stream);
+    session_.limit_content(front);
+    if (!content_read_) {
+        content_read_ = true;
+        if (buffer_.empty()) session_.sink().send_100_continue();
+    }
+    for (;;) {
+        const IncomingBody::Front found = body_.front(buffer_);
+        switch (found.outcome) {
+            case IncomingBody::Front::Outcome::content:
+                body_.taken(copy_to(front, found.bytes));
+                if (!all || !has_room(front)) return end(front, {});
+                break;
+            case IncomingBody::Front::Outcome::empty: {
+                const bool little = body_.direct_limit() < ReceiveBuffer::kSmall;
+                return reading_ || little ? Step::more_bytes : Step::direct;
+            }
+            case IncomingBody::Front::Outcome::incomplete: return Step::more_bytes;
+            case IncomingBody::Front::Outcome::complete:
+                session_.took_trailer(body_.trailers());
+                return end(front, Errc::end_of_stream);
+            case IncomingBody::Front::Outcome::malformed: return fail(front, found.fault);
+        }
+    }
+}
+
 // ---- reads of the stream
 
 bool MessageSource::fill() noexcept {
-    room_ = buffer_.room();
-    if (room_.empty()) return false;
-    inner_->set_iov(room_.data(), room_.size());
+    const std::span<char> room = buffer_.room();
+    if (room.empty()) return false;
+    inner_->set_iov(room.data(), room.size());
     reading_ = true;
     stream_.read(*inner_);
     return true;
@@ -322,7 +260,7 @@ bool MessageSource::fill() noexcept {
 void MessageSource::read_direct(Aio& front) noexcept {
     std::array<iovec, kInlineIov> window;
     std::size_t entries = 0;
-    std::uint64_t limit = direct_limit();
+    std::uint64_t limit = body_.direct_limit();
     for (const iovec& entry : Provider::cursor(front).rest()) {
         if (entries == window.size() || limit == 0) break;
         if (entry.iov_len == 0) continue;
@@ -357,8 +295,7 @@ void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept
     Aio& front = *queue_.front();
     const Kind kind = note_of(front).kind;
     Provider::advance(front, count);
-    if (content_ == Body::length && (content_left_ -= count) == 0) content_ = Body::none;
-    if (content_ == Body::chunked) chunks_->decoder.skip(count);
+    body_.received(count);
     const bool all = kind == Kind::raw_all || kind == Kind::content_all;
     if (!error && (!all || !has_room(front))) {
         end(front, {});
@@ -374,10 +311,9 @@ void MessageSource::end_early(Aio& front, std::error_code error) noexcept {
     const Kind kind = note_of(front).kind;
     const bool raw = kind == Kind::raw || kind == Kind::raw_all;
     if (error == Errc::end_of_stream && !raw) {
-        const bool inside = content_ == Body::length || content_ == Body::chunked;
         const bool head = kind == Kind::request || kind == Kind::response;
-        if (inside || (head && !buffer_.empty())) error = Errc::truncated;
-        if (content_ == Body::until_close) content_ = Body::none;
+        if (body_.is_framed() || (head && !buffer_.empty())) error = Errc::truncated;
+        body_.end_of_stream();
         keep_alive_ = false;
     }
     end(front, error);

@@ -40,7 +40,7 @@ void Session::on_engine_destroyed(bool idle) noexcept {
 
 bool Session::took_request(const RequestHead& head) noexcept {
     unknown_expectation_ = head.unknown_expectation;
-    return sink_.push_pending(head);
+    return sink_.pending().push(head);
 }
 
 void Session::took_trailer(const FieldViews& fields) noexcept {

@@ -47,7 +47,6 @@ public:
     // Events of the read side. False if out of memory.
     bool took_request(const RequestHead& head) noexcept;
     void took_trailer(const FieldViews& fields) noexcept;
-    void content_wanted() noexcept { sink_.send_100_continue(); }
     void forget_trailer() noexcept { trailer_.clear(); }
     // The deadline of a head whose first byte arrives now.
     std::int64_t head_deadline_ns() noexcept;

@@ -79,14 +79,14 @@ void ClientConnection::send() noexcept {
     ++carried_;
     writing_ = true;
     enters_ = core_.enters();
-    source().begin_exchange();
+    source().arrival().begin_exchange();
     connection_->write_request(*current_->request, writes_);
 }
 
 void ClientConnection::on_written() noexcept {
     writing_ = false;
     const std::error_code error = writes_.result();
-    if (!error) source().request_sent();
+    if (!error) source().arrival().request_sent();
     if (error && current_ && state_ == State::head) {
         const bool unsent = writes_.count() == 0;
         if (unsent &&
@@ -121,7 +121,7 @@ void ClientConnection::on_read() noexcept {
 }
 
 void ClientConnection::on_head(std::error_code error) noexcept {
-    if (source().arrived_before(enters_)) {  // before the kernel got the request
+    if (source().arrival().was_before(enters_)) {  // before the kernel got the request
         core_.counters.discarded.add();
         return end(HttpErrc::unrequested_response, Then::retry);
     }
@@ -133,7 +133,7 @@ void ClientConnection::on_head(std::error_code error) noexcept {
     }
     std::swap(*current_->response, incoming_);
     collected_ = 0;
-    if (source().content_is_over()) return complete();
+    if (source().body().is_over()) return complete();
     state_ = State::content;
     read_content();
 }
@@ -143,7 +143,7 @@ MessageSource& ClientConnection::source() noexcept {
 }
 
 void ClientConnection::read_content() noexcept {
-    const std::uint64_t known = source().content_left();
+    const std::uint64_t known = source().body().left();
     const std::size_t limit = core_.options().content_limit;
     if (known > limit - collected_) return end(HttpErrc::content_too_large);
     // Content without a length that has reached the limit may still end there: one more byte is
@@ -169,7 +169,7 @@ void ClientConnection::on_content(std::error_code error) noexcept {
         MessageReader::content(*current_->response).resize(collected_);
         return end(HttpErrc::content_too_large);
     }
-    if (error || source().content_is_over()) return complete();
+    if (error || source().body().is_over()) return complete();
     read_content();
 }
 
@@ -178,8 +178,8 @@ void ClientConnection::on_content(std::error_code error) noexcept {
 void ClientConnection::complete() noexcept {
     // RFC 9112 9.3: after an early response to a request that is still being sent, the connection
     // cannot be reused.
-    const bool last =
-        !connection_->keeps_alive() || writing_ || source().is_early() || source().is_tunnel();
+    const bool last = !connection_->keeps_alive() || writing_ || source().arrival().is_early() ||
+                      source().body().is_tunnel();
     if (!last && source().has_bytes()) core_.counters.discarded.add();
     if (last || source().has_bytes()) return end({}, Then::follow_redirect);
     Transaction& transaction = *std::exchange(current_, nullptr);
@@ -275,7 +275,7 @@ void ClientConnection::let_transaction_go() noexcept {
 // have been sent at a count of 0, unless the kernel has not been entered.
 bool ClientConnection::may_retry(Transaction& transaction) noexcept {
     if (carried_ < 2 || transaction.again) return false;
-    const bool exact = !core_.origin().secure() || source().arrived_before(enters_);
+    const bool exact = !core_.origin().secure() || source().arrival().was_before(enters_);
     const bool unsent = exact && writes_.result() && writes_.count() == 0;
     if (!unsent && !is_idempotent(transaction.request->method())) return false;
     transaction.again = true;

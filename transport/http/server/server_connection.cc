@@ -70,7 +70,7 @@ void ServerConnection::unlink() noexcept {
 }
 
 bool ServerConnection::content_is_over() noexcept {
-    return !session() || session()->source().content_is_over();
+    return !session() || session()->source().body().is_over();
 }
 
 bool ServerConnection::mid_head() noexcept { return session() && session()->source().mid_head(); }
@@ -88,7 +88,8 @@ void ServerConnection::read_next() noexcept {
     if (writing_ > loop_.options().pipelined) return;  // until one of those completes
     reading_ = Reading::head;
     read_.set_timeout(loop_.options().idle_timeout);
-    Provider::submit(loop_.engine(), read_, &MessageSource::start_request, session());
+    Provider::submit(loop_.engine(), read_, &MessageSource::start<MessageSource::Kind::request>,
+                     session());
 }
 
 void ServerConnection::on_read() noexcept {
@@ -178,7 +179,7 @@ void ServerConnection::refuse_method(Exchange& exchange, std::string_view host) 
 
 void ServerConnection::collect(Exchange& exchange) noexcept {
     const std::size_t limit = exchange.route_->content_limit_;
-    const std::uint64_t known = session()->source().content_left();  // 0 if chunked
+    const std::uint64_t known = session()->source().body().left();  // 0 if chunked
     const std::size_t have = exchange.collected_;
     if (known > limit || have > limit) {
         last_ = lingers_ = true;
@@ -232,8 +233,9 @@ bool ServerConnection::may_stay() noexcept {
     const std::uint64_t limit = options.requests_per_connection;
     if (last_ || loop_.draining() || loop_.crowded() || closed_ || !session()) return false;
     if (limit != 0 && requests_ >= limit) return false;
-    if (session()->sink().awaits_100_continue()) return false;  // content may follow or not
-    const std::uint64_t left = session()->source().content_left();
+    if (session()->sink().pending().awaits_100_continue())
+        return false;  // content may follow or not
+    const std::uint64_t left = session()->source().body().left();
     return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: unknown
 }
 
@@ -266,10 +268,10 @@ void ServerConnection::respond(Exchange& exchange) noexcept {
 void ServerConnection::end_with_this() noexcept {
     last_ = true;
     if (!session()) return;
-    const MessageSource& source = session()->source();
+    MessageSource& source = session()->source();
     // When descriptors run short, does not wait for a client that has sent nothing more.
     const bool may_send = source.keeps_alive() && !loop_.crowded();
-    if (!source.content_is_over() || source.has_bytes() || may_send) lingers_ = true;
+    if (!source.body().is_over() || source.has_bytes() || may_send) lingers_ = true;
 }
 
 void ServerConnection::send(Exchange& exchange) noexcept {
@@ -284,7 +286,7 @@ void ServerConnection::send(Exchange& exchange) noexcept {
         found->sink().set_date(loop_.date());
     }
     Response& response = exchange.response_;
-    connection_.submit(exchange.aio_, &MessageSink::start_whole, &response);
+    connection_.submit(exchange.aio_, &MessageSink::start<MessageSink::Kind::whole>, &response);
     // A request that has already arrived can be answered in the same turn, and both responses are
     // sent together. Otherwise one exchange suffices, and its memory stays warm.
     const bool pipelined = found && found->source().has_bytes();
@@ -375,7 +377,8 @@ void ServerConnection::begin(Exchange& exchange, Aio& aio) noexcept {
             return end_with<Errc::not_enough_memory>(aio);
         }
     }
-    Provider::submit(loop_.engine(), aio, &MessageSink::start_head, session(), &response);
+    Provider::submit(loop_.engine(), aio, &MessageSink::start<MessageSink::Kind::head>, session(),
+                     &response);
 }
 
 // The handler's writes may still be in progress; the response ends after them.
@@ -388,7 +391,8 @@ void ServerConnection::wait_for_writes(Exchange& exchange, Exchange::State state
     exchange.state_ = state;
     if (current_ == &exchange) current_ = nullptr;
     ++writing_;
-    Provider::submit(loop_.engine(), exchange.aio_, &MessageSink::start_flush, session());
+    Provider::submit(loop_.engine(), exchange.aio_, &MessageSink::start<MessageSink::Kind::flush>,
+                     session());
 }
 
 void ServerConnection::complete(Exchange& exchange) noexcept {
@@ -400,11 +404,11 @@ void ServerConnection::complete(Exchange& exchange) noexcept {
                                "begin() has sent nothing of the response");
     }
     if (!sink.has_head()) return break_off(exchange, Errc::closed);
-    if (!sink.end_content()) {
+    if (!sink.body().end()) {
         note_failure(&exchange, Errc::truncated, "end()", "content is missing");
         return break_off(exchange, Errc::truncated);
     }
-    log_access(exchange, exchange.response_.status(), sink.content_written(), exchange.failure_);
+    log_access(exchange, exchange.response_.status(), sink.body().written(), exchange.failure_);
     release(exchange);
     after_response();
 }
