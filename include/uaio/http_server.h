@@ -20,6 +20,8 @@
 namespace uaio::http {
 
 class Exchange;
+class RequestReader;
+class ResponseSender;
 class Route;
 class Router;
 class ServerConnection;
@@ -183,7 +185,8 @@ public:
     Connection hijack() noexcept;
 
 private:
-    friend class ServerConnection;
+    friend class RequestReader;
+    friend class ResponseSender;
     friend class ServerShard;
 
     enum class State : std::uint8_t {
@@ -237,8 +240,8 @@ public:
     Route& content_limit(std::size_t bytes) noexcept;
 
 private:
+    friend class RequestReader;
     friend class Router;
-    friend class ServerConnection;
 
     std::string method_;  // empty: all
     std::string host_;    // empty: all

@@ -13,7 +13,7 @@
 namespace uaio::http {
 
 Exchange::Exchange(Engine& engine)
-    : aio_(engine, [this](Aio&) { connection_->on_written(*this); }) {}
+    : aio_(engine, [this](Aio&) { connection_->responses().on_written(*this); }) {}
 
 void Exchange::reset() noexcept {
     response_.reset();
@@ -72,9 +72,9 @@ bool Exchange::may_respond() noexcept {
         misuse(
             "Exchange::respond() after begin(): the response that has begun cannot be completed, "
             "so the connection is closed");
-        connection_->note_failure(this, ArgumentErrc::wrong_message_state, "respond()",
-                                  "after begin()");
-        connection_->fail(*this, ArgumentErrc::wrong_message_state);
+        connection_->responses().note_failure(this, ArgumentErrc::wrong_message_state, "respond()",
+                                              "after begin()");
+        connection_->responses().fail(*this, ArgumentErrc::wrong_message_state);
     } else {
         misuse("Exchange::respond() on an exchange that has ended; it was ignored");
     }
@@ -82,24 +82,25 @@ bool Exchange::may_respond() noexcept {
 }
 
 void Exchange::respond() noexcept {
-    if (may_respond()) connection_->respond(*this);
+    if (may_respond()) connection_->responses().respond(*this);
 }
 
 void Exchange::respond(int status) noexcept {
-    if (may_respond()) connection_->respond(*this, status);
+    if (may_respond()) connection_->responses().respond(*this, status);
 }
 
 void Exchange::respond(std::string_view content, std::string_view type) noexcept {
     if (!may_respond()) return;
     std::error_code error = response_.copy_data(content);
     if (!error) error = response_.headers().set("Content-Type", type);
-    if (!error) return connection_->respond(*this);
-    connection_->refuse_response(*this, error, "the response is invalid", error.message());
+    if (!error) return connection_->responses().respond(*this);
+    connection_->responses().refuse_response(*this, error, "the response is invalid",
+                                             error.message());
 }
 
 void Exchange::begin(Aio& aio) noexcept {
     if (on_its_thread()) {
-        if (state_ == State::open) return connection_->begin(*this, aio);
+        if (state_ == State::open) return connection_->responses().begin(*this, aio);
         misuse("Exchange::begin() on an exchange that has begun or ended; nothing was sent");
     }
     Provider::submit(
@@ -110,18 +111,19 @@ void Exchange::begin(Aio& aio) noexcept {
 
 void Exchange::end() noexcept {
     if (!on_its_thread()) return;
-    if (state_ == State::begun) return connection_->end(*this);
+    if (state_ == State::begun) return connection_->responses().end(*this);
     if (state_ == State::open) {
         misuse("Exchange::end() without begin(): the response is 500");
-        return connection_->refuse_response(*this, ArgumentErrc::wrong_message_state, "end()",
-                                            "without begin()");
+        return connection_->responses().refuse_response(*this, ArgumentErrc::wrong_message_state,
+                                                        "end()", "without begin()");
     }
     misuse("Exchange::end() on an exchange that has ended; it was ignored");
 }
 
 void Exchange::abort(std::error_code error) noexcept {
     if (!on_its_thread()) return;
-    if (state_ == State::open || state_ == State::begun) return connection_->fail(*this, error);
+    if (state_ == State::open || state_ == State::begun)
+        return connection_->responses().fail(*this, error);
     misuse("Exchange::abort() on an exchange that has ended; it was ignored");
 }
 

@@ -197,7 +197,7 @@ void ServerShard::drain() noexcept {
     ServerConnection* connection = connections_;
     while (connection) {
         ServerConnection* const next = connection->next();
-        connection->drain();
+        connection->requests().drain();
         connection = next;
     }
     if (empty()) tell_empty();
@@ -245,7 +245,7 @@ void ServerShard::on_engine_destroyed(bool) noexcept {
     if (!is_idle()) return;
     for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
         ServerConnection* const next = connection->next();
-        connection->drop_exchange();
+        connection->requests().drop_exchange();
         delete connection;
         connection = next;
     }

@@ -1,5 +1,5 @@
-// Handles a request whose handler or response fails: answers 500 if nothing was sent, else closes
-// the connection.
+// The part of ResponseSender for a handler or a response that fails: answers 500 if nothing was
+// sent, else closes the connection.
 #include <uaio/argument_error.h>
 
 #include "transport/http/server/server_connection.h"
@@ -12,9 +12,7 @@
 
 namespace uaio::http {
 
-// Called inside a catch block around a handler. Only an exchange that the handler still holds can
-// be answered.
-void ServerConnection::on_thrown(Exchange* exchange) noexcept {
+void ResponseSender::on_thrown(Exchange* exchange) noexcept {
     std::error_code failure = Errc::canceled;
     try {
         throw;
@@ -34,9 +32,9 @@ void ServerConnection::on_thrown(Exchange* exchange) noexcept {
     answer_unsent(*exchange);
 }
 
-void ServerConnection::note_failure(Exchange* exchange, std::error_code failure,
-                                    std::string_view what, std::string_view detail) noexcept {
-    EngineCore& core = EngineCore::of(loop_.engine());
+void ResponseSender::note_failure(Exchange* exchange, std::error_code failure,
+                                  std::string_view what, std::string_view detail) noexcept {
+    EngineCore& core = EngineCore::of(connection_.loop().engine());
     if (exchange) exchange->failure_ = failure;
     try {
         std::string reason = std::string(what).append(": ").append(detail);
@@ -53,7 +51,7 @@ void ServerConnection::note_failure(Exchange* exchange, std::error_code failure,
 }
 
 // False for a status that no final response can have; 500 replaces it.
-bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
+bool ResponseSender::is_final(Exchange& exchange, int status) noexcept {
     if (status >= 200 && status <= 999) return true;
     char digits[16];
     const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
@@ -62,36 +60,38 @@ bool ServerConnection::is_final(Exchange& exchange, int status) noexcept {
     return false;
 }
 
-void ServerConnection::refuse_response(Exchange& exchange, std::error_code error,
-                                       std::string_view what, std::string_view detail) noexcept {
+void ResponseSender::refuse_response(Exchange& exchange, std::error_code error,
+                                     std::string_view what, std::string_view detail) noexcept {
     note_failure(&exchange, error, what, detail);
     answer_unsent(exchange);
 }
 
 // Called when the serialiser has rejected the response.
-void ServerConnection::refuse_message(Exchange& exchange) noexcept {
+void ResponseSender::refuse_message(Exchange& exchange) noexcept {
     refuse_response(exchange, ArgumentErrc::invalid_message, "the response is invalid",
                     "its status, fields and content are contradictory");
 }
 
 // True if begin() was called and no byte of the response was sent.
-bool ServerConnection::has_pending() noexcept {
-    return !closed_ && loop_.serves() && session() && session()->sink().has_pending();
+bool ResponseSender::has_pending_head() noexcept {
+    Session* const session = connection_.session();
+    return !connection_.closed() && connection_.loop().serves() && session &&
+           session->sink().has_pending();
 }
 
 // Answers 500, and discards the fields and content of the handler's response.
-void ServerConnection::answer_unsent(Exchange& exchange) noexcept {
+void ResponseSender::answer_unsent(Exchange& exchange) noexcept {
     exchange.response_.reset();
     send_page(exchange, 500);
 }
 
-void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept {
+void ResponseSender::fail(Exchange& exchange, std::error_code error) noexcept {
     if (!exchange.failure_) exchange.failure_ = error;
     if (exchange.state_ != Exchange::State::begun) {
         log_access(exchange, 0, 0, exchange.failure_);
         return drop(exchange);
     }
-    MessageSink& sink = session()->sink();
+    MessageSink& sink = connection_.session()->sink();
     if (sink.is_writing_head()) {
         sink.cancel_head();
         return wait_for_writes(exchange, Exchange::State::failing);
@@ -100,9 +100,9 @@ void ServerConnection::fail(Exchange& exchange, std::error_code error) noexcept 
 }
 
 // Breaks off a response that begin() started.
-void ServerConnection::break_off(Exchange& exchange, std::error_code error) noexcept {
-    MessageSink& sink = session()->sink();
-    if (has_pending()) {
+void ResponseSender::break_off(Exchange& exchange, std::error_code error) noexcept {
+    MessageSink& sink = connection_.session()->sink();
+    if (has_pending_head()) {
         return sink.is_refused() ? refuse_message(exchange) : answer_unsent(exchange);
     }
     const bool begun = sink.has_begun();
@@ -112,10 +112,10 @@ void ServerConnection::break_off(Exchange& exchange, std::error_code error) noex
 }
 
 // Ends without a response, or without the rest of one.
-void ServerConnection::drop(Exchange& exchange) noexcept {
-    last_ = true;
-    release(exchange);
-    close();
+void ResponseSender::drop(Exchange& exchange) noexcept {
+    connection_.requests().stop();
+    connection_.release(exchange);
+    connection_.close();
 }
 
 }  // namespace uaio::http

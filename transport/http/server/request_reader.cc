@@ -1,0 +1,252 @@
+#include "transport/http/server/request_reader.h"
+
+#include <uaio/http_error.h>
+#include <uaio/provider.h>
+
+#include "transport/http/format/message_reader.h"
+#include "transport/http/format/target.h"
+#include "transport/http/server/server_connection.h"
+#include "transport/stream/half_close.h"
+
+#include <new>
+#include <string>
+#include <utility>
+
+namespace uaio::http {
+namespace {
+
+// Limit of unread content that the server reads and drops to reuse the connection; beyond it, a new
+// connection costs less.
+constexpr std::uint64_t kSkipBytes = 64 * 1024;
+
+// Size of one read of a lingering connection.
+constexpr std::size_t kRestSize = 4096;
+
+}  // namespace
+
+bool RequestReader::content_is_over() noexcept {
+    Session* const session = connection_.session();
+    return !session || session->source().body().is_over();
+}
+
+bool RequestReader::mid_head() noexcept {
+    Session* const session = connection_.session();
+    return session && session->source().mid_head();
+}
+
+// ---- heads
+
+void RequestReader::start(Session& session) noexcept {
+    session.set_provider(&lend_request, this);
+    read_next();
+}
+
+Request* RequestReader::lend_request(void* self) noexcept {
+    auto& reader = *static_cast<RequestReader*>(self);
+    reader.current_ = reader.connection_.loop().take_exchange(reader.connection_);
+    return reader.current_ ? &reader.current_->request_ : nullptr;
+}
+
+void RequestReader::read_next() noexcept {
+    if (reading() || current_ || last_ || connection_.closed()) return;
+    const ServerOptions& options = connection_.loop().options();
+    if (connection_.responses().pending() > options.pipelined) return;  // until one completes
+    reading_ = Reading::head;
+    connection_.reads().set_timeout(options.idle_timeout);
+    Provider::submit(connection_.loop().engine(), connection_.reads(),
+                     &MessageSource::start<MessageSource::Kind::request>, connection_.session());
+}
+
+void RequestReader::drain() noexcept {
+    const bool idle =
+        connection_.responses().pending() == 0 && reading_ == Reading::head && !mid_head();
+    last_ = true;
+    if (idle) connection_.reads().cancel();
+}
+
+void RequestReader::drop_exchange() noexcept { delete std::exchange(current_, nullptr); }
+
+void RequestReader::on_read() noexcept {
+    const std::error_code error = connection_.reads().result();
+    const Reading ended = std::exchange(reading_, Reading::nothing);
+    switch (ended) {
+        case Reading::head: return on_head(error);
+        case Reading::content: return on_content(error);
+        default: return error ? connection_.close() : linger();
+    }
+}
+
+void RequestReader::on_head(std::error_code error) noexcept {
+    if (error) return refuse(error);
+    Exchange& exchange = *current_;
+    exchange.begun_ = connection_.loop().engine().now();
+    ++count_;
+    if (!connection_.loop().serves()) return connection_.responses().fail(exchange);
+    if (connection_.session()->unknown_expectation()) {
+        last_ = true;
+        return connection_.responses().respond(exchange, 417);
+    }
+    route(exchange);
+}
+
+// Called when no more requests can be read. Answers a malformed request, or a timeout in one that
+// has begun, but not the end of the stream.
+void RequestReader::refuse(std::error_code error) noexcept {
+    last_ = true;
+    ServerShard& loop = connection_.loop();
+    const bool begun = current_ || mid_head();
+    int status = 0;
+    if (error.category() == http_category()) status = status_for(error);
+    if (error == Errc::timed_out && begun) status = 408;
+    if (status != 0 && !current_) {
+        current_ = loop.take_exchange(connection_);
+        if (current_) {
+            current_->begun_ = loop.engine().now();
+            current_->request_.reset();
+        }
+    }
+    if (status != 0 && current_ && loop.serves()) {
+        lingers_ = true;
+        return connection_.responses().respond(*current_, status);
+    }
+    if (current_) connection_.release(*current_);
+    if (connection_.responses().pending() == 0) return connection_.close();
+    connection_.destroy_if_idle();
+}
+
+void RequestReader::route(Exchange& exchange) noexcept {
+    Target target;
+    const Request& request = exchange.request_;
+    ResponseSender& responses = connection_.responses();
+    split_target(request.method(), request.target(), target);
+    if (target.form == TargetForm::authority || target.form == TargetForm::asterisk) {
+        // CONNECT, and OPTIONS for the server itself, match only a route for "/".
+        exchange.path_ = "/";
+    } else if (const auto error = normalise_path(target.path, exchange.path_)) {
+        if (error != Errc::not_enough_memory) return responses.respond(exchange, 400);
+        return responses.refuse_response(exchange, error, "the routes cannot be searched",
+                                         error.message());
+    }
+    const std::string_view host =
+        target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
+    const Router::Found found =
+        connection_.loop().router().find(request.method(), host, exchange.path_);
+    if (!found.route) {
+        if (!found.other_method) return responses.respond(exchange, 404);
+        return refuse_method(exchange, host);
+    }
+    exchange.route_ = found.route;
+    exchange.suffix_ = found.rest;
+    if (found.route->stream_body_ || content_is_over()) return call(exchange);
+    collect(exchange);
+}
+
+void RequestReader::refuse_method(Exchange& exchange, std::string_view host) noexcept {
+    std::error_code error;
+    try {
+        const std::string allowed = connection_.loop().router().allowed(host, exchange.path_);
+        error = exchange.response_.headers().set("Allow", allowed);
+    } catch (const std::bad_alloc&) {
+        error = Errc::not_enough_memory;
+    }
+    ResponseSender& responses = connection_.responses();
+    if (!error) return responses.respond(exchange, 405);
+    responses.refuse_response(exchange, error, "the Allow field cannot be set", error.message());
+}
+
+// ---- content
+
+void RequestReader::collect(Exchange& exchange) noexcept {
+    const std::size_t limit = exchange.route_->content_limit_;
+    const std::uint64_t known = connection_.session()->source().body().left();  // 0 if chunked
+    const std::size_t have = exchange.collected_;
+    if (known > limit || have > limit) return refuse_content(exchange, 413);
+    const std::span<char> room =
+        MessageReader::content_room(exchange.request_, have, known > 0 ? known : limit - have);
+    if (room.empty()) return refuse_content(exchange, 503);
+    Aio& read = connection_.reads();
+    if (have == 0) {
+        ServerShard& loop = connection_.loop();
+        read.set_timeout(kNoTimeout);
+        deadline_ = loop.end_of(loop.options().content_timeout);
+    }
+    read.set_deadline(deadline_);
+    read.set_iov(room.data(), room.size());
+    reading_ = Reading::content;
+    connection_.connection().read_body().read_all(read);
+}
+
+// Leaves content unread.
+void RequestReader::refuse_content(Exchange& exchange, int status) noexcept {
+    last_ = lingers_ = true;
+    connection_.responses().respond(exchange, status);
+}
+
+void RequestReader::on_content(std::error_code error) noexcept {
+    Exchange& exchange = *current_;
+    exchange.collected_ += connection_.reads().count();
+    MessageReader::content(exchange.request_).resize(exchange.collected_);
+    if (!connection_.loop().serves()) return connection_.responses().fail(exchange);
+    if (error && error != Errc::end_of_stream) return refuse(error);
+    if (exchange.collected_ > exchange.route_->content_limit_) return refuse_content(exchange, 413);
+    if (error || content_is_over()) return call(exchange);
+    collect(exchange);
+}
+
+void RequestReader::call(Exchange& exchange) noexcept {
+    calling_ = true;
+    try {
+        exchange.route_->handler_(exchange);
+    } catch (...) {
+        connection_.responses().on_thrown(current_ == &exchange ? &exchange : nullptr);
+    }
+    calling_ = false;
+    connection_.destroy_if_idle();
+}
+
+// ---- the last request
+
+bool RequestReader::may_stay() noexcept {
+    ServerShard& loop = connection_.loop();
+    Session* const session = connection_.session();
+    const std::uint64_t limit = loop.options().requests_per_connection;
+    if (last_ || loop.draining() || loop.crowded() || connection_.closed() || !session)
+        return false;
+    if (limit != 0 && count_ >= limit) return false;
+    // Content may follow or not.
+    if (session->sink().pending().awaits_100_continue()) return false;
+    const std::uint64_t left = session->source().body().left();
+    return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: unknown
+}
+
+// If the connection closed at once, a client that is still sending, or has not yet learned of the
+// end, would lose the response by a reset (RFC 9112 9.6).
+bool RequestReader::stay_or_stop() noexcept {
+    if (may_stay()) return true;
+    last_ = true;
+    if (Session* const session = connection_.session()) {
+        MessageSource& source = session->source();
+        // When descriptors run short, does not wait for a client that has sent nothing more.
+        const bool may_send = source.keeps_alive() && !connection_.loop().crowded();
+        if (!source.body().is_over() || source.has_bytes() || may_send) lingers_ = true;
+    }
+    return false;
+}
+
+void RequestReader::linger() noexcept {
+    Aio& read = connection_.reads();
+    Stream& stream = connection_.connection().stream();
+    if (!discarded_) {
+        discarded_.reset(new (std::nothrow) char[kRestSize]);
+        if (!discarded_) return connection_.close();
+        read.set_timeout(kNoTimeout);
+        deadline_ = connection_.loop().end_of(connection_.loop().options().linger_timeout);
+        if (HalfClose* const half = half_close_of(stream)) half->end_output();
+    }
+    read.set_deadline(deadline_);
+    read.set_iov(discarded_.get(), kRestSize);
+    reading_ = Reading::rest;
+    stream.read(read);
+}
+
+}  // namespace uaio::http

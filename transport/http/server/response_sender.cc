@@ -1,0 +1,154 @@
+#include "transport/http/server/response_sender.h"
+
+#include <uaio/argument_error.h>
+#include <uaio/provider.h>
+
+#include "transport/http/server/server_connection.h"
+#include "transport/stream/starters.h"
+
+namespace uaio::http {
+namespace {
+
+// RFC 9110 6.4.1, except for HEAD.
+bool is_bodiless(const Request& request, int status) noexcept {
+    const bool tunnel = status / 100 == 2 && request.method() == "CONNECT";
+    return status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
+}
+
+}  // namespace
+
+// ---- whole responses
+
+void ResponseSender::respond(Exchange& exchange, int status) noexcept {
+    is_final(exchange, status) ? send_page(exchange, status) : answer_unsent(exchange);
+}
+
+void ResponseSender::send_page(Exchange& exchange, int status) noexcept {
+    exchange.failed_ = true;  // try no other page
+    if (const auto error = exchange.response_.set_error_page(status)) {
+        note_failure(&exchange, error, "the error page cannot be created", error.message());
+        exchange.response_.reset();
+        static_cast<void>(exchange.response_.set_status(500));
+    }
+    send(exchange);
+}
+
+void ResponseSender::respond(Exchange& exchange) noexcept {
+    const Response& response = exchange.response_;
+    if (!is_final(exchange, response.status())) return answer_unsent(exchange);
+    const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
+                               !is_bodiless(exchange.request_, response.status());
+    if (!lacks_content) return send(exchange);
+    refuse_response(exchange, ArgumentErrc::invalid_message, "the response is invalid",
+                    "its fields announce content that is missing");
+}
+
+void ResponseSender::send(Exchange& exchange) noexcept {
+    exchange.state_ = Exchange::State::answered;
+    const bool stay = connection_.requests().stay_or_stop();
+    connection_.requests().leave(exchange);
+    ++pending_;
+    Session& session = *connection_.session();
+    session.sink().set_keep_alive(stay);
+    session.sink().set_date(connection_.loop().date());
+    Provider::submit(connection_.loop().engine(), exchange.aio_,
+                     &MessageSink::start<MessageSink::Kind::whole>, &session, &exchange.response_);
+    // A request that has already arrived can be answered in the same turn, and both responses are
+    // sent together. Otherwise one exchange suffices, and its memory stays warm.
+    const bool pipelined = session.source().has_bytes();
+    if (stay && pipelined && connection_.connection().keeps_alive())
+        connection_.requests().read_next();
+}
+
+void ResponseSender::on_written(Exchange& exchange) noexcept {
+    --pending_;
+    if (exchange.state_ == Exchange::State::ending) return complete(exchange);
+    if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
+    const std::error_code error = exchange.aio_.result();
+    const bool unsent = exchange.aio_.count() == 0;
+    if (error && unsent && !exchange.failed_) {
+        // The handler's response is invalid, or memory for its head is lacking.
+        if (error == ArgumentErrc::invalid_message) return refuse_message(exchange);
+        if (error == Errc::not_enough_memory) {
+            return refuse_response(exchange, error, "the response is invalid", error.message());
+        }
+    }
+    log_access(exchange, error && unsent ? 0 : exchange.response_.status(), exchange.aio_.count(),
+               error ? error : exchange.failure_);
+    if (error) return drop(exchange);
+    connection_.release(exchange);
+    connection_.go_on();
+}
+
+// ---- content in pieces
+
+void ResponseSender::begin(Exchange& exchange, Aio& aio) noexcept {
+    Session& session = *connection_.session();
+    exchange.state_ = Exchange::State::begun;
+    session.sink().expect_head();
+    const int status = exchange.response_.status();
+    if (status != 101 && !is_final(exchange, status)) {
+        return refuse<ArgumentErrc::invalid_status>(aio);
+    }
+    session.sink().set_keep_alive(connection_.requests().stay_or_stop());
+    session.sink().set_date(connection_.loop().date());
+    Response& response = exchange.response_;
+    if (!is_bodiless(exchange.request_, status) && !response.has_data() &&
+        !response.headers().contains("Content-Length") &&
+        !response.headers().contains("Transfer-Encoding")) {
+        if (response.headers().set("Transfer-Encoding", "chunked")) {
+            return refuse<Errc::not_enough_memory>(aio);
+        }
+    }
+    Provider::submit(connection_.loop().engine(), aio, &MessageSink::start<MessageSink::Kind::head>,
+                     &session, &response);
+}
+
+// The handler's writes may still be in progress; the response ends after them.
+void ResponseSender::end(Exchange& exchange) noexcept {
+    if (!connection_.session()->sink().idle())
+        return wait_for_writes(exchange, Exchange::State::ending);
+    complete(exchange);
+}
+
+void ResponseSender::wait_for_writes(Exchange& exchange, Exchange::State state) noexcept {
+    exchange.state_ = state;
+    connection_.requests().leave(exchange);
+    ++pending_;
+    Provider::submit(connection_.loop().engine(), exchange.aio_,
+                     &MessageSink::start<MessageSink::Kind::flush>, connection_.session());
+}
+
+void ResponseSender::complete(Exchange& exchange) noexcept {
+    MessageSink& sink = connection_.session()->sink();
+    if (has_pending_head()) {
+        if (sink.is_refused()) return refuse_message(exchange);
+        if (exchange.failure_) return answer_unsent(exchange);  // begin() refused the status
+        return refuse_response(exchange, ArgumentErrc::wrong_message_state, "end()",
+                               "begin() has sent nothing of the response");
+    }
+    if (!sink.has_head()) return break_off(exchange, Errc::closed);
+    if (!sink.body().end()) {
+        note_failure(&exchange, Errc::truncated, "end()", "content is missing");
+        return break_off(exchange, Errc::truncated);
+    }
+    log_access(exchange, exchange.response_.status(), sink.body().written(), exchange.failure_);
+    connection_.release(exchange);
+    connection_.go_on();
+}
+
+void ResponseSender::log_access(const Exchange& exchange, int status, std::uint64_t bytes,
+                                std::error_code error) noexcept {
+    ServerShard& loop = connection_.loop();
+    if (status != 0) loop.answered();
+    if (!loop.serves() || !loop.options().access_log) return;
+    loop.options().access_log({.method = exchange.request_.method(),
+                               .target = exchange.request_.target(),
+                               .status = status,
+                               .bytes = bytes,
+                               .duration = loop.engine().now() - exchange.begun_,
+                               .error = error,
+                               .reason = exchange.reason_});
+}
+
+}  // namespace uaio::http

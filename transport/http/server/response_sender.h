@@ -1,0 +1,57 @@
+// The responses of one connection of a server: sends what handlers answer, whole or in pieces, in
+// the order of the requests. A handler or a response that fails is answered with 500 if nothing was
+// sent, else the connection closes. Reports each request to the access log. Engine's thread.
+#pragma once
+
+#include <uaio/http_server.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+
+namespace uaio::http {
+
+class ResponseSender {
+public:
+    explicit ResponseSender(ServerConnection& connection) noexcept : connection_(connection) {}
+
+    // ---- operations of an Exchange
+    void respond(Exchange& exchange) noexcept;
+    void respond(Exchange& exchange, int status) noexcept;
+    void begin(Exchange& exchange, Aio& aio) noexcept;
+    void end(Exchange& exchange) noexcept;
+    void fail(Exchange& exchange, std::error_code error = Errc::closed) noexcept;
+    void on_written(Exchange& exchange) noexcept;
+
+    // Responses being sent.
+    std::size_t pending() const noexcept { return pending_; }
+    // Logs the failure, and stores it for the access record; `exchange` is null if it has ended.
+    void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
+                      std::string_view detail) noexcept;
+    // Notes the failure, and answers 500. REQUIRES: nothing of the response was sent.
+    void refuse_response(Exchange& exchange, std::error_code error, std::string_view what,
+                         std::string_view detail) noexcept;
+    // Called inside a catch block around a handler. `exchange` is null unless the handler still
+    // holds it.
+    void on_thrown(Exchange* exchange) noexcept;
+
+private:
+    bool is_final(Exchange& exchange, int status) noexcept;
+    void send_page(Exchange& exchange, int status) noexcept;
+    void send(Exchange& exchange) noexcept;
+    bool has_pending_head() noexcept;
+    void answer_unsent(Exchange& exchange) noexcept;
+    void refuse_message(Exchange& exchange) noexcept;
+    void wait_for_writes(Exchange& exchange, Exchange::State state) noexcept;
+    void complete(Exchange& exchange) noexcept;
+    void break_off(Exchange& exchange, std::error_code error) noexcept;
+    void drop(Exchange& exchange) noexcept;
+    void log_access(const Exchange& exchange, int status, std::uint64_t bytes,
+                    std::error_code error) noexcept;
+
+    ServerConnection& connection_;
+    std::size_t pending_ = 0;
+};
+
+}  // namespace uaio::http
