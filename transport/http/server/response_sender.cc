@@ -66,8 +66,9 @@ void ResponseSender::on_written(Exchange& exchange) noexcept {
     if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
     const std::error_code error = exchange.aio_.result();
     const bool unsent = exchange.aio_.count() == 0;
-    if (error && unsent && !exchange.failed_) {
-        // The handler's response is invalid, or memory for its head is lacking.
+    if (error && unsent && !exchange.failed_ && connection_.session()) {
+        // The handler's response is invalid, or memory for its head is lacking. After hijack() the
+        // connection is no longer the server's, and nothing replaces the response.
         if (error == ArgumentErrc::invalid_message) return refuse_message(exchange);
         if (error == Errc::not_enough_memory) {
             return refuse_response(exchange, error, "the response is invalid", error.message());
