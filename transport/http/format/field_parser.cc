@@ -30,6 +30,8 @@ void FieldParser::start(std::size_t begin) noexcept {
     state_ = State::line;
     at_ = begin;
     begin_line(begin);
+    // Behind an empty line, a request line within its limit may end past that of the head.
+    line_cap_ = std::max(line_cap_, begin);
 }
 
 void FieldParser::begin_line(std::size_t at) noexcept {

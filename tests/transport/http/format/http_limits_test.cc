@@ -84,6 +84,18 @@ TEST_CASE("a head may be as long as its limit and no longer (X1)") {
     CHECK(http::status_of(HttpErrc::head_too_long) == 431);
 }
 
+TEST_CASE("the limit of a head includes an empty line before the request line") {
+    const std::string line = "GET / HTTP/1.1\r\n";
+    const std::string bytes = "\r\n" + line + "Host: a\r\n\r\n";
+    Limits limits;
+    limits.head = bytes.size();
+    CHECK(read(bytes, limits).accepted());
+    for (std::size_t limit = line.size(); limit < bytes.size(); ++limit) {
+        limits.head = limit;
+        CHECK(read(bytes, limits).refused_with(HttpErrc::head_too_long));
+    }
+}
+
 TEST_CASE("a head with more fields than the limit is refused (X1)") {
     const std::string head = "GET / HTTP/1.1\r\nHost: a\r\n";
     Limits limits;
