@@ -64,12 +64,13 @@ void Ring::take_completions() noexcept {
     hand_back();
 }
 
+// Compares distances without a sign: an operation may wait while the ring takes 2^31 entries.
 bool Ring::unconsumed(unsigned position) const noexcept {
     // A polling kernel thread may read any published entry; otherwise only enter() takes entries.
     const unsigned taken = kernel_->features().sq_polled
                                ? published_
                                : std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
-    return static_cast<int>(position - taken) >= 0;
+    return position - taken < tail_ - taken;
 }
 
 io_uring_sqe& Ring::next_ignored() noexcept {
@@ -80,16 +81,18 @@ io_uring_sqe& Ring::next_ignored() noexcept {
 
 void Ring::cancel(const Completion& operation) noexcept {
     const std::uint64_t target = user_data_of(operation);
+    const std::uint64_t withdrawn = target | static_cast<std::uint64_t>(Tag::withdrawn);
     if (unconsumed(operation.sq_position)) {
         // A cancel that the kernel reads before its target finds nothing (io_uring_prep_cancel(3));
         // an entry that it has not taken can be withdrawn instead, and then nothing was
-        // transferred.
+        // transferred. After 2^32 entries the position is that of another operation.
         io_uring_sqe& sqe = view_.sqes[operation.sq_position & view_.sq_mask];
+        if (sqe.user_data == withdrawn) return;
         if (sqe.user_data == target) {
             io_uring_prep_nop(&sqe);
-            sqe.user_data = target | static_cast<std::uint64_t>(Tag::withdrawn);
+            sqe.user_data = withdrawn;
+            return;
         }
-        return;
     }
     io_uring_prep_cancel64(&next_ignored(), target, 0);
 }

@@ -187,6 +187,30 @@ TEST_CASE(
     }
 }
 
+// The position of an entry is a number of 32 bits, which moves on while an operation waits.
+TEST_CASE("a cancel reaches an operation however many entries the ring took after its own") {
+    for (const KernelKind kind : kKernels) {
+        for (const bool meets_another : {false, true}) {
+            CAPTURE(meets_another);
+            Engine engine(options_on(kind));
+            EngineCore& core = EngineCore::of(engine);
+            const EventFd event;
+            Operation read(core);
+            Operation other(core);
+            core.loop().count_operation();
+            read.begin_read(event.fd);
+            engine.run_once(nanoseconds::zero());
+            core.loop().count_operation();
+            other.begin_nop();
+            read.sq_position = meets_another ? other.sq_position : read.sq_position + (1U << 31);
+            core.loop().ring().cancel(read);
+            run_until(engine, [&] { return read.finished > 0 && other.finished > 0; });
+            CHECK(read.results == std::vector<int>{-ECANCELED});
+            CHECK(other.results == std::vector<int>{0});
+        }
+    }
+}
+
 TEST_CASE("a late request applies to its operation, not to a later one at the same address") {
     for (const KernelKind kind : kKernels) {
         Engine engine(options_on(kind));
