@@ -18,7 +18,7 @@ public:
     // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends,
     // or its ring has failed, before it. Not on the engine's thread. Logs a warning when the
     // engine's thread takes longer than the drain_timeout.
-    bool post_and_wait() noexcept { return engine_.post_and_wait(*this, finished_); }
+    bool post_and_wait() noexcept;
     // On the engine's thread. Resumes the waiting thread, which destroys this object.
     void finish() noexcept {
         EngineCore& engine = engine_;

@@ -258,23 +258,6 @@ bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept
     return done();
 }
 
-bool EngineCore::post_and_wait(MailboxEntry& entry, const std::atomic<bool>& done) noexcept {
-    DCHECK(!on_thread());
-    post(entry);
-    const auto is_done = [&] { return done.load(std::memory_order_acquire) || is_over(); };
-    const auto may_go_on = [&] { return is_done() || has_failed(); };
-    Waiters& waiters = loop_.waiters();
-    if (!waiters.wait_until(may_go_on, deadline_after(Clock::now(), drain_timeout()))) {
-        warn_of_long_wait();
-        waiters.wait(may_go_on);
-    }
-    if (done.load(std::memory_order_acquire)) return true;
-    // The loop no longer takes mail.
-    if (waiters.exclude([&] { return loop_.withdraw(entry); })) return false;
-    waiters.wait(is_done);  // it was delivered before the end
-    return done.load(std::memory_order_acquire);
-}
-
 void EngineCore::warn_of_long_wait() const noexcept {
     log(LogLevel::warning,
         "a thread waits for an engine that no thread runs: call run() or run_once() on the "
@@ -295,29 +278,6 @@ void EngineCore::misuse(const char* what) noexcept {
 void EngineCore::log(LogLevel level, std::string_view text) const noexcept {
     if (options_.log) return options_.log(level, text);
     log_to_standard_error(level, text);
-}
-
-EngineStatistics EngineCore::statistics() const noexcept {
-    const Counters& counters = loop_.counters();
-    EngineStatistics result;
-    result.turns = counters.turns.value();
-    result.enters = counters.enters.value();
-    result.submissions = counters.submissions.value();
-    result.completions = counters.completions.value();
-    result.operations = counters.operations.value();
-    result.short_writes = counters.short_writes.value();
-    result.gathered_writes = counters.gathered_writes.value();
-    result.cancels = counters.cancels.value();
-    result.timeouts = counters.timeouts.value();
-    result.posts = counters.posts.value();
-    result.full_rings = counters.full_rings.value();
-    result.zero_copy_sends = counters.zero_copy_sends.value();
-    result.zero_copy_copied = counters.zero_copy_copied.value();
-    result.accept_pauses = counters.accept_pauses.value();
-    result.wakes = counters.wakes.load(std::memory_order_relaxed);
-    result.misuse = counters.misuse.load(std::memory_order_relaxed);
-    result.in_flight = counters.begun.value() - result.operations;
-    return result;
 }
 
 int EngineCore::poll_fd() {

@@ -67,8 +67,6 @@ public:
     // The same until `deadline`, of the kernel's clock on the engine's thread, of Clock on others.
     // False: `done` does not hold.
     bool wait_until(Condition done, Clock::time_point deadline) noexcept;
-    // See CrossThreadCall.
-    bool post_and_wait(MailboxEntry& entry, const std::atomic<bool>& done) noexcept;
     // Logs that a thread waits for an engine whose thread does not run it.
     void warn_of_long_wait() const noexcept;
     std::chrono::nanoseconds drain_timeout() const noexcept { return options_.drain_timeout; }
@@ -77,7 +75,6 @@ public:
     void log(LogLevel level, std::string_view text) const noexcept;
     // Counts and logs a call that the contract forbids; with assertions, stops the program.
     void misuse(const char* what) noexcept;
-    EngineStatistics statistics() const noexcept;
     // Engine::fd().
     int poll_fd();
     // In a child of fork(2): closes the descriptors of the engine and its residents, if the forking

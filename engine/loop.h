@@ -86,6 +86,8 @@ public:
         stop_.store(true, std::memory_order_release);
         wake_if_asleep();
     }
+    // True when the kernel has refused the ring.
+    bool has_failed() const noexcept { return ring_.failure() != 0; }
     bool is_stopping() const noexcept { return stop_.load(std::memory_order_acquire); }
     void clear_stop() noexcept { stop_.store(false, std::memory_order_relaxed); }
     // True while the finisher of `operation` runs.

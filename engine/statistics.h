@@ -6,13 +6,14 @@
 
 namespace uaio {
 
+struct EngineStatistics;
+
 class Counter {
 public:
     // The engine's thread only.
     void add(std::uint64_t amount = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
     }
-    void subtract(std::uint64_t amount) noexcept { add(~amount + 1); }
     // Any thread.
     std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
@@ -29,6 +30,9 @@ struct Counters {
     // Any thread adds to these two.
     std::atomic<std::uint64_t> wakes{0};
     std::atomic<std::uint64_t> misuse{0};
+
+    // Any thread.
+    EngineStatistics snapshot() const noexcept;
 };
 
 }  // namespace uaio
