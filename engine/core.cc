@@ -16,15 +16,16 @@ namespace {
 
 // Longer drains make no difference, and do not fit into nanoseconds.
 constexpr std::chrono::milliseconds kLongDrain = std::chrono::hours(24 * 36500);
-// The time after which a cancel of everything is repeated. A stopped engine that waits for an
-// operation of a provider wakes that often.
-constexpr std::int64_t kCancelAgainNs = 100'000'000;
 
 }  // namespace
 
 EngineCore::EngineCore(Engine& engine, std::unique_ptr<Kernel> owned, Kernel& kernel,
                        const EngineOptions& options)
-    : loop_(kernel), engine_(engine), owned_kernel_(std::move(owned)), options_(options) {
+    : loop_(kernel),
+      engine_(engine),
+      owned_kernel_(std::move(owned)),
+      options_(options),
+      shutdown_(loop_, residents_) {
     DCHECK(!owned_kernel_ || owned_kernel_.get() == &kernel);
     options_.drain_timeout =
         std::clamp(options_.drain_timeout, std::chrono::milliseconds::zero(), kLongDrain);
@@ -66,7 +67,7 @@ std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
 
 std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept {
     const std::size_t handled = loop_.turn(until_ns, return_early);
-    if (has_failed() && !failure_reported_) [[unlikely]]
+    if (loop_.has_failed() && !failure_reported_) [[unlikely]]
         report_failure();
     return handled;
 }
@@ -89,7 +90,7 @@ std::error_code EngineCore::failure() const noexcept {
 }
 
 void EngineCore::throw_if_failed() const {
-    if (!has_failed()) return;
+    if (!loop_.has_failed()) return;
     require_thread();
     throw std::system_error(-loop_.ring().failure(), std::system_category(),
                             "uaio: the kernel refused the ring of a running engine (was a seccomp "
@@ -100,27 +101,9 @@ void EngineCore::run_stopped() noexcept {
     stopped_ = true;
     for (;;) {
         loop_.clear_stop();  // a set stop flag keeps the loop from sleeping
-        if (leave_.load(std::memory_order_acquire) || has_failed()) return;
-        residents_.begin_shutdown();
-        end_operations(TimerNode::kNoDeadline);
+        if (leave_.load(std::memory_order_acquire) || loop_.has_failed()) return;
+        turn(shutdown_.end_operations(TimerNode::kNoDeadline), true);
     }
-}
-
-// One turn, until `until_ns`, that cancels all operations: those begun since the last time, and
-// after a while all of them again, since the kernel can lose a cancel.
-void EngineCore::end_operations(std::int64_t until_ns) noexcept {
-    loop_.expire_all(Errc::closed);
-    if (loop_.has_operations()) {
-        const std::uint64_t begun = counters().begun.value();
-        const std::int64_t now = now_ns();
-        if (begun != cancelled_ || now >= cancel_again_ns_) {
-            loop_.ring().cancel_all();
-            cancelled_ = begun;
-            cancel_again_ns_ = now + kCancelAgainNs;
-        }
-        until_ns = std::min(until_ns, cancel_again_ns_);
-    }
-    turn(until_ns, true);  // returns once an operation ended, which may have been the last
 }
 
 void EngineCore::leave() noexcept {
@@ -133,14 +116,12 @@ void EngineCore::leave() noexcept {
 void EngineCore::drain() noexcept {
     DCHECK(on_thread() && !loop_.in_turn());
     loop_.deliver_mail();
-    residents_.begin_shutdown();
-    loop_.ring().stop_waking();
-    loop_.ring().cancel_all();  // also the read of wake_fd()
+    shutdown_.stop_waking();
     const std::int64_t until = deadline_after(now_ns(), drain_timeout());
     do {
-        loop_.expire_all(Errc::closed);
-        if (is_idle() || has_failed()) break;
-        end_operations(until);  // each turn, since a callback may submit the next
+        const std::int64_t turn_until = shutdown_.end_operations(until);
+        if (shutdown_.is_complete() || loop_.has_failed()) break;
+        turn(turn_until, true);  // returns when an operation has ended, perhaps the last
     } while (now_ns() < until);
     if (loop_.has_operations()) {
         log(LogLevel::error,
@@ -231,14 +212,14 @@ std::error_code EngineCore::wait(Condition done) noexcept {
         if (loop_.in_turn()) return Errc::resource_deadlock_would_occur;
         while (!done()) {
             turn(TimerNode::kNoDeadline, true);
-            if (has_failed()) return failure();
+            if (loop_.has_failed()) return failure();
         }
         return {};
     }
     if (error) return error;
-    loop_.waiters().wait([&] { return done() || has_failed() || is_over(); });
+    loop_.waiters().wait([&] { return done() || loop_.has_failed() || is_over(); });
     if (done()) return {};
-    return has_failed() ? failure() : make_error_code(Errc::engine_lost);
+    return loop_.has_failed() ? failure() : make_error_code(Errc::engine_lost);
 }
 
 bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept {
@@ -248,13 +229,13 @@ bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept
         if (loop_.in_turn()) return false;
         const std::int64_t until = deadline.time_since_epoch().count();
         while (!done()) {
-            if (has_failed() || now_ns() >= until) return false;
+            if (loop_.has_failed() || now_ns() >= until) return false;
             turn(until, true);
         }
         return true;
     }
     if (error) return false;
-    loop_.waiters().wait_until([&] { return done() || has_failed() || is_over(); }, deadline);
+    loop_.waiters().wait_until([&] { return done() || loop_.has_failed() || is_over(); }, deadline);
     return done();
 }
 

@@ -10,6 +10,7 @@
 #include "engine/loop.h"
 #include "engine/resident.h"
 #include "engine/shortage.h"
+#include "engine/shutdown.h"
 #include "engine/thread_binding.h"
 
 #include <atomic>
@@ -91,10 +92,7 @@ private:
     void report_failure() noexcept;
     void throw_if_failed() const;
     std::error_code failure() const noexcept;
-    bool has_failed() const noexcept { return loop_.ring().failure() != 0; }
-    void end_operations(std::int64_t until_ns) noexcept;
     void drain() noexcept;
-    bool is_idle() noexcept { return residents_.are_idle() && loop_.is_idle(); }
 
     Loop loop_;
     ThreadBinding thread_;
@@ -104,14 +102,11 @@ private:
     std::unique_ptr<Kernel> owned_kernel_;
     EngineOptions options_;
     Residents residents_;
+    Shutdown shutdown_;
     Shortage shortage_;
     std::atomic<bool> leave_{false};  // run_stopped() returns
     bool stopped_ = false;            // in run_stopped()
     bool failure_reported_ = false;
-    // Of end_operations(): the number of operations begun before the last cancel of all, and when
-    // to repeat it.
-    std::uint64_t cancelled_ = 0;
-    std::int64_t cancel_again_ns_ = 0;
     bool residents_known_ = false;  // in a child: their list is consistent
 };
 

@@ -52,7 +52,7 @@ public:
     }
     // Delivers mail and late requests, in mid-turn or outside one. True if there was mail.
     bool deliver_mail() noexcept;
-    // Expires every timer with `reason`, those held without a deadline included.
+    // Expires every timer with `reason`, those held without a deadline included. Outside a turn.
     void expire_all(std::error_code reason) noexcept;
     // Makes Engine::fd() readable for work that was added outside a turn.
     void announce_work() noexcept {

@@ -7,16 +7,39 @@
 #include "tests/support/one_shot.h"
 #include "tests/support/wire.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <thread>
 
 #include <doctest/doctest.h>
+#include <liburing.h>
 
 namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
+
+Outcome end_poll(Aio& aio, int result, unsigned) noexcept {
+    if (result == -ECANCELED) Provider::set_error(aio, Errc::closed);
+    return Outcome::finished;
+}
+
+// In the kernel until a cancel.
+void submit_poll(Aio& aio, int fd) {
+    const auto start = [](Aio& started) noexcept {
+        const auto argument = reinterpret_cast<std::intptr_t>(Provider::argument(started));
+        io_uring_prep_poll_add(&Provider::begin<&end_poll>(started), static_cast<int>(argument),
+                               POLLIN);
+    };
+    Provider::submit(aio.engine(), aio, start, nullptr,
+                     reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+}
 
 // An engine with a connection to a peer that reads nothing.
 struct Ending {
@@ -235,6 +258,49 @@ TEST_CASE_TEMPLATE(
         submit_parked(*parked);
     }
     CHECK(ran);
+    CHECK(Clock::now() - begin < kPatience);
+}
+
+TEST_CASE_TEMPLATE("an engine cancels its operations by one entry at its end", Kernel, OnLinux,
+                   OnPoll) {
+    const int fd = ::eventfd(0, EFD_CLOEXEC);
+    REQUIRE(fd >= 0);
+    std::uint64_t before = 0;
+    std::uint64_t entries = 0;
+    int closed = 0;
+    {
+        Engine engine(options_on(Kernel::kKind));
+        for (int i = 0; i < 3; ++i) {
+            Aio* const poll = new Aio(engine, [&](Aio& self) {
+                if (self.result() == Errc::closed) ++closed;
+                entries = engine.statistics().submissions - before;
+                delete &self;
+            });
+            submit_poll(*poll, fd);
+        }
+        engine.run_once(0ns);
+        before = engine.statistics().submissions;
+    }
+    CHECK(closed == 3);
+    CHECK(entries == 1);
+    ::close(fd);
+}
+
+TEST_CASE_TEMPLATE("a listener that a task makes while the engine ends does not delay the end",
+                   Kernel, OnLinux, OnPoll) {
+    EngineOptions options = options_on(Kernel::kKind);
+    options.drain_timeout = kPatience;  // beyond the test's timeout
+    std::unique_ptr<tcp::Listener> late;
+    const Clock::time_point begin = Clock::now();
+    {
+        Engine engine(options);
+        engine.run_once(0ns);
+        engine.post([&] {
+            engine.post(
+                [&] { late = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0)); });
+        });
+    }
+    CHECK(late);
     CHECK(Clock::now() - begin < kPatience);
 }
 
