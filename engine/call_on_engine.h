@@ -2,6 +2,7 @@
 // live on an engine and that any thread may make and destroy.
 #pragma once
 
+#include "base/check.h"
 #include "engine/core.h"
 
 #include <atomic>
@@ -21,6 +22,8 @@ public:
     bool post_and_wait() noexcept;
     // On the engine's thread. Resumes the waiting thread, which destroys this object.
     void finish() noexcept {
+        DCHECK(engine_.on_thread() || engine_.is_forked());
+        DCHECK(!finished_.load(std::memory_order_relaxed));
         EngineCore& engine = engine_;
         finished_.store(true, std::memory_order_release);
         engine.loop().waiters().notify();

@@ -66,6 +66,7 @@ std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
 }
 
 std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept {
+    DCHECK(on_thread());
     const std::size_t handled = loop_.turn(until_ns, return_early);
     if (loop_.has_failed() && !failure_reported_) [[unlikely]]
         report_failure();
@@ -85,6 +86,7 @@ void EngineCore::report_failure() noexcept {
 }
 
 std::error_code EngineCore::failure() const noexcept {
+    DCHECK(loop_.has_failed());
     return is_forked() ? make_error_code(Errc::engine_lost)
                        : error_from_result(loop_.ring().failure());
 }
@@ -98,6 +100,8 @@ void EngineCore::throw_if_failed() const {
 }
 
 void EngineCore::run_stopped() noexcept {
+    DCHECK(on_thread() && !loop_.in_turn());
+    DCHECK(!stopped_);
     stopped_ = true;
     for (;;) {
         loop_.clear_stop();  // a set stop flag keeps the loop from sleeping
@@ -197,6 +201,7 @@ void EngineCore::close_inherited() noexcept {
 // ---- other threads
 
 void EngineCore::request(const LateRequest& late) noexcept {
+    DCHECK(!on_thread());  // delivery holds the lock that add() takes
     while (!is_over() && !loop_.late_requests().add(late)) {
         // Full, and no memory to grow: the engine's next turn makes room.
         loop_.wake_if_asleep();
@@ -217,6 +222,7 @@ std::error_code EngineCore::wait(Condition done) noexcept {
         return {};
     }
     if (error) return error;
+    DCHECK(thread_.is_bound() || is_over());  // otherwise this thread would wait for ever
     loop_.waiters().wait([&] { return done() || loop_.has_failed() || is_over(); });
     if (done()) return {};
     return loop_.has_failed() ? failure() : make_error_code(Errc::engine_lost);
@@ -235,6 +241,7 @@ bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept
         return true;
     }
     if (error) return false;
+    DCHECK(thread_.is_bound() || is_over());
     loop_.waiters().wait_until([&] { return done() || loop_.has_failed() || is_over(); }, deadline);
     return done();
 }

@@ -29,10 +29,10 @@ public:
 
     void run();
     std::size_t run_once(std::chrono::nanoseconds max_wait);
-    // After run(): ends pending and later operations with Errc::closed, until leave(). Objects on
-    // the engine can be destroyed meanwhile, and waits end.
+    // After run(), once: ends pending and later operations with Errc::closed, until leave().
+    // Objects on the engine can be destroyed meanwhile, and waits end.
     void run_stopped() noexcept;
-    // True while run_stopped() runs.
+    // True from run_stopped() on.
     bool is_stopped() const noexcept { return stopped_; }
 
     Engine& engine() noexcept { return engine_; }
@@ -105,7 +105,7 @@ private:
     Shutdown shutdown_;
     Shortage shortage_;
     std::atomic<bool> leave_{false};  // run_stopped() returns
-    bool stopped_ = false;            // in run_stopped()
+    bool stopped_ = false;            // run_stopped() has begun
     bool failure_reported_ = false;
     bool residents_known_ = false;  // in a child: their list is consistent
 };

@@ -5,6 +5,8 @@
 #include <uaio/clock.h>
 #include <uaio/nodes.h>
 
+#include "base/check.h"
+
 #include <chrono>
 #include <cstdint>
 
@@ -14,6 +16,7 @@ namespace uaio {
 // now_ns is not negative.
 constexpr std::int64_t deadline_after(std::int64_t now_ns,
                                       std::chrono::nanoseconds timeout) noexcept {
+    DCHECK(now_ns >= 0);
     return timeout.count() < TimerNode::kNoDeadline - now_ns ? now_ns + timeout.count()
                                                              : TimerNode::kNoDeadline;
 }

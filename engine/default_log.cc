@@ -1,5 +1,7 @@
 #include "engine/default_log.h"
 
+#include "base/check.h"
+
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +21,8 @@ struct Limit {
     std::atomic<std::int64_t> period_began{INT64_MIN / 2};
     std::atomic<unsigned> lines{0};
 };
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+static_assert(std::atomic<unsigned>::is_always_lock_free);
 constinit std::array<Limit, 64> limits{};
 
 // False if the message is to be left out. `missed`: the number left out before this one.
@@ -95,6 +99,7 @@ public:
     // The whole line; "..." replaces text that did not fit.
     std::string_view end(std::string_view more) noexcept {
         std::string_view dots = is_full_ ? "..." : "";
+        DCHECK(size_ + dots.size() + more.size() + 1 <= bytes_.size());
         for (const std::string_view part : {dots, more, std::string_view("\n")})
             size_ += part.copy(bytes_.data() + size_, part.size());
         return {bytes_.data(), size_};

@@ -1,5 +1,6 @@
 #include <uaio/engine_group.h>
 
+#include "base/check.h"
 #include "engine/core.h"
 #include "engine/thread.h"
 
@@ -70,6 +71,7 @@ EngineGroup::EngineGroup(unsigned engines, const EngineOptions& options) {
                       ? static_cast<unsigned>(CPU_COUNT(&usable))
                       : 1;
     }
+    DCHECK(engines > 0);
     threads_.reserve(engines);
     while (threads_.size() < engines)
         threads_.push_back(std::make_unique<EngineThread>(options));

@@ -8,6 +8,11 @@ namespace uaio {
 
 LateRequests::LateRequests() { requests_.reserve(kReserved); }
 
+// With the list locked.
+bool LateRequests::invariants_hold() const noexcept {
+    return count_.load(std::memory_order_relaxed) == requests_.size();
+}
+
 void LateRequests::set_count() noexcept {
     count_.store(static_cast<unsigned>(requests_.size()), std::memory_order_release);
 }
@@ -15,6 +20,7 @@ void LateRequests::set_count() noexcept {
 bool LateRequests::add(const LateRequest& request) noexcept {
     DCHECK(request.operation && request.deliver);
     const std::lock_guard lock(mutex_);
+    DCHECK(invariants_hold());
     try {
         requests_.push_back(request);
     } catch (const std::bad_alloc&) {
@@ -28,6 +34,7 @@ bool LateRequests::add(const LateRequest& request) noexcept {
 // its operation is being delivered.
 void LateRequests::deliver_all() noexcept {
     const std::lock_guard lock(mutex_);
+    DCHECK(invariants_hold());
     std::size_t kept = 0;
     for (const LateRequest& request : requests_) {
         Completion& operation = *request.operation;
@@ -44,6 +51,7 @@ void LateRequests::deliver_all() noexcept {
 void LateRequests::forget(const Completion& operation) noexcept {
     if (empty()) return;
     const std::lock_guard lock(mutex_);
+    DCHECK(invariants_hold());
     std::erase_if(requests_, [&operation](const LateRequest& request) {
         return request.operation == &operation;
     });

@@ -48,6 +48,7 @@ public:
 private:
     static constexpr std::size_t kReserved = 64;
 
+    bool invariants_hold() const noexcept;
     void deliver_all() noexcept;
     void set_count() noexcept;
 

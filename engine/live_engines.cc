@@ -22,6 +22,7 @@ public:
 
     static void add(LiveEngine& engine) noexcept {
         const std::lock_guard lock(mutex_);
+        DCHECK(!engine.previous_live_);
         engine.next_live_ = first_;
         engine.previous_live_ = &first_;
         if (first_) first_->previous_live_ = &engine.next_live_;
@@ -30,8 +31,11 @@ public:
 
     static void remove(LiveEngine& engine) noexcept {
         const std::lock_guard lock(mutex_);
+        DCHECK(engine.previous_live_ && *engine.previous_live_ == &engine);
+        DCHECK(!engine.next_live_ || engine.next_live_->previous_live_ == &engine.next_live_);
         *engine.previous_live_ = engine.next_live_;
         if (engine.next_live_) engine.next_live_->previous_live_ = engine.previous_live_;
+        engine.previous_live_ = nullptr;
     }
 
     static void close_inherited() noexcept {
@@ -50,6 +54,7 @@ public:
 
 private:
     static LiveEngine* take_one_of(std::uint64_t number) noexcept {
+        DCHECK(number != 0);  // the number of engines that have no thread
         const std::lock_guard lock(mutex_);
         for (LiveEngine* engine = first_; engine; engine = engine->next_live_) {
             if (engine->thread_number_.load(std::memory_order_relaxed) != number) continue;
@@ -104,6 +109,7 @@ void LiveEngine::unlist() noexcept { LiveEngines::remove(*this); }
 
 void LiveEngine::bind_to_this_thread() noexcept {
     watch_this_thread();
+    DCHECK(thread_number_.load(std::memory_order_relaxed) == 0);
     thread_number_.store(this_thread, std::memory_order_relaxed);
 }
 

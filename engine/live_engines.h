@@ -3,6 +3,8 @@
 // end of a thread that has run an engine. Any thread.
 #pragma once
 
+#include "base/check.h"
+
 #include <atomic>
 #include <cstdint>
 
@@ -15,7 +17,7 @@ public:
 
 protected:
     LiveEngine() = default;
-    ~LiveEngine() = default;
+    ~LiveEngine() { DCHECK(!previous_live_); }
 
     // Adds it to the list; the last step of its constructor. unlist() follows the last callback, in
     // the destructor. A `thread_local` engine is destroyed before the end of its thread is

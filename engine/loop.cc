@@ -5,12 +5,26 @@
 #include "base/check.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <type_traits>
 #include <utility>
 
 namespace uaio {
 
+static_assert(offsetof(Completion, mail) == 0 && std::is_standard_layout_v<Completion>,
+              "finish_deferred() casts a link to its Completion");
+
+bool Loop::invariants_hold() const noexcept {
+    const bool list_is_whole = !deferred_.first == !deferred_.last;
+    const bool deferred_count = !deferred_.first || has_operations();
+    return list_is_whole && deferred_count &&
+           counters_.operations.value() <= counters_.begun.value();
+}
+
 std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
     DCHECK(!in_turn_);
+    DCHECK(until_ns >= 0);
+    DCHECK(invariants_hold());
     in_turn_ = true;
     counters_.turns.add();
     if (poll_fd_.is_open()) [[unlikely]]
@@ -38,6 +52,8 @@ std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
 
 void Loop::leave_turn() noexcept {
     DCHECK(!finishing_now_ && !mail_left_);
+    DCHECK(!finishing_.load(std::memory_order_relaxed));
+    DCHECK(invariants_hold());
     in_turn_ = false;
     if (!poll_fd_.is_open()) return;
     // No thread waits in the kernel; from here on the descriptor announces work.
@@ -67,6 +83,8 @@ void Loop::wake() noexcept {
 }
 
 void Loop::defer(Completion& operation) noexcept {
+    DCHECK(operation.finish && has_operations());
+    DCHECK(deferred_.last != &operation);
     operation.mail.next = nullptr;
     if (deferred_.last) {
         deferred_.last->mail.next = &operation.mail;
@@ -79,6 +97,7 @@ void Loop::defer(Completion& operation) noexcept {
 // Finishes only the operations that were deferred before this step: a finisher that defers the next
 // operation at once does not keep the loop from the kernel.
 std::size_t Loop::finish_deferred() noexcept {
+    DCHECK(in_turn_);
     if (!deferred_.first) return 0;
     std::size_t handled = 0;
     Deferred batch = std::exchange(deferred_, Deferred());
@@ -94,6 +113,7 @@ std::size_t Loop::finish_deferred() noexcept {
 }
 
 bool Loop::deliver_mail() noexcept {
+    DCHECK(!mail_left_);  // otherwise the rest of an unfinished delivery would be lost
     MailboxEntry* entry = mailbox_.take();
     const bool had_mail = entry != nullptr;
     while (entry) {
@@ -121,6 +141,7 @@ bool Loop::withdraw(const MailboxEntry& entry) noexcept {
 }
 
 void Loop::expire_timers() noexcept {
+    DCHECK(in_turn_);
     if (timers_.armed() == 0) return;
     const std::int64_t now = now_ns();
     while (TimerNode* const node = timers_.expire(now)) {
@@ -130,6 +151,7 @@ void Loop::expire_timers() noexcept {
 }
 
 void Loop::expire_all(std::error_code reason) noexcept {
+    DCHECK(!in_turn_);
     while (TimerNode* const node = timers_.take_any())
         node->expire(*node, reason);
 }

@@ -5,6 +5,7 @@
 
 #include <uaio/nodes.h>
 
+#include "base/check.h"
 #include "engine/late_requests.h"
 #include "engine/mailbox.h"
 #include "engine/poll_fd.h"
@@ -50,7 +51,8 @@ public:
     bool has_operations() const noexcept {
         return counters_.begun.value() != counters_.operations.value();
     }
-    // Delivers mail and late requests, in mid-turn or outside one. True if there was mail.
+    // Delivers mail and late requests, at the start of a turn or outside one. True if there was
+    // mail.
     bool deliver_mail() noexcept;
     // Expires every timer with `reason`, those held without a deadline included. Outside a turn.
     void expire_all(std::error_code reason) noexcept;
@@ -72,6 +74,7 @@ public:
     Waiters& waiters() noexcept { return waiters_; }
     LateRequests& late_requests() noexcept { return late_requests_; }
     void post(MailboxEntry& entry) noexcept {
+        DCHECK(entry.deliver);
         if (mailbox_.push(entry)) wake_if_asleep();
     }
     // Takes `entry` out of the mailbox of a loop that no longer turns; false if it was delivered.
@@ -103,11 +106,15 @@ private:
     };
 
     void finish(Completion& operation) noexcept {
+        DCHECK(has_operations());
+        DCHECK(!finishing_.load(std::memory_order_relaxed));  // a finisher runs no other
         counters_.operations.add();
         finishing_.store(&operation, std::memory_order_release);
         operation.finish(operation);
         finishing_.store(nullptr, std::memory_order_release);
     }
+    // O(1). Counts that balance: operations that have ended, are deferred, or were begun.
+    bool invariants_hold() const noexcept;
     std::size_t dispatch() noexcept {
         return ring_.dispatch([this](Completion& operation) noexcept { finish(operation); });
     }

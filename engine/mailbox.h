@@ -4,6 +4,8 @@
 
 #include <uaio/nodes.h>
 
+#include "base/check.h"
+
 #include <atomic>
 
 namespace uaio {
@@ -15,6 +17,7 @@ public:
     bool push(MailboxEntry& entry) noexcept {
         MailboxEntry* top = top_.load(std::memory_order_relaxed);
         do {
+            DCHECK(top != &entry);  // posted already
             entry.next = top;
         } while (!top_.compare_exchange_weak(top, &entry, std::memory_order_acq_rel,
                                              std::memory_order_relaxed));
@@ -38,6 +41,8 @@ public:
     }
 
 private:
+    static_assert(std::atomic<MailboxEntry*>::is_always_lock_free);
+
     std::atomic<MailboxEntry*> top_{nullptr};
 };
 

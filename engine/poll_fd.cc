@@ -2,10 +2,14 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
+
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace uaio {
 namespace {
@@ -36,6 +40,7 @@ void PollFd::close() noexcept {
 
 // Makes each call only if those before it succeeded, so that errno is of the one that failed.
 std::error_code PollFd::open(Kernel& kernel) noexcept {
+    DCHECK(!is_open());
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll >= 0) event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (event_ >= 0) timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -57,12 +62,15 @@ std::error_code PollFd::open(Kernel& kernel) noexcept {
 }
 
 void PollFd::signal() noexcept {
+    DCHECK(is_open());
     const std::uint64_t one = 1;
     // The only failure is a counter that is full, and a full counter is readable.
     [[maybe_unused]] const ssize_t written = ::write(event_, &one, sizeof one);
+    DCHECK(written == sizeof one || errno == EAGAIN);
 }
 
 void PollFd::consume() noexcept {
+    DCHECK(is_open());
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t taken = ::read(event_, &count, sizeof count);
     if (armed_ns_ == TimerNode::kNoDeadline) return;
@@ -70,6 +78,7 @@ void PollFd::consume() noexcept {
 }
 
 void PollFd::set_deadline(std::int64_t deadline_ns) noexcept {
+    DCHECK(is_open());
     if (deadline_ns == armed_ns_) return;
     armed_ns_ = deadline_ns;
     itimerspec spec{};
@@ -79,7 +88,8 @@ void PollFd::set_deadline(std::int64_t deadline_ns) noexcept {
         spec.it_value.tv_sec = at / 1'000'000'000;
         spec.it_value.tv_nsec = at % 1'000'000'000;
     }
-    timerfd_settime(timer_, TFD_TIMER_ABSTIME, &spec, nullptr);
+    [[maybe_unused]] const int result = timerfd_settime(timer_, TFD_TIMER_ABSTIME, &spec, nullptr);
+    DCHECK(result == 0);
 }
 
 }  // namespace uaio

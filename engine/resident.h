@@ -21,7 +21,7 @@ public:
     virtual void close_inherited() noexcept {}
 
 protected:
-    ~Resident() = default;
+    ~Resident() { DCHECK(!previous_resident_); }
 
 private:
     friend class Residents;
@@ -44,6 +44,8 @@ public:
     void remove(Resident& resident) noexcept {
         if (!resident.previous_resident_) return;
         DCHECK(*resident.previous_resident_ == &resident);
+        DCHECK(!resident.next_resident_ ||
+               resident.next_resident_->previous_resident_ == &resident.next_resident_);
         *resident.previous_resident_ = resident.next_resident_;
         if (resident.next_resident_)
             resident.next_resident_->previous_resident_ = resident.previous_resident_;
@@ -61,6 +63,7 @@ public:
         for (Resident* at = first_; at;) {
             Resident* const next = at->next_resident_;
             at->begin_shutdown();
+            DCHECK(!next || next->previous_resident_);  // it removed only itself
             at = next;
         }
     }

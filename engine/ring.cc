@@ -21,8 +21,18 @@ Ring::Ring(Kernel& kernel, Counters& counters)
       cq_head_(*view_.cq_head),
       kernel_(&kernel),
       counters_(counters) {
+    // Otherwise the first submissions would overwrite what an earlier engine left.
+    DCHECK(std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire) == tail_);
     DCHECK((view_.sq_mask & (view_.sq_mask + 1)) == 0);  // rings hold a power of two of entries
     DCHECK((view_.cq_mask & (view_.cq_mask + 1)) == 0);
+}
+
+bool Ring::invariants_hold() const noexcept {
+    if (kernel_ == &inherited_) return true;  // its rings are not those that the indexes are of
+    const unsigned taken = std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire) - head_;
+    return taken <= published_ - head_ && published_ - head_ <= tail_ - head_ &&
+           tail_ - head_ - taken <= view_.sq_mask + 1 &&
+           cq_tail() - cq_head_ <= view_.cq_mask + 1 && ready_left_ <= ready_.size();
 }
 
 // ---- submission
@@ -45,7 +55,7 @@ void Ring::make_room() noexcept {
         CHECK(failure() == 0, "the kernel refused the ring in the middle of a submission");
         if (tail_ - head_ > view_.sq_mask) take_completions();
     }
-    DCHECK(tail_ - head_ <= view_.sq_mask);
+    DCHECK(invariants_hold());
 }
 
 // Empties the completion ring in the middle of a callback. Without memory for the list some
@@ -60,8 +70,8 @@ void Ring::take_completions() noexcept {
     } catch (const std::bad_alloc&) {
         std::this_thread::yield();
     }
-    DCHECK(ready_left_ <= ready_.size());
     hand_back();
+    DCHECK(invariants_hold());
 }
 
 // Compares distances without a sign: an operation may wait while the ring takes 2^31 entries.
@@ -112,7 +122,7 @@ void Ring::arm_wake() noexcept {
 // ---- the kernel
 
 void Ring::publish() noexcept {
-    DCHECK(tail_ - published_ <= view_.sq_mask + 1);
+    DCHECK(invariants_hold());
     counters_.enters.add();
     counters_.submissions.add(tail_ - published_);
     published_ = tail_;
@@ -122,6 +132,7 @@ void Ring::publish() noexcept {
 void Ring::enter(unsigned wait, std::int64_t deadline_ns) noexcept {
     publish();
     const int result = kernel_->enter(wait, time_point_of(deadline_ns));
+    DCHECK(invariants_hold());
     switch (result) {
         case 0:
         case -EINTR:   // a signal; the loop enters again
@@ -141,6 +152,7 @@ void Ring::settle_once() noexcept {
     hand_back();
     publish();
     kernel_->settle();
+    DCHECK(invariants_hold());
     if (kernel_->features().sq_polled) std::this_thread::yield();
 }
 

@@ -31,6 +31,8 @@ public:
     // REQUIRES: one of liburing's io_uring_prep_ functions fills it before any other call into the
     // engine. Enters the kernel if the ring is full; cannot fail.
     io_uring_sqe& begin(Completion& operation) noexcept {
+        DCHECK(operation.handler && operation.finish);
+        DCHECK((reinterpret_cast<std::uintptr_t>(&operation) & ~kAddressMask) == 0);
         io_uring_sqe& sqe = next();
         operation.sq_position = tail_ - 1;
         sqe.user_data = user_data_of(operation);
@@ -85,6 +87,7 @@ private:
     static constexpr std::uint64_t kTagMask = alignof(Completion) - 1;
     static constexpr std::uint64_t kAddressMask = ((std::uint64_t{1} << 48) - 1) & ~kTagMask;
     static_assert(static_cast<std::uint64_t>(Tag::ignored) <= kTagMask);
+    static_assert(sizeof(std::uintptr_t) == sizeof(std::uint64_t));
 
     static std::uint64_t user_data_of(const Completion& operation) noexcept {
         const std::uint64_t generation = operation.generation.load(std::memory_order_relaxed);
@@ -97,6 +100,9 @@ private:
             make_room();
         return view_.sqes[tail_++ & view_.sq_mask];
     }
+    // O(1). Both rings hold no more than they have room for, and each index is between those of the
+    // two sides that move it.
+    bool invariants_hold() const noexcept;
     io_uring_sqe& next_ignored() noexcept;
     void make_room() noexcept;
     void publish() noexcept;
@@ -168,6 +174,7 @@ inline std::size_t Ring::dispatch(Finish finish) noexcept {
     counters_.completions.add(taken);
     if (!ready_.empty()) ready_.clear();
     hand_back();
+    DCHECK(invariants_hold());
     return handled;
 }
 

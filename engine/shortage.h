@@ -3,6 +3,8 @@
 // descriptors close. Also stores when the shortage was last reported. Engine's thread only.
 #pragma once
 
+#include "base/check.h"
+
 #include <cstdint>
 
 namespace uaio {
@@ -15,7 +17,7 @@ public:
         virtual void on_descriptor_free() noexcept = 0;
 
     protected:
-        ~Waiter() = default;
+        ~Waiter() { DCHECK(!previous_); }
 
     private:
         friend class Shortage;
@@ -33,6 +35,8 @@ public:
     }
     void remove(Waiter& waiter) noexcept {
         if (!waiter.previous_) return;
+        DCHECK(*waiter.previous_ == &waiter);
+        DCHECK(!waiter.next_ || waiter.next_->previous_ == &waiter.next_);
         *waiter.previous_ = waiter.next_;
         if (waiter.next_) waiter.next_->previous_ = waiter.previous_;
         waiter.previous_ = nullptr;

@@ -18,6 +18,8 @@ public:
     std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:
+    static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "add() is on the hot path");
+
     std::atomic<std::uint64_t> value_{0};
 };
 

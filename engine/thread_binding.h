@@ -56,13 +56,18 @@ public:
         return work();
     }
 
-    void mark_forked() noexcept { thread_.store(&forked_mark_, std::memory_order_release); }
+    void mark_forked() noexcept {
+        DCHECK(!is_over());
+        thread_.store(&forked_mark_, std::memory_order_release);
+    }
     void mark_ended() noexcept {
         DCHECK(is_here());
         thread_.store(&ended_mark_, std::memory_order_seq_cst);
     }
 
 private:
+    static_assert(std::atomic<const char*>::is_always_lock_free, "a child of fork(2) may not lock");
+
     const char* load() const noexcept { return thread_.load(std::memory_order_acquire); }
 
     // Values of thread_ when no thread runs the engine any more.

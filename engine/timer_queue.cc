@@ -6,6 +6,13 @@
 
 namespace uaio {
 
+bool TimerQueue::invariants_hold() const noexcept {
+    const bool due_is_armed = !due_ || (armed_ > 0 && due_->previous == &due_);
+    const bool held_has_no_deadline =
+        !held_ || (held_->deadline_ns == TimerNode::kNoDeadline && held_->previous == &held_);
+    return due_is_armed && held_has_no_deadline;
+}
+
 void TimerQueue::link(TimerNode*& head, TimerNode& node) noexcept {
     node.next = head;
     node.previous = &head;
@@ -18,22 +25,28 @@ void TimerQueue::arm(TimerNode& node, std::int64_t now_ns) noexcept {
     DCHECK(node.deadline_ns >= 0 && node.deadline_ns != TimerNode::kNoDeadline);
     // With nothing armed expire() has not moved the wheel on; catching up is free then.
     if (armed_ == 0) current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
+    DCHECK(current_ <= static_cast<std::uint64_t>(now_ns) >> kTickShift);
     ++armed_;
     place(node);
+    DCHECK(invariants_hold());
 }
 
 void TimerQueue::disarm(TimerNode& node) noexcept {
-    DCHECK(node.previous != nullptr);
+    DCHECK(node.previous != nullptr && *node.previous == &node);
+    DCHECK(!node.next || node.next->previous == &node.next);
+    DCHECK(armed_ > 0 || node.deadline_ns == TimerNode::kNoDeadline);
     *node.previous = node.next;
     if (node.next) node.next->previous = node.previous;
     node.previous = nullptr;
     if (node.deadline_ns != TimerNode::kNoDeadline) --armed_;
+    DCHECK(invariants_hold());
 }
 
 void TimerQueue::hold(TimerNode& node) noexcept {
     DCHECK(node.previous == nullptr);
     DCHECK(node.deadline_ns == TimerNode::kNoDeadline);
     link(held_, node);
+    DCHECK(invariants_hold());
 }
 
 void TimerQueue::forget_all() noexcept {
@@ -63,6 +76,7 @@ void TimerQueue::place(TimerNode& node) noexcept {
         return;
     }
     const int level = (63 - std::countl_zero(tick ^ current_)) / kLevelShift;
+    DCHECK(level < kLevels);
     const int index = static_cast<int>(tick >> (level * kLevelShift)) & (kSlots - 1);
     occupied_[level] |= std::uint64_t{1} << index;
     link(slots_[level][index], node);
@@ -79,11 +93,13 @@ bool TimerQueue::first_slot(Slot& slot) noexcept {
                     level + 1 < kLevels ? current_ >> (shift + kLevelShift) << (shift + kLevelShift)
                                         : 0;
                 slot = {level, index, above | static_cast<std::uint64_t>(index) << shift};
+                DCHECK(slot.tick > current_);
                 return true;
             }
             occupied_[level] &= occupied_[level] - 1;
         }
     }
+    DCHECK(armed_ == 0);  // an armed node is in no slot
     return false;
 }
 
@@ -107,6 +123,7 @@ TimerNode* TimerQueue::expire(std::int64_t now_ns) noexcept {
     }
     TimerNode* expired = due_;
     disarm(*expired);
+    DCHECK(expired->deadline_ns <= now_ns);
     return expired;
 }
 

@@ -56,7 +56,13 @@ private:
         std::uint64_t tick;  // the first tick of the slot
     };
 
+    static_assert(kTickShift + kLevels * kLevelShift >= 63, "every deadline has a level");
+    static_assert(kSlots == 64, "a word has one bit for each slot");
+
+    // O(1).
+    bool invariants_hold() const noexcept;
     void place(TimerNode& node) noexcept;
+    // REQUIRES: an armed node that is not in due_.
     bool first_slot(Slot& slot) noexcept;
 
     static void link(TimerNode*& head, TimerNode& node) noexcept;

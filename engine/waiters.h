@@ -4,6 +4,8 @@
 
 #include <uaio/clock.h>
 
+#include "base/check.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -20,6 +22,11 @@ struct Condition {
 
 class Waiters {
 public:
+    Waiters() = default;
+    ~Waiters() { DCHECK(count_.load(std::memory_order_relaxed) == 0); }
+    Waiters(const Waiters&) = delete;
+    Waiters& operator=(const Waiters&) = delete;
+
     // Wakes the waiters after a change that a condition depends on.
     //
     // A locked instruction on each side: the later one sees the stores before the earlier one, so
