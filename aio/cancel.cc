@@ -21,6 +21,7 @@ constexpr std::uint8_t kNoMoreRepeats = 15;  // the canceler leaves the Aio to e
 void Provider::cancel(Aio& aio, std::error_code reason) noexcept {
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
     DCHECK(reason);
+    DCHECK(EngineCore::of(*aio.engine_).on_thread());
     Counters& counters = EngineCore::of(*aio.engine_).counters();
     aio.reason_ = reason;
     aio.ended_early_ = true;
@@ -59,6 +60,7 @@ void Provider::ask_again_later(Aio& aio) noexcept {
 }
 
 void Provider::interrupt(Aio& aio) noexcept {
+    DCHECK(!aio.canceler_);  // a parked Aio has no operation in the kernel
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::active);
     EngineCore::of(*aio.engine_).loop().ring().cancel(aio.completion_);
 }

@@ -27,6 +27,7 @@ void IovCursor::advance(std::size_t bytes) noexcept {
 }
 
 void IovCursor::put_back() noexcept {
+    DCHECK(index_ < size_ && split_ > 0);
     iovec& entry = entries_[index_];
     entry.iov_base = bytes_of(entry) - split_;
     entry.iov_len += split_;
