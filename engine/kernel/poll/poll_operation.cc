@@ -341,7 +341,8 @@ std::uint32_t PollOperation::interest() const noexcept {
                                       EPOLLWRNORM | EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP;
     switch (side()) {
         case Side::writer: return EPOLLOUT;
-        case Side::observer: return flags_ & kEvents;
+        // epoll always reports the last two; named here, they keep the interest from being empty.
+        case Side::observer: return (flags_ & kEvents) | EPOLLERR | EPOLLHUP;
         default: return EPOLLIN;
     }
 }

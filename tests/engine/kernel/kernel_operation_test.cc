@@ -258,6 +258,26 @@ TEST_CASE("kernels: a one-shot poll returns the ready events, and waits if there
     });
 }
 
+TEST_CASE("kernels: a poll for no events, or for errors alone, ends when the connection breaks") {
+    on_each_kernel([](RingDriver& ring, Kernel&) {
+        const Fd listener = tcp_listener();
+        sockaddr_in to = local_address(listener);
+        for (const unsigned events : {0u, static_cast<unsigned>(POLLERR | POLLHUP)}) {
+            Fd peer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            REQUIRE(::connect(peer, generic(to), sizeof to) == 0);
+            io_uring_prep_accept(ring.next(1), listener, nullptr, nullptr, SOCK_CLOEXEC);
+            const int accepted = ring.finish(1);
+            REQUIRE(accepted >= 0);
+            io_uring_prep_poll_add(ring.next(2), accepted, events);
+            CHECK(ring.poll() == 0);
+            reset_connection(peer);
+            CHECK((ring.finish(2) & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP));
+            io_uring_prep_close(ring.next(3), accepted);
+            CHECK(ring.finish(3) == 0);
+        }
+    });
+}
+
 TEST_CASE("kernels: polls and a receive on one descriptor complete independently") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
         const SocketPair pair = unix_pair();
