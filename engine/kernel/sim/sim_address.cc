@@ -26,6 +26,7 @@ SimAddress::SimAddress(const sockaddr* address, socklen_t size) noexcept
     : size_(std::min<socklen_t>(size, sizeof storage_)) {
     if (address) std::memcpy(&storage_, address, size_);
     const char* const path = reinterpret_cast<const char*>(&storage_) + kPathOffset;
+    if (family() == AF_UNIX && size > sizeof(sockaddr_un)) size_ = 0;
     if (family() == AF_UNIX && size_ > kPathOffset && path[0] != '\0') {
         // The size of a path includes its terminating zero, whether or not the program gave it
         // (unix(7)); that of an abstract name, which begins with a zero, stays.

@@ -13,7 +13,7 @@ class SimAddress {
 public:
     // Of no family: the address of an unbound socket.
     SimAddress() noexcept = default;
-    // A copy of a program's address; not complete() if it is too short for its family.
+    // A copy of a program's address; not complete() if its size does not suit its family.
     SimAddress(const sockaddr* address, socklen_t size) noexcept;
 
     static SimAddress any(int family) noexcept;

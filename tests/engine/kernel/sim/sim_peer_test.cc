@@ -306,6 +306,13 @@ TEST_CASE("sim network: addresses are bound, shared and queried as by the system
     const int third = calls.socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(0x0a000001);
     CHECK(calls.bind_socket(third, generic, sizeof address) == -EADDRNOTAVAIL);
+    // unix(7): longer than a sockaddr_un.
+    sockaddr_storage path{};
+    std::memset(&path, 'x', sizeof path);
+    path.ss_family = AF_UNIX;
+    const int local = calls.socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(calls.bind_socket(local, reinterpret_cast<sockaddr*>(&path), sizeof path) == -EINVAL);
+    CHECK(calls.bind_socket(local, reinterpret_cast<sockaddr*>(&path), sizeof(sockaddr_un)) == 0);
     CHECK(calls.listen(-1, 1) == -EBADF);
     CHECK(calls.listen(driver.connection(AF_INET).first, 1) == -EINVAL);
 }
