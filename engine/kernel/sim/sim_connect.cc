@@ -115,13 +115,19 @@ SimSocket* SimNetwork::accept(SimSocket& listener) {
     SimSocket* const accepted = listener.backlog.front();
     listener.backlog.pop_front();
     while (!listener.waiting_clients.empty() && has_room(listener)) {
-        SimSocket* const client = find(listener.waiting_clients.front());
+        SimSocket* const client = waiting_client(listener.waiting_clients.front());
         listener.waiting_clients.pop_front();
-        const bool waits =
-            client && client->state == SimSocket::State::connecting && !client->other;
-        if (waits) pair(*client, listener);
+        if (client) pair(*client, listener);
     }
     return accepted;
+}
+
+// The socket, if that connect of it still waits for a listener.
+SimSocket* SimNetwork::waiting_client(const SimSocket::Client& client) noexcept {
+    SimSocket* const socket = find(client.number);
+    const bool waits = socket && socket->state == SimSocket::State::connecting && !socket->other &&
+                       socket->connects == client.connect;
+    return waits ? socket : nullptr;
 }
 
 void SimNetwork::stop_listening(SimSocket& listener) {
@@ -129,11 +135,8 @@ void SimNetwork::stop_listening(SimSocket& listener) {
         reset(*unaccepted);
         release(*unaccepted);
     }
-    for (const std::uint64_t number : std::exchange(listener.waiting_clients, {})) {
-        SimSocket* const client = find(number);
-        const bool waits =
-            client && client->state == SimSocket::State::connecting && !client->other;
-        if (waits) fail_connect(*client, ECONNREFUSED);
+    for (const SimSocket::Client& waiting : std::exchange(listener.waiting_clients, {})) {
+        if (SimSocket* const client = waiting_client(waiting)) fail_connect(*client, ECONNREFUSED);
     }
 }
 
@@ -160,7 +163,7 @@ int SimNetwork::connect(SimSocket& socket, const SimAddress& target) {
     } else if (has_room(*listener)) {
         pair(socket, *listener);
     } else {
-        listener->waiting_clients.push_back(socket.number);
+        listener->waiting_clients.push_back({socket.number, socket.connects});
         if (socket.is_local()) return 0;
         const std::uint64_t number = socket.number;
         const auto give_up = [this, number] {

@@ -85,6 +85,7 @@ private:
     void pair(SimSocket& client, SimSocket& listener);
     SimSocket* listener_for(const SimAddress& target);
     bool has_room(const SimSocket& listener) const noexcept;
+    SimSocket* waiting_client(const SimSocket::Client& client) noexcept;
     bool in_use(const SimSocket& socket, const SimAddress& address) const noexcept;
     bool bind_free_port(SimSocket& socket, SimAddress address);
 

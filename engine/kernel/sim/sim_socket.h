@@ -76,7 +76,11 @@ struct SimSocket {
     std::size_t backlog_limit = 0;
     std::size_t backlog_reserved = 0;  // connections under way to the backlog
     std::deque<SimSocket*> backlog;
-    std::deque<std::uint64_t> waiting_clients;
+    struct Client {
+        std::uint64_t number;
+        std::size_t connect;  // its `connects` at that time
+    };
+    std::deque<Client> waiting_clients;
     std::uint64_t listener = 0;  // the listener whose backlog this one joins
     std::size_t connects = 0;    // begun by this one
     std::optional<SimEvents::Key> connect_timer;

@@ -268,6 +268,39 @@ TEST_CASE("sim listener: a connect to a full backlog waits, and times out") {
     CHECK(driver.settle(std::chrono::minutes(3)) == Completions{{4, -ETIMEDOUT, 0}});
 }
 
+TEST_CASE("sim listener: a connect that was given up does not take the place of the next one") {
+    using Completions = std::vector<SimCompletion>;
+    SimKernel kernel(1);
+    SimDriver driver(kernel_of(kernel));
+    const int first = driver.listen(AF_INET, 0);
+    const int second = driver.listen(AF_INET, 0);
+    const auto connect = [&driver](std::uint64_t user_data, int fd, int listener) {
+        sockaddr_in address{};
+        socklen_t size = sizeof address;
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        driver.kernel().local_address(listener, generic, &size);
+        driver.submit(user_data,
+                      [=](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, generic, size); });
+        return driver.settle();
+    };
+    for (const int listener : {first, second}) {
+        REQUIRE(driver.connect(AF_INET, listener) > 0);  // its queue is full
+    }
+    const int fd = driver.kernel().socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(connect(1, fd, first).empty());
+    driver.cancel(2, 1);
+    CHECK(driver.settle() == Completions{{2, 0, 0}, {1, -ECANCELED, 0}});
+    CHECK(connect(3, fd, second).empty());
+    CHECK(driver.accept(first) > 0);
+    CHECK(driver.settle().empty());
+    CHECK(driver.accept(second) > 0);
+    CHECK(driver.settle() == Completions{{3, 0, 0}});
+    sockaddr_in remote{};
+    socklen_t size = sizeof remote;
+    CHECK(driver.kernel().peer_address(fd, reinterpret_cast<sockaddr*>(&remote), &size) == 0);
+    CHECK(ntohs(remote.sin_port) == driver.port_of(second));
+}
+
 TEST_CASE("sim listener: its close resets the connections that were not accepted") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
