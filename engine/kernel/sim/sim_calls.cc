@@ -154,7 +154,8 @@ std::int64_t SimMachine::disturb(SimSocket& socket, SimCall call, std::size_t si
     if (world_.strikes(faults.interrupted_operation, counters.interrupted_operations)) {
         return -EINTR;
     }
-    if (socket.other && world_.strikes(faults.reset, counters.resets)) {
+    const bool breaks = socket.other && socket.state == SimSocket::State::connected;
+    if (breaks && world_.strikes(faults.reset, counters.resets)) {
         network_.break_connection(socket);
     }
     if (sends) {

@@ -68,7 +68,9 @@ SimOperations::Result SimOperations::disturbed(SimOperation& operation) {
     if (world_.strikes(faults.interrupted_operation, counters.interrupted_operations)) {
         return operation.partial_or(-EINTR);
     }
-    if (operation.socket->other && world_.strikes(faults.reset, counters.resets)) {
+    const SimSocket& socket = *operation.socket;
+    const bool breaks = socket.other && socket.state == SimSocket::State::connected;
+    if (breaks && world_.strikes(faults.reset, counters.resets)) {
         network_.break_connection(*operation.socket);
     }
     return std::nullopt;

@@ -357,6 +357,26 @@ TEST_CASE("sim faults: a connect fails with each of its errors") {
     }
 }
 
+TEST_CASE("sim faults: a send before its connect is over does not reset the connection") {
+    const microseconds delay(1000);
+    SimKernel kernel(1, {.reset = 1000, .delay_min = delay, .delay_max = delay});
+    SimDriver driver(kernel_of(kernel));
+    SimListener& server = kernel.listen_peer();
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(server.port());
+    const int fd = driver.kernel().socket(AF_INET, SOCK_STREAM, 0);
+    driver.submit(1, [&](io_uring_sqe* sqe) {
+        io_uring_prep_connect(sqe, fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    });
+    driver.send(2, fd, "early");
+    CHECK(driver.settle() == Completions{{2, -EPIPE, 0}, {1, 0, 0}});
+    CHECK(kernel.counters().resets == 0);
+    REQUIRE(server.peers().size() == 1);
+    CHECK(server.peers()[0]->state() == SimPeer::State::connected);
+}
+
 TEST_CASE("sim faults: accepts fail, with and without losing the connection") {
     SimKernel aborting(1, {.accept_aborted = 1000});
     SimDriver driver(kernel_of(aborting));
