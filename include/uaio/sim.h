@@ -59,8 +59,10 @@ struct Faults {
     unsigned zero_copy_copied = 0;     // the kernel copies after all, and reports so
 
     // The ring. A late cancel meets an operation that is done (-ENOENT) or too far to be stopped at
-    // once (-EALREADY); the latter then still ends in full, in part or cancelled.
+    // once (-EALREADY); the latter then still ends in full, in part or cancelled. A lost cancel
+    // meets one that the kernel is about to try again: -ENOENT, and the operation goes on waiting.
     unsigned late_cancel = 0;         // of cancels, and of completions, held back for one to meet
+    unsigned lost_cancel = 0;         // of cancels of waiting MSG_WAITALL transfers and accepts
     unsigned reorder = 0;             // of completions: overtaken by others of the same instant
     unsigned interrupted_enter = 0;   // -EINTR, with nothing or only the submission done
     unsigned busy = 0;                // -EBUSY or -EAGAIN, nothing taken; at most three in a row
@@ -109,6 +111,7 @@ struct SimCounters {
     std::uint64_t zero_copy_single = 0;
     std::uint64_t zero_copy_copied = 0;
     std::uint64_t late_cancels = 0;      // cancels answered with -EALREADY
+    std::uint64_t lost_cancels = 0;      // operations that a cancel did not find
     std::uint64_t held_completions = 0;  // completions held back for a cancel to miss
     std::uint64_t missed_cancels = 0;    // cancels answered with -ENOENT
     std::uint64_t reorders = 0;

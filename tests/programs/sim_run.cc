@@ -38,6 +38,7 @@ constexpr Mark kMarks[] = {
     {"overflows", &uaio::SimCounters::overflows},
     {"reorders", &uaio::SimCounters::reorders},
     {"late cancels", &uaio::SimCounters::late_cancels},
+    {"lost cancels", &uaio::SimCounters::lost_cancels},
     {"missed cancels", &uaio::SimCounters::missed_cancels},
     {"zero-copy without memory", &uaio::SimCounters::zero_copy_no_memory},
     {"zero-copy refused", &uaio::SimCounters::zero_copy_refused},

@@ -116,6 +116,7 @@ Faults HttpRun::faults_for(Choices& choices) {
         faults.accept_aborted = static_cast<unsigned>(choices.draw(100));
         faults.accept_exhausted = static_cast<unsigned>(choices.draw(100));
     }
+    faults.lost_cancel = static_cast<unsigned>(choices.draw(500));
     return faults;
 }
 

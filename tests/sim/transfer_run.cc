@@ -89,6 +89,7 @@ Faults TransferRun::faults_for(Choices& choices) {
     // Never zero: single bytes keep a program busy beyond every planned action.
     faults.enter_time = nanoseconds(20) + nanoseconds_below(1000);
     faults.window = 1 + choices.draw(one_in(2) ? 64 : 100000);
+    faults.lost_cancel = sometimes(500);
     return faults;
 }
 

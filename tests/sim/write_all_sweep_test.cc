@@ -142,6 +142,7 @@ Faults busy_kernel(bool waitall) {
     Faults faults;
     faults.short_write = 500;
     faults.late_cancel = 300;
+    faults.lost_cancel = 300;
     faults.reorder = 300;
     faults.interrupted_operation = 50;
     faults.interrupted_enter = 100;

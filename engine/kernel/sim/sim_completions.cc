@@ -68,11 +68,22 @@ std::vector<std::uint64_t> SimOperations::targets_of(const SimOperation& operati
     return targets;
 }
 
+// An operation that the kernel is about to try again is in no list that a cancel searches. It may
+// then wait once more: a send with MSG_WAITALL does so (seen on Linux 6.18), a receive with it, and
+// an accept whose connection another process took.
+bool SimOperations::loses_cancel(const SimOperation& target) {
+    const bool tried_again = target.kind == SimOperation::Kind::accept ||
+                             (target.transfers() && target.message_flags & MSG_WAITALL);
+    return target.state == State::waiting && tried_again &&
+           world_.strikes(world_.faults.lost_cancel, world_.counters.lost_cancels);
+}
+
 // Reports the cancel before its target, as the kernel mostly does.
 void SimOperations::cancel(SimOperation& operation) {
     const unsigned flags = operation.sqe.call_flags;
     if (flags & IORING_ASYNC_CANCEL_FD_FIXED) return finish(operation, -EINVAL);
-    const std::vector<std::uint64_t> targets = targets_of(operation);
+    std::vector<std::uint64_t> targets = targets_of(operation);
+    std::erase_if(targets, [this](std::uint64_t number) { return loses_cancel(*find(number)); });
     if (flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)) {
         finish(operation, static_cast<int>(targets.size()));
         for (const std::uint64_t number : targets)

@@ -41,6 +41,7 @@ constexpr NamedCounter kCounters[] = {
     {"zero_copy_single", &SimCounters::zero_copy_single},
     {"zero_copy_copied", &SimCounters::zero_copy_copied},
     {"late_cancels", &SimCounters::late_cancels},
+    {"lost_cancels", &SimCounters::lost_cancels},
     {"held_completions", &SimCounters::held_completions},
     {"missed_cancels", &SimCounters::missed_cancels},
     {"reorders", &SimCounters::reorders},

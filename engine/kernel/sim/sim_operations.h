@@ -68,6 +68,7 @@ private:
 
     void cancel(SimOperation& operation);
     std::vector<std::uint64_t> targets_of(const SimOperation& operation) const;
+    bool loses_cancel(const SimOperation& target);
     bool stops_late(SimOperation& target);
     void stop(SimOperation& target);
 

@@ -169,6 +169,7 @@ Faults every_fault() {
             .zero_copy_single = 300,
             .zero_copy_copied = 300,
             .late_cancel = 300,
+            .lost_cancel = 300,
             .reorder = 300,
             .interrupted_enter = 100,
             .busy = 100,
@@ -200,6 +201,7 @@ TEST_CASE("sim faults: random programs meet every fault and lose no byte") {
         sum.zero_copy_single += counters.zero_copy_single;
         sum.zero_copy_copied += counters.zero_copy_copied;
         sum.late_cancels += counters.late_cancels;
+        sum.lost_cancels += counters.lost_cancels;
         sum.held_completions += counters.held_completions;
         sum.missed_cancels += counters.missed_cancels;
         sum.reorders += counters.reorders;
@@ -212,8 +214,8 @@ TEST_CASE("sim faults: random programs meet every fault and lose no byte") {
          {sum.short_writes, sum.short_reads, sum.resets, sum.interrupted_operations,
           sum.accepts_aborted, sum.accepts_exhausted, sum.zero_copy_no_memory,
           sum.zero_copy_refused, sum.zero_copy_single, sum.zero_copy_copied, sum.late_cancels,
-          sum.held_completions, sum.missed_cancels, sum.reorders, sum.interrupted_enters,
-          sum.busy_enters, sum.partial_submissions, sum.overflows}) {
+          sum.lost_cancels, sum.held_completions, sum.missed_cancels, sum.reorders,
+          sum.interrupted_enters, sum.busy_enters, sum.partial_submissions, sum.overflows}) {
         CHECK(count > 10);
     }
 }
@@ -292,6 +294,30 @@ TEST_CASE("sim faults: a late cancel finds the operation completed, or does not 
     CHECK(seen[{-EALREADY, 150}] > 0);  // not cancellable, completed
     CHECK(seen[{-EALREADY, 100}] > 0);  // not cancellable at first, ended later
     CHECK(seen[{0, 100}] > 0);          // cancelled
+}
+
+TEST_CASE("sim faults: a lost cancel does not find the operation, which goes on waiting") {
+    SimKernel kernel(1, {.lost_cancel = 1000, .window = 100});
+    SimDriver driver(kernel_of(kernel));
+    const auto [here, there] = driver.connection(AF_INET);
+    const std::string text = pattern('a', 150);
+    driver.send(1, here, text, MSG_WAITALL);
+    driver.cancel(2, 1);
+    CHECK(driver.settle() == Completions{{2, -ENOENT, 0}});
+    driver.cancel(3, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    CHECK(driver.settle() == Completions{{3, 0, 0}});
+    CHECK(kernel.counters().lost_cancels == 2);
+    CHECK(kernel.pending_operations() == 1);
+    std::string got(150, '\0');
+    driver.receive(4, there, got.data(), got.size(), MSG_WAITALL);
+    CHECK(driver.settle() == Completions{{1, 150, 0}, {4, 150, 0}});
+    CHECK(got == text);
+
+    // A receive without MSG_WAITALL ends with the first bytes, so no cancel of it is lost.
+    char byte;
+    driver.receive(5, here, &byte, 1);
+    driver.cancel(6, 5);
+    CHECK(driver.settle() == Completions{{6, 0, 0}, {5, -ECANCELED, 0}});
 }
 
 TEST_CASE("sim faults: completions of one instant arrive in any order") {
