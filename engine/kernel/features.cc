@@ -1,13 +1,28 @@
 #include "engine/kernel/features.h"
 
+#include "base/check.h"
+
 #include <cstddef>
+#include <limits>
 
 #include <liburing.h>
 
 namespace uaio {
+namespace {
+
+// The bits and numbers that liburing 2.3 leaves free.
+static_assert((kSendZcReportUsage & (IORING_RECVSEND_POLL_FIRST | IORING_RECV_MULTISHOT |
+                                     IORING_RECVSEND_FIXED_BUF)) == 0);
+static_assert((kEnterAbsoluteTimer &
+               (IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT |
+                IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING)) == 0);
+static_assert(kOpReadMultishot == IORING_OP_SENDMSG_ZC + 1);
+
+}  // namespace
 
 int probe_features(int ring_fd, Features& features) noexcept {
     constexpr unsigned kOperations = 256;
+    static_assert(std::numeric_limits<decltype(io_uring_probe::last_op)>::max() < kOperations);
     // The probe structure ends in an array of the caller's length (io_uring_register(2)).
     alignas(io_uring_probe)
         std::byte memory[sizeof(io_uring_probe) + kOperations * sizeof(io_uring_probe_op)] = {};
@@ -24,6 +39,8 @@ int probe_features(int ring_fd, Features& features) noexcept {
     // Linux 6.2 added usage reports without an operation; the next new operation is of 6.7.
     features.report_zero_copy_usage = supported(kOpReadMultishot);
     features.send_waitall = features.sendmsg_zero_copy;
+    DCHECK(features.send_zero_copy || !features.sendmsg_zero_copy);
+    DCHECK(features.sendmsg_zero_copy || !features.report_zero_copy_usage);
     return 0;
 }
 

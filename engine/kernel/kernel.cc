@@ -1,5 +1,7 @@
 #include "engine/kernel/kernel.h"
 
+#include "base/check.h"
+
 #include <fcntl.h>
 #include <linux/tls.h>
 #include <sys/mman.h>
@@ -8,15 +10,34 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
 namespace uaio {
 namespace {
 
+// The kernel shares the heads and tails; a lock of this process would not hold it off.
+static_assert(std::atomic_ref<unsigned>::is_always_lock_free);
+static_assert(std::atomic_ref<unsigned>::required_alignment == alignof(unsigned));
+
+constexpr std::size_t kMostOfRecord = 1 << 14;  // bytes of one TLS record (RFC 8446, 5.1)
+
 int value_or_errno(int value) noexcept { return value < 0 ? -errno : value; }
 
+unsigned load(unsigned* value) noexcept {
+    return std::atomic_ref(*value).load(std::memory_order_acquire);
+}
+
 }  // namespace
+
+bool RingView::is_consistent() const noexcept {
+    const unsigned submissions = load(sq_tail) - load(sq_head);
+    const unsigned completions = load(cq_tail) - load(cq_head);
+    return sqes && cqes && std::has_single_bit(sq_mask + 1) && std::has_single_bit(cq_mask + 1) &&
+           submissions <= sq_mask + 1 && completions <= cq_mask + 1;
+}
 
 int Kernel::socket(int domain, int type, int protocol) noexcept {
     return value_or_errno(::socket(domain, type | SOCK_CLOEXEC, protocol));
@@ -49,12 +70,14 @@ int Kernel::peer_address(int fd, sockaddr* address, socklen_t* size) noexcept {
 int Kernel::shutdown(int fd, int how) noexcept { return value_or_errno(::shutdown(fd, how)); }
 
 std::int64_t Kernel::send_at_once(int fd, const void* data, std::size_t size) noexcept {
+    DCHECK(size > 0);
     const ssize_t sent = ::send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
 }
 
 std::int64_t Kernel::send_record_at_once(int fd, std::uint8_t type, const void* data,
                                          std::size_t size) noexcept {
+    DCHECK(size > 0 && size <= kMostOfRecord);
     alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof type)] = {};
     iovec entry{const_cast<void*>(data), size};
     msghdr message{};
@@ -72,6 +95,7 @@ std::int64_t Kernel::send_record_at_once(int fd, std::uint8_t type, const void* 
 }
 
 std::int64_t Kernel::receive_at_once(int fd, void* data, std::size_t size) noexcept {
+    DCHECK(size > 0);  // its result of 0 would look like the end of stream
     const ssize_t received = ::recv(fd, data, size, MSG_DONTWAIT);
     return received < 0 ? -errno : received;
 }
@@ -83,6 +107,7 @@ int Kernel::peek(int fd) noexcept {
 }
 
 std::int64_t Kernel::discard_received(int fd, std::size_t limit) noexcept {
+    DCHECK(limit > 0);
     // tcp(7): with MSG_TRUNC the kernel drops the bytes without a copy. A socket that copies all
     // the same, such as a unix socket, fails at memory that cannot be written (EFAULT). valgrind
     // reports a null address.

@@ -33,6 +33,10 @@ struct RingView {
     unsigned* cq_head = nullptr;
     unsigned* cq_tail = nullptr;
     unsigned cq_mask = 0;
+
+    // True if both rings hold a power of two of entries, and no tail is more than a ring ahead of
+    // its head. Engine's thread.
+    bool is_consistent() const noexcept;
 };
 
 // The features of this kernel, found by one probe at its construction (engine/kernel/features.h).
@@ -117,7 +121,8 @@ public:
     virtual int peer_address(int fd, sockaddr* address, socklen_t* size) noexcept;
     virtual int shutdown(int fd, int how) noexcept;
     // Transfers the bytes that need no wait (MSG_DONTWAIT), without an operation: returns the
-    // number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait.
+    // number of bytes, 0 at the end of stream, -EAGAIN if it would have to wait. REQUIRES: `size`,
+    // and `limit` below, is not 0.
     virtual std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept;
     virtual std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept;
     // The next result of receive_at_once(), without taking bytes: 1 for bytes, 0 at the end of

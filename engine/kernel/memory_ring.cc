@@ -1,5 +1,7 @@
 #include "engine/kernel/memory_ring.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -8,6 +10,11 @@
 
 namespace uaio {
 namespace {
+
+// The sizes without IORING_SETUP_SQE128 and CQE32. Both types end in an array without a size, which
+// copies and arrays of them leave out.
+static_assert(sizeof(io_uring_sqe) == 64);
+static_assert(sizeof(io_uring_cqe) == 16);
 
 unsigned load_acquire(unsigned& value) noexcept {
     return std::atomic_ref<unsigned>(value).load(std::memory_order_acquire);
@@ -23,7 +30,16 @@ MemoryRing::MemoryRing(unsigned sq_entries, unsigned cq_entries)
     : sq_mask_(std::bit_ceil(sq_entries) - 1),
       cq_mask_(std::bit_ceil(cq_entries) - 1),
       sqes_(std::make_unique<io_uring_sqe[]>(sq_mask_ + 1)),
-      cqes_(std::make_unique<io_uring_cqe[]>(cq_mask_ + 1)) {}
+      cqes_(std::make_unique<io_uring_cqe[]>(cq_mask_ + 1)) {
+    DCHECK(view().is_consistent());
+}
+
+// Safe while the engine's side moves its head and tail.
+bool MemoryRing::invariants_hold() const noexcept {
+    // The completions that have gone into the ring leave the list with the last one.
+    const bool trimmed = overflow_head_ == 0 || overflow_head_ < overflow_.size();
+    return trimmed && queued() <= submission_entries() && ready() <= completion_entries();
+}
 
 RingView MemoryRing::view() noexcept {
     RingView view;
@@ -39,6 +55,7 @@ RingView MemoryRing::view() noexcept {
 }
 
 bool MemoryRing::take(io_uring_sqe& out) noexcept {
+    DCHECK(invariants_hold());
     if (queued() == 0) return false;
     // Only this side writes the head, so reading it needs no ordering.
     const unsigned head = std::atomic_ref<unsigned>(sq_head_).load(std::memory_order_relaxed);
@@ -54,9 +71,7 @@ unsigned MemoryRing::queued() const noexcept {
 }
 
 bool MemoryRing::reserve(std::size_t count) noexcept {
-    const std::size_t wanted = ready() + held_back() + count;
-    if (wanted <= completion_entries()) return true;
-    const std::size_t behind = wanted - completion_entries();
+    const std::size_t behind = behind_ring(count);
     if (overflow_head_ + behind <= overflow_.capacity()) return true;
     overflow_.erase(overflow_.begin(),
                     overflow_.begin() + static_cast<std::ptrdiff_t>(overflow_head_));
@@ -67,10 +82,12 @@ bool MemoryRing::reserve(std::size_t count) noexcept {
     } catch (const std::bad_alloc&) {
         return false;
     }
+    DCHECK(has_room(count));
     return true;
 }
 
 bool MemoryRing::post(std::uint64_t user_data, int res, unsigned flags) {
+    DCHECK(invariants_hold());
     const Completion completion{user_data, res, flags};
     flush_overflow();
     if (overflowed() || full()) {
@@ -89,6 +106,7 @@ void MemoryRing::flush_overflow() noexcept {
         overflow_.clear();
         overflow_head_ = 0;
     }
+    DCHECK(invariants_hold());
 }
 
 unsigned MemoryRing::ready() const noexcept {
@@ -97,6 +115,7 @@ unsigned MemoryRing::ready() const noexcept {
 }
 
 void MemoryRing::publish(const Completion& completion) noexcept {
+    CHECK(!full(), "a completion would overwrite one that the engine has not taken");
     const unsigned tail = std::atomic_ref<unsigned>(cq_tail_).load(std::memory_order_relaxed);
     io_uring_cqe& slot = cqes_[tail & cq_mask_];
     slot.user_data = completion.user_data;

@@ -36,6 +36,10 @@ public:
     // engine has not taken yet. False without memory. The room stays: each post() uses up one place
     // of it, and each completion that the engine takes frees one.
     bool reserve(std::size_t count) noexcept;
+    // True if there is room for so many already.
+    bool has_room(std::size_t count) const noexcept {
+        return overflow_head_ + behind_ring(count) <= overflow_.capacity();
+    }
 
     // Posts one completion. When the ring is full, holds it back in order (as IORING_FEAT_NODROP
     // promises); true when it went into the ring itself. Holding back may throw std::bad_alloc,
@@ -63,6 +67,12 @@ private:
 
     bool full() const noexcept { return ready() == completion_entries(); }
     std::size_t held_back() const noexcept { return overflow_.size() - overflow_head_; }
+    // The number to be held back once there are `count` more.
+    std::size_t behind_ring(std::size_t count) const noexcept {
+        const std::size_t all = ready() + held_back() + count;
+        return all > completion_entries() ? all - completion_entries() : 0;
+    }
+    bool invariants_hold() const noexcept;
     void publish(const Completion& completion) noexcept;
 
     unsigned sq_mask_;

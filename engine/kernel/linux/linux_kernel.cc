@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
 #include "engine/kernel/features.h"
 
 #include <sys/eventfd.h>
@@ -14,14 +15,24 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <span>
 #include <string>
+#include <thread>
+#include <type_traits>
 
 namespace uaio {
 namespace {
 
 constexpr unsigned kEntriesMax = 32768;  // IORING_MAX_ENTRIES
 constexpr unsigned kEntriesMin = 8;      // below that a set-up does not fail for lack of memory
+static_assert(std::has_single_bit(kEntriesMax));
+
+constexpr int kRegisteredRings = 16;  // of one thread, IO_RINGFD_REG_MAX
+
+// Features of Linux 5.19 that memory and results depend on: completions are not dropped, iovec
+// lists and addresses may be reused after io_uring_enter(2), and that call takes a timeout.
+constexpr unsigned kFeatures = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_EXT_ARG;
 
 struct Rung {
     unsigned flags;
@@ -48,6 +59,18 @@ constexpr Rung kPolledLadder[] = {
     {kAlways | IORING_SETUP_SQPOLL | IORING_SETUP_SUBMIT_ALL,
      "io_uring with a polling kernel thread, as on Linux 5.19"},
 };
+
+// The rules of io_uring_setup(2), and one of this kernel: a ring with a single issuer is enabled by
+// bind(), since another thread may have made it.
+constexpr bool is_valid(const Rung& rung) noexcept {
+    const auto has = [&rung](unsigned flag) { return (rung.flags & flag) != 0; };
+    const bool single = has(IORING_SETUP_SINGLE_ISSUER);
+    const bool task_run = has(IORING_SETUP_COOP_TASKRUN) || has(IORING_SETUP_DEFER_TASKRUN);
+    return (single || !has(IORING_SETUP_DEFER_TASKRUN)) &&
+           !(task_run && has(IORING_SETUP_SQPOLL)) && has(IORING_SETUP_R_DISABLED) == single;
+}
+static_assert(std::all_of(std::begin(kLadder), std::end(kLadder), is_valid));
+static_assert(std::all_of(std::begin(kPolledLadder), std::end(kPolledLadder), is_valid));
 
 long read_sysctl(const char* path) {
     long value = -1;
@@ -100,6 +123,7 @@ std::string cause_of(int error) {
 }
 
 [[noreturn]] void refuse(int error, const char* call = "io_uring_setup(2)") {
+    DCHECK(error > 0);
     throw std::system_error(error, std::system_category(),
                             std::string("uaio: io_uring is unavailable, ") + call + " failed: " +
                                 cause_of(error) + "; KernelKind::epoll works without it");
@@ -127,7 +151,8 @@ LinuxKernel::LinuxKernel(const EngineOptions& options) {
 
 LinuxKernel::~LinuxKernel() {
     io_uring_queue_exit(&uring_);
-    if (wake_fd_ >= 0) ::close(wake_fd_);
+    [[maybe_unused]] const int closed = ::close(wake_fd_);
+    DCHECK(closed == 0);
 }
 
 // A seccomp profile may allow io_uring_setup(2) alone. An engine that failed in a later call could
@@ -162,6 +187,8 @@ void LinuxKernel::make_ring(const EngineOptions& options) {
                 std::clamp(options.completions / (entries / size), 2 * size, 2 * kEntriesMax));
             result = io_uring_queue_init_params(size, &uring_, &params);
             if (result == 0) {
+                DCHECK(params.sq_entries == size && params.cq_entries >= 2 * size);
+                DCHECK((params.features & kFeatures) == kFeatures);
                 disabled_ = (rung.flags & IORING_SETUP_R_DISABLED) != 0;
                 reason_ = rung.name;
                 if (size < entries) {
@@ -191,9 +218,16 @@ void LinuxKernel::view_ring() noexcept {
     ring_.cq_head = uring_.cq.khead;
     ring_.cq_tail = uring_.cq.ktail;
     ring_.cq_mask = *uring_.cq.kring_mask;
+    DCHECK(ring_.sq_mask + 1 == sq_entries);
+    DCHECK(ring_.is_consistent());
+}
+
+unsigned LinuxKernel::sq_head() const noexcept {
+    return std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
 }
 
 std::error_code LinuxKernel::bind() noexcept {
+    DCHECK(thread_ == std::thread::id());
     if (disabled_) {
         const int result = io_uring_register(static_cast<unsigned>(uring_.ring_fd),
                                              IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
@@ -203,16 +237,22 @@ std::error_code LinuxKernel::bind() noexcept {
     // Saves each enter a look-up of the descriptor (5.18); without it the descriptor itself works.
     if (io_uring_register_ring_fd(&uring_) == 1) {
         enter_fd_ = uring_.enter_ring_fd;
-        enter_flags_ = kEnterRegisteredRing;
+        enter_flags_ = IORING_ENTER_REGISTERED_RING;
+        DCHECK(enter_fd_ >= 0 && enter_fd_ < kRegisteredRings);
     }
+    thread_ = std::this_thread::get_id();
     return {};
 }
 
 int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
+    static_assert(std::is_same_v<Clock::duration, std::chrono::nanoseconds>);
+    // On another thread the index of a registered ring names another ring.
+    DCHECK(thread_ == std::this_thread::get_id());
+    DCHECK(ring_.is_consistent());
     // GETEVENTS even without waiting: it runs deferred completion work.
     unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
-    unsigned submit =
-        *ring_.sq_tail - std::atomic_ref(*ring_.sq_head).load(std::memory_order_acquire);
+    const unsigned head = sq_head();
+    unsigned submit = *ring_.sq_tail - head;
     if (features_.sq_polled) {
         // The published tail must be visible before this reads the thread's flag, or both sides may
         // miss each other (io_uring_enter(2), IORING_ENTER_SQ_WAKEUP).
@@ -229,6 +269,7 @@ int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
     std::size_t extra_size = _NSIG / 8;
     if (wait > 0 && deadline != Clock::time_point::max()) {
         std::int64_t ns = deadline.time_since_epoch().count();
+        DCHECK(ns >= 0);  // EINVAL, which would end the ring
         if (absolute_timer_) {
             flags |= kEnterAbsoluteTimer;
         } else {
@@ -243,12 +284,15 @@ int LinuxKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
     }
     const long result =
         ::syscall(__NR_io_uring_enter, enter_fd_, submit, wait, flags, extra, extra_size);
+    DCHECK(result <= static_cast<long>(submit));
+    DCHECK(features_.sq_polled || sq_head() - head == static_cast<unsigned>(std::max(result, 0L)));
     return result < 0 ? -errno : 0;
 }
 
 void LinuxKernel::wake() noexcept {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+    DCHECK(written == sizeof one);
 }
 
 std::error_code LinuxKernel::notify(int event_fd) noexcept {

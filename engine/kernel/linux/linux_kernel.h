@@ -5,6 +5,8 @@
 
 #include "engine/kernel/kernel.h"
 
+#include <thread>
+
 #include <liburing.h>
 
 namespace uaio {
@@ -29,11 +31,13 @@ private:
     void make_ring(const EngineOptions& options);
     void try_calls();
     void view_ring() noexcept;
+    unsigned sq_head() const noexcept;
 
     io_uring uring_{};
     int wake_fd_ = -1;
     int enter_fd_ = -1;  // the ring, or its index among the thread's registered rings
     unsigned enter_flags_ = 0;
+    std::thread::id thread_;       // after bind()
     bool disabled_ = false;        // made with IORING_SETUP_R_DISABLED, until bind()
     bool absolute_timer_ = false;  // enter takes a point in time, not a duration
 };
