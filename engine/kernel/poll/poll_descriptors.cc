@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kFirstDescriptors = 64;
 
+static_assert(std::tuple_size_v<decltype(PollDescriptor::queues)> ==
+              static_cast<std::size_t>(PollOperation::Side::observer) + 1);
+
 int control(int epoll, int operation, int fd, std::uint32_t events) noexcept {
     epoll_event event{};
     event.events = events | EPOLLET;
@@ -26,6 +29,7 @@ int control(int epoll, int operation, int fd, std::uint32_t events) noexcept {
 
 PollDescriptors::~PollDescriptors() {
     for (int fd = 0; fd < end(); ++fd) {
+        DCHECK(find(fd)->is_consistent());
         if (find(fd)->origin == PollDescriptor::Origin::held) ::close(fd);
     }
 }
@@ -50,18 +54,22 @@ PollDescriptor* PollDescriptors::get(int fd) noexcept {
 
 int PollDescriptors::add(PollOperation& operation) noexcept {
     const int error = watch(operation.fd(), operation.interest());
-    if (error == 0) find(operation.fd())->queue(operation.side()).push_back(operation);
-    return error;
+    if (error != 0) return error;
+    PollDescriptor& descriptor = *find(operation.fd());
+    descriptor.queue(operation.side()).push_back(operation);
+    DCHECK(descriptor.is_consistent());
+    return 0;
 }
 
 void PollDescriptors::remove(PollOperation& operation) noexcept {
     PollDescriptor* const descriptor = find(operation.fd());
-    DCHECK(descriptor != nullptr);
+    DCHECK(descriptor && !descriptor->idle());
     descriptor->queue(operation.side()).remove(operation);
     if (descriptor->origin == PollDescriptor::Origin::held && descriptor->idle()) {
         *descriptor = PollDescriptor{};
         ::close(operation.fd());
     }
+    DCHECK(descriptor->is_consistent());
 }
 
 // epoll reports an earlier edge again only if epoll_ctl(2) is called, which checks readiness. That
@@ -69,6 +77,7 @@ void PollDescriptors::remove(PollOperation& operation) noexcept {
 // attempted. A number whose file may have changed unnoticed is entered again each time an operation
 // begins to wait; epoll drops closed files silently, so nothing else would report it.
 int PollDescriptors::watch(int fd, std::uint32_t interest) noexcept {
+    DCHECK(interest != 0);
     PollDescriptor* const descriptor = get(fd);
     if (!descriptor) return -ENOMEM;
     const std::uint32_t wanted = descriptor->interest | interest;
@@ -98,6 +107,7 @@ bool PollDescriptors::release(int fd) noexcept {
     // close(2) does not remove it while a duplicate, made by a fork perhaps, keeps the file open.
     PollDescriptor& closed = *find(fd);
     if (closed.interest) control(epoll_, EPOLL_CTL_DEL, fd, 0);
+    DCHECK(closed.idle());
     closed = PollDescriptor{};
     return true;
 }
@@ -120,9 +130,11 @@ bool PollDescriptors::hold(int fd) noexcept {
     for (const PollQueue& queue : to->queues) {
         for (PollOperation* waiting = queue.front(); waiting;
              waiting = PollQueue::after(*waiting)) {
+            DCHECK(waiting->fd() == fd);
             waiting->move_to(held);
         }
     }
+    DCHECK(to->is_consistent());
     return true;
 }
 

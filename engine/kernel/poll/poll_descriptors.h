@@ -26,6 +26,8 @@ struct PollDescriptor {
     bool idle() const noexcept {
         return queues[0].empty() && queues[1].empty() && queues[2].empty();
     }
+    // True if the set reports the events that operations wait for, and a duplicate is still needed.
+    bool is_consistent() const noexcept { return idle() ? origin != Origin::held : interest != 0; }
 
     std::array<PollQueue, 3> queues;  // by PollOperation::Side
     std::uint32_t interest = 0;       // events that the set watches; 0: not in the set

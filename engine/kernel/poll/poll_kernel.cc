@@ -1,5 +1,6 @@
 #include "engine/kernel/poll/poll_kernel.h"
 
+#include "base/check.h"
 #include "engine/kernel/limits.h"
 
 #include <sys/eventfd.h>
@@ -48,6 +49,7 @@ int made(int fd, const char* call) {
 
 timespec to_timespec(nanoseconds duration) noexcept {
     constexpr std::int64_t kSecond = 1'000'000'000;
+    DCHECK(duration.count() >= 0);
     return {static_cast<time_t>(duration.count() / kSecond),
             static_cast<long>(duration.count() % kSecond)};
 }
@@ -57,7 +59,10 @@ timespec to_timespec(nanoseconds duration) noexcept {
 PollKernel::OwnedFd::~OwnedFd() { reset(-1); }
 
 void PollKernel::OwnedFd::reset(int fd) noexcept {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0) {
+        [[maybe_unused]] const int closed = ::close(fd_);
+        DCHECK(closed == 0);
+    }
     fd_ = fd;
 }
 
@@ -74,9 +79,21 @@ PollKernel::PollKernel(const EngineOptions& options, std::string reason)
     descriptors_.adopt(wake_.get());
     const int error = descriptors_.watch(wake_.get(), EPOLLIN);
     if (error < 0) throw_set_up_error(-error, "epoll_ctl(2)");
+    DCHECK(invariants_hold());
+}
+
+// Between two calls each operation that was taken waits, there is room for its completion, and the
+// timer that retries exists if one needs it.
+bool PollKernel::invariants_hold() const noexcept {
+    const std::size_t waiting = waiting_.size();
+    const bool timed = retries_.empty() || retry_timer_.get() >= 0;
+    return pool_.in_use() == waiting && retries_.size() <= waiting && timed &&
+           memory_.has_room(waiting) && ring_.is_consistent();
 }
 
 int PollKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
+    DCHECK(on_thread());
+    DCHECK(invariants_hold());
     memory_.flush_overflow();
     const bool all_taken = take_submissions();
     // A wait for more completions than the ring holds would not end, as with io_uring_enter(2).
@@ -94,6 +111,7 @@ int PollKernel::enter(unsigned wait, Clock::time_point deadline) noexcept {
             max_wait = time < deadline ? deadline - time : nanoseconds(0);
         }
         const int events = collect(max_wait);
+        DCHECK(invariants_hold());
         if (enough && (events >= 0 || events == -EINTR)) return all_taken ? 0 : -EAGAIN;
         if (events < 0) return events;
         if (memory_.ready() >= wait || std::exchange(woken_, false)) return 0;
@@ -128,7 +146,8 @@ int PollKernel::socket(int domain, int type, int protocol) noexcept {
 int PollKernel::close(int fd) noexcept {
     if (on_thread() && !descriptors_.release(fd)) {
         cancel_descriptor(fd, true);
-        descriptors_.release(fd);
+        [[maybe_unused]] const bool released = descriptors_.release(fd);
+        DCHECK(released && invariants_hold());
     }
     return Kernel::close(fd);
 }
@@ -141,6 +160,7 @@ bool PollKernel::take_submissions() noexcept {
         if (!memory_.reserve(waiting_.size() + 1)) return false;
         memory_.take(sqe);
         carry_out(sqe);
+        DCHECK(invariants_hold());
     }
     return true;
 }
@@ -184,24 +204,32 @@ bool PollKernel::park(PollOperation& operation, int& result) noexcept {
         descriptors_.remove(operation);
         error = -EAGAIN;
     }
-    if (error == 0) waiting_.insert(operation);
+    if (error == 0) {
+        waiting_.insert(operation);
+        return true;
+    }
     result = operation.result_of(-error);
-    return error == 0;
+    return false;
 }
 
 void PollKernel::withdraw(PollOperation& operation) noexcept {
+    DCHECK(operation.is_waiting());
     if (operation.wants_retry()) std::erase(retries_, &operation);
+    DCHECK(std::ranges::count(retries_, &operation) == 0);
     waiting_.remove(operation);
     descriptors_.remove(operation);
 }
 
 void PollKernel::end(PollOperation& operation, int result) noexcept {
+    DCHECK(!operation.is_waiting());
+    DCHECK(memory_.has_room(waiting_.size() + 1));
     if (!operation.silent(result)) memory_.post(operation.user_data(), result, 0);
     if (operation.makes_descriptor() && result >= 0) adopt(result);
     pool_.release(operation);
 }
 
 void PollKernel::answer(const io_uring_sqe& sqe, int result) noexcept {
+    DCHECK(memory_.has_room(waiting_.size() + 1));
     if (result >= 0 && (sqe.flags & IOSQE_CQE_SKIP_SUCCESS)) return;
     memory_.post(sqe.user_data, result, 0);
 }
@@ -238,6 +266,7 @@ int PollKernel::wait_in_epoll(std::optional<nanoseconds> max_wait) noexcept {
 void PollKernel::handle(const epoll_event& event) noexcept {
     const int fd = event.data.fd;
     if (fd == retry_timer_.get()) return retry();
+    DCHECK(descriptors_.find(fd) != nullptr);
     if (fd == wake_.get() && descriptors_.find(fd)->idle()) woken_ = true;
     if (event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) carry_on(fd, Side::reader);
     if (event.events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) carry_on(fd, Side::writer);
@@ -290,6 +319,7 @@ int PollKernel::cancel(const io_uring_sqe& sqe) noexcept {
         if (by_descriptor) return -EINVAL;
         for (int fd = 0; fd < descriptors_.end(); ++fd)
             count += cancel_descriptor(fd, true);
+        DCHECK(waiting_.size() == 0);
     } else if (by_descriptor) {
         count = cancel_descriptor(sqe.fd, all);
     } else {
@@ -350,6 +380,7 @@ bool PollKernel::retry_later(PollOperation& operation) noexcept {
             return false;
         }
     }
+    DCHECK(std::ranges::count(retries_, &operation) == 0);
     try {
         retries_.push_back(&operation);
     } catch (const std::bad_alloc&) {
@@ -372,6 +403,7 @@ void PollKernel::retry() noexcept {
 }
 
 void PollKernel::set_retry_timer(nanoseconds interval) noexcept {
+    DCHECK(retry_timer_.get() >= 0);
     const itimerspec spec{to_timespec(interval), to_timespec(interval)};
     ::timerfd_settime(retry_timer_.get(), 0, &spec, nullptr);
 }

@@ -77,6 +77,7 @@ private:
     // The interval at which a connect to a unix listener with a full queue is retried.
     static constexpr std::chrono::nanoseconds kRetryInterval = std::chrono::milliseconds(2);
 
+    bool invariants_hold() const noexcept;
     bool take_submissions() noexcept;
     void carry_out(const io_uring_sqe& sqe) noexcept;
     void start(const io_uring_sqe& sqe) noexcept;

@@ -21,6 +21,9 @@ public:
     void remove(PollOperation& operation) noexcept;
 
 private:
+    // True if its neighbours, or the ends, link it.
+    bool holds(const PollOperation& operation) const noexcept;
+
     PollOperation* first_ = nullptr;
     PollOperation* last_ = nullptr;
 };
@@ -40,6 +43,7 @@ private:
     static constexpr std::size_t kFirstBuckets = 256;
 
     std::size_t bucket_of(std::uint64_t user_data) const noexcept;
+    std::size_t count() const noexcept;
     void link(PollOperation& operation) noexcept;
     void grow() noexcept;
 
@@ -53,12 +57,17 @@ public:
     // Null when memory is out.
     PollOperation* acquire() noexcept;
     void release(PollOperation& operation) noexcept;
+    // Those acquired and not released.
+    std::size_t in_use() const noexcept { return in_use_; }
 
 private:
     static constexpr std::size_t kChunk = 32;
 
+    void put_free(PollOperation& operation) noexcept;
+
     std::vector<std::unique_ptr<PollOperation[]>> chunks_;
     PollOperation* free_ = nullptr;
+    std::size_t in_use_ = 0;
 };
 
 }  // namespace uaio

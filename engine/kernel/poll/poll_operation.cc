@@ -9,11 +9,24 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <climits>
+#include <cstddef>
 #include <cstring>
 #include <new>
 
 namespace uaio {
 namespace {
+
+// One word of an SQE, under a name for each operation.
+static_assert(offsetof(io_uring_sqe, rw_flags) == offsetof(io_uring_sqe, msg_flags));
+static_assert(offsetof(io_uring_sqe, rw_flags) == offsetof(io_uring_sqe, accept_flags));
+static_assert(offsetof(io_uring_sqe, rw_flags) == offsetof(io_uring_sqe, poll32_events));
+
+// poll(2) and epoll_ctl(2) give the events the same numbers.
+static_assert(EPOLLIN == POLLIN && EPOLLPRI == POLLPRI && EPOLLOUT == POLLOUT);
+static_assert(EPOLLRDNORM == POLLRDNORM && EPOLLRDBAND == POLLRDBAND);
+static_assert(EPOLLWRNORM == POLLWRNORM && EPOLLWRBAND == POLLWRBAND && EPOLLMSG == POLLMSG);
+static_assert(EPOLLRDHUP == POLLRDHUP && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP);
 
 template <class T>
 T* pointer(std::uint64_t address) noexcept {
@@ -39,6 +52,7 @@ bool is_stream(int fd) noexcept {
 }  // namespace
 
 int PollOperation::prepare(const io_uring_sqe& sqe) noexcept {
+    DCHECK(!is_waiting() && !next_ && !previous_);
     user_data_ = sqe.user_data;
     fd_ = sqe.fd;
     opcode_ = sqe.opcode;
@@ -46,7 +60,7 @@ int PollOperation::prepare(const io_uring_sqe& sqe) noexcept {
     state_ = State::ordinary;
     wait_all_ = false;
     done_ = left_ = 0;
-    flags_ = sqe.rw_flags;  // one word, under a name for each operation
+    flags_ = sqe.rw_flags;
     switch (sqe.opcode) {
         case IORING_OP_SEND:
         case IORING_OP_RECV:
@@ -114,6 +128,9 @@ int PollOperation::prepare_message(const io_uring_sqe& sqe) noexcept {
 }
 
 int PollOperation::attempt() noexcept {
+    static_assert(kMaxTransfer <= INT_MAX);
+    DCHECK(state_ != State::unused);
+    DCHECK(done_ <= kMaxTransfer && (done_ == 0 || (wait_all_ && left_ > 0)));
     switch (opcode_) {
         case IORING_OP_SEND:
         case IORING_OP_SENDMSG: return attempt_send();
@@ -127,6 +144,7 @@ int PollOperation::attempt() noexcept {
 }
 
 int PollOperation::attempt_blocking() noexcept {
+    DCHECK(!is_waiting());
     return opcode_ == IORING_OP_READ ? read_once(0) : -EPERM;
 }
 
@@ -134,6 +152,7 @@ int PollOperation::attempt_send() noexcept {
     for (;;) {
         const ssize_t sent = send_once();
         if (sent < 0) return result_or_wait(errno);
+        DCHECK(!wait_all_ || static_cast<std::size_t>(sent) <= left_);
         if (!carries_on(static_cast<std::size_t>(sent))) return static_cast<int>(done_);
     }
 }
@@ -220,12 +239,14 @@ bool PollOperation::own_vector() noexcept {
         own[i].iov_len = std::min(own[i].iov_len, room);
         room -= own[i].iov_len;
     }
+    DCHECK(!wait_all_ || room == 0);
     message_.msg_iov = own;
     owns_vector_ = true;
     return true;
 }
 
 void PollOperation::skip(std::size_t bytes) noexcept {
+    DCHECK(owns_vector_);
     while (bytes > 0 || message_.msg_iov->iov_len == 0) {
         iovec& entry = *message_.msg_iov;
         const std::size_t here = std::min(bytes, entry.iov_len);
@@ -250,6 +271,7 @@ int PollOperation::attempt_accept() noexcept {
 }
 
 int PollOperation::attempt_connect() noexcept {
+    DCHECK(!fails_instead_of_waiting());
     const int mode = ::fcntl(fd_, F_GETFL);
     if (mode < 0) return -errno;
     const bool blocking = !(mode & O_NONBLOCK);
@@ -266,6 +288,7 @@ int PollOperation::attempt_connect() noexcept {
     if (error == EISCONN && state_ == State::connecting) return 0;
     if (error == EAGAIN) {
         // connect(2): on a unix socket the listener's queue is full, elsewhere it is an error.
+        DCHECK(address_ != nullptr);
         state_ = address_->sa_family == AF_UNIX ? State::refused_for_now : State::impatient;
     }
     return -error;
@@ -302,6 +325,8 @@ int PollOperation::attempt_poll() const noexcept {
 }
 
 int PollOperation::keep() noexcept {
+    static_assert(kMaxEntries == IOV_MAX && kInlineEntries < kMaxEntries);
+    DCHECK(!is_waiting());
     switch (opcode_) {
         case IORING_OP_CONNECT:
         case IORING_OP_SEND: keep_address(address_, address_size_); return 0;
@@ -322,6 +347,7 @@ void PollOperation::keep_address(T*& address, socklen_t size) noexcept {
 }
 
 int PollOperation::result_of(int error) const noexcept {
+    DCHECK(error > 0);
     return done_ > 0 ? static_cast<int>(done_) : -error;
 }
 
@@ -336,7 +362,6 @@ PollOperation::Side PollOperation::side() const noexcept {
 }
 
 std::uint32_t PollOperation::interest() const noexcept {
-    // poll(2) and epoll_ctl(2) give the events the same numbers.
     constexpr std::uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDNORM | EPOLLRDBAND |
                                       EPOLLWRNORM | EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP;
     switch (side()) {

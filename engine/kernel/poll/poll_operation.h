@@ -40,6 +40,9 @@ public:
     // error, else -error.
     int result_of(int error) const noexcept;
 
+    // True between its place in a queue and in the index, and its withdrawal from both.
+    bool is_waiting() const noexcept { return link_in_bucket_ != nullptr; }
+
     std::uint64_t user_data() const noexcept { return user_data_; }
     int fd() const noexcept { return fd_; }
     void move_to(int fd) noexcept { fd_ = fd; }
@@ -62,6 +65,7 @@ private:
     friend class PollPool;
 
     enum class State : std::uint8_t {
+        unused,  // in the pool
         ordinary,
         impatient,        // MSG_DONTWAIT, RWF_NOWAIT
         connecting,       // connect(2) is under way
@@ -103,7 +107,7 @@ private:
     int fd_ = -1;
     std::uint8_t opcode_ = 0;
     std::uint8_t sqe_flags_ = 0;
-    State state_ = State::ordinary;
+    State state_ = State::unused;
     bool wait_all_ = false;      // MSG_WAITALL: not done before left_ is 0
     bool owns_vector_ = false;   // message_'s iovec list is a copy
     std::uint32_t flags_ = 0;    // of the system call, or the events of a poll

@@ -104,6 +104,7 @@ TEST_CASE("PollKernel: a steady state allocates nothing") {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
     PollKernel kernel(EngineOptions{}, "for a test");
+    REQUIRE_FALSE(kernel.bind());
     Rounds rounds(kernel);
     // The pool returns operations in a different order each time, and each allocates for its first
     // long vector, so it takes some rounds until all have.
