@@ -1,5 +1,7 @@
 #include "engine/kernel/sim/sim_address.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/un.h>
@@ -7,14 +9,21 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 namespace uaio {
 namespace {
+
+// The family lies at the same place in all of them.
+static_assert(offsetof(sockaddr_storage, ss_family) == offsetof(sockaddr_in, sin_family));
+static_assert(offsetof(sockaddr_storage, ss_family) == offsetof(sockaddr_in6, sin6_family));
+static_assert(offsetof(sockaddr_storage, ss_family) == offsetof(sockaddr_un, sun_family));
 
 constexpr socklen_t kPathOffset = offsetof(sockaddr_un, sun_path);
 
 template <class Address>
 Address as(const sockaddr_storage& storage) noexcept {
+    static_assert(sizeof(Address) <= sizeof storage && std::is_trivially_copyable_v<Address>);
     Address address;
     std::memcpy(&address, &storage, sizeof address);
     return address;
@@ -32,9 +41,11 @@ SimAddress::SimAddress(const sockaddr* address, socklen_t size) noexcept
         // (unix(7)); that of an abstract name, which begins with a zero, stays.
         size_ = kPathOffset + static_cast<socklen_t>(strnlen(path, size_ - kPathOffset)) + 1;
     }
+    DCHECK(size_ <= sizeof storage_);
 }
 
 SimAddress SimAddress::any(int family) noexcept {
+    DCHECK(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
     SimAddress address;
     address.storage_.ss_family = static_cast<sa_family_t>(family);
     address.size_ = family == AF_INET    ? sizeof(sockaddr_in)
@@ -85,6 +96,7 @@ std::uint16_t SimAddress::port() const noexcept {
 void SimAddress::set_port(std::uint16_t port) noexcept {
     // The port lies at the same place in both.
     static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+    DCHECK(family() == AF_INET || family() == AF_INET6);  // in a path it would be text
     const in_port_t value = htons(port);
     std::memcpy(reinterpret_cast<std::byte*>(&storage_) + offsetof(sockaddr_in, sin_port), &value,
                 sizeof value);

@@ -147,6 +147,7 @@ int SimMachine::shutdown(int fd, int how) noexcept {
 
 // The outcome of one attempt to transfer this many bytes: their number, or a negative errno.
 std::int64_t SimMachine::disturb(SimSocket& socket, SimCall call, std::size_t size) {
+    DCHECK(size > 0);
     const bool sends = call == SimCall::send;
     const Faults& faults = world_.faults;
     SimCounters& counters = world_.counters;
@@ -174,6 +175,7 @@ std::int64_t SimMachine::disturb(SimSocket& socket, SimCall call, std::size_t si
     } else if (length > 1 && world_.strikes(rate, cut)) {
         length = world_.random.between(1, length - 1);
     }
+    DCHECK(length > 0 && length <= size);
     return static_cast<std::int64_t>(length);
 }
 
@@ -196,6 +198,7 @@ std::int64_t SimMachine::receive_at_once(int fd, void* data, std::size_t size) n
     if (length <= 0) return length;
     std::string bytes;
     network_.receive(*found, static_cast<std::size_t>(length), &bytes);
+    CHECK(bytes.size() <= size, "more bytes were received than the buffer has room for");
     std::memcpy(data, bytes.data(), bytes.size());
     return length;
 }

@@ -46,6 +46,8 @@ public:
     void drop_all();
 
 private:
+    bool invariants_hold() const noexcept;
+
     struct Piece {
         std::string own;
         const char* lent = nullptr;

@@ -1,18 +1,16 @@
 // The end of operations in the simulated kernel: cancels, results, notifications.
+#include "engine/kernel/features.h"
 #include "engine/kernel/sim/sim_operations.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 namespace uaio {
 namespace {
 
 using State = SimOperation::State;
-
-// IORING_CQE_F_* and IORING_SEND_ZC_* newer than liburing 2.3.
-constexpr unsigned kSendZcReportUsage = 1u << 3;
-constexpr unsigned kUsageCopied = 1u << 31;
 
 // The delay of a late completion or stop.
 constexpr std::chrono::nanoseconds kLateMin(1'000);
@@ -21,11 +19,13 @@ constexpr std::chrono::nanoseconds kLateMax(100'000);
 const char* name_of(SimOperation::Kind kind) noexcept {
     constexpr const char* kNames[] = {"nop",    "send",     "receive", "accept", "connect",
                                       "cancel", "shutdown", "close",   "poll",   "read"};
+    static_assert(std::size(kNames) == static_cast<int>(SimOperation::Kind::read) + 1);
     return kNames[static_cast<int>(kind)];
 }
 
 const char* name_of(State state) noexcept {
     constexpr const char* kNames[] = {"begun", "waiting", "decided", "waiting to notify"};
+    static_assert(std::size(kNames) == static_cast<int>(State::reported) + 1);
     return kNames[static_cast<int>(state)];
 }
 
@@ -124,9 +124,13 @@ void SimOperations::stop(SimOperation& target) {
 // --- Reporting ---
 
 void SimOperations::finish(SimOperation& operation, int result) {
+    DCHECK(operation.stoppable() && operation.is_consistent());
+    DCHECK(!operation.transfers() || result <= 0 ||
+           static_cast<std::size_t>(result) == operation.done);
     stop_waiting(operation);
     operation.state = State::decided;
     operation.result = result;
+    DCHECK(operation.is_consistent());
     std::chrono::nanoseconds delay = operation.report_delay;
     SimCounters& counters = world_.counters;
     if (operation.transfers() &&
@@ -141,6 +145,7 @@ void SimOperations::finish(SimOperation& operation, int result) {
 }
 
 void SimOperations::report(SimOperation& operation) {
+    DCHECK(operation.state == State::decided && operation.is_consistent());
     write_back(operation);
     unsigned flags = operation.notifies ? IORING_CQE_F_MORE : 0;
     SimSocket* const socket = std::exchange(operation.socket, nullptr);
@@ -152,6 +157,7 @@ void SimOperations::report(SimOperation& operation) {
     if (!silent) post(operation, operation.result, flags);
     if (operation.notifies) {
         operation.state = State::reported;
+        DCHECK(operation.is_consistent());
         if (operation.lent == 0) plan_notification(operation);
     } else {
         operations_.erase(operation.number);
@@ -162,6 +168,8 @@ void SimOperations::report(SimOperation& operation) {
 // Writes to the caller's memory, which must be valid until now.
 void SimOperations::write_back(SimOperation& operation) {
     const SimRequest& sqe = operation.sqe;
+    DCHECK(operation.kind != SimOperation::Kind::receive ||
+           operation.arrived.size() == operation.done);
     const char* from = operation.arrived.data();
     std::size_t left = operation.arrived.size();
     for (const iovec& entry : operation.entries) {
@@ -171,6 +179,7 @@ void SimOperations::write_back(SimOperation& operation) {
         from += part;
         left -= part;
     }
+    DCHECK(left == 0);
     if (operation.header && operation.result >= 0) {
         operation.header->msg_namelen = 0;
         operation.header->msg_controllen = 0;
@@ -183,6 +192,7 @@ void SimOperations::write_back(SimOperation& operation) {
 }
 
 void SimOperations::plan_notification(SimOperation& operation) {
+    DCHECK(operation.state == State::reported && operation.lent == 0);
     std::chrono::nanoseconds delay{0};
     if (world_.faults.latency_max.count() > 0) {
         delay = world_.random.between(world_.faults.latency_min, world_.faults.latency_max);
@@ -190,13 +200,14 @@ void SimOperations::plan_notification(SimOperation& operation) {
     const std::uint64_t number = operation.number;
     world_.events.plan_after(delay, SimEvents::Kind::completion, [this, number] {
         SimOperation& found = *find(number);
-        const bool told = found.sqe.ioprio & kSendZcReportUsage && found.copies;
-        post(found, told ? static_cast<int>(kUsageCopied) : 0, IORING_CQE_F_NOTIF);
+        const bool reports = found.sqe.ioprio & kSendZcReportUsage && found.copies;
+        post(found, reports ? static_cast<int>(kNotifUsageZcCopied) : 0, IORING_CQE_F_NOTIF);
         operations_.erase(number);
     });
 }
 
 void SimOperations::post(SimOperation& operation, int result, unsigned flags) {
+    DCHECK(!operation.stoppable());
     ++world_.counters.completions;
     world_.events.mix(operation.number);
     world_.events.mix(static_cast<std::uint64_t>(static_cast<std::uint32_t>(result)));

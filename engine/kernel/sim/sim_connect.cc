@@ -82,6 +82,7 @@ int SimNetwork::listen(SimSocket& socket, int backlog) {
         if (!bind_free_port(socket, SimAddress::any(socket.domain))) return -EADDRINUSE;
     }
     socket.state = SimSocket::State::listening;
+    DCHECK(socket.is_consistent());
     // Linux takes one more than requested.
     socket.backlog_limit = static_cast<std::size_t>(std::max(backlog, 0)) + 1;
     return 0;
@@ -119,6 +120,7 @@ SimSocket* SimNetwork::accept(SimSocket& listener) {
         listener.waiting_clients.pop_front();
         if (client) pair(*client, listener);
     }
+    DCHECK(accepted->holders == 1);
     return accepted;
 }
 
@@ -143,6 +145,7 @@ void SimNetwork::stop_listening(SimSocket& listener) {
 // --- Connects ---
 
 int SimNetwork::connect(SimSocket& socket, const SimAddress& target) {
+    DCHECK(socket.state == SimSocket::State::fresh && socket.is_consistent());
     if (!target.complete()) return -EINVAL;
     if (target.family() != socket.domain) return socket.is_local() ? -EINVAL : -EAFNOSUPPORT;
     if (!target.is_local()) return -ENETUNREACH;
@@ -172,10 +175,14 @@ int SimNetwork::connect(SimSocket& socket, const SimAddress& target) {
         socket.connect_timer =
             events_.plan_after(kConnectTimeout, SimEvents::Kind::delivery, give_up);
     }
+    DCHECK(socket.is_consistent());
     return 0;
 }
 
 void SimNetwork::pair(SimSocket& client, SimSocket& listener) {
+    DCHECK(client.state == SimSocket::State::connecting && !client.other);
+    DCHECK(listener.state == SimSocket::State::listening && has_room(listener));
+    DCHECK(listener.local.receives(client.remote, v6_only(listener)));
     SimSocket& server = make(listener.domain, *listener.watcher);
     server.state = SimSocket::State::connected;
     server.listener = listener.number;
@@ -193,12 +200,15 @@ void SimNetwork::pair(SimSocket& client, SimSocket& listener) {
     ++listener.backlog_reserved;
     if (client.connect_timer) events_.cancel(*client.connect_timer);
     client.connect_timer.reset();
+    DCHECK(client.is_consistent() && server.is_consistent());
     deliver(server, &SimNetwork::client_arrives);
     deliver(client, &SimNetwork::connection_arrives, client.connects);
 }
 
 void SimNetwork::client_arrives(SimSocket& server, std::size_t) {
     SimSocket* const listener = find(server.listener);
+    DCHECK(server.state == SimSocket::State::connected && server.holders == 1);
+    DCHECK(!listener || listener->backlog_reserved > 0);
     if (listener) --listener->backlog_reserved;
     if (listener && listener->state == SimSocket::State::listening) {
         listener->backlog.push_back(&server);
@@ -213,6 +223,7 @@ void SimNetwork::client_arrives(SimSocket& server, std::size_t) {
 void SimNetwork::connection_arrives(SimSocket& client, std::size_t connect) {
     if (client.state != SimSocket::State::connecting || client.connects != connect) return;
     client.state = SimSocket::State::connected;
+    DCHECK(client.is_consistent() && !client.error);
     ready(client, SimDirection::out);
 }
 
@@ -226,6 +237,7 @@ void SimNetwork::fail_connect(SimSocket& client, int error) {
     client.connect_timer.reset();
     client.state = SimSocket::State::fresh;
     client.error = error;
+    DCHECK(client.is_consistent());
     ready(client, SimDirection::out);
 }
 
@@ -238,6 +250,7 @@ void SimNetwork::abandon(SimSocket& socket) {
         other->other = nullptr;
         deliver(*other, &SimNetwork::reset_arrives);
     }
+    DCHECK(socket.is_consistent());
 }
 
 }  // namespace uaio

@@ -3,8 +3,10 @@
 // finds another socket. For the kernel's thread.
 #pragma once
 
+#include "base/check.h"
 #include "engine/kernel/sim/sim_socket.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -22,12 +24,14 @@ public:
 
     // REQUIRES: !full().
     int add(SimSocket& socket) {
+        DCHECK(!full() && std::ranges::count(sockets_, &socket) == 0);
         std::size_t index = 0;
         while (index < sockets_.size() && sockets_[index])
             ++index;
         if (index == sockets_.size()) sockets_.push_back(nullptr);
         sockets_[index] = &socket;
         ++open_;
+        DCHECK(invariants_hold());
         return kFirst + static_cast<int>(index);
     }
 
@@ -42,10 +46,16 @@ public:
         if (!socket) return nullptr;
         sockets_[static_cast<std::size_t>(fd) - kFirst] = nullptr;
         --open_;
+        DCHECK(invariants_hold());
         return socket;
     }
 
 private:
+    bool invariants_hold() const noexcept {
+        const auto free = std::ranges::count(sockets_, nullptr);
+        return open_ + static_cast<std::size_t>(free) == sockets_.size();
+    }
+
     const std::size_t limit_;
     std::vector<SimSocket*> sockets_;
     std::size_t open_ = 0;

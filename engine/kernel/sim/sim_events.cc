@@ -8,16 +8,21 @@ void SimEvents::move_to(Clock::time_point time) noexcept {
 
 SimEvents::Key SimEvents::plan(Clock::time_point time, Kind kind, Action action,
                                std::uint64_t rank) {
+    DCHECK(action || kind == Kind::user);
+    DCHECK(time >= now() || kind == Kind::user);
     const Key key{time, rank, planned_++};
     events_.emplace(key, Event{kind, std::move(action)});
     return key;
 }
 
 SimEvents::Action SimEvents::happen() {
+    DCHECK(due());
     auto event = events_.extract(events_.begin());
     step(event.mapped().kind);
     if (event.mapped().kind == Kind::user) return std::move(event.mapped().action);
+    [[maybe_unused]] const Clock::time_point time = now();
     event.mapped().action();
+    DCHECK(now() == time);
     return {};
 }
 

@@ -4,6 +4,8 @@
 
 #include <uaio/clock.h>
 
+#include "base/check.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -40,7 +42,10 @@ public:
     bool empty() const noexcept { return events_.empty(); }
     bool due() const noexcept { return !empty() && next() <= now(); }
     // The time of the next event. REQUIRES: !empty().
-    Clock::time_point next() const noexcept { return std::get<0>(events_.begin()->first); }
+    Clock::time_point next() const noexcept {
+        DCHECK(!empty());
+        return std::get<0>(events_.begin()->first);
+    }
 
     // Runs the next event, one step. Returns an action of the user instead of running it, for a
     // moment when the kernel is not running. REQUIRES: due().

@@ -2,6 +2,8 @@
 // kernel's thread.
 #pragma once
 
+#include "base/check.h"
+
 namespace uaio {
 
 class SimMachine;
@@ -9,6 +11,7 @@ class SimMachine;
 class SimInside {
 public:
     explicit SimInside(const SimMachine& machine) noexcept : outer_(current_) {
+        DCHECK(outer_ != &machine);
         current_ = &machine;
     }
     ~SimInside() { current_ = outer_; }

@@ -83,12 +83,15 @@ bool SimMachine::pending() const noexcept { return memory_.overflowed() || world
 // Runs the user's scheduled action last, when this kernel's state is consistent for any call of the
 // action, an enter() of a full submission ring included.
 int SimMachine::enter(unsigned wait, Clock::time_point deadline) noexcept {
+    DCHECK(ring_.is_consistent());
     Action action;
     int result = 0;
     {
         const SimInside inside(*this);
         result = turn(wait, deadline, action);
+        DCHECK(result <= 0 && operations_.invariants_hold());
     }
+    DCHECK(ring_.is_consistent());
     if (action) action();
     return result;
 }
@@ -121,6 +124,7 @@ int SimMachine::turn(unsigned wait, Clock::time_point deadline, Action& action) 
 int SimMachine::refuse(unsigned wait) {
     const Faults& faults = world_.faults;
     SimCounters& counters = world_.counters;
+    DCHECK(refusals_ <= kMostRefusals);
     if (refusals_ < kMostRefusals) {
         ++refusals_;
         const bool full = faults.busy > 0 && memory_.overflowed();

@@ -17,6 +17,22 @@ int SimSocket::option(int level, int name) const noexcept {
     return value;
 }
 
+bool SimSocket::is_consistent() const noexcept {
+    if (!watcher || in.under_way() > arriving) return false;
+    if (other && (other->other != this || other->is_local() != is_local())) return false;
+    const bool listens = state == State::listening;
+    if (!listens && !(backlog.empty() && waiting_clients.empty())) return false;
+    if (connect_timer && (state != State::connecting || other)) return false;
+    switch (state) {
+        case State::fresh: return !other;
+        case State::listening: return !other && is_bound();
+        case State::connecting: return connects > 0;
+        case State::connected: return true;
+        case State::reset: return !other && shut == (kReading | kWriting);
+    }
+    return false;
+}
+
 SimSocket& SimNetwork::make(int domain, SimWatcher& watcher) {
     const std::uint64_t number = ++made_;
     auto socket = std::make_unique<SimSocket>(number, domain, watcher, faults_.window);
@@ -29,6 +45,7 @@ SimSocket* SimNetwork::find(std::uint64_t number) noexcept {
 }
 
 void SimNetwork::release(SimSocket& socket) {
+    DCHECK(socket.holders > 0 && find(socket.number) == &socket);
     if (--socket.holders == 0) retire(socket);
 }
 
@@ -40,6 +57,7 @@ void SimNetwork::ready(SimSocket& socket, SimDirection direction) {
     events_.plan_after({}, SimEvents::Kind::progress, [this, number, direction] {
         SimSocket* const found = find(number);
         if (!found) return;
+        DCHECK(found->ready_planned[static_cast<int>(direction)]);
         found->ready_planned[static_cast<int>(direction)] = false;
         found->watcher->ready(*found, direction);
     });
@@ -49,6 +67,7 @@ void SimNetwork::ready(SimSocket& socket, SimDirection direction) {
 
 // Deliveries to a socket keep their order; without a delay they arrive at once.
 void SimNetwork::deliver(SimSocket& to, Arrival arrival, std::size_t number) {
+    DCHECK(to.holders > 0);
     Clock::time_point time = events_.now();
     if (!to.is_local() && faults_.delay_max.count() > 0) {
         time += random_.between(faults_.delay_min, faults_.delay_max);
@@ -61,17 +80,22 @@ void SimNetwork::deliver(SimSocket& to, Arrival arrival, std::size_t number) {
     events_.plan(time, SimEvents::Kind::delivery, [this, target, arrival, number] {
         SimSocket* const found = find(target);
         if (!found) return;
+        DCHECK(found->deliveries > 0);
         --found->deliveries;
         (this->*arrival)(*found, number);
     });
 }
 
 void SimNetwork::bytes_arrive(SimSocket& socket, std::size_t bytes) {
+    DCHECK(bytes > 0 && bytes <= socket.arriving);
     socket.in.arrive(bytes);
+    socket.arriving -= bytes;
+    DCHECK(socket.is_consistent());
     ready(socket, SimDirection::in);
 }
 
 void SimNetwork::end_arrives(SimSocket& socket, std::size_t) {
+    DCHECK(!socket.ended || !socket.other);
     socket.ended = true;
     ready(socket, SimDirection::in);
     if (socket.is_local()) ready(socket, SimDirection::out);
@@ -92,6 +116,7 @@ void SimNetwork::reset_arrives(SimSocket& socket, std::size_t) {
         socket.shut = SimSocket::kReading | SimSocket::kWriting;
     }
     socket.in.drop_under_way();
+    DCHECK(socket.is_consistent());
     ready(socket, SimDirection::in);
     ready(socket, SimDirection::out);
 }
@@ -117,9 +142,11 @@ std::size_t SimNetwork::room(const SimSocket& socket) const noexcept {
 
 void SimNetwork::send(SimSocket& socket, std::string bytes) {
     const std::size_t size = bytes.size();
+    DCHECK(size > 0 && size <= room(socket));
     socket.bytes_sent += size;
     if (!socket.other) return deliver(socket, &SimNetwork::reset_arrives);
     socket.other->in.append(std::move(bytes));
+    socket.other->arriving += size;
     deliver(*socket.other, &SimNetwork::bytes_arrive, size);
 }
 
@@ -127,12 +154,14 @@ void SimNetwork::send_lent(SimSocket& socket, std::span<const iovec> bytes, SimL
     std::size_t size = 0;
     for (const iovec& part : bytes)
         size += part.iov_len;
+    DCHECK(size > 0 && size <= room(socket));
     socket.bytes_sent += size;
     if (!socket.other) {
         lender.give_back(size);
         return deliver(socket, &SimNetwork::reset_arrives);
     }
     socket.other->in.append_lent(bytes, lender);
+    socket.other->arriving += size;
     deliver(*socket.other, &SimNetwork::bytes_arrive, size);
 }
 
@@ -181,6 +210,7 @@ int SimNetwork::shutdown(SimSocket& socket, int how) {
         if (how == SHUT_WR) return 0;
         stop_listening(socket);
         socket.state = SimSocket::State::fresh;
+        DCHECK(socket.is_consistent());
         ready(socket, SimDirection::in);
         return 0;
     }
@@ -208,11 +238,13 @@ void SimNetwork::reset(SimSocket& socket) {
     socket.state = SimSocket::State::reset;
     socket.shut = SimSocket::kReading | SimSocket::kWriting;
     socket.in.drop_all();
+    DCHECK(socket.is_consistent());
     ready(socket, SimDirection::in);
     ready(socket, SimDirection::out);
 }
 
 void SimNetwork::break_connection(SimSocket& socket) {
+    DCHECK(socket.state == SimSocket::State::connected && socket.other);
     SimSocket* const other = socket.other;
     reset_arrives(socket, 0);
     if (other) deliver(*other, &SimNetwork::reset_arrives);
@@ -228,6 +260,9 @@ void SimNetwork::retire(SimSocket& socket) {
         case SimSocket::State::reset: break;
     }
     socket.in.drop_all();
+    // The pointers to it that it knows of.
+    DCHECK(!socket.other && socket.waiting[0].empty() && socket.waiting[1].empty());
+    DCHECK(socket.backlog.empty() && !socket.connect_timer);
     sockets_.erase(socket.number);
 }
 

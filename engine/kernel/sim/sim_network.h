@@ -5,6 +5,7 @@
 
 #include <uaio/sim.h>
 
+#include "base/check.h"
 #include "engine/kernel/sim/sim_random.h"
 #include "engine/kernel/sim/sim_socket.h"
 
@@ -23,7 +24,10 @@ public:
 
     // A new socket, held once for the caller.
     SimSocket& make(int domain, SimWatcher& watcher);
-    void hold(SimSocket& socket) noexcept { ++socket.holders; }
+    void hold(SimSocket& socket) noexcept {
+        DCHECK(socket.holders > 0);
+        ++socket.holders;
+    }
     // The last release closes the socket: with an end, or with a reset if bytes were not read.
     void release(SimSocket& socket);
     SimSocket* find(std::uint64_t number) noexcept;

@@ -4,10 +4,12 @@
 // a real kernel may. For the kernel's thread.
 #pragma once
 
+#include "base/check.h"
 #include "engine/kernel/sim/sim_socket.h"
 
 #include <poll.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,6 +33,11 @@ struct SimRequest {
           len(sqe.len),
           call_flags(sqe.msg_flags),
           user_data(sqe.user_data) {}
+
+    // The names that share a field of the SQE.
+    static_assert(offsetof(io_uring_sqe, off) == offsetof(io_uring_sqe, addr2));
+    static_assert(offsetof(io_uring_sqe, msg_flags) == offsetof(io_uring_sqe, cancel_flags));
+    static_assert(offsetof(io_uring_sqe, msg_flags) == offsetof(io_uring_sqe, poll32_events));
 
     std::uint8_t opcode;
     std::uint8_t flags;
@@ -72,7 +79,10 @@ struct SimOperation final : SimLender {
 
     bool transfers() const noexcept { return kind == Kind::send || kind == Kind::receive; }
     bool stoppable() const noexcept { return state == State::begun || state == State::waiting; }
-    std::size_t left() const noexcept { return total - done; }
+    std::size_t left() const noexcept {
+        DCHECK(done <= total);
+        return total - done;
+    }
     SimDirection direction() const noexcept {
         const bool in = kind == Kind::receive || kind == Kind::accept ||
                         (kind == Kind::poll && sqe.call_flags & POLLIN);
@@ -82,6 +92,9 @@ struct SimOperation final : SimLender {
     int partial_or(int otherwise) const noexcept {
         return done > 0 ? static_cast<int>(done) : otherwise;
     }
+    // True if it is in a queue of its socket exactly while it waits, holds its socket until its
+    // result is posted, and counts bytes that it may have.
+    bool is_consistent() const noexcept;
     std::string text() const;
 
     SimOperations& operations;

@@ -49,6 +49,23 @@ Kind simulated_kind(const io_uring_sqe& sqe) {
 
 }  // namespace
 
+bool SimOperation::is_consistent() const noexcept {
+    const bool waits = state == State::waiting;
+    for (const SimDirection one : {SimDirection::in, SimDirection::out}) {
+        if (!socket) break;
+        const auto places = std::ranges::count(socket->waiting[static_cast<int>(one)], this);
+        if (places != (waits && one == direction() ? 1 : 0)) return false;
+    }
+    if (waits && !socket) return false;
+    if (state == State::reported && (socket || !notifies)) return false;
+    return done <= total && lent <= done && (lent == 0 || zero_copy);
+}
+
+bool SimOperations::invariants_hold() const noexcept {
+    return std::ranges::all_of(operations_,
+                               [](const auto& entry) { return entry.second->is_consistent(); });
+}
+
 void SimOperation::give_back(std::size_t bytes) { operations.give_back(*this, bytes); }
 
 SimOperation* SimOperations::find(std::uint64_t number) noexcept {
@@ -59,13 +76,13 @@ SimOperation* SimOperations::find(std::uint64_t number) noexcept {
 // --- Beginning ---
 
 void SimOperations::begin(const io_uring_sqe& sqe) {
-    ++world_.counters.operations;
-    const std::uint64_t number = ++begun_;
+    const std::uint64_t number = ++world_.counters.operations;
     auto owned = std::make_unique<SimOperation>(*this, number, sqe, simulated_kind(sqe));
     SimOperation& operation = *owned;
     operations_.emplace(number, std::move(owned));
     if (const int refused = prepare(operation)) return finish(operation, refused);
     draw_latency(operation);
+    DCHECK(operation.is_consistent());
 }
 
 void SimOperations::draw_latency(SimOperation& operation) {
@@ -121,6 +138,7 @@ int SimOperations::prepare(SimOperation& operation) {
 // --- Trying and waiting ---
 
 void SimOperations::attempt(SimOperation& operation) {
+    DCHECK(operation.stoppable() && operation.is_consistent());
     if (operation.kind == Kind::cancel) return cancel(operation);
     const Result result = try_once(operation);
     operation.tried = true;
@@ -147,11 +165,15 @@ SimOperations::Result SimOperations::try_once(SimOperation& operation) {
 }
 
 void SimOperations::wait(SimOperation& operation) {
+    DCHECK(operation.socket && operation.stoppable());
+    // A receive of no bytes waits for some all the same.
+    DCHECK(operation.kind != Kind::send || operation.left() > 0);
     SimSocket& socket = *operation.socket;
     if (operation.state == State::begun) {
         operation.state = State::waiting;
         socket.waiting[static_cast<int>(operation.direction())].push_back(&operation);
     }
+    DCHECK(operation.is_consistent());
     // A transfer that was cut short goes on by itself, in a step of its own.
     const bool sends = operation.kind == Kind::send;
     const bool receives = operation.kind == Kind::receive;
@@ -171,8 +193,10 @@ void SimOperations::stop_waiting(SimOperation& operation) {
 void SimOperations::ready(SimSocket& socket, SimDirection direction) {
     auto& waiting = socket.waiting[static_cast<int>(direction)];
     std::vector<std::uint64_t> turns;
-    for (const SimOperation* operation : waiting)
+    for (const SimOperation* operation : waiting) {
+        DCHECK(operation->socket == &socket && operation->direction() == direction);
         turns.push_back(operation->number);
+    }
     network_.hold(socket);
     for (const std::uint64_t number : turns) {
         SimOperation* const operation = find(number);
@@ -201,6 +225,7 @@ SimOperations::Result SimOperations::try_accept(SimOperation& operation) {
     if (descriptors_.full()) return -EMFILE;
     if (world_.strikes(faults.accept_exhausted, counters.accepts_exhausted)) return -EMFILE;
     SimSocket* const accepted = network_.accept(listener);
+    DCHECK(accepted != nullptr);
     if (world_.strikes(faults.accept_aborted, counters.accepts_aborted)) {
         network_.reset(*accepted);
         network_.release(*accepted);

@@ -28,6 +28,7 @@ public:
     void begin(const io_uring_sqe& sqe);
 
     std::size_t pending() const noexcept { return operations_.size(); }
+    bool invariants_hold() const noexcept;
     std::string describe() const;
 
     bool wants(const SimSocket& socket, SimDirection direction) const noexcept override {
@@ -83,7 +84,6 @@ private:
     SimDescriptors& descriptors_;
     MemoryRing& ring_;
     std::map<std::uint64_t, std::unique_ptr<SimOperation>> operations_;  // by age
-    std::uint64_t begun_ = 0;
 };
 
 }  // namespace uaio

@@ -1,5 +1,7 @@
 #include "engine/kernel/sim/sim_peer.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -17,11 +19,13 @@ constexpr int kBacklog = 128;
 // --- A peer ---
 
 void SimPeerState::connect(const SimAddress& target) {
+    DCHECK(!socket_);
     socket_ = &network_.make(target.family(), *this);
     if (network_.connect(*socket_, target) < 0) let_go(SimPeer::State::refused);
 }
 
 void SimPeerState::adopt(SimSocket& socket) {
+    DCHECK(!socket_ && socket.watcher != this && socket.holders == 1);
     socket_ = &socket;
     socket.watcher = this;
 }
@@ -40,8 +44,9 @@ SimPeer::State SimPeerState::state() const noexcept {
     return SimPeer::State::refused;
 }
 
-void SimPeerState::ready(SimSocket&, SimDirection direction) {
+void SimPeerState::ready(SimSocket& socket, SimDirection direction) {
     if (!socket_) return;
+    DCHECK(&socket == socket_);
     if (direction == SimDirection::out) return flush();
     take();
     plan_action();
@@ -50,6 +55,7 @@ void SimPeerState::ready(SimSocket&, SimDirection direction) {
 void SimPeerState::take() {
     if (ending_ == Ending::close) return;
     const std::size_t taken = network_.receive(*socket_, allowance_, &received_);
+    DCHECK(taken <= allowance_);
     if (allowance_ != kEverything) allowance_ -= taken;
     plan_tick();
 }
@@ -88,6 +94,7 @@ void SimPeerState::send(std::string_view bytes) {
 }
 
 void SimPeerState::flush() {
+    DCHECK(socket_ && socket_->is_consistent());
     if (socket_->state == SimSocket::State::connecting) return;
     while (!unsent_.empty()) {
         const bool gone = socket_->state != SimSocket::State::connected || !socket_->other;
@@ -140,6 +147,7 @@ void SimPeerState::reset() {
 }
 
 void SimPeerState::let_go(SimPeer::State state) {
+    DCHECK(socket_ && state != SimPeer::State::connecting && state != SimPeer::State::connected);
     state_ = state;
     saw_fin_ = saw_fin();
     std::string().swap(unsent_);
@@ -162,6 +170,7 @@ SimListenerState::SimListenerState(SimWorld& world, SimNetwork& network, SimPeer
                                 "uaio: no simulated peer can listen on " + address.text());
     }
     port_ = socket_->local.port();
+    DCHECK(port_ != 0 || socket_->is_local());
 }
 
 void SimListenerState::ready(SimSocket&, SimDirection) {

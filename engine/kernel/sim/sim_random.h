@@ -3,6 +3,8 @@
 // every standard library. For the kernel's thread.
 #pragma once
 
+#include "base/check.h"
+
 #include <chrono>
 #include <cstdint>
 
@@ -27,6 +29,7 @@ public:
 
     std::chrono::nanoseconds between(std::chrono::nanoseconds low,
                                      std::chrono::nanoseconds high) noexcept {
+        DCHECK(low.count() >= 0 && high.count() >= 0);
         return std::chrono::nanoseconds(between(static_cast<std::uint64_t>(low.count()),
                                                 static_cast<std::uint64_t>(high.count())));
     }

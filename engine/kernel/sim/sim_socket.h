@@ -67,7 +67,8 @@ struct SimSocket {
     std::size_t receive_buffer;
     std::optional<std::size_t> window;  // in place of the two buffers
     SimChannel in;
-    bool ended = false;  // the other side's end has arrived
+    std::size_t arriving = 0;  // bytes of the deliveries to `in`; those dropped meanwhile count
+    bool ended = false;        // the other side's end has arrived
     Clock::time_point last_arrival{};
     unsigned deliveries = 0;  // on their way to here
     std::uint64_t bytes_sent = 0;
@@ -91,6 +92,9 @@ struct SimSocket {
 
     bool is_local() const noexcept { return domain == AF_UNIX; }
     bool is_bound() const noexcept { return local.family() != AF_UNSPEC; }
+    // True if both sides of a connection name each other, bytes under way have a delivery, and each
+    // member has a value that the state allows.
+    bool is_consistent() const noexcept;
     // The value of an option of type int, 0 if it was never set.
     int option(int level, int name) const noexcept;
 };

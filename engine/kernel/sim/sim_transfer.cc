@@ -11,6 +11,7 @@ namespace {
 
 // The most bytes of one call (MAX_RW_COUNT in the kernel).
 constexpr std::size_t kMaxTransfer = 0x7ffff000;
+static_assert(kMaxTransfer <= INT_MAX);  // results are of type int
 
 // The part of the entries that follows the first `skip` bytes, `length` bytes long.
 std::vector<iovec> slice(const std::vector<iovec>& entries, std::size_t skip, std::size_t length) {
@@ -24,6 +25,7 @@ std::vector<iovec> slice(const std::vector<iovec>& entries, std::size_t skip, st
         char* const base = static_cast<char*>(entry.iov_base);
         parts.push_back({base ? base + skipped : nullptr, size});
     }
+    DCHECK(skip == 0 && length == 0);
     return parts;
 }
 
@@ -79,9 +81,11 @@ SimOperations::Result SimOperations::disturbed(SimOperation& operation) {
 // Shortens the length by a script or by chance; true if the operation ends with it.
 bool SimOperations::cut_short(std::size_t& length, SimLengths& script, unsigned rate,
                               std::uint64_t& counter) {
+    DCHECK(length > 0);
     if (const std::optional<std::size_t> scripted = script.next()) {
         ++world_.counters.scripted;
         length = std::min(length, *scripted);
+        DCHECK(length > 0);
         return true;
     }
     if (length < 2 || !world_.strikes(rate, counter)) return false;
@@ -92,6 +96,7 @@ bool SimOperations::cut_short(std::size_t& length, SimLengths& script, unsigned 
 // --- Sending ---
 
 int SimOperations::refuse_zero_copy(SimOperation& operation) {
+    DCHECK(operation.notifies && !operation.copies && operation.lent == 0);
     const Faults& faults = world_.faults;
     SimCounters& counters = world_.counters;
     int error = 0;
@@ -148,6 +153,7 @@ void SimOperations::move_out(SimOperation& operation, const std::vector<iovec>& 
 }
 
 void SimOperations::give_back(SimOperation& operation, std::size_t bytes) {
+    DCHECK(bytes > 0 && bytes <= operation.lent);
     operation.lent -= bytes;
     if (operation.lent == 0 && operation.state == SimOperation::State::reported) {
         plan_notification(operation);
@@ -174,8 +180,8 @@ SimOperations::Result SimOperations::try_receive(SimOperation& operation) {
     if (!readable(slice(operation.entries, operation.done, length))) {
         return operation.partial_or(-EFAULT);
     }
-    network_.receive(socket, length, &operation.arrived);
-    operation.done += length;
+    operation.done += network_.receive(socket, length, &operation.arrived);
+    DCHECK(operation.arrived.size() == operation.done);
     if (ends || operation.left() == 0 || !(operation.message_flags & MSG_WAITALL)) {
         return static_cast<int>(operation.done);
     }

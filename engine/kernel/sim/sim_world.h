@@ -4,6 +4,7 @@
 
 #include <uaio/sim.h>
 
+#include "base/check.h"
 #include "engine/kernel/sim/sim_events.h"
 #include "engine/kernel/sim/sim_random.h"
 
@@ -37,7 +38,10 @@ private:
 // Errors of the next calls, see SimKernel::script_error.
 class SimErrors {
 public:
-    void add(SimCall call, int error, unsigned skip) { planned_[call].push_back({skip, error}); }
+    void add(SimCall call, int error, unsigned skip) {
+        DCHECK(error > 0);  // next() returns 0 for none
+        planned_[call].push_back({skip, error});
+    }
 
     // The errno with which this call must fail, 0 for none.
     int next(SimCall call) {
