@@ -80,6 +80,8 @@ private:
     // The index of the first field of the name from `from` on, size() if there is none.
     std::size_t find(std::string_view name, std::size_t from = 0) const noexcept;
     bool owns(std::string_view text) const noexcept;
+    // The entry describes a whole line of text_, which ends where the next one begins.
+    bool is_line(std::size_t index) const noexcept;
     // The next three have their arguments checked and free of aliases, and throw std::bad_alloc
     // with nothing changed.
     void append(std::string_view name, std::string_view value);

@@ -10,6 +10,9 @@ namespace {
 
 constexpr unsigned kMostDigits = 16;
 
+// The digits of a size, and the line ends before and after them.
+static_assert(kChunkHeadSize == kMostDigits + 2 * std::string_view("\r\n").size());
+
 constexpr std::uint64_t hex_value(char digit) noexcept {
     return static_cast<std::uint64_t>(is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10);
 }
@@ -35,6 +38,7 @@ void ChunkedDecoder::reset() noexcept {
 }
 
 Chunked ChunkedDecoder::fail(HttpErrc fault) noexcept {
+    DCHECK(fault != kFine && state_ != State::failed);
     state_ = State::failed;
     fault_ = fault;
     return {Chunked::Outcome::malformed, 0, {}, fault};
@@ -71,6 +75,7 @@ HttpErrc ChunkedDecoder::take_size(char byte) noexcept {
 
 // After a size, a lenient decoder skips white space and an extension of any text.
 HttpErrc ChunkedDecoder::take_text(char byte) noexcept {
+    DCHECK(state_ == State::text_gap || state_ == State::text);
     if (byte == '\n') return end_size();
     if (byte == '\r') {
         state_ = State::line_feed;
@@ -131,7 +136,7 @@ HttpErrc ChunkedDecoder::take_extension(char byte) noexcept {
             if (!is(kValue, byte)) return HttpErrc::bad_chunk_extension;
             state_ = State::quoted;
             return kFine;
-        default: break;  // quoted_end
+        default: DCHECK(state_ == State::quoted_end); break;
     }
     // Between extensions.
     const bool gap = state_ == State::size_gap || state_ == State::name_gap;
@@ -169,12 +174,13 @@ HttpErrc ChunkedDecoder::take(char byte) noexcept {
 }
 
 void ChunkedDecoder::begin_size() noexcept {
+    DCHECK(left_ == 0);
     state_ = State::size;
-    left_ = 0;
     digits_ = 0;
 }
 
 HttpErrc ChunkedDecoder::end_size() noexcept {
+    DCHECK(digits_ >= 1 && digits_ <= kMostDigits);
     extension_ = 0;
     if (std::bit_width(left_) == 64) return HttpErrc::chunk_too_large;
     state_ = left_ == 0 ? State::trailer : State::data;
@@ -186,6 +192,7 @@ Chunked ChunkedDecoder::decode_trailer(std::string_view bytes, std::size_t consu
     if (parsed.progress == Progress::malformed) return fail(parsed.fault);
     if (parsed.progress == Progress::need_more)
         return {Chunked::Outcome::need_more, consumed, {}, kFine};
+    DCHECK(left_ == 0 && parsed.consumed <= bytes.size());
     trailers_ = fields_.fields(bytes.data());
     state_ = State::complete;
     return {Chunked::Outcome::complete, consumed + parsed.consumed, {}, kFine};
@@ -194,6 +201,7 @@ Chunked ChunkedDecoder::decode_trailer(std::string_view bytes, std::size_t consu
 Chunked ChunkedDecoder::decode(std::string_view bytes) noexcept {
     std::size_t at = 0;
     for (;;) {
+        DCHECK(at <= bytes.size() && (state_ != State::data || left_ > 0));
         switch (state_) {
             case State::failed: return {Chunked::Outcome::malformed, 0, {}, fault_};
             case State::complete: return {Chunked::Outcome::complete, at, {}, kFine};

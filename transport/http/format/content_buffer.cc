@@ -1,5 +1,7 @@
 #include <uaio/http_content.h>
 
+#include "base/check.h"
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -20,6 +22,7 @@ ContentBuffer& ContentBuffer::operator=(ContentBuffer&& other) noexcept {
 ContentBuffer::~ContentBuffer() { std::free(bytes_); }
 
 void ContentBuffer::reserve(std::size_t size) {
+    DCHECK(size_ <= capacity_ && (bytes_ == nullptr) == (capacity_ == 0));
     if (size <= capacity_) return;
     void* const larger = std::realloc(bytes_, size);
     if (!larger) throw std::bad_alloc();

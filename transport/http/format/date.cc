@@ -1,5 +1,7 @@
 #include "transport/http/format/date.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +14,16 @@ constexpr std::array<std::string_view, 7> kDays = {"Sunday",   "Monday", "Tuesda
                                                    "Thursday", "Friday", "Saturday"};
 constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+constexpr std::int64_t midnight(int year, unsigned month, unsigned day) noexcept {
+    using namespace std::chrono;
+    return sys_seconds(sys_days(year_month_day(std::chrono::year(year), std::chrono::month(month),
+                                               std::chrono::day(day))))
+        .time_since_epoch()
+        .count();
+}
+static_assert(has_date(midnight(0, 1, 1)) && !has_date(midnight(0, 1, 1) - 1));
+static_assert(has_date(midnight(10000, 1, 1) - 1) && !has_date(midnight(10000, 1, 1)));
 
 // Reads a text from its front. After the last read, ok() reports any mismatch.
 class Reader {
@@ -173,18 +185,20 @@ std::optional<std::int64_t> parse_rfc850(std::string_view text, std::int64_t now
 
 DateText format_date(std::int64_t seconds) noexcept {
     using namespace std::chrono;
+    DCHECK(has_date(seconds));
     const sys_seconds time{std::chrono::seconds(seconds)};
     const sys_days day = floor<days>(time);
     const year_month_day date(day);
     const hh_mm_ss clock(time - day);
     char text[64];
-    std::snprintf(text, sizeof text, "%.3s, %02u %s %04d %02d:%02d:%02d GMT",
-                  kDays[weekday(day).c_encoding()].data(), unsigned{date.day()},
-                  kMonths[unsigned{date.month()} - 1], int{date.year()},
-                  static_cast<int>(clock.hours().count()),
-                  static_cast<int>(clock.minutes().count()),
-                  static_cast<int>(clock.seconds().count()));
+    [[maybe_unused]] const int size = std::snprintf(
+        text, sizeof text, "%.3s, %02u %s %04d %02d:%02d:%02d GMT",
+        kDays[weekday(day).c_encoding()].data(), unsigned{date.day()},
+        kMonths[unsigned{date.month()} - 1], int{date.year()},
+        static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+        static_cast<int>(clock.seconds().count()));
     DateText out;
+    DCHECK(size == static_cast<int>(out.size()));
     std::copy_n(text, out.size(), out.begin());
     return out;
 }

@@ -2,6 +2,10 @@
 
 #include "base/error_table.h"
 
+#include <algorithm>
+#include <iterator>
+#include <ranges>
+
 namespace uaio {
 namespace {
 
@@ -104,6 +108,11 @@ constexpr ErrorMeaning kMeanings[] = {
      "The server closed the connection without a response; it may have failed on this request, or "
      "may not use HTTP on this port: check its log."},
 };
+
+// The enumerators are numbered from 1, without gaps.
+static_assert(std::size(kMeanings) == static_cast<std::size_t>(HttpErrc::no_response));
+static_assert(std::ranges::equal(kMeanings, std::views::iota(1, 1 + int{std::size(kMeanings)}), {},
+                                 &ErrorMeaning::code));
 
 }  // namespace
 

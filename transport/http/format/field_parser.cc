@@ -1,5 +1,7 @@
 #include "transport/http/format/field_parser.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 
 namespace uaio::http {
@@ -40,12 +42,14 @@ void FieldParser::begin_line(std::size_t at) noexcept {
 }
 
 Parsed FieldParser::fail(HttpErrc fault) noexcept {
+    DCHECK(fault != kFine && state_ != State::failed);
     state_ = State::failed;
     fault_ = fault;
     return {Progress::malformed, 0, fault};
 }
 
 Parsed FieldParser::out_of_bytes(State state, std::size_t at) noexcept {
+    DCHECK(at_ <= at && at <= line_cap_);
     if (at == line_cap_) {
         const bool line = line_cap_ - line_ == limits_.line;
         return fail(line ? HttpErrc::field_too_long : HttpErrc::head_too_long);
@@ -78,6 +82,7 @@ FieldParser::State FieldParser::read_oddity(const char* bytes, std::size_t at) n
 bool FieldParser::unfold_last(const char* bytes) noexcept {
     if (count_ == 0) return false;
     const FieldSlice& last = room_[count_ - 1];
+    DCHECK(last.value + last.value_size < line_);
     if (framing_ != nullptr && Framing::knows({bytes + last.name, last.name_size})) return false;
     --count_;
     begin_line(last.name);
@@ -87,6 +92,8 @@ bool FieldParser::unfold_last(const char* bytes) noexcept {
 }
 
 inline HttpErrc FieldParser::keep(const char* bytes, std::size_t end) noexcept {
+    DCHECK(line_ < colon_ && colon_ < value_ && value_ <= end && end < line_cap_);
+    DCHECK(count_ < room_.size());
     while (end > value_ && is(kWhiteSpace, bytes[end - 1]))
         --end;
     FieldSlice& slice = room_[count_];
@@ -108,10 +115,12 @@ Parsed FieldParser::end(const char* bytes, std::size_t at, std::size_t stop) noe
 // The states follow the order of a line. Each reads only below `stop`, and is saved when the bytes
 // run out, so the outcome depends on the bytes and not on how they were split.
 Parsed FieldParser::parse(std::string_view given) noexcept {
+    DCHECK(at_ <= given.size() || state_ == State::failed);
     const char* const bytes = given.data();
     std::size_t at = at_;
     for (State state = state_;;) {
         const std::size_t stop = std::min(given.size(), line_cap_);
+        DCHECK(at <= stop || state == State::failed);
         switch (state) {
             case State::line:
                 if (at == stop) return out_of_bytes(State::line, at);

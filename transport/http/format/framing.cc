@@ -1,12 +1,17 @@
 #include "transport/http/format/framing.h"
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 #include "transport/http/format/target.h"
+
+#include <algorithm>
+#include <iterator>
 
 namespace uaio::http {
 
 HttpErrc Framing::take_known(std::string_view name, std::string_view value,
                              std::uint32_t index) noexcept {
+    DCHECK(trimmed(value).size() == value.size());
     switch (name.size()) {
         case 4: return same_name(name, "host") ? take_host(value, index) : kFine;
         case 6:
@@ -25,6 +30,9 @@ HttpErrc Framing::take_known(std::string_view name, std::string_view value,
 bool Framing::knows(std::string_view name) noexcept {
     constexpr std::string_view kNames[] = {"host",       "expect",         "upgrade",
                                            "connection", "content-length", "transfer-encoding"};
+    static_assert(std::ranges::all_of(kNames, &Framing::may_matter));
+    static_assert(kFirstLetters.size() - std::ranges::count(kFirstLetters, '_') ==
+                  std::size(kNames));
     for (const std::string_view known : kNames) {
         if (same_name(name, known)) return true;
     }

@@ -1,5 +1,7 @@
 #include "transport/http/format/head_parser.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -14,9 +16,13 @@ constexpr std::size_t kMajor = 5;  // offsets of the digits in both
 constexpr std::size_t kMinor = 7;
 constexpr std::size_t kStatus = 9;
 constexpr std::size_t kVersionSize = 8;
+static_assert(kEndOfRequestLine[kMajor] == kAnyDigit && kEndOfRequestLine[kMinor] == kAnyDigit);
+static_assert(kStartOfStatusLine.starts_with(kEndOfRequestLine.substr(0, kVersionSize)));
+static_assert(kStartOfStatusLine.substr(kStatus) == "### ");
 
 // The usual end of a request line, matched with two comparisons.
 constexpr std::string_view kUsualEnd = "HTTP/1.1\r\n";
+static_assert(kUsualEnd.size() == kEndOfRequestLine.size());
 
 // The number of leading bytes that match the pattern.
 std::size_t matching(std::string_view pattern, const char* bytes, std::size_t size) noexcept {
@@ -80,6 +86,7 @@ void RequestParser::reset() noexcept {
 }
 
 Parsed RequestParser::fail(HttpErrc fault) noexcept {
+    DCHECK(fault != kFine && state_ != State::failed);
     state_ = State::failed;
     fault_ = fault;
     return {Progress::malformed, 0, fault};
@@ -87,6 +94,7 @@ Parsed RequestParser::fail(HttpErrc fault) noexcept {
 
 // A line that fills its limit without a line end is too long.
 Parsed RequestParser::out_of_bytes(State state, std::size_t at) noexcept {
+    DCHECK(state_ <= state && at_ <= at && line_ <= at);
     if (at >= line_ + limit_) return fail(HttpErrc::start_line_too_long);
     state_ = state;
     at_ = at;
@@ -103,6 +111,7 @@ Parsed RequestParser::parse(std::string_view bytes) noexcept {
 }
 
 Parsed RequestParser::parse_line(std::string_view given) noexcept {
+    DCHECK(at_ <= given.size());
     const char* const bytes = given.data();
     std::size_t at = at_;
     std::size_t stop = std::min(given.size(), line_ + limit_);
@@ -146,6 +155,8 @@ Parsed RequestParser::parse_line(std::string_view given) noexcept {
 
 // Parses the version and the line end, which begin at `at`.
 Parsed RequestParser::end_line(std::string_view bytes, std::size_t at) noexcept {
+    DCHECK(line_ + 1 < target_ && target_ < target_end_ && target_end_ < at);
+    DCHECK(at <= bytes.size());
     const char* const version = bytes.data() + at;
     const std::size_t size = bytes.size() - at;
     const bool usual =
@@ -179,14 +190,18 @@ HttpErrc RequestParser::finish(const char* bytes) noexcept {
     if (bytes + line_ != head_.method.data()) {  // the buffer has moved since the first line
         head_.method = {bytes + line_, target_ - 1 - line_};
         head_.target = {bytes + target_, target_end_ - target_};
-        split_visible_target(head_.method, head_.target, head_.parts);
+        [[maybe_unused]] const bool valid =
+            split_visible_target(head_.method, head_.target, head_.parts);
+        DCHECK(valid);  // as it was before they moved
     }
     head_.fields = fields_.fields(bytes);
     const HttpErrc fault = framing_.end_request(head_.method, head_.version, head_.body);
     if (fault != kFine) return fault;
     head_.host = head_.parts.host;
-    if (head_.host.data() == nullptr && framing_.has_host())
+    if (head_.host.data() == nullptr && framing_.has_host()) {
+        DCHECK(framing_.host() < head_.fields.size());
         head_.host = head_.fields[framing_.host()].value;
+    }
     const bool later_than_1_0 = head_.version == Version::http_1_1;
     head_.content_length = framing_.length();
     head_.keep_alive = framing_.keeps_alive(head_.version);
@@ -217,12 +232,14 @@ void ResponseParser::reset(std::string_view method) noexcept {
 }
 
 Parsed ResponseParser::fail(HttpErrc fault) noexcept {
+    DCHECK(fault != kFine && state_ != State::failed);
     state_ = State::failed;
     fault_ = fault;
     return {Progress::malformed, 0, fault};
 }
 
 Parsed ResponseParser::out_of_bytes(State state, std::size_t at) noexcept {
+    DCHECK(state_ <= state && at_ <= at);
     if (at >= limit_) return fail(HttpErrc::start_line_too_long);
     state_ = state;
     at_ = at;
@@ -263,6 +280,7 @@ Parsed ResponseParser::parse_start(const char* bytes, std::size_t stop) noexcept
 }
 
 Parsed ResponseParser::parse_line(std::string_view given) noexcept {
+    DCHECK(at_ <= given.size());
     const char* const bytes = given.data();
     const std::size_t stop = std::min(given.size(), limit_);
     std::size_t at = at_;
@@ -285,6 +303,7 @@ Parsed ResponseParser::parse_line(std::string_view given) noexcept {
     if (at == stop) return out_of_bytes(State::line_feed, at);
     if (bytes[at] != '\n') return fail(HttpErrc::bare_carriage_return);
     at_ = at + 1;
+    DCHECK(reason_ <= reason_end_ && reason_end_ < at_);
     fields_.start(at_);
     state_ = State::fields;
     return {Progress::complete, 0, kFine};

@@ -58,13 +58,24 @@ std::size_t Headers::find(std::string_view name, std::size_t from) const noexcep
     return index;
 }
 
+bool Headers::is_line(std::size_t index) const noexcept {
+    const Entry& entry = entries_[index];
+    const std::size_t name_end = std::size_t{entry.begin} + entry.name_size;
+    const std::size_t value_end = std::size_t{entry.value} + entry.value_size;
+    return entry.name_size > 0 && entry.value == name_end + kSeparator.size() &&
+           line(index).size() == value_end + kLineEnd.size() - entry.begin &&
+           line(index).ends_with(kLineEnd);
+}
+
 Field Headers::operator[](std::size_t index) const noexcept {
+    DCHECK(index < entries_.size());
     const Entry& entry = entries_[index];
     const char* const text = text_.data();
     return {{text + entry.begin, entry.name_size}, {text + entry.value, entry.value_size}};
 }
 
 std::string_view Headers::line(std::size_t index) const noexcept {
+    DCHECK(index < entries_.size());
     const std::size_t end = index + 1 < entries_.size() ? entries_[index + 1].begin : text_.size();
     return std::string_view(text_).substr(entries_[index].begin, end - entries_[index].begin);
 }
@@ -92,6 +103,7 @@ void Headers::append(std::string_view name, std::string_view value) {
     entries_.push_back({static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(name.size()),
                         static_cast<std::uint32_t>(place),
                         static_cast<std::uint32_t>(value.size())});
+    DCHECK(is_line(entries_.size() - 1));
 }
 
 void Headers::move_behind(std::size_t index, std::ptrdiff_t shift) noexcept {
@@ -119,6 +131,7 @@ void Headers::replace(std::size_t index, std::string_view name, std::string_view
                        static_cast<std::uint32_t>(begin + fresh.value - fresh.begin),
                        fresh.value_size};
     move_behind(index, static_cast<std::ptrdiff_t>(size) - gap);
+    DCHECK(is_line(index) && is_line(entries_.size() - 1));
 }
 
 void Headers::join(std::size_t index, std::string_view value) {
@@ -133,6 +146,7 @@ void Headers::join(std::size_t index, std::string_view value) {
     text_.insert(place, separator).insert(place + separator.size(), value);
     entry.value_size += static_cast<std::uint32_t>(added);
     move_behind(index, static_cast<std::ptrdiff_t>(added));
+    DCHECK(is_line(index) && is_line(entries_.size() - 1));
 }
 
 void Headers::erase_at(std::size_t index) noexcept {
@@ -140,6 +154,7 @@ void Headers::erase_at(std::size_t index) noexcept {
     text_.erase(entries_[index].begin, size);
     move_behind(index, -static_cast<std::ptrdiff_t>(size));
     entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(index));
+    DCHECK(index == entries_.size() || is_line(index));
 }
 
 void Headers::add_checked(std::string_view name, std::string_view value) {
@@ -165,6 +180,7 @@ std::error_code Headers::set(std::string_view name, std::string_view value) noex
         for (std::size_t other = size(); --other > index;) {
             if (same_name((*this)[other].name, name)) erase_at(other);
         }
+        DCHECK((*this)[index].value == value && find(name, index + 1) == size());
         return {};
     });
 }

@@ -3,6 +3,7 @@
 #include <uaio/http_error.h>
 #include <uaio/http_message.h>
 
+#include "base/check.h"
 #include "base/quoted.h"
 #include "transport/http/format/error.h"
 #include "transport/http/format/syntax.h"
@@ -115,6 +116,7 @@ std::error_code Request::set_url(std::string_view url) noexcept {
     if (const auto error = headers().set("Host", parts.authority)) return error;
     target_.swap(target);
     origin_size_ = origin_size;
+    DCHECK(this->target().starts_with('/') && all_are(kTarget, this->target()));
     return {};
 }
 
@@ -124,6 +126,7 @@ std::error_code Request::set_method(std::string_view method) noexcept {
 }
 
 std::error_code Request::set_target(std::string_view target) noexcept {
+    DCHECK(origin_size_ <= target_.size());
     if (target.empty() || !all_are(kTarget, target)) return ArgumentErrc::invalid_target;
     if (origin_size_ == 0) return assign(target_, target);
     try {

@@ -2,6 +2,8 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <new>
 
@@ -33,6 +35,7 @@ void MessageReader::read_odd_fields(const ResponseHead& head, Headers& out) {
 }
 
 std::error_code MessageReader::read(const RequestHead& head, Request& out) noexcept {
+    DCHECK(is_token(head.method) && !head.target.empty());
     out.reset();
     try {
         if (head.method != Request::kGet) out.method_.assign(head.method);
@@ -47,6 +50,7 @@ std::error_code MessageReader::read(const RequestHead& head, Request& out) noexc
 }
 
 std::error_code MessageReader::read(const ResponseHead& head, Response& out) noexcept {
+    DCHECK(head.status >= 100 && head.status <= 999);
     out.reset();
     try {
         out.reason_.assign(head.reason);
@@ -73,6 +77,7 @@ std::span<char> MessageReader::content_room(Message& message, std::size_t have,
     const auto size =
         static_cast<std::size_t>(std::clamp<std::uint64_t>(wanted, 1, std::max(kFirstPiece, have)));
     ContentBuffer& bytes = content(message);
+    DCHECK(have <= bytes.size());
     try {
         bytes.resize(have + size);
     } catch (const std::bad_alloc&) {

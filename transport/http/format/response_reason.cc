@@ -2,7 +2,10 @@
 // 418 are registered as unused and have none.
 #include <uaio/http_message.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
+#include <iterator>
 
 namespace uaio::http {
 namespace {
@@ -78,6 +81,9 @@ constexpr Phrase kPhrases[] = {
 
 constexpr int kFirst = 100;
 constexpr int kLast = 511;
+static_assert(std::begin(kPhrases)->status == kFirst && std::end(kPhrases)[-1].status == kLast);
+static_assert(std::ranges::adjacent_find(kPhrases, std::ranges::greater_equal{}, &Phrase::status) ==
+              std::end(kPhrases));
 
 // Indexed by status, since every response needs a phrase.
 constexpr auto kByStatus = [] {

@@ -162,7 +162,17 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
     return true;
 }
 
+// True if the plan changes no field in two ways, and announces one framing.
+[[maybe_unused]] bool is_consistent(const Plan& plan) noexcept {
+    const FollowingMessage& following = plan.following;
+    return !(plan.add_length && plan.drop_length) && !(plan.add_codings && plan.drop_codings) &&
+           !(plan.add_length && plan.add_codings) &&
+           (following.body != Body::length || following.length > 0) &&
+           (following.body != Body::until_close || !following.keep_alive);
+}
+
 void append_fields(const Headers& headers, const Plan& plan, std::string& head) {
+    DCHECK(is_consistent(plan));
     if (!plan.drop_length && !plan.drop_codings) {
         head += headers.text();
     } else {
@@ -232,6 +242,7 @@ std::error_code write_head(const Request& request, Payload payload, std::string&
         append_fields(request.headers(), plan, head);
     });
     if (error) return error;
+    DCHECK(head.size() <= size);
     DCHECK(is_accepted(head, nullptr));
     following = plan.following;
     return {};
@@ -253,6 +264,7 @@ std::error_code write_head(const Response& response, const ResponseContext& answ
         append_fields(response.headers(), plan, head);
     });
     if (error) return error;
+    DCHECK(head.size() <= size);
     DCHECK(is_accepted(head, &answered.method));
     following = plan.following;
     return {};
@@ -282,6 +294,7 @@ std::error_code write_trailer(const Headers& trailer, bool first, std::string& o
     return filled(out, trailer.text().size() + 2 * kLastChunk.size(), [&] {
         out += first ? kOnlyChunk : kLastChunk;
         out.resize(out.size() - kLineEnd.size());
+        DCHECK(out.ends_with("0\r\n"));
         out.append(trailer.text()).append(kLineEnd);
     });
 }

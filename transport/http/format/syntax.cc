@@ -7,6 +7,11 @@
 namespace uaio::http {
 namespace {
 
+// No value, target or token can end a line or contain a NUL, and no name its colon.
+static_assert(!is(kValue | kTarget | kToken, '\r') && !is(kValue | kTarget | kToken, '\n') &&
+              !is(kValue | kTarget | kToken, '\0'));
+static_assert(!is(kToken, ':') && !is(kToken | kTarget | kName, ' ') && !is(kTarget, '\x80'));
+
 template <std::uint8_t Class>
 std::size_t scan(const char* base, std::size_t at, std::size_t end) noexcept {
     while (at < end && is(Class, base[at]))

@@ -6,6 +6,8 @@
 
 #if defined(__x86_64__)
 
+#include "base/check.h"
+
 #include <immintrin.h>
 
 #include <bit>
@@ -33,6 +35,13 @@ constexpr auto kHighBits = [] {
         bits[high] = static_cast<char>(1U << high);
     return bits;
 }();
+static_assert([] {
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        const bool member = byte < 0x80 && (kTokenHalves[byte & 15] & kHighBits[byte >> 4]) != 0;
+        if (member != is(kToken, static_cast<char>(byte))) return false;
+    }
+    return true;
+}());
 
 enum class Kind { token, value, target };
 
@@ -120,6 +129,7 @@ inline std::size_t first(unsigned found) noexcept {
 template <Kind kind>
 __attribute__((target("sse4.2"))) inline std::size_t scan_end_16(const char* base, std::size_t at,
                                                                  std::size_t end) noexcept {
+    DCHECK(at < end && end - at < 16);
     if (end < 16) return scan_short<kind>(base, at, end);
     const unsigned found = strangers_16<kind>(base + end - 16) >> (16 - (end - at));
     return found != 0 ? at + first(found) : end;
@@ -128,6 +138,7 @@ __attribute__((target("sse4.2"))) inline std::size_t scan_end_16(const char* bas
 template <Kind kind>
 __attribute__((target("sse4.2"))) std::size_t scan_by_16(const char* base, std::size_t at,
                                                          std::size_t end) noexcept {
+    DCHECK(at <= end);
     for (; end - at >= 16; at += 16) {
         if (const unsigned found = strangers_16<kind>(base + at)) return at + first(found);
     }
@@ -137,6 +148,7 @@ __attribute__((target("sse4.2"))) std::size_t scan_by_16(const char* base, std::
 template <Kind kind>
 __attribute__((target("avx2,sse4.2"))) std::size_t scan_by_32(const char* base, std::size_t at,
                                                               std::size_t end) noexcept {
+    DCHECK(at <= end);
     for (; end - at >= 32; at += 32) {
         if (const unsigned found = strangers_32<kind>(base + at)) return at + first(found);
     }

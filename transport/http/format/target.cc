@@ -142,6 +142,7 @@ bool split_authority(std::string_view target, Target& out) noexcept {
 }
 
 int hex_value(char digit) noexcept {
+    DCHECK(is(kHexDigit, digit));
     return is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10;
 }
 
@@ -164,6 +165,7 @@ bool append_decoded(std::string_view text, std::string_view slash, std::string& 
 
 // Appends one decoded segment and its slash, or resolves a dot segment. Throws std::bad_alloc.
 bool append_segment(std::string_view segment, bool last, std::string& out) {
+    DCHECK(out.ends_with('/'));
     const std::size_t begin = out.size();
     if (!append_decoded(segment, kEncodedSlash, out)) return false;
     const std::string_view name = std::string_view(out).substr(begin);
@@ -171,7 +173,7 @@ bool append_segment(std::string_view segment, bool last, std::string& out) {
     if (name.empty() || name == ".") {
         out.resize(begin);
     } else if (name == "..") {
-        out.resize(begin - 1);  // `out` ends with the slash before the segment
+        out.resize(begin - 1);
         if (out.empty()) return false;
         out.resize(out.rfind('/') + 1);
     } else if (!last) {
@@ -252,6 +254,7 @@ std::error_code parse_url(std::string_view url, Url& out) noexcept {
     out.target = url.substr(end);
     if (!split_host(out.authority, out.host, port)) return ArgumentErrc::invalid_url;
     if (!all_are(kTarget, out.target)) return ArgumentErrc::invalid_url;
+    DCHECK(!out.host.empty() && (port.empty() || port.front() == ':'));
     const std::uint16_t usual = out.secure ? 443 : 80;
     const auto number = parse_length(port.empty() ? port : port.substr(1));
     out.port = number ? static_cast<std::uint16_t>(*number) : usual;
