@@ -2,9 +2,12 @@
 // connection. One thread at a time.
 #pragma once
 
+#include "base/check.h"
+
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <type_traits>
 
 namespace uaio::http {
 
@@ -14,23 +17,33 @@ public:
     bool empty() const noexcept { return size_ == 0; }
     std::size_t size() const noexcept { return size_; }
     // REQUIRES: not empty.
-    const T& front() const noexcept { return items_[first_]; }
-    T& front() noexcept { return items_[first_]; }
+    const T& front() const noexcept {
+        DCHECK(!empty() && first_ < capacity_);
+        return items_[first_];
+    }
+    T& front() noexcept {
+        DCHECK(!empty() && first_ < capacity_);
+        return items_[first_];
+    }
 
     // False if out of memory.
     bool push(const T& item) noexcept {
         if (size_ == capacity_ && !grow()) return false;
+        DCHECK(size_ < capacity_ && (capacity_ & (capacity_ - 1)) == 0);
         items_[(first_ + size_) & (capacity_ - 1)] = item;
         ++size_;
         return true;
     }
     // REQUIRES: not empty.
     void pop() noexcept {
+        DCHECK(!empty());
         first_ = (first_ + 1) & (capacity_ - 1);
         --size_;
     }
 
 private:
+    static_assert(std::is_trivially_copyable_v<T>, "a copy must not fail");
+
     bool grow() noexcept {
         const std::size_t capacity = capacity_ == 0 ? 4 : 2 * capacity_;
         std::unique_ptr<T[]> larger(new (std::nothrow) T[capacity]);

@@ -1,5 +1,6 @@
 #include "transport/http/continue_sender.h"
 
+#include "base/check.h"
 #include "transport/http/session.h"
 
 #include <new>
@@ -13,6 +14,7 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 }  // namespace
 
 void ContinueSender::send(Session& session, Stream& stream) noexcept {
+    DCHECK(!sending_);
     if (!aio_) {
         aio_.reset(new (std::nothrow) Aio(session.engine(), [this, &session](Aio&) {
             sending_ = false;

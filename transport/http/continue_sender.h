@@ -5,6 +5,8 @@
 #include <uaio/aio.h>
 #include <uaio/stream.h>
 
+#include "base/check.h"
+
 #include <memory>
 
 namespace uaio::http {
@@ -17,7 +19,10 @@ public:
     void send(Session& session, Stream& stream) noexcept;
     bool busy() const noexcept { return sending_; }
     // Called when the engine is destroyed: no Aio may remain.
-    void drop_aio() noexcept { aio_.reset(); }
+    void drop_aio() noexcept {
+        DCHECK(!sending_);
+        aio_.reset();
+    }
 
 private:
     std::unique_ptr<Aio> aio_;  // created on first use

@@ -1,11 +1,15 @@
 #include "transport/http/incoming_body.h"
 
+#include "base/check.h"
+
 #include <new>
 
 namespace uaio::http {
 
 bool IncomingBody::begin(Body body, std::uint64_t length, const Limits& limits,
                          Strictness strictness) noexcept {
+    DCHECK(is_over() && invariants_hold());
+    DCHECK(body != Body::length || (length > 0 && length < UINT64_MAX));
     body_ = body;
     left_ = body == Body::length ? length : 0;
     chunks_.reset();
@@ -51,17 +55,24 @@ IncomingBody::Front IncomingBody::front_of_chunks(ReceiveBuffer& buffer) noexcep
         }
         chunks_->decoded = decoded.data.size();
     }
+    DCHECK(chunks_->decoded <= buffer.bytes().size());
     return {Front::Outcome::content, buffer.bytes().substr(0, chunks_->decoded)};
 }
 
 void IncomingBody::taken(std::size_t count) noexcept {
+    DCHECK(body_ != Body::length || count <= left_);
+    DCHECK(body_ != Body::chunked || count <= chunks_->decoded);
     if (body_ == Body::chunked) chunks_->decoded -= count;
     if (body_ == Body::length && (left_ -= count) == 0) body_ = Body::none;
+    DCHECK(invariants_hold());
 }
 
 void IncomingBody::received(std::size_t count) noexcept {
+    DCHECK(body_ != Body::chunked || chunks_->decoded == 0);
     if (body_ == Body::chunked) chunks_->decoder.skip(count);
-    if (body_ == Body::length && (left_ -= count) == 0) body_ = Body::none;
+    if (body_ != Body::length) return;
+    CHECK(count <= left_, "a stream read bytes behind the content that was asked for");
+    if ((left_ -= count) == 0) body_ = Body::none;
 }
 
 IncomingBody::Front IncomingBody::skip(ReceiveBuffer& buffer) noexcept {
@@ -92,6 +103,7 @@ void IncomingBody::decide_tunnel(bool accepted) noexcept {
     } else if (body_ == Body::tunnel) {
         body_ = Body::none;
     }
+    DCHECK(invariants_hold());
 }
 
 }  // namespace uaio::http

@@ -87,6 +87,10 @@ private:
     };
 
     Front front_of_chunks(ReceiveBuffer& buffer) noexcept;
+    bool invariants_hold() const noexcept {
+        return (left_ > 0) == (body_ == Body::length) &&
+               (body_ == Body::chunked || !chunks_ || chunks_->decoded == 0);
+    }
 
     std::unique_ptr<Chunks> chunks_;
     std::uint64_t left_ = 0;  // if the length is known

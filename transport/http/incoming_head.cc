@@ -1,5 +1,7 @@
 #include "transport/http/incoming_head.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <new>
 
@@ -32,6 +34,7 @@ bool IncomingHead::keep(const Limits& limits, Strictness strictness, bool is_req
 // RFC 9110 7.8: a server must not switch to a protocol that the request did not name. Allows the
 // switch if the request was not written here and its Upgrade is unknown.
 HttpErrc IncomingHead::fault_of_status(int status, std::optional<RequestMethod> asked) noexcept {
+    DCHECK(interim_ <= kMostInterim);
     if (status >= 200) return interim_ = 0, kFine;
     if (status == 101) {
         const bool may_switch = asked.value_or(RequestMethod::upgrade) == RequestMethod::upgrade;

@@ -3,6 +3,7 @@
 // responses before a final one. No I/O. Engine's thread only.
 #pragma once
 
+#include "base/check.h"
 #include "transport/http/format/head_parser.h"
 #include "transport/http/receive_buffer.h"
 #include "transport/http/request_method.h"
@@ -39,6 +40,7 @@ public:
 private:
     // A complete head with at most this many fields is parsed on the stack.
     static constexpr std::size_t kUsualFields = 100;
+    static_assert(kUsualFields * sizeof(FieldSlice) <= 2048, "too much for the stack");
 
     struct Kept {  // a parser that has parsed the first part of a head
         Kept(const Limits& limits, Strictness strictness, bool is_request);
@@ -69,6 +71,7 @@ private:
 template <class Take>
 IncomingHead::Result IncomingHead::read_request(ReceiveBuffer& buffer, const Limits& limits,
                                                 Take take) noexcept {
+    DCHECK(!buffer.empty());
     if (!keeps<RequestParser>()) {
         kept_.reset();
         std::array<FieldSlice, kUsualFields> room;
@@ -85,6 +88,7 @@ IncomingHead::Result IncomingHead::read_response(ReceiveBuffer& buffer, const Li
                                                  Strictness strictness,
                                                  std::optional<RequestMethod> asked,
                                                  Take take) noexcept {
+    DCHECK(!buffer.empty());
     const std::string_view method = method_of(asked.value_or(RequestMethod::other));
     if (!keeps<ResponseParser>()) {
         kept_.reset();
@@ -107,6 +111,7 @@ IncomingHead::Result IncomingHead::parse(ReceiveBuffer& buffer, Parser& parser,
         const Parsed parsed = parser.parse(buffer.bytes());
         if (parsed.progress == Progress::need_more) return {Outcome::incomplete};
         if (parsed.progress == Progress::malformed) return {Outcome::malformed, parsed.fault};
+        DCHECK(parsed.consumed > 0 && parsed.consumed <= buffer.bytes().size());
         if constexpr (std::is_same_v<Parser, ResponseParser>) {
             const int status = parser.head().status;
             if (const HttpErrc fault = fault_of_status(status, asked); fault != kFine) {

@@ -42,6 +42,7 @@ MessageSink& MessageSink::of(Aio& aio) noexcept {
 }
 
 void MessageSink::drop_aio() noexcept {
+    DCHECK(!writing_ && queue_.empty());
     inner_.reset();
     continue_.drop_aio();
 }
@@ -51,6 +52,7 @@ void MessageSink::drop_aio() noexcept {
 void MessageSink::start(Aio& aio, Kind kind) noexcept {
     Session& session = *static_cast<Session*>(Provider::owner(aio));
     MessageSink& self = session.sink();
+    DCHECK(session.core().on_thread());
     const bool raw = kind == Kind::raw || kind == Kind::raw_all;
     Admission admission;
     if (raw || kind == Kind::content) {
@@ -116,11 +118,13 @@ bool MessageSink::step(Aio& front) noexcept {
 }
 
 void MessageSink::forward(Aio& aio, bool all) noexcept {
+    DCHECK(queue_.front() == &aio && !writing_);
     queue_.remove(aio);
     Provider::forward(aio, [&] { all ? stream_.write_all(aio) : stream_.write(aio); });
 }
 
 void MessageSink::end(Aio& front, std::error_code error) noexcept {
+    DCHECK(&of(front) == this && !(writing_ && queue_.front() == &front));
     queue_.remove(front);
     Provider::finish(front, error);
 }
@@ -194,6 +198,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
 }
 
 void MessageSink::expect_head() noexcept {
+    DCHECK(head_ != Head::writing && !body_.is_open());
     head_ = Head::unsent;
     head_size_ = 0;
     refused_ = false;
@@ -206,6 +211,7 @@ void MessageSink::cancel_head() noexcept {
 
 // Nothing of the head was sent, so no content follows.
 void MessageSink::give_up_head() noexcept {
+    DCHECK(head_ == Head::writing && head_size_ == 0 && body_.written() == 0);
     head_ = Head::unsent;
     body_.abandon();
 }
@@ -239,6 +245,7 @@ bool MessageSink::write_end(Aio& front) noexcept {
 }
 
 bool MessageSink::write_inner(std::span<const iovec> entries) noexcept {
+    DCHECK(!writing_ && !queue_.empty() && !entries.empty());
     if (!inner_) {
         inner_.reset(new (std::nothrow) Aio(session_.engine(), [this](Aio&) { on_written(); }));
         if (!inner_) return false;
@@ -250,6 +257,7 @@ bool MessageSink::write_inner(std::span<const iovec> entries) noexcept {
 }
 
 void MessageSink::on_written() noexcept {
+    DCHECK(writing_ && !queue_.empty());
     writing_ = false;
     Aio& front = *queue_.front();
     head_ == Head::writing ? on_head_written(front) : on_content_written(front);
@@ -276,6 +284,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     const std::error_code error = inner_->result();
     const std::size_t written = inner_->count();
     const std::size_t content = body_.sent(written);
+    DCHECK(content <= Provider::cursor(front).remaining());
     Note& note = note_of(front);
     Provider::advance(front, content);
     note.done += content;

@@ -31,6 +31,7 @@ MessageSource& MessageSource::of(Aio& aio) noexcept {
 void MessageSource::start(Aio& aio, Kind kind) noexcept {
     Session& session = *static_cast<Session*>(Provider::owner(aio));
     MessageSource& self = session.source();
+    DCHECK(session.core().on_thread() && self.invariants_hold());
     const bool closed = session.closed() || self.broken_;
     const bool vector = kind != Kind::request && kind != Kind::response;
     const Admission admission = vector ? admit(aio, closed) : admit_without_vector(aio, closed);
@@ -90,6 +91,7 @@ MessageSource::Step MessageSource::step(Aio& front) noexcept {
 }
 
 MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexcept {
+    DCHECK(&of(front) == this && !(direct_ && queue_.front() == &front));
     queue_.remove(front);
     Provider::finish(front, error);
     return Step::finished;
@@ -247,6 +249,7 @@ MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
 // ---- reads of the stream
 
 bool MessageSource::fill() noexcept {
+    DCHECK(!reading_ && !queue_.empty());
     const std::span<char> room = buffer_.room();
     if (room.empty()) return false;
     inner_->set_iov(room.data(), room.size());
@@ -269,13 +272,16 @@ void MessageSource::read_direct(Aio& front) noexcept {
         limit -= length;
     }
     static_cast<void>(inner_->set_iov(std::span(window.data(), entries)));
+    DCHECK(!reading_ && entries > 0);
     reading_ = direct_ = true;
+    DCHECK(invariants_hold());
     const Kind kind = note_of(front).kind;
     const bool all = kind == Kind::raw_all || kind == Kind::content_all;
     all ? stream_.read_all(*inner_) : stream_.read(*inner_);
 }
 
 void MessageSource::on_read() noexcept {
+    DCHECK(reading_ && invariants_hold());
     const std::error_code error = inner_->result();
     const std::size_t count = inner_->count();
     reading_ = false;
@@ -294,8 +300,9 @@ void MessageSource::on_read() noexcept {
 void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept {
     Aio& front = *queue_.front();
     const Kind kind = note_of(front).kind;
-    Provider::advance(front, count);
     body_.received(count);
+    DCHECK(count <= Provider::cursor(front).remaining());
+    Provider::advance(front, count);
     const bool all = kind == Kind::raw_all || kind == Kind::content_all;
     if (!error && (!all || !has_room(front))) {
         end(front, {});

@@ -10,6 +10,7 @@
 #include <uaio/provider.h>
 #include <uaio/stream.h>
 
+#include "base/check.h"
 #include "engine/core.h"
 #include "transport/http/backlog.h"
 #include "transport/http/incoming_body.h"
@@ -59,7 +60,10 @@ public:
     ResponseArrival& arrival() noexcept { return arrival_; }
     bool busy() const noexcept { return reading_; }
     // Called when the engine is destroyed: no Aio may remain.
-    void drop_aio() noexcept { inner_.reset(); }
+    void drop_aio() noexcept {
+        DCHECK(!reading_ && queue_.empty());
+        inner_.reset();
+    }
 
 private:
     struct Note {  // in the scratch space of a queued Aio
@@ -96,6 +100,10 @@ private:
     void on_read() noexcept;
     void on_direct(std::error_code error, std::size_t count) noexcept;
     void end_early(Aio& front, std::error_code error) noexcept;
+    // A direct read is one of the front, and overtakes no byte of the buffer.
+    bool invariants_hold() const noexcept {
+        return !direct_ || (reading_ && !queue_.empty() && buffer_.empty());
+    }
 
     Session& session_;
     Stream& stream_;

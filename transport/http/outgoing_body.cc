@@ -2,12 +2,15 @@
 
 #include <uaio/argument_error.h>
 
+#include "base/check.h"
+
 #include <utility>
 
 namespace uaio::http {
 
 void OutgoingBody::begin(const FollowingMessage& following, bool streamed,
                          bool announces_none) noexcept {
+    DCHECK(!is_open());
     const bool has_content = following.body != Body::none && following.body != Body::tunnel;
     dropped_ = streamed && !has_content;
     written_ = 0;
@@ -27,6 +30,7 @@ void OutgoingBody::abandon() noexcept {
 }
 
 std::span<const iovec> OutgoingBody::frame(std::span<const iovec> content, Entries& room) noexcept {
+    DCHECK(is_open() && !dropped_);
     std::size_t used = 1;
     piece_ = 0;
     for (const iovec& entry : content) {
@@ -35,6 +39,7 @@ std::span<const iovec> OutgoingBody::frame(std::span<const iovec> content, Entri
         room[used++] = entry;
         piece_ += entry.iov_len;
     }
+    DCHECK(piece_ > 0 && !exceeds(piece_));
     framing_ = 0;
     if (body_ != Body::chunked) return std::span(room.data() + 1, used - 1);
     const std::string_view line = chunk_head(piece_, first_chunk_, chunk_head_);
@@ -59,12 +64,14 @@ std::error_code OutgoingBody::frame_end(const Headers* trailer, std::string_view
     } else {
         last = trailer_;
     }
+    DCHECK(!last.empty());
     framing_ = last.size();
     piece_ = 0;
     return {};
 }
 
 std::size_t OutgoingBody::sent(std::size_t bytes) noexcept {
+    CHECK(bytes <= framing_ + piece_, "a stream wrote more bytes than it was given");
     const std::size_t content = bytes > framing_ ? bytes - framing_ : 0;
     written_ += content;
     if (body_ == Body::length) left_ -= content;

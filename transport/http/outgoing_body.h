@@ -6,6 +6,7 @@
 #include <uaio/aio.h>
 #include <uaio/http_headers.h>
 
+#include "base/check.h"
 #include "transport/http/format/chunked.h"
 #include "transport/http/format/serialiser.h"
 
@@ -55,7 +56,10 @@ public:
     // content.
     std::size_t sent(std::size_t bytes) noexcept;
     // All content has been written, with its end.
-    void complete() noexcept { body_ = Body::none; }
+    void complete() noexcept {
+        DCHECK(body_ == Body::chunked && piece_ == 0);
+        body_ = Body::none;
+    }
     // Ends the content without a further byte. False if more was announced.
     bool end() noexcept;
 

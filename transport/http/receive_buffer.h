@@ -3,6 +3,8 @@
 // memory. One thread at a time.
 #pragma once
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -21,7 +23,10 @@ public:
     bool empty() const noexcept { return begin_ == end_; }
 
     // Drops bytes from the front. REQUIRES: count <= bytes().size().
-    void consume(std::size_t count) noexcept { begin_ += count; }
+    void consume(std::size_t count) noexcept {
+        DCHECK(count <= end_ - begin_);
+        begin_ += count;
+    }
 
     // Returns room for at least one more byte after the others, which may move; empty if out of
     // memory. Only consume() may be called before added() reports how many bytes were stored.
@@ -38,11 +43,19 @@ public:
             begin_ = 0;
         }
         if (end_ == capacity_ && !grow()) return {};
+        DCHECK(invariants_hold());
         return {memory_.get() + end_, capacity_ - end_};
     }
-    void added(std::size_t count) noexcept { end_ += count; }
+    void added(std::size_t count) noexcept {
+        CHECK(count <= capacity_ - end_, "a stream read more bytes than there was room for");
+        end_ += count;
+        DCHECK(invariants_hold());
+    }
 
 private:
+    bool invariants_hold() const noexcept {
+        return begin_ <= end_ && end_ <= capacity_ && (memory_ != nullptr) == (capacity_ > 0);
+    }
     bool grow() noexcept {
         const std::size_t capacity = std::max(kSmall, 2 * capacity_);
         std::unique_ptr<char[]> larger(new (std::nothrow) char[capacity]);

@@ -3,6 +3,8 @@
 // request at a time. Engine's thread.
 #pragma once
 
+#include "base/check.h"
+
 #include <cstdint>
 
 namespace uaio::http {
@@ -11,9 +13,13 @@ class ResponseArrival {
 public:
     // Called before and after a request is written.
     void begin_exchange() noexcept { arrived_ = request_sent_ = early_ = false; }
-    void request_sent() noexcept { request_sent_ = true; }
+    void request_sent() noexcept {
+        DCHECK(!request_sent_);
+        request_sent_ = true;
+    }
     // Called when bytes of a response are there; `enters` counts the kernel entries so far.
     void note(std::uint64_t enters) noexcept {
+        DCHECK(enters >= enters_);
         if (arrived_) return;
         arrived_ = true;
         early_ = !request_sent_;

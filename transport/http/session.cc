@@ -22,6 +22,7 @@ void Session::release(StreamPtr stream) noexcept {
     close();
     // In a child of fork(2) the session stays allocated, and the stream closes the child's
     // descriptor.
+    DCHECK(!stream_);
     if (!is_engine_gone() && core().is_forked()) return;
     stream_ = std::move(stream);
     EngineObject::release();

@@ -7,6 +7,7 @@
 #include <uaio/http_connection.h>
 #include <uaio/stream.h>
 
+#include "base/check.h"
 #include "transport/http/message_sink.h"
 #include "transport/http/message_source.h"
 #include "transport/stream/engine_object.h"
@@ -42,7 +43,10 @@ public:
         provide_context_ = context;
     }
     // Null if out of memory.
-    Request* message_for_head() noexcept { return provide_(provide_context_); }
+    Request* message_for_head() noexcept {
+        DCHECK(provide_ != nullptr && core().on_thread());
+        return provide_(provide_context_);
+    }
 
     // Events of the read side. False if out of memory.
     bool took_request(const RequestHead& head) noexcept;
