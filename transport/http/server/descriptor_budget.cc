@@ -1,10 +1,17 @@
 #include "transport/http/server/descriptor_budget.h"
 
+#include "base/check.h"
+
 #include <sys/resource.h>
 
 #include <algorithm>
 
 namespace uaio::http {
+
+DescriptorBudget::Files::~Files() {
+    [[maybe_unused]] const std::size_t before = files_.fetch_sub(1, std::memory_order_relaxed);
+    DCHECK(before > 0);
+}
 
 bool DescriptorBudget::has_room(int newest, std::size_t spare) noexcept {
     rlimit limit{};

@@ -16,7 +16,7 @@ public:
         Files() noexcept { files_.fetch_add(1, std::memory_order_relaxed); }
         Files(const Files&) noexcept : Files() {}
         Files& operator=(const Files&) = default;
-        ~Files() { files_.fetch_sub(1, std::memory_order_relaxed); }
+        ~Files();
     };
 
     // Held by a connection.

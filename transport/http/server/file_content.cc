@@ -1,5 +1,6 @@
 #include "transport/http/server/file_content.h"
 
+#include "base/check.h"
 #include "transport/http/format/date.h"
 #include "transport/http/format/syntax.h"
 
@@ -118,6 +119,8 @@ std::error_code choose_part(const Request& request, const FileState& file, Respo
     switch (parse_range(*range, part, file.size)) {
         case Range::none: return {};
         case Range::satisfied:
+            DCHECK(part.size > 0 && part.offset < file.size);
+            DCHECK(part.size <= file.size - part.offset);
             part.status = 206;
             std::snprintf(content_range, sizeof content_range, "bytes %llu-%llu/%llu",
                           static_cast<unsigned long long>(part.offset),

@@ -82,6 +82,7 @@ public:
 
 private:
     void read() noexcept {
+        DCHECK(!reading_ && filled_ == 0 && unread_ > 0);
         const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(unread_, kPiece));
         read_.set_iov(buffers_[back_].get(), size);
         read_.set_timeout(exchange_.send_timeout(size));
@@ -90,6 +91,7 @@ private:
     }
 
     void write() noexcept {
+        DCHECK(begun_ && !writing_ && filled_ > 0);
         const std::size_t size = std::exchange(filled_, 0);
         write_.set_iov(buffers_[back_].get(), size);
         back_ = 1 - back_;
@@ -99,6 +101,7 @@ private:
     }
 
     void begin() noexcept {
+        DCHECK(!begun_ && !writing_ && filled_ > 0);
         begun_ = true;
         writing_ = true;
         write_.set_timeout(exchange_.send_timeout(0));
@@ -107,6 +110,7 @@ private:
 
     void on_read() noexcept {
         reading_ = false;
+        DCHECK(filled_ == 0 && read_.count() <= unread_);
         filled_ = read_.count();
         offset_ += filled_;
         unread_ -= filled_;
@@ -139,6 +143,7 @@ private:
 
     // Nothing was sent yet: if the file has become shorter, starts again with its new state.
     void refuse() noexcept {
+        DCHECK(!begun_ && !reading_ && !writing_);
         const std::unique_ptr<FileSender> self(this);
         Exchange& exchange = exchange_;
         const std::optional<FileState> now = state_now(file_.get());
@@ -161,6 +166,7 @@ private:
     }
 
     void abort() noexcept {
+        DCHECK(error_ && !reading_ && !writing_);
         if (!write_failed_) log();
         exchange_.abort(error_);
         delete this;

@@ -1,5 +1,6 @@
 #include <uaio/http_files.h>
 
+#include "base/check.h"
 #include "base/quoted.h"
 #include "engine/deadline.h"
 #include "transport/http/format/syntax.h"
@@ -56,6 +57,7 @@ public:
             !choose_part(Request(), state, file.response, whole) &&
             !file.response.headers().set("Content-Type", media_type(path)) &&
             read_content(fd, 0, static_cast<std::size_t>(state.size), file.response);
+        DCHECK(!complete || file.response.data().size() == state.size);
         if (complete) return &file;
         files_.erase(path);
         return nullptr;
@@ -88,6 +90,7 @@ void send_kept(Exchange& exchange, const KeptFile& file) {
     FilePart part;
     const auto type = file.response.headers().get("Content-Type");
     if (!choose(exchange, file.state, type.value_or(""), part)) return;
+    DCHECK(part.offset + part.size <= file.response.data().size());
     const std::string_view content = file.response.data().substr(
         static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size));
     throw_if(exchange.response().copy_data(content));

@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
 #include "transport/http/format/target.h"
 
 #include <algorithm>
@@ -63,11 +64,13 @@ std::string encoded_rest(std::string_view raw_path, std::string_view rest) {
     std::size_t begin = out.size();  // `out` is empty or begins with a slash, found last
     for (auto slashes = std::ranges::count(rest, '/'); slashes > 0 && begin > 0; --slashes)
         begin = out.rfind('/', begin - 1);
+    DCHECK(begin == out.size() || (out[begin] == '/' && out.find("//") == out.npos));
     return out.substr(begin);
 }
 
 std::string join_location(std::string_view location, std::string_view rest,
                           std::string_view query) {
+    DCHECK(rest.empty() || rest.front() == '/');
     std::string_view fragment;
     std::string_view own_query;
     std::string_view path = cut(cut(location, '#', fragment), '?', own_query);

@@ -55,6 +55,9 @@ constexpr std::array kTypes = {
 static_assert(std::ranges::is_sorted(kTypes, {}, &Type::ending));
 
 constexpr std::size_t kLongest = 5;
+static_assert(std::ranges::max(kTypes, {}, [](const Type& type) {
+                  return type.ending.size();
+              }).ending.size() == kLongest);
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <uaio/http_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/http/format/message_reader.h"
 #include "transport/http/format/target.h"
 #include "transport/http/server/server_connection.h"
@@ -37,12 +38,14 @@ bool RequestReader::mid_head() noexcept {
 // ---- heads
 
 void RequestReader::start(Session& session) noexcept {
+    DCHECK(session.core().on_thread() && session.is_server());
     session.set_provider(&lend_request, this);
     read_next();
 }
 
 Request* RequestReader::lend_request(void* self) noexcept {
     auto& reader = *static_cast<RequestReader*>(self);
+    DCHECK(reader.reading_ == Reading::head && !reader.current_);
     reader.current_ = reader.connection_.loop().take_exchange(reader.connection_);
     return reader.current_ ? &reader.current_->request_ : nullptr;
 }
@@ -51,6 +54,7 @@ void RequestReader::read_next() noexcept {
     if (reading() || current_ || last_ || connection_.closed()) return;
     const ServerOptions& options = connection_.loop().options();
     if (connection_.responses().pending() > options.pipelined) return;  // until one completes
+    DCHECK(connection_.session());
     reading_ = Reading::head;
     connection_.reads().set_timeout(options.idle_timeout);
     Provider::submit(connection_.loop().engine(), connection_.reads(),
@@ -64,9 +68,13 @@ void RequestReader::drain() noexcept {
     if (idle) connection_.reads().cancel();
 }
 
-void RequestReader::drop_exchange() noexcept { delete std::exchange(current_, nullptr); }
+void RequestReader::drop_exchange() noexcept {
+    DCHECK(!reading() && !calling_);
+    delete std::exchange(current_, nullptr);
+}
 
 void RequestReader::on_read() noexcept {
+    DCHECK(reading() && (reading_ == Reading::content) == (current_ && current_->route_));
     const std::error_code error = connection_.reads().result();
     const Reading ended = std::exchange(reading_, Reading::nothing);
     switch (ended) {
@@ -79,6 +87,7 @@ void RequestReader::on_read() noexcept {
 void RequestReader::on_head(std::error_code error) noexcept {
     if (error) return refuse(error);
     Exchange& exchange = *current_;
+    DCHECK(exchange.state_ == Exchange::State::open && exchange.collected_ == 0);
     exchange.begun_ = connection_.loop().engine().now();
     ++count_;
     if (!connection_.loop().serves()) return connection_.responses().fail(exchange);
@@ -135,6 +144,7 @@ void RequestReader::route(Exchange& exchange) noexcept {
         if (!found.other_method) return responses.respond(exchange, 404);
         return refuse_method(exchange, host);
     }
+    DCHECK(found.rest <= exchange.path_.size());
     exchange.route_ = found.route;
     exchange.suffix_ = found.rest;
     if (found.route->stream_body_ || content_is_over()) return call(exchange);
@@ -157,6 +167,7 @@ void RequestReader::refuse_method(Exchange& exchange, std::string_view host) noe
 // ---- content
 
 void RequestReader::collect(Exchange& exchange) noexcept {
+    DCHECK(current_ == &exchange && !reading());
     const std::size_t limit = exchange.route_->content_limit_;
     const std::uint64_t known = connection_.session()->source().body().left();  // 0 if chunked
     const std::size_t have = exchange.collected_;
@@ -185,6 +196,7 @@ void RequestReader::refuse_content(Exchange& exchange, int status) noexcept {
 void RequestReader::on_content(std::error_code error) noexcept {
     Exchange& exchange = *current_;
     exchange.collected_ += connection_.reads().count();
+    DCHECK(exchange.collected_ <= MessageReader::content(exchange.request_).size());
     MessageReader::content(exchange.request_).resize(exchange.collected_);
     if (!connection_.loop().serves()) return connection_.responses().fail(exchange);
     if (error && error != Errc::end_of_stream) return refuse(error);
@@ -194,6 +206,8 @@ void RequestReader::on_content(std::error_code error) noexcept {
 }
 
 void RequestReader::call(Exchange& exchange) noexcept {
+    DCHECK(current_ == &exchange && exchange.state_ == Exchange::State::open);
+    DCHECK(!calling_ && connection_.loop().serves());
     calling_ = true;
     try {
         exchange.route_->handler_(exchange);
@@ -234,6 +248,7 @@ bool RequestReader::stay_or_stop() noexcept {
 }
 
 void RequestReader::linger() noexcept {
+    DCHECK(last_ && !reading() && !current_);
     Aio& read = connection_.reads();
     Stream& stream = connection_.connection().stream();
     if (!discarded_) {

@@ -2,6 +2,7 @@
 // sent, else closes the connection.
 #include <uaio/argument_error.h>
 
+#include "base/check.h"
 #include "transport/http/server/server_connection.h"
 
 #include <charconv>
@@ -34,6 +35,7 @@ void ResponseSender::on_thrown(Exchange* exchange) noexcept {
 
 void ResponseSender::note_failure(Exchange* exchange, std::error_code failure,
                                   std::string_view what, std::string_view detail) noexcept {
+    DCHECK(failure);
     EngineCore& core = EngineCore::of(connection_.loop().engine());
     if (exchange) exchange->failure_ = failure;
     try {
@@ -81,6 +83,7 @@ bool ResponseSender::has_pending_head() noexcept {
 
 // Answers 500, and discards the fields and content of the handler's response.
 void ResponseSender::answer_unsent(Exchange& exchange) noexcept {
+    DCHECK(exchange.failure_ && !exchange.failed_);
     exchange.response_.reset();
     send_page(exchange, 500);
 }
@@ -102,6 +105,7 @@ void ResponseSender::fail(Exchange& exchange, std::error_code error) noexcept {
 // Breaks off a response that begin() started.
 void ResponseSender::break_off(Exchange& exchange, std::error_code error) noexcept {
     MessageSink& sink = connection_.session()->sink();
+    DCHECK(error && !sink.is_writing_head());
     if (has_pending_head()) {
         return sink.is_refused() ? refuse_message(exchange) : answer_unsent(exchange);
     }

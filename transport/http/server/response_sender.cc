@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/http/server/server_connection.h"
 #include "transport/stream/starters.h"
 
@@ -20,6 +21,7 @@ bool is_bodiless(const Request& request, int status) noexcept {
 // ---- whole responses
 
 void ResponseSender::respond(Exchange& exchange, int status) noexcept {
+    DCHECK(exchange.state_ == Exchange::State::open);
     is_final(exchange, status) ? send_page(exchange, status) : answer_unsent(exchange);
 }
 
@@ -34,6 +36,7 @@ void ResponseSender::send_page(Exchange& exchange, int status) noexcept {
 }
 
 void ResponseSender::respond(Exchange& exchange) noexcept {
+    DCHECK(exchange.state_ == Exchange::State::open);
     const Response& response = exchange.response_;
     if (!is_final(exchange, response.status())) return answer_unsent(exchange);
     const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
@@ -44,6 +47,8 @@ void ResponseSender::respond(Exchange& exchange) noexcept {
 }
 
 void ResponseSender::send(Exchange& exchange) noexcept {
+    DCHECK(exchange.connection_ == &connection_ && exchange.state_ != Exchange::State::over);
+    DCHECK(connection_.session());  // only the failure of a sent response can follow hijack()
     exchange.state_ = Exchange::State::answered;
     const bool stay = connection_.requests().stay_or_stop();
     connection_.requests().leave(exchange);
@@ -61,9 +66,11 @@ void ResponseSender::send(Exchange& exchange) noexcept {
 }
 
 void ResponseSender::on_written(Exchange& exchange) noexcept {
+    DCHECK(pending_ > 0 && connection_.requests().current() != &exchange);
     --pending_;
     if (exchange.state_ == Exchange::State::ending) return complete(exchange);
     if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
+    DCHECK(exchange.state_ == Exchange::State::answered);
     const std::error_code error = exchange.aio_.result();
     const bool unsent = exchange.aio_.count() == 0;
     if (error && unsent && !exchange.failed_ && connection_.session()) {
@@ -84,6 +91,7 @@ void ResponseSender::on_written(Exchange& exchange) noexcept {
 // ---- content in pieces
 
 void ResponseSender::begin(Exchange& exchange, Aio& aio) noexcept {
+    DCHECK(connection_.requests().current() == &exchange);
     Session& session = *connection_.session();
     exchange.state_ = Exchange::State::begun;
     session.sink().expect_head();
@@ -113,6 +121,7 @@ void ResponseSender::end(Exchange& exchange) noexcept {
 }
 
 void ResponseSender::wait_for_writes(Exchange& exchange, Exchange::State state) noexcept {
+    DCHECK(exchange.state_ == Exchange::State::begun && !exchange.aio_.busy());
     exchange.state_ = state;
     connection_.requests().leave(exchange);
     ++pending_;
@@ -122,6 +131,7 @@ void ResponseSender::wait_for_writes(Exchange& exchange, Exchange::State state) 
 
 void ResponseSender::complete(Exchange& exchange) noexcept {
     MessageSink& sink = connection_.session()->sink();
+    DCHECK(!sink.is_writing_head());
     if (has_pending_head()) {
         if (sink.is_refused()) return refuse_message(exchange);
         if (exchange.failure_) return answer_unsent(exchange);  // begin() refused the status
@@ -141,6 +151,7 @@ void ResponseSender::complete(Exchange& exchange) noexcept {
 void ResponseSender::log_access(const Exchange& exchange, int status, std::uint64_t bytes,
                                 std::error_code error) noexcept {
     ServerShard& loop = connection_.loop();
+    DCHECK(loop.core().on_thread() && exchange.state_ != Exchange::State::over);
     if (status != 0) loop.answered();
     if (!loop.serves() || !loop.options().access_log) return;
     loop.options().access_log({.method = exchange.request_.method(),

@@ -1,5 +1,6 @@
 #include "transport/http/server/router.h"
 
+#include "base/check.h"
 #include "base/quoted.h"
 #include "transport/http/format/syntax.h"
 #include "transport/http/format/target.h"
@@ -120,6 +121,7 @@ void Router::freeze() {
 // true.
 template <class Take>
 void Router::visit(std::string_view host, std::string_view path, Take take) const {
+    DCHECK(path.starts_with('/'));
     const std::string_view name = without_port(host);
     std::string_view prefix = path;
     for (;;) {

@@ -3,6 +3,7 @@
 #include <uaio/http_server.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "engine/call_on_engine.h"
 #include "transport/http/server/router.h"
 #include "transport/http/server/server_shard.h"
@@ -179,6 +180,7 @@ void Server::start_drain(Aio& aio) noexcept {
         Draining& of = *static_cast<Draining*>(Provider::owner(ended));
         of.end(ended.engine(), Provider::cancel_reason(ended));
     });
+    DCHECK(EngineCore::of(aio.engine()).on_thread() && !draining.aio);
     std::error_code refused;
     if (Provider::expired(aio)) refused = Errc::timed_out;
     if (Provider::stopped(aio)) refused = Errc::canceled;
@@ -204,9 +206,12 @@ bool Server::request_drain() noexcept {
 // Called on the thread of the loop, once, when its last connection has closed and none will follow,
 // or when its engine ends.
 void Server::loop_is_empty() noexcept {
-    if (loops_left_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    const std::size_t before = loops_left_.fetch_sub(1, std::memory_order_acq_rel);
+    DCHECK(before > 0 && before <= loops_.size());
+    if (before > 1) return;
     const std::lock_guard lock(draining_->mutex);
     if (!draining_->engine) return;
+    DCHECK(!draining_->posted);
     draining_->posted = draining_;
     draining_->posted_to = draining_->engine;
     draining_->deliver = [](MailboxEntry& entry) noexcept {

@@ -1,5 +1,7 @@
 #include "transport/http/server/server_connection.h"
 
+#include "base/check.h"
+
 #include <utility>
 
 namespace uaio::http {
@@ -24,6 +26,7 @@ void ServerConnection::abandon() noexcept {
 }
 
 Connection ServerConnection::hijack(Exchange& exchange) noexcept {
+    DCHECK(requests_.current() == &exchange && !requests_.reading());
     if (session()) session()->set_no_server();
     Connection taken = std::move(connection_);
     requests_.stop();
@@ -58,6 +61,7 @@ void ServerConnection::destroy_if_idle() noexcept {
 }
 
 void ServerConnection::link(ServerConnection*& head) noexcept {
+    DCHECK(!previous_);
     next_ = head;
     previous_ = &head;
     if (next_) next_->previous_ = &next_;
@@ -65,6 +69,7 @@ void ServerConnection::link(ServerConnection*& head) noexcept {
 }
 
 void ServerConnection::unlink() noexcept {
+    DCHECK(*previous_ == this && (!next_ || next_->previous_ == &next_));
     *previous_ = next_;
     if (next_) next_->previous_ = previous_;
 }

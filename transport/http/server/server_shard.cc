@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/http/server/server_connection.h"
 #include "transport/stream/starters.h"
 
@@ -56,13 +57,17 @@ ServerShard::~ServerShard() { free_exchanges(); }
 void ServerShard::free_exchanges() noexcept {
     while (Exchange* const exchange = exchanges_) {
         exchanges_ = exchange->next_;
+        --kept_;
         delete exchange;
     }
+    DCHECK(kept_ == 0);
 }
 
 Exchange* ServerShard::take_exchange(ServerConnection& connection) noexcept {
     Exchange* exchange = exchanges_;
+    DCHECK(core().on_thread() && (exchange != nullptr) == (kept_ > 0));
     if (exchange) {
+        DCHECK(exchange->state_ == Exchange::State::over && !exchange->connection_);
         exchanges_ = exchange->next_;
         --kept_;
     } else {
@@ -75,6 +80,7 @@ Exchange* ServerShard::take_exchange(ServerConnection& connection) noexcept {
 }
 
 void ServerShard::give_back(Exchange& exchange) noexcept {
+    DCHECK(core().on_thread() && exchange.state_ != Exchange::State::over);
     exchange.reset();
     // This may run in the callback of the exchange's own Aio, which may destroy it.
     if (kept_ == kKeptExchanges || exchange.capacity() > kKeptBytes) {
@@ -112,6 +118,7 @@ void ServerShard::accept_all() noexcept {
 
 void ServerShard::on_accepted(Accepting& accepting) noexcept {
     const std::error_code error = accepting.aio.result();
+    DCHECK(error || accepting.stream);
     if (!error && serves() && !draining_) {
         const int descriptor = accepting.stream->native_handle();
         auto* const connection =
@@ -143,15 +150,18 @@ void ServerShard::on_accepted(Accepting& accepting) noexcept {
 }
 
 void ServerShard::on_pause_over() noexcept {
+    DCHECK(paused_);
     paused_ = false;
     if (!serves()) return destroy_if_idle();
     accept_all();
 }
 
 void ServerShard::left(ServerConnection& connection) noexcept {
+    DCHECK(core().on_thread() && open() > 0);
     connection.unlink();
     open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     delete &connection;
+    DCHECK(empty() == (open() == 0));
     crowded_ = false;
     if (!serves()) return destroy_if_idle();
     if (paused_) {
@@ -165,6 +175,7 @@ void ServerShard::left(ServerConnection& connection) noexcept {
 // Notifies the Server once, when no connection is left and none will come.
 void ServerShard::tell_empty() noexcept {
     if (!draining_ || !server_ || told_) return;
+    DCHECK(empty() && open() == 0);
     told_ = true;
     server_->loop_is_empty();
 }
