@@ -4,6 +4,7 @@
 #include <uaio/http_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/http/client/redirect.h"
 #include "transport/http/format/message_reader.h"
 #include "transport/http/session.h"
@@ -39,6 +40,7 @@ ClientConnection::ClientConnection(ClientCore& core)
 // ---- requests
 
 void ClientConnection::connect(Transaction& transaction) noexcept {
+    DCHECK(state_ == State::connecting && !current_ && !transaction.connection);
     current_ = &transaction;
     transaction.connection = this;
     reading_ = true;
@@ -48,6 +50,7 @@ void ClientConnection::connect(Transaction& transaction) noexcept {
 
 void ClientConnection::on_connected(std::error_code error) noexcept {
     if (error) return end(error);
+    DCHECK(current_ && stream_);
     connection_.emplace(std::move(stream_),
                         ConnectionOptions{.limits = core_.options().limits,
                                           .send_timeout = core_.options().send_timeout,
@@ -58,6 +61,7 @@ void ClientConnection::on_connected(std::error_code error) noexcept {
 }
 
 void ClientConnection::carry(Transaction& transaction) noexcept {
+    DCHECK(rests() && !current_ && !transaction.connection);
     current_ = &transaction;
     transaction.connection = this;
     if (timing_) timer_.cancel();
@@ -75,6 +79,7 @@ bool ClientConnection::check() noexcept {
 }
 
 void ClientConnection::send() noexcept {
+    DCHECK(!writing_ && reading_ && !collecting_);
     state_ = State::head;
     ++carried_;
     writing_ = true;
@@ -84,6 +89,7 @@ void ClientConnection::send() noexcept {
 }
 
 void ClientConnection::on_written() noexcept {
+    DCHECK(writing_);
     writing_ = false;
     const std::error_code error = writes_.result();
     if (!error) source().arrival().request_sent();
@@ -103,11 +109,13 @@ void ClientConnection::on_written() noexcept {
 // ---- responses
 
 void ClientConnection::read_head() noexcept {
+    DCHECK(!reading_ && !collecting_);
     reading_ = true;
     connection_->read_response(incoming_, reads_);
 }
 
 void ClientConnection::on_read() noexcept {
+    DCHECK(reading_);
     reading_ = false;
     const std::error_code error = reads_.result();
     if (collecting_) keep_content();
@@ -131,6 +139,7 @@ void ClientConnection::on_head(std::error_code error) noexcept {
         const bool unanswered = error == Errc::end_of_stream;
         return end(unanswered ? HttpErrc::no_response : error, gone ? Then::retry : Then::end);
     }
+    DCHECK(current_->connection == this);
     std::swap(*current_->response, incoming_);
     collected_ = 0;
     if (source().body().is_over()) return complete();
@@ -145,6 +154,7 @@ MessageSource& ClientConnection::source() noexcept {
 void ClientConnection::read_content() noexcept {
     const std::uint64_t known = source().body().left();
     const std::size_t limit = core_.options().content_limit;
+    DCHECK(!reading_ && collected_ <= limit);
     if (known > limit - collected_) return end(HttpErrc::content_too_large);
     // Content without a length that has reached the limit may still end there: one more byte is
     // read.
@@ -159,6 +169,7 @@ void ClientConnection::read_content() noexcept {
 void ClientConnection::keep_content() noexcept {
     collecting_ = false;
     collected_ += reads_.count();
+    DCHECK(collected_ <= MessageReader::content(*current_->response).size());
     MessageReader::content(*current_->response).resize(collected_);
 }
 
@@ -182,6 +193,7 @@ void ClientConnection::complete() noexcept {
                       source().body().is_tunnel();
     if (!last && source().has_bytes()) core_.counters.discarded.add();
     if (last || source().has_bytes()) return end({}, Then::follow_redirect);
+    DCHECK(!reading_);
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;
     ClientCore& core = core_;
@@ -223,6 +235,7 @@ void ClientConnection::end(std::error_code error, Then then) noexcept {
 }
 
 void ClientConnection::rest() noexcept {
+    DCHECK(!current_ && state_ != State::closed && !writing_);
     if (core_.abandoned()) return close();
     state_ = State::resting;
     if (!reading_) {
@@ -235,6 +248,7 @@ void ClientConnection::rest() noexcept {
 }
 
 void ClientConnection::start_timing() noexcept {
+    DCHECK(!timing_ && rests());
     timing_ = true;
     Provider::submit(core_.engine(), timer_, &start_as_timer, nullptr);
 }
@@ -262,6 +276,7 @@ void ClientConnection::close() noexcept {
 
 // Finishes the transaction, or passes it to another connection: nothing here uses it any more.
 void ClientConnection::let_transaction_go() noexcept {
+    DCHECK(current_->connection == this && !reading_ && !writing_);
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;
     const bool again = then_ == Then::retry             ? may_retry(transaction)

@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/http/client/client_connection.h"
 #include "transport/http/message_sink.h"
 #include "transport/stream/admit.h"
@@ -60,6 +61,7 @@ void ClientCore::on_cancel(Aio& aio) noexcept {
         if (!*at) self.waiting_end_ = at;
         break;
     }
+    DCHECK(*self.waiting_end_ == nullptr);
     self.finish(transaction, Provider::cancel_reason(aio));
 }
 
@@ -79,6 +81,7 @@ ClientConnection* ClientCore::find_usable() noexcept {
 
 // A retry takes the next new connection, and closes an idle one to make room for it.
 void ClientCore::wait(Transaction& transaction) noexcept {
+    DCHECK(!transaction.connection && *waiting_end_ == nullptr);
     if (!transaction.again) {
         transaction.next = nullptr;
         *waiting_end_ = &transaction;
@@ -113,6 +116,7 @@ void ClientCore::carry(Transaction& transaction) noexcept {
 }
 
 void ClientCore::finish(Transaction& transaction, std::error_code error) noexcept {
+    DCHECK(core().on_thread() && transaction_of(*transaction.aio) == &transaction);
     Aio& aio = *transaction.aio;
     Provider::add_count(aio, transaction.response->data().size());
     Provider::finish(aio, error);
@@ -128,10 +132,12 @@ void ClientCore::carry_waiting() noexcept {
 }
 
 void ClientCore::left(ClientConnection& connection) noexcept {
+    DCHECK(open_ > 0 && *connection.previous_ == &connection && !connection.current_);
     *connection.previous_ = connection.next_;
     if (connection.next_) connection.next_->previous_ = connection.previous_;
     --open_;
     delete &connection;
+    DCHECK((connections_ == nullptr) == (open_ == 0));
     if (abandoned_) return destroy_if_idle();
     carry_waiting();
 }

@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
 #include "transport/http/client/reference.h"
 #include "transport/http/format/syntax.h"
 #include "transport/http/format/target.h"
@@ -89,6 +90,7 @@ std::error_code Redirect::read(const Request& request, const Response& response,
 }
 
 std::error_code Redirect::apply(Request& request) const noexcept {
+    DCHECK(followed() && is_redirect(status_));
     const std::string_view method = request.method();
     const bool to_get =
         status_ == 303 ? method != "HEAD" && method != "GET" : status_ < 303 && method == "POST";

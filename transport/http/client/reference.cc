@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 
 #include <new>
@@ -46,6 +47,7 @@ Parts split(std::string_view text) noexcept {
 
 // Removes the last segment after `begin`, and its slash.
 void remove_segment(std::string& out, std::size_t begin) noexcept {
+    DCHECK(begin <= out.size());
     const std::size_t slash = out.rfind('/');
     out.resize(slash == out.npos || slash < begin ? begin : slash);
 }
