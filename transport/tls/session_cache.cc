@@ -1,5 +1,7 @@
 #include "transport/tls/session_cache.h"
 
+#include "base/check.h"
+
 #include <new>
 #include <utility>
 
@@ -7,11 +9,13 @@ namespace uaio::tls {
 
 void SessionCache::keep(const std::string& place, SessionPtr session) noexcept {
     const std::lock_guard lock(mutex_);
+    DCHECK(is_consistent());
     try {
         auto found = places_.find(place);
         if (found == places_.end()) {
-            order_.push_front(place);
-            found = places_.emplace(place, Place{{}, order_.begin()}).first;
+            std::list<std::string> entry(1, place);  // added to order_ once nothing can throw
+            found = places_.emplace(place, Place{{}, entry.begin()}).first;
+            order_.splice(order_.begin(), entry);
             if (places_.size() > kPlaces) {
                 places_.erase(order_.back());
                 order_.pop_back();
@@ -29,6 +33,7 @@ void SessionCache::keep(const std::string& place, SessionPtr session) noexcept {
 
 SessionPtr SessionCache::take(const std::string& place) noexcept {
     const std::lock_guard lock(mutex_);
+    DCHECK(is_consistent());
     const auto found = places_.find(place);
     if (found == places_.end() || found->second.sessions.empty()) return nullptr;
     order_.splice(order_.begin(), order_, found->second.last_used);

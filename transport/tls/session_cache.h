@@ -29,6 +29,11 @@ private:
         std::list<std::string>::iterator last_used;  // in order_
     };
 
+    // REQUIRES: mutex_. Each place has its entry in order_.
+    bool is_consistent() const noexcept {
+        return places_.size() == order_.size() && places_.size() <= kPlaces;
+    }
+
     std::mutex mutex_;
     std::map<std::string, Place> places_;
     std::list<std::string> order_;  // most recently used first
