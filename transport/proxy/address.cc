@@ -1,5 +1,6 @@
 #include <uaio/proxy.h>
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 #include "transport/http/format/target.h"
 
@@ -57,7 +58,9 @@ std::error_code read_host(std::string_view text, Proxy& proxy) {
         colon == text.npos ? std::string_view() : text.substr(colon + 1);
     proxy.port = proxy.kind == ProxyKind::https ? kSecurePort : kUsualPort;
     if (digits.empty()) return {};
-    proxy.port = static_cast<std::uint16_t>(*http::parse_length(digits));
+    const auto port = http::parse_length(digits);
+    DCHECK(port && *port <= 65535);  // by is_host()
+    proxy.port = static_cast<std::uint16_t>(*port);
     return proxy.port == 0 ? make_error_code(ProxyErrc::bad_url) : std::error_code();
 }
 

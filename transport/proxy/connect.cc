@@ -2,6 +2,7 @@
 
 #include <uaio/argument_error.h>
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 
 #include <algorithm>
@@ -76,6 +77,7 @@ std::error_code ConnectDialogue::begin(std::string& out) {
 }
 
 void ConnectDialogue::append_request(std::string& out) {
+    DCHECK(requests_ < kMostRequests);
     ++requests_;
     answered_ = false;
     again_ = false;
@@ -120,12 +122,13 @@ Progress ConnectDialogue::consume_head(std::string_view received, std::string& o
         case ReplyReader::State::failed: return Progress::fail(reply_.error());
         case ReplyReader::State::complete: break;
     }
+    DCHECK(reply_.size() <= received.size());
     status_ = reply_.status();
     // RFC 9110 9.3.6: the length fields of a 2xx are ignored.
     if (status_ / 100 == 2) return {Progress::State::done, reply_.size()};
     if (status_ != kAuthenticationRequired) return Progress::fail(Errc::proxy_refused);
-    const Progress heard = consume_challenge();
-    if (heard.state == Progress::State::failed) return heard;
+    const Progress challenged = consume_challenge();
+    if (challenged.state == Progress::State::failed) return challenged;
     again_ = true;
     const bool ends = reply_.chunked() || reply_.length();
     if (!ends || !reply_.keeps_alive()) return Progress::fail(ProxyErrc::authentication_required);
@@ -167,6 +170,7 @@ Progress ConnectDialogue::consume_challenge() {
 Progress ConnectDialogue::skip(std::string_view content, std::size_t before, std::string& out) {
     const std::size_t taken =
         static_cast<std::size_t>(std::min<std::uint64_t>(left_, content.size()));
+    DCHECK(again_ && requests_ < kMostRequests);  // the request is repeated behind it
     left_ -= taken;
     if (left_ == 0) return repeat(before + taken, out);
     state_ = State::length;
@@ -178,6 +182,7 @@ Progress ConnectDialogue::skip_chunks(std::string_view content, std::size_t befo
     std::size_t taken = 0;
     for (;;) {
         const http::Chunked chunk = chunks_->decode(content.substr(taken));
+        DCHECK(chunk.consumed <= content.size() - taken);
         taken += chunk.consumed;
         switch (chunk.outcome) {
             case http::Chunked::Outcome::data: continue;

@@ -1,5 +1,6 @@
 #include "transport/proxy/digest.h"
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 
 #include <cstdio>
@@ -113,6 +114,7 @@ int strength_of(const Challenge& challenge, Hash hash) {
 
 std::string answer_digest(const Challenge& challenge, const DigestRequest& request, Hash hash) {
     const std::string_view name = hash_name(challenge.algorithm);
+    DCHECK(hash && !name.empty() && !challenge.nonce.empty());
     const auto joined = [&](std::initializer_list<std::string_view> parts) {
         std::string text;
         for (const std::string_view part : parts)
@@ -121,6 +123,7 @@ std::string answer_digest(const Challenge& challenge, const DigestRequest& reque
         return hash(name, text);
     };
     char count[9];
+    static_assert(sizeof request.count * 2 < sizeof count);
     std::snprintf(count, sizeof count, "%08x", request.count);
     std::string secret = joined({request.user, challenge.realm, request.password});
     if (is_session(challenge)) secret = joined({secret, challenge.nonce, request.client_nonce});

@@ -1,5 +1,6 @@
 #include <uaio/proxy.h>
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 
 #include <arpa/inet.h>
@@ -31,6 +32,7 @@ Numbers numbers_of(std::string_view text) noexcept {
 }
 
 bool has_prefix(const Numbers& address, const Numbers& prefix, std::size_t bits) noexcept {
+    DCHECK(address.size == prefix.size && bits <= 8 * prefix.size);
     const std::size_t whole = bits / 8;
     if (!std::equal(prefix.bytes.begin(), prefix.bytes.begin() + whole, address.bytes.begin())) {
         return false;

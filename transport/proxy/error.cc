@@ -2,6 +2,9 @@
 
 #include "base/error_table.h"
 
+#include <cstddef>
+#include <iterator>
+
 namespace uaio {
 namespace {
 
@@ -66,6 +69,7 @@ constexpr ErrorMeaning kMeanings[] = {
      "The proxy offers only Digest and DialOptions::proxy_authentication is basic (the default), "
      "or only Basic and it is digest; set it to ProxyAuthentication::any."},
 };
+static_assert(std::size(kMeanings) == static_cast<std::size_t>(ProxyErrc::other_authentication));
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <uaio/provider.h>
 #include <uaio/proxy.h>
 
+#include "base/check.h"
 #include "transport/proxy/prefixed_stream.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/starters.h"
@@ -55,21 +56,23 @@ private:
     }
 
     void begin() {
-        const std::error_code error = dialogue_.begin(said_);
+        DCHECK(stream_ && unsent_.empty() && size_ == 0);
+        const std::error_code error = dialogue_.begin(unsent_);
         if (error) return end(error);
-        said_.empty() ? consume() : write();
+        unsent_.empty() ? consume() : write();
     }
 
     void write() {
         state_ = State::writing;
-        io_.set_iov(said_.data(), said_.size());
+        io_.set_iov(unsent_.data(), unsent_.size());
         stream_->write_all(io_);
     }
 
     void read() {
         state_ = State::reading;
-        heard_.resize(size_ + kBlock);
-        io_.set_iov(heard_.data() + size_, kBlock);
+        DCHECK(unsent_.empty());  // or the proxy waits for it
+        received_.resize(size_ + kBlock);
+        io_.set_iov(received_.data() + size_, kBlock);
         stream_->read(io_);
     }
 
@@ -81,8 +84,11 @@ private:
             return end(error == Errc::end_of_stream ? ProxyErrc::closed_early : error);
         }
         if (state_ == State::writing) {
-            said_.clear();
+            DCHECK(io_.count() == unsent_.size());
+            unsent_.clear();
         } else {
+            CHECK(io_.count() <= kBlock,
+                  "the stream reports more bytes than it was given room for");
             size_ += io_.count();
         }
         consume();
@@ -90,20 +96,21 @@ private:
 
     void consume() {
         for (;;) {
-            const Progress heard = dialogue_.consume({heard_.data(), size_}, said_);
-            if (heard.state == Progress::State::failed) return end(heard.error);
-            heard_.erase(0, heard.consumed);
-            size_ -= heard.consumed;
-            if (heard.state == Progress::State::done) return finish();
-            if (!said_.empty()) return write();
-            const bool moved = heard.state == Progress::State::advanced && heard.consumed > 0;
+            const Progress progress = dialogue_.consume({received_.data(), size_}, unsent_);
+            if (progress.state == Progress::State::failed) return end(progress.error);
+            CHECK(progress.consumed <= size_, "a dialogue consumed bytes that were not received");
+            received_.erase(0, progress.consumed);
+            size_ -= progress.consumed;
+            if (progress.state == Progress::State::done) return finish();
+            if (!unsent_.empty()) return write();
+            const bool moved = progress.state == Progress::State::advanced && progress.consumed > 0;
             if (!moved) return read();
         }
     }
 
     void finish() {
-        heard_.resize(size_);
-        StreamPtr tunnel = prefixed(user_.engine(), std::move(stream_), std::move(heard_));
+        received_.resize(size_);
+        StreamPtr tunnel = prefixed(user_.engine(), std::move(stream_), std::move(received_));
         stream_ = std::move(tunnel);
         end({});
     }
@@ -111,8 +118,8 @@ private:
     Dialogue& dialogue_;
     StreamPtr& stream_;
     Aio& user_;
-    std::string said_;
-    std::string heard_;     // received bytes, and room for a block
+    std::string unsent_;
+    std::string received_;  // received bytes, and room for a block
     std::size_t size_ = 0;  // bytes received and not consumed
     State state_ = State::writing;
     Aio io_;

@@ -1,5 +1,7 @@
 #include "transport/proxy/header.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -61,11 +63,13 @@ std::string header(ProxyHeader version, const sockaddr_storage& source,
     }
     const Bytes from = bytes_of(source);
     const Bytes to = bytes_of(destination);
+    const std::size_t size = from.address.size() + to.address.size() + 2 * from.port.size();
     out += '\x21';                 // version 2, PROXY
     out += six ? '\x21' : '\x11';  // the family, STREAM
     out += '\0';
-    out += static_cast<char>(2 * from.address.size() + 2 * from.port.size());
+    out += static_cast<char>(size);
     out.append(from.address).append(to.address).append(from.port).append(to.port);
+    DCHECK(out.size() == kSignature.size() + 4 + size);
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/half_close.h"
 #include "transport/stream/try_io.h"
@@ -19,7 +20,10 @@ namespace {
 // the last of its users: the stream, and reads between their verb and their start.
 class Prefix {
 public:
-    Prefix(Engine& engine, std::string first) : engine_(engine), bytes_(std::move(first)) {}
+    // REQUIRES: not empty.
+    Prefix(Engine& engine, std::string first) : engine_(engine), bytes_(std::move(first)) {
+        DCHECK(!bytes_.empty());
+    }
 
     void own(StreamPtr&& lower) noexcept { lower_ = std::move(lower); }
     Stream& lower() const noexcept { return *lower_; }
@@ -41,6 +45,7 @@ public:
     // Copies as many bytes as fit.
     std::size_t give(std::span<std::byte> room) noexcept {
         if (is_used_up()) return 0;
+        DCHECK(is_here() && at_ < bytes_.size());
         const std::size_t size = std::min(room.size(), bytes_.size() - at_);
         std::memcpy(room.data(), bytes_.data() + at_, size);
         at_ += size;
@@ -50,13 +55,16 @@ public:
 
     std::string take() noexcept {
         if (is_used_up()) return {};
+        DCHECK(is_here() && users_.load(std::memory_order_relaxed) == 1);  // no read is under way
         bytes_.erase(0, at_);
         used_up_.store(true, std::memory_order_release);
         return std::move(bytes_);
     }
 
     void drop() noexcept {
-        if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        const unsigned users = users_.fetch_sub(1, std::memory_order_acq_rel);
+        DCHECK(users > 0);
+        if (users == 1) delete this;
     }
 
     template <bool kAll>
@@ -71,6 +79,7 @@ public:
 
 private:
     ~Prefix() = default;
+    bool is_here() const noexcept { return EngineCore::of(engine_).on_thread(); }
 
     // False if the stream below has to read.
     bool start_here(Aio& aio, bool all) noexcept {
@@ -89,6 +98,7 @@ private:
             at_ += size;
             wanted -= size;
         }
+        DCHECK(aio.count() + wanted == admission.bytes && at_ <= bytes_.size());
         if (at_ == bytes_.size()) use_up();
         if (all && wanted > 0) return false;
         Provider::finish(aio);

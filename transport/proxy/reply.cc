@@ -1,5 +1,6 @@
 #include "transport/proxy/reply.h"
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 
 namespace uaio::proxy {
@@ -21,6 +22,7 @@ ReplyReader::State ReplyReader::fail(ProxyErrc error) noexcept {
 
 ReplyReader::State ReplyReader::read(std::string_view received) {
     if (error_ != ProxyErrc{}) return State::failed;
+    DCHECK(line_ <= scanned_ && scanned_ <= received.size());
     // Fails at once: a server of another protocol may be waiting for the client.
     if (lines_ == 0 && !begins_as_http(received)) return fail(ProxyErrc::bad_reply);
     for (;;) {

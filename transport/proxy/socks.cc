@@ -1,5 +1,7 @@
 #include "transport/proxy/socks.h"
 
+#include "base/check.h"
+
 #include <arpa/inet.h>
 
 #include <array>
@@ -34,6 +36,7 @@ void append_port(std::string& out, std::uint16_t port) {
 }
 
 void append_counted(std::string& out, const std::string& text) {
+    CHECK(text.size() <= kLongest, "the rest of the text would be read as another field");
     out += static_cast<char>(text.size());
     out += text;
 }
@@ -109,16 +112,18 @@ std::error_code SocksDialogue::begin_4(std::string& out) {
 }
 
 Progress SocksDialogue::consume(std::string_view received, std::string& out) {
+    const bool is_4 = kind_ == ProxyKind::socks4 || kind_ == ProxyKind::socks4a;
+    DCHECK((state_ == State::reply_4) == is_4);
     switch (state_) {
-        case State::reply_4: return hear_reply_4(received);
-        case State::method: return hear_method(received, out);
-        case State::authenticated: return hear_authenticated(received, out);
-        case State::reply_5: return hear_reply_5(received);
+        case State::reply_4: return consume_reply_4(received);
+        case State::method: return consume_method(received, out);
+        case State::authenticated: return consume_authenticated(received, out);
+        case State::reply_5: return consume_reply_5(received);
     }
     return Progress::fail(ProxyErrc::bad_reply);
 }
 
-Progress SocksDialogue::hear_reply_4(std::string_view received) {
+Progress SocksDialogue::consume_reply_4(std::string_view received) {
     if (!received.empty() && received[0] != 0) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};
     if (byte(received, 1) != kGranted4) {
@@ -129,7 +134,7 @@ Progress SocksDialogue::hear_reply_4(std::string_view received) {
     return {Progress::State::done, kReplyBytes4};
 }
 
-Progress SocksDialogue::hear_method(std::string_view received, std::string& out) {
+Progress SocksDialogue::consume_method(std::string_view received, std::string& out) {
     if (!received.empty() && received[0] != kVersion5) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};
     if (received[1] == kNoAuthentication) {
@@ -150,7 +155,7 @@ Progress SocksDialogue::hear_method(std::string_view received, std::string& out)
 }
 
 // Ignores the version: some proxies send their own.
-Progress SocksDialogue::hear_authenticated(std::string_view received, std::string& out) {
+Progress SocksDialogue::consume_authenticated(std::string_view received, std::string& out) {
     if (received.size() < 2) return {};
     if (received[1] != 0) return Progress::fail(ProxyErrc::credentials_refused);
     append_request_5(out);
@@ -178,7 +183,7 @@ void SocksDialogue::append_request_5(std::string& out) const {
 }
 
 // Skips the bound address: the bytes after it are the target's.
-Progress SocksDialogue::hear_reply_5(std::string_view received) {
+Progress SocksDialogue::consume_reply_5(std::string_view received) {
     if (!received.empty() && received[0] != kVersion5) return Progress::fail(ProxyErrc::bad_reply);
     if (received.size() < 2) return {};
     if (received[1] != 0) {

@@ -28,10 +28,10 @@ private:
     enum class State : std::uint8_t { reply_4, method, authenticated, reply_5 };
 
     std::error_code begin_4(std::string& out);
-    Progress hear_reply_4(std::string_view received);
-    Progress hear_method(std::string_view received, std::string& out);
-    Progress hear_authenticated(std::string_view received, std::string& out);
-    Progress hear_reply_5(std::string_view received);
+    Progress consume_reply_4(std::string_view received);
+    Progress consume_method(std::string_view received, std::string& out);
+    Progress consume_authenticated(std::string_view received, std::string& out);
+    Progress consume_reply_5(std::string_view received);
     void append_request_5(std::string& out) const;
 
     const ProxyKind kind_;
