@@ -2,6 +2,7 @@
 
 #include <uaio/resolver.h>
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 
 #include <algorithm>
@@ -69,6 +70,7 @@ std::error_code AddressRules::add(std::string_view text) {
     std::erase_if(rules_, [&](const Rule& earlier) {
         return earlier.of.port == rule.of.port && same_host(earlier.of.host, rule.of.host);
     });
+    DCHECK(removes == rule.addresses.empty());
     if (!removes) rules_.push_back(std::move(rule));
     return {};
 }

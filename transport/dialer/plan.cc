@@ -2,6 +2,7 @@
 
 #include <uaio/argument_error.h>
 
+#include "base/check.h"
 #include "transport/http/format/syntax.h"
 #include "transport/http/format/target.h"
 
@@ -40,6 +41,7 @@ DialPlan::DialPlan(std::string_view url, const DialOptions& given) : options(giv
         own_resolver = std::make_unique<Resolver>();
         resolver = own_resolver.get();
     }
+    DCHECK(refused || pre_proxy.kind == ProxyKind::none || proxy.kind != ProxyKind::none);
 }
 
 // Parses schemes of plain streams like those of HTTP, but they have no default port.

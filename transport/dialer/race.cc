@@ -2,6 +2,7 @@
 
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/starters.h"
 
@@ -25,6 +26,7 @@ public:
           out_(out),
           report_(report),
           timer_(aio.engine(), [this](Aio&) { on_timer(); }) {
+        DCHECK(!addresses_.empty());
         timer_.set_timeout(options.delay);
     }
 
@@ -56,8 +58,23 @@ private:
         Aio aio;
     };
 
+    // The counts are those of the attempts. A stream is kept only by the attempt that won.
+    bool invariants_hold() const noexcept {
+        const auto runs = [](const Attempt& attempt) { return attempt.running; };
+        const auto is_empty = [](const Attempt& attempt) {
+            return attempt.running || !attempt.stream;
+        };
+        if (std::ranges::count_if(attempts_, runs) != static_cast<std::ptrdiff_t>(running_))
+            return false;
+        if (!std::ranges::all_of(attempts_, is_empty)) return false;
+        if (attempts_.size() > next_ || next_ > addresses_.size()) return false;
+        if (winner_ && (state_ == State::racing || error_)) return false;
+        return !timing_ || timer_.busy();
+    }
+
     // The last call of every callback; may free this. `due`: the next address may be tried.
     void go_on(bool due) noexcept {
+        DCHECK(invariants_hold());
         if (state_ == State::racing && due && may_try()) try_next();
         if (state_ == State::racing && running_ == 0) settle(error_);
         if (state_ == State::racing && may_try() && !timing_) start_timer();
@@ -91,6 +108,8 @@ private:
     }
 
     void on_end(Attempt& attempt) noexcept {
+        DCHECK(attempt.running && running_ > 0);
+        DCHECK(!attempt.aio.result() == (attempt.stream != nullptr));
         --running_;
         attempt.running = false;
         const std::error_code error = attempt.aio.result();
@@ -121,6 +140,8 @@ private:
 
     void end(std::error_code error) noexcept {
         const std::unique_ptr<Race> freed(this);
+        DCHECK(running_ == 0 && !timing_ && invariants_hold());
+        DCHECK(!error == (winner_ != nullptr));
         if (!error) out_ = std::move(winner_);
         Provider::finish(user_, error);
     }

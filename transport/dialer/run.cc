@@ -5,6 +5,7 @@
 #include <uaio/provider.h>
 #include <uaio/tls.h>
 
+#include "base/check.h"
 #include "engine/core.h"
 #include "transport/proxy/handshake.h"
 #include "transport/proxy/header.h"
@@ -93,6 +94,7 @@ void DialRun::guarded(Work work) noexcept {
 
 void DialRun::end(std::error_code error) noexcept {
     const std::unique_ptr<DialRun> freed(this);
+    DCHECK(error || (stream_ && !secured_));
     if (!error) {
         report_.phase = DialPhase::done;
         out_ = std::move(stream_);
@@ -106,6 +108,7 @@ void DialRun::end(std::error_code error) noexcept {
 
 void DialRun::go_on() {
     do {
+        DCHECK(step_ != Step::done);
         step_ = static_cast<Step>(static_cast<unsigned>(step_) + 1);
     } while (!is_needed(step_));
     if (step_ == Step::done) return end({});
@@ -131,6 +134,8 @@ bool DialRun::is_needed(Step step) const noexcept {
 }
 
 void DialRun::begin_step() {
+    // Steps behind `connect` use its stream; the others must not leave one.
+    DCHECK((step_ > Step::connect) == (stream_ != nullptr) && !secured_);
     const DialOptions& options = plan_.options;
     step_began_ns_ = EngineCore::of(user_.engine()).now_ns();
     const bool resolves =
@@ -155,6 +160,7 @@ void DialRun::begin_step() {
 
 // Checks the user's cancel first: it may have missed a step that was complete.
 void DialRun::on_step() {
+    DCHECK(step_ > Step::begin && step_ < Step::done);
     note_time();
     if (step_ == Step::connect) {
         report_.attempts += race_.attempts;
@@ -172,6 +178,7 @@ void DialRun::on_step() {
 
 void DialRun::note_time() noexcept {
     const std::chrono::nanoseconds spent(EngineCore::of(user_.engine()).now_ns() - step_began_ns_);
+    DCHECK(spent.count() >= 0);
     switch (report_.phase) {
         case DialPhase::resolve: report_.resolve += spent; break;
         case DialPhase::connect: report_.connect += spent; break;
@@ -289,6 +296,7 @@ void DialRun::shake_hands_with(const Proxy& proxy, const HostAndPort& name) {
     }
     std::string host = name.host;
     if (resolves_here(proxy)) {
+        DCHECK(!found_.empty());  // by the step before
         sort_for_race(found_);
         host = found_.front().host();
     }
@@ -313,6 +321,7 @@ void DialRun::send_header() {
 void DialRun::secure(const StartTls& start, const std::optional<tls::Context>& context,
                      const HostAndPort& peer) {
     if (start) return start(stream_, peer.host, io_);
+    DCHECK(context && stream_);
     const tls::ClientOptions options{.server_name = peer.host,
                                      .session_key = std::to_string(peer.port)};
     tls::connect(*context, std::move(stream_), options, io_, secured_);
