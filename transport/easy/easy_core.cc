@@ -2,6 +2,7 @@
 
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/note.h"
 #include "transport/stream/starters.h"
@@ -63,7 +64,9 @@ struct ConnectionCore::Dial {
 
 void ConnectionCore::Dial::on_end() noexcept {
     const std::unique_ptr<Dial> freed(this);
+    DCHECK(owner.core().on_thread() && (owner.dial_ == this) == !abandoned);
     std::error_code error = inner.result();
+    DCHECK(!error == (stream != nullptr));
     if (!error) error = Provider::cancel_reason(*user);
     if (abandoned) {
         error = Errc::closed;
@@ -117,6 +120,7 @@ void ConnectionCore::start_connect(Aio& aio) noexcept {
 }
 
 void ConnectionCore::begin(Dial& dial, Aio& aio) noexcept {
+    DCHECK(dial.dialer && !dial.refused);
     close_here();
     users_.fetch_add(1, std::memory_order_relaxed);
     dial_ = &dial;
@@ -136,6 +140,7 @@ void ConnectionCore::abandon_dial() noexcept {
 // ---- the connection
 
 void ConnectionCore::set_stream(StreamPtr stream) noexcept {
+    DCHECK(core().on_thread());  // other threads only read stream_
     try_io_ = stream ? try_io_of(*stream) : nullptr;
     if (try_io_) try_io_->read_on_demand();
     const std::lock_guard lock(stream_mutex_);
@@ -169,7 +174,8 @@ bool ConnectionCore::submit(Aio& aio, Starter starter, void* argument) noexcept 
 }
 
 void ConnectionCore::drop_user() noexcept {
-    users_.fetch_sub(1, std::memory_order_release);
+    [[maybe_unused]] const unsigned users = users_.fetch_sub(1, std::memory_order_release);
+    DCHECK(users > 0);
     destroy_if_idle();  // may free this
 }
 
@@ -237,6 +243,7 @@ struct ConnectionCore::ForwardedCall : MailboxEntry {
     void run() noexcept {
         {
             const std::lock_guard lock(mutex);
+            DCHECK(!done && owner.core().on_thread());
             if (!given_up) carry_out();
             done = true;
         }
@@ -252,7 +259,9 @@ struct ConnectionCore::ForwardedCall : MailboxEntry {
         }
     }
     void drop() noexcept {
-        if (holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        const unsigned left = holders.fetch_sub(1, std::memory_order_acq_rel);
+        DCHECK(left > 0);
+        if (left == 1) delete this;
     }
 
     ConnectionCore& owner;
@@ -267,6 +276,7 @@ struct ConnectionCore::ForwardedCall : MailboxEntry {
 };
 
 Transferred ConnectionCore::call_there(ForwardedCall* errand) noexcept {
+    DCHECK(!core().on_thread());  // which would wait for itself
     if (!errand) return {Errc::not_enough_memory};
     users_.fetch_add(1, std::memory_order_relaxed);
     core().post(*errand);
