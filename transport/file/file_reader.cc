@@ -2,6 +2,7 @@
 
 #include <uaio/error.h>
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 
 #include <algorithm>
@@ -29,6 +30,7 @@ void FileReader::read_on(Aio& aio) noexcept {
     constexpr std::size_t kMost = 1 << 30;
     const FileReader& self = *static_cast<FileReader*>(Provider::owner(aio));
     const iovec& entry = Provider::cursor(aio).rest().front();
+    DCHECK(entry.iov_len > 0);  // a read of no bytes would look like the end of the file
     const auto size = static_cast<unsigned>(std::min(entry.iov_len, kMost));
     io_uring_sqe& sqe = Provider::begin<&on_read>(aio);
     io_uring_prep_read(&sqe, self.fd_, entry.iov_base, size, self.offset_ + aio.count());
@@ -37,6 +39,8 @@ void FileReader::read_on(Aio& aio) noexcept {
 
 Outcome FileReader::on_read(Aio& aio, int result, unsigned) noexcept {
     FileReader& self = *static_cast<FileReader*>(Provider::owner(aio));
+    DCHECK(result <= 0 ||
+           static_cast<std::size_t>(result) <= Provider::cursor(aio).rest().front().iov_len);
     if (result > 0) Provider::advance(aio, static_cast<std::size_t>(result));
     if (Provider::cursor(aio).done()) return Outcome::finished;
     std::error_code error = Provider::cancel_reason(aio);

@@ -3,6 +3,7 @@
 // two: the waiting thread, and the engine's side.
 #pragma once
 
+#include "base/check.h"
 #include "engine/core.h"
 
 #include <atomic>
@@ -19,7 +20,9 @@ public:
 
     // The last call of each holder.
     void drop() noexcept {
-        if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        const unsigned holders = holders_.fetch_sub(1, std::memory_order_acq_rel);
+        DCHECK(holders == 1 || holders == 2);
+        if (holders == 1) delete this;
     }
     // Engine's side: the socket is closed.
     void finish() noexcept {

@@ -25,6 +25,7 @@ EngineObject::~EngineObject() {
 }
 
 void EngineObject::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept {
+    DCHECK(&mail.object == this);  // which must stay until the mail has arrived
     mail.deliver = deliver;
     mailed_.fetch_add(1, std::memory_order_relaxed);
     core_.post(mail);
@@ -59,7 +60,7 @@ void EngineObject::release() noexcept {
 }
 
 void EngineObject::release_here() noexcept {
-    DCHECK(!released_);
+    DCHECK(!released_ && core_.on_thread());
     released_ = true;
     close_here();
     destroy_if_idle();
@@ -71,6 +72,7 @@ void EngineObject::engine_destroyed() noexcept {
     DCHECK(!is_engine_gone());
     const bool idle = !busy();
     on_engine_destroyed(idle);
+    DCHECK(!idle || !busy());  // no operation may begin on an engine that is gone
     // on_engine_destroyed() may have ended what was left.
     const bool ended = released_ && (idle || !busy());
     engine_gone_.store(true, std::memory_order_release);  // from here on release() may free this

@@ -3,6 +3,7 @@
 // operation of it is left. Members are for the engine's thread unless noted.
 #pragma once
 
+#include "base/check.h"
 #include "engine/core.h"
 
 #include <atomic>
@@ -62,7 +63,10 @@ protected:
     };
     // Any thread. `deliver` runs on the engine's thread, and must call arrived() first.
     void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
-    void arrived() noexcept { mailed_.fetch_sub(1, std::memory_order_relaxed); }
+    void arrived() noexcept {
+        [[maybe_unused]] const unsigned before = mailed_.fetch_sub(1, std::memory_order_relaxed);
+        DCHECK(before > 0 && core_.on_thread());
+    }
 
 private:
     EngineCore& core_;

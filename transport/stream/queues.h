@@ -3,6 +3,8 @@
 
 #include <uaio/provider.h>
 
+#include "base/check.h"
+
 namespace uaio {
 
 // Removes and finishes them.
@@ -13,6 +15,7 @@ inline void finish_all(AioQueue& queue, std::error_code error) noexcept {
 
 // Cancels them: each leaves the queue when its provider ends it, at once or later.
 inline void cancel_all(const AioQueue& queue, std::error_code reason) noexcept {
+    DCHECK(reason);  // a cancel without one has no effect
     for (Aio* aio = queue.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
         Provider::cancel(*aio, reason);

@@ -1,5 +1,5 @@
-// What providers do alike when an operation starts: refuse it, hand it to an object made for it, or
-// let it wait for its deadline.
+// The starts of an operation that several providers share: it is refused, handed to an object made
+// for it, or waits for its deadline.
 #pragma once
 
 #include <uaio/provider.h>

@@ -15,7 +15,7 @@ namespace uaio::tls {
 
 class BatchQueue {
 public:
-    // What settle() leaves at the front.
+    // The front of the queue after settle().
     enum class Settled : std::uint8_t {
         sent,       // no operation of the batch
         continues,  // an operation of which more bytes are to be sent
