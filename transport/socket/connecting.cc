@@ -3,6 +3,7 @@
 #include <uaio/endpoint.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/socket/stream.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/starters.h"
@@ -42,6 +43,7 @@ private:
     }
 
     int prepare(Kernel& kernel) noexcept {
+        DCHECK(fd_ < 0);
         const int family = plan_.peer.storage.ss_family;
         fd_ = kernel.socket(family, SOCK_STREAM, 0);
         if (fd_ < 0) return fd_;
@@ -65,6 +67,7 @@ private:
             const bool more = tried + 1 < plan_.local_ports && port <= 65535 && first.port() != 0;
             if (result != -EADDRINUSE || !more) return result;
             const Endpoint next = first.with_port(static_cast<std::uint16_t>(port));
+            DCHECK(next.size() == local.size);
             std::memcpy(&local.storage, next.address(), next.size());
         }
     }

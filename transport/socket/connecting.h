@@ -4,7 +4,9 @@
 
 #include <uaio/stream.h>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 namespace uaio {
 
@@ -15,6 +17,8 @@ struct SocketAddress {
 
     const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
+static_assert(sizeof(SocketAddress::storage) >= sizeof(sockaddr_in6) &&
+              sizeof(SocketAddress::storage) >= sizeof(sockaddr_un));
 
 struct ConnectPlan {
     SocketAddress peer;

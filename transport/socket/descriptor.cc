@@ -1,5 +1,7 @@
 #include "transport/socket/descriptor.h"
 
+#include "base/check.h"
+
 #include <sys/socket.h>
 
 namespace uaio {
@@ -14,9 +16,15 @@ constexpr int kDiscardRounds = 16;
 }  // namespace
 
 Descriptor::Descriptor(EngineCore& core, int fd) noexcept
-    : EngineObject(core), visible_fd_(fd), fd_(fd) {}
+    : EngineObject(core), visible_fd_(fd), fd_(fd) {
+    DCHECK(fd >= 0);
+}
+
+// A child of fork(2) closed its copy and frees nothing.
+Descriptor::~Descriptor() { DCHECK(state_ >= State::closed && native_handle() == -1); }
 
 void Descriptor::close_here() noexcept {
+    DCHECK(core().on_thread());
     if (state_ != State::open) return;
     state_ = State::closing;
     visible_fd_.store(-1, std::memory_order_relaxed);
@@ -30,6 +38,7 @@ void Descriptor::close_here() noexcept {
 bool Descriptor::close_unbound() noexcept {
     return core().thread().run_if_unbound([this] {
         if (closed_early_ || state_ != State::open) return;
+        DCHECK(!in_kernel() && !holds_aios());  // nothing starts before a thread runs the engine
         visible_fd_.store(-1, std::memory_order_relaxed);
         end_transfer();
         core().kernel().close(fd_);
@@ -41,6 +50,7 @@ void Descriptor::close_if_unused() noexcept {
     if (state_ != State::closing || in_kernel()) return;
     // Before the close, so that a child forked in between does not close a descriptor that another
     // thread opened meanwhile.
+    DCHECK(native_handle() == -1);  // its number may belong to another file soon
     state_ = State::closed;
     if (!closed_early_) close_descriptor();
     on_closed();
@@ -67,6 +77,7 @@ void Descriptor::close_inherited() noexcept {
 }
 
 void Descriptor::on_engine_destroyed(bool) noexcept {
+    DCHECK(state_ != State::orphaned);
     if (state_ < State::closed && !closed_early_) core().kernel().close(fd_);
     visible_fd_.store(-1, std::memory_order_relaxed);
     state_ = State::orphaned;

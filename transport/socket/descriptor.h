@@ -33,7 +33,9 @@ public:
     void close_inherited() noexcept override;
 
 protected:
+    // Takes over `fd`.
     Descriptor(EngineCore& core, int fd) noexcept;
+    ~Descriptor() override;
 
     // Cancels every pending operation with Errc::closed.
     virtual void end_operations() noexcept = 0;

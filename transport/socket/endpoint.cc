@@ -5,9 +5,13 @@
 #include <arpa/inet.h>
 
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 
 namespace uaio {
+
+static_assert(offsetof(sockaddr_in, sin_family) == offsetof(sockaddr_in6, sin6_family),
+              "family() reads either by the same name");
 
 Endpoint::Endpoint() noexcept : address_{} {
     std::memset(&address_, 0, sizeof address_);

@@ -1,5 +1,6 @@
 #include "transport/socket/listening_socket.h"
 
+#include "base/check.h"
 #include "base/error_text.h"
 #include "transport/socket/stream.h"
 #include "transport/stream/admit.h"
@@ -130,6 +131,7 @@ ListeningSocket::ListeningSocket(EngineCore& core, int fd, Parts& parts) noexcep
 }
 
 ListeningSocket::~ListeningSocket() {
+    DCHECK(is_engine_gone() || (accepts_.empty() && !pausing_));
     if (!is_engine_gone()) core().shortage().remove(*this);
     closing_.finish();
     closing_.drop();
@@ -178,6 +180,7 @@ void ListeningSocket::start_accept(Aio& aio) noexcept {
 }
 
 void ListeningSocket::wait_for_connection(Aio& aio) noexcept {
+    DCHECK(!closed() && note_of(aio).out);
     note_of(aio).paused = pausing_;
     if (pausing_) return Provider::park_untracked(aio, &on_cancel_paused);
     io_uring_sqe& sqe = Provider::begin<&on_accepted>(aio);
@@ -230,6 +233,7 @@ void ListeningSocket::pause(Aio& aio, int result) noexcept {
         core().shortage().add(*this);
         Provider::submit(engine(), *pause_, &start_as_timer, nullptr);
     }
+    DCHECK(pause_->busy());  // or the accepts would wait for ever
     wait_for_connection(aio);
     if (core().shortage().begins_episode(core().now_ns())) {
         core().log(LogLevel::warning, shortage_text(result));
@@ -243,6 +247,7 @@ void ListeningSocket::on_cancel_paused(Aio& aio) noexcept {
 }
 
 void ListeningSocket::on_pause_over() noexcept {
+    DCHECK(pausing_);
     pausing_ = false;
     core().shortage().remove(*this);
     for (Aio* aio = accepts_.front(); aio; aio = AioQueue::next(*aio)) {

@@ -24,10 +24,15 @@ Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 }  // namespace
 
+// A receive is in flight exactly while an operation is queued: the front's.
+bool ReadQueue::invariants_hold() const noexcept {
+    return receiving_ == !queue_.empty() && (queued_ == 0) == queue_.empty();
+}
+
 void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
     put_note(aio, Note{.left = bytes, .all = all});
-    DCHECK(receiving_ || queue_.empty());
+    DCHECK(invariants_hold());
     if (!receiving_ && bytes == 0) return Provider::finish(aio, {});
     if (!receiving_ && end_) return Provider::finish(aio, end_);
     queue_.push(aio);
@@ -39,6 +44,7 @@ void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
 void ReadQueue::close() noexcept { cancel_all(queue_, Errc::closed); }
 
 void ReadQueue::leave(Aio& aio) noexcept {
+    DCHECK(queued_ > 0);
     queue_.remove(aio);
     --queued_;
 }
@@ -61,6 +67,7 @@ void ReadQueue::start_next() noexcept {
 }
 
 void ReadQueue::receive(Aio& front) noexcept {
+    DCHECK(!receiving_ && &front == queue_.front() && !end_ && !socket_.closed());
     EngineCore& core = socket_.core();
     receiving_ = true;
     io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
@@ -95,6 +102,7 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
         const auto bytes = static_cast<std::size_t>(result);
         drained_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
         Note& note = note_of(aio);
+        DCHECK(bytes <= note.left);
         note.left -= bytes;
         ended = note.left == 0 || !note.all;
         // Moves the cursor only if another receive needs it.
@@ -103,6 +111,7 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
     if (!ended) ended = ends_without_bytes(aio, result);
     if (ended) leave(aio);
     start_next();
+    DCHECK(invariants_hold());
     return ended ? Outcome::finished : Outcome::pending;
 }
 
@@ -117,6 +126,7 @@ bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
 
 // The error of a receive without bytes. An end is sticky: the kernel reports some ends only once.
 std::error_code ReadQueue::error_of(int result) noexcept {
+    DCHECK(!end_);
     if (socket_.is_read_only()) return end_ = Errc::closed;
     if (result == 0) {
         end_ = socket_.was_reset() ? Errc::connection_reset : Errc::end_of_stream;
@@ -128,6 +138,7 @@ std::error_code ReadQueue::error_of(int result) noexcept {
 }
 
 Transferred ReadQueue::try_receive(std::span<std::byte> bytes) noexcept {
+    DCHECK(!bytes.empty() && socket_.core().on_thread());
     if (receiving_) return {Errc::operation_would_block};
     if (end_) return {end_};
     Kernel& kernel = socket_.core().kernel();

@@ -39,6 +39,7 @@ private:
     static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
     static void on_cancel(Aio& aio) noexcept;
 
+    bool invariants_hold() const noexcept;
     Outcome on_received(Aio& aio, int result, unsigned flags) noexcept;
     bool ends_without_bytes(Aio& aio, int result) noexcept;
     std::error_code error_of(int result) noexcept;

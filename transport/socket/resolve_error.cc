@@ -2,6 +2,9 @@
 
 #include "base/error_table.h"
 
+#include <cstddef>
+#include <iterator>
+
 namespace uaio {
 namespace {
 
@@ -23,6 +26,7 @@ constexpr ErrorMeaning kMeanings[] = {
      "A rule is malformed. A resolve rule is HOST:PORT:ADDRESS[,ADDRESS], a connect-to rule "
      "HOST:PORT:HOST2:PORT2; put IPv6 addresses in brackets."},
 };
+static_assert(std::size(kMeanings) == static_cast<std::size_t>(ResolveErrc::bad_rule));
 
 }  // namespace
 

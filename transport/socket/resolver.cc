@@ -1,6 +1,7 @@
 #include <uaio/provider.h>
 #include <uaio/resolver.h>
 
+#include "base/check.h"
 #include "engine/deadline.h"
 #include "engine/live_engines.h"
 #include "engine/thread.h"
@@ -51,7 +52,9 @@ ResolverCore::ResolverCore(const ResolverOptions& options)
     : options_(options), made_at_(fork_count()) {}
 
 void ResolverCore::drop_user() noexcept {
-    if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    const unsigned users = users_.fetch_sub(1, std::memory_order_acq_rel);
+    DCHECK(users > 0);
+    if (users == 1) delete this;
 }
 
 // ---- operations
@@ -160,6 +163,7 @@ bool ResolverCore::enqueue(Waiter& waiter) {
 void ResolverCore::on_cancel(Aio& aio) noexcept {
     Waiter& waiter = *static_cast<Waiter*>(Provider::owner(aio));
     ResolverCore& self = *waiter.core;
+    DCHECK(waiter.aio == &aio);
     {
         const std::lock_guard lock(self.mutex_);
         if (!waiter.job) {
@@ -178,6 +182,7 @@ void ResolverCore::on_cancel(Aio& aio) noexcept {
 
 // Called when no operation waits for this job any more.
 void ResolverCore::forsake(Job& job) noexcept {
+    DCHECK(job.waiters.empty());
     if (!job.running) {
         jobs_.remove_if([&job](const Job& one) { return &one == &job; });
         return;
@@ -199,6 +204,7 @@ void ResolverCore::deliver(MailboxEntry& entry) noexcept {
 }
 
 void ResolverCore::finish(Waiter& waiter) noexcept {
+    DCHECK(EngineCore::of(waiter.aio->engine()).on_thread());
     const std::unique_ptr<Waiter> freed(&waiter);
     if (!waiter.error && waiter.found.empty()) waiter.error = ResolveErrc::no_address;
     if (!waiter.error) {
@@ -229,6 +235,7 @@ std::size_t ResolverCore::allowed_workers() const noexcept {
 }
 
 void ResolverCore::start_worker() {
+    DCHECK(busy_ <= workers_ && workers_ <= options_.threads + options_.spare_threads);
     const auto waiting = static_cast<std::size_t>(
         std::ranges::count_if(jobs_, [](const Job& job) { return !job.running; }));
     if (workers_ - busy_ >= waiting || workers_ >= allowed_workers()) return;
@@ -264,12 +271,14 @@ void ResolverCore::work() noexcept {
         std::vector<Endpoint> found;
         const std::error_code error = look_up(job->name, job->family, found);
         lock.lock();
+        DCHECK(job->running && busy_ > 0 && busy_ <= workers_);
         --busy_;
         if (!error) keep(*job, found);
         for (Waiter* const waiter : job->waiters)
             answer(*waiter, error, found);
         jobs_.erase(job);
     }
+    DCHECK(workers_ > busy_);
     --workers_;
     worker_left_.notify_all();
     lock.unlock();
@@ -278,6 +287,7 @@ void ResolverCore::work() noexcept {
 
 void ResolverCore::answer(Waiter& waiter, std::error_code error,
                           const std::vector<Endpoint>& found) noexcept {
+    DCHECK(waiter.aio && waiter.job);  // or it is in the mailbox, or ended
     waiter.error = error;
     try {
         waiter.found = found;
@@ -310,6 +320,7 @@ void ResolverCore::clear_cache() noexcept {
 void ResolverCore::abandon() noexcept {
     {
         std::unique_lock lock(mutex_);
+        DCHECK(!abandoned_);
         abandoned_ = true;
         for (Job& job : jobs_) {
             for (Waiter* const waiter : job.waiters)

@@ -2,6 +2,7 @@
 
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 
 #include <netinet/in.h>
@@ -34,6 +35,7 @@ inline void Socket::start(Aio& aio, bool all) noexcept {
 // After shutdown(2) no read stays pending, whatever the reason of the failed write.
 void Socket::end_writing() noexcept {
     if (closed() || read_only_) return;
+    DCHECK(writes_.is_idle());
     if (core().kernel().peek(fd()) <= 0) return close_here();
     read_only_ = true;
     core().kernel().shutdown(fd(), SHUT_RDWR);

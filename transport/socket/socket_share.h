@@ -5,6 +5,10 @@
 
 #include <uaio/engine.h>
 
+#include "base/check.h"
+
+#include <algorithm>
+#include <cstddef>
 #include <mutex>
 #include <vector>
 
@@ -29,17 +33,22 @@ public:
         return !members_.empty();
     }
     // REQUIRES: mutex(). Throws std::bad_alloc.
-    void join(int fd, KernelKind kind) { members_.push_back({fd, kind}); }
+    void join(int fd, KernelKind kind) {
+        DCHECK(std::ranges::none_of(members_, [fd](const Member& one) { return one.fd == fd; }));
+        members_.push_back({fd, kind});
+    }
 
-    // REQUIRES: mutex(). Removes the descriptor of a listener that could not be created.
-    void forget(int fd) noexcept {
-        std::erase_if(members_, [fd](const Member& member) { return member.fd == fd; });
+    // REQUIRES: mutex(). Removes a descriptor, such as that of a listener that could not be
+    // created. Returns how often it was there.
+    std::size_t forget(int fd) noexcept {
+        return std::erase_if(members_, [fd](const Member& member) { return member.fd == fd; });
     }
 
     // Call before the descriptor is closed. True for the last one, whose close ends the listening.
     bool leave(int fd) noexcept {
         const std::lock_guard lock(mutex_);
-        forget(fd);
+        [[maybe_unused]] const std::size_t left = forget(fd);
+        DCHECK(left == 1);  // each listener leaves once
         return members_.empty();
     }
 

@@ -1,5 +1,6 @@
 #include "transport/socket/wait_list.h"
 
+#include "base/check.h"
 #include "transport/socket/socket.h"
 #include "transport/stream/note.h"
 #include "transport/stream/queues.h"
@@ -35,6 +36,7 @@ void WaitList::poll_parked() noexcept {
 }
 
 void WaitList::poll(Aio& aio) noexcept {
+    DCHECK(!socket_.closed() && socket_.has_no_transfer(direction_));
     polled_.push(aio);
     prepare(aio);
 }

@@ -36,6 +36,7 @@ Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 // needs it: a write sent in one piece costs no pass over its buffers.
 bool take_share(Aio& aio, std::size_t bytes) noexcept {
     Note& note = note_of(aio);
+    DCHECK(bytes <= note.left && !note.ended);
     note.left -= bytes;
     if (note.left == 0 || (!note.all && bytes > 0)) {
         Provider::add_count(aio, bytes);
@@ -53,10 +54,17 @@ WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
       zero_copy_(options.zero_copy == ZeroCopy::on && socket.core().features().sendmsg_zero_copy),
       wait_all_(socket.core().features().send_waitall) {}
 
+// A send is in flight exactly while an operation is queued, unless a write failed half-way; only
+// queued operations take part in it.
+bool WriteQueue::invariants_hold() const noexcept {
+    if ((queued_ == 0) != queue_.empty() || sending_ > queued_) return false;
+    return failed_ || (sending_ > 0) == (queued_ > 0);
+}
+
 void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
     put_note(aio, Note{.left = bytes, .all = all});
-    DCHECK(sending_ > 0 || queue_.empty());
+    DCHECK(!failed_ && invariants_hold());
     if (sending_ == 0 && bytes == 0) return Provider::finish(aio, {});
     queue_.push(aio);
     ++queued_;
@@ -67,6 +75,7 @@ void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
 void WriteQueue::close() noexcept { cancel_all(queue_, Errc::closed); }
 
 void WriteQueue::leave(Aio& aio) noexcept {
+    DCHECK(queued_ > 0);
     queue_.remove(aio);
     --queued_;
 }
@@ -129,6 +138,7 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
     for (unsigned i = 0; i < members; ++i, aio = AioQueue::next(*aio)) {
         out = std::ranges::copy(Provider::cursor(*aio).rest(), out).out;
     }
+    DCHECK(out <= gathered_.get() + kGatherEntries);
     sending_ = members;
     socket_.core().counters().gathered_writes.add(members);
     send(front, {gathered_.get(), out}, 0);
@@ -136,6 +146,7 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
 }
 
 void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept {
+    DCHECK(sending_ > 0 && &front == queue_.front() && !entries.empty() && !socket_.closed());
     EngineCore& core = socket_.core();
     io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
     const int fd = socket_.fd();
@@ -165,6 +176,7 @@ void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept 
 }
 
 Transferred WriteQueue::try_send(std::span<const std::byte> bytes) noexcept {
+    DCHECK(!bytes.empty() && socket_.core().on_thread());
     if (sending_ > 0) return {Errc::operation_would_block};
     Kernel& kernel = socket_.core().kernel();
     return transferred(kernel.send_at_once(socket_.fd(), bytes.data(), bytes.size()));
@@ -179,7 +191,7 @@ Transferred WriteQueue::transferred(std::int64_t result) noexcept {
 
 // tls_sw_sendmsg() rejects MSG_WAITALL and MSG_ZEROCOPY.
 std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) noexcept {
-    DCHECK(sending_ == 0);
+    DCHECK(sending_ == 0 && held_ == 0);
     Kernel& kernel = socket_.core().kernel();
     int result = kernel.set_option(socket_.fd(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls");
     if (result == 0) {
@@ -206,6 +218,7 @@ Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept
     WriteQueue& self = socket.writes();
     const Outcome outcome = (flags & IORING_CQE_F_NOTIF) ? self.on_notification(aio, result)
                                                          : self.on_sent(aio, result, flags);
+    DCHECK(self.invariants_hold());
     if (self.failed_) [[unlikely]]
         self.reset_ ? socket.end_writing() : socket.close_here();
     socket.continue_close();  // may free the socket
@@ -221,6 +234,7 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
     --notifications;
     // Still in the queue: the notification was for an earlier, short send.
     if (notifications > 0 || !note_of(aio).ended) return Outcome::pending;
+    DCHECK(held_ > 0);
     --held_;
     return Outcome::finished;
 }
@@ -270,6 +284,7 @@ void WriteQueue::deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noe
         --sending_;
         end(aio, carrier, {}, outcome);
     }
+    DCHECK(bytes == 0);  // the kernel sent no more than it was given
 }
 
 // Ends members of the send that are incomplete, and were cancelled meanwhile or failed.

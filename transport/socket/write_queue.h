@@ -50,6 +50,7 @@ private:
     static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
     static void on_cancel(Aio& aio) noexcept;
 
+    bool invariants_hold() const noexcept;
     Transferred transferred(std::int64_t result) noexcept;
     Outcome on_sent(Aio& carrier, int result, unsigned flags) noexcept;
     Outcome on_sent_otherwise(Aio& carrier, int result) noexcept;
