@@ -2,6 +2,8 @@
 // One thread at a time.
 #pragma once
 
+#include "base/check.h"
+
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -20,6 +22,7 @@ public:
 
     // Drops bytes from the front. REQUIRES: count <= size().
     void consume(std::size_t count) noexcept {
+        DCHECK(count <= size());
         begin_ += count;
         if (begin_ == end_) begin_ = end_ = 0;
     }
@@ -31,7 +34,11 @@ public:
         if (capacity_ - end_ < count && !grow(count)) return {};
         return {memory_.get() + end_, capacity_ - end_};
     }
-    void commit(std::size_t count) noexcept { end_ += count; }
+    void commit(std::size_t count) noexcept {
+        CHECK(count <= capacity_ - end_,
+              "more bytes were written into a buffer than it has room for");
+        end_ += count;
+    }
 
     // False without memory.
     bool append(const void* bytes, std::size_t count) noexcept {

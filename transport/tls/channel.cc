@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/note.h"
 #include "transport/stream/starters.h"
@@ -22,6 +23,25 @@ Channel::Channel(EngineCore& core, ContextCore& context, StreamPtr below) noexce
       source_(*this) {
     context_.retain();
     enroll();
+}
+
+Channel::~Channel() {
+    DCHECK(!handshake_ && (closed() || state_ == State::handshaking));
+    context_.release();
+}
+
+// A handshake under way has the user's Aio; a close under way has a limit of time.
+bool Channel::invariants_hold() const noexcept {
+    if (timing_ && !timer_->busy()) return false;
+    switch (state_) {
+        case State::handshaking: return !failure_ && !timing_;
+        case State::open: return ssl_ && !handshake_ && !failure_ && !timing_;
+        case State::failed:
+        case State::closing:
+        case State::draining: return !handshake_ && timing_;
+        case State::closed: return !handshake_;
+    }
+    return false;
 }
 
 // ---- before the handshake
@@ -65,6 +85,7 @@ void Channel::start_handshake(Aio& aio) noexcept {
         return self.release_here();
     }
     put_note(aio, out);
+    DCHECK(!self.handshake_ && self.handshaking() && self.invariants_hold());
     self.handshake_ = &aio;
     Provider::park_untracked(aio, &on_handshake_cancel);
     self.go_on();
@@ -97,6 +118,7 @@ void Channel::go_on() noexcept {
 }
 
 void Channel::complete() noexcept {
+    DCHECK(handshake_ && handshaking() && SSL_is_init_finished(ssl_.get()) == 1);
     // Before the last flight is sent, which shows the peer that it was accepted.
     if (const std::error_code error = context_.check_pins(ssl_.get())) {
         buffers_.out.clear();
@@ -133,6 +155,7 @@ std::error_code Channel::refusal() const noexcept {
 }
 
 void Channel::on_received() noexcept {
+    DCHECK(core().on_thread() && invariants_hold());
     switch (state_) {
         case State::handshaking: return go_on();
         case State::open: return source_.serve();
@@ -144,6 +167,7 @@ void Channel::on_received() noexcept {
 }
 
 void Channel::on_sent() noexcept {
+    DCHECK(!sink_.writing() && invariants_hold());
     switch (state_) {
         case State::failed: return close_below();
         case State::closing:
@@ -164,6 +188,7 @@ void Channel::fail(std::error_code error) noexcept {
     if (!start_timer()) return close_below();
     sink_.flush();
     if (!sink_.writing()) close_below();
+    DCHECK(invariants_hold());
 }
 
 void Channel::cut_off() noexcept {
@@ -174,6 +199,7 @@ void Channel::cut_off() noexcept {
     if (!timing_ && !start_timer()) return close_below();
     sink_.flush();
     if (!sink_.writing()) close_below();
+    DCHECK(invariants_hold());
 }
 
 void Channel::break_off() noexcept {
@@ -209,6 +235,7 @@ void Channel::send_close_notify() noexcept {
 // Closing a socket with unread bytes resets the connection and may lose data in flight to the peer,
 // so the peer closes first.
 void Channel::drain() noexcept {
+    DCHECK(state_ == State::closing && !sink_.writing());
     state_ = State::draining;
     if (source_.ended() || source_.discard()) return close_below();
     source_.receive();
@@ -233,6 +260,7 @@ bool Channel::start_timer() noexcept {
 
 void Channel::close_below() noexcept {
     if (state_ == State::closed) return;
+    DCHECK(!handshake_);  // an Aio left here would never end
     state_ = State::closed;
     below_->close();
     if (timing_) Provider::cancel(*timer_, Errc::canceled);

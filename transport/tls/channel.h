@@ -77,7 +77,7 @@ private:
         draining,  // waits for the peer to close
         closed,
     };
-    ~Channel() override { context_.release(); }
+    ~Channel() override;
     void close_here() noexcept override;
     bool finished() const noexcept override { return closed(); }
     static void start_handshake(Aio& aio) noexcept;
@@ -88,6 +88,7 @@ private:
     }
     void on_engine_destroyed(bool idle) noexcept override;
 
+    bool invariants_hold() const noexcept;
     std::error_code attach() noexcept;
     void go_on() noexcept;
     void complete() noexcept;

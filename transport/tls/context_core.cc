@@ -1,5 +1,6 @@
 #include "transport/tls/context_core.h"
 
+#include "base/check.h"
 #include "base/quoted.h"
 #include "transport/tls/failure.h"
 #include "transport/tls/server_name.h"
@@ -18,6 +19,8 @@
 
 namespace uaio::tls {
 namespace {
+
+static_assert(std::tuple_size_v<Pin> == SHA256_DIGEST_LENGTH);
 
 // Messages that a server may send after its handshake: OpenSSL's sends two tickets.
 constexpr unsigned kFewestIdleMessages = 8;
@@ -53,6 +56,7 @@ constexpr char kDefaultCiphers[] =
 bool require_name(SSL* ssl, const ServerName& server) noexcept {
     X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(rules, kNameFlags);
+    DCHECK((server.size > 0) != (server.address_size > 0));  // one of them, or no name is verified
     const std::span<const unsigned char> address = server.address();
     if (!address.empty())
         return X509_VERIFY_PARAM_set1_ip(rules, address.data(), address.size()) == 1;

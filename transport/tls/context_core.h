@@ -4,6 +4,7 @@
 
 #include <uaio/tls.h>
 
+#include "base/check.h"
 #include "transport/tls/certificates.h"
 #include "transport/tls/openssl.h"
 #include "transport/tls/session_cache.h"
@@ -27,9 +28,15 @@ public:
     ContextCore& operator=(const ContextCore&) = delete;
 
     static ContextCore& of(const Context& context) noexcept { return *context.core_; }
-    void retain() noexcept { users_.fetch_add(1, std::memory_order_relaxed); }
+    // REQUIRES: another reference.
+    void retain() noexcept {
+        [[maybe_unused]] const auto users = users_.fetch_add(1, std::memory_order_relaxed);
+        DCHECK(users > 0);
+    }
     void release() noexcept {
-        if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        const auto users = users_.fetch_sub(1, std::memory_order_acq_rel);
+        DCHECK(users > 0);
+        if (users == 1) delete this;
     }
 
     const ContextOptions& options() const noexcept { return options_; }

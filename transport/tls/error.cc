@@ -2,6 +2,9 @@
 
 #include "base/error_table.h"
 
+#include <cstddef>
+#include <iterator>
+
 namespace uaio {
 namespace {
 
@@ -77,6 +80,7 @@ constexpr ErrorMeaning kMeanings[] = {
      "The peer requested a key update, or ContextOptions::records_per_key is reached, but kernel "
      "TLS does not accept a second key; connect again, or turn off ContextOptions::offload."},
 };
+static_assert(std::size(kMeanings) == static_cast<std::size_t>(TlsErrc::key_used_up));
 
 }  // namespace
 

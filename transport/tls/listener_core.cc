@@ -1,5 +1,6 @@
 #include "transport/tls/listener_core.h"
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/note.h"
 #include "transport/stream/queues.h"
@@ -33,6 +34,7 @@ struct ListenerCore::Attempt {
 };
 
 void ListenerCore::List::push(Attempt& attempt) noexcept {
+    DCHECK(!attempt.list);
     attempt.list = this;
     attempt.next = nullptr;
     attempt.previous = back;
@@ -42,6 +44,7 @@ void ListenerCore::List::push(Attempt& attempt) noexcept {
 }
 
 void ListenerCore::List::remove(Attempt& attempt) noexcept {
+    DCHECK(attempt.list == this && size > 0);
     (attempt.previous ? attempt.previous->next : front) = attempt.next;
     (attempt.next ? attempt.next->previous : back) = attempt.previous;
     attempt.list = nullptr;
@@ -70,6 +73,7 @@ ListenerCore::ListenerCore(EngineCore& core, std::unique_ptr<Acceptor> below,
 }
 
 ListenerCore::~ListenerCore() {
+    DCHECK(waiting_.empty() && silent_.empty() && running_.empty());
     drop_ready();
     closing_.finish();
     closing_.drop();
@@ -116,6 +120,7 @@ void ListenerCore::on_cancel(Aio& aio) noexcept {
 
 void ListenerCore::accept_below() noexcept {
     if (accepting_ || closed_ || waiting_.empty() || !make_room()) return;
+    DCHECK(!accepted_);  // or a connection is lost
     accepting_ = true;
     below_->accept(*inner_, accepted_);
 }
@@ -125,8 +130,7 @@ void ListenerCore::accept_below() noexcept {
 // handshake_timeout, while in a burst of real clients, whose first bytes are in flight, later ones
 // wait in the acceptor below.
 bool ListenerCore::make_room() noexcept {
-    const std::size_t connections = silent_.size + running_.size + ready_.size;
-    if (connections < std::max<std::size_t>(options_.handshakes, 1)) return true;
+    if (connections() < std::max<std::size_t>(options_.handshakes, 1)) return true;
     if (Attempt* const oldest = silent_.front) {
         Provider::limit_deadline(oldest->aio, oldest->accepted_ns + kSilentNs);
     } else if (Attempt* const running = running_.front) {
@@ -136,6 +140,7 @@ bool ListenerCore::make_room() noexcept {
 }
 
 void ListenerCore::on_accepted() noexcept {
+    DCHECK(accepting_ && core().on_thread());
     accepting_ = false;
     if (const std::error_code error = inner_->result()) {
         // Fails all accepts: a failed acceptor is not called again until the next accept.
@@ -181,6 +186,7 @@ void ListenerCore::tell(std::error_code error) noexcept {
 void ListenerCore::on_back(Attempt& attempt) noexcept {
     const std::error_code error = attempt.aio.result();
     const bool spoke = attempt.list == &running_;
+    DCHECK(spoke || attempt.list == &silent_);
     attempt.list->remove(attempt);
     if (!spoke && error) ContextCore::of(context_).count_failure();
     if (error || closed_) {
@@ -209,6 +215,7 @@ void ListenerCore::on_first_byte(Attempt& attempt) noexcept {
 void ListenerCore::hand_out() noexcept {
     while (!ready_.empty() && !waiting_.empty()) {
         const std::unique_ptr<Attempt> oldest(ready_.pop());
+        DCHECK(oldest->stream && !oldest->aio.result());
         Aio& front = *waiting_.pop();
         *note_in<StreamPtr*>(front) = std::move(oldest->stream);
         Provider::finish(front, {});

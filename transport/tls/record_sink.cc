@@ -25,11 +25,13 @@ RecordSink& RecordSink::of(Aio& aio) noexcept {
 }
 
 // A batch is under way only with a write below. Once the kernel makes the records, none of
-// OpenSSL's may follow.
+// OpenSSL's may follow, and the kernel alone has the key.
 bool RecordSink::invariants_hold() const noexcept {
     if (writing() && inner_ && !inner_->busy()) return false;
     if (writes_.batch() > 0 && state_ != State::sending) return false;
-    return !kernel_.active() || (sending_.empty() && channel_.buffers().out.empty());
+    const RecordBuffers& buffers = channel_.buffers();
+    return !kernel_.active() ||
+           (sending_.empty() && buffers.out.empty() && buffers.key.is_erased());
 }
 
 // ---- starters

@@ -1,5 +1,6 @@
 #include "transport/tls/record_source.h"
 
+#include "base/check.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/queues.h"
 #include "transport/tls/channel.h"
@@ -122,6 +123,7 @@ void RecordSource::stop_unwanted() noexcept {
 }
 
 Transferred RecordSource::try_read(std::span<std::byte> bytes) noexcept {
+    DCHECK(!bytes.empty() && channel_.core().on_thread());
     if (!channel_.open()) return {channel_.refusal()};
     if (!queue_.empty()) return {Errc::operation_would_block};
     if (result_) return {result_};
@@ -223,6 +225,7 @@ RecordSource::Step RecordSource::read_into(Aio& front) noexcept {
 
 // Finds why nothing was read; `finished` if result_ holds it, permanently.
 RecordSource::Step RecordSource::stop(int result) noexcept {
+    DCHECK(!result_);
     SSL* const ssl = channel_.ssl();
     const int reason = SSL_get_error(ssl, result);
     if (idle_messages_ > channel_.options().idle_messages) {
@@ -244,6 +247,7 @@ RecordSource::Step RecordSource::stop(int result) noexcept {
 
 // Processes messages without data, up to the first byte of data, while no read is queued.
 RecordSource::Step RecordSource::look_ahead() noexcept {
+    DCHECK(queue_.empty());  // or the peeked byte is that of a read
     if (result_) return Step::finished;
     std::byte first;
     std::size_t count = 0;
@@ -257,6 +261,7 @@ std::error_code RecordSource::end_below() const noexcept {
 }
 
 bool RecordSource::discard() noexcept {
+    DCHECK(!channel_.open() && queue_.empty());  // or bytes of the user's are lost
     if (result_) return true;
     std::array<std::byte, 4096> dropped;
     for (;;) {
@@ -289,6 +294,7 @@ void RecordSource::receive() noexcept {
 }
 
 void RecordSource::on_read() noexcept {
+    DCHECK(reading_ && channel_.buffers().in.empty());
     reading_ = false;
     const std::error_code result = inner_->result();
     if (!on_demand_ || result != Errc::canceled) end_ = result;

@@ -1,5 +1,6 @@
 #include "transport/tls/sending_key.h"
 
+#include "base/check.h"
 #include "transport/tls/openssl.h"
 
 #include <linux/tls.h>
@@ -59,6 +60,11 @@ void SendingKey::forget() noexcept {
     size_ = head_size_ = left_ = 0;
 }
 
+bool SendingKey::is_erased() const noexcept {
+    return size_ == 0 &&
+           std::ranges::all_of(info_, [](std::byte each) { return each == std::byte{0}; });
+}
+
 void SendingKey::count(std::span<const std::byte> bytes) noexcept {
     while (size_ > 0 && !bytes.empty()) {
         if (left_ > 0) {
@@ -75,6 +81,7 @@ void SendingKey::count(std::span<const std::byte> bytes) noexcept {
 
 // An unexpected record only makes the key unusable for the kernel.
 void SendingKey::begin_record() noexcept {
+    DCHECK(left_ == 0 && number_ > 0 && number_ + kNumber <= size_);
     const std::size_t length =
         std::to_integer<std::size_t>(head_[3]) << 8 | std::to_integer<std::size_t>(head_[4]);
     const std::size_t behind = std::exchange(head_size_, 0) - kHeader;

@@ -25,6 +25,8 @@ public:
     // Erases the key: it was replaced, or the kernel has it.
     void forget() noexcept;
 
+    // True if no byte of a key is left here.
+    bool is_erased() const noexcept;
     // True if the key and its next sequence number are known.
     bool known() const noexcept { return size_ > 0 && left_ == 0 && head_size_ == 0; }
     // The key for the kernel, starting at the next record. REQUIRES: known().

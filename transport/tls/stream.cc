@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/provider.h>
 
+#include "base/check.h"
 #include "transport/stream/starters.h"
 #include "transport/tls/failure.h"
 
@@ -22,6 +23,7 @@ void start_refused(Aio& aio) noexcept {
 
 void refuse_with(Aio& aio, std::error_code error) noexcept {
     const bool is_argument = error.category() == argument_category();
+    DCHECK(is_argument || error.category() == error_category());
     const std::intptr_t code = is_argument ? -error.value() : error.value();
     Provider::submit(aio.engine(), aio, &start_refused, nullptr, reinterpret_cast<void*>(code));
 }
