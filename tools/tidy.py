@@ -34,20 +34,28 @@ def digest(paths):
     return total.hexdigest()
 
 
-def wanted_files(build):
-    """Returns the compiled files of FOLDERS, each once, however many targets compile it."""
+def wanted_files(build, settings):
+    """Returns the compiled files of FOLDERS, each once, however many targets compile it.
+
+    Writes their commands into the folder `settings`, without the precompiled header: clang cannot
+    read gcc's, and without it a missing #include is an error.
+    """
     names = {}
+    commands = []
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = Path(entry["directory"], entry["file"]).resolve()
         if path.is_relative_to(ROOT) and str(path.relative_to(ROOT)).startswith(FOLDERS):
             names[str(path.relative_to(ROOT))] = path
+            entry["command"] = re.sub(r" -include \S+", "", entry["command"])
+            commands.append(entry)
+    (settings / "compile_commands.json").write_text(json.dumps(commands))
     return names
 
 
-def tidy(tool, build, path):
+def tidy(tool, settings, path):
     """Returns the exit status and the findings, each with its lines of explanation."""
     # clang does not know gcc's own warnings, and io_uring_cqe ends in a flexible array.
-    command = [tool, "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option",
+    command = [tool, "--quiet", "-p", str(settings), "--extra-arg=-Wno-unknown-warning-option",
                "--extra-arg=-Wno-flexible-array-extensions", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     said = run.stdout.strip() or (run.stderr if run.returncode else "")
@@ -77,14 +85,14 @@ def main():
     if tool is None:
         print("tidy: clang-tidy is not installed", file=sys.stderr)
         return 1
-    names = wanted_files(build)
+    passed_before = build / "tidy"
+    passed_before.mkdir(exist_ok=True)
+    names = wanted_files(build, passed_before)
     if chosen.files:
         names = {name: path for name, path in names.items() if name in chosen.files}
     headers = sorted(path for path in ROOT.rglob("*.h")
                      if not path.relative_to(ROOT).parts[0].startswith("build"))
     common = digest([ROOT / ".clang-tidy", *headers]) + tool
-    passed_before = build / "tidy"
-    passed_before.mkdir(exist_ok=True)
     stamps = {name: passed_before / hashlib.sha256((common + name + digest([path])).encode())
               .hexdigest() for name, path in names.items()}
     todo = last_committed_first(name for name in names if not stamps[name].exists())
@@ -92,7 +100,9 @@ def main():
     told = set()  # a finding in a header occurs in every file that includes it
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         def one(name):
-            return tidy(tool, build, names[name]) if time.monotonic() < until else (None, [])
+            if time.monotonic() >= until:
+                return None, []
+            return tidy(tool, passed_before, names[name])
 
         for name, (status, findings) in zip(todo, pool.map(one, todo)):
             left_out += status is None
