@@ -67,6 +67,9 @@ TOP_LEVEL = {
 
 FILE_LINES = 500
 FUNCTION_LINES = 70
+CLASS_FUNCTIONS = 45
+# Lines with a CHECK, DCHECK or static_assert in each 1000 lines of a layer, at least.
+ASSERTIONS = {"engine": 25, "aio": 25, "transport": 10}
 COLUMNS = 100
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -251,6 +254,33 @@ def functions_are_short(tree):
                 first = None
 
 
+def classes_are_small(tree):
+    headers = [name for name in tree.cpp if name.endswith(".h") and name.startswith(
+        ("base/", "aio/", "engine/", "transport/", "include/"))]
+    ctags = subprocess.run(
+        ["ctags", "-f", "-", "--map-C++=+.h", "--kinds-C++=fp", "--fields=+s", *headers],
+        cwd=tree.root, capture_output=True, text=True, check=True)
+    functions = {}
+    for tag in ctags.stdout.splitlines():
+        owner = re.search(r"\t(?:class|struct):(\S+)", tag)
+        if owner:
+            key = (tag.split("\t")[1], owner[1])
+            functions[key] = functions.get(key, 0) + 1
+    for (name, owner), count in functions.items():
+        if count > CLASS_FUNCTIONS:
+            yield f"{name}: {owner} has {count} functions, at most {CLASS_FUNCTIONS}"
+
+
+def assertions_are_frequent(tree):
+    assertion = re.compile(r"^[^/#]*\b(CHECK|DCHECK|static_assert)\(")
+    for layer, least in ASSERTIONS.items():
+        lines = [line for name in tree.cpp if name.startswith(layer + "/")
+                 for line in tree.lines(name)]
+        found = sum(1 for line in lines if assertion.search(line))
+        if found * 1000 < least * len(lines):
+            yield f"{layer}/: {found} assertions in {len(lines)} lines, at least {least} in 1000"
+
+
 def tests_never_sleep(tree):
     for name in tree.cpp:
         if not name.startswith("tests/"):
@@ -314,6 +344,11 @@ PLANTED = {
     files_are_short: ({"aio/a.cc": "\n" * 501}, "501 lines"),
     lines_are_short: ({"aio/a.cc": "//" + "x" * 99 + "\n"}, "aio/a.cc:1"),
     functions_are_short: ({"aio/a.cc": "int f() {\n" + "f();\n" * 69 + "}\n"}, "f has 71 lines"),
+    classes_are_small: (
+        {"aio/a.h": "class A {\n" + "".join(f"void f{n}();\n" for n in range(46)) + "};\n"},
+        "A has 46 functions"),
+    assertions_are_frequent: ({"aio/a.cc": "f();\n" * 99 + "CHECK(a);\n" * 2 + "// CHECK(a);\n"},
+                              "2 assertions"),
     tests_never_sleep: ({"tests/a_test.cc": "void f() { usleep(3); }\n"}, "tests/a_test.cc:1"),
     comments_contain_no_task_marks: ({"aio/a.cc": "// TO" + "DO: more\n"}, "aio/a.cc:1"),
     headers_open_with_a_paragraph: ({"aio/a.h": "#pragma once\n"}, "aio/a.h"),
@@ -360,7 +395,7 @@ def check_rules(tree):
     have_ctags = shutil.which("ctags") is not None
     passed = True
     for rule, (files, named) in PLANTED.items():
-        if rule is functions_are_short and not have_ctags:
+        if rule in (functions_are_short, classes_are_small) and not have_ctags:
             print(f"skip {sentence(rule)}: universal-ctags is not installed")
             continue
         passed &= say(sentence(rule), rule(tree))

@@ -1,8 +1,13 @@
-// The standard headers that the library and the tests include: the compiler parses them once a build
-// and not once a file. Only meson includes this header (option b_pch); each file includes what it
-// uses, which `./dev fuzz` and `./dev lint` check, as they compile without it.
+// The standard headers that the library and the tests include: the compiler parses them once a
+// build, not once a file. Only meson includes this header (option b_pch); each file includes what
+// it uses, which `./dev fuzz` and `./dev lint` check, as they compile without it.
 #ifndef UAIO_STANDARD_H
 #define UAIO_STANDARD_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -48,10 +53,5 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #endif
