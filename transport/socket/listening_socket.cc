@@ -144,17 +144,9 @@ void ListeningSocket::close() noexcept {
 }
 
 void ListeningSocket::release() noexcept {
-    EngineCore& engine_core = core();
-    const bool engine_gone = is_engine_gone();
     // The parent's engine closes its own.
-    if (!engine_gone && engine_core.is_forked()) return close_inherited();
-    Closing& closing = closing_;  // EngineObject::release() may free this
-    const bool here = !engine_gone && engine_core.on_thread();
-    const bool elsewhere = !engine_gone && !here && !close_unbound();
-    if (here) close_here();  // EngineObject::release() may be queued behind mail
-    EngineObject::release();
-    if (elsewhere) closing.wait(engine_core);
-    closing.drop();
+    if (!is_engine_gone() && core().is_forked()) return close_inherited();
+    release_and_wait(closing_, [this] { return close_unbound(); });
 }
 
 void ListeningSocket::on_engine_destroyed(bool idle) noexcept {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "engine/core.h"
+#include "transport/stream/closing.h"
 
 #include <atomic>
 
@@ -55,6 +56,20 @@ protected:
     // From now on no handle refers to this object.
     void mark_released() noexcept { released_ = true; }
     void release_here() noexcept;
+    // As release(), and on another thread than the engine's waits until that one has called
+    // closing.finish(); see Closing. `close_unbound`, a bool(), closes at once if no thread runs
+    // the engine, else returns false.
+    template <class CloseUnbound>
+    void release_and_wait(Closing& closing, CloseUnbound close_unbound) noexcept {
+        EngineCore& engine_core = core_;  // release() may free this
+        const bool engine_gone = is_engine_gone();
+        const bool here = !engine_gone && engine_core.on_thread();
+        const bool elsewhere = !engine_gone && !here && !close_unbound();
+        if (here) close_here();  // release() may be queued behind mail
+        EngineObject::release();
+        if (elsewhere) closing.wait(engine_core);
+        closing.drop();
+    }
 
     // A member of this object, which is not freed while one is in the engine's mailbox.
     struct Mail : MailboxEntry {

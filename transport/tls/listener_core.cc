@@ -80,16 +80,11 @@ ListenerCore::~ListenerCore() {
 }
 
 void ListenerCore::release() noexcept {
-    Closing& closing = closing_;  // EngineObject::release() may free this
-    EngineCore& engine_core = core();
-    const bool engine_gone = is_engine_gone();
-    const bool here = !engine_gone && engine_core.on_thread();
-    const bool elsewhere = !engine_gone && !here && engine_core.thread().is_bound();
-    if (here) close_here();  // EngineObject::release() may be queued behind mail
-    if (!engine_gone && !here && !elsewhere) below_->close();
-    EngineObject::release();
-    if (elsewhere) closing.wait(engine_core);
-    closing.drop();
+    release_and_wait(closing_, [this] {
+        if (core().thread().is_bound()) return false;
+        below_->close();
+        return true;
+    });
 }
 
 // ---- starters
