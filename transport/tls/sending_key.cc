@@ -34,21 +34,20 @@ void SendingKey::keep(const void* info) noexcept {
     newer_ = kind.version == TLS1_3_VERSION;
     // RFC 5288 3: the record carries eight bytes of the nonce. Other ciphers use the sequence
     // number (RFC 7905 2, RFC 8446 5.3).
+    const auto begin_key = [this](std::size_t size, std::size_t number, std::size_t nonce) {
+        size_ = size;
+        number_ = number;
+        nonce_ = newer_ ? 0 : nonce;
+    };
     switch (kind.cipher_type) {
         case TLS_CIPHER_AES_GCM_128:
-            size_ = sizeof(Aes128);
-            number_ = offsetof(Aes128, rec_seq);
-            nonce_ = newer_ ? 0 : offsetof(Aes128, iv);
+            begin_key(sizeof(Aes128), offsetof(Aes128, rec_seq), offsetof(Aes128, iv));
             break;
         case TLS_CIPHER_AES_GCM_256:
-            size_ = sizeof(Aes256);
-            number_ = offsetof(Aes256, rec_seq);
-            nonce_ = newer_ ? 0 : offsetof(Aes256, iv);
+            begin_key(sizeof(Aes256), offsetof(Aes256, rec_seq), offsetof(Aes256, iv));
             break;
         case TLS_CIPHER_CHACHA20_POLY1305:
-            size_ = sizeof(ChaCha);
-            number_ = offsetof(ChaCha, rec_seq);
-            nonce_ = 0;
+            begin_key(sizeof(ChaCha), offsetof(ChaCha, rec_seq), 0);
             break;
         default: return;
     }
