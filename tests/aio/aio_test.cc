@@ -4,7 +4,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/child_process.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <array>
 #include <csignal>
@@ -54,17 +54,17 @@ TEST_CASE("set_iov takes 0 to 1024 entries and refuses 1025") {
 TEST_CASE("set_iov reports a failed allocation and keeps the previous iovec list") {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Wire wire(KernelKind::epoll);
+    ConnectionFixture fixture(KernelKind::epoll);
     const std::string bytes(1024, 'x');
     const std::vector<iovec> some = entries_of(bytes, kInlineIov + 1);
     const std::vector<iovec> many = entries_of(bytes, 1024);
-    Operation write(wire.engine(), "old");
+    Operation write(fixture.engine(), "old");
     fail_next_allocation();
     const std::error_code refused = write.aio.set_iov(some);
     CHECK(refused == Errc::not_enough_memory);
-    wire.connection().write_all(write.aio);
-    CHECK(wire.receive(3) == "old");
-    REQUIRE(wire.run_until_done(write));
+    fixture.connection().write_all(write.aio);
+    CHECK(fixture.receive(3) == "old");
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(3));
 
     // The same with an allocated vector; it stays allocated, and serves as many entries again.
@@ -73,9 +73,9 @@ TEST_CASE("set_iov reports a failed allocation and keeps the previous iovec list
     const std::error_code refused_again = write.aio.set_iov(many);
     CHECK(refused_again == Errc::not_enough_memory);
     write.forget();
-    wire.connection().write_all(write.aio);
-    CHECK(wire.receive(3 + bytes.size()).substr(3) == bytes);
-    REQUIRE(wire.run_until_done(write));
+    fixture.connection().write_all(write.aio);
+    CHECK(fixture.receive(3 + bytes.size()).substr(3) == bytes);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(bytes.size()));
     CHECK(!write.aio.set_iov(many));
 }
@@ -94,104 +94,104 @@ TEST_CASE("an Aio keeps a callback of up to four pointers and destroys it") {
 }
 
 TEST_CASE("the callback of an Aio may be a move-only object") {
-    Wire wire(KernelKind::epoll);
+    ConnectionFixture fixture(KernelKind::epoll);
     auto text = std::make_unique<std::string>();
     std::string* const seen = text.get();
-    Aio aio(wire.engine(), [text = std::move(text)](Aio& done) {
+    Aio aio(fixture.engine(), [text = std::move(text)](Aio& done) {
         *text = "count " + std::to_string(done.count());
     });
     aio.set_iov("abc", 3);
-    wire.connection().write_all(aio);
+    fixture.connection().write_all(aio);
     REQUIRE(!aio.wait());
     CHECK(*seen == "count 3");
 }
 
 TEST_CASE_TEMPLATE("there is no result while an operation is pending", Kernel, OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     std::string in(4, '\0');
-    Operation read(wire.engine(), in);
+    Operation read(fixture.engine(), in);
     read.aio.set_timeout(0ns);
-    wire.connection().read_all(read.aio);
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_all(read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.aio.result() == Errc::timed_out);
     read.forget();
     read.aio.set_timeout(kNoTimeout);
-    wire.connection().read_all(read.aio);
+    fixture.connection().read_all(read.aio);
     CHECK(read.aio.busy());
     CHECK(!read.aio.result());
-    wire.run_some();
+    fixture.run_some();
     CHECK(read.aio.busy());
     CHECK(!read.aio.result());
-    wire.peer().send("abcd");
-    REQUIRE(wire.run_until_done(read));
+    fixture.peer().send("abcd");
+    REQUIRE(fixture.run_until_done(read));
     CHECK(!read.aio.busy());
     CHECK(read.aio.count() == 4);
 }
 
 TEST_CASE_TEMPLATE("set_deadline applies to the next operation only", Kernel, OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     std::string in(4, '\0');
-    Operation read(wire.engine(), in);
-    const Clock::time_point deadline = wire.engine().now() + 20ms;
+    Operation read(fixture.engine(), in);
+    const Clock::time_point deadline = fixture.engine().now() + 20ms;
     read.aio.set_deadline(deadline);
-    wire.connection().read_all(read.aio);
-    REQUIRE(wire.run_until_done(read));
-    CHECK(wire.engine().now() >= deadline);
+    fixture.connection().read_all(read.aio);
+    REQUIRE(fixture.run_until_done(read));
+    CHECK(fixture.engine().now() >= deadline);
     CHECK(read.ended() == failure(Errc::timed_out));
 
     read.forget();
-    wire.connection().read_all(read.aio);
-    wire.peer().send("abcd");
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_all(read.aio);
+    fixture.peer().send("abcd");
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(4));
 
     // A deadline in the past expires at once, also one before the epoch.
-    for (const Clock::time_point past : {wire.engine().now() - 1ns, Clock::time_point::min()}) {
+    for (const Clock::time_point past : {fixture.engine().now() - 1ns, Clock::time_point::min()}) {
         read.forget();
         read.aio.set_deadline(past);
-        wire.connection().read_all(read.aio);
-        REQUIRE(wire.run_until_done(read));
+        fixture.connection().read_all(read.aio);
+        REQUIRE(fixture.run_until_done(read));
         CHECK(read.ended() == failure(Errc::timed_out));
     }
 }
 
 TEST_CASE_TEMPLATE("a deadline replaces the timeout for one operation", Kernel, OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     std::string in(4, '\0');
-    Operation read(wire.engine(), in);
+    Operation read(fixture.engine(), in);
     read.aio.set_timeout(0ns);
     read.aio.set_deadline(Clock::time_point::max());
-    wire.connection().read_all(read.aio);
-    wire.peer().send("abcd");
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_all(read.aio);
+    fixture.peer().send("abcd");
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(4));
     read.forget();
-    wire.connection().read_all(read.aio);
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_all(read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::timed_out));
 }
 
 TEST_CASE_TEMPLATE("a timeout beyond the range of the clock never expires", Kernel, OnLinux,
                    OnPoll) {
-    Wire wire(Kernel::kKind);
-    Operation write(wire.engine(), "abc");
+    ConnectionFixture fixture(Kernel::kKind);
+    Operation write(fixture.engine(), "abc");
     for (const std::chrono::nanoseconds timeout : {kNoTimeout - 1ns, kNoTimeout}) {
         write.forget();
         write.aio.set_timeout(timeout);
-        wire.connection().write_all(write.aio);
-        REQUIRE(wire.run_until_done(write));
+        fixture.connection().write_all(write.aio);
+        REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == success(3));
     }
 }
 
 TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
-    Operation write(wire.engine(), "abc");
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_done(write));
+    ConnectionFixture fixture(Kernel::kKind);
+    Operation write(fixture.engine(), "abc");
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_done(write));
     write.aio.set_timeout(0ns);
     write.aio.set_iov("de", 2);
-    wire.run_some();
+    fixture.run_some();
     CHECK(!write.aio.result());
     CHECK(write.aio.count() == 3);
 }
@@ -199,26 +199,26 @@ TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnL
 // --- Misuse: development builds abort with a message, others ignore and count it. ---
 
 // Runs `misuse` while `busy` is a pending read and the engine logs to a string.
-std::string misuse_in_child(void (*misuse)(Wire&, Operation&)) {
+std::string misuse_in_child(void (*misuse)(ConnectionFixture&, Operation&)) {
     std::string logged;
-    WireOptions options;
+    ConnectionFixtureOptions options;
     options.engine.log = [&logged](LogLevel, std::string_view text) { logged += text; };
-    Wire wire(KernelKind::epoll, options);
+    ConnectionFixture fixture(KernelKind::epoll, options);
     std::string in(4, '\0');
-    Operation busy(wire.engine(), in);
-    wire.connection().read_all(busy.aio);
-    wire.run_some();
-    misuse(wire, busy);
-    if (wire.engine().statistics().misuse != 1) return "the misuse was not counted";
+    Operation busy(fixture.engine(), in);
+    fixture.connection().read_all(busy.aio);
+    fixture.run_some();
+    misuse(fixture, busy);
+    if (fixture.engine().statistics().misuse != 1) return "the misuse was not counted";
     if (logged.empty()) return "the misuse was not logged";
-    wire.peer().send("abcd");
-    if (!wire.run_until_done(busy)) return "the operation did not end";
+    fixture.peer().send("abcd");
+    if (!fixture.run_until_done(busy)) return "the operation did not end";
     if (busy.ended() != success(4) || in != "abcd") return "the operation was affected";
-    if (wire.follow_up() != success(4)) return "the connection was affected";
+    if (fixture.follow_up() != success(4)) return "the connection was affected";
     return "";
 }
 
-void check_misuse(void (*misuse)(Wire&, Operation&), std::string_view message) {
+void check_misuse(void (*misuse)(ConnectionFixture&, Operation&), std::string_view message) {
     const ChildEnd end = run_in_child([&] { return misuse_in_child(misuse); });
     INFO(end.output);
     if (kMisuseStops) {
@@ -230,36 +230,39 @@ void check_misuse(void (*misuse)(Wire&, Operation&), std::string_view message) {
 }
 
 TEST_CASE("submitting a busy Aio is ignored and counted, or stops a debug build (W-48)") {
-    check_misuse([](Wire& wire, Operation& busy) { wire.connection().write_all(busy.aio); },
+    check_misuse([](ConnectionFixture& fixture,
+                    Operation& busy) { fixture.connection().write_all(busy.aio); },
                  "submitted on a busy Aio");
 }
 
 TEST_CASE("set_iov on a busy Aio is ignored and counted, or stops a debug build (W-47)") {
-    check_misuse([](Wire&, Operation& busy) { busy.aio.set_iov("other", 5); },
+    check_misuse([](ConnectionFixture&, Operation& busy) { busy.aio.set_iov("other", 5); },
                  "set_iov on a busy Aio");
 }
 
 TEST_CASE("set_deadline on a busy Aio is ignored and counted, or stops a debug build") {
-    check_misuse([](Wire&, Operation& busy) { busy.aio.set_deadline(Clock::time_point::min()); },
+    check_misuse([](ConnectionFixture&,
+                    Operation& busy) { busy.aio.set_deadline(Clock::time_point::min()); },
                  "set_deadline on a busy Aio");
 }
 
 TEST_CASE(
     "an abort with an empty error code is refused and counted, or stops a debug build (W-14)") {
-    check_misuse([](Wire&, Operation& busy) { busy.aio.abort({}); }, "abort without an error");
+    check_misuse([](ConnectionFixture&, Operation& busy) { busy.aio.abort({}); },
+                 "abort without an error");
 }
 
 TEST_CASE("destroying a busy Aio in another's callback stops the program with a message") {
     const ChildEnd end = run_in_child([] {
-        Wire wire(KernelKind::epoll);
-        auto read = std::make_unique<Operation>(wire.engine());
+        ConnectionFixture fixture(KernelKind::epoll);
+        auto read = std::make_unique<Operation>(fixture.engine());
         std::string in(4, '\0');
         read->aio.set_iov(in.data(), in.size());
-        wire.connection().read_all(read->aio);
-        Aio write(wire.engine(), [&](Aio&) { read.reset(); });
+        fixture.connection().read_all(read->aio);
+        Aio write(fixture.engine(), [&](Aio&) { read.reset(); });
         write.set_iov("abc", 3);
-        wire.connection().write_all(write);
-        wire.run_some();
+        fixture.connection().write_all(write);
+        fixture.run_some();
         return std::string();
     });
     CHECK(end.signal == SIGABRT);

@@ -7,9 +7,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/kernels.h"
 #include "tests/support/raw_peer.h"
-#include "tests/support/wire.h"
 
 #include <algorithm>
 #include <array>

@@ -3,7 +3,7 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <algorithm>
 #include <chrono>

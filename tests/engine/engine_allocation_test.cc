@@ -4,8 +4,8 @@
 #include <uaio/engine_group.h>
 
 #include "tests/support/allocations.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <sys/socket.h>
 
@@ -56,24 +56,25 @@ TEST_CASE("AllocationCounter counts allocations") {
 TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     const std::string body = pattern(8 * 100);
     const std::vector<iovec> vector = entries_of(body, 8);
     char in[10];
-    Aio write(wire.engine()), small(wire.engine()), some(wire.engine()), read(wire.engine());
+    Aio write(fixture.engine()), small(fixture.engine()), some(fixture.engine()),
+        read(fixture.engine());
     small.set_iov("small", 5);
     some.set_iov("some", 4);
     bool well = true;
     const std::uint64_t count = allocations_of([&] {
         well &= !write.set_iov(vector);
         read.set_iov(in, sizeof in);
-        wire.connection().write_all(write);
-        wire.connection().write_all(small);
-        wire.connection().write(some);
-        wire.connection().read_all(read);
-        well &= ::send(wire.peer().fd(), "0123456789", 10, 0) == 10;
+        fixture.connection().write_all(write);
+        fixture.connection().write_all(small);
+        fixture.connection().write(some);
+        fixture.connection().read_all(read);
+        well &= ::send(fixture.peer().fd(), "0123456789", 10, 0) == 10;
         well &= !write.wait() && !small.wait() && !some.wait() && !read.wait();
-        swallow(wire.peer().socket());
+        swallow(fixture.peer().socket());
     });
     CHECK(well);
     CHECK(count == 0);
@@ -82,16 +83,16 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
 TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking / 4);
-    Aio write(wire.engine());
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking / 4);
+    Aio write(fixture.engine());
     write.set_iov(body.data(), body.size());
     bool well = true;
     const std::uint64_t count = allocations_of([&] {
-        wire.connection().write_all(write);
+        fixture.connection().write_all(write);
         while (write.busy()) {
-            wire.engine().run_once(1ms);
-            swallow(wire.peer().socket());
+            fixture.engine().run_once(1ms);
+            swallow(fixture.peer().socket());
         }
         well &= !write.result();
     });
@@ -102,21 +103,21 @@ TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel,
 TEST_CASE_TEMPLATE("deadlines and cancels allocate nothing", Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     char in[10];
-    Aio expires(wire.engine()), cancelled(wire.engine()), queued(wire.engine());
+    Aio expires(fixture.engine()), cancelled(fixture.engine()), queued(fixture.engine());
     for (Aio* aio : {&expires, &cancelled, &queued})
         aio->set_iov(in, sizeof in);
     expires.set_timeout(10us);
     bool well = true;
     const std::uint64_t count = allocations_of([&] {
-        wire.connection().read(cancelled);
-        wire.connection().read(queued);
-        wire.engine().run_once(0ns);
+        fixture.connection().read(cancelled);
+        fixture.connection().read(queued);
+        fixture.engine().run_once(0ns);
         queued.cancel();
         cancelled.cancel();
         well &= cancelled.wait() == Errc::canceled && queued.wait() == Errc::canceled;
-        wire.connection().read(expires);
+        fixture.connection().read(expires);
         well &= expires.wait() == Errc::timed_out;
     });
     CHECK(well);
@@ -154,13 +155,13 @@ TEST_CASE_TEMPLATE("a cancel of another thread takes effect although every alloc
                    Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     char in[1];
     std::vector<std::unique_ptr<Operation>> reads;
     for (int i = 0; i < 200; ++i) {
-        reads.push_back(std::make_unique<Operation>(wire.engine()));
+        reads.push_back(std::make_unique<Operation>(fixture.engine()));
         reads.back()->aio.set_iov(in, sizeof in);
-        wire.connection().read(reads.back()->aio);
+        fixture.connection().read(reads.back()->aio);
     }
     // No thread runs the engine meanwhile, so that the requests accumulate.
     int failed = 0;
@@ -172,7 +173,7 @@ TEST_CASE_TEMPLATE("a cancel of another thread takes effect although every alloc
         }
     }).join();
     CHECK(failed > 0);
-    REQUIRE(wire.run_until([&reads] {
+    REQUIRE(fixture.run_until([&reads] {
         return std::ranges::all_of(reads, [](const auto& read) { return read->done(); });
     }));
     for (const auto& read : reads)
@@ -183,12 +184,12 @@ TEST_CASE_TEMPLATE("an iovec list longer than the inline entries allocates once"
                    OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     const std::string body = pattern(1024);
     const std::vector<iovec> inside = entries_of(body, kInlineIov);
     const std::vector<iovec> many = entries_of(body, 1024);
     const std::vector<iovec> fewer = entries_of(body, 100);
-    Aio write(wire.engine());
+    Aio write(fixture.engine());
     const std::uint64_t before = thread_allocations();
     CHECK(!write.set_iov(inside));
     const std::uint64_t for_inside = thread_allocations() - before;

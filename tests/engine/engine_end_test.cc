@@ -3,9 +3,9 @@
 #include <uaio/provider.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
 #include "tests/support/one_shot.h"
-#include "tests/support/wire.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -78,7 +78,7 @@ TEST_CASE_TEMPLATE("the destructor of an engine ends every operation by one call
     Ending ending(Kernel::kKind);
     const RawListener full(0);
     const RawPeer in_queue = RawPeer::connect_tcp(full.endpoint());
-    const std::string body = pattern(Wire::kBlocking);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
     std::string in(10, '\0');
     Ended write, queued, read, queued_read, accept, connect, fresh, posted;
     ending.stream->write_all(ending.one_shot(write, body));

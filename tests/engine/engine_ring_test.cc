@@ -2,8 +2,8 @@
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <algorithm>
 #include <memory>
@@ -75,20 +75,20 @@ TEST_CASE_TEMPLATE("callbacks that submit into full rings lose no operation", Ke
 
 TEST_CASE_TEMPLATE("64 writes arrive whole on rings of one and two entries", Kernel, OnLinux,
                    OnPoll) {
-    WireOptions options;
+    ConnectionFixtureOptions options;
     options.engine.entries = 1;
     options.engine.completions = 2;
-    Wire wire(Kernel::kKind, options);
+    ConnectionFixture fixture(Kernel::kKind, options);
     const std::string bytes = pattern(64 * 10'000);
     std::vector<std::unique_ptr<Operation>> writes;
     for (std::size_t i = 0; i < 64; ++i) {
         writes.push_back(std::make_unique<Operation>(
-            wire.engine(), std::string_view(bytes).substr(i * 10'000, 10'000)));
+            fixture.engine(), std::string_view(bytes).substr(i * 10'000, 10'000)));
         writes.back()->aio.set_timeout(std::chrono::seconds(kPatience));
-        wire.connection().write_all(writes.back()->aio);
+        fixture.connection().write_all(writes.back()->aio);
     }
-    CHECK(wire.receive(bytes.size()) == bytes);
-    REQUIRE(wire.run_until_done(*writes.back()));
+    CHECK(fixture.receive(bytes.size()) == bytes);
+    REQUIRE(fixture.run_until_done(*writes.back()));
     for (const auto& write : writes)
         CHECK(write->ended() == success(10'000));
 }
@@ -125,17 +125,17 @@ TEST_CASE_TEMPLATE("the submissions of a turn cost one system call", Kernel, OnL
 
 TEST_CASE_TEMPLATE("a write_all that fits costs one submission and one system call", Kernel,
                    OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
-    Operation write(wire.engine(), "sixteen bytes...");
-    wire.engine().run_once(0ns);
-    const EngineStatistics before = wire.engine().statistics();
+    ConnectionFixture fixture(Kernel::kKind);
+    Operation write(fixture.engine(), "sixteen bytes...");
+    fixture.engine().run_once(0ns);
+    const EngineStatistics before = fixture.engine().statistics();
     for (int round = 0; round < 100; ++round) {
         write.forget();
-        wire.connection().write_all(write.aio);
+        fixture.connection().write_all(write.aio);
         REQUIRE(!write.aio.wait());
-        wire.peer().read_some();
+        fixture.peer().read_some();
     }
-    const EngineStatistics after = wire.engine().statistics();
+    const EngineStatistics after = fixture.engine().statistics();
     CHECK(after.submissions - before.submissions == 100);
     CHECK(after.enters - before.enters == 100);
     CHECK(after.short_writes == before.short_writes);
@@ -143,15 +143,15 @@ TEST_CASE_TEMPLATE("a write_all that fits costs one submission and one system ca
 
 TEST_CASE_TEMPLATE("the kernel never sends the bytes of a withdrawn entry", Kernel, OnLinux,
                    OnPoll) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     std::vector<std::unique_ptr<Operation>> writes;
     for (int i = 0; i < 50; ++i) {
-        writes.push_back(std::make_unique<Operation>(wire.engine(), i % 2 ? "keep" : "drop"));
-        wire.connection().write_all(writes.back()->aio);
+        writes.push_back(std::make_unique<Operation>(fixture.engine(), i % 2 ? "keep" : "drop"));
+        fixture.connection().write_all(writes.back()->aio);
     }
     for (std::size_t i = 0; i < 50; i += 2)
         writes[i]->aio.cancel();
-    REQUIRE(wire.run_until([&] {
+    REQUIRE(fixture.run_until([&] {
         return std::ranges::all_of(writes, [](const auto& write) { return write->done(); });
     }));
     std::string expected;
@@ -159,31 +159,31 @@ TEST_CASE_TEMPLATE("the kernel never sends the bytes of a withdrawn entry", Kern
         CHECK(writes[i]->ended() == (i % 2 ? success(4) : failure(Errc::canceled)));
         if (i % 2) expected += "keep";
     }
-    CHECK(wire.receive(100) == expected);
+    CHECK(fixture.receive(100) == expected);
 }
 
 TEST_CASE("operations complete and cancel with a submission polling thread (SQPOLL)") {
-    WireOptions options;
+    ConnectionFixtureOptions options;
     options.engine.submission_poll_ms = 5;
     options.engine.entries = 8;
-    Wire wire(KernelKind::io_uring, options);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
+    ConnectionFixture fixture(KernelKind::io_uring, options);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
     for (std::size_t round = 1; round <= 5; ++round) {
         write.forget();
-        wire.connection().write_all(write.aio);
-        CHECK(wire.receive(round * body.size()).substr((round - 1) * body.size()) == body);
-        REQUIRE(wire.run_until_done(write));
+        fixture.connection().write_all(write.aio);
+        CHECK(fixture.receive(round * body.size()).substr((round - 1) * body.size()) == body);
+        REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == success(body.size()));
     }
     write.forget();
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_blocked());
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_blocked());
     // The thread runs the cancel at any time; a peer that reads could let the write complete first.
     write.aio.cancel();
-    REQUIRE(wire.run_until_done(write));
+    REQUIRE(fixture.run_until_done(write));
     const std::size_t before = 5 * body.size();
-    const std::size_t got = wire.receive_to_end().size() - before;
+    const std::size_t got = fixture.receive_to_end().size() - before;
     CHECK(write.ended() == failure(Errc::canceled, got));
 }
 

@@ -4,9 +4,9 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
 #include "tests/support/raw_peer.h"
-#include "tests/support/wire.h"
 
 #include <atomic>
 #include <memory>

@@ -5,9 +5,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/wire.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

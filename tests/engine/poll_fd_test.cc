@@ -3,8 +3,8 @@
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -167,16 +167,16 @@ TEST_CASE_TEMPLATE("a disarmed deadline does not keep waking the host loop", Ker
 }
 
 TEST_CASE_TEMPLATE("completions make the engine readable", Kernel, OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
-    HostLoop loop(wire.engine());
+    ConnectionFixture fixture(Kernel::kKind);
+    HostLoop loop(fixture.engine());
     std::string in(4, '\0');
-    Operation read(wire.engine(), in);
+    Operation read(fixture.engine(), in);
     for (int round = 0; round < 50; ++round) {
         read.forget();
-        wire.connection().read_all(read.aio);
+        fixture.connection().read_all(read.aio);
         loop.settle();
         CHECK(read.ended() == kPending);
-        wire.peer().send("ping");
+        fixture.peer().send("ping");
         REQUIRE(loop.run_until([&] { return read.done(); }));
         CHECK(read.ended() == success(4));
     }
@@ -185,21 +185,21 @@ TEST_CASE_TEMPLATE("completions make the engine readable", Kernel, OnLinux, OnPo
 }
 
 TEST_CASE_TEMPLATE("the host loop completes a large transfer", Kernel, OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
-    HostLoop loop(wire.engine());
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
+    ConnectionFixture fixture(Kernel::kKind);
+    HostLoop loop(fixture.engine());
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
     write.aio.set_timeout(kPatience);
-    wire.connection().write_all(write.aio);
+    fixture.connection().write_all(write.aio);
     const Clock::time_point limit = Clock::now() + kPatience;
-    while (wire.peer().received().size() < body.size()) {
+    while (fixture.peer().received().size() < body.size()) {
         REQUIRE(Clock::now() < limit);
-        if (loop.readable(1ms)) wire.engine().run_once(0ns);
-        wire.peer().read_some();
+        if (loop.readable(1ms)) fixture.engine().run_once(0ns);
+        fixture.peer().read_some();
     }
     REQUIRE(loop.run_until([&] { return write.done(); }));
     CHECK(write.ended() == success(body.size()));
-    CHECK(wire.peer().received() == body);
+    CHECK(fixture.peer().received() == body);
 }
 
 TEST_CASE_TEMPLATE("the host loop continues an operation that a callback submits", Kernel, OnLinux,

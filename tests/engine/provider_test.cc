@@ -4,8 +4,8 @@
 #include <uaio/sim.h>
 
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -343,32 +343,32 @@ private:
 
 TEST_CASE_TEMPLATE("a forwarded Aio keeps its count, cursor, deadline and cancel", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    Gate gate(wire.engine(), wire.connection().stream());
-    Operation held(wire.engine(), "xheld");
-    Operation passed(wire.engine(), "xpassed");
+    ConnectionFixture fixture(Kernel::kKind);
+    Gate gate(fixture.engine(), fixture.connection().stream());
+    Operation held(fixture.engine(), "xheld");
+    Operation passed(fixture.engine(), "xpassed");
     gate.write_all(held.aio);
     held.aio.cancel();
-    REQUIRE(wire.run_until_done(held));
+    REQUIRE(fixture.run_until_done(held));
     CHECK(held.ended() == failure(Errc::canceled));
     gate.write_all(passed.aio);
     CHECK(gate.open() == 1);
-    CHECK(wire.receive(6) == "passed");
-    REQUIRE(wire.run_until_done(passed));
+    CHECK(fixture.receive(6) == "passed");
+    REQUIRE(fixture.run_until_done(passed));
     CHECK(passed.ended() == success(7));
 
-    const std::string body = pattern(Wire::kBlocking);
-    Operation late(wire.engine(), body);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation late(fixture.engine(), body);
     late.aio.set_timeout(30ms);
-    const Clock::time_point begin = wire.engine().now();
+    const Clock::time_point begin = fixture.engine().now();
     gate.write_all(late.aio);
-    wire.run_some();
+    fixture.run_some();
     const std::size_t passed_on = gate.open();
-    REQUIRE(wire.run_until_done(late));
-    CHECK(wire.engine().now() - begin >= 30ms);
+    REQUIRE(fixture.run_until_done(late));
+    CHECK(fixture.engine().now() - begin >= 30ms);
     // On a busy machine it may end while held: then it sends and counts nothing.
-    wire.connection().stream().close();
-    const std::size_t sent = wire.receive_to_end().size() - 6;
+    fixture.connection().stream().close();
+    const std::size_t sent = fixture.receive_to_end().size() - 6;
     if (passed_on == 0) CHECK(sent == 0);
     CHECK(late.ended() == failure(Errc::timed_out, sent + passed_on));
 }

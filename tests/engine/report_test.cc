@@ -4,8 +4,8 @@
 
 #include "engine/default_log.h"
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <unistd.h>
 

@@ -7,10 +7,10 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/kernels.h"
 #include "tests/support/raw_peer.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/server_fixture.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>

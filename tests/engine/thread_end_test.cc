@@ -8,8 +8,8 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <unistd.h>
 

@@ -3,8 +3,8 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,9 +1,9 @@
 #include "tests/life/subject.h"
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/one_shot.h"
 #include "tests/support/raw_peer.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <unistd.h>
 

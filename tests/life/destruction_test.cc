@@ -8,9 +8,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/life/subject.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
 #include "tests/support/raw_peer.h"
-#include "tests/support/wire.h"
 
 #include <condition_variable>
 #include <mutex>

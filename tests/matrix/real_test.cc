@@ -3,7 +3,7 @@
 // where it does not; durations are not checked.
 #include "tests/matrix/server_scene.h"
 #include "tests/support/allocations.h"
-#include "tests/support/site.h"
+#include "tests/support/server_fixture.h"
 
 #include <poll.h>
 
@@ -38,16 +38,16 @@ bool is_over(const RawPeer& peer, bool reset) {
 
 class RealScene {
 public:
-    RealScene(KernelKind kind, const Cell& cell) : site_(kind, options_for(cell)) {
+    RealScene(KernelKind kind, const Cell& cell) : fixture_(kind, options_for(cell)) {
         const auto small = [](http::Exchange& exchange) {
             exchange.respond(std::string(kSmall, 's'));
         };
-        site_.server().handle("GET", "/small", small);
-        site_.server().handle("POST", "/collect", small);
-        site_.server().handle("POST", "/early", small).stream_body();
-        site_.listen();
-        static_cast<void>(site_.get("/small"));
-        REQUIRE(site_.run_until([this] { return site_.server().connections() == 0; }));
+        fixture_.server().handle("GET", "/small", small);
+        fixture_.server().handle("POST", "/collect", small);
+        fixture_.server().handle("POST", "/early", small).stream_body();
+        fixture_.listen();
+        static_cast<void>(fixture_.get("/small"));
+        REQUIRE(fixture_.run_until([this] { return fixture_.server().connections() == 0; }));
     }
 
     std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
@@ -55,19 +55,19 @@ public:
         const std::int64_t bytes = live_bytes();
         std::string fault;
         {
-            RawPeer peer = site_.connect();
+            RawPeer peer = fixture_.connect();
             const std::string lead = lead_of(phase, behaviour);
             if (!lead.empty()) peer.send(lead);
             if (phase.answered) {
-                REQUIRE(site_.run_until([&] {
+                REQUIRE(fixture_.run_until([&] {
                     peer.read_some();
                     return last_status(peer.received()) != 0;
                 }));
             }
             begin(peer, phase, behaviour);
-            const bool ended = site_.run_until([&] {
+            const bool ended = fixture_.run_until([&] {
                 go_on(peer, phase, behaviour);
-                return site_.server().connections() == 0 && (closed_ || is_over(peer, floods_));
+                return fixture_.server().connections() == 0 && (closed_ || is_over(peer, floods_));
             });
             if (!ended) fault += "the connection stays open; ";
             if (!closed_) peer.read_some();
@@ -76,9 +76,9 @@ public:
                 fault += "status " + std::to_string(status) + " in place of " +
                          std::to_string(cell.status) + "; ";
             }
-            if (site_.get("/small").find("HTTP/1.1 200") != 0) fault += "no later answer; ";
+            if (fixture_.get("/small").find("HTTP/1.1 200") != 0) fault += "no later answer; ";
         }
-        static_cast<void>(site_.run_until([&] { return open_descriptors() <= descriptors; }));
+        static_cast<void>(fixture_.run_until([&] { return open_descriptors() <= descriptors; }));
         if (open_descriptors() > descriptors) fault += "descriptors are left; ";
         if (allocations_are_counted() && live_bytes() - bytes > kKept) fault += "memory is left; ";
         return fault;
@@ -115,7 +115,7 @@ private:
         if (!closed_ && !floods_) peer.read_some();
     }
 
-    Site site_;
+    ServerFixture fixture_;
     bool closed_ = false;
     bool floods_ = false;
 };

@@ -5,7 +5,7 @@
 #include <uaio/easy.h>
 
 #include "tests/matrix/scene.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <memory>
 #include <optional>

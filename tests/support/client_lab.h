@@ -4,10 +4,10 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/kernels.h"
 #include "tests/support/raw_peer.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <poll.h>
 

@@ -4,8 +4,8 @@
 
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>

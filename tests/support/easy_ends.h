@@ -5,10 +5,10 @@
 
 #include <uaio/easy.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/far_end.h"
 #include "tests/support/kernels.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <functional>
 #include <iosfwd>

@@ -1,5 +1,5 @@
-// The other end of a Wire: a plain socket, or a peer of a simulated kernel, with the same interface
-// for step-by-step tests. For one thread.
+// The other end of a ConnectionFixture: a plain socket, or a peer of a simulated kernel, with the
+// same interface for step-by-step tests. For one thread.
 #pragma once
 
 #include <uaio/sim.h>

@@ -7,10 +7,10 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/kernels.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <fstream>
 #include <functional>

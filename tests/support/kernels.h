@@ -16,7 +16,7 @@ struct OnLinux {
 struct OnPoll {
     static constexpr KernelKind kKind = KernelKind::epoll;
 };
-// For a Wire alone: a simulated kernel and its peer.
+// For a ConnectionFixture alone: a simulated kernel and its peer.
 struct OnSim {
     static constexpr auto kKind = static_cast<KernelKind>(100);
 };

@@ -1,10 +1,10 @@
 // Message verbs of an http::Connection as calls: each submits, runs the engine until the operation
-// has ended, and returns the result. For the thread of the Wire.
+// has ended, and returns the result. For the thread of the ConnectionFixture.
 #pragma once
 
 #include <uaio/http.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <string>
 
@@ -13,28 +13,28 @@
 namespace uaio {
 
 // Reads the head of a request in one call.
-inline Ended read_request(Wire& wire, http::Request& request) {
-    Operation read(wire.engine());
-    wire.connection().read_request(request, read.aio);
-    REQUIRE(wire.run_until_done(read));
+inline Ended read_request(ConnectionFixture& fixture, http::Request& request) {
+    Operation read(fixture.engine());
+    fixture.connection().read_request(request, read.aio);
+    REQUIRE(fixture.run_until_done(read));
     return read.ended();
 }
 
-inline Ended write_response(Wire& wire, http::Response& response) {
-    Operation write(wire.engine());
-    wire.connection().write_response(response, write.aio);
-    REQUIRE(wire.run_until_done(write));
+inline Ended write_response(ConnectionFixture& fixture, http::Response& response) {
+    Operation write(fixture.engine());
+    fixture.connection().write_response(response, write.aio);
+    REQUIRE(fixture.run_until_done(write));
     return write.ended();
 }
 
 // All of the content, read in pieces of this size.
-inline std::string read_content(Wire& wire, std::size_t piece, Ended& last) {
+inline std::string read_content(ConnectionFixture& fixture, std::size_t piece, Ended& last) {
     std::string content;
     for (;;) {
         std::string in(piece, '\0');
-        Operation read(wire.engine(), in);
-        wire.connection().read_body().read(read.aio);
-        REQUIRE(wire.run_until_done(read));
+        Operation read(fixture.engine(), in);
+        fixture.connection().read_body().read(read.aio);
+        REQUIRE(fixture.run_until_done(read));
         last = read.ended();
         content.append(in, 0, last.count);
         if (last.error) return content;

@@ -5,7 +5,7 @@
 #include <uaio/aio.h>
 #include <uaio/engine.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 namespace uaio {
 

@@ -5,7 +5,7 @@
 #include <uaio/dialer.h>
 #include <uaio/sim.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <functional>
 #include <map>

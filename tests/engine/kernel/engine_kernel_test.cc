@@ -3,8 +3,8 @@
 #include <uaio/engine.h>
 
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
-#include "tests/support/wire.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -6,10 +6,10 @@
 #include <uaio/sim.h>
 #include <uaio/tls.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/pipe.h"
 #include "tests/support/tls/authority.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <memory>
 #include <string>

@@ -8,7 +8,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/proxy_scene.h"
-#include "tests/support/site.h"
+#include "tests/support/server_fixture.h"
 
 #include <doctest/doctest.h>
 
@@ -57,19 +57,20 @@ TEST_CASE("an HTTP client reports the error of its dialer") {
 
 TEST_CASE_TEMPLATE("an HTTP client connects to its server by name and by any of its addresses",
                    Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/", [](http::Exchange& exchange) { exchange.respond("hello"); });
-    site.listen();
-    const std::string port = std::to_string(site.endpoint().port());
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/",
+                            [](http::Exchange& exchange) { exchange.respond("hello"); });
+    fixture.listen();
+    const std::string port = std::to_string(fixture.endpoint().port());
     DialOptions options = quiet_options();
     options.resolve = {"origin.test:" + port + ":::1,127.0.0.2,127.0.0.1"};
     Dialer dialer("http://origin.test:" + port, options);
     http::Client client(dialer);
     http::Request request = get_request("http://origin.test:" + port);
     http::Response response;
-    Operation transact(site.engine());
+    Operation transact(fixture.engine());
     client.transact(request, response, transact.aio);
-    REQUIRE(site.run_until([&] { return transact.done(); }));
+    REQUIRE(fixture.run_until([&] { return transact.done(); }));
     CHECK(transact.ended() == success(5));
     CHECK(response.data() == "hello");
 }

@@ -1,7 +1,7 @@
 // The parsers allocate nothing on the heap, and their cost grows with the bytes and not with the
 // number of pieces.
 #include "tests/support/allocations.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 #include "transport/http/format/chunked.h"
 #include "transport/http/format/head_parser.h"
 

@@ -3,7 +3,7 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <memory>
 
@@ -21,138 +21,138 @@ bool is_reset_or_closed(const Ended& ended) {
 
 TEST_CASE_TEMPLATE("close ends everything pending with closed and exact counts (W-29, rule 8)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation head(wire.engine(), body);
-    Operation queued(wire.engine(), "queued");
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), body);
+    Operation queued(fixture.engine(), "queued");
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    Operation queued_read(wire.engine(), in);
-    wire.connection().write_all(head.aio);
-    wire.connection().write_all(queued.aio);
-    wire.connection().read_all(read.aio);
-    wire.connection().read(queued_read.aio);
-    wire.peer().send("abc");
-    REQUIRE(wire.run_until_blocked());
-    wire.run_some();
-    wire.connection().close();
+    Operation read(fixture.engine(), in);
+    Operation queued_read(fixture.engine(), in);
+    fixture.connection().write_all(head.aio);
+    fixture.connection().write_all(queued.aio);
+    fixture.connection().read_all(read.aio);
+    fixture.connection().read(queued_read.aio);
+    fixture.peer().send("abc");
+    REQUIRE(fixture.run_until_blocked());
+    fixture.run_some();
+    fixture.connection().close();
     CHECK(head.ended() == kPending);
-    REQUIRE(wire.run_until([&] { return head.done() && queued.done() && queued_read.done(); }));
-    const std::string& got = wire.receive_to_end();
-    CHECK(wire.peer().end() == RawPeer::End::fin);
+    REQUIRE(fixture.run_until([&] { return head.done() && queued.done() && queued_read.done(); }));
+    const std::string& got = fixture.receive_to_end();
+    CHECK(fixture.peer().end() == RawPeer::End::fin);
     CHECK(head.ended() == failure(Errc::closed, got.size()));
     CHECK(body.starts_with(got));
     CHECK(queued.ended() == failure(Errc::closed));
     CHECK(read.ended() == failure(Errc::closed, 3));
     CHECK(in.starts_with("abc"));
     CHECK(queued_read.ended() == failure(Errc::closed));
-    CHECK(wire.connection().stream().native_handle() == -1);
-    wire.connection().close();
-    CHECK(wire.follow_up() == failure(Errc::closed));
+    CHECK(fixture.connection().stream().native_handle() == -1);
+    fixture.connection().close();
+    CHECK(fixture.follow_up() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("close ends pending reads with closed (W-30, rule 8)", Kernel, OnLinux, OnPoll,
                    OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    Operation queued(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.connection().read(queued.aio);
-    wire.run_some();
-    wire.connection().close();
-    REQUIRE(wire.run_until([&] { return read.done() && queued.done(); }));
+    Operation read(fixture.engine(), in);
+    Operation queued(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.connection().read(queued.aio);
+    fixture.run_some();
+    fixture.connection().close();
+    REQUIRE(fixture.run_until([&] { return read.done() && queued.done(); }));
     CHECK(read.ended() == failure(Errc::closed));
     CHECK(queued.ended() == failure(Errc::closed));
-    CHECK(wire.receive_to_end().empty());
-    CHECK(wire.peer().end() == RawPeer::End::fin);
-    CHECK(wire.follow_up() == failure(Errc::closed));
+    CHECK(fixture.receive_to_end().empty());
+    CHECK(fixture.peer().end() == RawPeer::End::fin);
+    CHECK(fixture.follow_up() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("close inside a write's callback ends the others with closed (W-31, rule 8)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     unsigned calls = 0;
-    Aio first(wire.engine(), [&](Aio&) {
+    Aio first(fixture.engine(), [&](Aio&) {
         ++calls;
-        wire.connection().close();
+        fixture.connection().close();
     });
     first.set_iov("first", 5);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation second(wire.engine(), body);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation second(fixture.engine(), body);
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.connection().write_all(first);
-    wire.connection().write_all(second.aio);
-    REQUIRE(wire.run_until([&] { return second.done() && read.done(); }));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.connection().write_all(first);
+    fixture.connection().write_all(second.aio);
+    REQUIRE(fixture.run_until([&] { return second.done() && read.done(); }));
     CHECK(calls == 1);
-    const std::string& got = wire.receive_to_end();
-    CHECK(wire.peer().end() == RawPeer::End::fin);
+    const std::string& got = fixture.receive_to_end();
+    CHECK(fixture.peer().end() == RawPeer::End::fin);
     CHECK(second.ended() == failure(Errc::closed, got.size() - 5));
     CHECK(read.ended() == failure(Errc::closed));
-    CHECK(wire.follow_up() == failure(Errc::closed));
+    CHECK(fixture.follow_up() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("bytes that the kernel has taken reach the peer after close (W-32, rule 8)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind,
-              {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
+    ConnectionFixture fixture(
+        Kernel::kKind, {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
     const std::string body = pattern(100'000);
-    Operation write(wire.engine(), body);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_done(write));
+    Operation write(fixture.engine(), body);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(body.size()));
-    wire.connection().close();
-    CHECK(wire.receive_to_end() == body);
-    CHECK(wire.peer().end() == RawPeer::End::fin);
-    CHECK(wire.follow_up() == failure(Errc::closed));
+    fixture.connection().close();
+    CHECK(fixture.receive_to_end() == body);
+    CHECK(fixture.peer().end() == RawPeer::End::fin);
+    CHECK(fixture.follow_up() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("close with unread received bytes does not reset the peer (rule 8)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    Operation write(wire.engine(), "answer");
-    wire.peer().send("a request that is not read");
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_done(write));
-    wire.connection().close();
-    CHECK(wire.receive_to_end() == "answer");
-    CHECK(wire.peer().end() == RawPeer::End::fin);
+    ConnectionFixture fixture(Kernel::kKind);
+    Operation write(fixture.engine(), "answer");
+    fixture.peer().send("a request that is not read");
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_done(write));
+    fixture.connection().close();
+    CHECK(fixture.receive_to_end() == "answer");
+    CHECK(fixture.peer().end() == RawPeer::End::fin);
 }
 
 TEST_CASE_TEMPLATE("destroying a connection ends everything pending with closed (rule 8)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation head(wire.engine(), body);
-    Operation queued(wire.engine(), "queued");
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), body);
+    Operation queued(fixture.engine(), "queued");
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().write_all(head.aio);
-    wire.connection().write_all(queued.aio);
-    wire.connection().read(read.aio);
-    REQUIRE(wire.run_until_blocked());
-    wire.drop_connection();
-    REQUIRE(wire.run_until([&] { return head.done() && queued.done() && read.done(); }));
-    CHECK(head.ended() == failure(Errc::closed, wire.receive_to_end().size()));
+    Operation read(fixture.engine(), in);
+    fixture.connection().write_all(head.aio);
+    fixture.connection().write_all(queued.aio);
+    fixture.connection().read(read.aio);
+    REQUIRE(fixture.run_until_blocked());
+    fixture.drop_connection();
+    REQUIRE(fixture.run_until([&] { return head.done() && queued.done() && read.done(); }));
+    CHECK(head.ended() == failure(Errc::closed, fixture.receive_to_end().size()));
     CHECK(queued.ended() == failure(Errc::closed));
     CHECK(read.ended() == failure(Errc::closed));
-    CHECK(wire.engine().statistics().in_flight == 0);
+    CHECK(fixture.engine().statistics().in_flight == 0);
 }
 
 TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, rule 5)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation head(wire.engine(), body);
-    Operation queued(wire.engine(), "queued");
-    wire.connection().write_all(head.aio);
-    wire.connection().write_all(queued.aio);
-    REQUIRE(wire.run_until_blocked());
-    const std::size_t arrived = wire.peer().unread();
-    wire.peer().reset();
-    REQUIRE(wire.run_until([&] { return head.done() && queued.done(); }));
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), body);
+    Operation queued(fixture.engine(), "queued");
+    fixture.connection().write_all(head.aio);
+    fixture.connection().write_all(queued.aio);
+    REQUIRE(fixture.run_until_blocked());
+    const std::size_t arrived = fixture.peer().unread();
+    fixture.peer().reset();
+    REQUIRE(fixture.run_until([&] { return head.done() && queued.done(); }));
     const std::size_t count = head.ended().count;
     CHECK(head.ended() == failure(Errc::connection_reset, count));
     CHECK(count >= arrived);
@@ -162,39 +162,39 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, ru
 
 TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_blocked());
-    const std::size_t arrived = wire.peer().unread();
-    wire.peer().reset();
-    REQUIRE(wire.run_until([&] { return write.done() && read.done(); }));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_blocked());
+    const std::size_t arrived = fixture.peer().unread();
+    fixture.peer().reset();
+    REQUIRE(fixture.run_until([&] { return write.done() && read.done(); }));
     const std::size_t count = write.ended().count;
     CHECK(write.ended() == failure(Errc::connection_reset, count));
     CHECK(count >= arrived);
     // The kernel decides which of the two gets the reset; it is never an end of stream.
     INFO("the read ended with " << read.ended());
     CHECK(is_reset_or_closed(read.ended()));
-    Operation later(wire.engine(), "later");
-    wire.connection().write_all(later.aio);
-    REQUIRE(wire.run_until_done(later));
+    Operation later(fixture.engine(), "later");
+    fixture.connection().write_all(later.aio);
+    REQUIRE(fixture.run_until_done(later));
     CHECK(later.ended() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("a peer that closes with unread bytes resets a blocked write (W-35, rule 5)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_blocked());
-    const std::size_t arrived = wire.peer().unread();
-    wire.peer().close();
-    REQUIRE(wire.run_until_done(write));
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_blocked());
+    const std::size_t arrived = fixture.peer().unread();
+    fixture.peer().close();
+    REQUIRE(fixture.run_until_done(write));
     const std::size_t count = write.ended().count;
     CHECK(write.ended() == failure(Errc::connection_reset, count));
     CHECK(count >= arrived);
@@ -202,132 +202,132 @@ TEST_CASE_TEMPLATE("a peer that closes with unread bytes resets a blocked write 
 
 TEST_CASE_TEMPLATE("after a reset while idle every write ends with connection_reset (W-36)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().reset();
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().reset();
     for (int round = 0; round < 2; ++round) {
-        Operation write(wire.engine(), "lost");
-        wire.connection().write_all(write.aio);
-        REQUIRE(wire.run_until_done(write));
+        Operation write(fixture.engine(), "lost");
+        fixture.connection().write_all(write.aio);
+        REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == failure(Errc::connection_reset));
     }
 }
 
 TEST_CASE_TEMPLATE("a read after a reset while idle ends with connection_reset", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().reset();
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().reset();
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    REQUIRE(wire.run_until_done(read));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::connection_reset));
 }
 
 TEST_CASE_TEMPLATE(
     "the first write to a closed peer is lost, and later ones end with an error (W-37)", Kernel,
     OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().close();
-    Operation first(wire.engine(), "lost");
-    wire.connection().write_all(first.aio);
-    REQUIRE(wire.run_until_done(first));
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().close();
+    Operation first(fixture.engine(), "lost");
+    fixture.connection().write_all(first.aio);
+    REQUIRE(fixture.run_until_done(first));
     CHECK(first.ended() == success(4));
     for (int round = 0; round < 2; ++round) {
-        Operation later(wire.engine(), "late");
-        wire.connection().write_all(later.aio);
-        REQUIRE(wire.run_until_done(later));
+        Operation later(fixture.engine(), "late");
+        fixture.connection().write_all(later.aio);
+        REQUIRE(fixture.run_until_done(later));
         CHECK(later.ended() == failure(Errc::connection_reset));
     }
 }
 
 TEST_CASE_TEMPLATE("a peer that has shut down its sending side receives everything (W-38)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().shutdown_write();
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
-    wire.connection().write_all(write.aio);
-    CHECK(wire.receive(body.size()) == body);
-    REQUIRE(wire.run_until_done(write));
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().shutdown_write();
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
+    fixture.connection().write_all(write.aio);
+    CHECK(fixture.receive(body.size()) == body);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(body.size()));
-    CHECK(wire.follow_up() == success(4));
+    CHECK(fixture.follow_up() == success(4));
 }
 
 TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and does not affect a write (W-39)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_blocked());
-    wire.peer().shutdown_write();
-    REQUIRE(wire.run_until_done(read));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_blocked());
+    fixture.peer().shutdown_write();
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::end_of_stream));
     CHECK(write.ended() == kPending);
-    CHECK(wire.receive(body.size()) == body);
-    REQUIRE(wire.run_until_done(write));
+    CHECK(fixture.receive(body.size()) == body);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(body.size()));
-    CHECK(wire.follow_up() == success(4));
+    CHECK(fixture.follow_up() == success(4));
 }
 
 TEST_CASE_TEMPLATE("a write to a peer that does not read expires (W-40)", Kernel, OnLinux, OnPoll,
                    OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().shutdown_read();
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().shutdown_read();
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
     write.aio.set_timeout(50ms);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_done(write));
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_done(write));
     const std::size_t count = write.ended().count;
     CHECK(write.ended() == failure(Errc::timed_out, count));
     CHECK(count > 0);
     CHECK(count < body.size());
-    CHECK(wire.follow_up() == failure(Errc::closed));
+    CHECK(fixture.follow_up() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("cancelling a read does not affect the write in flight (W-41, rule 7)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_blocked());
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_blocked());
     read.aio.cancel();
-    REQUIRE(wire.run_until_done(read));
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::canceled));
     CHECK(write.ended() == kPending);
-    CHECK(wire.receive(body.size()) == body);
-    REQUIRE(wire.run_until_done(write));
+    CHECK(fixture.receive(body.size()) == body);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(body.size()));
-    CHECK(wire.follow_up() == success(4));
+    CHECK(fixture.follow_up() == success(4));
 }
 
 TEST_CASE_TEMPLATE(
     "every verb on a closed connection ends with closed before any other error (W-42, rule 1)",
     Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.connection().close();
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.connection().close();
     using Verb = void (http::Connection::*)(Aio&) noexcept;
     for (const Verb verb : {&http::Connection::write_all, &http::Connection::write,
                             &http::Connection::read_all, &http::Connection::read}) {
         char byte = 'x';
-        Operation plain(wire.engine(), {&byte, 1});
-        Operation no_vector(wire.engine());
-        Operation no_time(wire.engine(), {&byte, 1});
+        Operation plain(fixture.engine(), {&byte, 1});
+        Operation no_vector(fixture.engine());
+        Operation no_time(fixture.engine(), {&byte, 1});
         no_time.aio.set_timeout(0ns);
-        Operation stopped(wire.engine(), {&byte, 1});
+        Operation stopped(fixture.engine(), {&byte, 1});
         stopped.aio.stop();  // takes precedence over closed
         for (Operation* operation : {&plain, &no_vector, &no_time, &stopped}) {
-            (wire.connection().*verb)(operation->aio);
+            (fixture.connection().*verb)(operation->aio);
             CHECK(operation->ended() == kPending);
-            REQUIRE(wire.run_until_done(*operation));
+            REQUIRE(fixture.run_until_done(*operation));
         }
         CHECK(plain.ended() == failure(Errc::closed));
         CHECK(no_vector.ended() == failure(Errc::closed));
@@ -338,13 +338,13 @@ TEST_CASE_TEMPLATE(
 
 TEST_CASE_TEMPLATE("a missing iovec list is reported before an expired timeout (rule 1)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    Operation write(wire.engine());
+    ConnectionFixture fixture(Kernel::kKind);
+    Operation write(fixture.engine());
     write.aio.set_timeout(0ns);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_done(write));
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == failure(Errc::invalid_argument));
-    CHECK(wire.follow_up() == success(4));
+    CHECK(fixture.follow_up() == success(4));
 }
 
 TEST_CASE_TEMPLATE("a connection works after its listener is destroyed (X-7)", Kernel, OnLinux,

@@ -22,48 +22,48 @@ constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n"
 
 TEST_CASE_TEMPLATE("a request is read, and its response is sent in one write", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send(kGet);
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send(kGet);
     Request request;
-    CHECK(read_request(wire, request) == success(0));
+    CHECK(read_request(fixture, request) == success(0));
     CHECK(request.method() == "GET");
     CHECK(request.target() == "/a?b");
     CHECK(request.headers().get("x") == "y");
     Response response;
     REQUIRE(!response.set_data("hello"));
     constexpr std::string_view kWire = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    const auto sends = wire.engine().statistics().submissions;
-    CHECK(write_response(wire, response) == success(kWire.size()));
-    CHECK(wire.engine().statistics().submissions == sends + 1);
-    CHECK(wire.receive(kWire.size()) == kWire);
-    CHECK(wire.connection().keeps_alive());
+    const auto sends = fixture.engine().statistics().submissions;
+    CHECK(write_response(fixture, response) == success(kWire.size()));
+    CHECK(fixture.engine().statistics().submissions == sends + 1);
+    CHECK(fixture.receive(kWire.size()) == kWire);
+    CHECK(fixture.connection().keeps_alive());
 }
 
 TEST_CASE_TEMPLATE("a head is read in pieces, by a read that starts before it", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Request request;
-    Operation read(wire.engine());
-    wire.connection().read_request(request, read.aio);
+    Operation read(fixture.engine());
+    fixture.connection().read_request(request, read.aio);
     for (const char byte : kGet) {
         CHECK(read.ended() == kPending);
-        wire.peer().send({&byte, 1});
-        wire.run_some();
+        fixture.peer().send({&byte, 1});
+        fixture.run_some();
     }
-    REQUIRE(wire.run_until_done(read));
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(0));
     CHECK(request.headers().get("Host") == "h");
 }
 
 TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send(
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send(
         "HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"
         "GET /3 HTTP/1.0\r\n\r\n");
     Request requests[3];
     for (Request& request : requests)
-        CHECK(read_request(wire, request) == success(0));
+        CHECK(read_request(fixture, request) == success(0));
     CHECK(requests[0].target() == "/1");
     CHECK(requests[1].target() == "/2");
     CHECK(requests[2].target() == "/3");
@@ -71,52 +71,52 @@ TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order
     REQUIRE(!response.set_data("abc"));
     std::string wanted;
     for (int i = 0; i < 3; ++i)
-        CHECK(write_response(wire, response).error == std::error_code());
-    CHECK(!wire.connection().keeps_alive());
+        CHECK(write_response(fixture, response).error == std::error_code());
+    CHECK(!fixture.connection().keeps_alive());
     wanted =
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
-    CHECK(wire.receive(wanted.size()) == wanted);
+    CHECK(fixture.receive(wanted.size()) == wanted);
 }
 
 TEST_CASE_TEMPLATE("raw reads return the bytes behind a head, then those of the stream", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     const std::string body = pattern(10000);
-    wire.peer().send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" +
-                     body.substr(0, 3000));
+    fixture.peer().send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" +
+                        body.substr(0, 3000));
     Request request;
-    CHECK(read_request(wire, request) == success(0));
+    CHECK(read_request(fixture, request) == success(0));
     std::string in(10000, '\0');
-    Operation read(wire.engine());
+    Operation read(fixture.engine());
     REQUIRE(!read.aio.set_iov(entries_of(in, 8)));
-    wire.connection().read_all(read.aio);
-    wire.run_some();
+    fixture.connection().read_all(read.aio);
+    fixture.run_some();
     CHECK(read.ended() == kPending);
-    wire.peer().send(body.substr(3000) + std::string(kGet));
-    REQUIRE(wire.run_until_done(read));
+    fixture.peer().send(body.substr(3000) + std::string(kGet));
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(10000));
     CHECK(in == body);
-    CHECK(read_request(wire, request) == success(0));
+    CHECK(read_request(fixture, request) == success(0));
     CHECK(request.target() == "/a?b");
 }
 
 TEST_CASE_TEMPLATE("content with a length ends after that many bytes", Kernel, OnLinux, OnPoll,
                    OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
-        Wire wire(Kernel::kKind);
+        ConnectionFixture fixture(Kernel::kKind);
         const std::string body = pattern(piece == 1 ? 300 : 9000);
         Request request;
-        Operation head(wire.engine());
-        wire.connection().read_request(request, head.aio);
-        wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: " +
-                         std::to_string(body.size()) + "\r\n\r\n" + body + std::string(kGet));
-        REQUIRE(wire.run_until_done(head));
+        Operation head(fixture.engine());
+        fixture.connection().read_request(request, head.aio);
+        fixture.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+                            std::to_string(body.size()) + "\r\n\r\n" + body + std::string(kGet));
+        REQUIRE(fixture.run_until_done(head));
         Ended last;
-        CHECK(read_content(wire, piece, last) == body);
+        CHECK(read_content(fixture, piece, last) == body);
         CHECK(last == failure(Errc::end_of_stream));
-        CHECK(read_request(wire, request) == success(0));
+        CHECK(read_request(fixture, request) == success(0));
         CHECK(request.target() == "/a?b");
     }
 }
@@ -124,58 +124,58 @@ TEST_CASE_TEMPLATE("content with a length ends after that many bytes", Kernel, O
 TEST_CASE_TEMPLATE("a reader removes the chunk framing, and stores the trailer separately", Kernel,
                    OnLinux, OnPoll, OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
-        Wire wire(Kernel::kKind);
+        ConnectionFixture fixture(Kernel::kKind);
         const std::string body = pattern(piece == 1 ? 300 : 9000);
-        wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        fixture.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
         Request request;
-        CHECK(read_request(wire, request) == success(0));
+        CHECK(read_request(fixture, request) == success(0));
         char size[16];
         std::snprintf(size, sizeof size, "%zx", body.size() - 100);
-        wire.peer().send("64;x=y\r\n" + body.substr(0, 100) + "\r\n" + size + "\r\n" +
-                         body.substr(100) + "\r\n0\r\nT: v\r\n\r\n" + std::string(kGet));
+        fixture.peer().send("64;x=y\r\n" + body.substr(0, 100) + "\r\n" + size + "\r\n" +
+                            body.substr(100) + "\r\n0\r\nT: v\r\n\r\n" + std::string(kGet));
         Ended last;
-        CHECK(read_content(wire, piece, last) == body);
+        CHECK(read_content(fixture, piece, last) == body);
         CHECK(last == failure(Errc::end_of_stream));
-        CHECK(wire.connection().read_body().trailer().get("t") == "v");
+        CHECK(fixture.connection().read_body().trailer().get("t") == "v");
         CHECK(!request.headers().contains("t"));
-        CHECK(read_request(wire, request) == success(0));
+        CHECK(read_request(fixture, request) == success(0));
         CHECK(request.target() == "/a?b");
     }
 }
 
 TEST_CASE_TEMPLATE("a connection skips content that the program does not read", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send(
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send(
         "PUT /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
         "PUT /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
         "5\r\nhello\r\n0\r\n\r\n" +
         std::string(kGet));
     Request request;
     for (const char* target : {"/1", "/2", "/a?b"}) {
-        CHECK(read_request(wire, request) == success(0));
+        CHECK(read_request(fixture, request) == success(0));
         CHECK(request.target() == target);
     }
 }
 
 TEST_CASE_TEMPLATE("a malformed head ends reading, and a response can still be written (R-15)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send("GET /\r\n\r\nhello");
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send("GET /\r\n\r\nhello");
     Request request;
     std::string in(5, '\0');
-    Operation read(wire.engine());
-    Operation queued(wire.engine(), in);
-    wire.connection().read_request(request, read.aio);
-    wire.connection().read_all(queued.aio);
-    REQUIRE(wire.run_until([&] { return read.done() && queued.done(); }));
+    Operation read(fixture.engine());
+    Operation queued(fixture.engine(), in);
+    fixture.connection().read_request(request, read.aio);
+    fixture.connection().read_all(queued.aio);
+    REQUIRE(fixture.run_until([&] { return read.done() && queued.done(); }));
     CHECK(read.ended() == failure(HttpErrc::bad_start_line));
     CHECK(queued.ended() == failure(Errc::closed));
-    CHECK(!wire.connection().keeps_alive());
+    CHECK(!fixture.connection().keeps_alive());
     Response response;
     REQUIRE(!response.set_error_page(http::status_for(read.ended().error)));
-    CHECK(!write_response(wire, response).error);
-    CHECK(wire.receive(24).starts_with("HTTP/1.1 400 Bad Request"));
+    CHECK(!write_response(fixture, response).error);
+    CHECK(fixture.receive(24).starts_with("HTTP/1.1 400 Bad Request"));
 }
 
 TEST_CASE_TEMPLATE(
@@ -189,144 +189,144 @@ TEST_CASE_TEMPLATE(
          Errc::truncated},
     };
     for (const auto& [bytes, wanted] : cases) {
-        Wire wire(Kernel::kKind);
-        wire.peer().send(bytes);
-        wire.peer().shutdown_write();
+        ConnectionFixture fixture(Kernel::kKind);
+        fixture.peer().send(bytes);
+        fixture.peer().shutdown_write();
         Request request;
         const bool content = bytes.starts_with("PUT");
-        Ended ended = read_request(wire, request);
+        Ended ended = read_request(fixture, request);
         if (content) {
             CHECK(ended == success(0));
-            CHECK(read_content(wire, 100, ended) == "hel");
-            CHECK(read_request(wire, request).error == wanted);
+            CHECK(read_content(fixture, 100, ended) == "hel");
+            CHECK(read_request(fixture, request).error == wanted);
         }
         CHECK(ended == failure(wanted));
     }
 }
 
 TEST_CASE_TEMPLATE("a cancelled read of a head loses no byte", Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send(kGet.substr(0, 10));
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send(kGet.substr(0, 10));
     Request request;
-    Operation read(wire.engine());
-    wire.connection().read_request(request, read.aio);
-    wire.run_some();
+    Operation read(fixture.engine());
+    fixture.connection().read_request(request, read.aio);
+    fixture.run_some();
     read.aio.cancel();
-    REQUIRE(wire.run_until_done(read));
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::canceled));
-    wire.peer().send(kGet.substr(10));
-    CHECK(read_request(wire, request) == success(0));
+    fixture.peer().send(kGet.substr(10));
+    CHECK(read_request(fixture, request) == success(0));
     CHECK(request.target() == "/a?b");
 }
 
 TEST_CASE_TEMPLATE("a read of a head expires at its timeout and at head_timeout", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind, {.http = {.head_timeout = 30ms}});
+    ConnectionFixture fixture(Kernel::kKind, {.http = {.head_timeout = 30ms}});
     Request request;
-    Operation read(wire.engine());
+    Operation read(fixture.engine());
     read.aio.set_timeout(10ms);
-    wire.connection().read_request(request, read.aio);
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_request(request, read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::timed_out));
     read.forget();
     read.aio.set_timeout(1h);
-    wire.peer().send("GET");
-    wire.connection().read_request(request, read.aio);
-    REQUIRE(wire.run_until_done(read));
+    fixture.peer().send("GET");
+    fixture.connection().read_request(request, read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::timed_out));
     read.forget();
     read.aio.set_timeout(0s);
-    wire.connection().read_request(request, read.aio);
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_request(request, read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::timed_out));
 }
 
 TEST_CASE_TEMPLATE("head_timeout limits a head, not each read that waits for it", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind, {.http = {.head_timeout = 30ms}});
+    ConnectionFixture fixture(Kernel::kKind, {.http = {.head_timeout = 30ms}});
     Request request;
-    Operation read(wire.engine());
-    wire.peer().send("GET");
-    wire.connection().read_request(request, read.aio);
-    wire.run_some();
+    Operation read(fixture.engine());
+    fixture.peer().send("GET");
+    fixture.connection().read_request(request, read.aio);
+    fixture.run_some();
     read.aio.cancel();
-    REQUIRE(wire.run_until_done(read));
+    REQUIRE(fixture.run_until_done(read));
     for (int again = 0; again < 2; ++again) {
         read.forget();
-        wire.connection().read_request(request, read.aio);
-        REQUIRE(wire.run_until_done(read));
+        fixture.connection().read_request(request, read.aio);
+        REQUIRE(fixture.run_until_done(read));
         CHECK(read.ended() == failure(Errc::timed_out));
     }
 }
 
 TEST_CASE_TEMPLATE("a trailer belongs to its own message", Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     const std::string chunks =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
-    wire.peer().send(chunks + "T: v\r\n\r\n" + chunks + "\r\n");
+    fixture.peer().send(chunks + "T: v\r\n\r\n" + chunks + "\r\n");
     Response response;
     for (const bool has : {true, false}) {
-        Operation read(wire.engine());
-        wire.connection().read_response(response, read.aio);
-        REQUIRE(wire.run_until_done(read));
+        Operation read(fixture.engine());
+        fixture.connection().read_response(response, read.aio);
+        REQUIRE(fixture.run_until_done(read));
         Ended last;
-        CHECK(read_content(wire, 5, last) == "x");
-        CHECK(wire.connection().read_body().trailer().contains("T") == has);
+        CHECK(read_content(fixture, 5, last) == "x");
+        CHECK(fixture.connection().read_body().trailer().contains("T") == has);
     }
 }
 
 TEST_CASE_TEMPLATE(
     "a cancelled read of content returns the bytes received, and the next read the rest", Kernel,
     OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     const std::string body = pattern(8000);
-    wire.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000\r\n\r\n");
+    fixture.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000\r\n\r\n");
     Request request;
-    CHECK(read_request(wire, request) == success(0));
+    CHECK(read_request(fixture, request) == success(0));
     std::string in(8000, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read_body().read_all(read.aio);
-    wire.peer().send(body.substr(0, 4000));
-    wire.run_some();
+    Operation read(fixture.engine(), in);
+    fixture.connection().read_body().read_all(read.aio);
+    fixture.peer().send(body.substr(0, 4000));
+    fixture.run_some();
     read.aio.cancel();
-    REQUIRE(wire.run_until_done(read));
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::canceled, 4000));
-    wire.peer().send(body.substr(4000));
+    fixture.peer().send(body.substr(4000));
     Ended last;
-    CHECK(in.substr(0, 4000) + read_content(wire, 999, last) == body);
+    CHECK(in.substr(0, 4000) + read_content(fixture, 999, last) == body);
     CHECK(last == failure(Errc::end_of_stream));
 }
 
 TEST_CASE_TEMPLATE("close ends the pending reads of messages", Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Request requests[2];
-    Operation first(wire.engine());
-    Operation second(wire.engine());
-    wire.connection().read_request(requests[0], first.aio);
-    wire.connection().read_request(requests[1], second.aio);
-    SUBCASE("close") { wire.connection().close(); }
-    SUBCASE("the connection goes") { wire.drop_connection(); }
-    REQUIRE(wire.run_until([&] { return first.done() && second.done(); }));
+    Operation first(fixture.engine());
+    Operation second(fixture.engine());
+    fixture.connection().read_request(requests[0], first.aio);
+    fixture.connection().read_request(requests[1], second.aio);
+    SUBCASE("close") { fixture.connection().close(); }
+    SUBCASE("the connection goes") { fixture.drop_connection(); }
+    REQUIRE(fixture.run_until([&] { return first.done() && second.done(); }));
     CHECK(first.ended() == failure(Errc::closed));
     CHECK(second.ended() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("a connection sends 100 Continue when the program reads the content", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send(
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send(
         "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     Request request;
-    CHECK(read_request(wire, request) == success(0));
-    wire.run_some();
-    wire.peer().read_some();
-    CHECK(wire.peer().received().empty());
+    CHECK(read_request(fixture, request) == success(0));
+    fixture.run_some();
+    fixture.peer().read_some();
+    CHECK(fixture.peer().received().empty());
     std::string in(5, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read_body().read_all(read.aio);
-    CHECK(wire.receive(25) == "HTTP/1.1 100 Continue\r\n\r\n");
-    wire.peer().send("hello");
-    REQUIRE(wire.run_until_done(read));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read_body().read_all(read.aio);
+    CHECK(fixture.receive(25) == "HTTP/1.1 100 Continue\r\n\r\n");
+    fixture.peer().send("hello");
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(5));
     CHECK(in == "hello");
 }

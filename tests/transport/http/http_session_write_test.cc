@@ -18,28 +18,28 @@ constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n"
 
 TEST_CASE_TEMPLATE("content of unknown length is written in chunks", Kernel, OnLinux, OnPoll,
                    OnSim) {
-    Wire wire(Kernel::kKind);
-    wire.peer().send(kGet);
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send(kGet);
     Request request;
-    CHECK(read_request(wire, request) == success(0));
+    CHECK(read_request(fixture, request) == success(0));
     Response response;
     REQUIRE(!response.headers().set("Transfer-Encoding", "chunked"));
-    Operation head(wire.engine());
-    Operation one(wire.engine(), "hello");
-    Operation two(wire.engine());
+    Operation head(fixture.engine());
+    Operation one(fixture.engine(), "hello");
+    Operation two(fixture.engine());
     const std::string many(20, 'x');
     REQUIRE(!two.aio.set_iov(entries_of(many, 20)));
-    Operation end(wire.engine());
+    Operation end(fixture.engine());
     http::Headers trailer;
     REQUIRE(!trailer.set("T", "v"));
-    wire.connection().write_response(response, head.aio);
-    wire.connection().write_body().write(one.aio);
-    wire.connection().write_body().write(two.aio);
-    wire.connection().write_body().finish(trailer, end.aio);
+    fixture.connection().write_response(response, head.aio);
+    fixture.connection().write_body().write(one.aio);
+    fixture.connection().write_body().write(two.aio);
+    fixture.connection().write_body().finish(trailer, end.aio);
     Response next;
-    Operation after(wire.engine());
-    wire.connection().write_response(next, after.aio);
-    REQUIRE(wire.run_until([&] { return after.done(); }));
+    Operation after(fixture.engine());
+    fixture.connection().write_response(next, after.aio);
+    REQUIRE(fixture.run_until([&] { return after.done(); }));
     CHECK(!head.ended().error);
     CHECK(one.ended() == success(5));
     CHECK(two.ended() == success(20));
@@ -49,64 +49,64 @@ TEST_CASE_TEMPLATE("content of unknown length is written in chunks", Kernel, OnL
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
         "7\r\nxxxxxxx\r\n7\r\nxxxxxxx\r\n6\r\nxxxxxx\r\n0\r\nT: v\r\n\r\n"
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    CHECK(wire.receive(kWire.size()) == kWire);
+    CHECK(fixture.receive(kWire.size()) == kWire);
 }
 
 TEST_CASE_TEMPLATE("a writer refuses content longer or shorter than the declared length (W5)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Response response;
     REQUIRE(!response.headers().set("Content-Length", "5"));
-    CHECK(!write_response(wire, response).error);
-    Operation much(wire.engine(), "hello!");
-    Operation some(wire.engine(), "hel");
-    Operation early(wire.engine());
-    Operation rest(wire.engine(), "lo");
-    Operation end(wire.engine());
-    http::BodyWriter body = wire.connection().write_body();
+    CHECK(!write_response(fixture, response).error);
+    Operation much(fixture.engine(), "hello!");
+    Operation some(fixture.engine(), "hel");
+    Operation early(fixture.engine());
+    Operation rest(fixture.engine(), "lo");
+    Operation end(fixture.engine());
+    http::BodyWriter body = fixture.connection().write_body();
     body.write(much.aio);
     body.write(some.aio);
     body.finish(early.aio);
     body.write(rest.aio);
     body.finish(end.aio);
-    REQUIRE(wire.run_until([&] { return end.done(); }));
+    REQUIRE(fixture.run_until([&] { return end.done(); }));
     CHECK(much.ended() == failure(ArgumentErrc::wrong_message_state));
     CHECK(some.ended() == success(3));
     CHECK(early.ended() == failure(ArgumentErrc::wrong_message_state));
     CHECK(rest.ended() == success(2));
     CHECK(end.ended() == success(0));
-    CHECK(wire.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    CHECK(fixture.receive(43) == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
 }
 
 TEST_CASE_TEMPLATE("a write of an invalid message fails and keeps the connection open (W-58)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Request request;
-    Operation write(wire.engine());
-    wire.connection().write_request(request, write.aio);
-    REQUIRE(wire.run_until_done(write));
+    Operation write(fixture.engine());
+    fixture.connection().write_request(request, write.aio);
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == failure(ArgumentErrc::invalid_message));
-    CHECK(wire.follow_up() == success(4));
+    CHECK(fixture.follow_up() == success(4));
 }
 
 TEST_CASE_TEMPLATE("a request is written, and its content by write_all after it (W-56)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Request request("http://h/x");
-    Operation write(wire.engine());
-    Operation body(wire.engine(), "hello");
+    Operation write(fixture.engine());
+    Operation body(fixture.engine(), "hello");
     constexpr std::string_view kHead = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
-    wire.connection().write_request(request, write.aio);
-    wire.connection().write_all(body.aio);
-    REQUIRE(wire.run_until([&] { return body.done(); }));
+    fixture.connection().write_request(request, write.aio);
+    fixture.connection().write_all(body.aio);
+    REQUIRE(fixture.run_until([&] { return body.done(); }));
     CHECK(write.ended() == success(kHead.size()));
     CHECK(body.ended() == success(5));
-    CHECK(wire.receive(kHead.size() + 5) == std::string(kHead) + "hello");
+    CHECK(fixture.receive(kHead.size() + 5) == std::string(kHead) + "hello");
 }
 
 TEST_CASE_TEMPLATE("a change of a message after a write is sent by the next write (W-57, W-59)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Request request("http://h/x");
     REQUIRE(!request.set_method("POST"));
     REQUIRE(!request.set_data("one"));
@@ -116,42 +116,42 @@ TEST_CASE_TEMPLATE("a change of a message after a write is sent by the next writ
         const std::string head =
             "POST " + std::string(target) + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none";
         wanted += head;
-        Operation write(wire.engine(), "its vector is replaced");
-        wire.connection().write_request(request, write.aio);
-        REQUIRE(wire.run_until_done(write));
+        Operation write(fixture.engine(), "its vector is replaced");
+        fixture.connection().write_request(request, write.aio);
+        REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == success(head.size()));
     }
-    CHECK(wire.receive(wanted.size()) == wanted);
+    CHECK(fixture.receive(wanted.size()) == wanted);
 }
 
 TEST_CASE_TEMPLATE(
     "responses are read by the methods of their requests, and interim ones are skipped (S1)",
     Kernel, OnLinux, OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Request request("http://h/");
     for (const char* method : {"HEAD", "GET", "GET"}) {
         REQUIRE(!request.set_method(method));
-        Operation write(wire.engine());
-        wire.connection().write_request(request, write.aio);
-        REQUIRE(wire.run_until_done(write));
+        Operation write(fixture.engine());
+        fixture.connection().write_request(request, write.aio);
+        REQUIRE(fixture.run_until_done(write));
     }
-    wire.peer().send(
+    fixture.peer().send(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
         "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"
         "HTTP/1.1 200 OK\r\n\r\nall the rest");
-    wire.peer().shutdown_write();
+    fixture.peer().shutdown_write();
     Response response;
     for (const int status : {200, 304, 200}) {
-        Operation read(wire.engine());
-        wire.connection().read_response(response, read.aio);
-        REQUIRE(wire.run_until_done(read));
+        Operation read(fixture.engine());
+        fixture.connection().read_response(response, read.aio);
+        REQUIRE(fixture.run_until_done(read));
         CHECK(read.ended() == success(0));
         CHECK(response.status() == status);
     }
     Ended last;
-    CHECK(read_content(wire, 5, last) == "all the rest");
+    CHECK(read_content(fixture, 5, last) == "all the rest");
     CHECK(last == failure(Errc::end_of_stream));
-    CHECK(!wire.connection().keeps_alive());
+    CHECK(!fixture.connection().keeps_alive());
 }
 
 }  // namespace

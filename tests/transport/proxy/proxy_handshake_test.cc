@@ -5,7 +5,7 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 #include "transport/proxy/handshake.h"
 #include "transport/proxy/prefixed_stream.h"
 #include "transport/proxy/socks.h"

@@ -6,9 +6,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/child_process.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -3,8 +3,8 @@
 #include <uaio/argument_error.h>
 #include <uaio/local.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/wire.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>

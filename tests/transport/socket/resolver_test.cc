@@ -3,8 +3,8 @@
 #include <uaio/engine_group.h>
 #include <uaio/resolver.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/turns.h"
-#include "tests/support/wire.h"
 
 #include <condition_variable>
 #include <filesystem>

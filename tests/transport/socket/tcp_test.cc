@@ -5,7 +5,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/child_process.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>

@@ -3,7 +3,7 @@
 #include <uaio/argument_error.h>
 #include <uaio/stream.h>
 
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <algorithm>
 #include <memory>
@@ -18,8 +18,8 @@ using namespace std::chrono_literals;
 
 template <class Kernel, bool unix_socket, ZeroCopy zero_copy>
 struct Kind {
-    static WireOptions options() {
-        WireOptions result;
+    static ConnectionFixtureOptions options() {
+        ConnectionFixtureOptions result;
         result.unix_socket = unix_socket;
         result.stream.zero_copy = zero_copy;
         return result;
@@ -52,90 +52,90 @@ namespace {
 TEST_CASE_TEMPLATE("every stream writes and reads a whole iovec list", Kind, TcpOnLinux, TcpOnPoll,
                    UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
-    Wire wire(Kind::kKind, Kind::options());
-    const std::string out = pattern(Wire::kBlocking);
+    ConnectionFixture fixture(Kind::kKind, Kind::options());
+    const std::string out = pattern(ConnectionFixture::kBlocking);
     for (std::size_t round = 1; round <= 3; ++round) {
-        Operation write(wire.engine());
+        Operation write(fixture.engine());
         REQUIRE(!write.aio.set_iov(entries_of(out, 8)));
-        wire.connection().write_all(write.aio);
-        CHECK(wire.receive(round * out.size()).substr((round - 1) * out.size()) == out);
-        REQUIRE(wire.run_until_done(write));
+        fixture.connection().write_all(write.aio);
+        CHECK(fixture.receive(round * out.size()).substr((round - 1) * out.size()) == out);
+        REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == success(out.size()));
     }
     std::string in(1000, '\0');
-    Operation read(wire.engine());
+    Operation read(fixture.engine());
     REQUIRE(!read.aio.set_iov(entries_of(in, 8)));
-    wire.connection().read_all(read.aio);
-    wire.peer().send(std::string_view(out).substr(0, 1000));
-    REQUIRE(wire.run_until_done(read));
+    fixture.connection().read_all(read.aio);
+    fixture.peer().send(std::string_view(out).substr(0, 1000));
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(1000));
     CHECK(in == out.substr(0, 1000));
-    CHECK(wire.engine().statistics().in_flight == 0);
+    CHECK(fixture.engine().statistics().in_flight == 0);
 }
 
 TEST_CASE_TEMPLATE("every stream ends an interrupted write with its exact count and closes", Kind,
                    TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux,
                    ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
     for (const bool expires : {false, true}) {
-        Wire wire(Kind::kKind, Kind::options());
-        const std::string body = pattern(Wire::kBlocking);
-        Operation head(wire.engine(), body);
-        Operation queued(wire.engine(), "queued");
+        ConnectionFixture fixture(Kind::kKind, Kind::options());
+        const std::string body = pattern(ConnectionFixture::kBlocking);
+        Operation head(fixture.engine(), body);
+        Operation queued(fixture.engine(), "queued");
         if (expires) head.aio.set_timeout(20ms);
-        wire.connection().write_all(head.aio);
-        wire.connection().write_all(queued.aio);
-        REQUIRE(wire.run_until_blocked());
+        fixture.connection().write_all(head.aio);
+        fixture.connection().write_all(queued.aio);
+        REQUIRE(fixture.run_until_blocked());
         if (!expires) head.aio.cancel();
-        REQUIRE(wire.run_until([&] { return wire.engine().statistics().cancels > 0; }));
-        wire.run_some();
+        REQUIRE(fixture.run_until([&] { return fixture.engine().statistics().cancels > 0; }));
+        fixture.run_some();
         // With zero copy the kernel releases the bytes only as the peer reads them.
-        const std::string& got = wire.receive_to_end();
-        REQUIRE(wire.run_until([&] { return head.done() && queued.done(); }));
-        CHECK(wire.peer().end() == RawPeer::End::fin);
+        const std::string& got = fixture.receive_to_end();
+        REQUIRE(fixture.run_until([&] { return head.done() && queued.done(); }));
+        CHECK(fixture.peer().end() == RawPeer::End::fin);
         CHECK(got.size() > 0);
         const Errc error = expires ? Errc::timed_out : Errc::canceled;
         CHECK(head.ended() == failure(error, got.size()));
         CHECK(body.starts_with(got));
         CHECK(queued.ended() == failure(Errc::closed));
-        CHECK(wire.follow_up() == failure(Errc::closed));
+        CHECK(fixture.follow_up() == failure(Errc::closed));
     }
 }
 
 TEST_CASE_TEMPLATE("every stream cancels a queued write without sending a byte", Kind, TcpOnLinux,
                    TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
-    Wire wire(Kind::kKind, Kind::options());
-    const std::string body = pattern(Wire::kBlocking);
-    Operation head(wire.engine(), body);
-    Operation queued(wire.engine(), "queued");
-    wire.connection().write_all(head.aio);
-    wire.connection().write_all(queued.aio);
-    REQUIRE(wire.run_until_blocked());
+    ConnectionFixture fixture(Kind::kKind, Kind::options());
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), body);
+    Operation queued(fixture.engine(), "queued");
+    fixture.connection().write_all(head.aio);
+    fixture.connection().write_all(queued.aio);
+    REQUIRE(fixture.run_until_blocked());
     queued.aio.cancel();
-    REQUIRE(wire.run_until_done(queued));
+    REQUIRE(fixture.run_until_done(queued));
     CHECK(queued.ended() == failure(Errc::canceled));
-    CHECK(wire.receive(body.size()) == body);
-    REQUIRE(wire.run_until_done(head));
+    CHECK(fixture.receive(body.size()) == body);
+    REQUIRE(fixture.run_until_done(head));
     CHECK(head.ended() == success(body.size()));
-    CHECK(wire.follow_up() == success(4));
-    CHECK(wire.receive(body.size() + 4).substr(body.size()) == "tail");
+    CHECK(fixture.follow_up() == success(4));
+    CHECK(fixture.receive(body.size() + 4).substr(body.size()) == "tail");
 }
 
 TEST_CASE_TEMPLATE("every stream delivers the bytes that the kernel has taken before it closes",
                    Kind, TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux,
                    ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
-    Wire wire(Kind::kKind, Kind::options());
-    const std::string body = pattern(Wire::kBlocking);
-    Operation head(wire.engine(), body);
+    ConnectionFixture fixture(Kind::kKind, Kind::options());
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), body);
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.connection().write_all(head.aio);
-    REQUIRE(wire.run_until_blocked());
-    wire.connection().close();
-    const std::string& got = wire.receive_to_end();
-    REQUIRE(wire.run_until([&] { return head.done() && read.done(); }));
-    CHECK(wire.peer().end() == RawPeer::End::fin);
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.connection().write_all(head.aio);
+    REQUIRE(fixture.run_until_blocked());
+    fixture.connection().close();
+    const std::string& got = fixture.receive_to_end();
+    REQUIRE(fixture.run_until([&] { return head.done() && read.done(); }));
+    CHECK(fixture.peer().end() == RawPeer::End::fin);
     CHECK(head.ended() == failure(Errc::closed, got.size()));
     CHECK(body.starts_with(got));
     CHECK(read.ended() == failure(Errc::closed));
@@ -144,56 +144,57 @@ TEST_CASE_TEMPLATE("every stream delivers the bytes that the kernel has taken be
 TEST_CASE_TEMPLATE("every stream distinguishes the end of the stream from a reset", Kind,
                    TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll) {
     {
-        Wire wire(Kind::kKind, Kind::options());
+        ConnectionFixture fixture(Kind::kKind, Kind::options());
         std::string in(10, '\0');
-        Operation read(wire.engine(), in);
-        wire.connection().read_all(read.aio);
-        wire.peer().send("abc");
-        wire.peer().shutdown_write();
-        REQUIRE(wire.run_until_done(read));
+        Operation read(fixture.engine(), in);
+        fixture.connection().read_all(read.aio);
+        fixture.peer().send("abc");
+        fixture.peer().shutdown_write();
+        REQUIRE(fixture.run_until_done(read));
         CHECK(read.ended() == failure(Errc::end_of_stream, 3));
-        CHECK(wire.follow_up() == success(4));
+        CHECK(fixture.follow_up() == success(4));
     }
-    Wire wire(Kind::kKind, Kind::options());
-    Operation write(wire.engine(), "unread");
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until([&] { return wire.peer().unread() == 6; }));
+    ConnectionFixture fixture(Kind::kKind, Kind::options());
+    Operation write(fixture.engine(), "unread");
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until([&] { return fixture.peer().unread() == 6; }));
     std::string in(10, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read(read.aio);
-    wire.run_some();
-    wire.peer().close();
-    REQUIRE(wire.run_until_done(read));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read(read.aio);
+    fixture.run_some();
+    fixture.peer().close();
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::connection_reset));
-    Operation late(wire.engine(), "late");
-    wire.connection().write_all(late.aio);
-    REQUIRE(wire.run_until_done(late));
+    Operation late(fixture.engine(), "late");
+    fixture.connection().write_all(late.aio);
+    REQUIRE(fixture.run_until_done(late));
     CHECK(late.ended() == failure(Errc::connection_reset));
 }
 
 TEST_CASE_TEMPLATE("queued small writes are sent together, each with its own count", Kernel,
                    OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
     const std::string small = pattern(100 * 99 / 2, 2);
-    Operation head(wire.engine(), body);
-    wire.connection().write_all(head.aio);
+    Operation head(fixture.engine(), body);
+    fixture.connection().write_all(head.aio);
     std::vector<std::unique_ptr<Operation>> writes;
     for (std::size_t size = 0, at = 0; size < 100; at += size++) {
-        writes.push_back(
-            std::make_unique<Operation>(wire.engine(), std::string_view(small).substr(at, size)));
-        wire.connection().write_all(writes.back()->aio);
+        writes.push_back(std::make_unique<Operation>(fixture.engine(),
+                                                     std::string_view(small).substr(at, size)));
+        fixture.connection().write_all(writes.back()->aio);
     }
-    CHECK(wire.receive(body.size() + small.size()) == body + small);
-    REQUIRE(wire.run_until_done(*writes.back()));
+    CHECK(fixture.receive(body.size() + small.size()) == body + small);
+    REQUIRE(fixture.run_until_done(*writes.back()));
     for (std::size_t size = 0; size < 100; ++size)
         CHECK(writes[size]->ended() == success(size));
-    CHECK(wire.engine().statistics().gathered_writes > 50);
+    CHECK(fixture.engine().statistics().gathered_writes > 50);
 }
 
 // Writes of random sizes, some of which are cancelled or expire at random moments. Returns the
 // number of cancelled writes.
-std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::string& bytes) {
+std::size_t cut_at_random(ConnectionFixture& fixture, std::minstd_rand& random,
+                          const std::string& bytes) {
     std::vector<std::unique_ptr<Operation>> writes;
     std::vector<std::string_view> contents;
     std::size_t at = 0;
@@ -201,12 +202,12 @@ std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::strin
         const std::size_t size = random() % (i % 10 == 0 ? 60'000 : 3'000);
         contents.push_back(std::string_view(bytes).substr(at, size));
         at += size;
-        writes.push_back(std::make_unique<Operation>(wire.engine(), contents.back()));
+        writes.push_back(std::make_unique<Operation>(fixture.engine(), contents.back()));
         if (random() % 8 == 0) writes.back()->aio.set_timeout(1us * (random() % 3000));
-        wire.connection().write_all(writes.back()->aio);
-        if (random() % 4 == 0) wire.engine().run_once(0ns);
+        fixture.connection().write_all(writes.back()->aio);
+        if (random() % 4 == 0) fixture.engine().run_once(0ns);
         if (random() % 4 == 0) writes[random() % writes.size()]->aio.cancel();
-        if (random() % 3 == 0) wire.peer().read_some(random() % 20'000);
+        if (random() % 3 == 0) fixture.peer().read_some(random() % 20'000);
     }
     const Clock::time_point limit = Clock::now() + kPatience;
     const auto all_done = [&] {
@@ -215,8 +216,8 @@ std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::strin
     while (!all_done()) {
         REQUIRE(Clock::now() < limit);
         if (random() % 8 == 0) writes[random() % writes.size()]->aio.cancel();
-        wire.peer().read_some(random() % 60'000);
-        wire.engine().run_once(1ms);
+        fixture.peer().read_some(random() % 60'000);
+        fixture.engine().run_once(1ms);
     }
     std::string expected;
     std::size_t canceled = 0;
@@ -231,8 +232,8 @@ std::size_t cut_at_random(Wire& wire, std::minstd_rand& random, const std::strin
         canceled += ended.error == Errc::canceled;
         expected.append(contents[i].substr(0, ended.count));
     }
-    wire.connection().close();
-    CHECK(wire.receive_to_end() == expected);
+    fixture.connection().close();
+    CHECK(fixture.receive_to_end() == expected);
     return canceled;
 }
 
@@ -244,23 +245,23 @@ TEST_CASE_TEMPLATE("writes cancelled at random keep order and exact counts", Kin
     for (unsigned seed = 1; seed <= (kSanitized ? 10u : 40u); ++seed) {
         CAPTURE(seed);
         std::minstd_rand random(seed);
-        Wire wire(Kind::kKind, Kind::options());
-        canceled += cut_at_random(wire, random, bytes);
-        REQUIRE(wire.run_until([&] { return wire.engine().statistics().in_flight == 0; }));
+        ConnectionFixture fixture(Kind::kKind, Kind::options());
+        canceled += cut_at_random(fixture, random, bytes);
+        REQUIRE(fixture.run_until([&] { return fixture.engine().statistics().in_flight == 0; }));
     }
     CHECK(canceled > 0);
 }
 
 TEST_CASE_TEMPLATE("an Aio of another engine ends with wrong_engine on its own engine", Kernel,
                    OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     Engine other(options_on(Kernel::kKind));
     Operation write(other, "abc");
-    wire.connection().write_all(write.aio);
+    fixture.connection().write_all(write.aio);
     CHECK(write.aio.wait() == ArgumentErrc::wrong_engine);
     CHECK(write.ended() == failure(ArgumentErrc::wrong_engine));
-    CHECK(wire.follow_up() == success(4));
-    CHECK(wire.receive(4) == "tail");
+    CHECK(fixture.follow_up() == success(4));
+    CHECK(fixture.receive(4) == "tail");
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 
 // An engine, a tls listener and a connector. All but the engine may outlive it.
-struct Town {
-    explicit Town(KernelKind kind, const Faults& faults = {}, std::uint64_t seed = 1) {
+struct HandshakeFixture {
+    explicit HandshakeFixture(KernelKind kind, const Faults& faults = {}, std::uint64_t seed = 1) {
         if (kind == OnSim::kKind) kernel.emplace(seed, faults);
         engine =
             kernel ? std::make_unique<Engine>(*kernel) : std::make_unique<Engine>(options_on(kind));
@@ -46,16 +46,16 @@ bool is_ended(const Ended& ended, const StreamPtr& stream) {
 
 // Ends the engine during a handshake, when `run` returns; true if the handshake had ended before.
 template <class Run>
-bool end_after(Town&& town, Run run) {
+bool end_after(HandshakeFixture&& fixture, Run run) {
     StreamPtr accepted;
     StreamPtr connected;
     Ended accept;
     Ended connect;
-    town.listener->accept(one_shot(*town.engine, accept), accepted);
-    town.connector->connect(one_shot(*town.engine, connect), connected);
-    run(*town.engine);
+    fixture.listener->accept(one_shot(*fixture.engine, accept), accepted);
+    fixture.connector->connect(one_shot(*fixture.engine, connect), connected);
+    run(*fixture.engine);
     const bool over = accept.calls + connect.calls == 2;
-    town.engine.reset();
+    fixture.engine.reset();
     CAPTURE(accept);
     CAPTURE(connect);
     CHECK(is_ended(accept, accepted));
@@ -65,14 +65,15 @@ bool end_after(Town&& town, Run run) {
 
 TEST_CASE_TEMPLATE("an engine destroyed after any turn of a handshake ends both sides once", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    static_cast<void>(end_after(Town(Kernel::kKind), [](Engine& engine) { run_some(engine); }));
+    static_cast<void>(
+        end_after(HandshakeFixture(Kernel::kKind), [](Engine& engine) { run_some(engine); }));
     const std::size_t descriptors = open_descriptors();
     const std::int64_t blocks = live_allocations();
     int turns = 0;
     for (bool over = false; !over; ++turns) {
         CAPTURE(turns);
         REQUIRE(turns < 1000);
-        over = end_after(Town(Kernel::kKind), [turns](Engine& engine) {
+        over = end_after(HandshakeFixture(Kernel::kKind), [turns](Engine& engine) {
             for (int turn = 0; turn < turns; ++turn)
                 engine.run_once(1ms);
         });
@@ -90,7 +91,7 @@ TEST_CASE("an engine on a faulty kernel destroyed in a handshake ends both sides
             CAPTURE(seed);
             CAPTURE(turns);
             REQUIRE(turns < 1000);
-            over = end_after(Town(OnSim::kKind, faults, seed), [turns](Engine& engine) {
+            over = end_after(HandshakeFixture(OnSim::kKind, faults, seed), [turns](Engine& engine) {
                 for (int turn = 0; turn < turns; ++turn)
                     engine.run_once(1ms);
             });
@@ -100,40 +101,40 @@ TEST_CASE("an engine on a faulty kernel destroyed in a handshake ends both sides
 
 TEST_CASE_TEMPLATE("an engine destroyed while peers are silent ends their handshakes", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    Town town(Kernel::kKind);
+    HandshakeFixture fixture(Kernel::kKind);
     const tls::Context server(server_options());
     const tls::Context client(client_options());
     // Plain connections, each with a handshake on one of its ends alone.
-    auto plain = std::make_unique<tcp::Listener>(*town.engine, Endpoint::loopback(0));
+    auto plain = std::make_unique<tcp::Listener>(*fixture.engine, Endpoint::loopback(0));
     std::vector<StreamPtr> silent(2);
     std::vector<StreamPtr> made(4);
     Ended asks, asked, by_connector, accepts;
     for (StreamPtr& stream : silent) {
         StreamPtr other;
-        Operation connect(*town.engine);
-        Operation accept(*town.engine);
+        Operation connect(*fixture.engine);
+        Operation accept(*fixture.engine);
         plain->accept(accept.aio, other);
         tcp::connect(plain->local_endpoint(), {}, connect.aio, stream);
-        REQUIRE(run_until(*town.engine, [&] { return connect.done() && accept.done(); }));
+        REQUIRE(run_until(*fixture.engine, [&] { return connect.done() && accept.done(); }));
         if (&stream == &silent[0]) {
-            tls::connect(client, std::move(other), to_localhost(), one_shot(*town.engine, asks),
+            tls::connect(client, std::move(other), to_localhost(), one_shot(*fixture.engine, asks),
                          made[0]);
         } else {
-            tls::accept(server, std::move(other), one_shot(*town.engine, asked), made[1]);
+            tls::accept(server, std::move(other), one_shot(*fixture.engine, asked), made[1]);
         }
     }
     tcp::Connector below(plain->local_endpoint());
     tls::Connector connector(below, client, to_localhost());
-    connector.connect(one_shot(*town.engine, by_connector), made[2]);
-    town.listener->accept(one_shot(*town.engine, accepts), made[3]);
+    connector.connect(one_shot(*fixture.engine, by_connector), made[2]);
+    fixture.listener->accept(one_shot(*fixture.engine, accepts), made[3]);
     StreamPtr late;
     Ended connect;
-    tcp::connect(town.endpoint, {}, one_shot(*town.engine, connect), late);
-    REQUIRE(run_until(*town.engine, [&] { return connect.calls > 0; }));
-    run_some(*town.engine);
+    tcp::connect(fixture.endpoint, {}, one_shot(*fixture.engine, connect), late);
+    REQUIRE(run_until(*fixture.engine, [&] { return connect.calls > 0; }));
+    run_some(*fixture.engine);
     CHECK(asks == kPending);
     CHECK(asked == kPending);
-    town.engine.reset();
+    fixture.engine.reset();
     for (const Ended* const ended : {&asks, &asked, &by_connector, &accepts})
         CHECK(*ended == failure(Errc::closed));
     for (const StreamPtr& stream : made)

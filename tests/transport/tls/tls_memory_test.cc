@@ -4,7 +4,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/raw_peer.h"
-#include "tests/support/tls/inside.h"
+#include "tests/support/tls/openssl_access.h"
 #include "tests/support/tls/secured.h"
 
 #include <functional>

@@ -1,6 +1,6 @@
 // TLS messages without data: new keys, tickets, alerts, and too many of them.
 #include "tests/support/tls/ends.h"
-#include "tests/support/tls/inside.h"
+#include "tests/support/tls/openssl_access.h"
 
 namespace uaio {
 namespace {

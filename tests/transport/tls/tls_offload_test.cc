@@ -3,7 +3,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/tls/ends.h"
-#include "tests/support/tls/inside.h"
+#include "tests/support/tls/openssl_access.h"
 #include "transport/stream/try_io.h"
 
 #include <sys/socket.h>

@@ -2,7 +2,7 @@
 // and a proxy written with the library.
 #include <uaio/dialer.h>
 
-#include "tests/support/tls/town.h"
+#include "tests/support/tls/proxy_fixture.h"
 
 namespace uaio {
 namespace {
@@ -15,12 +15,12 @@ TEST_CASE_TEMPLATE(
     for (const bool secure_target : {false, true}) {
         for (const bool secure_proxy : {false, true}) {
             Engine engine(options_on(Kernel::kKind));
-            Town town(engine, secure_target, secure_proxy);
-            REQUIRE(town.dial() == success(0));
-            CHECK(town.echoes(300'000));
-            CHECK(town.report.proxy_status == 200);
-            CHECK((town.report.tls > 0ns) == secure_target);
-            const tls::Details details = tls::details(*town.stream);
+            ProxyFixture fixture(engine, secure_target, secure_proxy);
+            REQUIRE(fixture.dial() == success(0));
+            CHECK(fixture.echoes(300'000));
+            CHECK(fixture.report.proxy_status == 200);
+            CHECK((fixture.report.tls > 0ns) == secure_target);
+            const tls::Details details = tls::details(*fixture.stream);
             CHECK(details.version == (secure_target || secure_proxy ? "TLSv1.3" : ""));
         }
     }
@@ -29,32 +29,32 @@ TEST_CASE_TEMPLATE(
 TEST_CASE("TLS in TLS works with short transfers on a simulated network") {
     SimKernel kernel(11, {.short_write = 700, .short_read = 700, .reorder = 500});
     Engine engine(kernel);
-    Town town(engine, true, true);
-    REQUIRE(town.dial() == success(0));
-    CHECK(town.echoes(50'000));
+    ProxyFixture fixture(engine, true, true);
+    REQUIRE(fixture.dial() == success(0));
+    CHECK(fixture.echoes(50'000));
 }
 
 TEST_CASE("the target's and the proxy's certificate for another name are refused (42)") {
     SimKernel kernel(1);
     Engine engine(kernel);
     {
-        Town town(engine, true, true);
-        town.options.tls_context = tls::Context();  // which does not trust the authority
-        CHECK(town.dial() == failure(TlsErrc::certificate_untrusted));
-        CHECK(town.report.phase == DialPhase::tls);
+        ProxyFixture fixture(engine, true, true);
+        fixture.options.tls_context = tls::Context();  // which does not trust the authority
+        CHECK(fixture.dial() == failure(TlsErrc::certificate_untrusted));
+        CHECK(fixture.report.phase == DialPhase::tls);
     }
     {
-        Town town(engine, true, true);
-        town.options.proxy_tls_context = tls::Context();
-        CHECK(town.dial() == failure(TlsErrc::certificate_untrusted));
-        CHECK(town.report.phase == DialPhase::proxy);
+        ProxyFixture fixture(engine, true, true);
+        fixture.options.proxy_tls_context = tls::Context();
+        CHECK(fixture.dial() == failure(TlsErrc::certificate_untrusted));
+        CHECK(fixture.report.phase == DialPhase::proxy);
     }
     {
-        Town town(engine, true, true);
-        std::swap(town.options.resolve[0], town.options.resolve[1]);
-        const std::string port = town.target.substr(town.target.rfind(':') + 1);
-        town.target = "tls://other.test:" + port;
-        CHECK(town.dial() == failure(TlsErrc::certificate_name_mismatch));
+        ProxyFixture fixture(engine, true, true);
+        std::swap(fixture.options.resolve[0], fixture.options.resolve[1]);
+        const std::string port = fixture.target.substr(fixture.target.rfind(':') + 1);
+        fixture.target = "tls://other.test:" + port;
+        CHECK(fixture.dial() == failure(TlsErrc::certificate_name_mismatch));
     }
 }
 
@@ -63,14 +63,14 @@ TEST_CASE("the target's and the proxy's certificate for another name are refused
 std::uint64_t dial_and_cancel(std::uint64_t step, std::uint64_t& canceled) {
     SimKernel kernel(step, {.late_cancel = 300});
     Engine engine(kernel);
-    Town town(engine, true, true);
+    ProxyFixture fixture(engine, true, true);
     engine.run_once(0ns);
     const std::uint64_t begun = kernel.steps();
     bool over = false;
     {
-        Dialer dialer(town.target, town.options);
+        Dialer dialer(fixture.target, fixture.options);
         Operation connect(engine);
-        dialer.connect(connect.aio, town.stream, town.report);
+        dialer.connect(connect.aio, fixture.stream, fixture.report);
         kernel.at_step(begun + step, [&] {
             if (!over) connect.aio.cancel();
         });
@@ -78,11 +78,11 @@ std::uint64_t dial_and_cancel(std::uint64_t step, std::uint64_t& canceled) {
         over = true;
         REQUIRE(connect.ended().calls == 1);
         REQUIRE((!connect.ended().error || connect.ended().error == Errc::canceled));
-        REQUIRE(static_cast<bool>(town.stream) == !connect.ended().error);
+        REQUIRE(static_cast<bool>(fixture.stream) == !connect.ended().error);
         canceled += static_cast<bool>(connect.ended().error);
     }
     const std::uint64_t steps = kernel.steps() - begun;
-    if (town.stream) CHECK(town.echoes(100));
+    if (fixture.stream) CHECK(fixture.echoes(100));
     return steps;
 }
 

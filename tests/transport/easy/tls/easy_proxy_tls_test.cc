@@ -3,7 +3,7 @@
 #include <uaio/easy.h>
 
 #include "tests/support/easy_ends.h"
-#include "tests/support/tls/town.h"
+#include "tests/support/tls/proxy_fixture.h"
 
 #include <optional>
 #include <span>
@@ -12,19 +12,19 @@
 namespace uaio {
 namespace {
 
-// An engine with a Town, and an easy connection to its server.
+// An engine with a ProxyFixture, and an easy connection to its server.
 struct Visit {
     Visit(KernelKind kind, bool secure_target, bool secure_proxy, const std::string& early = {}) {
         if (kind == OnSim::kKind) kernel.emplace(1);
         kernel ? engine.emplace(*kernel) : engine.emplace(options_on(kind));
-        town.emplace(*engine, secure_target, secure_proxy, early);
+        fixture.emplace(*engine, secure_target, secure_proxy, early);
         connection.emplace(*engine);
     }
     ~Visit() { connection.reset(); }
 
     void connect() {
         Operation connect(*engine);
-        connection->connect(town->target, town->options, connect.aio);
+        connection->connect(fixture->target, fixture->options, connect.aio);
         REQUIRE(run_until(*engine, [&] { return connect.done(); }));
         REQUIRE(connect.ended() == success(0));
     }
@@ -63,7 +63,7 @@ struct Visit {
 
     std::optional<SimKernel> kernel;
     std::optional<Engine> engine;
-    std::optional<Town> town;
+    std::optional<ProxyFixture> fixture;
     std::optional<easy::Connection> connection;
 };
 
@@ -112,7 +112,7 @@ TEST_CASE_TEMPLATE("easy tls: attempts work through a proxy whose first address 
         CAPTURE(secure_target);
         const std::string early = secure_target ? "" : "early";
         Visit visit(Kernel::kKind, secure_target, true, early);
-        std::string& proxy = visit.town->options.resolve[1];
+        std::string& proxy = visit.fixture->options.resolve[1];
         proxy.insert(proxy.rfind(':') + 1, "127.0.0.2,");
         visit.connect();
         CHECK(visit.connection->report().attempts == 2);

@@ -2,7 +2,7 @@
 // libcurl's behaviour was recorded.
 #include <uaio/easy.h>
 
-#include "tests/support/tls/inside.h"
+#include "tests/support/tls/openssl_access.h"
 #include "tests/support/tls/secured.h"
 
 #include <sys/socket.h>

@@ -53,29 +53,29 @@ TEST_CASE_TEMPLATE("an early response followed by a reset is delivered as far as
 
 TEST_CASE_TEMPLATE("bytes received before a reset can be read although a write has failed", Kernel,
                    OnLinux, OnPoll) {
-    Wire wire(Kernel::kKind);
-    const std::string body = pattern(Wire::kBlocking);
-    Operation write(wire.engine(), body);
-    wire.connection().write_all(write.aio);
-    REQUIRE(wire.run_until_blocked());
+    ConnectionFixture fixture(Kernel::kKind);
+    const std::string body = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), body);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until_blocked());
     const std::string said = pattern(3000, 3);
-    wire.peer().send(said);
-    wire.peer().close();
-    REQUIRE(wire.run_until_done(write));
+    fixture.peer().send(said);
+    fixture.peer().close();
+    REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended().error == Errc::connection_reset);
     CHECK(write.ended().count > 0);
-    CHECK(wire.follow_up() == failure(Errc::closed));
+    CHECK(fixture.follow_up() == failure(Errc::closed));
     std::string in(5000, '\0');
-    Operation read(wire.engine(), in);
-    wire.connection().read_all(read.aio);
-    REQUIRE(wire.run_until_done(read));
+    Operation read(fixture.engine(), in);
+    fixture.connection().read_all(read.aio);
+    REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::closed, said.size()));
     CHECK(in.substr(0, said.size()) == said);
-    Operation more(wire.engine(), in);
-    wire.connection().read(more.aio);
-    REQUIRE(wire.run_until_done(more));
+    Operation more(fixture.engine(), in);
+    fixture.connection().read(more.aio);
+    REQUIRE(fixture.run_until_done(more));
     CHECK(more.ended() == failure(Errc::closed));
-    CHECK(wire.connection().stream().native_handle() == -1);
+    CHECK(fixture.connection().stream().native_handle() == -1);
 }
 
 // Content of many entries is sent in pieces, and the reset may come at any of them.

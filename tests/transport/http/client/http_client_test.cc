@@ -5,8 +5,8 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/client_lab.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
+#include "tests/support/server_fixture.h"
 
 #include <optional>
 
@@ -273,25 +273,25 @@ TEST_CASE_TEMPLATE("requests beyond the connections are queued, and can be cance
 
 TEST_CASE_TEMPLATE("redirects to the same host are followed up to the limit", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("POST", "/a", http::redirect("/b", 307));
-    site.server().handle("POST", "/b", http::redirect("http://h/c", 303));
-    site.server().handle("GET", "/c", [](Exchange& exchange) { exchange.respond("there"); });
-    site.server().handle("GET", "/away", http::redirect("http://elsewhere/", 302));
-    site.listen();
-    tcp::Connector connector(site.endpoint());
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("POST", "/a", http::redirect("/b", 307));
+    fixture.server().handle("POST", "/b", http::redirect("http://h/c", 303));
+    fixture.server().handle("GET", "/c", [](Exchange& exchange) { exchange.respond("there"); });
+    fixture.server().handle("GET", "/away", http::redirect("http://elsewhere/", 302));
+    fixture.listen();
+    tcp::Connector connector(fixture.endpoint());
     http::Client client(connector, {.redirects = 5});
     const std::pair<const char*, std::pair<int, const char*>> cases[] = {{"/a", {200, "there"}},
                                                                          {"/away", {302, nullptr}}};
     for (const auto& [target, wanted] : cases) {
-        Asked asked(site.engine());
+        Asked asked(fixture.engine());
         if (target == std::string_view("/a")) {
             REQUIRE(!asked.request.set_method("POST"));
             REQUIRE(!asked.request.copy_data("x"));
         }
         REQUIRE(!asked.request.set_target(target));
         client.transact(asked.request, asked.response, asked.end.aio);
-        REQUIRE(site.run_until([&] { return asked.end.done(); }));
+        REQUIRE(fixture.run_until([&] { return asked.end.done(); }));
         CHECK(!asked.end.ended().error);
         CHECK(asked.response.status() == wanted.first);
         if (wanted.second) CHECK(asked.response.data() == wanted.second);

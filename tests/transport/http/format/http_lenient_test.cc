@@ -259,14 +259,14 @@ TEST_CASE_TEMPLATE("a client reads heads of up to a thousand fields, in any piec
 TEST_CASE_TEMPLATE("a connection is strict with responses by default, and always with requests",
                    Kernel, OnLinux, OnPoll) {
     for (const bool wanted : {false, true}) {
-        Wire wire(Kernel::kKind, {.http = {.lenient = wanted}});
+        ConnectionFixture fixture(Kernel::kKind, {.http = {.lenient = wanted}});
         http::Response response;
-        Operation read(wire.engine());
-        wire.connection().read_response(response, read.aio);
-        wire.peer().send("HTTP/1.1 200\nContent-Length: 0\n\n");
-        REQUIRE(wire.run_until_done(read));
+        Operation read(fixture.engine());
+        fixture.connection().read_response(response, read.aio);
+        fixture.peer().send("HTTP/1.1 200\nContent-Length: 0\n\n");
+        REQUIRE(fixture.run_until_done(read));
         CHECK(read.ended() == (wanted ? success(0) : failure(HttpErrc::bare_line_feed)));
-        Wire server(Kernel::kKind, {.http = {.lenient = wanted}});
+        ConnectionFixture server(Kernel::kKind, {.http = {.lenient = wanted}});
         http::Request request;
         Operation ask(server.engine());
         server.connection().read_request(request, ask.aio);

@@ -4,7 +4,7 @@
 #include <uaio/http_message.h>
 
 #include "tests/support/allocations.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <ostream>
 

@@ -4,7 +4,7 @@
 #include <uaio/error.h>
 
 #include "tests/support/allocations.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 #include "transport/http/format/chunked.h"
 #include "transport/http/format/message_reader.h"
 #include "transport/http/format/serialiser.h"

@@ -5,9 +5,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/child_process.h"
-#include "tests/support/sim_site.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
+#include "tests/support/server_fixture.h"
+#include "tests/support/sim_server_fixture.h"
 
 #include <csignal>
 #include <functional>
@@ -65,14 +65,14 @@ Seen ask_two(const http::Handler& handler) {
     Seen seen;
     EngineOptions options;
     options.log = [&seen](LogLevel, std::string_view text) { seen.log.append(text).append("\n"); };
-    SimSite site({.linger_timeout = 1s}, options);
-    site.server().handle("GET", "/", handler);
-    site.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
-    site.listen();
-    SimPeer& peer = site.connect(kTwo);
-    site.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
+    SimServerFixture fixture({.linger_timeout = 1s}, options);
+    fixture.server().handle("GET", "/", handler);
+    fixture.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
+    fixture.listen();
+    SimPeer& peer = fixture.connect(kTwo);
+    fixture.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
     seen.received = peer.received();
-    seen.misuse = site.engine().statistics().misuse;
+    seen.misuse = fixture.engine().statistics().misuse;
     return seen;
 }
 
@@ -289,21 +289,21 @@ TEST_CASE("an exception of a handler and an invalid response are logged and in t
             CHECK(level == LogLevel::error);
             log.append(text);
         };
-        SimSite site({.access_log =
-                          [&](const http::AccessRecord& record) {
-                              error = record.error;
-                              reason = record.reason;
-                              status = record.status;
-                          }},
-                     options);
-        site.server().handle("GET", "/", [&](Exchange& exchange) {
+        SimServerFixture fixture({.access_log =
+                                      [&](const http::AccessRecord& record) {
+                                          error = record.error;
+                                          reason = record.reason;
+                                          status = record.status;
+                                      }},
+                                 options);
+        fixture.server().handle("GET", "/", [&](Exchange& exchange) {
             static_cast<void>(exchange.response().headers().set("X-Of-The-Other", "y"));
             wanted.handle(exchange);
         });
-        site.listen();
-        SimPeer& peer = site.connect("GET /?a=b HTTP/1.1\r\nHost: h\r\n\r\n");
-        REQUIRE(
-            site.run_until([&] { return status != 0 && peer.received().ends_with("</html>\n"); }));
+        fixture.listen();
+        SimPeer& peer = fixture.connect("GET /?a=b HTTP/1.1\r\nHost: h\r\n\r\n");
+        REQUIRE(fixture.run_until(
+            [&] { return status != 0 && peer.received().ends_with("</html>\n"); }));
         CHECK(status_of(peer.received()) == "HTTP/1.1 500 Internal Server Error");
         CHECK(status == 500);
         CHECK(error == wanted.error);
@@ -315,7 +315,7 @@ TEST_CASE("an exception of a handler and an invalid response are logged and in t
 
 TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content and keeps the connection open",
                    Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     struct Empty {
         Exchange& exchange;
         bool begun = false;
@@ -330,7 +330,7 @@ TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content and keeps the
             exchange.begin(aio);
         }
     };
-    site.server()
+    fixture.server()
         .handle("GET", "/",
                 [](Exchange& exchange) {
                     const std::string status(exchange.path_suffix().substr(1));
@@ -338,16 +338,16 @@ TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content and keeps the
                     new Empty(exchange);
                 })
         .prefix();
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     std::uint64_t answered = 1;
     for (const char* const status : {"204", "205", "304"}) {
         const std::size_t before = peer.received().size();
         peer.send("GET /" + std::string(status) + " HTTP/1.1\r\nHost: h\r\n\r\n");
-        REQUIRE(site.run_until([&] {
+        REQUIRE(fixture.run_until([&] {
             peer.read_some();
             return peer.received().size() > before && peer.received().ends_with("\r\n\r\n") &&
-                   site.server().requests() == answered;
+                   fixture.server().requests() == answered;
         }));
         ++answered;
         const std::string seen = peer.received().substr(before);
@@ -355,40 +355,40 @@ TEST_CASE_TEMPLATE("begin() sends 204, 205 and 304 without content and keeps the
         CHECK(seen.find("Transfer-Encoding") == std::string::npos);
         CHECK(has_line(seen, "Content-Length: 0") == (std::string(status) == "205"));
     }
-    CHECK(site.server().connections() == 1);
+    CHECK(fixture.server().connections() == 1);
 }
 
 TEST_CASE_TEMPLATE("a CONNECT that begin() accepts becomes a tunnel of its handler", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     std::optional<http::Connection> taken;
     std::error_code result = Errc::canceled;
-    site.server().handle("CONNECT", "/", [&](Exchange& exchange) {
+    fixture.server().handle("CONNECT", "/", [&](Exchange& exchange) {
         CHECK(exchange.request().target() == "far:443");
         Head::begin(exchange, result, [&](Exchange& begun) { taken.emplace(begun.hijack()); });
     });
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     peer.send("CONNECT far:443 HTTP/1.1\r\nHost: far:443\r\n\r\nhello");
-    const std::string seen = site.receive(peer, "\r\n\r\n");
+    const std::string seen = fixture.receive(peer, "\r\n\r\n");
     CHECK(status_of(seen) == "HTTP/1.1 200 OK");
     CHECK(seen.find("Transfer-Encoding") == std::string::npos);
     CHECK(seen.find("Content-Length") == std::string::npos);
-    REQUIRE(site.run_until([&] { return taken.has_value(); }));
+    REQUIRE(fixture.run_until([&] { return taken.has_value(); }));
     CHECK(result == std::error_code());
     std::string in(5, '\0');
-    Operation read(site.engine(), in);
+    Operation read(fixture.engine(), in);
     taken->read_all(read.aio);
-    REQUIRE(site.run_until([&] { return read.done(); }));
+    REQUIRE(fixture.run_until([&] { return read.done(); }));
     CHECK(in == "hello");
-    Operation write(site.engine(), "tunnel");
+    Operation write(fixture.engine(), "tunnel");
     taken->write_all(write.aio);
-    CHECK(site.receive(peer, "tunnel").ends_with("\r\n\r\ntunnel"));
+    CHECK(fixture.receive(peer, "tunnel").ends_with("\r\n\r\ntunnel"));
 }
 
 TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and does not separate segments", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     const auto says = [](std::string name) {
         return [name](Exchange& exchange) {
             exchange.respond(name + " " + std::string(exchange.path()) + " " +
@@ -396,23 +396,26 @@ TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and does not separate 
                              std::string(exchange.raw_path()));
         };
     };
-    site.server().handle("GET", "/", says("root")).prefix();
-    site.server().handle("GET", "/admin", says("admin")).prefix();
-    site.listen();
-    CHECK(body_of(site.get("/@scope%2fname?q")) ==
+    fixture.server().handle("GET", "/", says("root")).prefix();
+    fixture.server().handle("GET", "/admin", says("admin")).prefix();
+    fixture.listen();
+    CHECK(body_of(fixture.get("/@scope%2fname?q")) ==
           "root /@scope%2Fname /@scope%2Fname /@scope%2fname");
-    CHECK(body_of(site.get("/admin/a%2Fb")) == "admin /admin/a%2Fb /a%2Fb /admin/a%2Fb");
-    CHECK(body_of(site.get("/admin%2Fa")) == "root /admin%2Fa /admin%2Fa /admin%2Fa");
-    CHECK(body_of(site.get("/x/..%2Fadmin")) == "root /x/..%2Fadmin /x/..%2Fadmin /x/..%2Fadmin");
+    CHECK(body_of(fixture.get("/admin/a%2Fb")) == "admin /admin/a%2Fb /a%2Fb /admin/a%2Fb");
+    CHECK(body_of(fixture.get("/admin%2Fa")) == "root /admin%2Fa /admin%2Fa /admin%2Fa");
+    CHECK(body_of(fixture.get("/x/..%2Fadmin")) ==
+          "root /x/..%2Fadmin /x/..%2Fadmin /x/..%2Fadmin");
 }
 
 TEST_CASE_TEMPLATE("an empty Host matches no host of a route", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("any"); });
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("h"); }).host("h");
-    site.listen();
-    CHECK(body_of(site.ask("GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")) == "any");
-    CHECK(body_of(site.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "h");
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("any"); });
+    fixture.server()
+        .handle("GET", "/", [](Exchange& exchange) { exchange.respond("h"); })
+        .host("h");
+    fixture.listen();
+    CHECK(body_of(fixture.ask("GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")) == "any");
+    CHECK(body_of(fixture.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "h");
 }
 
 }  // namespace

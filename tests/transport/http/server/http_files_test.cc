@@ -1,7 +1,7 @@
 // The responses of handlers for files and directories, over real sockets and real files.
 #include <uaio/argument_error.h>
 
-#include "tests/support/site.h"
+#include "tests/support/server_fixture.h"
 #include "tests/support/temporary_folder.h"
 
 #include <fcntl.h>
@@ -72,58 +72,58 @@ struct Dates {
     std::string asctime;
 };
 
-void serve(Site& site, const Served& folder) {
-    site.server().handle("", "/", http::directory(folder.at("root"))).prefix();
-    site.server().handle("", "/files", http::directory(folder.at("root"))).prefix();
-    site.server().handle("", "/one", http::file(folder.at("root/a b.txt")));
-    site.server().handle("", "/fixed", http::fixed_content("fixed", "text/x"));
-    site.server().handle("", "/moved", http::redirect("/fixed", 302));
-    site.listen();
+void serve(ServerFixture& fixture, const Served& folder) {
+    fixture.server().handle("", "/", http::directory(folder.at("root"))).prefix();
+    fixture.server().handle("", "/files", http::directory(folder.at("root"))).prefix();
+    fixture.server().handle("", "/one", http::file(folder.at("root/a b.txt")));
+    fixture.server().handle("", "/fixed", http::fixed_content("fixed", "text/x"));
+    fixture.server().handle("", "/moved", http::redirect("/fixed", 302));
+    fixture.listen();
 }
 
 TEST_CASE_TEMPLATE("files and directories are served, and none outside the root", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
-    serve(site, folder);
-    CHECK(body_of(site.get("/")) == "<p>index");
-    CHECK(has_line(site.get("/"), "Content-Type: text/html; charset=utf-8"));
-    CHECK(body_of(site.get("/a%20b.txt")) == "0123456789");
+    ServerFixture fixture(Kernel::kKind);
+    serve(fixture, folder);
+    CHECK(body_of(fixture.get("/")) == "<p>index");
+    CHECK(has_line(fixture.get("/"), "Content-Type: text/html; charset=utf-8"));
+    CHECK(body_of(fixture.get("/a%20b.txt")) == "0123456789");
     // Where openat2(2) is unavailable, as under valgrind 3.19, no links are followed at all.
-    if (follows_links()) CHECK(body_of(site.get("/in")) == "0123456789");
-    CHECK(body_of(site.get("/one")) == "0123456789");
-    CHECK(body_of(site.get("/fixed")) == "fixed");
-    CHECK(body_of(site.get("/large.bin")) == folder.large);
-    CHECK(body_of(site.get("/empty.css")).empty());
-    CHECK(has_line(site.get("/moved"), "Location: /fixed"));
-    CHECK(has_line(site.get("/files"), "Location: /files/"));
-    CHECK(has_line(site.get("/sub%20dir"), "Location: /sub%20dir/"));
+    if (follows_links()) CHECK(body_of(fixture.get("/in")) == "0123456789");
+    CHECK(body_of(fixture.get("/one")) == "0123456789");
+    CHECK(body_of(fixture.get("/fixed")) == "fixed");
+    CHECK(body_of(fixture.get("/large.bin")) == folder.large);
+    CHECK(body_of(fixture.get("/empty.css")).empty());
+    CHECK(has_line(fixture.get("/moved"), "Location: /fixed"));
+    CHECK(has_line(fixture.get("/files"), "Location: /files/"));
+    CHECK(has_line(fixture.get("/sub%20dir"), "Location: /sub%20dir/"));
     for (const char* target :
          {"/out", "/none", "/fifo", "/sub%20dir/", "/a%20b.txt/x", "/%2e%2e/secret"}) {
-        const std::string status = status_of(site.get(target));
+        const std::string status = status_of(fixture.get(target));
         CHECK_MESSAGE((status == "HTTP/1.1 404 Not Found" || status == "HTTP/1.1 400 Bad Request"),
                       target << ": " << status);
     }
-    CHECK(status_of(site.ask("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-                             "Content-Length: 0\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed");
+    CHECK(status_of(fixture.ask("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                                "Content-Length: 0\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed");
     CHECK_THROWS_AS(http::directory(folder.at("none")), std::system_error);
 }
 
 TEST_CASE_TEMPLATE("an encoded slash, dot or NUL in a path names no file", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
-    serve(site, folder);
+    ServerFixture fixture(Kernel::kKind);
+    serve(fixture, folder);
     folder.write("root/sub dir/file", "in a folder");
     folder.write("root/a%2Fb", "no folder");
-    CHECK(body_of(site.get("/sub%20dir/file")) == "in a folder");
-    CHECK(body_of(site.get("/a%252Fb")) == "no folder");
+    CHECK(body_of(fixture.get("/sub%20dir/file")) == "in a folder");
+    CHECK(body_of(fixture.get("/a%252Fb")) == "no folder");
     for (const char* target :
          {"/sub%20dir%2Ffile", "/sub%20dir%2ffile", "/..%2Fsecret", "/%2e%2e%2fsecret",
           "/%2e%2e/secret", "/sub%20dir/..%2F..%2Fsecret", "/%2Fetc/passwd", "/index.html%2F",
           "/index.html%00", "/index.html%00.css", "/%252e%252e/secret", "/%252Findex.html",
           "/files%2Findex.html", "/files/sub%20dir%2F", "/files/%2F", "/a%2Fb", "/a%2fb"}) {
-        const std::string seen = site.get(target);
+        const std::string seen = fixture.get(target);
         const std::string status = status_of(seen).substr(9, 3);
         CHECK_MESSAGE((status == "404" || status == "400"), target << ": " << status);
         CHECK(seen.find("secret") == std::string::npos);
@@ -133,48 +133,49 @@ TEST_CASE_TEMPLATE("an encoded slash, dot or NUL in a path names no file", Kerne
 TEST_CASE_TEMPLATE("a small file is cached for a time, and then checked again", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     const std::string root = folder.at("root");
-    site.server().handle("GET", "/long", http::directory(root, {.keep = 1h})).prefix();
-    site.server().handle("GET", "/short", http::directory(root, {.keep = 1ms})).prefix();
-    site.server().handle("GET", "/never", http::directory(root, {.keep = 0s})).prefix();
-    site.server()
+    fixture.server().handle("GET", "/long", http::directory(root, {.keep = 1h})).prefix();
+    fixture.server().handle("GET", "/short", http::directory(root, {.keep = 1ms})).prefix();
+    fixture.server().handle("GET", "/never", http::directory(root, {.keep = 0s})).prefix();
+    fixture.server()
         .handle("GET", "/little", http::directory(root, {.keep = 1h, .keep_bytes = 1}))
         .prefix();
-    site.listen();
+    fixture.listen();
     for (const char* tree : {"/long", "/short", "/never", "/little"}) {
-        CHECK(body_of(site.get(tree + std::string("/a%20b.txt"))) == "0123456789");
+        CHECK(body_of(fixture.get(tree + std::string("/a%20b.txt"))) == "0123456789");
     }
     folder.write("root/a b.txt", "changed, longer");
     folder.write("root/other.txt", "other");
-    CHECK(body_of(site.get("/long/a%20b.txt")) == "0123456789");
-    CHECK(body_of(site.get("/long/a%20b.txt", "Range: bytes=2-4\r\n")) == "234");
-    CHECK(body_of(site.get("/never/a%20b.txt")) == "changed, longer");
-    CHECK(body_of(site.get("/little/other.txt")) == "other");  // the cache has room for one only
-    CHECK(body_of(site.get("/little/a%20b.txt")) == "changed, longer");
-    REQUIRE(
-        site.run_until([&] { return body_of(site.get("/short/a%20b.txt")) == "changed, longer"; }));
+    CHECK(body_of(fixture.get("/long/a%20b.txt")) == "0123456789");
+    CHECK(body_of(fixture.get("/long/a%20b.txt", "Range: bytes=2-4\r\n")) == "234");
+    CHECK(body_of(fixture.get("/never/a%20b.txt")) == "changed, longer");
+    CHECK(body_of(fixture.get("/little/other.txt")) == "other");  // the cache has room for one only
+    CHECK(body_of(fixture.get("/little/a%20b.txt")) == "changed, longer");
+    REQUIRE(fixture.run_until(
+        [&] { return body_of(fixture.get("/short/a%20b.txt")) == "changed, longer"; }));
 }
 
 TEST_CASE_TEMPLATE("a connection stays open after a file that is sent in pieces", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
-    serve(site, folder);
-    RawPeer peer = site.connect();
+    ServerFixture fixture(Kernel::kKind);
+    serve(fixture, folder);
+    RawPeer peer = fixture.connect();
     std::size_t wanted = 0;
     for (std::uint64_t i = 1; i <= 3; ++i) {
         peer.send("GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n");
-        REQUIRE(site.run_until([&] {
+        REQUIRE(fixture.run_until([&] {
             peer.read_some();
-            return site.server().requests() == i;
+            return fixture.server().requests() == i;
         }));
-        const std::string seen = site.receive(peer, folder.large.substr(folder.large.size() - 99));
+        const std::string seen =
+            fixture.receive(peer, folder.large.substr(folder.large.size() - 99));
         if (wanted == 0) wanted = seen.size();
         CHECK(seen.size() == i * wanted);
         CHECK(body_of(seen.substr((i - 1) * wanted)) == folder.large);
     }
-    CHECK(site.server().connections() == 1);
+    CHECK(fixture.server().connections() == 1);
 }
 
 TEST_CASE("handlers refuse paths and header values with control characters") {
@@ -195,16 +196,17 @@ TEST_CASE("handlers refuse paths and header values with control characters") {
 TEST_CASE_TEMPLATE("an error page has no fields of the file that failed", Kernel, OnLinux, OnPoll) {
     const Served folder;
     std::error_code error;
-    Site site(Kernel::kKind,
-              {.access_log = [&](const http::AccessRecord& record) { error = record.error; }});
+    ServerFixture fixture(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
+                              error = record.error;
+                          }});
     // A file conflicts with the Transfer-Encoding that the outer handler has set.
     const http::Handler file = http::file(folder.at("root/large.bin"));
-    site.server().handle("GET", "/", [&](http::Exchange& exchange) {
+    fixture.server().handle("GET", "/", [&](http::Exchange& exchange) {
         REQUIRE(!exchange.response().headers().set("Transfer-Encoding", "chunked"));
         file(exchange);
     });
-    site.listen();
-    const std::string seen = site.get("/");
+    fixture.listen();
+    const std::string seen = fixture.get("/");
     CHECK(status_of(seen) == "HTTP/1.1 500 Internal Server Error");
     for (const char* const name : {"ETag", "Last-Modified", "Accept-Ranges"}) {
         CHECK(seen.find(name) == std::string::npos);
@@ -214,10 +216,10 @@ TEST_CASE_TEMPLATE("an error page has no fields of the file that failed", Kernel
 
 TEST_CASE_TEMPLATE("a request for a range gets only that range", Kernel, OnLinux, OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
-    serve(site, folder);
+    ServerFixture fixture(Kernel::kKind);
+    serve(fixture, folder);
     const auto part = [&](const std::string& range) {
-        return site.get("/a%20b.txt", "Range: " + range + "\r\n");
+        return fixture.get("/a%20b.txt", "Range: " + range + "\r\n");
     };
     CHECK(status_of(part("bytes=2-4")) == "HTTP/1.1 206 Partial Content");
     CHECK(has_line(part("bytes=2-4"), "Content-Range: bytes 2-4/10"));
@@ -238,22 +240,22 @@ TEST_CASE_TEMPLATE("a request for a range gets only that range", Kernel, OnLinux
     for (const char* ignored : {"bytes=4-2", "bytes=1-2,4-5", "lines=1-2", "bytes=x-", "bytes=-"}) {
         CHECK(body_of(part(ignored)) == "0123456789");
     }
-    CHECK(body_of(site.get("/large.bin", "Range: bytes=1000000-2000000\r\n")) ==
+    CHECK(body_of(fixture.get("/large.bin", "Range: bytes=1000000-2000000\r\n")) ==
           folder.large.substr(1000000, 1000001));
 }
 
 TEST_CASE_TEMPLATE("a file is sent if the conditions of the request hold", Kernel, OnLinux,
                    OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
-    serve(site, folder);
-    const std::string whole = site.get("/a%20b.txt");
+    ServerFixture fixture(Kernel::kKind);
+    serve(fixture, folder);
+    const std::string whole = fixture.get("/a%20b.txt");
     const std::size_t at = whole.find("\r\nETag: ") + 8;
     const std::string tag = whole.substr(at, whole.find("\r\n", at) - at);
     const std::size_t date_at = whole.find("\r\nLast-Modified: ") + 17;
     const std::string date = whole.substr(date_at, whole.find("\r\n", date_at) - date_at);
     const auto status_with = [&](const std::string& fields) {
-        return status_of(site.get("/a%20b.txt", fields)).substr(9, 3);
+        return status_of(fixture.get("/a%20b.txt", fields)).substr(9, 3);
     };
     CHECK(status_with("If-None-Match: \"x\", W/" + tag + "\r\n") == "304");
     CHECK(status_with("If-None-Match: *\r\n") == "304");
@@ -285,18 +287,18 @@ TEST_CASE_TEMPLATE("a file is sent if the conditions of the request hold", Kerne
 TEST_CASE_TEMPLATE("a redirect keeps the rest of a prefix route's path, and the query", Kernel,
                    OnLinux, OnPoll) {
     const Served folder;
-    Site site(Kernel::kKind);
-    site.server().handle("", "/", http::directory(folder.at("root"))).prefix();
-    site.server().handle("", "/files", http::directory(folder.at("root"))).prefix();
-    site.server().handle("", "/moved", http::redirect("/fixed", 302));
-    site.server().handle("", "/docs", http::redirect("/manual")).prefix();
-    site.server()
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("", "/", http::directory(folder.at("root"))).prefix();
+    fixture.server().handle("", "/files", http::directory(folder.at("root"))).prefix();
+    fixture.server().handle("", "/moved", http::redirect("/fixed", 302));
+    fixture.server().handle("", "/docs", http::redirect("/manual")).prefix();
+    fixture.server()
         .handle("", "/site", http::redirect("https://new.test/?from=old#top", 301))
         .prefix();
-    site.server().handle("", "/root", http::redirect("/")).prefix();
-    site.listen();
+    fixture.server().handle("", "/root", http::redirect("/")).prefix();
+    fixture.listen();
     const auto location = [&](const std::string& target) {
-        const std::string seen = site.get(target);
+        const std::string seen = fixture.get(target);
         const std::size_t at = seen.find("\r\nLocation: ");
         return at == seen.npos ? seen : seen.substr(at + 12, seen.find("\r\n", at + 2) - at - 12);
     };
@@ -327,44 +329,46 @@ TEST_CASE_TEMPLATE("a directory that is created again or replaced is served with
     make("first", "first");
     make("second", "second");
     REQUIRE(::symlink("first", folder.at("link").c_str()) == 0);
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     const http::DirectoryOptions looks{.keep = 0s};
-    site.server().handle("", "/link", http::directory(folder.at("link"), looks)).prefix();
-    site.server().handle("", "/first", http::directory(folder.at("first"), looks)).prefix();
-    site.server().handle("", "/kept", http::directory(folder.at("link"), {.keep = 1ms})).prefix();
-    site.listen();
-    CHECK(body_of(site.get("/link/file")) == "first");
-    CHECK(body_of(site.get("/first/file")) == "first");
-    CHECK(body_of(site.get("/kept/file")) == "first");
+    fixture.server().handle("", "/link", http::directory(folder.at("link"), looks)).prefix();
+    fixture.server().handle("", "/first", http::directory(folder.at("first"), looks)).prefix();
+    fixture.server()
+        .handle("", "/kept", http::directory(folder.at("link"), {.keep = 1ms}))
+        .prefix();
+    fixture.listen();
+    CHECK(body_of(fixture.get("/link/file")) == "first");
+    CHECK(body_of(fixture.get("/first/file")) == "first");
+    CHECK(body_of(fixture.get("/kept/file")) == "first");
 
     REQUIRE(::symlink("second", folder.at("new").c_str()) == 0);
     REQUIRE(std::rename(folder.at("new").c_str(), folder.at("link").c_str()) == 0);
-    CHECK(body_of(site.get("/link/file")) == "second");
-    REQUIRE(site.run_until([&] { return body_of(site.get("/kept/file")) == "second"; }));
-    CHECK(status_of(site.get("/link/out")) == "HTTP/1.1 404 Not Found");
+    CHECK(body_of(fixture.get("/link/file")) == "second");
+    REQUIRE(fixture.run_until([&] { return body_of(fixture.get("/kept/file")) == "second"; }));
+    CHECK(status_of(fixture.get("/link/out")) == "HTTP/1.1 404 Not Found");
 
     std::filesystem::remove_all(folder.at("first"));
-    CHECK(status_of(site.get("/first/file")) == "HTTP/1.1 404 Not Found");
+    CHECK(status_of(fixture.get("/first/file")) == "HTTP/1.1 404 Not Found");
     make("first", "again");
-    CHECK(body_of(site.get("/first/file")) == "again");
-    CHECK(status_of(site.get("/first/out")) == "HTTP/1.1 404 Not Found");
+    CHECK(body_of(fixture.get("/first/file")) == "again");
+    CHECK(status_of(fixture.get("/first/out")) == "HTTP/1.1 404 Not Found");
     std::filesystem::remove_all(folder.at("first"));
     std::ofstream(folder.at("first")) << "a file now";
-    CHECK(status_of(site.get("/first/file")) == "HTTP/1.1 404 Not Found");
+    CHECK(status_of(fixture.get("/first/file")) == "HTTP/1.1 404 Not Found");
 }
 
 TEST_CASE_TEMPLATE("relative paths refer to the working directory at the handler's construction",
                    Kernel, OnLinux, OnPoll) {
     const Served folder;
     const std::filesystem::path before = std::filesystem::current_path();
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     std::filesystem::current_path(folder.path());
-    site.server().handle("", "/", http::directory("root", {.keep = 0s})).prefix();
-    site.server().handle("", "/one", http::file("root/a b.txt"));
+    fixture.server().handle("", "/", http::directory("root", {.keep = 0s})).prefix();
+    fixture.server().handle("", "/one", http::file("root/a b.txt"));
     std::filesystem::current_path(before);
-    site.listen();
-    CHECK(body_of(site.get("/a%20b.txt")) == "0123456789");
-    CHECK(body_of(site.get("/one")) == "0123456789");
+    fixture.listen();
+    CHECK(body_of(fixture.get("/a%20b.txt")) == "0123456789");
+    CHECK(body_of(fixture.get("/one")) == "0123456789");
     CHECK_THROWS_AS(http::directory(""), std::system_error);
 }
 

@@ -1,7 +1,7 @@
 // The strings that a strict server must refuse or accept, over live sockets: each is sent whole and
 // byte by byte, followed by a good request that must never be answered after a refusal. The names
 // refer to docs/http_contract.md.
-#include "tests/support/site.h"
+#include "tests/support/server_fixture.h"
 
 #include <string>
 #include <vector>
@@ -90,26 +90,26 @@ std::vector<Sent> strings() {
 }
 
 // The server's answer to the bytes and the marker after them, sent in such pieces.
-std::string exchange_with(Site& site, const std::string& bytes, std::size_t piece) {
-    RawPeer peer = site.connect();
+std::string exchange_with(ServerFixture& fixture, const std::string& bytes, std::size_t piece) {
+    RawPeer peer = fixture.connect();
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
         if (peer.end() != RawPeer::End::open) break;
-        if (piece == 1) site.engine().run_once(0ns);
+        if (piece == 1) fixture.engine().run_once(0ns);
         peer.send_some(std::string_view(bytes).substr(at, piece));
     }
-    return site.receive_to_end(peer);
+    return fixture.receive_to_end(peer);
 }
 
 TEST_CASE("malformed requests are refused over a socket, and no request behind them is answered") {
-    Site site(KernelKind::automatic);
-    site.server().handle("", "/", [](Exchange& exchange) { exchange.respond("good"); });
-    site.server().handle("", "/marker", [](Exchange& exchange) { exchange.respond("marker"); });
-    site.listen();
+    ServerFixture fixture(KernelKind::automatic);
+    fixture.server().handle("", "/", [](Exchange& exchange) { exchange.respond("good"); });
+    fixture.server().handle("", "/marker", [](Exchange& exchange) { exchange.respond("marker"); });
+    fixture.listen();
     const std::string marker = "GET /marker HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     for (const Sent& sent : strings()) {
         for (const std::size_t piece : {std::size_t{1 << 20}, std::size_t{1}}) {
             if (piece == 1 && sent.bytes.size() > 1000) continue;
-            const std::string seen = exchange_with(site, sent.bytes + marker, piece);
+            const std::string seen = exchange_with(fixture, sent.bytes + marker, piece);
             CHECK_MESSAGE(seen.substr(9, 3) == std::to_string(sent.status), sent.name, ": ", seen);
             const bool answered = seen.ends_with("marker");
             CHECK_MESSAGE(answered == (sent.status == 200), sent.name, ": ", seen);
@@ -120,15 +120,15 @@ TEST_CASE("malformed requests are refused over a socket, and no request behind t
 TEST_CASE(
     "content of any method is consumed, and bytes after Connection: close are not parsed (F18, "
     "X3)") {
-    Site site(KernelKind::automatic);
+    ServerFixture fixture(KernelKind::automatic);
     int calls = 0;
-    site.server().handle("", "/", [&](Exchange& exchange) {
+    fixture.server().handle("", "/", [&](Exchange& exchange) {
         ++calls;
         exchange.respond("good");
     });
-    site.listen();
-    site.ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" + kGet +
-             "Connection: close\r\n\r\n" + kGet + "\r\n");
+    fixture.listen();
+    fixture.ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" + kGet +
+                "Connection: close\r\n\r\n" + kGet + "\r\n");
     CHECK(calls == 2);
 }
 

@@ -4,9 +4,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
+#include "tests/support/connection_fixture.h"
 #include "tests/support/kernels.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/server_fixture.h"
 #include "transport/http/format/message_reader.h"
 
 #include <poll.h>
@@ -33,25 +33,25 @@ TEST_CASE_TEMPLATE("a server allocates for the content received, not for Content
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
     constexpr std::size_t kClients = 50;
-    Site site(Kernel::kKind);
-    site.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("got it"); });
-    site.listen();
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("got it"); });
+    fixture.listen();
     const std::int64_t before = live_bytes();
     {
         std::vector<RawPeer> peers;
         for (std::size_t i = 0; i < kClients; ++i) {
-            peers.push_back(site.connect());
+            peers.push_back(fixture.connect());
             // The server's 100 Continue shows that it has begun to collect.
             peers.back().send(
                 "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
                 "Content-Length: " +
                 std::to_string(kAnnounced) + "\r\n\r\n");
-            site.receive(peers.back(), "\r\n\r\n");
+            fixture.receive(peers.back(), "\r\n\r\n");
         }
         const std::int64_t each = (live_bytes() - before) / std::int64_t{kClients};
         CHECK(each < 32 * 1024);
     }
-    REQUIRE(site.run_until([&] { return site.server().connections() == 0; }));
+    REQUIRE(fixture.run_until([&] { return fixture.server().connections() == 0; }));
     const std::int64_t kept = (live_bytes() - before) / std::int64_t{kClients};
     CHECK(kept < 16 * 1024);
 }
@@ -60,25 +60,25 @@ TEST_CASE_TEMPLATE("a server releases most of the memory of a large request and 
                    Kernel, OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Site site(Kernel::kKind);
-    site.server().handle("POST", "/", [](Exchange& exchange) {
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("POST", "/", [](Exchange& exchange) {
         Response& response = exchange.response();
         static_cast<void>(response.copy_data(std::string(kAnnounced, 'x')));
         response.clear_data();  // keeps its memory
         exchange.respond();
     });
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     const auto ask = [&](std::size_t size) {
-        const std::size_t answered = site.server().requests();
+        const std::size_t answered = fixture.server().requests();
         const std::string request =
             "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" +
             std::string(size, 'c');
         std::size_t sent = 0;
-        REQUIRE(site.run_until([&] {
+        REQUIRE(fixture.run_until([&] {
             sent += peer.send_some(std::string_view(request).substr(sent));
             peer.read_some();
-            return site.server().requests() > answered;
+            return fixture.server().requests() > answered;
         }));
     };
     ask(1);
@@ -90,10 +90,10 @@ TEST_CASE_TEMPLATE("a server releases most of the memory of a large request and 
 
 TEST_CASE_TEMPLATE("content that is collected in many pieces arrives whole", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind, {.content_limit = 300000});
-    site.server().handle("POST", "/",
-                         [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
-    site.listen();
+    ServerFixture fixture(Kernel::kKind, {.content_limit = 300000});
+    fixture.server().handle(
+        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+    fixture.listen();
     for (const std::size_t size : {4095, 4096, 4097, 8193, 70000, 300000}) {
         const std::string content = pattern(size);
         for (const bool chunked : {false, true}) {
@@ -110,9 +110,9 @@ TEST_CASE_TEMPLATE("content that is collected in many pieces arrives whole", Ker
             } else {
                 request += "Content-Length: " + std::to_string(size) + "\r\n\r\n" + content;
             }
-            RawPeer peer = site.connect();
+            RawPeer peer = fixture.connect();
             std::size_t sent = 0;
-            REQUIRE(site.run_until([&] {
+            REQUIRE(fixture.run_until([&] {
                 sent += peer.send_some(std::string_view(request).substr(sent));
                 peer.read_some();
                 return peer.end() != RawPeer::End::open;

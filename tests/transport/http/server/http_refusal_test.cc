@@ -6,9 +6,9 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/client_lab.h"
-#include "tests/support/sim_site.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
+#include "tests/support/server_fixture.h"
+#include "tests/support/sim_server_fixture.h"
 
 #include <functional>
 #include <memory>
@@ -43,11 +43,11 @@ void answer(Exchange& exchange) { exchange.respond("hi"); }
 
 TEST_CASE_TEMPLATE("listen() refuses a factory that returns no usable acceptor", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     Engine other(options_on(Kernel::kKind));
-    site.server().handle("GET", "/", answer);
+    fixture.server().handle("GET", "/", answer);
     const auto refused = [&](const AcceptorFactory& factory) {
-        return refusal<std::invalid_argument>([&] { site.server().listen(factory); });
+        return refusal<std::invalid_argument>([&] { fixture.server().listen(factory); });
     };
     CHECK(says(refused([](Engine&) { return nullptr; }), "the factory returned no acceptor"));
     CHECK(says(refused([&](Engine&) {
@@ -58,8 +58,8 @@ TEST_CASE_TEMPLATE("listen() refuses a factory that returns no usable acceptor",
                    return std::make_unique<local::Listener>(other, fresh_abstract_name());
                }),
                "an acceptor of another engine"));
-    site.listen();  // the refused ones do not affect it
-    CHECK(body_of(site.get("/")) == "hi");
+    fixture.listen();  // the refused ones do not affect it
+    CHECK(body_of(fixture.get("/")) == "hi");
 }
 
 // A user's own acceptor, which does not report its engine.
@@ -89,14 +89,14 @@ TEST_CASE_TEMPLATE("a server logs once that an acceptor belongs to another engin
 }
 
 TEST_CASE_TEMPLATE("listen() after drain() is refused", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/", answer);
-    site.listen();
-    Operation drained(site.engine());
-    site.server().drain(drained.aio);
-    CHECK(says(refusal<std::logic_error>([&] { site.listen(); }), "after drain()"));
-    REQUIRE(site.run_until([&] { return drained.done(); }));
-    CHECK(says(refusal<std::logic_error>([&] { site.listen(); }), "after drain()"));
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/", answer);
+    fixture.listen();
+    Operation drained(fixture.engine());
+    fixture.server().drain(drained.aio);
+    CHECK(says(refusal<std::logic_error>([&] { fixture.listen(); }), "after drain()"));
+    REQUIRE(fixture.run_until([&] { return drained.done(); }));
+    CHECK(says(refusal<std::logic_error>([&] { fixture.listen(); }), "after drain()"));
 }
 
 TEST_CASE("the constructors of a server and a client refuse a limit of 0 connections") {
@@ -113,9 +113,10 @@ TEST_CASE("the constructors of a server and a client refuse a limit of 0 connect
 
 TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     const auto refused = [&](std::string_view method, std::string_view path) {
-        return refusal<std::invalid_argument>([&] { site.server().handle(method, path, answer); });
+        return refusal<std::invalid_argument>(
+            [&] { fixture.server().handle(method, path, answer); });
     };
     for (const std::string path :
          {"", "a", "/a//b", "//", "/a//", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/../a"}) {
@@ -128,7 +129,7 @@ TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match
         CAPTURE(method);
         CHECK(says(refused(method, "/"), "no request can have the method"));
     }
-    CHECK(says(refusal<std::invalid_argument>([&] { site.server().handle("", "/", {}); }),
+    CHECK(says(refusal<std::invalid_argument>([&] { fixture.server().handle("", "/", {}); }),
                "the handler is empty"));
     // The path of a route, and its spelling in a request.
     const struct {
@@ -140,21 +141,22 @@ TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match
         {"/\xc3\xa9", "/%c3%a9"}, {"/...", "/..."},     {"/\\", "/\\"},
     };
     for (const auto& route : routes) {
-        site.server().handle("GET", route.path,
-                             [](Exchange& exchange) { exchange.respond(exchange.path()); });
+        fixture.server().handle("GET", route.path,
+                                [](Exchange& exchange) { exchange.respond(exchange.path()); });
     }
-    site.server().handle("get", "/small", answer);
-    site.listen();
+    fixture.server().handle("get", "/small", answer);
+    fixture.listen();
     for (const auto& route : routes) {
         CAPTURE(route.path);
-        CHECK(body_of(site.get(route.target)) == route.path);
+        CHECK(body_of(fixture.get(route.target)) == route.path);
     }
-    CHECK(body_of(site.ask("get /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "hi");
+    CHECK(body_of(fixture.ask("get /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
+          "hi");
 }
 
 TEST_CASE("handle() refuses a host that no request can have") {
-    SimSite site;
-    http::Route& route = site.server().handle("GET", "/", answer);
+    SimServerFixture fixture;
+    http::Route& route = fixture.server().handle("GET", "/", answer);
     for (const char* const host : {"h:80", "h:", "a b", "a/b", "[::1]:80", "::1", "u@h"}) {
         CAPTURE(host);
         CHECK(says(refusal<std::invalid_argument>([&] { route.host(host); }), "not a host"));
@@ -171,13 +173,13 @@ TEST_CASE("a server's timeout of zero or less expires at once, as documented") {
     constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx";
     const auto ask = [](const http::ServerOptions& options, std::string_view first,
                         std::string_view rest = "") {
-        SimSite site(options);
-        site.server().handle("", "/", answer);
-        site.listen();
-        SimPeer& peer = site.connect(first);
-        site.run_until([&] { return !peer.received().empty() || peer.saw_fin(); });
+        SimServerFixture fixture(options);
+        fixture.server().handle("", "/", answer);
+        fixture.listen();
+        SimPeer& peer = fixture.connect(first);
+        fixture.run_until([&] { return !peer.received().empty() || peer.saw_fin(); });
         peer.send(rest);
-        site.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
+        fixture.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
         return std::string(peer.received());
     };
     for (const std::chrono::nanoseconds zero : {0ns, -1ns, -1000000000ns}) {
@@ -200,15 +202,15 @@ TEST_CASE("a server's timeout of zero or less expires at once, as documented") {
 }
 
 TEST_CASE("a send_timeout of 0 sends a response at once or not at all") {
-    SimSite site({.send_timeout = 0s});
-    site.server().handle("", "/", answer);
-    site.listen();
-    SimPeer& peer = site.kernel().connect_peer(80);
+    SimServerFixture fixture({.send_timeout = 0s});
+    fixture.server().handle("", "/", answer);
+    fixture.listen();
+    SimPeer& peer = fixture.kernel().connect_peer(80);
     peer.read_nothing();
     peer.set_window(1);
     peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    REQUIRE(site.run_until([&] { return site.server().connections() == 1; }));
-    CHECK(site.time_until([&] { return site.server().connections() == 0; }) < 1s);
+    REQUIRE(fixture.run_until([&] { return fixture.server().connections() == 1; }));
+    CHECK(fixture.time_until([&] { return fixture.server().connections() == 0; }) < 1s);
 }
 
 TEST_CASE_TEMPLATE("a client's timeout of zero or less expires at once", Kernel, OnLinux, OnPoll) {
@@ -235,7 +237,7 @@ TEST_CASE_TEMPLATE("a client's timeout of zero or less expires at once", Kernel,
 
 TEST_CASE_TEMPLATE("a connection without a stream ends every verb with no_stream", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     http::Connection connection{StreamPtr()};
     http::Request request("http://h/");
     http::Response response;
@@ -252,16 +254,16 @@ TEST_CASE_TEMPLATE("a connection without a stream ends every verb with no_stream
     };
     for (const auto& verb : verbs) {
         std::string bytes = "hello";
-        Operation operation(wire.engine(), bytes);
+        Operation operation(fixture.engine(), bytes);
         verb(operation.aio);
-        REQUIRE(wire.run_until_done(operation));
+        REQUIRE(fixture.run_until_done(operation));
         CHECK(operation.ended() == failure(ArgumentErrc::no_stream));
     }
     CHECK(connection.stream().native_handle() == -1);
     http::Connection moved = std::move(connection);
-    Operation operation(wire.engine(), "x");
+    Operation operation(fixture.engine(), "x");
     moved.write_all(operation.aio);
-    REQUIRE(wire.run_until_done(operation));
+    REQUIRE(fixture.run_until_done(operation));
     CHECK(operation.ended() == failure(ArgumentErrc::no_stream));
     moved.close();
 }

@@ -4,10 +4,10 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/one_shot.h"
-#include "tests/support/sim_site.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/server_fixture.h"
+#include "tests/support/sim_server_fixture.h"
 
 #include <sys/socket.h>
 
@@ -28,24 +28,24 @@ using http::Exchange;
 // The server reads bytes after an early response, up to a timeout: the client gets the response and
 // the end of the stream at once, and its send never blocks.
 void check_early(const http::Handler& handler, std::string_view status, bool peer_ends) {
-    SimSite site({.linger_timeout = 3s, .content_limit = 10});
-    site.server().handle("POST", "/", handler).stream_body();
-    site.server().handle("POST", "/collected", handler);
-    site.listen();
+    SimServerFixture fixture({.linger_timeout = 3s, .content_limit = 10});
+    fixture.server().handle("POST", "/", handler).stream_body();
+    fixture.server().handle("POST", "/collected", handler);
+    fixture.listen();
     const char* const path = status.find("413") != status.npos ? "/collected" : "/";
-    SimPeer& peer = site.connect("POST " + std::string(path) +
-                                 " HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n");
+    SimPeer& peer = fixture.connect("POST " + std::string(path) +
+                                    " HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n");
     peer.send(std::string(1000000, 'x'));
-    const auto answered = site.time_until([&] { return peer.saw_fin(); });
+    const auto answered = fixture.time_until([&] { return peer.saw_fin(); });
     CHECK(answered < 1s);
     CHECK(status_of(peer.received()) == status);
-    CHECK(site.server().connections() == 1);
+    CHECK(fixture.server().connections() == 1);
     peer.send(std::string(1000000, 'x'));
-    REQUIRE(site.run_until([&] { return peer.unsent() == 0; }));
+    REQUIRE(fixture.run_until([&] { return peer.unsent() == 0; }));
     CHECK(!peer.saw_reset());
-    CHECK(site.server().connections() == 1);
+    CHECK(fixture.server().connections() == 1);
     if (peer_ends) peer.shutdown_write();
-    const auto time = site.time_until([&] { return site.server().connections() == 0; });
+    const auto time = fixture.time_until([&] { return fixture.server().connections() == 0; });
     CHECK(time < (peer_ends ? 1s : 4s));
     if (!peer_ends) CHECK(time > 2s);
 }
@@ -75,44 +75,44 @@ TEST_CASE("a server ends the stream after an early response, and reads the rest 
 }
 
 TEST_CASE("a server reads on after its last response if the client may still be sending") {
-    SimSite site({.linger_timeout = 3s, .requests_per_connection = 1});
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
-    site.listen();
-    SimPeer& asks_on = site.connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    REQUIRE(site.run_until([&] { return asks_on.saw_fin(); }));
+    SimServerFixture fixture({.linger_timeout = 3s, .requests_per_connection = 1});
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    fixture.listen();
+    SimPeer& asks_on = fixture.connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    REQUIRE(fixture.run_until([&] { return asks_on.saw_fin(); }));
     asks_on.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    CHECK(site.time_until([&] { return site.server().connections() == 0; }) > 2s);
+    CHECK(fixture.time_until([&] { return fixture.server().connections() == 0; }) > 2s);
     CHECK(asks_on.received().ends_with("hi"));
     CHECK(!asks_on.saw_reset());
-    SimPeer& asked_on = site.connect(
+    SimPeer& asked_on = fixture.connect(
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    REQUIRE(site.run_until([&] { return asked_on.saw_fin(); }));
-    CHECK(site.time_until([&] { return site.server().connections() == 0; }) > 2s);
+    REQUIRE(fixture.run_until([&] { return asked_on.saw_fin(); }));
+    CHECK(fixture.time_until([&] { return fixture.server().connections() == 0; }) > 2s);
     CHECK(!asked_on.saw_reset());
-    SimPeer& closes = site.connect("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    CHECK(site.time_until([&] { return closes.saw_fin() && site.server().connections() == 0; }) <
-          1s);
+    SimPeer& closes = fixture.connect("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(fixture.time_until(
+              [&] { return closes.saw_fin() && fixture.server().connections() == 0; }) < 1s);
 }
 
 TEST_CASE_TEMPLATE("abort() closes the connection of a client that is still sending", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     Exchange* held = nullptr;
-    site.server()
+    fixture.server()
         .handle("POST", "/", [&held](Exchange& exchange) { held = &exchange; })
         .stream_body();
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n");
-    REQUIRE(site.run_until([&] { return held != nullptr; }));
+    REQUIRE(fixture.run_until([&] { return held != nullptr; }));
     const std::string content(1 << 20, 'x');
     for (int full = 0; full < 20;) {
         full = peer.send_some(content) > 0 ? 0 : full + 1;
-        site.engine().run_once(1ms);
+        fixture.engine().run_once(1ms);
     }
     held->abort();
     // An end of stream would not wake a client that waits for room to send.
-    REQUIRE(site.run_until(
+    REQUIRE(fixture.run_until(
         [&] { return ::send(peer.fd(), "x", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN; }));
 }
 

@@ -3,7 +3,7 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
-#include "tests/support/site.h"
+#include "tests/support/server_fixture.h"
 
 #include <optional>
 #include <stdexcept>
@@ -18,36 +18,36 @@ using namespace std::chrono_literals;
 using http::Exchange;
 
 TEST_CASE_TEMPLATE("a handler responds, and the connection stays open", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/hello", [](Exchange& exchange) { exchange.respond("hi"); });
-    site.listen();
-    RawPeer peer = site.connect();
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/hello", [](Exchange& exchange) { exchange.respond("hi"); });
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     std::size_t before = 0;
     for (std::uint64_t i = 1; i <= 3; ++i) {
         peer.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
-        REQUIRE(site.run_until([&] { return site.server().requests() == i; }));
-        const std::string seen = site.receive(peer, "hi").substr(before);
+        REQUIRE(fixture.run_until([&] { return fixture.server().requests() == i; }));
+        const std::string seen = fixture.receive(peer, "hi").substr(before);
         before += seen.size();
         CHECK(status_of(seen) == "HTTP/1.1 200 OK");
         CHECK(has_line(seen, "Content-Length: 2"));
         CHECK(has_line(seen, "Content-Type: text/plain; charset=utf-8"));
     }
-    CHECK(site.server().connections() == 1);
+    CHECK(fixture.server().connections() == 1);
 }
 
 TEST_CASE_TEMPLATE("64 pipelined requests are answered in order", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server()
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server()
         .handle("GET", "/", [](Exchange& exchange) { exchange.respond(exchange.path_suffix()); })
         .prefix();
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     std::string all;
     for (int i = 100; i < 164; ++i) {
         all += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
     }
     peer.send(all);
-    const std::string seen = site.receive(peer, "/163");
+    const std::string seen = fixture.receive(peer, "/163");
     std::size_t at = 0;
     for (int i = 100; i < 164; ++i) {
         at = seen.find("\r\n\r\n/" + std::to_string(i), at);
@@ -57,38 +57,38 @@ TEST_CASE_TEMPLATE("64 pipelined requests are answered in order", Kernel, OnLinu
 
 TEST_CASE_TEMPLATE("routes match by the longest path, method, host and prefix", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     const auto says = [](std::string what) {
         return [what](Exchange& exchange) {
             exchange.respond(what + std::string(exchange.path_suffix()));
         };
     };
-    site.server().handle("GET", "/", says("root")).prefix();
-    site.server().handle("GET", "/a", says("exact"));
-    site.server().handle("GET", "/a", says("tree")).prefix();
-    site.server().handle("GET", "/a", says("other")).host("Other.example");
-    site.server().handle("POST", "/post", says("post"));
-    site.server().handle("", "/any", says("any"));
-    site.listen();
-    CHECK(body_of(site.get("/a")) == "exact");
-    CHECK(body_of(site.get("/a/b")) == "tree/b");
-    CHECK(body_of(site.get("/ab")) == "root/ab");
-    CHECK(body_of(site.get("/%61/./x/../b?q")) == "tree/b");
-    CHECK(body_of(site.get("/post")) == "root/post");
-    CHECK(body_of(site.ask(
+    fixture.server().handle("GET", "/", says("root")).prefix();
+    fixture.server().handle("GET", "/a", says("exact"));
+    fixture.server().handle("GET", "/a", says("tree")).prefix();
+    fixture.server().handle("GET", "/a", says("other")).host("Other.example");
+    fixture.server().handle("POST", "/post", says("post"));
+    fixture.server().handle("", "/any", says("any"));
+    fixture.listen();
+    CHECK(body_of(fixture.get("/a")) == "exact");
+    CHECK(body_of(fixture.get("/a/b")) == "tree/b");
+    CHECK(body_of(fixture.get("/ab")) == "root/ab");
+    CHECK(body_of(fixture.get("/%61/./x/../b?q")) == "tree/b");
+    CHECK(body_of(fixture.get("/post")) == "root/post");
+    CHECK(body_of(fixture.ask(
               "GET /a HTTP/1.1\r\nHost: other.example:8\r\nConnection: close\r\n\r\n")) == "other");
-    CHECK(body_of(site.ask("GET http://other.example/a HTTP/1.1\r\nHost: h\r\n"
-                           "Connection: close\r\n\r\n")) == "other");
-    CHECK(body_of(site.ask("DELETE /any HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
+    CHECK(body_of(fixture.ask("GET http://other.example/a HTTP/1.1\r\nHost: h\r\n"
+                              "Connection: close\r\n\r\n")) == "other");
+    CHECK(body_of(fixture.ask("DELETE /any HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
           "any");
     const std::string wrong =
-        site.ask("DELETE /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        fixture.ask("DELETE /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CHECK(status_of(wrong) == "HTTP/1.1 405 Method Not Allowed");
     CHECK(wrong.find("\r\nAllow: GET, HEAD") != std::string::npos);
-    CHECK(status_of(site.get("/..")) == "HTTP/1.1 400 Bad Request");
-    CHECK(body_of(site.get("/a%2fb")) == "root/a%2Fb");
-    CHECK_THROWS_AS(site.server().handle("GET", "/late", says("")), std::logic_error);
-    http::Server twice(site.engine());
+    CHECK(status_of(fixture.get("/..")) == "HTTP/1.1 400 Bad Request");
+    CHECK(body_of(fixture.get("/a%2fb")) == "root/a%2Fb");
+    CHECK_THROWS_AS(fixture.server().handle("GET", "/late", says("")), std::logic_error);
+    http::Server twice(fixture.engine());
     CHECK_THROWS_AS(twice.handle("GET", "x", says("")), std::invalid_argument);
     twice.handle("GET", "/a", says(""));
     twice.handle("GET", "/a", says(""));
@@ -96,10 +96,10 @@ TEST_CASE_TEMPLATE("routes match by the longest path, method, host and prefix", 
 }
 
 TEST_CASE_TEMPLATE("the route of GET answers HEAD without content", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hello"); });
-    site.listen();
-    const std::string seen = site.ask("HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hello"); });
+    fixture.listen();
+    const std::string seen = fixture.ask("HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CHECK(status_of(seen) == "HTTP/1.1 200 OK");
     CHECK(has_line(seen, "Content-Length: 5"));
     CHECK(body_of(seen).empty());
@@ -107,57 +107,57 @@ TEST_CASE_TEMPLATE("the route of GET answers HEAD without content", Kernel, OnLi
 
 TEST_CASE_TEMPLATE("a route of the request's method precedes other routes of its path", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     const auto status = [](int code) {
         return [code](Exchange& exchange) { exchange.respond(code); };
     };
-    site.server().handle("", "/any", status(210));
-    site.server().handle("GET", "/any", status(211));
-    site.server().handle("HEAD", "/any", status(212));
-    site.server().handle("GET", "/two", status(213));
-    site.server().handle("HEAD", "/two", status(214));
-    site.listen();
-    const auto ask = [&site](const std::string& line) {
-        return status_of(site.ask(line + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    fixture.server().handle("", "/any", status(210));
+    fixture.server().handle("GET", "/any", status(211));
+    fixture.server().handle("HEAD", "/any", status(212));
+    fixture.server().handle("GET", "/two", status(213));
+    fixture.server().handle("HEAD", "/two", status(214));
+    fixture.listen();
+    const auto ask = [&fixture](const std::string& line) {
+        return status_of(fixture.ask(line + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
     };
     CHECK(ask("POST /any").find(" 210 ") != std::string::npos);
     CHECK(ask("GET /any").find(" 211 ") != std::string::npos);
     CHECK(ask("HEAD /any").find(" 212 ") != std::string::npos);
     CHECK(ask("HEAD /two").find(" 214 ") != std::string::npos);
     const std::string refused =
-        site.ask("PUT /two HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        fixture.ask("PUT /two HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CHECK(status_of(refused) == "HTTP/1.1 405 Method Not Allowed");
     CHECK(has_line(refused, "Allow: HEAD, GET"));
 }
 
 TEST_CASE_TEMPLATE("content is collected up to the limit", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind, {.content_limit = 20000});
-    site.server().handle("POST", "/",
-                         [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
-    site.listen();
+    ServerFixture fixture(Kernel::kKind, {.content_limit = 20000});
+    fixture.server().handle(
+        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+    fixture.listen();
     const std::string content = pattern(20000);
     const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
-    CHECK(body_of(site.ask(head + "Content-Length: 20000\r\n\r\n" + content)) == content);
-    CHECK(body_of(site.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e20\r\n" + content +
-                           "\r\n0\r\n\r\n")) == content);
-    CHECK(body_of(site.ask(head + "Content-Length: 0\r\n\r\n")).empty());
-    CHECK(status_of(site.ask(head + "Content-Length: 20001\r\n\r\n" + content + "x")) ==
+    CHECK(body_of(fixture.ask(head + "Content-Length: 20000\r\n\r\n" + content)) == content);
+    CHECK(body_of(fixture.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e20\r\n" + content +
+                              "\r\n0\r\n\r\n")) == content);
+    CHECK(body_of(fixture.ask(head + "Content-Length: 0\r\n\r\n")).empty());
+    CHECK(status_of(fixture.ask(head + "Content-Length: 20001\r\n\r\n" + content + "x")) ==
           "HTTP/1.1 413 Content Too Large");
-    CHECK(status_of(site.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e21\r\n" + content +
-                             "x\r\n0\r\n\r\n")) == "HTTP/1.1 413 Content Too Large");
-    CHECK(status_of(site.ask(head + "Content-Length: 99999999999999\r\n\r\n")) ==
+    CHECK(status_of(fixture.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e21\r\n" + content +
+                                "x\r\n0\r\n\r\n")) == "HTTP/1.1 413 Content Too Large");
+    CHECK(status_of(fixture.ask(head + "Content-Length: 99999999999999\r\n\r\n")) ==
           "HTTP/1.1 413 Content Too Large");
 }
 
 TEST_CASE_TEMPLATE("a malformed request gets its status, and no request behind it is read", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     int calls = 0;
-    site.server().handle("", "/", [&](Exchange& exchange) {
+    fixture.server().handle("", "/", [&](Exchange& exchange) {
         ++calls;
         exchange.respond("x");
     });
-    site.listen();
+    fixture.listen();
     const std::string good = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     const std::pair<std::string, std::string> cases[] = {
         {"GET / HTTP/1.1\r\n\r\n", "400 Bad Request"},
@@ -172,7 +172,7 @@ TEST_CASE_TEMPLATE("a malformed request gets its status, and no request behind i
          "400 Bad Request"},
     };
     for (const auto& [bytes, wanted] : cases) {
-        const std::string seen = site.ask(bytes + good);
+        const std::string seen = fixture.ask(bytes + good);
         CHECK(status_of(seen) == "HTTP/1.1 " + wanted);
         CHECK(has_line(seen, "Connection: close"));
         CHECK(seen.find("HTTP/1.1", 1) == std::string::npos);
@@ -182,18 +182,18 @@ TEST_CASE_TEMPLATE("a malformed request gets its status, and no request behind i
 
 TEST_CASE_TEMPLATE("a client that expects 100 Continue gets it, or a final status", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind, {.content_limit = 5});
-    site.server().handle("POST", "/",
-                         [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
-    site.listen();
-    RawPeer peer = site.connect();
+    ServerFixture fixture(Kernel::kKind, {.content_limit = 5});
+    fixture.server().handle(
+        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-    CHECK(site.receive(peer, "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+    CHECK(fixture.receive(peer, "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
     peer.send("hello");
-    CHECK(status_of(site.receive(peer, "hello").substr(25)) == "HTTP/1.1 200 OK");
-    RawPeer refused = site.connect();
+    CHECK(status_of(fixture.receive(peer, "hello").substr(25)) == "HTTP/1.1 200 OK");
+    RawPeer refused = fixture.connect();
     refused.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n");
-    REQUIRE(site.run_until([&] {
+    REQUIRE(fixture.run_until([&] {
         refused.read_some();
         return refused.received().ends_with("</html>\n") || refused.end() != RawPeer::End::open;
     }));
@@ -202,42 +202,42 @@ TEST_CASE_TEMPLATE("a client that expects 100 Continue gets it, or a final statu
 
 TEST_CASE_TEMPLATE("a handler may respond later, and its failure becomes 500", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     Exchange* later = nullptr;
-    site.server().handle("GET", "/later", [&](Exchange& exchange) { later = &exchange; });
-    site.server().handle("GET", "/throw", [](Exchange&) { throw 1; });
-    site.server().handle("GET", "/bad", [](Exchange& exchange) {
+    fixture.server().handle("GET", "/later", [&](Exchange& exchange) { later = &exchange; });
+    fixture.server().handle("GET", "/throw", [](Exchange&) { throw 1; });
+    fixture.server().handle("GET", "/bad", [](Exchange& exchange) {
         static_cast<void>(exchange.response().set_status(204));
         exchange.respond("no content may be here");
     });
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     peer.send(
         "GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /throw HTTP/1.1\r\nHost: h\r\n\r\n"
         "GET /bad HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    REQUIRE(site.run_until([&] { return later != nullptr; }));
-    site.run_some();
+    REQUIRE(fixture.run_until([&] { return later != nullptr; }));
+    fixture.run_some();
     peer.read_some();
     CHECK(peer.received().empty());
     later->respond("at last");
-    const std::string seen = site.receive_to_end(peer);
+    const std::string seen = fixture.receive_to_end(peer);
     CHECK(seen.find("at last") < seen.find("500 Internal Server Error"));
     CHECK(seen.find("500", seen.find("500 Internal Server Error") + 3) != std::string::npos);
     CHECK(seen.find("no content") == std::string::npos);
     // The client of this one closes first: its response is discarded.
     later = nullptr;
     {
-        RawPeer gone = site.connect();
+        RawPeer gone = fixture.connect();
         gone.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
-        REQUIRE(site.run_until([&] { return later != nullptr; }));
+        REQUIRE(fixture.run_until([&] { return later != nullptr; }));
     }
-    site.run_some();
+    fixture.run_some();
     later->respond("unsent");
-    REQUIRE(site.run_until([&] { return site.server().connections() == 0; }));
+    REQUIRE(fixture.run_until([&] { return fixture.server().connections() == 0; }));
 }
 
 TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     // An echo that never stores more than its buffer.
     struct Echo {
         Exchange& exchange;
@@ -268,13 +268,15 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
             finishing ? exchange.writer().finish(writes) : exchange.writer().write(writes);
         }
     };
-    site.server().handle("POST", "/", [](Exchange& exchange) { new Echo(exchange); }).stream_body();
-    site.listen();
+    fixture.server()
+        .handle("POST", "/", [](Exchange& exchange) { new Echo(exchange); })
+        .stream_body();
+    fixture.listen();
     const std::string content = pattern(50000);
-    RawPeer peer = site.connect();
+    RawPeer peer = fixture.connect();
     peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n");
     std::size_t sent = 0;
-    REQUIRE(site.run_until([&] {
+    REQUIRE(fixture.run_until([&] {
         if (sent < content.size()) sent += peer.send_some(content.substr(sent, 3000));
         peer.read_some();
         return peer.received().ends_with("\r\n0\r\n\r\n");
@@ -291,9 +293,9 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     }
     CHECK(got == content);
     // The same for a client without chunks: up to the end of the connection.
-    RawPeer old = site.connect();
+    RawPeer old = fixture.connect();
     old.send("POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
-    const std::string seen = site.receive_to_end(old);
+    const std::string seen = fixture.receive_to_end(old);
     CHECK(body_of(seen) == "hello");
     CHECK(has_line(seen, "Connection: close"));
 }
@@ -301,10 +303,11 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
 TEST_CASE_TEMPLATE("the access log records every response, whole or streamed", Kernel, OnLinux,
                    OnPoll) {
     std::string log;
-    Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
-                  log += std::string(record.target) + " " + std::to_string(record.status) + " " +
-                         std::to_string(record.bytes) + (record.error ? " cut\n" : "\n");
-              }});
+    ServerFixture fixture(
+        Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
+            log += std::string(record.target) + " " + std::to_string(record.status) + " " +
+                   std::to_string(record.bytes) + (record.error ? " cut\n" : "\n");
+        }});
     struct Piece {
         Exchange& exchange;
         int step = 0;
@@ -323,124 +326,124 @@ TEST_CASE_TEMPLATE("the access log records every response, whole or streamed", K
             delete this;
         }
     };
-    site.server().handle("GET", "/whole", [](Exchange& exchange) { exchange.respond("x"); });
-    site.server().handle("GET", "/", [](Exchange& exchange) { new Piece(exchange); }).prefix();
-    site.listen();
-    const std::string whole = site.get("/whole");
-    site.get("/pieces");
-    site.get("/fails");
-    REQUIRE(site.run_until([&] { return site.server().requests() == 3; }));
+    fixture.server().handle("GET", "/whole", [](Exchange& exchange) { exchange.respond("x"); });
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { new Piece(exchange); }).prefix();
+    fixture.listen();
+    const std::string whole = fixture.get("/whole");
+    fixture.get("/pieces");
+    fixture.get("/fails");
+    REQUIRE(fixture.run_until([&] { return fixture.server().requests() == 3; }));
     CHECK(log ==
           "/whole 200 " + std::to_string(whole.size()) + "\n/pieces 200 5\n/fails 200 5 cut\n");
 }
 
 TEST_CASE_TEMPLATE("unread content of unknown length ends the connection", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind);
-    site.server()
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server()
         .handle("POST", "/", [](Exchange& exchange) { exchange.respond("no"); })
         .stream_body();
-    site.listen();
+    fixture.listen();
     const std::string seen =
-        site.ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+        fixture.ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
     CHECK(has_line(seen, "Connection: close"));
 }
 
 TEST_CASE_TEMPLATE("a server does not accept beyond its limit of connections", Kernel, OnLinux,
                    OnPoll) {
-    Site site(Kernel::kKind, {.connections = 1});
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
-    site.listen();
-    std::optional<RawPeer> first(site.connect());
-    RawPeer second = site.connect();
+    ServerFixture fixture(Kernel::kKind, {.connections = 1});
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    fixture.listen();
+    std::optional<RawPeer> first(fixture.connect());
+    RawPeer second = fixture.connect();
     const std::string request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     first->send(request);
     second.send(request);
-    CHECK(site.receive(*first, "hi").ends_with("hi"));
-    site.run_some();
+    CHECK(fixture.receive(*first, "hi").ends_with("hi"));
+    fixture.run_some();
     second.read_some();
     CHECK(second.received().empty());
     first.reset();
-    CHECK(site.receive(second, "hi").ends_with("hi"));
+    CHECK(fixture.receive(second, "hi").ends_with("hi"));
 }
 
 TEST_CASE_TEMPLATE("idle_timeout and head_timeout close idle connections and slow heads", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind, {.head_timeout = 40ms, .idle_timeout = 20ms});
-    site.listen();
-    RawPeer idle = site.connect();
-    RawPeer slow = site.connect();
+    ServerFixture fixture(Kernel::kKind, {.head_timeout = 40ms, .idle_timeout = 20ms});
+    fixture.listen();
+    RawPeer idle = fixture.connect();
+    RawPeer slow = fixture.connect();
     slow.send("GET / HT");
-    CHECK(site.receive_to_end(idle).empty());
-    CHECK(status_of(site.receive_to_end(slow)) == "HTTP/1.1 408 Request Timeout");
+    CHECK(fixture.receive_to_end(idle).empty());
+    CHECK(status_of(fixture.receive_to_end(slow)) == "HTTP/1.1 408 Request Timeout");
 }
 
 TEST_CASE_TEMPLATE("drain closes idle connections, and the others after their responses", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     Exchange* later = nullptr;
-    site.server().handle("GET", "/", [&](Exchange& exchange) { later = &exchange; });
-    site.listen();
-    RawPeer idle = site.connect();
-    RawPeer busy = site.connect();
+    fixture.server().handle("GET", "/", [&](Exchange& exchange) { later = &exchange; });
+    fixture.listen();
+    RawPeer idle = fixture.connect();
+    RawPeer busy = fixture.connect();
     busy.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    REQUIRE(site.run_until([&] { return later && site.server().connections() == 2; }));
-    Aio drained(site.engine());
-    site.server().drain(drained);
-    CHECK(site.receive_to_end(idle).empty());
+    REQUIRE(fixture.run_until([&] { return later && fixture.server().connections() == 2; }));
+    Aio drained(fixture.engine());
+    fixture.server().drain(drained);
+    CHECK(fixture.receive_to_end(idle).empty());
     CHECK(drained.busy());
     later->respond("bye");
-    const std::string seen = site.receive_to_end(busy);
+    const std::string seen = fixture.receive_to_end(busy);
     CHECK(has_line(seen, "Connection: close"));
     CHECK(body_of(seen) == "bye");
-    REQUIRE(site.run_until([&] { return !drained.busy(); }));
+    REQUIRE(fixture.run_until([&] { return !drained.busy(); }));
     CHECK(!drained.result());
-    CHECK(site.server().connections() == 0);
+    CHECK(fixture.server().connections() == 0);
 }
 
 TEST_CASE_TEMPLATE("the destructor of a server closes its connections and calls no handler", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     Exchange* later = nullptr;
     int calls = 0;
-    site.server().handle("GET", "/", [&](Exchange& exchange) {
+    fixture.server().handle("GET", "/", [&](Exchange& exchange) {
         ++calls;
         later = &exchange;
     });
-    site.listen();
-    RawPeer busy = site.connect();
+    fixture.listen();
+    RawPeer busy = fixture.connect();
     busy.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    RawPeer idle = site.connect();
-    REQUIRE(site.run_until([&] { return later && site.server().connections() == 2; }));
-    site.drop_server();
-    CHECK(site.receive_to_end(idle).empty());
-    CHECK(site.receive_to_end(busy).empty());
+    RawPeer idle = fixture.connect();
+    REQUIRE(fixture.run_until([&] { return later && fixture.server().connections() == 2; }));
+    fixture.drop_server();
+    CHECK(fixture.receive_to_end(idle).empty());
+    CHECK(fixture.receive_to_end(busy).empty());
     later->respond("unsent");
-    site.run_some();
+    fixture.run_some();
     CHECK(calls == 1);
 }
 
 TEST_CASE_TEMPLATE("a handler takes the connection out of the server", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     std::optional<http::Connection> taken;
     Exchange* chat = nullptr;
-    Aio switched(site.engine(), [&](Aio&) { taken.emplace(chat->hijack()); });
-    site.server().handle("GET", "/chat", [&](Exchange& exchange) {
+    Aio switched(fixture.engine(), [&](Aio&) { taken.emplace(chat->hijack()); });
+    fixture.server().handle("GET", "/chat", [&](Exchange& exchange) {
         chat = &exchange;
         static_cast<void>(exchange.response().set_status(101));
         static_cast<void>(exchange.response().headers().set("Connection", "upgrade"));
         static_cast<void>(exchange.response().headers().set("Upgrade", "chat"));
         exchange.begin(switched);
     });
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     peer.send("GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\nhello");
-    CHECK(status_of(site.receive(peer, "\r\n\r\n")) == "HTTP/1.1 101 Switching Protocols");
-    REQUIRE(site.run_until([&] { return taken.has_value(); }));
-    CHECK(site.server().connections() == 0);
-    site.drop_server();
+    CHECK(status_of(fixture.receive(peer, "\r\n\r\n")) == "HTTP/1.1 101 Switching Protocols");
+    REQUIRE(fixture.run_until([&] { return taken.has_value(); }));
+    CHECK(fixture.server().connections() == 0);
+    fixture.drop_server();
     std::string in(5, '\0');
-    Aio aio(site.engine());
+    Aio aio(fixture.engine());
     aio.set_iov(in.data(), in.size());
     taken->read_all(aio);
     CHECK(!aio.wait());
@@ -448,7 +451,7 @@ TEST_CASE_TEMPLATE("a handler takes the connection out of the server", Kernel, O
     aio.set_iov("hi", 2);
     taken->write_all(aio);
     CHECK(!aio.wait());
-    CHECK(site.receive(peer, "hi").ends_with("hi"));
+    CHECK(fixture.receive(peer, "hi").ends_with("hi"));
 }
 
 TEST_CASE("several engines serve one port, and one drain waits for all") {

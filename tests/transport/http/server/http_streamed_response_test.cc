@@ -4,9 +4,9 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
 #include "tests/support/one_shot.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/server_fixture.h"
 
 #include <string>
 #include <vector>
@@ -80,18 +80,18 @@ TEST_CASE_TEMPLATE("the head of a streamed response is sent before the connectio
                         answered.push_back(record.status);
                         error = record.error;
                     };
-                    Site site(Kernel::kKind, options);
-                    Operation drained(site.engine());
-                    site.server().handle("GET", "/", [&](Exchange& exchange) {
+                    ServerFixture fixture(Kernel::kKind, options);
+                    Operation drained(fixture.engine());
+                    fixture.server().handle("GET", "/", [&](Exchange& exchange) {
                         REQUIRE(!exchange.response().set_status(status));
-                        if (last.drains) site.server().drain(drained.aio);
+                        if (last.drains) fixture.server().drain(drained.aio);
                         if (!announced) return void(new AllAtOnce(exchange, content, order));
                         REQUIRE(!exchange.response().headers().set("Content-Length", "0"));
                         new AllAtOnce(exchange, "", order);
                     });
-                    site.listen();
+                    fixture.listen();
                     const std::string seen =
-                        site.ask(std::string(method) + " /" + std::string(last.request));
+                        fixture.ask(std::string(method) + " /" + std::string(last.request));
                     CHECK(status_of(seen).starts_with("HTTP/1.1 " + std::to_string(status)));
                     CHECK(seen.find("\r\n\r\n") != std::string::npos);
                     const bool has_content = std::string(method) == "GET" && status == 200;
@@ -132,16 +132,16 @@ public:
 };
 
 TEST_CASE_TEMPLATE("end() waits for the writes in progress", Kernel, OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
+    ServerFixture fixture(Kernel::kKind);
     Ended head;
     Ended piece;
     Ended finish;
-    site.server().handle("GET", "/empty", [&](Exchange& exchange) {
+    fixture.server().handle("GET", "/empty", [&](Exchange& exchange) {
         REQUIRE(!exchange.response().set_status(204));
         new Begun(exchange, &head);
         exchange.end();
     });
-    site.server().handle("GET", "/", [&](Exchange& exchange) {
+    fixture.server().handle("GET", "/", [&](Exchange& exchange) {
         new Begun(exchange, &head);
         Aio& one = one_shot(exchange.engine(), piece);
         one.set_iov("hello", 5);
@@ -149,14 +149,14 @@ TEST_CASE_TEMPLATE("end() waits for the writes in progress", Kernel, OnLinux, On
         exchange.writer().finish(one_shot(exchange.engine(), finish));
         exchange.end();
     });
-    site.listen();
+    fixture.listen();
     for (int round = 1; round <= 3; ++round) {
-        RawPeer peer = site.connect();
+        RawPeer peer = fixture.connect();
         peer.send("GET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
-        CHECK(status_of(site.receive(peer, "\r\n\r\n")) == "HTTP/1.1 204 No Content");
-        CHECK(status_of(site.get("/empty")) == "HTTP/1.1 204 No Content");
+        CHECK(status_of(fixture.receive(peer, "\r\n\r\n")) == "HTTP/1.1 204 No Content");
+        CHECK(status_of(fixture.get("/empty")) == "HTTP/1.1 204 No Content");
         CHECK(head == Ended{unsigned(3 * round - 1), {}, head.count});
-        CHECK(site.get("/").ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+        CHECK(fixture.get("/").ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
         CHECK(head.calls == unsigned(3 * round));
         CHECK(piece == Ended{unsigned(round), {}, 5});
         CHECK(finish == Ended{unsigned(round), {}, 0});
@@ -166,18 +166,18 @@ TEST_CASE_TEMPLATE("end() waits for the writes in progress", Kernel, OnLinux, On
 TEST_CASE_TEMPLATE("pipelined responses to HEAD and a streamed response each have their own fields",
                    Kernel, OnLinux, OnPoll) {
     std::string order;
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/long", [](Exchange& exchange) {
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/long", [](Exchange& exchange) {
         REQUIRE(!exchange.response().headers().set("Content-Length", "5"));
         exchange.respond();
     });
-    site.server().handle("GET", "/streamed",
-                         [&](Exchange& exchange) { new AllAtOnce(exchange, "hello", order); });
-    site.listen();
+    fixture.server().handle("GET", "/streamed",
+                            [&](Exchange& exchange) { new AllAtOnce(exchange, "hello", order); });
+    fixture.listen();
     const std::string head = "HEAD /long HTTP/1.1\r\nHost: h\r\n";
-    const std::string seen =
-        site.ask(head + "\r\n" + head + "\r\n" + head + "\r\n" +
-                 "GET /streamed HTTP/1.1\r\nHost: h\r\n\r\n" + head + "Connection: close\r\n\r\n");
+    const std::string seen = fixture.ask(head + "\r\n" + head + "\r\n" + head + "\r\n" +
+                                         "GET /streamed HTTP/1.1\r\nHost: h\r\n\r\n" + head +
+                                         "Connection: close\r\n\r\n");
     std::vector<std::string> heads;
     std::size_t at = 0;
     while ((at = seen.find("HTTP/1.1 200 OK\r\n", at)) != std::string::npos) {
@@ -224,16 +224,17 @@ TEST_CASE_TEMPLATE("a failure after a begin() that has sent nothing becomes 500 
             Ended head;
             int status = 0;
             std::error_code error;
-            Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
-                          status = record.status;
-                          error = record.error;
-                      }});
-            site.server().handle("GET", "/", [&](Exchange& exchange) {
+            ServerFixture fixture(Kernel::kKind,
+                                  {.access_log = [&](const http::AccessRecord& record) {
+                                      status = record.status;
+                                      error = record.error;
+                                  }});
+            fixture.server().handle("GET", "/", [&](Exchange& exchange) {
                 REQUIRE(!exchange.response().headers().set("X-Of-The-Other", "y"));
                 handle(exchange, head);
             });
-            site.listen();
-            const std::string seen = site.ask(
+            fixture.listen();
+            const std::string seen = fixture.ask(
                 std::string(method) + " / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
             CHECK(status_of(seen) == "HTTP/1.1 500 Internal Server Error");
             CHECK(seen.find("X-Of-The-Other") == std::string::npos);
@@ -249,16 +250,16 @@ TEST_CASE_TEMPLATE("a failure after a begin() that has sent nothing becomes 500 
 
 TEST_CASE_TEMPLATE("the connection stays open after a begin() that abort() replaces", Kernel,
                    OnLinux, OnPoll) {
-    Site site(Kernel::kKind);
-    site.server().handle("GET", "/", [](Exchange& exchange) {
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/", [](Exchange& exchange) {
         new Begun(exchange);
         exchange.abort();
     });
-    site.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
-    site.listen();
-    RawPeer peer = site.connect();
+    fixture.server().handle("GET", "/next", [](Exchange& exchange) { exchange.respond("next"); });
+    fixture.listen();
+    RawPeer peer = fixture.connect();
     peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
-    const std::string seen = site.receive(peer, "\r\n\r\nnext");
+    const std::string seen = fixture.receive(peer, "\r\n\r\nnext");
     CHECK(status_of(seen) == "HTTP/1.1 500 Internal Server Error");
     CHECK(seen.find("HTTP/1.1 200 OK\r\n") != std::string::npos);
 }
@@ -267,37 +268,38 @@ TEST_CASE_TEMPLATE("the access record of a request without a response has no sta
                    OnLinux, OnPoll) {
     int status = -1;
     std::error_code error;
-    Site site(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
-                  CHECK(record.bytes == 0);
-                  status = record.status;
-                  error = record.error;
-              }});
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.abort(Errc::truncated); });
-    site.listen();
-    CHECK(site.get("/").empty());
+    ServerFixture fixture(Kernel::kKind, {.access_log = [&](const http::AccessRecord& record) {
+                              CHECK(record.bytes == 0);
+                              status = record.status;
+                              error = record.error;
+                          }});
+    fixture.server().handle("GET", "/",
+                            [](Exchange& exchange) { exchange.abort(Errc::truncated); });
+    fixture.listen();
+    CHECK(fixture.get("/").empty());
     CHECK(status == 0);
     CHECK(error == Errc::truncated);
-    CHECK(site.server().requests() == 0);
+    CHECK(fixture.server().requests() == 0);
 }
 
 TEST_CASE_TEMPLATE("the content of a head that was not sent is refused", Kernel, OnLinux, OnPoll,
                    OnSim) {
-    Wire wire(Kernel::kKind);
+    ConnectionFixture fixture(Kernel::kKind);
     http::Response response;
     REQUIRE(!response.headers().set("Transfer-Encoding", "chunked"));
-    Operation head(wire.engine());
-    Operation piece(wire.engine(), "hello");
-    Operation end(wire.engine());
-    wire.connection().write_response(response, head.aio);
-    wire.connection().write_body().write(piece.aio);
-    wire.connection().write_body().finish(end.aio);
+    Operation head(fixture.engine());
+    Operation piece(fixture.engine(), "hello");
+    Operation end(fixture.engine());
+    fixture.connection().write_response(response, head.aio);
+    fixture.connection().write_body().write(piece.aio);
+    fixture.connection().write_body().finish(end.aio);
     head.aio.cancel();
-    REQUIRE(wire.run_until_done(end));
+    REQUIRE(fixture.run_until_done(end));
     CHECK(head.ended() == failure(Errc::canceled));
     CHECK(piece.ended() == failure(ArgumentErrc::wrong_message_state));
     CHECK(end.ended() == failure(ArgumentErrc::wrong_message_state));
-    CHECK(wire.follow_up() == success(4));
-    CHECK(wire.receive(4).size() == 4);
+    CHECK(fixture.follow_up() == success(4));
+    CHECK(fixture.receive(4).size() == 4);
 }
 
 }  // namespace

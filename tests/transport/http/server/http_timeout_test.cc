@@ -3,9 +3,9 @@
 #include <uaio/http.h>
 #include <uaio/tcp.h>
 
-#include "tests/support/sim_site.h"
-#include "tests/support/site.h"
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
+#include "tests/support/server_fixture.h"
+#include "tests/support/sim_server_fixture.h"
 
 #include <memory>
 #include <string>
@@ -50,24 +50,24 @@ constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 TEST_CASE("timeouts beyond the range of the clock never expire") {
     constexpr auto kEver = std::chrono::nanoseconds::max() - 1ns;
-    SimSite site({.head_timeout = kEver,
-                  .idle_timeout = kEver,
-                  .content_timeout = kEver,
-                  .send_timeout = kEver,
-                  .linger_timeout = kEver});
-    site.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("hello"); });
-    site.listen();
-    SimPeer& peer = site.connect("POST / HT");
+    SimServerFixture fixture({.head_timeout = kEver,
+                              .idle_timeout = kEver,
+                              .content_timeout = kEver,
+                              .send_timeout = kEver,
+                              .linger_timeout = kEver});
+    fixture.server().handle("POST", "/", [](Exchange& exchange) { exchange.respond("hello"); });
+    fixture.listen();
+    SimPeer& peer = fixture.connect("POST / HT");
     const auto wait = [&] {
-        const Clock::time_point end = site.engine().now() + 10h;
-        REQUIRE(site.run_until([&] { return site.engine().now() >= end; }));
-        CHECK(site.server().connections() == 1);
+        const Clock::time_point end = fixture.engine().now() + 10h;
+        REQUIRE(fixture.run_until([&] { return fixture.engine().now() >= end; }));
+        CHECK(fixture.server().connections() == 1);
     };
     wait();
     peer.send("TP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx");
     wait();
     peer.send("x");
-    REQUIRE(site.run_until([&] { return site.server().requests() == 1; }));
+    REQUIRE(fixture.run_until([&] { return fixture.server().requests() == 1; }));
     CHECK(peer.received().starts_with("HTTP/1.1 200 OK"));
     wait();
 }
@@ -78,26 +78,29 @@ TEST_CASE("send_timeout ends a response at every byte where the client stops rea
         std::size_t whole = 0;
         for (std::size_t window = 1; whole == 0 || window < whole; ++window) {
             CAPTURE(window);
-            SimSite site({.idle_timeout = 1000s, .send_timeout = 7s, .linger_timeout = 1s});
-            site.server().handle("GET", "/", [&](Exchange& exchange) {
+            SimServerFixture fixture(
+                {.idle_timeout = 1000s, .send_timeout = 7s, .linger_timeout = 1s});
+            fixture.server().handle("GET", "/", [&](Exchange& exchange) {
                 pieces ? Pieces::answer(exchange) : exchange.respond("hello");
             });
-            site.listen();
-            SimPeer& peer = site.kernel().connect_peer(80);
+            fixture.listen();
+            SimPeer& peer = fixture.kernel().connect_peer(80);
             if (whole > 0) {
                 peer.read_nothing();
                 peer.set_window(window);
             }
             peer.send(kGet);
             if (whole == 0) {  // first learns the size
-                REQUIRE(site.run_until(
-                    [&] { return site.server().requests() == 1 && peer.received().size() > 100; }));
+                REQUIRE(fixture.run_until([&] {
+                    return fixture.server().requests() == 1 && peer.received().size() > 100;
+                }));
                 whole = peer.received().size();
                 window = 0;
                 continue;
             }
-            REQUIRE(site.run_until([&] { return site.server().connections() == 1; }));
-            const auto time = site.time_until([&] { return site.server().connections() == 0; });
+            REQUIRE(fixture.run_until([&] { return fixture.server().connections() == 1; }));
+            const auto time =
+                fixture.time_until([&] { return fixture.server().connections() == 0; });
             CHECK(time >= 7s);
             CHECK(time <= 3 * 7s + 2s);
         }
@@ -106,7 +109,7 @@ TEST_CASE("send_timeout ends a response at every byte where the client stops rea
 }
 
 TEST_CASE("a streamed response whose head is not read ends its Aio with timed_out") {
-    SimSite site({.send_timeout = 7s});
+    SimServerFixture fixture({.send_timeout = 7s});
     std::error_code error;
     struct Head {
         Exchange& exchange;
@@ -121,32 +124,32 @@ TEST_CASE("a streamed response whose head is not read ends its Aio with timed_ou
             exchange.begin(aio);
         }
     };
-    site.server().handle("GET", "/", [&](Exchange& exchange) { new Head(exchange, error); });
-    site.listen();
-    SimPeer& peer = site.kernel().connect_peer(80);
+    fixture.server().handle("GET", "/", [&](Exchange& exchange) { new Head(exchange, error); });
+    fixture.listen();
+    SimPeer& peer = fixture.kernel().connect_peer(80);
     peer.set_window(10);
     peer.read_nothing();
     peer.send(kGet);
-    CHECK(site.time_until([&] { return error != std::error_code(); }) >= 7s);
+    CHECK(fixture.time_until([&] { return error != std::error_code(); }) >= 7s);
     CHECK(error == Errc::timed_out);
-    CHECK(site.run_until([&] { return site.server().connections() == 0; }));
+    CHECK(fixture.run_until([&] { return fixture.server().connections() == 0; }));
 }
 
 TEST_CASE("a client that reads slowly, but within send_timeout, receives the whole response") {
-    SimSite site({.send_timeout = 7s});
+    SimServerFixture fixture({.send_timeout = 7s});
     const std::string content(100000, 'x');
-    site.server().handle("GET", "/", [&](Exchange& exchange) { exchange.respond(content); });
-    site.listen();
-    SimPeer& peer = site.kernel().connect_peer(80);
+    fixture.server().handle("GET", "/", [&](Exchange& exchange) { exchange.respond(content); });
+    fixture.listen();
+    SimPeer& peer = fixture.kernel().connect_peer(80);
     peer.set_window(1000);
     peer.read_slowly(10);
     peer.send(kGet);
-    CHECK(site.run_until([&] { return peer.received().ends_with(content); }));
+    CHECK(fixture.run_until([&] { return peer.received().ends_with(content); }));
 }
 
 TEST_CASE("content_timeout limits a read of content without a deadline of its own") {
     for (const bool own : {false, true}) {
-        SimSite site({.content_timeout = 9s});
+        SimServerFixture fixture({.content_timeout = 9s});
         std::error_code error;
         struct Read {
             Exchange& exchange;
@@ -162,7 +165,7 @@ TEST_CASE("content_timeout limits a read of content without a deadline of its ow
                 aio.set_iov(buffer, sizeof buffer);
             }
         };
-        site.server()
+        fixture.server()
             .handle("POST", "/",
                     [&](Exchange& exchange) {
                         auto* const read = new Read(exchange, error);
@@ -170,9 +173,9 @@ TEST_CASE("content_timeout limits a read of content without a deadline of its ow
                         exchange.reader().read(read->aio);
                     })
             .stream_body();
-        site.listen();
-        site.connect("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
-        const auto time = site.time_until([&] { return error != std::error_code(); });
+        fixture.listen();
+        fixture.connect("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
+        const auto time = fixture.time_until([&] { return error != std::error_code(); });
         CHECK(error == Errc::timed_out);
         CHECK(time >= (own ? 30s : 9s));
         CHECK(time < (own ? 31s : 10s));
@@ -180,26 +183,26 @@ TEST_CASE("content_timeout limits a read of content without a deadline of its ow
 }
 
 TEST_CASE("idle_timeout ends and head_timeout starts at the first byte of a head") {
-    SimSite site({.head_timeout = 20s, .idle_timeout = 75s});
-    site.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
-    site.listen();
-    SimPeer& slow = site.kernel().connect_peer(80);
-    SimPeer& stalled = site.kernel().connect_peer(80);
-    SimPeer& line_end = site.kernel().connect_peer(80);
-    site.kernel().schedule(74s, [&] {
+    SimServerFixture fixture({.head_timeout = 20s, .idle_timeout = 75s});
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    fixture.listen();
+    SimPeer& slow = fixture.kernel().connect_peer(80);
+    SimPeer& stalled = fixture.kernel().connect_peer(80);
+    SimPeer& line_end = fixture.kernel().connect_peer(80);
+    fixture.kernel().schedule(74s, [&] {
         slow.send("G");
         stalled.send("G");
         line_end.send("\r\n");  // begins no head
     });
-    site.kernel().schedule(90s, [&] { slow.send(kGet.substr(1)); });
-    const auto closed = site.time_until([&] { return line_end.saw_fin(); });
+    fixture.kernel().schedule(90s, [&] { slow.send(kGet.substr(1)); });
+    const auto closed = fixture.time_until([&] { return line_end.saw_fin(); });
     CHECK(closed >= 75s);
     CHECK(closed < 76s);
     CHECK(line_end.received().empty());
-    const auto answered = site.time_until([&] { return slow.received().ends_with("hi"); });
+    const auto answered = fixture.time_until([&] { return slow.received().ends_with("hi"); });
     CHECK(closed + answered >= 90s);
     CHECK(status_of(slow.received()) == "HTTP/1.1 200 OK");
-    const auto refused = site.time_until([&] { return stalled.received().size() > 0; });
+    const auto refused = fixture.time_until([&] { return stalled.received().size() > 0; });
     CHECK(closed + answered + refused >= 94s);
     CHECK(closed + answered + refused < 95s);
     CHECK(status_of(stalled.received()) == "HTTP/1.1 408 Request Timeout");
@@ -251,15 +254,15 @@ TEST_CASE("a client's request that the server does not read ends at send_timeout
 
 TEST_CASE_TEMPLATE("a message queued behind a blocked write ends at send_timeout", Kernel, OnLinux,
                    OnPoll) {
-    Wire wire(Kernel::kKind, {.http = {.send_timeout = 20ms}});
-    const std::string bytes(Wire::kBlocking, 'x');
-    Operation raw(wire.engine(), bytes);
-    wire.connection().write_all(raw.aio);
-    REQUIRE(wire.run_until_blocked());
+    ConnectionFixture fixture(Kernel::kKind, {.http = {.send_timeout = 20ms}});
+    const std::string bytes(ConnectionFixture::kBlocking, 'x');
+    Operation raw(fixture.engine(), bytes);
+    fixture.connection().write_all(raw.aio);
+    REQUIRE(fixture.run_until_blocked());
     Request request("http://h/");
-    Operation message(wire.engine());
-    wire.connection().write_request(request, message.aio);
-    REQUIRE(wire.run_until_done(message));
+    Operation message(fixture.engine());
+    fixture.connection().write_request(request, message.aio);
+    REQUIRE(fixture.run_until_done(message));
     CHECK(message.ended() == failure(Errc::timed_out));
     CHECK(!raw.done());
 }

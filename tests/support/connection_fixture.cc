@@ -1,4 +1,4 @@
-#include "tests/support/wire.h"
+#include "tests/support/connection_fixture.h"
 
 #include <uaio/local.h>
 #include <uaio/tcp.h>
@@ -25,11 +25,11 @@ std::ostream& operator<<(std::ostream& out, const Ended& ended) {
                << ended.count << " bytes";
 }
 
-Wire::Wire(KernelKind kind, const WireOptions& options) {
+ConnectionFixture::ConnectionFixture(KernelKind kind, const ConnectionFixtureOptions& options) {
     kind == OnSim::kKind ? connect_simulated(options) : connect_real(kind, options);
 }
 
-void Wire::connect_simulated(const WireOptions& options) {
+void ConnectionFixture::connect_simulated(const ConnectionFixtureOptions& options) {
     kernel_.emplace(1);
     engine_.emplace(*kernel_, options.engine);
     StreamPtr accepted;
@@ -54,7 +54,7 @@ void Wire::connect_simulated(const WireOptions& options) {
     connection_.emplace(std::move(accepted), options.http);
 }
 
-void Wire::connect_real(KernelKind kind, const WireOptions& options) {
+void ConnectionFixture::connect_real(KernelKind kind, const ConnectionFixtureOptions& options) {
     engine_.emplace(options_on(kind, options.engine));
     StreamOptions stream = options.stream;
     if (!options.large_buffers) stream.send_buffer = kSmallSendBuffer;
@@ -78,13 +78,15 @@ void Wire::connect_real(KernelKind kind, const WireOptions& options) {
     connection_.emplace(std::move(accepted), options.http);
 }
 
-bool Wire::run_until(const std::function<bool()>& done) { return uaio::run_until(*engine_, done); }
+bool ConnectionFixture::run_until(const std::function<bool()>& done) {
+    return uaio::run_until(*engine_, done);
+}
 
-bool Wire::run_until_blocked() {
+bool ConnectionFixture::run_until_blocked() {
     return run_until([this] { return peer_->unread() > 0 && blocked(); });
 }
 
-bool Wire::blocked() {
+bool ConnectionFixture::blocked() {
     if (kernel_) {  // anything still on its way arrives within a turn
         const std::size_t before = peer_->unread();
         run_some();
@@ -94,9 +96,9 @@ bool Wire::blocked() {
     return ::poll(&entry, 1, 0) == 0;
 }
 
-void Wire::run_some() { uaio::run_some(*engine_); }
+void ConnectionFixture::run_some() { uaio::run_some(*engine_); }
 
-const std::string& Wire::receive(std::size_t total) {
+const std::string& ConnectionFixture::receive(std::size_t total) {
     const Clock::time_point limit = Clock::now() + kPatience;
     while (peer_->received().size() < total && peer_->end() == FarEnd::End::open) {
         const bool moved = peer_->read_some(total - peer_->received().size()) > 0;
@@ -106,7 +108,7 @@ const std::string& Wire::receive(std::size_t total) {
     return peer_->received();
 }
 
-Ended Wire::follow_up() {
+Ended ConnectionFixture::follow_up() {
     Operation write(*engine_, "tail");
     connection_->write_all(write.aio);
     const Clock::time_point limit = Clock::now() + kPatience;

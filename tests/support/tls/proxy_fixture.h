@@ -34,10 +34,11 @@ inline const tls::Context& proxy_context() {
 }
 
 // An echo server and a proxy to it, each over TLS or not.
-class Town {
+class ProxyFixture {
 public:
     // The proxy sends `early` in one write with its answer.
-    Town(Engine& engine, bool secure_target, bool secure_proxy, const std::string& early = {})
+    ProxyFixture(Engine& engine, bool secure_target, bool secure_proxy,
+                 const std::string& early = {})
         : engine_(engine) {
         Endpoint origin;
         Endpoint proxy;
@@ -54,7 +55,7 @@ public:
                            "proxy.test:" + std::to_string(proxy.port()) + ":127.0.0.1"};
         options.tls_context = options.proxy_tls_context = tls::Context(client_options());
     }
-    ~Town() {
+    ~ProxyFixture() {
         stream.reset();
         origin_->close();
         proxy_->close();

@@ -31,9 +31,9 @@ inline Endpoint listen_on_loopback(http::Server& server) {
 }
 
 // A server on an engine that this thread runs.
-class Site {
+class ServerFixture {
 public:
-    explicit Site(KernelKind kind, http::ServerOptions options = {})
+    explicit ServerFixture(KernelKind kind, http::ServerOptions options = {})
         : engine_(options_on(kind)), server_(std::in_place, engine_, quick(std::move(options))) {}
 
     http::Server& server() { return *server_; }

@@ -1,4 +1,4 @@
-#include "tests/support/tls/inside.h"
+#include "tests/support/tls/openssl_access.h"
 
 #include "transport/tls/stream.h"
 

@@ -69,7 +69,7 @@ public:
     Aio aio;
 };
 
-struct WireOptions {
+struct ConnectionFixtureOptions {
     bool large_buffers = false;  // the system's default
     bool unix_socket = false;
     StreamOptions stream = {};
@@ -77,13 +77,13 @@ struct WireOptions {
     http::ConnectionOptions http = {};
 };
 
-class Wire {
+class ConnectionFixture {
 public:
     // More than the buffers of the two sockets hold, so that a write of it stays in flight.
     static constexpr std::size_t kBlocking = 1 << 20;
     static constexpr std::size_t kBlockingLarge = 16 << 20;  // with large buffers
 
-    explicit Wire(KernelKind kind, const WireOptions& options = {});
+    explicit ConnectionFixture(KernelKind kind, const ConnectionFixtureOptions& options = {});
 
     Engine& engine() noexcept { return *engine_; }
     http::Connection& connection() noexcept { return *connection_; }
@@ -109,8 +109,8 @@ public:
     Ended follow_up();
 
 private:
-    void connect_simulated(const WireOptions& options);
-    void connect_real(KernelKind kind, const WireOptions& options);
+    void connect_simulated(const ConnectionFixtureOptions& options);
+    void connect_real(KernelKind kind, const ConnectionFixtureOptions& options);
     bool blocked();
 
     std::optional<SimKernel> kernel_;

@@ -15,9 +15,9 @@
 
 namespace uaio {
 
-class SimSite {
+class SimServerFixture {
 public:
-    explicit SimSite(http::ServerOptions options = {}, EngineOptions engine = {})
+    explicit SimServerFixture(http::ServerOptions options = {}, EngineOptions engine = {})
         : engine_(kernel_, engine), server_(engine_, std::move(options)) {}
 
     SimKernel& kernel() { return kernel_; }
