@@ -47,20 +47,20 @@ int main() {
     aio.set_iov(buffer, sizeof buffer);
     aio.set_timeout(20ms);
     near.read(aio);
-    bool well = aio.wait() == uaio::Errc::timed_out && aio.count() == 0;
+    bool ok = aio.wait() == uaio::Errc::timed_out && aio.count() == 0;
     report("a read, 20 ms", aio);
 
     // A read_all that receives half its bytes: they are in the buffer and in count().
     other.set_iov("half way", 8);
     far->write_all(other);
     near.read_all(aio);
-    well &= aio.wait() == uaio::Errc::timed_out && aio.count() == 8 && !other.wait();
+    ok &= aio.wait() == uaio::Errc::timed_out && aio.count() == 8 && !other.wait();
     report("a read_all, 20 ms", aio);
 
     // With a timeout of 0 nothing is sent, and the connection remains usable.
     aio.set_timeout(0s);
     near.write_all(aio);
-    well &= aio.wait() == uaio::Errc::timed_out && aio.count() == 0;
+    ok &= aio.wait() == uaio::Errc::timed_out && aio.count() == 0;
     report("a write_all, no time", aio);
 
     // More than socket buffers hold, to a peer that does not read, cancelled from this thread. Some
@@ -71,22 +71,22 @@ int main() {
     near.write_all(aio);
     other.set_iov(buffer, sizeof buffer);
     far->read_all(other);
-    well &= !other.wait();  // part of the write has been sent
-    aio.cancel();           // a request: only the kernel knows the exact count
-    well &= aio.wait() == uaio::Errc::canceled && aio.count() < much.size();
+    ok &= !other.wait();  // part of the write has been sent
+    aio.cancel();         // a request: only the kernel knows the exact count
+    ok &= aio.wait() == uaio::Errc::canceled && aio.count() < much.size();
     report("a write_all, cancelled", aio);
     const std::size_t arrived = sizeof buffer + drain(*far, other);
     std::printf("%-28s %zu bytes\n", "    its peer received", arrived);
-    well &= arrived == aio.count();
+    ok &= arrived == aio.count();
 
     near.write_all(aio);
-    well &= aio.wait() == uaio::Errc::closed;
+    ok &= aio.wait() == uaio::Errc::closed;
     report("another one after that", aio);
 
     // stop() is a permanent cancel: for an Aio whose owner is being destroyed.
     other.stop();
     far->read(other);
-    well &= other.wait() == uaio::Errc::canceled;
+    ok &= other.wait() == uaio::Errc::canceled;
     report("a read after stop()", other);
-    return well ? 0 : 1;
+    return ok ? 0 : 1;
 }

@@ -41,7 +41,7 @@ uaio::Task<> serve(std::unique_ptr<uaio::Acceptor> acceptor, std::stop_token sto
     }
 }
 
-uaio::Task<std::string> say(uaio::Endpoint server, std::string line) {
+uaio::Task<std::string> exchange(uaio::Endpoint server, std::string line) {
     uaio::StreamPtr stream;
     const uaio::tcp::ConnectOptions options;
     const std::error_code failed = co_await uaio::connect(server, options, stream, {.timeout = 5s});
@@ -57,7 +57,7 @@ uaio::Task<std::string> say(uaio::Endpoint server, std::string line) {
 // A task awaits another like a call: it receives its value or its exception.
 uaio::Task<bool> try_out(uaio::Endpoint server) {
     for (const char* line : {"hello\n", "still there?\n"}) {
-        const std::string answer = co_await say(server, line);
+        const std::string answer = co_await exchange(server, line);
         std::printf("%s", answer.c_str());
         if (answer != line) co_return false;
     }
@@ -73,9 +73,9 @@ int main() try {
     std::stop_source stop;
     const std::stop_token token = stop.get_token();
     uaio::spawn(io.engine(), serve(std::move(listener), token), token);
-    const bool well = uaio::sync_wait(io.engine(), try_out(endpoint));
+    const bool ok = uaio::sync_wait(io.engine(), try_out(endpoint));
     stop.request_stop();
-    return well ? 0 : 1;
+    return ok ? 0 : 1;
 } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

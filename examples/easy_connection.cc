@@ -53,8 +53,8 @@ std::error_code print(uaio::easy::Connection& connection, std::size_t limit, uai
     return {};
 }
 
-std::error_code talk(uaio::Engine& engine, const std::string& url, std::string_view text,
-                     std::size_t limit) {
+std::error_code exchange(uaio::Engine& engine, const std::string& url, std::string_view text,
+                         std::size_t limit) {
     uaio::easy::Connection connection(engine);
     uaio::Aio aio(engine);
     aio.set_timeout(std::chrono::seconds(10));  // for each operation below
@@ -103,9 +103,9 @@ int main(int argc, char** argv) {
     if (argc < 3) {
         Echo echo(engine);
         const std::string_view text = "hello\n";
-        error = talk(engine, echo.url(), text, text.size());
+        error = exchange(engine, echo.url(), text, text.size());
     } else {
-        error = talk(engine, argv[1], argv[2], SIZE_MAX);
+        error = exchange(engine, argv[1], argv[2], SIZE_MAX);
     }
     if (error) std::fprintf(stderr, "%s\n", uaio::strerror(error).c_str());
     return error ? 1 : 0;

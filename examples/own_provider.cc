@@ -87,14 +87,14 @@ int main() {
     receive.set_iov(in.data(), in.size());
     channel.send(send);
     channel.receive(receive);
-    bool well = !receive.wait() && receive.count() == 8 && in == "one, two";
+    bool ok = !receive.wait() && receive.count() == 8 && in == "one, two";
     std::printf("received %zu bytes: %s\n", receive.count(), in.c_str());
 
     send.cancel();
-    well &= send.wait() == uaio::Errc::canceled && send.count() == 8;
+    ok &= send.wait() == uaio::Errc::canceled && send.count() == 8;
     std::printf("the sender was cancelled after %zu bytes\n", send.count());
     receive.set_timeout(1ms);
     channel.receive(receive);
-    well &= receive.wait() == uaio::Errc::timed_out && receive.count() == 0;
-    return well ? 0 : 1;
+    ok &= receive.wait() == uaio::Errc::timed_out && receive.count() == 0;
+    return ok ? 0 : 1;
 }

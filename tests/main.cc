@@ -30,18 +30,18 @@ public:
 
     void test_case_start(const doctest::TestCaseData& test) override {
         name_ = test.m_name;
-        tell("run");
+        write_result("run");
     }
     void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
         char seconds[32];
         std::snprintf(seconds, sizeof seconds, "%.3f", stats.seconds);
-        tell(stats.testCaseSuccess ? "ok" : "not ok", seconds);
+        write_result(stats.testCaseSuccess ? "ok" : "not ok", seconds);
     }
     // Also called for cases that the filters exclude; reports only a case that its source disables.
     void test_case_skipped(const doctest::TestCaseData& test) override {
         if (!test.m_skip) return;
         name_ = test.m_name;
-        tell("skip", "disabled in its source");
+        write_result("skip", "disabled in its source");
     }
 
     void report_query(const doctest::QueryData&) override {}
@@ -55,7 +55,7 @@ public:
     void log_message(const doctest::MessageData&) override {}
 
 private:
-    void tell(const char* outcome, const char* detail = "") {
+    void write_result(const char* outcome, const char* detail = "") {
         if (file_ < 0) return;
         const std::string line = std::string(outcome) + "\t" + name_ + "\t" + detail + "\n";
         if (::write(file_, line.data(), line.size()) < 0) std::perror("UAIO_TEST_RESULTS");

@@ -91,7 +91,7 @@ def an_output_that_is_not_read_stops_the_server(lab):
 
 # ---- real servers ----
 
-def talks_to(lab, server, *arguments, name="localhost"):
+def exchanges_data_with(lab, server, *arguments, name="localhost"):
     """A server that prints received bytes and sends its standard input: DATA both ways."""
     with tempfile.TemporaryFile() as source, server as peer:
         source.write(DATA)
@@ -99,16 +99,16 @@ def talks_to(lab, server, *arguments, name="localhost"):
         with subprocess.Popen(lab.command(*arguments, "--cacert", lab.authority, "-q", "1"),
                               stdin=source, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
-            heard = []
-            hears = threading.Thread(target=lambda: heard.append(peer.stdout.read(len(DATA))))
-            hears.start()
+            received = []
+            reader = threading.Thread(target=lambda: received.append(peer.stdout.read(len(DATA))))
+            reader.start()
             peer.stdin.write(DATA)
             peer.stdin.flush()
             out, said = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0, said.decode()
             assert out == DATA, f"{len(out)} bytes were received"
-            hears.join(PATIENCE)
-            assert heard and heard[0] == DATA, f"{name} received other bytes"
+            reader.join(PATIENCE)
+            assert received and received[0] == DATA, f"{name} received other bytes"
 
 
 def openssl_echoes(lab):
@@ -116,7 +116,7 @@ def openssl_echoes(lab):
     for version in ("-tls1_2", "-tls1_3"):
         server = openssl_server(lab, version)
         with server as peer:
-            talks_to(lab, contextlib.nullcontext(peer), f"tls://localhost:{peer.port}")
+            exchanges_data_with(lab, contextlib.nullcontext(peer), f"tls://localhost:{peer.port}")
 
 
 def gnutls_echoes(lab):
@@ -292,8 +292,8 @@ def terminal_as_input(lab):
         with listener.accept()[0] as peer:
             os.write(ours, b"typed\n")
             assert peer.recv(100) == b"typed\n"
-            peer.sendall(b"heard\n")
-        assert process.communicate(timeout=PATIENCE)[0] == b"heard\n"
+            peer.sendall(b"received\n")
+        assert process.communicate(timeout=PATIENCE)[0] == b"received\n"
         assert process.returncode == 0
     os.close(ours)
     os.close(theirs)

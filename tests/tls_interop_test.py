@@ -80,8 +80,8 @@ class Lab(Programs):
         return done.stdout, done.stderr.decode(), done.returncode == 0
 
     def get(self, port, target="/", **arguments):
-        content, said, well = self.client(port, target, **arguments)
-        assert well, said
+        content, said, ok = self.client(port, target, **arguments)
+        assert ok, said
         return content, said
 
 
@@ -304,8 +304,8 @@ def openssl_server_wants_a_certificate(lab):
                    "-verify_return_error", "-CAfile", lab.authority], port=port)
         more = (lab.folder / "client.pem", lab.folder / "client.key")
         assert b"s_server" in lab.get(port, more=more)[0]
-        _, said, well = lab.client(port)
-        assert not well and ("certificate" in said or "alert" in said), said
+        _, said, ok = lab.client(port)
+        assert not ok and ("certificate" in said or "alert" in said), said
 
 
 def gnutls_server(lab):
@@ -371,10 +371,10 @@ def python_server_without_close_notify(lab):
 
 
 def untrusted_certificates_are_refused(lab):
-    _, said, well = lab.client(lab.port, authority="-")
-    assert not well and "to a trusted authority" in said, said
-    _, said, well = lab.client(lab.port, name="wrong.test")
-    assert not well and "not for the requested name" in said, said
+    _, said, ok = lab.client(lab.port, authority="-")
+    assert not ok and "to a trusted authority" in said, said
+    _, said, ok = lab.client(lab.port, name="wrong.test")
+    assert not ok and "not for the requested name" in said, said
     same(lab.get(lab.port, "/large.bin", times=2)[0], lab.large)
 
 

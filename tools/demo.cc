@@ -105,10 +105,11 @@ private:
         digest.write.close();
         report.write.close();
         const std::string said = read_to_end(digest.read, tick);
-        const std::string told = read_to_end(report.read, tick);
-        fetching.expect_success(told);
+        const std::string reported = read_to_end(report.read, tick);
+        fetching.expect_success(reported);
         sum.expect_success();
-        expect(told == "200 " + std::to_string(size), "curl reported the status and size " + told);
+        expect(reported == "200 " + std::to_string(size),
+               "curl reported the status and size " + reported);
         return said.substr(0, 64);
     }
 

@@ -100,14 +100,14 @@ public:
     Serving(Engine& engine, Acceptor& acceptor, Answer& answer) : answer_(answer) {
         std::promise<void> ended;
         ended_ = ended.get_future();
-        auto tell = [ended = std::move(ended)](const TaskResult<void>& result) mutable noexcept {
+        auto finish = [ended = std::move(ended)](const TaskResult<void>& result) mutable noexcept {
             if (result.exception()) {
                 ended.set_exception(result.exception());
             } else {
                 ended.set_value();
             }
         };
-        spawn(engine, serve(acceptor, answer), std::move(tell), answer.stop.get_token());
+        spawn(engine, serve(acceptor, answer), std::move(finish), answer.stop.get_token());
     }
     ~Serving() {
         answer_.stop.request_stop();

@@ -168,8 +168,8 @@ inline std::string without_secrets(const std::string& target) {
 
 // Prints "uaio-send: no TLS: https://host: certificate expired. Advice." If no connection was made,
 // the address that failed last follows the target, marked if it is a proxy's.
-inline ExitCode tell_failure(const std::string& target, std::error_code error,
-                             const DialReport& report) {
+inline ExitCode print_failure(const std::string& target, std::error_code error,
+                              const DialReport& report) {
     const DialPhase phase = report.phase;
     const bool named = phase == DialPhase::connect && report.peer;
     const std::string host = without_secrets(target);
@@ -186,7 +186,7 @@ inline double milliseconds(std::chrono::nanoseconds time) {
     return std::chrono::duration<double, std::milli>(time).count();
 }
 
-inline void tell_dial(const DialReport& report) {
+inline void print_dial(const DialReport& report) {
     std::fprintf(stderr, "* resolve %.1f ms, connect %.1f ms, proxy %.1f ms, tls %.1f ms\n",
                  milliseconds(report.resolve), milliseconds(report.connect),
                  milliseconds(report.proxy), milliseconds(report.tls));
@@ -204,7 +204,7 @@ inline void tell_dial(const DialReport& report) {
     }
 }
 
-inline void tell_tls(const tls::Details& details) {
+inline void print_tls(const tls::Details& details) {
     if (details.version.empty()) return;
     std::fprintf(stderr, "* %s, %s, %s, ALPN: %s\n", details.version.c_str(),
                  details.cipher.c_str(), details.peer.c_str(),

@@ -48,7 +48,7 @@ public:
         while (turn()) {
         }
         if (ending_ == Ending::code) return code_;
-        return static_cast<int>(tell_failure(arguments_.target, error_, report_));
+        return static_cast<int>(print_failure(arguments_.target, error_, report_));
     }
 
 private:
@@ -100,7 +100,7 @@ private:
         if (connect_.result()) return stop(connect_.result());
         phase_ = phase_ == Phase::stopping ? phase_ : Phase::transferring;
         if (phase_ == Phase::stopping) return;
-        if (arguments_.verbose) tell_tls(tls::details(*stream_));
+        if (arguments_.verbose) print_tls(tls::details(*stream_));
         in_.resize(kBuffer);
         out_.resize(kBuffer);
         last_received_ = Clock::now();
@@ -246,7 +246,7 @@ private:
     // kCloseTime and not beyond --max-time.
     void close() {
         phase_ = Phase::closing;
-        if (arguments_.verbose) tell_dial(report_);
+        if (arguments_.verbose) print_dial(report_);
         if (report_.phase == DialPhase::done) {
             progress_.finish(sent_, received_, arguments_.verbose);
         }

@@ -97,7 +97,7 @@ def main():
               .hexdigest() for name, path in names.items()}
     todo = last_committed_first(name for name in names if not stamps[name].exists())
     failed = left_out = 0
-    told = set()  # a finding in a header occurs in every file that includes it
+    reported = set()  # a finding in a header occurs in every file that includes it
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         def one(name):
             if time.monotonic() >= until:
@@ -113,9 +113,9 @@ def main():
                 continue
             failed += 1
             for finding in findings:
-                if finding not in told:
+                if finding not in reported:
                     print(finding, flush=True)
-                told.add(finding)
+                reported.add(finding)
     print(f"tidy: {len(names)} files, {len(names) - len(todo)} unchanged, {failed} with findings"
           + (f", {left_out} not looked at: no time" if left_out else ""))
     return 1 if failed else 0

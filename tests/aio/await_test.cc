@@ -44,7 +44,7 @@ struct Pair {
 TEST_CASE_TEMPLATE("an awaited transfer returns its error and its count", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
-    const auto talk = [](Stream& near, Stream& far) -> Task<std::string> {
+    const auto exchange = [](Stream& near, Stream& far) -> Task<std::string> {
         std::string in(10, '.');
         const auto [error, count] = co_await write_all(near, "hello");
         CHECK(!error);
@@ -66,13 +66,13 @@ TEST_CASE_TEMPLATE("an awaited transfer returns its error and its count", Kernel
         CHECK(moved.error == Errc::closed);
         co_return in;
     };
-    CHECK(sync_wait(engine, talk(*pair.near, *pair.far)) == "and back..");
+    CHECK(sync_wait(engine, exchange(*pair.near, *pair.far)) == "and back..");
 }
 
 TEST_CASE("read and write accept iovec lists, byte ranges of any type and text") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
-    const auto talk = [](http::Connection& near, Stream& far) -> Task<std::string> {
+    const auto exchange = [](http::Connection& near, Stream& far) -> Task<std::string> {
         const std::array<std::byte, 2> bytes{std::byte{'a'}, std::byte{'b'}};
         const std::vector<unsigned char> vector{'c', 'd'};
         const iovec entries[] = {{const_cast<char*>("ef"), 2}, {const_cast<char*>("gh"), 2}};
@@ -97,13 +97,13 @@ TEST_CASE("read and write accept iovec lists, byte ranges of any type and text")
             third + std::string(last, 5);
     };
     http::Connection near(std::move(pair.near));
-    CHECK(sync_wait(engine, talk(near, *pair.far)) == "abcd!efghefghefxyz");
+    CHECK(sync_wait(engine, exchange(near, *pair.far)) == "abcd!efghefghefxyz");
 }
 
 TEST_CASE("a timeout and a deadline apply to the operation that they are passed to") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
-    const auto talk = [](Stream& near, Stream& far) -> Task<> {
+    const auto exchange = [](Stream& near, Stream& far) -> Task<> {
         char in[4];
         Transferred moved = co_await write_all(near, "none", {.timeout = 0ns});
         CHECK(moved.error == Errc::timed_out);
@@ -120,13 +120,13 @@ TEST_CASE("a timeout and a deadline apply to the operation that they are passed 
         CHECK(!moved.error);
         CHECK(std::string_view(in, 4) == "some");
     };
-    sync_wait(engine, talk(*pair.near, *pair.far));
+    sync_wait(engine, exchange(*pair.near, *pair.far));
 }
 
 TEST_CASE("an iovec list that is too long is refused, and the task continues") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
-    const auto talk = [](Stream& near, Stream& far) -> Task<> {
+    const auto exchange = [](Stream& near, Stream& far) -> Task<> {
         const std::vector<iovec> many(IovCursor::kMaxEntries + 1);
         const AwaitOptions options{.timeout = 0ns, .deadline = Clock::now()};
         Transferred moved = co_await write_all(near, many, options);
@@ -140,7 +140,7 @@ TEST_CASE("an iovec list that is too long is refused, and the task continues") {
         moved = co_await read_all(far, in);
         CHECK(moved.count == 4);
     };
-    sync_wait(engine, talk(*pair.near, *pair.far));
+    sync_wait(engine, exchange(*pair.near, *pair.far));
 }
 
 class LocalConnector final : public Connector {
@@ -208,7 +208,7 @@ TEST_CASE_TEMPLATE("a task awaits connect and accept over tcp and unix", Kernel,
 TEST_CASE("operation() awaits any verb that takes an Aio") {
     Engine engine(options_on(KernelKind::epoll));
     Pair pair(engine);
-    const auto talk = [](Stream& near, Stream& far) -> Task<std::size_t> {
+    const auto exchange = [](Stream& near, Stream& far) -> Task<std::size_t> {
         const Transferred moved = co_await operation([&near](Aio& aio) {
             aio.set_iov("verb", 4);
             near.write_all(aio);
@@ -217,7 +217,7 @@ TEST_CASE("operation() awaits any verb that takes an Aio") {
         char in[8];
         co_return (co_await read(far, in)).count + moved.count;
     };
-    CHECK(sync_wait(engine, talk(*pair.near, *pair.far)) == 8);
+    CHECK(sync_wait(engine, exchange(*pair.near, *pair.far)) == 8);
 }
 
 TEST_CASE("a delay lasts its duration, on a simulated clock in virtual time") {
@@ -256,7 +256,7 @@ TEST_CASE_TEMPLATE(
     OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
-    const auto talk = [](Stream& near, Stream& far) -> Task<std::string> {
+    const auto exchange = [](Stream& near, Stream& far) -> Task<std::string> {
         std::stop_source source;
         source.request_stop();
         Transferred moved = co_await write_all(near, "never", {}, source.get_token());
@@ -269,7 +269,7 @@ TEST_CASE_TEMPLATE(
         moved = co_await read(far, in);
         co_return in.substr(0, moved.count);
     };
-    CHECK(sync_wait(engine, talk(*pair.near, *pair.far)) == "this");
+    CHECK(sync_wait(engine, exchange(*pair.near, *pair.far)) == "this");
 }
 
 TEST_CASE("the stop token of a task cancels the awaited operation and every later one") {

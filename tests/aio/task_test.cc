@@ -90,9 +90,9 @@ TEST_CASE("an exception propagates through the awaiting tasks to sync_wait") {
         reached = true;
         co_return value;
     };
-    const auto mend = []() -> Task<std::string> {
+    const auto handle = []() -> Task<std::string> {
         try {
-            co_await fail("mended");
+            co_await fail("handled");
         } catch (const std::runtime_error& error) {
             co_return error.what();
         }
@@ -101,13 +101,13 @@ TEST_CASE("an exception propagates through the awaiting tasks to sync_wait") {
     bool reached = false;
     CHECK_THROWS_WITH_AS(sync_wait(engine, pass(reached)), "deep down", std::runtime_error);
     CHECK(!reached);
-    CHECK(sync_wait(engine, mend()) == "mended");
+    CHECK(sync_wait(engine, handle()) == "handled");
 }
 
 TEST_CASE("an exception that leaves a detached task ends the program") {
     const ChildEnd end = run_in_child([] {
         Engine engine(options_on(KernelKind::epoll));
-        spawn(engine, fail("nobody looks"));
+        spawn(engine, fail("not awaited"));
         for (int turn = 0; turn < 10; ++turn)
             engine.run_once(0ns);
         return std::string("the task continued");
@@ -119,12 +119,12 @@ TEST_CASE_TEMPLATE("spawn starts a task from the loop and passes its result to t
                    Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     bool ran = false;
-    bool ended_well = false;
+    bool succeeded = false;
     int value = 0;
     std::string what;
-    spawn(engine, note(ran), [&](TaskResult<void> result) { ended_well = !result.exception(); });
+    spawn(engine, note(ran), [&](TaskResult<void> result) { succeeded = !result.exception(); });
     spawn(engine, number(9), [&](TaskResult<int> result) { value = result.get(); });
-    spawn(engine, fail("told"), [&](TaskResult<int> result) {
+    spawn(engine, fail("reported"), [&](TaskResult<int> result) {
         CHECK(result.exception());
         try {
             result.get();
@@ -136,9 +136,9 @@ TEST_CASE_TEMPLATE("spawn starts a task from the loop and passes its result to t
     for (int turn = 0; turn < 10 && what.empty(); ++turn)
         engine.run_once(0ns);
     CHECK(ran);
-    CHECK(ended_well);
+    CHECK(succeeded);
     CHECK(value == 9);
-    CHECK(what == "told");
+    CHECK(what == "reported");
 }
 
 TEST_CASE("the frame of a spawned task is destroyed before its callback runs") {

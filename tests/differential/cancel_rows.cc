@@ -20,22 +20,22 @@ Transfer& blocked_with_company(Stage& stage) {
 
 void cancel_in_flight(Stage& stage) {
     blocked_with_company(stage).operation->cancel();
-    stage.until_quiet();
+    stage.until_idle();
 }
 
 void abort_with_reason(Stage& stage) {
     blocked_with_company(stage).operation->abort(Reason::permission);
-    stage.until_quiet();
+    stage.until_idle();
 }
 
 void stop_in_flight(Stage& stage) {
     blocked_with_company(stage).operation->stop();
-    stage.until_quiet();
+    stage.until_idle();
 }
 
 void free_in_flight(Stage& stage) {
     stage.free(blocked_with_company(stage));
-    stage.until_quiet();
+    stage.until_idle();
 }
 
 void second_request(Stage& stage) {
@@ -43,7 +43,7 @@ void second_request(Stage& stage) {
     stage.until_blocked();
     head.operation->abort(Reason::permission);
     head.operation->cancel();
-    stage.until_quiet();
+    stage.until_idle();
 }
 
 void abort_without_error(Stage& stage) {
@@ -51,7 +51,7 @@ void abort_without_error(Stage& stage) {
     stage.start(Verb::write_all, "queued", 3);
     stage.until_blocked();
     head.operation->abort(Reason::none);
-    stage.until_quiet();
+    stage.until_idle();
     stage.note("after the abort", head.ended() ? "ended" : "pending");
 }
 
@@ -129,7 +129,7 @@ void cancel_in_callback(Stage& stage) {
     write.record->at_callback([&write] { write.operation->cancel(); });
     stage.submit(Verb::write_all, write);
     stage.until_ended(write);
-    stage.until_quiet();
+    stage.until_idle();
     stage.note("getters afterwards", write.operation->getters());
 }
 

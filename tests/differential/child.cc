@@ -15,7 +15,7 @@ namespace differential {
 namespace {
 
 const std::string kRefused = "refused";
-const std::string kTrouble = "trouble";
+const std::string kFailure = "trouble";
 
 void say(int pipe, const Observation& observation) {
     const std::string lines = observation.to_lines();
@@ -40,7 +40,7 @@ Observation play(void (*scenario)(Stage&), const DriverFactory& factory) {
         scenario(stage);
         return stage.conclude();
     } catch (const std::exception& error) {
-        observation.add(kTrouble, error.what());
+        observation.add(kFailure, error.what());
         return observation;
     }
 }
@@ -90,15 +90,15 @@ Played Child::join() {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
         played.died = true;
     } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
-        played.trouble = "it hung\n";
+        played.failure = "it hung\n";
     } else if (WIFSIGNALED(status)) {
-        played.trouble = "died of signal " + std::to_string(WTERMSIG(status)) + '\n';
+        played.failure = "died of signal " + std::to_string(WTERMSIG(status)) + '\n';
     } else if (WEXITSTATUS(status) != 0) {
-        played.trouble = "exit status " + std::to_string(WEXITSTATUS(status)) + '\n';
+        played.failure = "exit status " + std::to_string(WEXITSTATUS(status)) + '\n';
     }
-    if (const std::string* why = played.observation.find(kTrouble)) played.trouble = *why + '\n';
+    if (const std::string* why = played.observation.find(kFailure)) played.failure = *why + '\n';
     if (const std::string* why = played.observation.find(kRefused)) played.refused = *why;
-    if (!played.trouble.empty()) played.trouble += read_all(errors_, true);
+    if (!played.failure.empty()) played.failure += read_all(errors_, true);
     return played;
 }
 

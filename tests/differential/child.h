@@ -18,7 +18,7 @@ struct Played {
     Observation observation;
     bool died = false;    // aborted by the library
     std::string refused;  // why the driver could not be made, if so
-    std::string trouble;  // its standard error after a failure
+    std::string failure;  // its standard error after a failure
 };
 
 // A child that runs a scenario; several may run at once.

@@ -62,7 +62,7 @@ void cut_short(Stage& stage) {
     stage.transact(transact, "GET");
     if (!stage.until_head()) return;
     stage.peer().send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
-    stage.until_quiet();
+    stage.until_idle();
     stage.peer().shutdown_write();
     if (!stage.until_ended(transact)) return;
     stage.note("bytes of content", std::to_string(stage.driver().reply().content.size()));
@@ -73,7 +73,7 @@ void cancelled(Stage& stage) {
     stage.transact(transact, "GET");
     if (!stage.until_head()) return;
     stage.peer().send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
-    stage.until_quiet();
+    stage.until_idle();
     transact.operation->cancel();
     stage.until_ended(transact);
 }
@@ -109,7 +109,7 @@ void connect_times_out(Stage& stage) {
 void connect_cancelled(Stage& stage) {
     const FullPort full;
     Transfer& connect = start_connect(stage, "connect", full.port());
-    stage.until_quiet();
+    stage.until_idle();
     connect.operation->cancel();
     finish_connect(stage, connect);
 }
@@ -118,7 +118,7 @@ void second_connect_cancelled(Stage& stage) {
     FullPort full;
     Transfer& first = start_connect(stage, "first", full.port());
     Transfer& second = start_connect(stage, "second", full.port());
-    stage.until_quiet();
+    stage.until_idle();
     second.operation->cancel();
     finish_connect(stage, second);
     stage.note("the first", first.ended() ? "ended" : "pending");

@@ -18,7 +18,7 @@ void close_with_all_pending(Stage& stage) {
 void close_with_reads(Stage& stage) {
     stage.start(Verb::read_all, "read", 10);
     stage.start(Verb::read_all, "queued read", 10);
-    stage.until_quiet();
+    stage.until_idle();
     stage.close();
 }
 
@@ -130,7 +130,7 @@ void on_a_dead_connection(Stage& stage) {
     stage.until_blocked();
     head.operation->cancel();
     stage.until_ended(head);
-    stage.until_quiet();
+    stage.until_idle();
     stage.start(Verb::write_all, "write", 3);
     stage.submit(Verb::write_all, stage.make("no vector"));
     Transfer& expired = stage.make("timeout zero", 3);

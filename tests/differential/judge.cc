@@ -29,7 +29,7 @@ const std::string* value_of(const Played& played, const std::string& field) {
 void check_run(const Row& row, Library library, const Played& played,
                std::vector<std::string>& found) {
     const std::string name = library == Library::nng ? "nng: " : "uaio: ";
-    if (!played.trouble.empty()) found.push_back(name + played.trouble);
+    if (!played.failure.empty()) found.push_back(name + played.failure);
     const auto check = [&](const std::string& field, const std::string& value) {
         const Expectation expected = expectation_of(row, field);
         const std::string& wanted = library == Library::nng ? expected.nng : expected.uaio;
@@ -38,7 +38,7 @@ void check_run(const Row& row, Library library, const Played& played,
                         (wanted.empty() ? "no such thing" : '"' + wanted + '"'));
     };
     check(kProcess, process_end(played));
-    if (played.died || !played.trouble.empty()) return;
+    if (played.died || !played.failure.empty()) return;
     for (const auto& [field, value] : played.observation.fields())
         check(field, value);
     for (const Expectation& expected : row.expectations) {
@@ -85,7 +85,7 @@ std::vector<std::string> differences(const Row& row) {
 }
 
 std::string in_words(const Played& played) {
-    if (!played.trouble.empty()) return played.trouble;
+    if (!played.failure.empty()) return played.failure;
     return played.died ? kDies : played.observation.to_string();
 }
 

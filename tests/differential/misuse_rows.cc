@@ -15,7 +15,7 @@ void on_a_stopped_operation(Stage& stage) {
     Transfer& write = stage.make("write", 3);
     write.operation->stop();
     stage.submit(Verb::write_all, write);
-    stage.until_quiet();
+    stage.until_idle();
     write.operation->wait();  // returns at once if there is no callback
     stage.note("getters", write.operation->getters());
 }
@@ -49,7 +49,7 @@ void set_iov_while_queued(Stage& stage) {
     stage.start(Verb::write_all, "head", kBlocking);
     stage.until_blocked();
     Transfer& queued = stage.start(Verb::write_all, "queued", 3);
-    stage.until_quiet();
+    stage.until_idle();
     char other[] = "other";
     const iovec entry{other, 5};
     const std::string result = queued.operation->set_iov({&entry, 1});

@@ -23,8 +23,8 @@ namespace {
 constexpr int kReceiveBuffer = 64 << 10;
 constexpr int kDescriptorsMax = 256;
 
-void require(bool well, const char* what) {
-    if (!well) throw std::system_error(errno, std::system_category(), what);
+void require(bool ok, const char* what) {
+    if (!ok) throw std::system_error(errno, std::system_category(), what);
 }
 
 short events_of(int fd, short wanted, int milliseconds) {

@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kPatience = 10'000;  // milliseconds
 
-void require(bool well, const char* what) {
-    if (!well) throw std::system_error(errno, std::system_category(), what);
+void require(bool ok, const char* what) {
+    if (!ok) throw std::system_error(errno, std::system_category(), what);
 }
 
 sockaddr* as_any(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }

@@ -33,7 +33,7 @@ std::map<int, std::string> switches_of_sleepers() {
 
 }  // namespace
 
-bool is_quiet() {
+bool is_idle() {
     const auto before = switches_of_sleepers();
     return !before.empty() && before == switches_of_sleepers();
 }

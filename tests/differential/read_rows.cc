@@ -17,7 +17,7 @@ const std::string kFieldLimit =
 void in_two_parts(Stage& stage) {
     Transfer& read = stage.start(Verb::read_all, "read", 10);
     stage.peer().send("abc");
-    stage.until_quiet();
+    stage.until_idle();
     stage.note("after the first part", read.ended() ? "ended" : "pending");
     stage.peer().send("defghij");
     stage.until_ended(read);
@@ -49,7 +49,7 @@ void ends_short(Stage& stage) {
     Transfer& read = stage.start(Verb::read_all, "read", 10);
     stage.start(Verb::read_all, "queued", 10);
     stage.peer().send("abc");
-    stage.until_quiet();
+    stage.until_idle();
     stage.peer().shutdown_write();
     stage.until_ended(read);
 }
@@ -57,7 +57,7 @@ void ends_short(Stage& stage) {
 void reset_short(Stage& stage) {
     Transfer& read = stage.start(Verb::read_all, "read", 10);
     stage.peer().send("abc");
-    stage.until_quiet();
+    stage.until_idle();
     stage.peer().reset();
     stage.until_ended(read);
 }
@@ -103,7 +103,7 @@ void cancel_queued(Stage& stage) {
     Transfer& head = stage.start(Verb::read_all, "head", 3);
     Transfer& queued = stage.start(Verb::read_all, "queued", 3);
     stage.start(Verb::read_all, "behind", 3);
-    stage.until_quiet();
+    stage.until_idle();
     queued.operation->cancel();
     stage.until_ended(queued);
     stage.note("the head", head.ended() ? "ended" : "pending");
@@ -114,10 +114,10 @@ void cancel_in_flight(Stage& stage) {
     Transfer& head = stage.start(Verb::read_all, "head", 10);
     stage.start(Verb::read_all, "queued", 3);
     stage.peer().send("abc");
-    stage.until_quiet();
+    stage.until_idle();
     head.operation->cancel();
     stage.until_ended(head);
-    if (stage.until_quiet()) stage.peer().send("def");
+    if (stage.until_idle()) stage.peer().send("def");
 }
 
 void large(Stage& stage) {

@@ -25,13 +25,13 @@ Played died() {
     return result;
 }
 
-bool say(const char* sentence, bool well) {
-    if (well) {
+bool report(const char* sentence, bool ok) {
+    if (ok) {
         std::printf("ok the judge %s\n", sentence);
     } else {
         std::printf("not ok the judge %s: it does not\n", sentence);
     }
-    return well;
+    return ok;
 }
 
 }  // namespace
@@ -45,28 +45,29 @@ bool check_judge() {
     const Row racing = row_of({may_differ("write", "ok/5 | canceled/3", "ok/5", "of a race")});
     const Row dying =
         row_of({differs(kProcess, kDies, kLives, "nng stops"), same("write", "ok/5")});
-    bool well = say("passes equal results", complaints(alike, {{full, full}}).empty());
-    well &= say("finds a difference that no row explains",
-                complaints(alike, {{full, part}}).size() == 1);
-    well &= say("finds an equal deviation of both", complaints(alike, {{part, part}}).size() == 2);
-    well &= say("passes a stated difference", complaints(apart, {{full, part}}).empty());
-    well &= say("finds a stated difference that did not occur",
-                !complaints(apart, {{full, full}}).empty());
-    well &= say("finds a stated difference that is reversed",
-                !complaints(apart, {{part, full}}).empty());
-    well &= say("requires a stated difference in one of several runs only",
-                complaints(row_of({differs("write", "ok/5 | canceled/3", "ok/5", "of a race")}),
-                           {{full, full}, {part, full}})
-                    .empty());
-    well &= say("passes a race that did not occur", complaints(racing, {{full, full}}).empty());
-    well &= say("finds an unexpected observation", complaints(alike, {{more, full}}).size() == 1);
-    well &= say("finds a missing observation", complaints(alike, {{full, played({})}}).size() == 1);
-    well &= say("finds a process that stopped", complaints(alike, {{full, died()}}).size() == 1);
-    well &= say("passes a process that was expected to stop",
-                complaints(dying, {{died(), full}}).empty());
-    well &= say("finds a process that was expected to stop and lives",
-                !complaints(dying, {{full, full}}).empty());
-    return well;
+    bool ok = report("passes equal results", complaints(alike, {{full, full}}).empty());
+    ok &= report("finds a difference that no row explains",
+                 complaints(alike, {{full, part}}).size() == 1);
+    ok &= report("finds an equal deviation of both", complaints(alike, {{part, part}}).size() == 2);
+    ok &= report("passes a stated difference", complaints(apart, {{full, part}}).empty());
+    ok &= report("finds a stated difference that did not occur",
+                 !complaints(apart, {{full, full}}).empty());
+    ok &= report("finds a stated difference that is reversed",
+                 !complaints(apart, {{part, full}}).empty());
+    ok &= report("requires a stated difference in one of several runs only",
+                 complaints(row_of({differs("write", "ok/5 | canceled/3", "ok/5", "of a race")}),
+                            {{full, full}, {part, full}})
+                     .empty());
+    ok &= report("passes a race that did not occur", complaints(racing, {{full, full}}).empty());
+    ok &= report("finds an unexpected observation", complaints(alike, {{more, full}}).size() == 1);
+    ok &=
+        report("finds a missing observation", complaints(alike, {{full, played({})}}).size() == 1);
+    ok &= report("finds a process that stopped", complaints(alike, {{full, died()}}).size() == 1);
+    ok &= report("passes a process that was expected to stop",
+                 complaints(dying, {{died(), full}}).empty());
+    ok &= report("finds a process that was expected to stop and lives",
+                 !complaints(dying, {{full, full}}).empty());
+    return ok;
 }
 
 }  // namespace differential

@@ -118,11 +118,11 @@ bool Stage::until_ended(Transfer& transfer) {
     return true;
 }
 
-bool Stage::until_quiet() { return until("quiet", is_quiet); }
+bool Stage::until_idle() { return until("quiet", is_idle); }
 
 bool Stage::until_blocked() {
     return until("blocked",
-                 [&] { return peer_.wait_readable(1) && socket_->is_full() && is_quiet(); });
+                 [&] { return peer_.wait_readable(1) && socket_->is_full() && is_idle(); });
 }
 
 bool Stage::until_hung_up() {
@@ -212,7 +212,7 @@ bool Stage::idle() {
     for (const Transfer& transfer : transfers_) {
         if (transfer.timed && !transfer.ended()) return false;
     }
-    return is_quiet() && !(peer_.reads() && socket_->has_unsent());
+    return is_idle() && !(peer_.reads() && socket_->has_unsent());
 }
 
 // The peer's bytes must contain a prefix of every write, in submission order.

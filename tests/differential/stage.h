@@ -53,7 +53,7 @@ public:
     bool until(const char* what, const std::function<bool()>& done);
     bool until_ended(Transfer& transfer);
     // The library makes no more progress by itself.
-    bool until_quiet();
+    bool until_idle();
     // Bytes have reached the peer, the sockets are full, and the library waits.
     bool until_blocked();
     // The library's socket has received the peer's reset.

@@ -81,7 +81,7 @@ void empty_behind_blocked(Stage& stage) {
     Transfer& empty = stage.make("empty", 3);
     empty.set_entries(empty.cut({0}));
     stage.submit(Verb::write_all, empty);
-    stage.until_quiet();
+    stage.until_idle();
     stage.note("while the head is blocked", empty.ended() ? "ended" : "pending");
     stage.read_until_ended(head);
 }

@@ -40,8 +40,8 @@ void connect_in(CURLM* multi, Scene& at) {
         if (running > 0) curl_multi_poll(multi, nullptr, 0, 100, nullptr);
     }
     int left = 0;
-    const CURLMsg* const told = curl_multi_info_read(multi, &left);
-    at.note(told ? std::to_string(told->data.result) : "the peer was not connected in time");
+    const CURLMsg* const message = curl_multi_info_read(multi, &left);
+    at.note(message ? std::to_string(message->data.result) : "the peer was not connected in time");
 }
 
 std::unique_ptr<Driver> another(const Scene& at) {

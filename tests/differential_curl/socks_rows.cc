@@ -18,7 +18,7 @@ struct Script5 {
 };
 
 // The bytes that it received.
-struct Heard5 {
+struct Received5 {
     std::unique_ptr<SocketLine> line;
     std::string greeting;
     std::string credentials;
@@ -26,45 +26,45 @@ struct Heard5 {
 };
 
 // Appends a length and as many bytes.
-void read_counted(Line& line, std::string& heard) {
+void read_counted(Line& line, std::string& received) {
     const std::string count = line.read(1);
     if (count.empty()) return;
-    heard += count;
-    heard += line.read(static_cast<unsigned char>(count[0]));
+    received += count;
+    received += line.read(static_cast<unsigned char>(count[0]));
 }
 
-void serve_5(const Script5& script, Heard5& heard) {
-    Line& line = *heard.line;
-    heard.greeting = line.read(1);
-    read_counted(line, heard.greeting);
+void serve_5(const Script5& script, Received5& received) {
+    Line& line = *received.line;
+    received.greeting = line.read(1);
+    read_counted(line, received.greeting);
     line.send(script.method);
     if (script.method[1] == 2) {
-        heard.credentials = line.read(1);
-        read_counted(line, heard.credentials);
-        read_counted(line, heard.credentials);
+        received.credentials = line.read(1);
+        read_counted(line, received.credentials);
+        read_counted(line, received.credentials);
         line.send(script.verdict);
     }
-    heard.request = line.read(4);
-    if (heard.request.size() < 4) return;
+    received.request = line.read(4);
+    if (received.request.size() < 4) return;
     constexpr char kName = 3;
-    const char kind = heard.request[3];
+    const char kind = received.request[3];
     if (kind == kName) {
-        read_counted(line, heard.request);
+        read_counted(line, received.request);
     } else {
-        heard.request += line.read(kind == 1 ? 4 : 16);
+        received.request += line.read(kind == 1 ? 4 : 16);
     }
-    heard.request += line.read(2);
+    received.request += line.read(2);
     line.send(script.reply);
 }
 
-Heard5 connect_5(Scene& at, const std::string& proxy, const std::string& target,
-                 const Script5& script = {}) {
+Received5 connect_5(Scene& at, const std::string& proxy, const std::string& target,
+                    const Script5& script = {}) {
     at.setup.proxy = proxy + at.place();
     return at.connect_to(target, [&script](Scene& scene) {
-        Heard5 heard;
-        heard.line = scene.accept_line();
-        serve_5(script, heard);
-        return heard;
+        Received5 received;
+        received.line = scene.accept_line();
+        serve_5(script, received);
+        return received;
     });
 }
 
@@ -80,11 +80,11 @@ std::string connect_4(Scene& at, const std::string& proxy, const std::string& ta
     const bool named = proxy.starts_with("socks4a:");
     return at.connect_to(target, [code, named](Scene& scene) {
         const std::unique_ptr<SocketLine> line = scene.accept_line();
-        std::string heard = line->read(8);
-        heard += line->read_until("\0"s);
-        if (named) heard += line->read_until("\0"s);
+        std::string received = line->read(8);
+        received += line->read_until("\0"s);
+        if (named) received += line->read_until("\0"s);
         line->send("\0"s + code + "\0\0\0\0\0\0"s);
-        return heard;
+        return received;
     });
 }
 
@@ -94,11 +94,11 @@ Rows socks_rows() {
     return {
         {"58 socks5h and a name",
          [](Scene& at) {
-             const Heard5 heard = connect_5(at, "socks5h://", "http://origin.test:80");
-             at.note(hexadecimal(heard.greeting));
-             at.note(hexadecimal(heard.request));
+             const Received5 received = connect_5(at, "socks5h://", "http://origin.test:80");
+             at.note(hexadecimal(received.greeting));
+             at.note(hexadecimal(received.request));
              at.send(5);
-             at.note(heard.line->read(5));
+             at.note(received.line->read(5));
          },
          {"0", "05 02 00 01", "05 01 00 03 0b 6f 72 69 67 69 6e 2e 74 65 73 74 00 50", "0,5",
           "sssss"},
@@ -124,8 +124,8 @@ Rows socks_rows() {
          ""},
         {"58 socks5 and localhost",
          [](Scene& at) {
-             const Heard5 heard = connect_5(at, "socks5://", "http://localhost:80");
-             at.note("kind " + std::to_string(heard.request[3]));
+             const Received5 received = connect_5(at, "socks5://", "http://localhost:80");
+             at.note("kind " + std::to_string(received.request[3]));
          },
          {"0", "kind 1"},
          {"0", "kind 4"},
@@ -141,7 +141,8 @@ Rows socks_tunnel_rows() {
                   {"\1\1\2\3\4\5\6"s, "\3\4name\1\2"s, "\4"s + std::string(18, '\7')}) {
                  Script5 script;
                  script.reply = "\5\0\0"s + bound + "early";
-                 const Heard5 heard = connect_5(at, "socks5h://", "http://origin.test:80", script);
+                 const Received5 received =
+                     connect_5(at, "socks5h://", "http://origin.test:80", script);
                  at.receive(100);
              }
              at.note_received();
@@ -163,8 +164,8 @@ Rows socks_tunnel_rows() {
          [](Scene& at) {
              at.setup.proxy = "http://proxy.test:3128";
              at.setup.pre_proxy = "socks5h://" + at.place();
-             const Heard5 heard = at.connect_to("http://origin.test:80", [](Scene& scene) {
-                 Heard5 both;
+             const Received5 received = at.connect_to("http://origin.test:80", [](Scene& scene) {
+                 Received5 both;
                  both.line = scene.accept_line();
                  serve_5({}, both);
                  const std::string head = both.line->read_until("\r\n\r\n");
@@ -172,9 +173,9 @@ Rows socks_tunnel_rows() {
                  both.line->send("HTTP/1.1 200 OK\r\n\r\n");
                  return both;
              });
-             at.note(heard.request);
+             at.note(received.request);
              at.send(5);
-             at.note(heard.line->read(5));
+             at.note(received.line->read(5));
          },
          {"0", "proxy.test, CONNECT origin.test:80 HTTP/1.1", "0,5", "sssss"},
          {"0", "proxy.test, CONNECT origin.test:80 HTTP/1.1", "0,5", "sssss"},

@@ -64,19 +64,19 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
         read(fixture.engine());
     small.set_iov("small", 5);
     some.set_iov("some", 4);
-    bool well = true;
+    bool ok = true;
     const std::uint64_t count = allocations_of([&] {
-        well &= !write.set_iov(vector);
+        ok &= !write.set_iov(vector);
         read.set_iov(in, sizeof in);
         fixture.connection().write_all(write);
         fixture.connection().write_all(small);
         fixture.connection().write(some);
         fixture.connection().read_all(read);
-        well &= ::send(fixture.peer().fd(), "0123456789", 10, 0) == 10;
-        well &= !write.wait() && !small.wait() && !some.wait() && !read.wait();
+        ok &= ::send(fixture.peer().fd(), "0123456789", 10, 0) == 10;
+        ok &= !write.wait() && !small.wait() && !some.wait() && !read.wait();
         swallow(fixture.peer().socket());
     });
-    CHECK(well);
+    CHECK(ok);
     CHECK(count == 0);
 }
 
@@ -87,16 +87,16 @@ TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel,
     const std::string body = pattern(ConnectionFixture::kBlocking / 4);
     Aio write(fixture.engine());
     write.set_iov(body.data(), body.size());
-    bool well = true;
+    bool ok = true;
     const std::uint64_t count = allocations_of([&] {
         fixture.connection().write_all(write);
         while (write.busy()) {
             fixture.engine().run_once(1ms);
             swallow(fixture.peer().socket());
         }
-        well &= !write.result();
+        ok &= !write.result();
     });
-    CHECK(well);
+    CHECK(ok);
     CHECK(count == 0);
 }
 
@@ -109,18 +109,18 @@ TEST_CASE_TEMPLATE("deadlines and cancels allocate nothing", Kernel, OnLinux, On
     for (Aio* aio : {&expires, &cancelled, &queued})
         aio->set_iov(in, sizeof in);
     expires.set_timeout(10us);
-    bool well = true;
+    bool ok = true;
     const std::uint64_t count = allocations_of([&] {
         fixture.connection().read(cancelled);
         fixture.connection().read(queued);
         fixture.engine().run_once(0ns);
         queued.cancel();
         cancelled.cancel();
-        well &= cancelled.wait() == Errc::canceled && queued.wait() == Errc::canceled;
+        ok &= cancelled.wait() == Errc::canceled && queued.wait() == Errc::canceled;
         fixture.connection().read(expires);
-        well &= expires.wait() == Errc::timed_out;
+        ok &= expires.wait() == Errc::timed_out;
     });
-    CHECK(well);
+    CHECK(ok);
     CHECK(count == 0);
 }
 
@@ -132,13 +132,13 @@ TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on eith
     std::uint64_t on_engine = 0;
     Aio nop(io.engine(), [&on_engine](Aio&) { on_engine = thread_allocations(); });
     Aio parked(io.engine());
-    bool well = true;
+    bool ok = true;
     const auto round = [&] {
         submit_parked(parked);
         submit_nop(nop);
-        well &= !nop.wait();
+        ok &= !nop.wait();
         parked.cancel();
-        well &= parked.wait() == Errc::canceled;
+        ok &= parked.wait() == Errc::canceled;
     };
     for (int i = 0; i < kWarmUp; ++i)
         round();
@@ -146,7 +146,7 @@ TEST_CASE_TEMPLATE("verbs and cancels of another thread allocate nothing on eith
     const std::uint64_t there = on_engine;
     for (int i = 0; i < kRounds; ++i)
         round();
-    CHECK(well);
+    CHECK(ok);
     CHECK(thread_allocations() == here);
     CHECK(on_engine == there);
 }

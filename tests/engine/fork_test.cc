@@ -120,7 +120,7 @@ TEST_CASE_TEMPLATE("fork: an inherited engine refuses every operation in the chi
         Parent parent(Kernel::kKind, threaded);
         const ChildEnd end = run_in_child([&] { return use_inherited(parent); });
         INFO(end.output);
-        CHECK(end.well());
+        CHECK(end.succeeded());
         parent.check_alive();
     }
 }
@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("fork: a child that destroys inherited objects does not affec
             return "";
         });
         INFO(end.output);
-        CHECK(end.well());
+        CHECK(end.succeeded());
         parent.check_alive();
     }
 }
@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("fork: the child may destroy an inherited engine before its s
             return "";
         });
         INFO(end.output);
-        CHECK(end.well());
+        CHECK(end.succeeded());
         parent.check_alive();
     }
 }
@@ -181,7 +181,7 @@ TEST_CASE_TEMPLATE("fork: the destructors in a child close its copies of the des
             return left == before + 2 ? "" : std::to_string(left) + " are left open";
         });
         INFO(end.output);
-        CHECK(end.well());
+        CHECK(end.succeeded());
     }
     Engine::notify_fork_child();  // no effect here
     parent.check_alive();
@@ -219,7 +219,7 @@ TEST_CASE_TEMPLATE("fork: a child can create engines beside inherited ones", Ker
         return nop.wait().message() == std::error_code().message() ? "" : "a NOP failed";
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 // In its own process: its child leaves the callback that forked.
@@ -254,7 +254,7 @@ TEST_CASE_TEMPLATE("fork: run() returns in a child that returns from the callbac
                    Kernel, OnLinux, OnPoll) {
     const ChildEnd end = run_in_child([] { return fork_in_a_callback(Kernel::kKind); });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThread exits", Kernel,
@@ -279,7 +279,7 @@ TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThr
         return WEXITSTATUS(status) == 7 ? "" : "the child ended with another status";
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE_TEMPLATE("fork: exit() in a child destroys static engines", Kernel, OnLinux, OnPoll) {
@@ -300,7 +300,7 @@ TEST_CASE_TEMPLATE("fork: exit() in a child destroys static engines", Kernel, On
         return status == 0 ? "" : "the child ended with status " + std::to_string(status);
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("fork: a Resolver of the parent works in a child without the parent's threads") {
@@ -327,7 +327,7 @@ TEST_CASE("fork: a Resolver of the parent works in a child without the parent's 
             return "";
         });
         INFO(end.output);
-        CHECK(end.well());
+        CHECK(end.succeeded());
     }
     CHECK(resolves(io.engine()));
 }

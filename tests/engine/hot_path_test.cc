@@ -29,19 +29,19 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
     read.aio.set_iov(in, sizeof in);
     write.aio.set_timeout(std::chrono::seconds(30));
     fixture.run_some();  // destroys the connection's listener, which takes a lock
-    bool well = true;
+    bool ok = true;
     const std::uint64_t before = thread_locks();
     for (int round = 0; round < 100; ++round) {
         fixture.connection().read_all(read.aio);
         fixture.connection().write_all(write.aio);
         fixture.connection().write_all(behind.aio);
-        well &= ::send(fixture.peer().fd(), "0123456789", 10, 0) == 10;
-        well &= !write.aio.wait() && !behind.aio.wait() && !read.aio.wait();
+        ok &= ::send(fixture.peer().fd(), "0123456789", 10, 0) == 10;
+        ok &= !write.aio.wait() && !behind.aio.wait() && !read.aio.wait();
         // Discarded, since a test build's own heap may take locks.
         while (::recv(fixture.peer().fd(), sink, sizeof sink, MSG_DONTWAIT) > 0) {
         }
     }
-    CHECK(well);
+    CHECK(ok);
     CHECK(thread_locks() == before);
 }
 

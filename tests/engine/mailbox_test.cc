@@ -8,7 +8,7 @@
 namespace uaio {
 namespace {
 
-struct Letter : MailboxEntry {
+struct TestEntry : MailboxEntry {
     unsigned sender = 0;
     unsigned number = 0;
 };
@@ -21,30 +21,30 @@ TEST_CASE("an empty mailbox returns no entry") {
 
 TEST_CASE("a mailbox delivers entries in order, and only the first push requires a wake") {
     Mailbox mailbox;
-    Letter letters[3];
-    CHECK(mailbox.push(letters[0]));
-    CHECK(!mailbox.push(letters[1]));
-    CHECK(!mailbox.push(letters[2]));
+    TestEntry entries[3];
+    CHECK(mailbox.push(entries[0]));
+    CHECK(!mailbox.push(entries[1]));
+    CHECK(!mailbox.push(entries[2]));
     CHECK(!mailbox.empty());
     MailboxEntry* entry = mailbox.take();
-    for (Letter& letter : letters) {
-        CHECK(entry == &letter);
+    for (TestEntry& posted : entries) {
+        CHECK(entry == &posted);
         entry = entry->next;
     }
     CHECK(entry == nullptr);
     CHECK(mailbox.empty());
-    CHECK(mailbox.push(letters[0]));
+    CHECK(mailbox.push(entries[0]));
 }
 
 TEST_CASE("a mailbox delivers the entries of many threads once, in order for each thread") {
     constexpr unsigned kSenders = 8;
-    constexpr unsigned kLetters = 5'000;
+    constexpr unsigned kEntries = 5'000;
     Mailbox mailbox;
-    std::vector<std::vector<Letter>> letters(kSenders, std::vector<Letter>(kLetters));
+    std::vector<std::vector<TestEntry>> entries(kSenders, std::vector<TestEntry>(kEntries));
     std::vector<std::thread> senders;
     for (unsigned sender = 0; sender < kSenders; ++sender) {
-        senders.emplace_back([&mailbox, &mine = letters[sender], sender] {
-            for (unsigned number = 0; number < kLetters; ++number) {
+        senders.emplace_back([&mailbox, &mine = entries[sender], sender] {
+            for (unsigned number = 0; number < kEntries; ++number) {
                 mine[number].sender = sender;
                 mine[number].number = number;
                 mailbox.push(mine[number]);
@@ -53,10 +53,10 @@ TEST_CASE("a mailbox delivers the entries of many threads once, in order for eac
     }
     std::vector<unsigned> next(kSenders, 0);
     bool in_order = true;
-    for (unsigned taken = 0; taken < kSenders * kLetters;) {
+    for (unsigned taken = 0; taken < kSenders * kEntries;) {
         for (MailboxEntry* entry = mailbox.take(); entry; entry = entry->next, ++taken) {
-            const Letter& letter = static_cast<Letter&>(*entry);
-            in_order &= letter.number == next[letter.sender]++;
+            const TestEntry& posted = static_cast<TestEntry&>(*entry);
+            in_order &= posted.number == next[posted.sender]++;
         }
     }
     for (std::thread& sender : senders)

@@ -152,10 +152,10 @@ TEST_CASE_TEMPLATE("an Aio of another engine ends on its engine, and the starter
     Engine other(options_on(Kernel::kKind));
     Turnstile turnstile(engine);
     int out = 0;
-    Operation stranger(other);
-    CHECK(turnstile.wait(stranger.aio, &out));
-    CHECK(stranger.aio.wait() == ArgumentErrc::wrong_engine);
-    CHECK(stranger.ended() == failure(ArgumentErrc::wrong_engine));
+    Operation foreign(other);
+    CHECK(turnstile.wait(foreign.aio, &out));
+    CHECK(foreign.aio.wait() == ArgumentErrc::wrong_engine);
+    CHECK(foreign.ended() == failure(ArgumentErrc::wrong_engine));
     CHECK(turnstile.empty());
 }
 
@@ -307,7 +307,7 @@ TEST_CASE("submitting a busy Aio to a provider returns false or stops a debug bu
     if (kMisuseStops) {
         CHECK(end.signal == SIGABRT);
     } else {
-        CHECK(end.well());
+        CHECK(end.succeeded());
     }
 }
 

@@ -38,7 +38,7 @@ TEST_CASE("misuse of a busy Aio prints a line on standard error") {
         static_cast<void>(aio.wait());
         return "";
     });
-    CHECK(end.well() == !kMisuseStops);
+    CHECK(end.succeeded() == !kMisuseStops);
     CHECK(
         end.output.starts_with("uaio: an operation was submitted on a busy Aio; it was ignored\n"));
 }
@@ -58,7 +58,7 @@ TEST_CASE("a loop of misuse does not flood standard error") {
         misuse_often(options_on(KernelKind::io_uring), 10'000);
         return "";
     });
-    CHECK(end.well());
+    CHECK(end.succeeded());
     CHECK(occurrences(end.output, "an operation was submitted") == 5);
     CHECK(occurrences(end.output, "a task was posted") == 1);
     CHECK(occurrences(end.output, "\n") == 6);
@@ -72,7 +72,7 @@ TEST_CASE("a message on standard error is one line without control characters") 
         log_to_standard_error(LogLevel::error, std::string(10'000, 'x'));
         return "";
     });
-    CHECK(end.well());
+    CHECK(end.succeeded());
     CHECK(
         end.output.starts_with("uaio: a\\x0aFAKE LOG\\x1b[31m\\x7f\\xc2\\x9b\\x0d\\x00b\n"
                                "uaio: sch\xc3\xb6n\\\n"
@@ -91,7 +91,7 @@ TEST_CASE("a log hook replaces standard error and receives every message") {
         misuse_often(options, 100);
         return messages == 101 ? "" : std::to_string(messages) + " messages";
     });
-    CHECK(end.well());
+    CHECK(end.succeeded());
     CHECK(end.output.empty());
 }
 
@@ -105,7 +105,7 @@ TEST_CASE("a message to a pipe without a reader does not end the program") {
         std::signal(SIGPIPE, SIG_IGN);
         return "";
     });
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 }  // namespace

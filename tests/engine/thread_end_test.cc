@@ -181,7 +181,7 @@ void check_exit(Body body) {
         return "exit() was not called";
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE_TEMPLATE("exit() ends static engines that have operations in flight", Kernel, OnLinux,

@@ -117,7 +117,7 @@ TEST_CASE_TEMPLATE("random cancels of 8 threads end each operation once (W-51)",
                    OnPoll) {
     const int kRounds = kSanitized ? 60 : 300;
     EngineThread io(options_on(Kernel::kKind));
-    std::atomic<int> trouble{0};
+    std::atomic<int> failures{0};
     on_threads([&](unsigned thread) {
         std::minstd_rand random(thread + 1);
         for (int round = 0; round < kRounds; ++round) {
@@ -137,10 +137,10 @@ TEST_CASE_TEMPLATE("random cancels of 8 threads end each operation once (W-51)",
             const Ended ended = operation.ended();
             const bool known = error == Errc::canceled || error == Errc::truncated ||
                                error == Errc::timed_out || (!error && !parked);
-            if (ended.calls != 1 || ended.error != error || !known) ++trouble;
+            if (ended.calls != 1 || ended.error != error || !known) ++failures;
         }
     });
-    CHECK(trouble == 0);
+    CHECK(failures == 0);
     CHECK(io.engine().statistics().in_flight == 0);
 }
 
@@ -190,9 +190,9 @@ TEST_CASE_TEMPLATE("several threads can wait for one Aio", Kernel, OnLinux, OnPo
         std::vector<std::thread> waiters;
         for (unsigned i = 0; i < kThreads; ++i) {
             waiters.emplace_back([&, i] {
-                const bool well = i % 2 ? parked.aio.wait() == Errc::canceled
-                                        : parked.aio.wait_until(Clock::now() + kPatience);
-                if (well && parked.done()) ++woken;
+                const bool ok = i % 2 ? parked.aio.wait() == Errc::canceled
+                                      : parked.aio.wait_until(Clock::now() + kPatience);
+                if (ok && parked.done()) ++woken;
             });
         }
         if (round % 2 == 0) CHECK(!parked.aio.wait_until(Clock::now() + 1ms));
@@ -270,7 +270,7 @@ TEST_CASE_TEMPLATE("8 threads open, use and close connections at the same time",
     EngineThread io(options_on(Kernel::kKind));
     Engine& engine = io.engine();
     tcp::Listener listener(engine, Endpoint::loopback(0));
-    std::atomic<unsigned> trouble{0};
+    std::atomic<unsigned> failures{0};
     on_threads([&](unsigned thread) {
         const std::string body(10'000 + thread, 'x');
         for (int round = 0; round < (kSanitized ? 5 : 20); ++round) {
@@ -278,22 +278,22 @@ TEST_CASE_TEMPLATE("8 threads open, use and close connections at the same time",
             Aio accept(engine), connect(engine), write(engine), read(engine);
             listener.accept(accept, server);
             tcp::connect(listener.local_endpoint(), {}, connect, client);
-            if (connect.wait() || accept.wait()) ++trouble;
+            if (connect.wait() || accept.wait()) ++failures;
             std::string in(body.size(), '\0');
             write.set_iov(body.data(), body.size());
             client->write_all(write);
-            if (write.wait() || write.count() != body.size()) ++trouble;
+            if (write.wait() || write.count() != body.size()) ++failures;
             if (round % 2) client->close();
             client.reset();
             // The other end may belong to another thread's connection.
             read.set_iov(in.data(), in.size());
             server->read_all(read);
             const std::error_code error = read.wait();
-            if (error && error != Errc::end_of_stream) ++trouble;
-            if (read.count() < 10'000) ++trouble;
+            if (error && error != Errc::end_of_stream) ++failures;
+            if (read.count() < 10'000) ++failures;
         }
     });
-    CHECK(trouble == 0);
+    CHECK(failures == 0);
     CHECK(engine.statistics().in_flight == 0);
 }
 

@@ -45,36 +45,37 @@ std::unique_ptr<proxy::Dialogue> make_dialogue(unsigned kind) {
 struct Outcome {
     Progress::State state = Progress::State::need_more;
     std::error_code error;
-    std::string said;
+    std::string output;
     std::size_t consumed = 0;
 
     bool operator==(const Outcome&) const = default;
 };
 
 // Feeds the bytes to the dialogue in pieces of this size.
-Outcome talk(unsigned kind, std::string_view bytes, std::size_t piece) {
+Outcome run(unsigned kind, std::string_view bytes, std::size_t piece) {
     const std::unique_ptr<proxy::Dialogue> dialogue = make_dialogue(kind);
     Outcome outcome;
-    outcome.error = dialogue->begin(outcome.said);
+    outcome.error = dialogue->begin(outcome.output);
     if (outcome.error) return outcome;
     std::string received;
     while (!bytes.empty()) {
         received += bytes.substr(0, piece);
         bytes.remove_prefix(std::min(piece, bytes.size()));
         for (;;) {
-            const std::size_t said = outcome.said.size();
-            const Progress heard = dialogue->consume(received, outcome.said);
-            if (heard.consumed > received.size())
+            const std::size_t before = outcome.output.size();
+            const Progress progress = dialogue->consume(received, outcome.output);
+            if (progress.consumed > received.size())
                 fuzz::stop("the dialogue consumed more bytes than it was given");
-            received.erase(0, heard.consumed);
-            outcome.consumed += heard.consumed;
-            outcome.state = heard.state;
-            outcome.error = heard.error;
-            if (heard.state == Progress::State::failed) outcome.consumed = 0;
-            if (heard.state == Progress::State::failed || heard.state == Progress::State::done) {
+            received.erase(0, progress.consumed);
+            outcome.consumed += progress.consumed;
+            outcome.state = progress.state;
+            outcome.error = progress.error;
+            if (progress.state == Progress::State::failed) outcome.consumed = 0;
+            if (progress.state == Progress::State::failed ||
+                progress.state == Progress::State::done) {
                 return outcome;
             }
-            if (heard.consumed == 0 && said == outcome.said.size()) break;
+            if (progress.consumed == 0 && before == outcome.output.size()) break;
         }
     }
     outcome.state = Progress::State::need_more;  // or in the middle of skipped bytes
@@ -89,9 +90,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace uaio;
     if (size == 0) return 0;
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-    const Outcome whole = talk(data[0], bytes, SIZE_MAX);
+    const Outcome whole = run(data[0], bytes, SIZE_MAX);
     for (const std::size_t piece : {1u, 2u, 3u + data[0] % 61u}) {
-        if (talk(data[0], bytes, piece) != whole)
+        if (run(data[0], bytes, piece) != whole)
             fuzz::stop("splitting the input changes the outcome");
     }
     return 0;

@@ -25,9 +25,9 @@ const std::string& upload() {
 // Answers received requests, and later ones.
 void answer(ScriptedPeer& peer, std::string_view response) {
     const auto serve = [&peer, response] {
-        if (peer.heard().ends_with("\r\n\r\n")) peer.say(response);
+        if (peer.received().ends_with("\r\n\r\n")) peer.send(response);
     };
-    peer.on_heard(serve);
+    peer.on_receive(serve);
     serve();
 }
 
@@ -87,7 +87,7 @@ bool ClientScene::carry_first() {
     first_ = std::make_unique<Transaction>(scene_.engine, "GET");
     client_->transact(first_->request, first_->response, first_->aio);
     if (!scene_.run(1s, [this] { return first_->done(); })) return false;
-    victim_->on_heard({});
+    victim_->on_receive({});
     return true;
 }
 
@@ -144,8 +144,8 @@ bool ClientScene::lead(const Phase& phase, Behaviour behaviour) {
         if (lead == "part") victim_->socket().send(flight.substr(0, 20));
         return true;
     }
-    if (!scene_.run(1s, [&] { return victim_->heard().ends_with("\r\n\r\n"); })) return false;
-    victim_->say(lead);
+    if (!scene_.run(1s, [&] { return victim_->received().ends_with("\r\n\r\n"); })) return false;
+    victim_->send(lead);
     scene_.settle();
     return true;
 }

@@ -69,8 +69,8 @@ bool DialScene::lead(const Phase& phase, Behaviour behaviour) {
         if (lead == "record") socket.send({"\x16\x03\x03\x40\x00", 5});
         return true;
     }
-    if (sends_first && !scene_.run(1s, [&] { return !victim_->heard().empty(); })) return false;
-    victim_->say(lead);
+    if (sends_first && !scene_.run(1s, [&] { return !victim_->received().empty(); })) return false;
+    victim_->send(lead);
     scene_.settle();
     return true;
 }
@@ -102,7 +102,7 @@ std::string DialScene::judge(const Cell& cell, Operation& dial) {
 }
 
 // Another dial on the same engine, and its end.
-std::string DialScene::dial_well() {
+std::string DialScene::dial_once() {
     easy::Connection other(scene_.engine);
     easy::Options options;
     options.proxy = "";
@@ -114,7 +114,7 @@ std::string DialScene::dial_well() {
 }
 
 std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
-    static_cast<void>(dial_well());  // the first time
+    static_cast<void>(dial_once());  // the first time
     scene_.settle();
     good_.reset();
     scene_.remember_idle();
@@ -130,7 +130,7 @@ std::string DialScene::play(const Phase& phase, Behaviour behaviour, const Cell&
     if (!lead(phase, behaviour)) return "the first exchange is not read";
     scene_.mark();
     misbehave(scene_, *victim_, phase, behaviour);
-    std::string fault = dial_well() + judge(cell, dial);
+    std::string fault = dial_once() + judge(cell, dial);
     scene_.stop_repeating();
     if (victim_) victim_->socket().reset();  // with its unread bytes
     victim_.reset();

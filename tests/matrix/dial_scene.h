@@ -33,7 +33,7 @@ private:
     easy::Options options_for(const Phase& phase) const;
     bool lead(const Phase& phase, Behaviour behaviour);
     std::string judge(const Cell& cell, Operation& dial);
-    std::string dial_well();
+    std::string dial_once();
 
     Scene scene_;
     SimListener& proxy_;   // misbehaves

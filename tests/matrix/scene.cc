@@ -106,8 +106,8 @@ std::string Scene::leftovers() const {
     return out.str();
 }
 
-std::string Scene::excess(std::size_t heard) const {
-    const auto moved = static_cast<std::int64_t>(said + heard);
+std::string Scene::excess(std::size_t received) const {
+    const auto moved = static_cast<std::int64_t>(sent + received);
     const std::int64_t most = peak_ - idle_.bytes;
     if (!allocations_are_counted() || most <= kBusyMemory + 4 * moved) return {};
     return "one connection held " + std::to_string(most) + " bytes for " + std::to_string(moved) +
@@ -128,9 +128,9 @@ const std::string& lead_of(const Phase& phase, Behaviour behaviour) {
 void misbehave(Scene& scene, ScriptedPeer& peer, const Phase& phase, Behaviour behaviour) {
     SimPeer& socket = peer.socket();
     const bool reading = phase.reads != std::string::npos;
-    const auto say = [&scene, &socket, &peer, raw = phase.raw](std::string_view text) {
-        scene.said += text.size();
-        raw ? socket.send(text) : peer.say(text);
+    const auto send = [&scene, &socket, &peer, raw = phase.raw](std::string_view text) {
+        scene.sent += text.size();
+        raw ? socket.send(text) : peer.send(text);
     };
     switch (behaviour) {
         case Behaviour::stall:
@@ -139,24 +139,24 @@ void misbehave(Scene& scene, ScriptedPeer& peer, const Phase& phase, Behaviour b
         case Behaviour::reset: socket.reset(); break;
         case Behaviour::cut: socket.close(); break;
         case Behaviour::half_close:
-            peer.say_end();
+            peer.shutdown_write();
             socket.set_window(kWindow);
             socket.read_everything();
             break;
         case Behaviour::garbage:
-        case Behaviour::extra: say(phase.garbage); break;
+        case Behaviour::extra: send(phase.garbage); break;
         case Behaviour::drip:
-            scene.repeat(1s, [&socket, say, &phase, reading, at = std::size_t{0}]() mutable {
+            scene.repeat(1s, [&socket, send, &phase, reading, at = std::size_t{0}]() mutable {
                 if (reading) return socket.read_more(1);
-                say(phase.drips.substr(at++ % phase.drips.size(), 1));
+                send(phase.drips.substr(at++ % phase.drips.size(), 1));
             });
             break;
         case Behaviour::flood:
             socket.read_nothing();
             while (scene.flood.size() < kFlood)
                 scene.flood += phase.floods;
-            scene.repeat(kTurn, [&scene, &socket, say] {
-                if (socket.unsent() == 0) say(scene.flood);
+            scene.repeat(kTurn, [&scene, &socket, send] {
+                if (socket.unsent() == 0) send(scene.flood);
             });
             break;
     }

@@ -54,8 +54,9 @@ public:
     bool is_idle() const;
     // The oracle's findings about leftover resources; empty if none.
     std::string leftovers() const;
-    // The same for the memory of one open connection that received `heard` bytes and sent `said`.
-    std::string excess(std::size_t heard) const;
+    // The same for the memory of one open connection that received `received` bytes and sent
+    // `sent`.
+    std::string excess(std::size_t received) const;
 
     // A peer whose received bytes are not counted as memory of the side under test.
     std::unique_ptr<ScriptedPeer> adopt(SimPeer& socket, Transport::Side side, bool held = false);
@@ -63,7 +64,7 @@ public:
     const Transport transport;
     SimKernel kernel;
     Engine engine;
-    std::size_t said = 0;  // bytes sent in a misbehaviour
+    std::size_t sent = 0;  // bytes sent in a misbehaviour
     std::string flood;     // sent repeatedly
 
 private:

@@ -29,17 +29,17 @@ public:
 
     SimPeer& socket() noexcept { return socket_; }
 
-    virtual void say(std::string_view text) { socket_.send(text); }
+    virtual void send(std::string_view text) { socket_.send(text); }
     // Ends its sending side, in order; it still receives.
-    virtual void say_end() { socket_.shutdown_write(); }
-    virtual const std::string& heard() const { return socket_.received(); }
+    virtual void shutdown_write() { socket_.shutdown_write(); }
+    virtual const std::string& received() const { return socket_.received(); }
     // Text can be sent and received.
     virtual bool is_ready() const { return socket_.state() == SimPeer::State::connected; }
     // The bytes that it would send next, if it was made to hold them back; empty without TLS.
     virtual std::string flight() { return {}; }
 
     // Called after each arrival of bytes or of the end.
-    void on_heard(std::function<void()> action) { action_ = std::move(action); }
+    void on_receive(std::function<void()> action) { action_ = std::move(action); }
     // The other side has ended or reset the connection.
     bool saw_end() const { return socket_.saw_fin() || socket_.saw_reset(); }
 

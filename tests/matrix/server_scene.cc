@@ -54,10 +54,11 @@ private:
     Aio reads_;
 };
 
-int last_status(const std::string& heard) {
-    const std::size_t at = heard.rfind("HTTP/1.1 ");
-    return at == std::string::npos || heard.size() < at + 12 ? 0
-                                                             : std::stoi(heard.substr(at + 9, 3));
+int last_status(const std::string& received) {
+    const std::size_t at = received.rfind("HTTP/1.1 ");
+    return at == std::string::npos || received.size() < at + 12
+               ? 0
+               : std::stoi(received.substr(at + 9, 3));
 }
 
 ServerScene::ServerScene(const Transport& transport, http::ServerOptions options)
@@ -109,7 +110,7 @@ void ServerScene::begin_other() {
     REQUIRE(scene_.run(1s, [this] { return other_->is_ready(); }));
     // The server pools as many exchanges as a flood of requests needs.
     for (asked_ = 0; asked_ < kPipelined; ++asked_)
-        other_->say(kQuestion);
+        other_->send(kQuestion);
     REQUIRE(scene_.run(1s, [this] { return judge_other().empty(); }));
     scene_.settle();
     scene_.remember_idle();
@@ -117,15 +118,15 @@ void ServerScene::begin_other() {
 
 std::string ServerScene::judge_other() const {
     std::size_t answers = 0;
-    const std::string& heard = other_->heard();
-    for (std::size_t at = heard.find("HTTP/1.1 200"); at != std::string::npos; ++answers)
-        at = heard.find("HTTP/1.1 200", at + 1);
+    const std::string& received = other_->received();
+    for (std::size_t at = received.find("HTTP/1.1 200"); at != std::string::npos; ++answers)
+        at = received.find("HTTP/1.1 200", at + 1);
     if (answers == asked_ && late_ == 0) return {};
     return "another client got " + std::to_string(answers) + " answers to " +
            std::to_string(asked_) + " requests, " + std::to_string(late_) + " of them late; ";
 }
 
-bool ServerScene::say_lead(const Phase& phase, Behaviour behaviour) {
+bool ServerScene::send_lead(const Phase& phase, Behaviour behaviour) {
     const bool handshake = std::string_view(phase.name).starts_with("TLS");
     victim_ = scene_.adopt(scene_.kernel.connect_peer(port_), Transport::Side::client, handshake);
     SimPeer& socket = victim_->socket();
@@ -149,12 +150,13 @@ bool ServerScene::say_lead(const Phase& phase, Behaviour behaviour) {
     const std::string& lead = lead_of(phase, behaviour);
     counted_ = lead.find("/file") == std::string::npos && lead.find("Expect") == std::string::npos;
     const std::size_t before = socket.received().size();
-    victim_->say(lead);
+    victim_->send(lead);
     if (phase.reads != std::string::npos &&
         !scene_.run(1s, [&] { return socket.received().size() == before + phase.reads; })) {
         return false;
     }
-    if (phase.answered && !scene_.run(1s, [this] { return last_status(victim_->heard()) != 0; })) {
+    if (phase.answered &&
+        !scene_.run(1s, [this] { return last_status(victim_->received()) != 0; })) {
         return false;
     }
     scene_.settle();
@@ -178,7 +180,7 @@ std::string ServerScene::judge(const Cell& cell, nanoseconds taken) {
         if (!victim_->saw_end()) fault += "the peer receives no end; ";
         if (socket.unsent() > 0) fault += "the peer's send is blocked; ";
     }
-    const int status = last_status(victim_->heard());
+    const int status = last_status(victim_->received());
     if (cell.status != kAny && status != cell.status) {
         fault += "status " + std::to_string(status) + " in place of " +
                  std::to_string(cell.status) + "; ";
@@ -189,12 +191,12 @@ std::string ServerScene::judge(const Cell& cell, nanoseconds taken) {
 
 std::string ServerScene::play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     begin_other();
-    if (!say_lead(phase, behaviour)) return "the first request is not answered";
+    if (!send_lead(phase, behaviour)) return "the first request is not answered";
     scene_.mark();
     const auto answers = [this] {
-        late_ += other_->heard().ends_with("sss") ? 0 : 1;
+        late_ += other_->received().ends_with("sss") ? 0 : 1;
         ++asked_;
-        other_->say(kQuestion);
+        other_->send(kQuestion);
     };
     scene_.repeat(kPause, answers);
     scene_.kernel.schedule(kPause, [this] {
@@ -217,7 +219,7 @@ std::string ServerScene::play(const Phase& phase, Behaviour behaviour, const Cel
 
 std::string ServerScene::play_drained(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     begin_other();
-    if (!say_lead(phase, behaviour)) return "the first request is not answered";
+    if (!send_lead(phase, behaviour)) return "the first request is not answered";
     scene_.mark();
     unsigned drained = 0;
     Aio drain(scene_.engine, [&](Aio&) { ++drained; });
@@ -245,7 +247,7 @@ std::string ServerScene::play_drained(const Phase& phase, Behaviour behaviour, c
 std::size_t ServerScene::size_of(const std::string& target) {
     begin_other();
     const std::size_t before = other_->socket().received().size();
-    other_->say(get(target));
+    other_->send(get(target));
     static_cast<void>(scene_.run(1s, [] { return false; }));
     return other_->socket().received().size() - before;
 }

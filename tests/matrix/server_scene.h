@@ -50,7 +50,7 @@ private:
     // A client that sends a request every five seconds, each answered at once.
     void begin_other();
     std::string judge_other() const;
-    bool say_lead(const Phase& phase, Behaviour behaviour);
+    bool send_lead(const Phase& phase, Behaviour behaviour);
     std::string judge(const Cell& cell, nanoseconds taken);
     std::string judge_counts() const;
     std::string finish();
@@ -69,6 +69,6 @@ private:
 };
 
 // The last status in the bytes that a client received; 0 if none.
-int last_status(const std::string& heard);
+int last_status(const std::string& received);
 
 }  // namespace uaio::matrix

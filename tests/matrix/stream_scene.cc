@@ -105,10 +105,10 @@ std::string StreamScene::judge_other() {
     Operation writing(scene_.engine, "pong");
     other_.read_all(reading.aio);
     other_.write_all(writing.aio);
-    other_.peer->say("ping");
+    other_.peer->send("ping");
     const bool ended = scene_.run(1s, [&] { return reading.done() && writing.done(); });
     scene_.settle();
-    return ended && in == "ping" && other_.peer->heard().ends_with("pong")
+    return ended && in == "ping" && other_.peer->received().ends_with("pong")
                ? ""
                : "another stream is pending; ";
 }
@@ -145,7 +145,7 @@ std::string StreamScene::play(const Phase& phase, Behaviour behaviour, const Cel
             return "the first bytes are not written";
         }
     }
-    victim_.peer->say(lead_of(phase, behaviour));
+    victim_.peer->send(lead_of(phase, behaviour));
     scene_.settle();
     scene_.mark();
     std::string fault;

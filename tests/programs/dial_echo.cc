@@ -54,7 +54,7 @@ bool set_option(DialOptions& options, std::string_view name, const std::string& 
     return true;
 }
 
-int tell(std::error_code error) {
+int print_error(std::error_code error) {
     std::printf("error %s %d: %s\n", error.category().name(), error.value(),
                 strerror(error).c_str());
     return 1;
@@ -67,7 +67,7 @@ int dial(const std::string& target, const DialOptions& options) {
     StreamPtr stream;
     DialReport report;
     dialer.connect(connect, stream, report);
-    if (const std::error_code error = connect.wait()) return tell(error);
+    if (const std::error_code error = connect.wait()) return print_error(error);
     const std::string out = pattern();
     std::string in(kGreeting.size() + kBytes, '\0');
     Aio read(engine);
@@ -76,8 +76,8 @@ int dial(const std::string& target, const DialOptions& options) {
     write.set_iov(out.data(), out.size());
     stream->read_all(read);
     stream->write_all(write);
-    if (const std::error_code error = write.wait()) return tell(error);
-    if (const std::error_code error = read.wait()) return tell(error);
+    if (const std::error_code error = write.wait()) return print_error(error);
+    if (const std::error_code error = read.wait()) return print_error(error);
     if (in != kGreeting + out) {
         std::puts("error: the echoed bytes differ");
         return 1;

@@ -73,15 +73,15 @@ struct Timer : TimerNode {
     std::vector<std::error_code> reasons;
 };
 
-struct Letter : MailboxEntry {
-    Letter(std::string& where, char what) : text(where), letter(what) {
+struct TestEntry : MailboxEntry {
+    TestEntry(std::string& where, char what) : text(where), character(what) {
         deliver = [](MailboxEntry& entry) noexcept {
-            Letter& self = static_cast<Letter&>(entry);
-            self.text += self.letter;
+            TestEntry& self = static_cast<TestEntry&>(entry);
+            self.text += self.character;
         };
     }
     std::string& text;
-    char letter;
+    char character;
 };
 
 struct EventFd {
@@ -105,8 +105,8 @@ TEST_CASE("mailbox entries are delivered in the order of posting") {
     for (const KernelKind kind : kKernels) {
         Engine engine(options_on(kind));
         std::string text;
-        Letter first(text, 'a');
-        Letter second(text, 'b');
+        TestEntry first(text, 'a');
+        TestEntry second(text, 'b');
         std::thread([&] {
             EngineCore::of(engine).post(first);
             EngineCore::of(engine).post(second);
@@ -250,8 +250,8 @@ TEST_CASE("a thread waits until its condition holds or no thread runs the engine
     std::error_code result = Errc::closed;
     std::thread waiting([&] { result = core.wait(condition); });
     std::string text;
-    Letter letter(text, 'x');
-    core.post(letter);
+    TestEntry character(text, 'x');
+    core.post(character);
     engine.run_once(nanoseconds::zero());
     done = true;
     core.loop().waiters().notify_locked();

@@ -116,9 +116,9 @@ public:
         if (again_) watch(STDIN_FILENO, kInput);
         double last = now();
         double due = 0;
-        double owed = 0;
-        bool said = false;
-        while (look() && !(said && open_ == 0)) {
+        double bytes_due = 0;
+        bool announced = false;
+        while (look() && !(announced && open_ == 0)) {
             const double time = now();
             const unsigned missing = wanted_ - (again_ ? open_ : made_);
             due = std::min({due + (time - last) * rate_, static_cast<double>(missing), kAtOnce});
@@ -126,13 +126,13 @@ public:
                 open();
                 let_others_run();
             }
-            if (!said && made_ >= wanted_) {
-                said = true;
+            if (!announced && made_ >= wanted_) {
+                announced = true;
                 std::puts("open");
                 std::fflush(stdout);
             }
-            owed += (time - last) * open_;
-            for (; owed >= 1; --owed) {
+            bytes_due += (time - last) * open_;
+            for (; bytes_due >= 1; --bytes_due) {
                 send_next();
                 let_others_run();
             }

@@ -39,14 +39,14 @@ namespace {
     for (const int signal : {SIGABRT, SIGSEGV, SIGTERM, SIGFPE, SIGILL})
         std::signal(signal, SIG_DFL);
     ::alarm(static_cast<unsigned>(kPatience.count()));
-    std::string trouble;
+    std::string error;
     try {
-        trouble = body();
+        error = body();
     } catch (const std::exception& thrown) {
-        trouble = std::string("an exception was thrown: ") + thrown.what();
+        error = std::string("an exception was thrown: ") + thrown.what();
     }
-    std::fprintf(stderr, "%s", trouble.c_str());
-    ::_exit(trouble.empty() ? 0 : 1);
+    std::fprintf(stderr, "%s", error.c_str());
+    ::_exit(error.empty() ? 0 : 1);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ struct ChildEnd {
     int signal = 0;
     std::string output;  // standard error
 
-    bool well() const noexcept { return exit_status == 0; }
+    bool succeeded() const noexcept { return exit_status == 0; }
 };
 
 // `body` returns an error message, or an empty string. SIGALRM ends it if it hangs. doctest's

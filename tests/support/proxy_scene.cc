@@ -18,9 +18,9 @@ void serve_on(SimPeer& peer, Served& served) {
     while (served.at < served.script.lines.size()) {
         const ProxyScript::Line& line = served.script.lines[served.at];
         const std::string rest = peer.received().substr(served.taken);
-        if (rest.size() < line.heard.size()) return;
-        if (!rest.starts_with(line.heard)) return peer.reset();  // the test sees the reset
-        served.taken += line.heard.size();
+        if (rest.size() < line.request.size()) return;
+        if (!rest.starts_with(line.request)) return peer.reset();  // the test sees the reset
+        served.taken += line.request.size();
         ++served.at;
         peer.send(line.answer);
         if (line.close) return peer.close();

@@ -18,7 +18,7 @@ namespace uaio {
 // "close" after an answer ends the connection.
 struct ProxyScript {
     struct Line {
-        std::string heard;
+        std::string request;
         std::string answer;
         bool close = false;
     };

@@ -1,6 +1,6 @@
 // The calls of the simulated kernel that do not go through the ring.
-#include "engine/kernel/sim/sim_inside.h"
 #include "engine/kernel/sim/sim_kernel.h"
+#include "engine/kernel/sim/sim_scope.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -42,7 +42,7 @@ std::optional<int> own_option(SimSocket& socket, int name) noexcept {
 }  // namespace
 
 int SimMachine::socket(int domain, int type, int protocol) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::socket)) return error;
     if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX) return -EAFNOSUPPORT;
     if ((type & kTypeMask) != SOCK_STREAM) return -ESOCKTNOSUPPORT;
@@ -52,14 +52,14 @@ int SimMachine::socket(int domain, int type, int protocol) noexcept {
 }
 
 int SimMachine::bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::bind)) return error;
     SimSocket* const found = descriptors_.find(fd);
     return found ? network_.bind(*found, SimAddress(address, size)) : -EBADF;
 }
 
 int SimMachine::listen(int fd, int backlog) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::listen)) return error;
     SimSocket* const found = descriptors_.find(fd);
     return found ? network_.listen(*found, backlog) : -EBADF;
@@ -67,7 +67,7 @@ int SimMachine::listen(int fd, int backlog) noexcept {
 
 int SimMachine::set_option(int fd, int level, int name, const void* value,
                            socklen_t size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::set_option)) return error;
     SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
@@ -93,7 +93,7 @@ int SimMachine::set_option(int fd, int level, int name, const void* value,
 }
 
 int SimMachine::get_option(int fd, int level, int name, void* value, socklen_t* size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::get_option)) return error;
     SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
@@ -121,7 +121,7 @@ int SimMachine::get_option(int fd, int level, int name, void* value, socklen_t* 
 }
 
 int SimMachine::local_address(int fd, sockaddr* address, socklen_t* size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     const SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     const SimAddress any = SimAddress::any(found->domain);
@@ -130,7 +130,7 @@ int SimMachine::local_address(int fd, sockaddr* address, socklen_t* size) noexce
 }
 
 int SimMachine::peer_address(int fd, sockaddr* address, socklen_t* size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     const SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     if (found->state != SimSocket::State::connected) return -ENOTCONN;
@@ -139,7 +139,7 @@ int SimMachine::peer_address(int fd, sockaddr* address, socklen_t* size) noexcep
 }
 
 int SimMachine::shutdown(int fd, int how) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::shutdown)) return error;
     SimSocket* const found = descriptors_.find(fd);
     return found ? network_.shutdown(*found, how) : -EBADF;
@@ -180,7 +180,7 @@ std::int64_t SimMachine::disturb(SimSocket& socket, SimCall call, std::size_t si
 }
 
 std::int64_t SimMachine::send_at_once(int fd, const void* data, std::size_t size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     const std::int64_t length = disturb(*found, SimCall::send, size);
@@ -191,7 +191,7 @@ std::int64_t SimMachine::send_at_once(int fd, const void* data, std::size_t size
 }
 
 std::int64_t SimMachine::receive_at_once(int fd, void* data, std::size_t size) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     const std::int64_t length = disturb(*found, SimCall::receive, size);
@@ -204,7 +204,7 @@ std::int64_t SimMachine::receive_at_once(int fd, void* data, std::size_t size) n
 }
 
 int SimMachine::peek(int fd) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     if (found->in.arrived() > 0) return 1;
@@ -212,7 +212,7 @@ int SimMachine::peek(int fd) noexcept {
 }
 
 std::int64_t SimMachine::discard_received(int fd, std::size_t limit) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     if (found->in.arrived() == 0) return network_.end_of_receiving(*found).value_or(-EAGAIN);
@@ -220,7 +220,7 @@ std::int64_t SimMachine::discard_received(int fd, std::size_t limit) noexcept {
 }
 
 int SimMachine::close(int fd) noexcept {
-    const SimInside inside(*this);
+    const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::close)) return error;
     SimSocket* const found = descriptors_.remove(fd);
     if (!found) return -EBADF;

@@ -1,7 +1,7 @@
 #include "engine/kernel/sim/sim_kernel.h"
 
 #include "engine/kernel/sim/sim_failure.h"
-#include "engine/kernel/sim/sim_inside.h"
+#include "engine/kernel/sim/sim_scope.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -87,7 +87,7 @@ int SimMachine::enter(unsigned wait, Clock::time_point deadline) noexcept {
     Action action;
     int result = 0;
     {
-        const SimInside inside(*this);
+        const SimScope scope(*this);
         result = turn(wait, deadline, action);
         DCHECK(result <= 0 && operations_.invariants_hold());
     }
@@ -189,7 +189,7 @@ void SimMachine::advance_to(Clock::time_point time) {
     for (;;) {
         Action action;
         {
-            const SimInside inside(*this);
+            const SimScope scope(*this);
             while (!happens(action)) {
                 const bool more = !world_.events.empty() && world_.events.next() <= time;
                 world_.events.move_to(more ? world_.events.next() : time);
@@ -214,11 +214,11 @@ std::string SimMachine::describe() const {
 
 // --- Marking, and failing ---
 
-thread_local const SimMachine* SimInside::current_ = nullptr;
+thread_local const SimMachine* SimScope::current_ = nullptr;
 
 void sim_failed(const std::string& what) noexcept {
     std::fprintf(stderr, "uaio: the simulated kernel stopped the program: %s\n", what.c_str());
-    if (const SimMachine* const machine = SimInside::current()) {
+    if (const SimMachine* const machine = SimScope::current()) {
         std::fprintf(stderr, "%s\n%s", machine->describe().c_str(),
                      machine->operations().describe().c_str());
     }
@@ -288,6 +288,6 @@ std::uint64_t SimKernel::fingerprint() const noexcept {
 }
 std::string SimKernel::describe() const { return machine_->describe(); }
 std::string SimKernel::describe_pending() const { return machine_->operations().describe(); }
-bool SimKernel::running() noexcept { return SimInside::current() != nullptr; }
+bool SimKernel::running() noexcept { return SimScope::current() != nullptr; }
 
 }  // namespace uaio

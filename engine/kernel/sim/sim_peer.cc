@@ -21,7 +21,7 @@ constexpr int kBacklog = 128;
 void SimPeerState::connect(const SimAddress& target) {
     DCHECK(!socket_);
     socket_ = &network_.make(target.family(), *this);
-    if (network_.connect(*socket_, target) < 0) let_go(SimPeer::State::refused);
+    if (network_.connect(*socket_, target) < 0) release_socket(SimPeer::State::refused);
 }
 
 void SimPeerState::adopt(SimSocket& socket) {
@@ -108,7 +108,7 @@ void SimPeerState::flush() {
     }
     std::string().swap(unsent_);  // its memory, too: a test may count that
     if (ending_ == Ending::shutdown) network_.shutdown(*socket_, SHUT_WR);
-    if (ending_ == Ending::close) let_go(SimPeer::State::closed);
+    if (ending_ == Ending::close) release_socket(SimPeer::State::closed);
 }
 
 void SimPeerState::set_window(std::size_t bytes) {
@@ -134,7 +134,7 @@ void SimPeerState::close() {
     if (!socket_ || ending_ == Ending::close) return;
     state_ = SimPeer::State::closed;
     if (unread() > 0 || socket_->state == SimSocket::State::connecting) {
-        return let_go(SimPeer::State::closed);
+        return release_socket(SimPeer::State::closed);
     }
     ending_ = Ending::close;
     flush();
@@ -143,10 +143,10 @@ void SimPeerState::close() {
 void SimPeerState::reset() {
     if (!socket_) return;
     network_.reset(*socket_);
-    let_go(SimPeer::State::closed);
+    release_socket(SimPeer::State::closed);
 }
 
-void SimPeerState::let_go(SimPeer::State state) {
+void SimPeerState::release_socket(SimPeer::State state) {
     DCHECK(socket_ && state != SimPeer::State::connecting && state != SimPeer::State::connected);
     state_ = state;
     saw_fin_ = saw_fin();

@@ -50,7 +50,7 @@ private:
     void take();
     void plan_tick();
     void flush();
-    void let_go(SimPeer::State state);
+    void release_socket(SimPeer::State state);
     void plan_action();
 
     SimWorld& world_;

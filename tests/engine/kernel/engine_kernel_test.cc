@@ -63,7 +63,7 @@ TEST_CASE("an engine falls back to epoll and reports the reason if seccomp forbi
     for (const int error : {EPERM, ENOSYS}) {
         const ChildEnd end = run_in_child([error] { return check_refusal(error, "seccomp"); });
         INFO(end.output);
-        CHECK(end.well());
+        CHECK(end.succeeded());
     }
 }
 
@@ -104,25 +104,25 @@ TEST_CASE("a wait fails with the error of a seccomp filter that is installed aft
         ::_exit(error == std::errc::operation_not_permitted ? 0 : 1);
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("an engine reports that a security module forbids io_uring") {
     const ChildEnd end = run_in_child([] { return check_refusal(EACCES, "security module"); });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("the error on an old kernel names the required version") {
     const ChildEnd end = run_in_child([] { return check_refusal(EINVAL, "5.19"); });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("an engine halves its rings until memory suffices, or fails and names the limit") {
     const ChildEnd refused = run_in_child([] { return check_refusal(ENOMEM, "RLIMIT_MEMLOCK"); });
     INFO(refused.output);
-    CHECK(refused.well());
+    CHECK(refused.succeeded());
 
     // A kernel that charges rings to the limit gets smaller ones, and the reason says so; since
     // 5.12 the limit does not apply, and the rings have their full size.
@@ -138,7 +138,7 @@ TEST_CASE("an engine halves its rings until memory suffices, or fails and names 
         return run_a_nop(engine);
     });
     INFO(small.output);
-    CHECK(small.well());
+    CHECK(small.succeeded());
 }
 
 TEST_CASE("UAIO_KERNEL affects only KernelKind::automatic") {
@@ -161,7 +161,7 @@ TEST_CASE("UAIO_KERNEL affects only KernelKind::automatic") {
         return "";
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("fd() without a free descriptor names the limit to raise and may be repeated") {
@@ -185,7 +185,7 @@ TEST_CASE("fd() without a free descriptor names the limit to raise and may be re
         return "";
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("a constructor without a free descriptor names the limit to raise and leaks none") {
@@ -206,7 +206,7 @@ TEST_CASE("a constructor without a free descriptor names the limit to raise and 
         return open_descriptors() == before ? "" : "descriptors were left open";
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 }  // namespace

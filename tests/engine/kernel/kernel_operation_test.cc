@@ -141,7 +141,7 @@ TEST_CASE("kernels: a connect to a unix path without a listener returns the errn
     on_each_kernel([](RingDriver& ring, Kernel&) {
         sockaddr_un to{};
         to.sun_family = AF_UNIX;
-        std::strcpy(to.sun_path, "/tmp/uaio-kernel-nobody/socket");
+        std::strcpy(to.sun_path, "/tmp/uaio-kernel-missing/socket");
         const Fd client = stream_socket(AF_UNIX);
         io_uring_prep_connect(ring.next(1), client, reinterpret_cast<sockaddr*>(&to), sizeof to);
         CHECK(ring.finish(1) == -ENOENT);

@@ -51,12 +51,12 @@ ScriptedTlsPeer::ScriptedTlsPeer(SimPeer& socket, Transport::Side side, bool hel
 
 ScriptedTlsPeer::~ScriptedTlsPeer() { SSL_free(ssl_); }
 
-void ScriptedTlsPeer::say(std::string_view text) {
+void ScriptedTlsPeer::send(std::string_view text) {
     unsaid_.append(text);
     move();
 }
 
-void ScriptedTlsPeer::say_end() {
+void ScriptedTlsPeer::shutdown_write() {
     move();
     static_cast<void>(SSL_shutdown(ssl_));
     flush();
@@ -83,7 +83,7 @@ void ScriptedTlsPeer::move() {
         char block[4096];
         for (int got = 1; got > 0;) {
             got = SSL_read(ssl_, block, sizeof block);
-            if (got > 0) heard_.append(block, static_cast<std::size_t>(got));
+            if (got > 0) received_.append(block, static_cast<std::size_t>(got));
         }
         const int size = static_cast<int>(unsaid_.size());
         if (size > 0 && SSL_write(ssl_, unsaid_.data(), size) == size) unsaid_.clear();

@@ -16,10 +16,10 @@ public:
     ~ScriptedTlsPeer() override;
 
     // Sends after the end of the handshake.
-    void say(std::string_view text) override;
+    void send(std::string_view text) override;
     // Sends the closing alert and shuts the socket's sending side down.
-    void say_end() override;
-    const std::string& heard() const override { return heard_; }
+    void shutdown_write() override;
+    const std::string& received() const override { return received_; }
     bool is_ready() const override { return SSL_is_init_finished(ssl_) == 1; }
     std::string flight() override;
 
@@ -35,7 +35,7 @@ private:
     const bool held_;
     std::size_t taken_ = 0;  // of what the socket received
     std::string unsaid_;
-    std::string heard_;
+    std::string received_;
 };
 
 // TLS 1.3, or the version named, between the library and ScriptedTlsPeers.

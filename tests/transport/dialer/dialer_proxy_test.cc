@@ -151,13 +151,13 @@ TEST_CASE("a refusal by a proxy has an error and a code (51, 52, 54, 60)") {
 }
 
 TEST_CASE("a failed lookup or connect is not reported as an error of the proxy (24, 55)") {
-    Resolver nobody(
+    Resolver empty(
         {.threads = 0, .lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>&) {
              return make_error_code(ResolveErrc::name_not_found);
          }});
     const auto dial = [&](DialOptions options, DialPhase phase) {
         ProxyScene scene;
-        options.resolver = &nobody;
+        options.resolver = &empty;
         const Ended ended = scene.dial("http://origin.test", options);
         CHECK(scene.report.phase == phase);
         CHECK(scene.is_clean());

@@ -2,7 +2,7 @@
 // place. proxy_digest_test.cc tests Digest.
 #include <uaio/argument_error.h>
 
-#include "tests/support/talk.h"
+#include "tests/support/run_dialogue.h"
 #include "transport/proxy/connect.h"
 
 #include <doctest/doctest.h>
@@ -17,15 +17,16 @@ proxy::ConnectRequest request_to(const std::string& host, std::uint16_t port = 8
     return request;
 }
 
-Talked connect(const proxy::ConnectRequest& request, const std::vector<Said>& script) {
-    return talk([&] { return std::make_unique<proxy::ConnectDialogue>(request); }, script);
+DialogueResult connect(const proxy::ConnectRequest& request,
+                       const std::vector<DialogueStep>& script) {
+    return run_dialogue([&] { return std::make_unique<proxy::ConnectDialogue>(request); }, script);
 }
 
 const std::string kRequest =
     "CONNECT origin.test:80 HTTP/1.1\r\nHost: origin.test:80\r\nProxy-Connection: "
     "Keep-Alive\r\n\r\n";
 
-Talked connect(const std::string& answer) {
+DialogueResult connect(const std::string& answer) {
     return connect(request_to("origin.test"), {{kRequest, answer}});
 }
 
@@ -34,7 +35,7 @@ TEST_CASE("a CONNECT request consists of the expected bytes") {
     CHECK(connect(request_to("::1", 8080),
                   {{"CONNECT [::1]:8080 HTTP/1.1\r\nHost: [::1]:8080\r\nProxy-Connection: "
                     "Keep-Alive\r\n\r\n",
-                    answer}}) == Talked{});
+                    answer}}) == DialogueResult{});
     proxy::ConnectRequest request = request_to("origin.test", 443);
     request.has_credentials = true;
     request.user = "Aladdin";
@@ -43,7 +44,7 @@ TEST_CASE("a CONNECT request consists of the expected bytes") {
     CHECK(connect(request, {{"CONNECT origin.test:443 HTTP/1.1\r\nHost: origin.test:443\r\n"
                              "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"
                              "Proxy-Connection: Keep-Alive\r\nUser-Agent: me\r\nX-One:two\r\n\r\n",
-                             answer}}) == Talked{});
+                             answer}}) == DialogueResult{});
 }
 
 TEST_CASE("Basic authentication is encoded whatever its length") {
@@ -55,7 +56,7 @@ TEST_CASE("Basic authentication is encoded whatever its length") {
 }
 
 TEST_CASE("any 2xx opens the tunnel, and the bytes behind its head belong to the tunnel (49, 50)") {
-    const Talked early{{}, "early"};
+    const DialogueResult early{{}, "early"};
     for (const char* head :
          {"HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n",
           "HTTP/1.1 204\r\n\r\n", "HTTP/1.0 201 Created\r\nX: y\r\n\r\n",
@@ -65,7 +66,7 @@ TEST_CASE("any 2xx opens the tunnel, and the bytes behind its head belong to the
           "HTTP/1.1 200 OK\r\nFolded: one\r\n two\r\n\tthree\r\n\r\n",
           "HTTP/1.1 200 \r\nno field\r\n: no name\r\nContent-Length: none\r\n\r\n"}) {
         CHECK(connect(std::string(head) + "early") == early);
-        CHECK(connect(head) == Talked{});
+        CHECK(connect(head) == DialogueResult{});
     }
 }
 
@@ -77,10 +78,10 @@ TEST_CASE("any status but 2xx is a refusal, and its code is reported (51)") {
              {"HTTP/1.1 100 Continue\r\n\r\n", 100}}) {
         CHECK(connect(head).error == Errc::proxy_refused);
         proxy::ConnectDialogue dialogue(request_to("origin.test"));
-        std::string said;
-        REQUIRE(!dialogue.begin(said));
+        std::string output;
+        REQUIRE(!dialogue.begin(output));
         CHECK(dialogue.status() == 0);
-        CHECK(dialogue.consume(head, said).error == Errc::proxy_refused);
+        CHECK(dialogue.consume(head, output).error == Errc::proxy_refused);
         CHECK(dialogue.status() == status);
         CHECK(!dialogue.wants_another_connection());
     }
@@ -98,7 +99,7 @@ TEST_CASE("a malformed response of a proxy is refused (51)") {
 TEST_CASE("a response of a proxy beyond the limits is refused (54)") {
     const std::string status = "HTTP/1.1 200 OK\r\n";
     const std::string fits = "X: " + std::string(16 * 1024 - 5, 'x') + "\r\n";
-    CHECK(connect(status + fits + "\r\n") == Talked{});
+    CHECK(connect(status + fits + "\r\n") == DialogueResult{});
     CHECK(connect(status + "x" + fits + "\r\n").error == ProxyErrc::reply_too_long);
     CHECK(connect(status + std::string(20000, 'x')).error == ProxyErrc::reply_too_long);
     std::string long_head = status;
@@ -120,9 +121,9 @@ TEST_CASE("a 407 ends the dialogue without credentials, and with wrong ones (52)
     request.user = "user";
     request.password = "wrong";
     proxy::ConnectDialogue dialogue(request);
-    std::string said;
-    REQUIRE(!dialogue.begin(said));
-    CHECK(dialogue.consume(answer, said).error == ProxyErrc::credentials_refused);
+    std::string output;
+    REQUIRE(!dialogue.begin(output));
+    CHECK(dialogue.consume(answer, output).error == ProxyErrc::credentials_refused);
     CHECK(dialogue.status() == 407);
     CHECK(dialogue.requests() == 1);
     CHECK(!dialogue.wants_another_connection());
@@ -135,9 +136,10 @@ TEST_CASE("a proxy that does not offer the requested authentication has an error
     request.password = "right";
     const auto ended_with = [&](const std::string& offer) {
         proxy::ConnectDialogue dialogue(request);
-        std::string said;
-        REQUIRE(!dialogue.begin(said));
-        return dialogue.consume("HTTP/1.1 407 Who\r\n" + offer + "Content-Length: 0\r\n\r\n", said)
+        std::string output;
+        REQUIRE(!dialogue.begin(output));
+        return dialogue
+            .consume("HTTP/1.1 407 Who\r\n" + offer + "Content-Length: 0\r\n\r\n", output)
             .error;
     };
     const std::string digest = "Proxy-Authenticate: Digest realm=r, nonce=n\r\n";
@@ -160,7 +162,7 @@ TEST_CASE("a Basic challenge is answered if the proxy offers only Basic (53)") {
         "dTpw\r\nProxy-Connection: Keep-Alive\r\n\r\n";
     const std::string challenge = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"r\"\r\n";
     const std::string granted = "HTTP/1.1 200 OK\r\n\r\nearly";
-    const Talked early{{}, "early"};
+    const DialogueResult early{{}, "early"};
     for (const char* content :
          {"Content-Length: 5\r\n\r\nhello", "Content-Length: 0\r\n\r\n",
           "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;a=b\r\nyou\r\n0\r\nT: r\r\n\r\n"}) {
@@ -189,16 +191,16 @@ TEST_CASE("the credentials are sent on another connection if the proxy closes af
           "HTTP/1.0 407 Who" + challenge + "Content-Length: 5\r\n\r\n",
           "HTTP/1.1 407 Who" + challenge + "\r\n"}) {
         proxy::ConnectDialogue dialogue(request);
-        std::string said;
-        REQUIRE(!dialogue.begin(said));
-        CHECK(dialogue.consume(answer, said).state == proxy::Progress::State::failed);
+        std::string output;
+        REQUIRE(!dialogue.begin(output));
+        CHECK(dialogue.consume(answer, output).state == proxy::Progress::State::failed);
         REQUIRE(dialogue.wants_another_connection());
-        said.clear();
-        REQUIRE(!dialogue.begin(said));
-        CHECK(said.find("Proxy-Authorization: Basic dTo=\r\n") != said.npos);
+        output.clear();
+        REQUIRE(!dialogue.begin(output));
+        CHECK(output.find("Proxy-Authorization: Basic dTo=\r\n") != output.npos);
         // Closed before the answer: retried once. Then never again.
         CHECK(dialogue.wants_another_connection());
-        REQUIRE(!dialogue.begin(said));
+        REQUIRE(!dialogue.begin(output));
         CHECK(!dialogue.wants_another_connection());
         CHECK(dialogue.requests() == 3);
     }

@@ -3,7 +3,7 @@
 #include <uaio/config.h>
 
 #include "tests/support/kernels.h"
-#include "tests/support/talk.h"
+#include "tests/support/run_dialogue.h"
 #include "transport/proxy/connect.h"
 #include "transport/tls/hash.h"
 
@@ -75,36 +75,36 @@ std::string asking(const std::string& authorization) {
            "Proxy-Connection: Keep-Alive\r\n\r\n";
 }
 
-Said challenged(const std::string& after, const std::string& with) {
+DialogueStep challenged(const std::string& after, const std::string& with) {
     return {asking(after),
             "HTTP/1.1 407 Who\r\nProxy-Authenticate: " + with + "\r\nContent-Length: 2\r\n\r\nno"};
 }
 
-Talked talk_digest(const std::vector<Said>& script, const proxy::ConnectRequest& with = request()) {
-    return talk([&] { return std::make_unique<proxy::ConnectDialogue>(with); }, script);
+DialogueResult run_digest(const std::vector<DialogueStep>& script,
+                          const proxy::ConnectRequest& with = request()) {
+    return run_dialogue([&] { return std::make_unique<proxy::ConnectDialogue>(with); }, script);
 }
 
 TEST_CASE("a Digest challenge is answered by RFC 7616") {
     const std::string granted = "HTTP/1.1 200 OK\r\n\r\n";
     const std::string front =
         "Digest username=\"u\\\"\", realm=\"r\", nonce=\"n\", uri=\"o.test:80\"";
-    CHECK(
-        talk_digest({challenged("", "Digest realm=r, nonce=n, qop=\"auth\", opaque=o"),
-                     {asking(front + ", cnonce=\"c\", nc=00000001, qop=auth, response=\"m(m(u\\\":"
-                                     "r:p):n:00000001:c:auth:m(CONNECT:o.test:80))\", "
-                                     "algorithm=MD5, opaque=\"o\""),
-                      granted}}) == Talked{});
+    CHECK(run_digest({challenged("", "Digest realm=r, nonce=n, qop=\"auth\", opaque=o"),
+                      {asking(front + ", cnonce=\"c\", nc=00000001, qop=auth, response=\"m(m(u\\\":"
+                                      "r:p):n:00000001:c:auth:m(CONNECT:o.test:80))\", "
+                                      "algorithm=MD5, opaque=\"o\""),
+                       granted}}) == DialogueResult{});
     // Without a qop, as in RFC 2069.
-    CHECK(talk_digest({challenged("", "Digest realm=r, nonce=n, algorithm=SHA-256"),
-                       {asking(front + ", response=\"s(s(u\\\":r:p):n:s(CONNECT:o.test:80))\", "
-                                       "algorithm=SHA-256"),
-                        granted}}) == Talked{});
-    CHECK(talk_digest(
+    CHECK(run_digest({challenged("", "Digest realm=r, nonce=n, algorithm=SHA-256"),
+                      {asking(front + ", response=\"s(s(u\\\":r:p):n:s(CONNECT:o.test:80))\", "
+                                      "algorithm=SHA-256"),
+                       granted}}) == DialogueResult{});
+    CHECK(run_digest(
               {challenged("", "Digest realm=r, nonce=n, qop=auth, algorithm=MD5-sess"),
                {asking(front + ", cnonce=\"c\", nc=00000001, qop=auth, response=\"m(m(m(u\\\":r:p):"
                                "n:c):n:00000001:c:auth:m(CONNECT:o.test:80))\", "
                                "algorithm=MD5-sess"),
-                granted}}) == Talked{});
+                granted}}) == DialogueResult{});
 }
 
 TEST_CASE(
@@ -114,25 +114,25 @@ TEST_CASE(
                "\", uri=\"o.test:80\", response=\"m(m(u\\\":r:p):" + nonce +
                ":m(CONNECT:o.test:80))\", algorithm=MD5";
     };
-    const Said first = challenged("", "Digest realm=r, nonce=n");
-    CHECK(talk_digest({first,
-                       challenged(answer("n"), "Digest realm=r, nonce=m, stale=true"),
-                       {asking(answer("m")), "HTTP/1.1 200 OK\r\n\r\n"}}) == Talked{});
-    CHECK(talk_digest({first, challenged(answer("n"), "Digest realm=r, nonce=m")}).error ==
+    const DialogueStep first = challenged("", "Digest realm=r, nonce=n");
+    CHECK(run_digest({first,
+                      challenged(answer("n"), "Digest realm=r, nonce=m, stale=true"),
+                      {asking(answer("m")), "HTTP/1.1 200 OK\r\n\r\n"}}) == DialogueResult{});
+    CHECK(run_digest({first, challenged(answer("n"), "Digest realm=r, nonce=m")}).error ==
           ProxyErrc::credentials_refused);
-    CHECK(talk_digest({first, challenged(answer("n"), "Digest realm=r, nonce=m, stale=true"),
-                       challenged(answer("m"), "Digest realm=r, nonce=o, stale=true")})
+    CHECK(run_digest({first, challenged(answer("n"), "Digest realm=r, nonce=m, stale=true"),
+                      challenged(answer("m"), "Digest realm=r, nonce=o, stale=true")})
               .error == ProxyErrc::credentials_refused);
 }
 
 TEST_CASE("the strongest challenge is chosen, and Basic only if the options allow any") {
-    const Said first = challenged("", "Basic realm=r, Digest realm=r, nonce=n");
-    CHECK(talk_digest({challenged("", "Basic realm=r")}).error == ProxyErrc::other_authentication);
+    const DialogueStep first = challenged("", "Basic realm=r, Digest realm=r, nonce=n");
+    CHECK(run_digest({challenged("", "Basic realm=r")}).error == ProxyErrc::other_authentication);
     proxy::ConnectRequest any = request();
     any.authentication = ProxyAuthentication::any;
     any.hash = nullptr;
-    CHECK(talk_digest({first, {asking("Basic dSI6cA=="), "HTTP/1.1 200 OK\r\n\r\n"}}, any) ==
-          Talked{});
+    CHECK(run_digest({first, {asking("Basic dSI6cA=="), "HTTP/1.1 200 OK\r\n\r\n"}}, any) ==
+          DialogueResult{});
 }
 
 TEST_CASE("a build without TLS has no Digest") {

@@ -169,8 +169,8 @@ TEST_CASE_TEMPLATE("a connect that is refused, expires or is cancelled returns n
     Engine engine(options_on(Kernel::kKind));
     const std::size_t before = open_descriptors();
     StreamPtr client;
-    const Endpoint nobody = RawListener().endpoint();
-    CHECK(connect_to(engine, nobody, client) == failure({ECONNREFUSED, std::system_category()}));
+    const Endpoint unused = RawListener().endpoint();
+    CHECK(connect_to(engine, unused, client) == failure({ECONNREFUSED, std::system_category()}));
 
     const FullListener full;
     const std::size_t with_listener = open_descriptors();
@@ -329,7 +329,7 @@ TEST_CASE_TEMPLATE("a connect without a free descriptor ends with EMFILE", Kerne
         return error == std::errc::too_many_files_open ? "" : error.message();
     });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 // Connects, writes, closes, with `kParallel` in flight; both ends are streams of this engine.
@@ -343,10 +343,10 @@ void cycle(Engine& engine, tcp::Listener& listener, std::size_t cycles) {
     for (std::size_t i = 0; i < 2 * kParallel; ++i)
         aios.push_back(std::make_unique<Aio>(engine));
     const auto wait_for_all = [&aios] {
-        bool well = true;
+        bool ok = true;
         for (const auto& aio : aios)
-            well = !aio->wait() && well;
-        return well;
+            ok = !aio->wait() && ok;
+        return ok;
     };
     for (std::size_t done = 0; done < cycles; done += kParallel) {
         for (std::size_t i = 0; i < kParallel; ++i) {

@@ -20,7 +20,7 @@ namespace {
 const std::string kMark = "s3cr3tMARK";
 
 // All messages so far.
-class Said {
+class Messages {
 public:
     void add(std::string_view text) { text_.append(text).append("\n"); }
     void add(std::error_code error) {
@@ -76,14 +76,14 @@ std::vector<std::string> secrets() {
 }
 
 TEST_CASE("the tests for secrets find one in a message") {
-    Said said;
-    CHECK(!said.has_mark());
-    said.thrown_by([] { throw std::runtime_error("the password is " + kMark); });
-    CHECK(said.has_mark());
+    Messages messages;
+    CHECK(!messages.has_mark());
+    messages.thrown_by([] { throw std::runtime_error("the password is " + kMark); });
+    CHECK(messages.has_mark());
 }
 
 TEST_CASE("no message quotes an option of a tls context that holds a secret") {
-    Said said;
+    Messages messages;
     for (const std::string& secret : secrets()) {
         // Names of files are quoted; text in the form of a key or of a URL with a password is not.
         if (secret == kMark || secret.starts_with("Cookie") || secret.find('@') != secret.npos)
@@ -93,59 +93,59 @@ TEST_CASE("no message quotes an option of a tls context that holds a secret") {
               &tls::ContextOptions::ciphers, &tls::ContextOptions::cipher_suites}) {
             tls::ContextOptions options;
             options.*member = secret;
-            said.thrown_by([&] { const tls::Context context(options); });
+            messages.thrown_by([&] { const tls::Context context(options); });
         }
         tls::ContextOptions options;
         options.certificates = {test_certificate()};
         options.certificates.front().chain = secret;
-        said.thrown_by([&] { const tls::Context context(options); });
+        messages.thrown_by([&] { const tls::Context context(options); });
         options = {};
         options.pins = {secret};
-        said.thrown_by([&] { const tls::Context context(options); });
+        messages.thrown_by([&] { const tls::Context context(options); });
     }
     tls::ContextOptions options;
     options.certificates = {test_authority().issue({}, kMark)};
     options.certificates.front().password = "not " + kMark;
-    said.thrown_by([&] { const tls::Context context(options); });
-    CHECK(!said.empty());
-    CHECK(!said.has_mark());
+    messages.thrown_by([&] { const tls::Context context(options); });
+    CHECK(!messages.empty());
+    CHECK(!messages.has_mark());
 }
 
 TEST_CASE("no message quotes a certificate's key or password") {
-    Said said;
+    Messages messages;
     for (const std::string& secret : secrets()) {
         tls::ContextOptions options;
         options.certificates = {test_certificate()};
         options.certificates.front().key = secret;
-        said.thrown_by([&] { const tls::Context context(options); });
+        messages.thrown_by([&] { const tls::Context context(options); });
         options.certificates = {test_authority().issue({}, "another")};
         options.certificates.front().password = secret;
-        said.thrown_by([&] { const tls::Context context(options); });
+        messages.thrown_by([&] { const tls::Context context(options); });
     }
-    CHECK(!said.empty());
-    CHECK(!said.has_mark());
+    CHECK(!messages.empty());
+    CHECK(!messages.has_mark());
 }
 
 TEST_CASE_TEMPLATE("no error quotes the target, proxy or fields of a Dialer", Kernel, OnLinux,
                    OnPoll) {
-    Said said;
-    Engine engine(said.hook(Kernel::kKind));
+    Messages messages;
+    Engine engine(messages.hook(Kernel::kKind));
     const auto dial = [&](const std::string& target, const DialOptions& options) {
         StreamPtr stream;
         DialReport report;
         Operation connect(engine);
         std::optional<Dialer> dialer;
-        said.thrown_by([&] { dialer.emplace(target, options); });
+        messages.thrown_by([&] { dialer.emplace(target, options); });
         if (!dialer) return;
         dialer->connect(connect.aio, stream, report);
         REQUIRE(run_until(engine, [&] { return connect.done(); }));
-        said.add(connect.ended().error);
-        if (report.peer) said.add(report.peer->to_string());
+        messages.add(connect.ended().error);
+        if (report.peer) messages.add(report.peer->to_string());
         easy::Connection connection(engine);
         Operation again(engine);
         connection.connect(target, options, again.aio);
         REQUIRE(run_until(engine, [&] { return again.done(); }));
-        said.add(again.ended().error);
+        messages.add(again.ended().error);
     };
     for (const std::string& secret : secrets()) {
         if (is_name(secret)) continue;
@@ -179,30 +179,30 @@ TEST_CASE_TEMPLATE("no error quotes the target, proxy or fields of a Dialer", Ke
         dial("http://127.0.0.1:1", {});
         ::unsetenv("http_proxy");
     }
-    CHECK(!said.empty());
-    CHECK(!said.has_mark());
+    CHECK(!messages.empty());
+    CHECK(!messages.has_mark());
 }
 
 TEST_CASE_TEMPLATE("no message quotes a URL, header or path that holds a secret", Kernel, OnLinux,
                    OnPoll) {
-    Said said;
-    Engine engine(said.hook(Kernel::kKind));
+    Messages messages;
+    Engine engine(messages.hook(Kernel::kKind));
     for (const std::string& secret : secrets()) {
         if (secret.find('@') != secret.npos) {
-            said.thrown_by([&] { const http::Request request(secret); });
+            messages.thrown_by([&] { const http::Request request(secret); });
         }
         http::Request request;
-        said.add(request.set_url(secret));
-        said.add(request.headers().set("Authorization", secret));
-        said.add(request.headers().set("Cookie\n", secret));
+        messages.add(request.set_url(secret));
+        messages.add(request.headers().set("Authorization", secret));
+        messages.add(request.headers().set("Cookie\n", secret));
         if (secret.find("---") == secret.npos) continue;
-        said.thrown_by([&] { static_cast<void>(http::directory("/nowhere/\n" + secret)); });
-        said.thrown_by([&] { const local::Listener listener(engine, secret + secret); });
+        messages.thrown_by([&] { static_cast<void>(http::directory("/nowhere/\n" + secret)); });
+        messages.thrown_by([&] { const local::Listener listener(engine, secret + secret); });
     }
-    said.thrown_by([] { const http::Request request("http://h/ x?token=" + kMark); });
-    said.thrown_by([] { const http::Request request("ftp://h/?token=" + kMark); });
-    CHECK(!said.empty());
-    CHECK(!said.has_mark());
+    messages.thrown_by([] { const http::Request request("http://h/ x?token=" + kMark); });
+    messages.thrown_by([] { const http::Request request("ftp://h/?token=" + kMark); });
+    CHECK(!messages.empty());
+    CHECK(!messages.has_mark());
 }
 
 }  // namespace

@@ -78,12 +78,12 @@ TEST_CASE("an invalid certificate is refused, and the error states the reason") 
 
 TEST_CASE(
     "verify_peer and verify_name of false accept any certificate, but a pin is still checked") {
-    const tls::Certificate stranger = TestAuthority::self_signed({});
+    const tls::Certificate unknown = TestAuthority::self_signed({});
     tls::ContextOptions options;
     options.verify_peer = false;
     for (const bool right : {true, false}) {
-        options.pins = {TestAuthority::pin_of(right ? stranger.chain : test_certificate().chain)};
-        TlsEnds ends{tls::Context(options), tls::Context(showing(stranger))};
+        options.pins = {TestAuthority::pin_of(right ? unknown.chain : test_certificate().chain)};
+        TlsEnds ends{tls::Context(options), tls::Context(showing(unknown))};
         ends.shake_hands();
         CHECK(ends.client_ended() ==
               (right ? success(0) : failure(TlsErrc::certificate_not_pinned)));

@@ -24,7 +24,7 @@ std::string refusal(const tls::ContextOptions& options) {
     return {};
 }
 
-bool says(const std::string& text, const std::string& part) {
+bool contains(const std::string& text, const std::string& part) {
     INFO(text);
     return text.find(part) != std::string::npos;
 }
@@ -33,7 +33,7 @@ TEST_CASE("a context refuses a message limit below the tickets that follow a han
     tls::ContextOptions options = client_options();
     for (const unsigned too_few : {0U, 1U, 7U}) {
         options.idle_messages = too_few;
-        CHECK(says(refusal(options), "idle_messages is " + std::to_string(too_few)));
+        CHECK(contains(refusal(options), "idle_messages is " + std::to_string(too_few)));
     }
     options.idle_messages = 8;
     TlsEnds ends{tls::Context(options), tls::Context(server_options())};
@@ -43,47 +43,48 @@ TEST_CASE("a context refuses a message limit below the tickets that follow a han
 TEST_CASE("the error of a context names the invalid option") {
     tls::ContextOptions options = client_options();
     options.authorities = "/nowhere/authority.pem";
-    CHECK(says(refusal(options), "\"/nowhere/authority.pem\": No such file"));
+    CHECK(contains(refusal(options), "\"/nowhere/authority.pem\": No such file"));
     options.authorities = test_certificate().key;
-    CHECK(says(refusal(options), "the authorities"));
+    CHECK(contains(refusal(options), "the authorities"));
     options = client_options();
     options.authorities_folder = "/nowhere";
-    CHECK(says(refusal(options), "authorities_folder \"/nowhere\""));
+    CHECK(contains(refusal(options), "authorities_folder \"/nowhere\""));
     options = server_options();
     options.certificates = {{test_certificate().chain, test_authority().issue().key, {}}};
-    CHECK(says(refusal(options), "the key of the certificate given as text does not belong to it"));
+    CHECK(contains(refusal(options),
+                   "the key of the certificate given as text does not belong to it"));
     options.certificates = {test_authority().issue({}, "secret")};
     CHECK(refusal(options).empty());
     options.certificates[0].password = "wrong";
-    CHECK(says(refusal(options), "password"));
+    CHECK(contains(refusal(options), "password"));
     options.certificates[0].password = "";
-    CHECK(says(refusal(options), "is encrypted, and Certificate::password is empty"));
-    CHECK(says(refusal(options), "openssl pkey"));
-    CHECK(!says(refusal(options), "interrupted"));
+    CHECK(contains(refusal(options), "is encrypted, and Certificate::password is empty"));
+    CHECK(contains(refusal(options), "openssl pkey"));
+    CHECK(!contains(refusal(options), "interrupted"));
     options.certificates = {{test_certificate().chain, "nonsense", {}}};
-    CHECK(says(refusal(options), "neither PEM text nor the name of a file: No such file"));
+    CHECK(contains(refusal(options), "neither PEM text nor the name of a file: No such file"));
     options.certificates = {{test_certificate().chain, "/dev/null", {}}};
-    CHECK(says(refusal(options), "is not a private key in PEM"));
+    CHECK(contains(refusal(options), "is not a private key in PEM"));
     options.certificates = {{"/nowhere/chain.pem", test_certificate().key, {}}};
-    CHECK(says(refusal(options), "the certificate \"/nowhere/chain.pem\": No such file"));
+    CHECK(contains(refusal(options), "the certificate \"/nowhere/chain.pem\": No such file"));
     options = client_options();
     options.ciphers = "no-such-cipher";
-    CHECK(says(refusal(options), "ciphers \"no-such-cipher\""));
+    CHECK(contains(refusal(options), "ciphers \"no-such-cipher\""));
     options.ciphers = {};
     options.cipher_suites = "TLS_NO_SUCH_SUITE";
-    CHECK(says(refusal(options), "cipher_suites"));
+    CHECK(contains(refusal(options), "cipher_suites"));
     options = client_options();
     options.pins = {"sha256//short"};
-    CHECK(says(refusal(options), "sha256//short"));
+    CHECK(contains(refusal(options), "sha256//short"));
     options = client_options();
     options.protocols = {""};
-    CHECK(says(refusal(options), "protocols"));
+    CHECK(contains(refusal(options), "protocols"));
     options = client_options(Version::tls_1_2);
     options.min_version = Version::tls_1_3;
-    CHECK(says(refusal(options), "min_version"));
+    CHECK(contains(refusal(options), "min_version"));
     options = client_options();
     options.key_log_file = "/nowhere/keys";
-    CHECK(says(refusal(options), "key_log_file \"/nowhere/keys\""));
+    CHECK(contains(refusal(options), "key_log_file \"/nowhere/keys\""));
 }
 
 TEST_CASE("a context refuses a file name that contains a NUL") {
@@ -98,15 +99,15 @@ TEST_CASE("a context refuses a file name that contains a NUL") {
         CAPTURE(i);
         tls::ContextOptions options = client_options();
         options.*texts[i] = values[i] + more;
-        CHECK(says(refusal(options), "contains a NUL"));
+        CHECK(contains(refusal(options), "contains a NUL"));
     }
     tls::ContextOptions options = server_options();
     options.certificates[0].chain = "/dev/null" + more;
-    CHECK(says(refusal(options), "the certificate contains a NUL"));
+    CHECK(contains(refusal(options), "the certificate contains a NUL"));
     options = server_options();
     options.certificates[0].key = "/dev/null" + more;
-    CHECK(says(refusal(options), "the key of "));
-    CHECK(says(refusal(options), " contains a NUL"));
+    CHECK(contains(refusal(options), "the key of "));
+    CHECK(contains(refusal(options), " contains a NUL"));
 }
 
 // Other text may precede a certificate (RFC 7468 2).
@@ -145,7 +146,7 @@ TEST_CASE("the error for a refused key never quotes it") {
             options.certificates = {test_certificate()};
             options.certificates.front().*member = text;
             CHECK(!refusal(options).empty());
-            CHECK(!says(refusal(options), secret));
+            CHECK(!contains(refusal(options), secret));
         }
         tls::ContextOptions options;
         for (std::string tls::ContextOptions::*const member :
@@ -154,11 +155,11 @@ TEST_CASE("the error for a refused key never quotes it") {
               &tls::ContextOptions::key_log_file}) {
             options = {};
             options.*member = text;
-            CHECK(!says(refusal(options), secret));
+            CHECK(!contains(refusal(options), secret));
         }
         options = {};
         options.pins = {text};
-        CHECK(!says(refusal(options), secret));
+        CHECK(!contains(refusal(options), secret));
     }
 }
 
@@ -195,8 +196,8 @@ TEST_CASE("ALPN selects a common protocol, none by default, and fails without a 
     TlsEnds none{tls::Context(client), tls::Context(server)};
     CHECK(tls::details(none.joined().client()).protocol.empty());
     server.protocols = {"http/1.1", "other"};
-    TlsEnds asked_by_nobody{tls::Context(client), tls::Context(server)};
-    CHECK(tls::details(asked_by_nobody.joined().client()).protocol.empty());
+    TlsEnds server_only{tls::Context(client), tls::Context(server)};
+    CHECK(tls::details(server_only.joined().client()).protocol.empty());
     client.protocols = {"h2", "other", "http/1.1"};
     TlsEnds both{tls::Context(client), tls::Context(server)};
     CHECK(tls::details(both.joined().client()).protocol == "http/1.1");
@@ -239,7 +240,7 @@ TEST_CASE("TLS secrets are logged only to key_log_file") {
     for (const char* label :
          {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
           "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0", "EXPORTER_SECRET"}) {
-        CHECK(says(text.str(), std::string(label) + " "));
+        CHECK(contains(text.str(), std::string(label) + " "));
     }
     const auto mode = std::filesystem::status(file).permissions();
     CHECK((mode & std::filesystem::perms::others_all) == std::filesystem::perms::none);

@@ -208,7 +208,7 @@ TEST_CASE("a tls listener ends a handshake that stalls for a second while others
 }
 
 TEST_CASE("the handshake timeout of a tls listener starts at the accept") {
-    for (const bool speaks : {false, true}) {
+    for (const bool sends : {false, true}) {
         Crowd crowd(OnSim::kKind, {.handshake_timeout = 10s});
         const Clock::time_point start = crowd.engine().now();
         const StreamPtr client = crowd.connect_plain();
@@ -220,7 +220,7 @@ TEST_CASE("the handshake timeout of a tls listener starts at the accept") {
         timer.read(wait.aio);
         REQUIRE(crowd.run_until([&] { return wait.done(); }));
         Operation write(crowd.engine(), "\x16");
-        if (speaks) client->write_all(write.aio);
+        if (sends) client->write_all(write.aio);
         REQUIRE(crowd.run_until([&] { return !crowd.failures().empty(); }));
         CHECK(crowd.failures(Errc::timed_out) == 1);
         const auto passed = crowd.engine().now() - start;

@@ -137,7 +137,8 @@ TEST_CASE(
 }
 
 // Bytes both ways while one allocation fails.
-bool talk_without(std::uint64_t others, Which which, const Contexts& contexts, unsigned& refused) {
+bool transfer_without(std::uint64_t others, Which which, const Contexts& contexts,
+                      unsigned& refused) {
     RoomyEnds ends(contexts);
     ends.joined();
     ends.run_some();
@@ -175,7 +176,7 @@ TEST_CASE("tls reads and writes in which any one allocation fails end once with 
             const Contexts contexts(version);
             unsigned refused = 0;
             fail_each([&](std::uint64_t others) {
-                return talk_without(others, which, contexts, refused);
+                return transfer_without(others, which, contexts, refused);
             });
             CHECK(refused > 0);
         }
@@ -226,7 +227,7 @@ TEST_CASE_TEMPLATE(
 
 // A tls listener that lacks one allocation when a connection arrives; false if it makes no more
 // than `others`. Counts the connections that it dropped.
-bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
+bool accept_without(std::uint64_t others, KernelKind kind, unsigned& reported) {
     Engine engine(options_on(kind));
     std::vector<std::error_code> failures;
     failures.reserve(4);
@@ -249,7 +250,7 @@ bool accept_without(std::uint64_t others, KernelKind kind, unsigned& told) {
     for (const std::error_code error : failures)
         CHECK(error == Errc::not_enough_memory);
     if (accept.done()) CHECK(accept.ended() == failure(Errc::not_enough_memory));
-    told += static_cast<unsigned>(failures.size());
+    reported += static_cast<unsigned>(failures.size());
     return failed;
 }
 
@@ -257,9 +258,10 @@ TEST_CASE_TEMPLATE("a tls listener reports a connection whose allocation fails",
                    OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    unsigned told = 0;
-    fail_each([&](std::uint64_t others) { return accept_without(others, Kernel::kKind, told); });
-    CHECK(told > 0);
+    unsigned reported = 0;
+    fail_each(
+        [&](std::uint64_t others) { return accept_without(others, Kernel::kKind, reported); });
+    CHECK(reported > 0);
 }
 
 }  // namespace

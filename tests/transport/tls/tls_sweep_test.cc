@@ -22,7 +22,7 @@ std::size_t full_length(Version version) {
 }
 
 // Afterwards each side sends a message.
-void talk(TlsEnds& ends) {
+void exchange_data(TlsEnds& ends) {
     ends.joined();
     std::string in(8, '\0');
     CHECK(ends.write_all(ends.client(), "question") == success(8));
@@ -45,7 +45,7 @@ TEST_CASE("a handshake works with its bytes split at any place") {
                 TlsEnds ends(client, server);
                 ends.to_server().split_at(at);
                 ends.to_client().split_at(at);
-                talk(ends);
+                exchange_data(ends);
             }
             CHECK(client.resumed() == (resume ? size - 2 : 0));
         }
@@ -58,7 +58,7 @@ TEST_CASE("a handshake works in pieces of any size") {
             TlsEnds ends(version);
             ends.to_server().pieces_of(piece);
             ends.to_client().pieces_of(piece);
-            talk(ends);
+            exchange_data(ends);
         }
     }
 }

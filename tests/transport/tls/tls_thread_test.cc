@@ -42,11 +42,11 @@ struct Joined {
     void greet() {
         std::string byte(1, '\0');
         Operation greet(there.engine(), "!");
-        Operation hear(here.engine(), byte);
+        Operation receive(here.engine(), byte);
         server->write_all(greet.aio);
-        client->read_all(hear.aio);
+        client->read_all(receive.aio);
         REQUIRE(!greet.aio.wait());
-        REQUIRE(!hear.aio.wait());
+        REQUIRE(!receive.aio.wait());
     }
 
     EngineThread here;

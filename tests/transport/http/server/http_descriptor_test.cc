@@ -53,7 +53,7 @@ std::string keep_descriptors() {
 TEST_CASE("a file server reserves descriptors for every connection, or for one in eight of many") {
     const ChildEnd end = run_in_child(&keep_descriptors);
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 constexpr int kClients = 500;
@@ -120,7 +120,7 @@ TEST_CASE_TEMPLATE("a file server with few descriptors accepts fewer connections
     const ChildEnd end =
         run_in_child([kind, &path] { return serve_with_few_descriptors(kind, path); });
     INFO(end.output);
-    CHECK(end.well());
+    CHECK(end.succeeded());
 }
 
 }  // namespace

@@ -222,7 +222,7 @@ TEST_CASE("misuse of an Exchange is counted and affects no response, or stops a 
             CHECK(end.signal == SIGABRT);
             CHECK(end.output.find(misuse.what) != std::string::npos);
         } else {
-            CHECK(end.well());
+            CHECK(end.succeeded());
         }
     }
 }
@@ -389,15 +389,15 @@ TEST_CASE_TEMPLATE("a CONNECT that begin() accepts becomes a tunnel of its handl
 TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and does not separate segments", Kernel,
                    OnLinux, OnPoll) {
     ServerFixture fixture(Kernel::kKind);
-    const auto says = [](std::string name) {
+    const auto respond_with = [](std::string name) {
         return [name](Exchange& exchange) {
             exchange.respond(name + " " + std::string(exchange.path()) + " " +
                              std::string(exchange.path_suffix()) + " " +
                              std::string(exchange.raw_path()));
         };
     };
-    fixture.server().handle("GET", "/", says("root")).prefix();
-    fixture.server().handle("GET", "/admin", says("admin")).prefix();
+    fixture.server().handle("GET", "/", respond_with("root")).prefix();
+    fixture.server().handle("GET", "/admin", respond_with("admin")).prefix();
     fixture.listen();
     CHECK(body_of(fixture.get("/@scope%2fname?q")) ==
           "root /@scope%2Fname /@scope%2Fname /@scope%2fname");

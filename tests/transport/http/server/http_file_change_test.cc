@@ -167,12 +167,12 @@ TEST_CASE_TEMPLATE("a file of size 0 is served empty, and one shorter than its s
 }
 
 // While it lives, this thread opens files as another user (setfsuid(2)); root may read everything.
-class AsNobody {
+class AsUnprivilegedUser {
 public:
-    AsNobody() : before_(::setfsuid(65534)) {}
-    ~AsNobody() { ::setfsuid(static_cast<uid_t>(before_)); }
-    AsNobody(const AsNobody&) = delete;
-    AsNobody& operator=(const AsNobody&) = delete;
+    AsUnprivilegedUser() : before_(::setfsuid(65534)) {}
+    ~AsUnprivilegedUser() { ::setfsuid(static_cast<uid_t>(before_)); }
+    AsUnprivilegedUser(const AsUnprivilegedUser&) = delete;
+    AsUnprivilegedUser& operator=(const AsUnprivilegedUser&) = delete;
 
 private:
     const int before_;
@@ -189,7 +189,7 @@ TEST_CASE_TEMPLATE("a file without read permission is answered with 403", Kernel
     scene.serve(http::directory(folder.path(), {.keep = 0s}));
     FileClient client(scene);
     {
-        const AsNobody nobody;
+        const AsUnprivilegedUser unprivileged;
         CHECK(client.get("/changing") == 403);
         CHECK(client.get("/closed/file") == 403);
         CHECK(client.get("/other") == 200);

@@ -123,8 +123,8 @@ TEST_CASE_TEMPLATE("content that is collected in many pieces arrives whole", Ker
 }
 
 // One request of a client, over a connection that a raw peer serves.
-struct Talk {
-    explicit Talk(KernelKind kind)
+struct RequestFixture {
+    explicit RequestFixture(KernelKind kind)
         : engine(options_on(kind)), connector(listener.endpoint()), client(connector) {}
 
     void begin(Request& request, Response& response, Operation& operation) {
@@ -161,24 +161,24 @@ TEST_CASE_TEMPLATE("a client allocates for the content received, not for Content
                    OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Talk talk(Kernel::kKind);
+    RequestFixture fixture(Kernel::kKind);
     Request request("http://h/");
     Response response;
-    Operation operation(talk.engine);
-    talk.begin(request, response, operation);
+    Operation operation(fixture.engine);
+    fixture.begin(request, response, operation);
     const std::int64_t before = live_bytes();
-    talk.peer->send("HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n");
-    run_some(talk.engine);
+    fixture.peer->send("HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n");
+    run_some(fixture.engine);
     CHECK(live_bytes() - before < 32 * 1024);
     operation.aio.cancel();
-    REQUIRE(run_until(talk.engine, [&] { return operation.done(); }));
+    REQUIRE(run_until(fixture.engine, [&] { return operation.done(); }));
 }
 
 TEST_CASE_TEMPLATE("a client's connection releases most of the memory of a large response", Kernel,
                    OnLinux, OnPoll) {
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
-    Talk talk(Kernel::kKind);
+    RequestFixture fixture(Kernel::kKind);
     const std::string large =
         "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + std::string(1000000, 'x');
     Request request("http://h/");
@@ -188,10 +188,10 @@ TEST_CASE_TEMPLATE("a client's connection releases most of the memory of a large
         for (const std::string_view answer :
              {std::string_view("HTTP/1.1 204 No Content\r\n\r\n"), std::string_view(large),
               std::string_view("HTTP/1.1 204 No Content\r\n\r\n")}) {
-            Operation operation(talk.engine);
-            talk.begin(request, response, operation);
+            Operation operation(fixture.engine);
+            fixture.begin(request, response, operation);
             if (before == 0) before = live_bytes();
-            talk.answer(answer, operation);
+            fixture.answer(answer, operation);
             CHECK(operation.ended().error == std::error_code());
         }
     }

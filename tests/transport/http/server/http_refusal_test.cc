@@ -34,7 +34,7 @@ std::string refusal(const std::function<void()>& call) {
     return "no exception was thrown";
 }
 
-bool says(const std::string& text, std::string_view part) {
+bool contains(const std::string& text, std::string_view part) {
     INFO(text);
     return text.find(part) != std::string::npos;
 }
@@ -49,15 +49,15 @@ TEST_CASE_TEMPLATE("listen() refuses a factory that returns no usable acceptor",
     const auto refused = [&](const AcceptorFactory& factory) {
         return refusal<std::invalid_argument>([&] { fixture.server().listen(factory); });
     };
-    CHECK(says(refused([](Engine&) { return nullptr; }), "the factory returned no acceptor"));
-    CHECK(says(refused([&](Engine&) {
-                   return std::make_unique<tcp::Listener>(other, Endpoint::loopback(0));
-               }),
-               "an acceptor of another engine"));
-    CHECK(says(refused([&](Engine&) {
-                   return std::make_unique<local::Listener>(other, fresh_abstract_name());
-               }),
-               "an acceptor of another engine"));
+    CHECK(contains(refused([](Engine&) { return nullptr; }), "the factory returned no acceptor"));
+    CHECK(contains(refused([&](Engine&) {
+                       return std::make_unique<tcp::Listener>(other, Endpoint::loopback(0));
+                   }),
+                   "an acceptor of another engine"));
+    CHECK(contains(refused([&](Engine&) {
+                       return std::make_unique<local::Listener>(other, fresh_abstract_name());
+                   }),
+                   "an acceptor of another engine"));
     fixture.listen();  // the refused ones do not affect it
     CHECK(body_of(fixture.get("/")) == "hi");
 }
@@ -84,7 +84,7 @@ TEST_CASE_TEMPLATE("a server logs once that an acceptor belongs to another engin
     server.listen([&](Engine&) { return std::make_unique<Silent>(other); });
     REQUIRE(run_until(engine, [&] { return !log.empty(); }));
     run_some(engine);
-    CHECK(says(log, "an acceptor belongs to another engine"));
+    CHECK(contains(log, "an acceptor belongs to another engine"));
     CHECK(log.find('\n') == log.size() - 1);
 }
 
@@ -94,19 +94,19 @@ TEST_CASE_TEMPLATE("listen() after drain() is refused", Kernel, OnLinux, OnPoll)
     fixture.listen();
     Operation drained(fixture.engine());
     fixture.server().drain(drained.aio);
-    CHECK(says(refusal<std::logic_error>([&] { fixture.listen(); }), "after drain()"));
+    CHECK(contains(refusal<std::logic_error>([&] { fixture.listen(); }), "after drain()"));
     REQUIRE(fixture.run_until([&] { return drained.done(); }));
-    CHECK(says(refusal<std::logic_error>([&] { fixture.listen(); }), "after drain()"));
+    CHECK(contains(refusal<std::logic_error>([&] { fixture.listen(); }), "after drain()"));
 }
 
 TEST_CASE("the constructors of a server and a client refuse a limit of 0 connections") {
     SimKernel kernel(1);
     Engine engine(kernel);
     tcp::Connector connector(Endpoint::loopback(80));
-    CHECK(says(
+    CHECK(contains(
         refusal<std::invalid_argument>([&] { http::Server server(engine, {.connections = 0}); }),
         "ServerOptions::connections must not be 0"));
-    CHECK(says(
+    CHECK(contains(
         refusal<std::invalid_argument>([&] { http::Client client(connector, {.connections = 0}); }),
         "ClientOptions::connections must not be 0"));
 }
@@ -121,16 +121,16 @@ TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match
     for (const std::string path :
          {"", "a", "/a//b", "//", "/a//", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/../a"}) {
         CAPTURE(path);
-        CHECK(says(refused("GET", path), "path"));
+        CHECK(contains(refused("GET", path), "path"));
     }
-    CHECK(says(refused("GET", std::string("/a\0b", 4)), "no request can match the path"));
-    CHECK(says(refused("GET", "/a/../b"), "use \"/b\" instead"));
+    CHECK(contains(refused("GET", std::string("/a\0b", 4)), "no request can match the path"));
+    CHECK(contains(refused("GET", "/a/../b"), "use \"/b\" instead"));
     for (const char* const method : {"G ET", "GET ", "G\nET", "G:ET", "\xc3\xa9"}) {
         CAPTURE(method);
-        CHECK(says(refused(method, "/"), "no request can have the method"));
+        CHECK(contains(refused(method, "/"), "no request can have the method"));
     }
-    CHECK(says(refusal<std::invalid_argument>([&] { fixture.server().handle("", "/", {}); }),
-               "the handler is empty"));
+    CHECK(contains(refusal<std::invalid_argument>([&] { fixture.server().handle("", "/", {}); }),
+                   "the handler is empty"));
     // The path of a route, and its spelling in a request.
     const struct {
         const char* path;
@@ -159,7 +159,7 @@ TEST_CASE("handle() refuses a host that no request can have") {
     http::Route& route = fixture.server().handle("GET", "/", answer);
     for (const char* const host : {"h:80", "h:", "a b", "a/b", "[::1]:80", "::1", "u@h"}) {
         CAPTURE(host);
-        CHECK(says(refusal<std::invalid_argument>([&] { route.host(host); }), "not a host"));
+        CHECK(contains(refusal<std::invalid_argument>([&] { route.host(host); }), "not a host"));
     }
     for (const char* const host : {"", "h", "[::1]", "127.0.0.1", "xn--nxasmq6b"}) {
         CAPTURE(host);

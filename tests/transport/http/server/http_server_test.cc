@@ -58,17 +58,17 @@ TEST_CASE_TEMPLATE("64 pipelined requests are answered in order", Kernel, OnLinu
 TEST_CASE_TEMPLATE("routes match by the longest path, method, host and prefix", Kernel, OnLinux,
                    OnPoll) {
     ServerFixture fixture(Kernel::kKind);
-    const auto says = [](std::string what) {
+    const auto respond_with = [](std::string what) {
         return [what](Exchange& exchange) {
             exchange.respond(what + std::string(exchange.path_suffix()));
         };
     };
-    fixture.server().handle("GET", "/", says("root")).prefix();
-    fixture.server().handle("GET", "/a", says("exact"));
-    fixture.server().handle("GET", "/a", says("tree")).prefix();
-    fixture.server().handle("GET", "/a", says("other")).host("Other.example");
-    fixture.server().handle("POST", "/post", says("post"));
-    fixture.server().handle("", "/any", says("any"));
+    fixture.server().handle("GET", "/", respond_with("root")).prefix();
+    fixture.server().handle("GET", "/a", respond_with("exact"));
+    fixture.server().handle("GET", "/a", respond_with("tree")).prefix();
+    fixture.server().handle("GET", "/a", respond_with("other")).host("Other.example");
+    fixture.server().handle("POST", "/post", respond_with("post"));
+    fixture.server().handle("", "/any", respond_with("any"));
     fixture.listen();
     CHECK(body_of(fixture.get("/a")) == "exact");
     CHECK(body_of(fixture.get("/a/b")) == "tree/b");
@@ -87,11 +87,11 @@ TEST_CASE_TEMPLATE("routes match by the longest path, method, host and prefix", 
     CHECK(wrong.find("\r\nAllow: GET, HEAD") != std::string::npos);
     CHECK(status_of(fixture.get("/..")) == "HTTP/1.1 400 Bad Request");
     CHECK(body_of(fixture.get("/a%2fb")) == "root/a%2Fb");
-    CHECK_THROWS_AS(fixture.server().handle("GET", "/late", says("")), std::logic_error);
+    CHECK_THROWS_AS(fixture.server().handle("GET", "/late", respond_with("")), std::logic_error);
     http::Server twice(fixture.engine());
-    CHECK_THROWS_AS(twice.handle("GET", "x", says("")), std::invalid_argument);
-    twice.handle("GET", "/a", says(""));
-    twice.handle("GET", "/a", says(""));
+    CHECK_THROWS_AS(twice.handle("GET", "x", respond_with("")), std::invalid_argument);
+    twice.handle("GET", "/a", respond_with(""));
+    twice.handle("GET", "/a", respond_with(""));
     CHECK_THROWS_AS(twice.listen(tcp::acceptor(Endpoint::loopback(0))), std::invalid_argument);
 }
 

@@ -12,16 +12,16 @@
 namespace uaio {
 
 // The expected output of the dialogue, and the proxy's answer to it.
-struct Said {
+struct DialogueStep {
     std::string wanted;
     std::string answer;
 };
 
-struct Talked {
+struct DialogueResult {
     std::error_code error;
     std::string rest;  // after the dialogue, if there was no error
 
-    bool operator==(const Talked&) const = default;
+    bool operator==(const DialogueResult&) const = default;
 };
 
 using MakeDialogue = std::function<std::unique_ptr<proxy::Dialogue>()>;
@@ -29,6 +29,6 @@ using MakeDialogue = std::function<std::unique_ptr<proxy::Dialogue>()>;
 // Gives every answer whole, byte by byte, and cut once at every place; checks the dialogue's output
 // each time. Returns how it ended, which must be the same each time. Ignores the rest of a script
 // after a failure.
-Talked talk(const MakeDialogue& make, const std::vector<Said>& script);
+DialogueResult run_dialogue(const MakeDialogue& make, const std::vector<DialogueStep>& script);
 
 }  // namespace uaio

@@ -8,15 +8,15 @@ namespace uaio {
 
 class SimMachine;
 
-class SimInside {
+class SimScope {
 public:
-    explicit SimInside(const SimMachine& machine) noexcept : outer_(current_) {
+    explicit SimScope(const SimMachine& machine) noexcept : outer_(current_) {
         DCHECK(outer_ != &machine);
         current_ = &machine;
     }
-    ~SimInside() { current_ = outer_; }
-    SimInside(const SimInside&) = delete;
-    SimInside& operator=(const SimInside&) = delete;
+    ~SimScope() { current_ = outer_; }
+    SimScope(const SimScope&) = delete;
+    SimScope& operator=(const SimScope&) = delete;
 
     // The running kernel, or null.
     static const SimMachine* current() noexcept { return current_; }
