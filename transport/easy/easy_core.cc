@@ -18,7 +18,7 @@ namespace uaio::easy {
 namespace {
 
 // How long a forwarded call waits for the engine's thread.
-constexpr std::chrono::milliseconds kErrandTime{100};
+constexpr std::chrono::milliseconds kCallTimeout{100};
 
 bool is_secure(std::string_view url) noexcept {
     const std::string_view scheme = url.substr(0, url.find("://"));
@@ -275,21 +275,21 @@ struct ConnectionCore::ForwardedCall : MailboxEntry {
     Transferred result;
 };
 
-Transferred ConnectionCore::call_there(ForwardedCall* errand) noexcept {
+Transferred ConnectionCore::call_there(ForwardedCall* call) noexcept {
     DCHECK(!core().on_thread());  // which would wait for itself
-    if (!errand) return {Errc::not_enough_memory};
+    if (!call) return {Errc::not_enough_memory};
     users_.fetch_add(1, std::memory_order_relaxed);
-    core().post(*errand);
+    core().post(*call);
     Transferred result{Errc::operation_would_block};
     {
-        std::unique_lock lock(errand->mutex);
-        if (errand->changed.wait_for(lock, kErrandTime, [&] { return errand->done; })) {
-            result = errand->result;
+        std::unique_lock lock(call->mutex);
+        if (call->changed.wait_for(lock, kCallTimeout, [&] { return call->done; })) {
+            result = call->result;
         } else {
-            errand->given_up = true;
+            call->given_up = true;
         }
     }
-    errand->drop();
+    call->drop();
     return result;
 }
 
@@ -319,11 +319,11 @@ void ConnectionCore::close_connection() noexcept {
     if (is_engine_gone()) return;
     if (core().on_thread()) return close_here();
     if (core().is_over()) return close();
-    auto* const errand =
+    auto* const call =
         new (std::nothrow) ForwardedCall(*this, ForwardedCall::Kind::close, nullptr, 0);
-    if (!errand) return close();  // needs no memory, but works only once
+    if (!call) return close();  // needs no memory, but works only once
     users_.fetch_add(1, std::memory_order_relaxed);
-    core().post(*errand);
+    core().post(*call);
 }
 
 }  // namespace uaio::easy

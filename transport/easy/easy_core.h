@@ -71,7 +71,7 @@ private:
     void set_stream(StreamPtr stream) noexcept;
     Transferred send_here(std::span<const std::byte> bytes) noexcept;
     Transferred receive_here(std::span<std::byte> bytes) noexcept;
-    Transferred call_there(ForwardedCall* errand) noexcept;
+    Transferred call_there(ForwardedCall* call) noexcept;
     // Adds the resolver and TLS context that connects share, where the options have none. Any
     // thread; throws what tls::Context() throws.
     Options completed(std::string_view url, const Options& options);

@@ -119,7 +119,7 @@ private:
     StreamPtr& stream_;
     Aio& user_;
     std::string unsent_;
-    std::string received_;  // received bytes, and room for a block
+    std::string received_;  // with room for a block
     std::size_t size_ = 0;  // bytes received and not consumed
     State state_ = State::writing;
     Aio io_;

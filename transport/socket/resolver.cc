@@ -171,7 +171,7 @@ void ResolverCore::on_cancel(Aio& aio) noexcept {
         } else {
             Job& job = *waiter.job;
             job.waiters.remove(&waiter);
-            if (job.waiters.empty()) self.forsake(job);
+            if (job.waiters.empty()) self.abandon(job);
         }
     }
     const std::error_code reason = Provider::cancel_reason(aio);
@@ -181,7 +181,7 @@ void ResolverCore::on_cancel(Aio& aio) noexcept {
 }
 
 // Called when no operation waits for this job any more.
-void ResolverCore::forsake(Job& job) noexcept {
+void ResolverCore::abandon(Job& job) noexcept {
     DCHECK(job.waiters.empty());
     if (!job.running) {
         jobs_.remove_if([&job](const Job& one) { return &one == &job; });

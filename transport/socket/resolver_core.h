@@ -76,7 +76,7 @@ private:
     // Adds the waiter to a job. False if the Resolver is gone, with `waiter.error` set. Throws.
     bool enqueue(Waiter& waiter);
     // REQUIRES: mutex_.
-    void forsake(Job& job) noexcept;
+    void abandon(Job& job) noexcept;
     // REQUIRES: mutex_. Number of threads that may run: lookups without a waiter allow spare ones.
     std::size_t allowed_workers() const noexcept;
     // REQUIRES: mutex_. Starts a thread if a job waits that no thread will take. Throws
