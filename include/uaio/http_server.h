@@ -206,7 +206,7 @@ private:
     std::size_t capacity() const noexcept;  // bytes that it holds, in use or kept
 
     ServerConnection* connection_ = nullptr;
-    Exchange* next_ = nullptr;  // of those that the loop keeps
+    Exchange* next_ = nullptr;  // of those that the shard keeps
     Request request_;
     Response response_;
     std::string path_;
@@ -316,16 +316,16 @@ private:
     struct Draining;
     static void start_drain(Aio& aio) noexcept;
     bool request_drain() noexcept;
-    void loop_is_empty() noexcept;
+    void shard_is_empty() noexcept;
 
     ServerOptions options_;
     std::unique_ptr<Router> router_;
-    void abandon_loops() noexcept;
+    void abandon_shards() noexcept;
 
-    std::vector<ServerShard*> loops_;
+    std::vector<ServerShard*> shards_;
     bool listening_ = false;  // routes are looked up, and change no more
     std::shared_ptr<Draining> draining_;
-    std::atomic<std::size_t> loops_left_{0};
+    std::atomic<std::size_t> shards_left_{0};
 };
 
 }  // namespace uaio::http

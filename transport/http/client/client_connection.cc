@@ -275,7 +275,7 @@ void ClientConnection::close() noexcept {
 }
 
 // Finishes the transaction, or passes it to another connection: nothing here uses it any more.
-void ClientConnection::let_transaction_go() noexcept {
+void ClientConnection::release_transaction() noexcept {
     DCHECK(current_->connection == this && !reading_ && !writing_);
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;
@@ -300,7 +300,7 @@ bool ClientConnection::may_retry(Transaction& transaction) noexcept {
 
 void ClientConnection::destroy_if_idle() noexcept {
     if (state_ != State::closed || reading_ || writing_) return;
-    if (current_) let_transaction_go();
+    if (current_) release_transaction();
     if (!timing_) core_.left(*this);
 }
 

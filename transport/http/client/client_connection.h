@@ -46,7 +46,7 @@ private:
     bool may_retry(Transaction& transaction) noexcept;
     MessageSource& source() noexcept;
     void end(std::error_code error, Then then) noexcept;
-    void let_transaction_go() noexcept;
+    void release_transaction() noexcept;
     void rest() noexcept;
     void start_timing() noexcept;
     void on_timer() noexcept;

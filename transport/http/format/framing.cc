@@ -13,16 +13,16 @@ HttpErrc Framing::take_known(std::string_view name, std::string_view value,
                              std::uint32_t index) noexcept {
     DCHECK(trimmed(value).size() == value.size());
     switch (name.size()) {
-        case 4: return same_name(name, "host") ? take_host(value, index) : kFine;
+        case 4: return same_name(name, "host") ? accept_host(value, index) : kFine;
         case 6:
-            if (same_name(name, "expect")) take_expectations(value);
+            if (same_name(name, "expect")) accept_expect(value);
             return kFine;
         case 7:
             if (same_name(name, "upgrade")) upgrade_field_ = true;
             return kFine;
-        case 10: return same_name(name, "connection") ? take_connection(value) : kFine;
-        case 14: return same_name(name, "content-length") ? take_length(value) : kFine;
-        case 17: return same_name(name, "transfer-encoding") ? take_codings(value) : kFine;
+        case 10: return same_name(name, "connection") ? accept_connection(value) : kFine;
+        case 14: return same_name(name, "content-length") ? accept_length(value) : kFine;
+        case 17: return same_name(name, "transfer-encoding") ? accept_codings(value) : kFine;
         default: return kFine;
     }
 }
@@ -41,7 +41,7 @@ bool Framing::knows(std::string_view name) noexcept {
 
 // RFC 9110 8.6 lets a recipient treat equal numbers as one. A sender that repeats the field is
 // broken at best, and recipients before and after this one may choose different numbers.
-HttpErrc Framing::take_length(std::string_view value) noexcept {
+HttpErrc Framing::accept_length(std::string_view value) noexcept {
     if (strictness_ == Strictness::lenient) return take_lengths(value);
     if (has_length_) return HttpErrc::repeated_content_length;
     const auto length = parse_length(value);
@@ -68,7 +68,7 @@ HttpErrc Framing::take_lengths(std::string_view value) noexcept {
 
 // Codings are listed in the order of their application: chunked must be the last one, and occur
 // once, or the recipient cannot find the end (RFC 9112 6.1). Several lines form one list.
-HttpErrc Framing::take_codings(std::string_view value) noexcept {
+HttpErrc Framing::accept_codings(std::string_view value) noexcept {
     has_codings_ = true;
     std::string_view coding;
     while (next_element(value, coding)) {
@@ -86,7 +86,7 @@ HttpErrc Framing::take_codings(std::string_view value) noexcept {
 }
 
 // A list element that is no token could hide a "close" that another recipient sees.
-HttpErrc Framing::take_connection(std::string_view value) noexcept {
+HttpErrc Framing::accept_connection(std::string_view value) noexcept {
     std::string_view option;
     while (next_element(value, option)) {
         if (!all_are(kToken, option)) {
@@ -101,7 +101,7 @@ HttpErrc Framing::take_connection(std::string_view value) noexcept {
     return kFine;
 }
 
-HttpErrc Framing::take_host(std::string_view value, std::uint32_t index) noexcept {
+HttpErrc Framing::accept_host(std::string_view value, std::uint32_t index) noexcept {
     // A client without an authority must send an empty Host (RFC 9112 3.2).
     if (has_host_ || (!value.empty() && !is_host(value))) return HttpErrc::bad_host;
     has_host_ = true;
@@ -109,7 +109,7 @@ HttpErrc Framing::take_host(std::string_view value, std::uint32_t index) noexcep
     return kFine;
 }
 
-void Framing::take_expectations(std::string_view value) noexcept {
+void Framing::accept_expect(std::string_view value) noexcept {
     std::string_view expectation;
     while (next_element(value, expectation)) {
         if (same_name(expectation, "100-continue")) {

@@ -76,12 +76,12 @@ private:
 
     HttpErrc take_known(std::string_view name, std::string_view value,
                         std::uint32_t index) noexcept;
-    HttpErrc take_length(std::string_view value) noexcept;
+    HttpErrc accept_length(std::string_view value) noexcept;
     HttpErrc take_lengths(std::string_view value) noexcept;
-    HttpErrc take_codings(std::string_view value) noexcept;
-    HttpErrc take_connection(std::string_view value) noexcept;
-    HttpErrc take_host(std::string_view value, std::uint32_t index) noexcept;
-    void take_expectations(std::string_view value) noexcept;
+    HttpErrc accept_codings(std::string_view value) noexcept;
+    HttpErrc accept_connection(std::string_view value) noexcept;
+    HttpErrc accept_host(std::string_view value, std::uint32_t index) noexcept;
+    void accept_expect(std::string_view value) noexcept;
     // Framing errors that requests and responses share.
     HttpErrc contradiction(Version version) const noexcept;
 

@@ -52,15 +52,15 @@ constexpr std::uint8_t kClassOf = kind == Kind::token   ? kToken
 
 // A bit for each of 16 bytes that is not a member of the class.
 template <Kind kind>
-__attribute__((target("sse4.2"))) inline unsigned strangers(__m128i bytes) noexcept {
+__attribute__((target("sse4.2"))) inline unsigned nonmembers(__m128i bytes) noexcept {
     if constexpr (kind == Kind::token) {
         const __m128i by_low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenHalves));
         const __m128i by_high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits));
         const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0f));
         const __m128i member =
             _mm_and_si128(_mm_shuffle_epi8(by_low, bytes), _mm_shuffle_epi8(by_high, high));
-        const __m128i stranger = _mm_cmpeq_epi8(member, _mm_setzero_si128());
-        return static_cast<unsigned>(_mm_movemask_epi8(stranger));
+        const __m128i outside = _mm_cmpeq_epi8(member, _mm_setzero_si128());
+        return static_cast<unsigned>(_mm_movemask_epi8(outside));
     } else if constexpr (kind == Kind::value) {
         const __m128i printable = _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(' ')), bytes);
         const __m128i member = _mm_or_si128(printable, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')));
@@ -77,7 +77,7 @@ __attribute__((target("sse4.2"))) inline unsigned strangers(__m128i bytes) noexc
 }
 
 template <Kind kind>
-__attribute__((target("avx2"))) inline unsigned strangers(__m256i bytes) noexcept {
+__attribute__((target("avx2"))) inline unsigned nonmembers(__m256i bytes) noexcept {
     if constexpr (kind == Kind::token) {
         const __m256i by_low = _mm256_broadcastsi128_si256(
             _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenHalves)));
@@ -86,8 +86,8 @@ __attribute__((target("avx2"))) inline unsigned strangers(__m256i bytes) noexcep
         const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
         const __m256i member = _mm256_and_si256(_mm256_shuffle_epi8(by_low, bytes),
                                                 _mm256_shuffle_epi8(by_high, high));
-        const __m256i stranger = _mm256_cmpeq_epi8(member, _mm256_setzero_si256());
-        return static_cast<unsigned>(_mm256_movemask_epi8(stranger));
+        const __m256i outside = _mm256_cmpeq_epi8(member, _mm256_setzero_si256());
+        return static_cast<unsigned>(_mm256_movemask_epi8(outside));
     } else if constexpr (kind == Kind::value) {
         const __m256i printable =
             _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, _mm256_set1_epi8(' ')), bytes);
@@ -112,13 +112,13 @@ inline std::size_t scan_short(const char* base, std::size_t at, std::size_t end)
 }
 
 template <Kind kind>
-__attribute__((target("sse4.2"))) inline unsigned strangers_16(const char* bytes) noexcept {
-    return strangers<kind>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+__attribute__((target("sse4.2"))) inline unsigned nonmembers_16(const char* bytes) noexcept {
+    return nonmembers<kind>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
 }
 
 template <Kind kind>
-__attribute__((target("avx2"))) inline unsigned strangers_32(const char* bytes) noexcept {
-    return strangers<kind>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+__attribute__((target("avx2"))) inline unsigned nonmembers_32(const char* bytes) noexcept {
+    return nonmembers<kind>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
 }
 
 inline std::size_t first(unsigned found) noexcept {
@@ -131,7 +131,7 @@ __attribute__((target("sse4.2"))) inline std::size_t scan_end_16(const char* bas
                                                                  std::size_t end) noexcept {
     DCHECK(at < end && end - at < 16);
     if (end < 16) return scan_short<kind>(base, at, end);
-    const unsigned found = strangers_16<kind>(base + end - 16) >> (16 - (end - at));
+    const unsigned found = nonmembers_16<kind>(base + end - 16) >> (16 - (end - at));
     return found != 0 ? at + first(found) : end;
 }
 
@@ -140,7 +140,7 @@ __attribute__((target("sse4.2"))) std::size_t scan_by_16(const char* base, std::
                                                          std::size_t end) noexcept {
     DCHECK(at <= end);
     for (; end - at >= 16; at += 16) {
-        if (const unsigned found = strangers_16<kind>(base + at)) return at + first(found);
+        if (const unsigned found = nonmembers_16<kind>(base + at)) return at + first(found);
     }
     return at == end ? end : scan_end_16<kind>(base, at, end);
 }
@@ -150,15 +150,15 @@ __attribute__((target("avx2,sse4.2"))) std::size_t scan_by_32(const char* base, 
                                                               std::size_t end) noexcept {
     DCHECK(at <= end);
     for (; end - at >= 32; at += 32) {
-        if (const unsigned found = strangers_32<kind>(base + at)) return at + first(found);
+        if (const unsigned found = nonmembers_32<kind>(base + at)) return at + first(found);
     }
     if (at == end) return end;
     if (end >= 32) {
-        const unsigned found = strangers_32<kind>(base + end - 32) >> (32 - (end - at));
+        const unsigned found = nonmembers_32<kind>(base + end - 32) >> (32 - (end - at));
         return found != 0 ? at + first(found) : end;
     }
     if (end - at < 16) return scan_end_16<kind>(base, at, end);
-    if (const unsigned found = strangers_16<kind>(base + at)) return at + first(found);
+    if (const unsigned found = nonmembers_16<kind>(base + at)) return at + first(found);
     at += 16;
     return at == end ? end : scan_end_16<kind>(base, at, end);
 }

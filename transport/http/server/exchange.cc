@@ -46,11 +46,11 @@ std::string_view Exchange::query() const noexcept {
 Engine& Exchange::engine() const noexcept { return aio_.engine(); }
 
 std::chrono::nanoseconds Exchange::send_timeout(std::size_t bytes) const noexcept {
-    return connection_->loop().send_timeout(bytes);
+    return connection_->shard().send_timeout(bytes);
 }
 
 std::shared_ptr<void>& Exchange::per_engine(const void* key) {
-    return connection_->loop().local(key);
+    return connection_->shard().local(key);
 }
 
 // ---- operations of handlers, and their states

@@ -46,18 +46,18 @@ void RequestReader::start(Session& session) noexcept {
 Request* RequestReader::lend_request(void* self) noexcept {
     auto& reader = *static_cast<RequestReader*>(self);
     DCHECK(reader.reading_ == Reading::head && !reader.current_);
-    reader.current_ = reader.connection_.loop().take_exchange(reader.connection_);
+    reader.current_ = reader.connection_.shard().take_exchange(reader.connection_);
     return reader.current_ ? &reader.current_->request_ : nullptr;
 }
 
 void RequestReader::read_next() noexcept {
     if (reading() || current_ || last_ || connection_.closed()) return;
-    const ServerOptions& options = connection_.loop().options();
+    const ServerOptions& options = connection_.shard().options();
     if (connection_.responses().pending() > options.pipelined) return;  // until one completes
     DCHECK(connection_.session());
     reading_ = Reading::head;
     connection_.reads().set_timeout(options.idle_timeout);
-    Provider::submit(connection_.loop().engine(), connection_.reads(),
+    Provider::submit(connection_.shard().engine(), connection_.reads(),
                      &MessageSource::start<MessageSource::Kind::request>, connection_.session());
 }
 
@@ -88,9 +88,9 @@ void RequestReader::on_head(std::error_code error) noexcept {
     if (error) return refuse(error);
     Exchange& exchange = *current_;
     DCHECK(exchange.state_ == Exchange::State::open && exchange.collected_ == 0);
-    exchange.begun_ = connection_.loop().engine().now();
+    exchange.begun_ = connection_.shard().engine().now();
     ++count_;
-    if (!connection_.loop().serves()) return connection_.responses().fail(exchange);
+    if (!connection_.shard().serves()) return connection_.responses().fail(exchange);
     if (connection_.session()->unknown_expectation()) {
         last_ = true;
         return connection_.responses().respond(exchange, 417);
@@ -102,19 +102,19 @@ void RequestReader::on_head(std::error_code error) noexcept {
 // has begun, but not the end of the stream.
 void RequestReader::refuse(std::error_code error) noexcept {
     last_ = true;
-    ServerShard& loop = connection_.loop();
+    ServerShard& shard = connection_.shard();
     const bool begun = current_ || mid_head();
     int status = 0;
     if (error.category() == http_category()) status = status_for(error);
     if (error == Errc::timed_out && begun) status = 408;
     if (status != 0 && !current_) {
-        current_ = loop.take_exchange(connection_);
+        current_ = shard.take_exchange(connection_);
         if (current_) {
-            current_->begun_ = loop.engine().now();
+            current_->begun_ = shard.engine().now();
             current_->request_.reset();
         }
     }
-    if (status != 0 && current_ && loop.serves()) {
+    if (status != 0 && current_ && shard.serves()) {
         lingers_ = true;
         return connection_.responses().respond(*current_, status);
     }
@@ -139,7 +139,7 @@ void RequestReader::route(Exchange& exchange) noexcept {
     const std::string_view host =
         target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
     const Router::Found found =
-        connection_.loop().router().find(request.method(), host, exchange.path_);
+        connection_.shard().router().find(request.method(), host, exchange.path_);
     if (!found.route) {
         if (!found.other_method) return responses.respond(exchange, 404);
         return refuse_method(exchange, host);
@@ -154,7 +154,7 @@ void RequestReader::route(Exchange& exchange) noexcept {
 void RequestReader::refuse_method(Exchange& exchange, std::string_view host) noexcept {
     std::error_code error;
     try {
-        const std::string allowed = connection_.loop().router().allowed(host, exchange.path_);
+        const std::string allowed = connection_.shard().router().allowed(host, exchange.path_);
         error = exchange.response_.headers().set("Allow", allowed);
     } catch (const std::bad_alloc&) {
         error = Errc::not_enough_memory;
@@ -177,9 +177,9 @@ void RequestReader::collect(Exchange& exchange) noexcept {
     if (room.empty()) return refuse_content(exchange, 503);
     Aio& read = connection_.reads();
     if (have == 0) {
-        ServerShard& loop = connection_.loop();
+        ServerShard& shard = connection_.shard();
         read.set_timeout(kNoTimeout);
-        deadline_ = loop.end_of(loop.options().content_timeout);
+        deadline_ = shard.end_of(shard.options().content_timeout);
     }
     read.set_deadline(deadline_);
     read.set_iov(room.data(), room.size());
@@ -198,7 +198,7 @@ void RequestReader::on_content(std::error_code error) noexcept {
     exchange.collected_ += connection_.reads().count();
     DCHECK(exchange.collected_ <= MessageReader::content(exchange.request_).size());
     MessageReader::content(exchange.request_).resize(exchange.collected_);
-    if (!connection_.loop().serves()) return connection_.responses().fail(exchange);
+    if (!connection_.shard().serves()) return connection_.responses().fail(exchange);
     if (error && error != Errc::end_of_stream) return refuse(error);
     if (exchange.collected_ > exchange.route_->content_limit_) return refuse_content(exchange, 413);
     if (error || content_is_over()) return call(exchange);
@@ -207,7 +207,7 @@ void RequestReader::on_content(std::error_code error) noexcept {
 
 void RequestReader::call(Exchange& exchange) noexcept {
     DCHECK(current_ == &exchange && exchange.state_ == Exchange::State::open);
-    DCHECK(!calling_ && connection_.loop().serves());
+    DCHECK(!calling_ && connection_.shard().serves());
     calling_ = true;
     try {
         exchange.route_->handler_(exchange);
@@ -221,10 +221,10 @@ void RequestReader::call(Exchange& exchange) noexcept {
 // ---- the last request
 
 bool RequestReader::may_stay() noexcept {
-    ServerShard& loop = connection_.loop();
+    ServerShard& shard = connection_.shard();
     Session* const session = connection_.session();
-    const std::uint64_t limit = loop.options().requests_per_connection;
-    if (last_ || loop.draining() || loop.crowded() || connection_.closed() || !session)
+    const std::uint64_t limit = shard.options().requests_per_connection;
+    if (last_ || shard.draining() || shard.crowded() || connection_.closed() || !session)
         return false;
     if (limit != 0 && count_ >= limit) return false;
     // Content may follow or not.
@@ -241,7 +241,7 @@ bool RequestReader::stay_or_stop() noexcept {
     if (Session* const session = connection_.session()) {
         MessageSource& source = session->source();
         // When descriptors run short, does not wait for a client that has sent nothing more.
-        const bool may_send = source.keeps_alive() && !connection_.loop().crowded();
+        const bool may_send = source.keeps_alive() && !connection_.shard().crowded();
         if (!source.body().is_over() || source.has_bytes() || may_send) lingers_ = true;
     }
     return false;
@@ -255,7 +255,7 @@ void RequestReader::linger() noexcept {
         discarded_.reset(new (std::nothrow) char[kRestSize]);
         if (!discarded_) return connection_.close();
         read.set_timeout(kNoTimeout);
-        deadline_ = connection_.loop().end_of(connection_.loop().options().linger_timeout);
+        deadline_ = connection_.shard().end_of(connection_.shard().options().linger_timeout);
         if (HalfClose* const half = half_close_of(stream)) half->end_output();
     }
     read.set_deadline(deadline_);

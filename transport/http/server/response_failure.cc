@@ -36,7 +36,7 @@ void ResponseSender::on_thrown(Exchange* exchange) noexcept {
 void ResponseSender::note_failure(Exchange* exchange, std::error_code failure,
                                   std::string_view what, std::string_view detail) noexcept {
     DCHECK(failure);
-    EngineCore& core = EngineCore::of(connection_.loop().engine());
+    EngineCore& core = EngineCore::of(connection_.shard().engine());
     if (exchange) exchange->failure_ = failure;
     try {
         std::string reason = std::string(what).append(": ").append(detail);
@@ -77,7 +77,7 @@ void ResponseSender::refuse_message(Exchange& exchange) noexcept {
 // True if begin() was called and no byte of the response was sent.
 bool ResponseSender::has_pending_head() noexcept {
     Session* const session = connection_.session();
-    return !connection_.closed() && connection_.loop().serves() && session &&
+    return !connection_.closed() && connection_.shard().serves() && session &&
            session->sink().has_pending();
 }
 

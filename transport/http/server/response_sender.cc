@@ -55,8 +55,8 @@ void ResponseSender::send(Exchange& exchange) noexcept {
     ++pending_;
     Session& session = *connection_.session();
     session.sink().set_keep_alive(stay);
-    session.sink().set_date(connection_.loop().date());
-    Provider::submit(connection_.loop().engine(), exchange.aio_,
+    session.sink().set_date(connection_.shard().date());
+    Provider::submit(connection_.shard().engine(), exchange.aio_,
                      &MessageSink::start<MessageSink::Kind::whole>, &session, &exchange.response_);
     // A request that has already arrived can be answered in the same turn, and both responses are
     // sent together. Otherwise one exchange suffices, and its memory stays warm.
@@ -100,7 +100,7 @@ void ResponseSender::begin(Exchange& exchange, Aio& aio) noexcept {
         return refuse<ArgumentErrc::invalid_status>(aio);
     }
     session.sink().set_keep_alive(connection_.requests().stay_or_stop());
-    session.sink().set_date(connection_.loop().date());
+    session.sink().set_date(connection_.shard().date());
     Response& response = exchange.response_;
     if (!is_bodiless(exchange.request_, status) && !response.has_data() &&
         !response.headers().contains("Content-Length") &&
@@ -109,8 +109,8 @@ void ResponseSender::begin(Exchange& exchange, Aio& aio) noexcept {
             return refuse<Errc::not_enough_memory>(aio);
         }
     }
-    Provider::submit(connection_.loop().engine(), aio, &MessageSink::start<MessageSink::Kind::head>,
-                     &session, &response);
+    Provider::submit(connection_.shard().engine(), aio,
+                     &MessageSink::start<MessageSink::Kind::head>, &session, &response);
 }
 
 // The handler's writes may still be in progress; the response ends after them.
@@ -125,7 +125,7 @@ void ResponseSender::wait_for_writes(Exchange& exchange, Exchange::State state) 
     exchange.state_ = state;
     connection_.requests().leave(exchange);
     ++pending_;
-    Provider::submit(connection_.loop().engine(), exchange.aio_,
+    Provider::submit(connection_.shard().engine(), exchange.aio_,
                      &MessageSink::start<MessageSink::Kind::flush>, connection_.session());
 }
 
@@ -150,17 +150,17 @@ void ResponseSender::complete(Exchange& exchange) noexcept {
 
 void ResponseSender::log_access(const Exchange& exchange, int status, std::uint64_t bytes,
                                 std::error_code error) noexcept {
-    ServerShard& loop = connection_.loop();
-    DCHECK(loop.core().on_thread() && exchange.state_ != Exchange::State::over);
-    if (status != 0) loop.answered();
-    if (!loop.serves() || !loop.options().access_log) return;
-    loop.options().access_log({.method = exchange.request_.method(),
-                               .target = exchange.request_.target(),
-                               .status = status,
-                               .bytes = bytes,
-                               .duration = loop.engine().now() - exchange.begun_,
-                               .error = error,
-                               .reason = exchange.reason_});
+    ServerShard& shard = connection_.shard();
+    DCHECK(shard.core().on_thread() && exchange.state_ != Exchange::State::over);
+    if (status != 0) shard.answered();
+    if (!shard.serves() || !shard.options().access_log) return;
+    shard.options().access_log({.method = exchange.request_.method(),
+                                .target = exchange.request_.target(),
+                                .status = status,
+                                .bytes = bytes,
+                                .duration = shard.engine().now() - exchange.begun_,
+                                .error = error,
+                                .reason = exchange.reason_});
 }
 
 }  // namespace uaio::http

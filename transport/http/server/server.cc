@@ -38,7 +38,7 @@ struct Server::Draining : MailboxEntry {
     Server* server;                    // null once it is destroyed
     Engine* engine = nullptr;          // of the Aio; null while no Aio is in progress
     Aio* aio = nullptr;                // null until it has started
-    bool requested = false;            // every loop was asked to drain
+    bool requested = false;            // every shard was asked to drain
     std::shared_ptr<Draining> self;    // while an Aio is in progress
     std::shared_ptr<Draining> posted;  // while this is in the mailbox of posted_to
     Engine* posted_to = nullptr;
@@ -75,34 +75,34 @@ Server::Server(Engine& engine, ServerOptions options)
       router_(std::make_unique<Router>()),
       draining_(std::make_shared<Draining>(*this)) {
     EngineCore::of(engine).require_thread();
-    loops_.reserve(1);
-    loops_.push_back(new ServerShard(*this, engine, options_, *router_));
-    loops_left_ = 1;
+    shards_.reserve(1);
+    shards_.push_back(new ServerShard(*this, engine, options_, *router_));
+    shards_left_ = 1;
 }
 
 Server::Server(EngineGroup& group, ServerOptions options)
     : options_(checked(std::move(options))),
       router_(std::make_unique<Router>()),
       draining_(std::make_shared<Draining>(*this)) {
-    loops_.reserve(group.size());
+    shards_.reserve(group.size());
     try {
         for (std::size_t i = 0; i < group.size(); ++i) {
             EngineCore::of(group.engine(i)).require_thread();
-            loops_.push_back(new ServerShard(*this, group.engine(i), options_, *router_));
+            shards_.push_back(new ServerShard(*this, group.engine(i), options_, *router_));
         }
     } catch (...) {
-        abandon_loops();
+        abandon_shards();
         throw;
     }
-    loops_left_ = loops_.size();
+    shards_left_ = shards_.size();
 }
 
-void Server::abandon_loops() noexcept {
-    for (ServerShard* loop : loops_) {
-        if (loop->outlived_engine()) {
-            loop->release();
+void Server::abandon_shards() noexcept {
+    for (ServerShard* shard : shards_) {
+        if (shard->outlived_engine()) {
+            shard->release();
         } else {
-            call_on_engine(loop->engine(), [loop] { loop->abandon(); });
+            call_on_engine(shard->engine(), [shard] { shard->abandon(); });
         }
     }
 }
@@ -114,7 +114,7 @@ Server::~Server() {
         draining_->server = nullptr;
         if (draining_->aio) waiting = draining_->engine;
     }
-    abandon_loops();
+    abandon_shards();
     if (waiting) call_on_engine(*waiting, [this, waiting] { draining_->end(*waiting, {}); });
 }
 
@@ -136,16 +136,16 @@ void Server::listen(const AcceptorFactory& factory) {
     if (!listening_) router_->freeze();
     listening_ = true;
     std::vector<std::unique_ptr<Acceptor>> acceptors;
-    for (ServerShard* loop : loops_) {
-        if (loop->outlived_engine()) {
+    for (ServerShard* shard : shards_) {
+        if (shard->outlived_engine()) {
             throw std::logic_error(
                 "uaio: http::Server::listen(): the engine of this server has ended");
         }
-        call_on_engine(loop->engine(), [loop] { loop->require_running(); });
-        acceptors.push_back(make_acceptor(factory, loop->engine()));
+        call_on_engine(shard->engine(), [shard] { shard->require_running(); });
+        acceptors.push_back(make_acceptor(factory, shard->engine()));
     }
-    for (std::size_t i = 0; i < loops_.size(); ++i)
-        call_on_engine(loops_[i]->engine(), [&] { loops_[i]->add(std::move(acceptors[i])); });
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        call_on_engine(shards_[i]->engine(), [&] { shards_[i]->add(std::move(acceptors[i])); });
 }
 
 void Server::drain(Aio& aio) noexcept {
@@ -193,21 +193,21 @@ void Server::start_drain(Aio& aio) noexcept {
     if (over) draining.end(aio.engine(), refused);
 }
 
-// REQUIRES: draining_'s mutex is held. True if every loop is empty.
+// REQUIRES: draining_'s mutex is held. True if every shard is empty.
 bool Server::request_drain() noexcept {
     if (!std::exchange(draining_->requested, true)) {
-        for (ServerShard* loop : loops_) {
-            if (!loop->outlived_engine()) loop->request_drain();
+        for (ServerShard* shard : shards_) {
+            if (!shard->outlived_engine()) shard->request_drain();
         }
     }
-    return loops_left_ == 0;
+    return shards_left_ == 0;
 }
 
-// Called on the thread of the loop, once, when its last connection has closed and none will follow,
-// or when its engine ends.
-void Server::loop_is_empty() noexcept {
-    const std::size_t before = loops_left_.fetch_sub(1, std::memory_order_acq_rel);
-    DCHECK(before > 0 && before <= loops_.size());
+// Called on the thread of the shard, once, when its last connection has closed and none will
+// follow, or when its engine ends.
+void Server::shard_is_empty() noexcept {
+    const std::size_t before = shards_left_.fetch_sub(1, std::memory_order_acq_rel);
+    DCHECK(before > 0 && before <= shards_.size());
     if (before > 1) return;
     const std::lock_guard lock(draining_->mutex);
     if (!draining_->engine) return;
@@ -223,15 +223,15 @@ void Server::loop_is_empty() noexcept {
 
 std::size_t Server::connections() const noexcept {
     std::size_t sum = 0;
-    for (const ServerShard* loop : loops_)
-        sum += loop->open();
+    for (const ServerShard* shard : shards_)
+        sum += shard->open();
     return sum;
 }
 
 std::uint64_t Server::requests() const noexcept {
     std::uint64_t sum = 0;
-    for (const ServerShard* loop : loops_)
-        sum += loop->requests();
+    for (const ServerShard* shard : shards_)
+        sum += shard->requests();
     return sum;
 }
 

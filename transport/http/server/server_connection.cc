@@ -6,17 +6,17 @@
 
 namespace uaio::http {
 
-ServerConnection::ServerConnection(ServerShard& loop, StreamPtr stream)
-    : loop_(loop),
-      connection_(std::move(stream), {.limits = loop.options().limits,
-                                      .head_timeout = loop.options().head_timeout,
-                                      .send_timeout = loop.options().send_timeout}),
-      reads_(loop.engine(), [this](Aio&) { requests_.on_read(); }) {}
+ServerConnection::ServerConnection(ServerShard& shard, StreamPtr stream)
+    : shard_(shard),
+      connection_(std::move(stream), {.limits = shard.options().limits,
+                                      .head_timeout = shard.options().head_timeout,
+                                      .send_timeout = shard.options().send_timeout}),
+      reads_(shard.engine(), [this](Aio&) { requests_.on_read(); }) {}
 
 void ServerConnection::start() noexcept {
     Session* const made = kHttp ? connection_.session_for(reads_) : nullptr;
     if (!made) return close();
-    made->set_server(loop_.options().content_timeout);
+    made->set_server(shard_.options().content_timeout);
     requests_.start(*made);
 }
 
@@ -52,12 +52,12 @@ void ServerConnection::close() noexcept {
 
 void ServerConnection::release(Exchange& exchange) noexcept {
     requests_.leave(exchange);
-    loop_.give_back(exchange);
+    shard_.give_back(exchange);
 }
 
 void ServerConnection::destroy_if_idle() noexcept {
     const bool idle = !requests_.current() && !pending() && !requests_.calling();
-    if (closed_ && idle) loop_.left(*this);  // frees this
+    if (closed_ && idle) shard_.left(*this);  // frees this
 }
 
 void ServerConnection::link(ServerConnection*& head) noexcept {

@@ -14,14 +14,14 @@ namespace uaio::http {
 
 class ServerConnection {
 public:
-    ServerConnection(ServerShard& loop, StreamPtr stream);
+    ServerConnection(ServerShard& shard, StreamPtr stream);
 
     void start() noexcept;
     // Called when the Server is destroyed: closes, and calls no handler.
     void abandon() noexcept;
     Connection hijack(Exchange& exchange) noexcept;
 
-    ServerShard& loop() noexcept { return loop_; }
+    ServerShard& shard() noexcept { return shard_; }
     Connection& connection() noexcept { return connection_; }
     // Null after hijack().
     Session* session() noexcept { return connection_.session_.load(std::memory_order_relaxed); }
@@ -47,7 +47,7 @@ public:
     ServerConnection* next() const noexcept { return next_; }
 
 private:
-    ServerShard& loop_;
+    ServerShard& shard_;
     Connection connection_;
     ServerConnection* next_ = nullptr;
     ServerConnection** previous_ = nullptr;

@@ -27,10 +27,10 @@ constexpr std::size_t kKeptBytes = 64 * 1024;
 }  // namespace
 
 struct ServerShard::Accepting {
-    Accepting(ServerShard& loop, std::unique_ptr<Acceptor> from)
-        : acceptor(std::move(from)), aio(loop.engine_, [this, &loop](Aio&) {
+    Accepting(ServerShard& shard, std::unique_ptr<Acceptor> from)
+        : acceptor(std::move(from)), aio(shard.engine_, [this, &shard](Aio&) {
               waiting = false;
-              loop.on_accepted(*this);
+              shard.on_accepted(*this);
           }) {}
 
     std::unique_ptr<Acceptor> acceptor;
@@ -169,15 +169,15 @@ void ServerShard::left(ServerConnection& connection) noexcept {
     } else {
         accept_all();
     }
-    if (empty()) tell_empty();
+    if (empty()) notify_empty();
 }
 
 // Notifies the Server once, when no connection is left and none will come.
-void ServerShard::tell_empty() noexcept {
-    if (!draining_ || !server_ || told_) return;
+void ServerShard::notify_empty() noexcept {
+    if (!draining_ || !server_ || notified_) return;
     DCHECK(empty() && open() == 0);
-    told_ = true;
-    server_->loop_is_empty();
+    notified_ = true;
+    server_->shard_is_empty();
 }
 
 std::shared_ptr<void>& ServerShard::local(const void* key) { return locals_[key]; }
@@ -211,7 +211,7 @@ void ServerShard::drain() noexcept {
         connection->requests().drain();
         connection = next;
     }
-    if (empty()) tell_empty();
+    if (empty()) notify_empty();
 }
 
 void ServerShard::abandon() noexcept {
@@ -265,7 +265,7 @@ void ServerShard::on_engine_destroyed(bool) noexcept {
     locals_.clear();
     free_exchanges();
     pause_.reset();
-    tell_empty();
+    notify_empty();
 }
 
 }  // namespace uaio::http

@@ -93,7 +93,7 @@ private:
     void on_engine_destroyed(bool idle) noexcept override;
     bool accepting() const noexcept;
     void drain() noexcept;
-    void tell_empty() noexcept;
+    void notify_empty() noexcept;
     void free_exchanges() noexcept;
     void accept(Accepting& accepting) noexcept;
     void on_accepted(Accepting& accepting) noexcept;
@@ -119,7 +119,7 @@ private:
     bool crowded_ = false;  // accepting more would exhaust the handlers' descriptors
     bool draining_ = false;
     bool abandoned_ = false;  // abandon() is complete
-    bool told_ = false;       // the Server has been notified
+    bool notified_ = false;   // the Server has been notified
     bool ended_ = false;      // the engine is ending, or has ended
 };
 
