@@ -34,7 +34,7 @@ struct Password {
 };
 
 // Never prompts at the terminal, as OpenSSL's default does.
-int tell_password(char* out, int room, int, void* password) noexcept {
+int copy_password(char* out, int room, int, void* password) noexcept {
     auto& [text, was_asked] = *static_cast<Password*>(password);
     was_asked = true;
     if (text.empty() || text.size() > static_cast<std::size_t>(room)) return -1;
@@ -47,7 +47,7 @@ CertificatePtr read_certificate(BIO* bio) noexcept {
 }
 
 // True if a sequence of certificates ended without an error.
-bool ended_well() noexcept {
+bool reached_end() noexcept {
     const unsigned long error = ERR_peek_last_error();
     const bool ended =
         ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
@@ -61,7 +61,7 @@ KeyPtr load_key(const Certificate& certificate, const std::string& key) {
     const BioPtr bio = open(key, certificate.key);
     if (!bio) refuse_option(key + " is neither PEM text nor the name of a file");
     Password password{certificate.password};
-    KeyPtr loaded(PEM_read_bio_PrivateKey(bio.get(), nullptr, &tell_password, &password));
+    KeyPtr loaded(PEM_read_bio_PrivateKey(bio.get(), nullptr, &copy_password, &password));
     if (!loaded && password.was_asked && certificate.password.empty()) {
         ERR_clear_error();
         throw std::system_error(ArgumentErrc::invalid_option,
@@ -89,7 +89,7 @@ LoadedCertificate load(const Certificate& certificate) {
         if (sk_X509_push(loaded.chain.get(), next.get()) == 0) throw std::bad_alloc();
         static_cast<void>(next.release());
     }
-    if (!ended_well()) refuse_option(chain);
+    if (!reached_end()) refuse_option(chain);
     loaded.key = load_key(certificate, "the key of " + chain);
     if (X509_check_private_key(loaded.leaf.get(), loaded.key.get()) != 1) {
         refuse_option("the key of " + chain + " does not belong to it");
@@ -122,7 +122,7 @@ std::vector<CertificatePtr> load_authorities(const std::string& pem) {
     if (!bio) refuse_option(described("the authorities", pem));
     while (CertificatePtr next = read_certificate(bio.get()))
         loaded.push_back(std::move(next));
-    if (!ended_well() || loaded.empty()) refuse_option(described("the authorities", pem));
+    if (!reached_end() || loaded.empty()) refuse_option(described("the authorities", pem));
     return loaded;
 }
 

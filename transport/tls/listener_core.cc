@@ -151,7 +151,7 @@ void ListenerCore::on_accepted() noexcept {
 
 void ListenerCore::begin(StreamPtr stream) noexcept {
     auto* const attempt = new (std::nothrow) Attempt(*this);
-    if (!attempt) return tell(Errc::not_enough_memory);
+    if (!attempt) return report_failure(Errc::not_enough_memory);
     attempt->accepted_ns = core().now_ns();
     attempt->aio.set_timeout(options_.handshake_timeout);
     TryIo* const try_io = try_io_of(*stream);
@@ -170,24 +170,24 @@ void ListenerCore::shake_hands(Attempt& attempt, StreamPtr stream) noexcept {
 // ---- handshakes
 
 // Reports a failed connection. The callee may release the listener.
-void ListenerCore::tell(std::error_code error) noexcept {
+void ListenerCore::report_failure(std::error_code error) noexcept {
     const auto& on_failure = ContextCore::of(context_).options().on_failure;
     if (closed_ || !on_failure) return;
-    telling_ = true;
+    reporting_ = true;
     on_failure(error);
-    telling_ = false;
+    reporting_ = false;
 }
 
 void ListenerCore::on_back(Attempt& attempt) noexcept {
     const std::error_code error = attempt.aio.result();
-    const bool spoke = attempt.list == &running_;
-    DCHECK(spoke || attempt.list == &silent_);
+    const bool shook_hands = attempt.list == &running_;
+    DCHECK(shook_hands || attempt.list == &silent_);
     attempt.list->remove(attempt);
-    if (!spoke && error) ContextCore::of(context_).count_failure();
+    if (!shook_hands && error) ContextCore::of(context_).count_failure();
     if (error || closed_) {
-        if (error) tell(error);
+        if (error) report_failure(error);
         delete &attempt;  // allowed in its Aio's callback
-    } else if (spoke) {
+    } else if (shook_hands) {
         ready_.push(attempt);
         hand_out();
     } else {

@@ -52,7 +52,8 @@ private:
     void close_here() noexcept override;
     bool finished() const noexcept override { return closed_; }
     bool busy() const noexcept override {
-        return accepting_ || telling_ || !silent_.empty() || !running_.empty() || !waiting_.empty();
+        return accepting_ || reporting_ || !silent_.empty() || !running_.empty() ||
+               !waiting_.empty();
     }
     void on_engine_destroyed(bool idle) noexcept override;
 
@@ -64,7 +65,7 @@ private:
     void on_back(Attempt& attempt) noexcept;
     void on_first_byte(Attempt& attempt) noexcept;
     void shake_hands(Attempt& attempt, StreamPtr stream) noexcept;
-    void tell(std::error_code error) noexcept;
+    void report_failure(std::error_code error) noexcept;
     void hand_out() noexcept;
     void cancel_all(const List& list) noexcept;
     void drop_ready() noexcept;
@@ -80,7 +81,7 @@ private:
     List running_;            // handshake under way
     List ready_;              // handshake done, not accepted yet
     bool accepting_ = false;  // inner_ is pending
-    bool telling_ = false;    // on_failure runs
+    bool reporting_ = false;  // on_failure runs
     bool closed_ = false;
 };
 
