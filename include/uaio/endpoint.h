@@ -52,8 +52,8 @@ public:
     // "192.0.2.1:80" or "[2001:db8::1]:80", which parse() reads back. Throws std::bad_alloc.
     std::string to_string() const;
 
-    // What bind(2) and connect(2) take: a sockaddr_in or sockaddr_in6 of size() bytes, in network
-    // byte order, valid as long as this object.
+    // For bind(2) and connect(2): a sockaddr_in or sockaddr_in6 of size() bytes, in network byte
+    // order, valid as long as this object.
     const sockaddr* address() const noexcept { return &address_.any; }
     socklen_t size() const noexcept;
 

@@ -64,8 +64,8 @@ public:
     // before; an HttpErrc for malformed chunks or a malformed trailer, after which every read of
     // the connection ends with Errc::closed. Other errors: those of Connection::read(). A read that
     // is cancelled or expires loses no byte: the next one goes on. Content of a response without a
-    // length goes to the end of the stream (RFC 9112 6.3), so that a connection that is cut there
-    // cannot be told from its end, except over TLS.
+    // length goes to the end of the stream (RFC 9112 6.3), so that its end
+    // cannot be distinguished from an interrupted connection, except over TLS.
     void read(Aio& aio) noexcept;
     // Reads until the vector is full. Errc::end_of_stream if the content ends before: count() bytes
     // are in the vector's front. Otherwise as read().

@@ -1,7 +1,6 @@
 // A Client sends HTTP/1.1 requests to one server and reads the responses, over connections that are
-// kept and used again (RFC 9112 9.3). What nng_http_client_transact does
-// (nng_http_client_transact(3http)), with a pool, HEAD, 204, 304, interim responses and content up
-// to the end of the stream done right.
+// kept and used again (RFC 9112 9.3). Compared with nng_http_client_transact(3http), it has a pool
+// and supports HEAD, 204, 304, interim responses and content up to the end of the stream.
 #pragma once
 
 #include <uaio/http_connection.h>

@@ -1,7 +1,7 @@
 // A Server speaks HTTP/1.1 over the connections of its acceptors and passes each request to a
-// handler, found by method, host and path. What nng_http_server and nng_http_handler do
-// (nng_http_server_hold(3http)), with streamed content, limits and timeouts. Faults of a request
-// are answered by http::status_for(), and the connection is closed then.
+// handler, found by method, host and path. Compared with nng_http_server_hold(3http), it has
+// streamed content, limits and timeouts. A malformed request is answered with the status of
+// http::status_for(), and its connection is closed.
 #pragma once
 
 #include <uaio/engine_group.h>

@@ -23,7 +23,7 @@ enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 
 // A certificate of this side and its private key, in PEM (RFC 7468). Both are names of files, or
 // text: a string with "-----BEGIN " anywhere in it. A Context keeps neither the text of keys nor
-// passwords, and no message quotes `key`, be it a text or the name of a file, or `password`.
+// passwords; no message quotes `password`, or `key`, whether it is text or the name of a file.
 struct Certificate {
     std::string chain = {};     // the certificate, then those between it and the authority
     std::string key = {};       // RSA of 2048 bits or more, ECDSA or EdDSA
