@@ -58,7 +58,7 @@ constexpr ErrorMeaning kMeanings[] = {
      "The message is invalid. A request must have a method, a target in a form that the method "
      "allows, and one Host; CONNECT and TRACE, 1xx, 204, 205 and 304 must not have content; "
      "Content-Length must equal the length of the content; and http::Client requires the content "
-     "to be attached by set_data().",
+     "to be attached by set_content().",
      EINVAL},
     {ArgumentErrc::wrong_message_state, "wrong message state",
      "The call is out of order. Write a message as a head, then its content of exactly the "

@@ -24,7 +24,7 @@ int ask(uaio::Engine& engine, const uaio::Endpoint& endpoint, const std::string&
         std::fprintf(stderr, "%s: %s\n", target.c_str(), uaio::strerror(error).c_str());
         return 1;
     }
-    if (!content.empty() && (request.set_method("POST") || request.set_data(content))) return 1;
+    if (!content.empty() && (request.set_method("POST") || request.set_content(content))) return 1;
     uaio::http::Response response;
     uaio::Aio aio(engine);
     aio.set_timeout(std::chrono::seconds(30));
@@ -38,7 +38,7 @@ int ask(uaio::Engine& engine, const uaio::Endpoint& endpoint, const std::string&
     const uaio::http::ClientStatistics statistics = client.statistics();
     std::fprintf(stderr, "%d, %zu bytes, %llu connections\n", response.status(), aio.count(),
                  static_cast<unsigned long long>(statistics.connections));
-    std::fwrite(response.data().data(), 1, response.data().size(), stdout);
+    std::fwrite(response.content().data(), 1, response.content().size(), stdout);
     return 0;
 }
 

@@ -63,7 +63,7 @@ int ask(uaio::Engine& engine, const uaio::Endpoint& endpoint) {
     char buffer[512];
     aio.set_iov(buffer, sizeof buffer);
     do {
-        connection.read_body().read(aio);
+        connection.read_content().read(aio);
         if (!aio.wait()) bytes += aio.count();
     } while (!aio.result());
     std::printf("%d, %zu bytes, %s\n", response.status(), bytes,
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
     uaio::http::Server server(engine);
     server.handle("GET", "/", [](uaio::http::Exchange& exchange) { exchange.respond("hello\n"); });
     server.handle("POST", "/echo", [](uaio::http::Exchange& exchange) {
-        exchange.respond(exchange.request().data(), "application/octet-stream");
+        exchange.respond(exchange.request().content(), "application/octet-stream");
     });
     server.handle("GET", "/count", [](uaio::http::Exchange& exchange) { new Counter(exchange); });
     const int port = argc > 1 ? std::atoi(argv[1]) : 0;

@@ -44,7 +44,7 @@ std::error_code ask(uaio::Engine& engine, const uaio::tls::Context& context,
     if (const auto error = aio.wait()) return error;
     if (!print) return {};
     std::fprintf(stderr, "%d, %zu bytes\n", response.status(), aio.count());
-    std::fwrite(response.data().data(), 1, response.data().size(), stdout);
+    std::fwrite(response.content().data(), 1, response.content().size(), stdout);
     return {};
 }
 

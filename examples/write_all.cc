@@ -47,13 +47,13 @@ int main() {
     listener.accept(accepted, peer);
     if (accepted.wait()) return 1;
     uaio::http::Connection connection(std::move(peer));
-    iovec body[] = {{const_cast<char*>(kHead.data()), kHead.size()},
-                    {const_cast<char*>(kMiddle.data()), kMiddle.size()},
-                    {const_cast<char*>(kTail.data()), kTail.size()}};
+    iovec buffers[] = {{const_cast<char*>(kHead.data()), kHead.size()},
+                       {const_cast<char*>(kMiddle.data()), kMiddle.size()},
+                       {const_cast<char*>(kTail.data()), kTail.size()}};
     uaio::Aio aio(io.engine(), [](uaio::Aio& done) {
         std::printf("%s, %zu bytes\n", uaio::strerror(done.result()).c_str(), done.count());
     });
-    if (aio.set_iov(body)) return 1;
+    if (aio.set_iov(buffers)) return 1;
     aio.set_timeout(5s);
     // Returns at once; completes with all bytes, or an error and the exact count.
     connection.write_all(aio);

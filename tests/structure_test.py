@@ -35,8 +35,8 @@ FOLDERS = {
                               f"{STREAM} transport/file transport/http/format transport/http "
                               "transport/http/client"),
     "transport/http/client": ("http_client", f"{STREAM} transport/http/format transport/http"),
-    "transport/http": ("http_body http_connection", f"{STREAM} transport/http/format"),
-    "transport/http/format": ("http_error http_types http_content http_headers http_message",
+    "transport/http": ("http_content http_connection", f"{STREAM} transport/http/format"),
+    "transport/http/format": ("http_error http_types http_content_buffer http_headers http_message",
                               "base"),
     "transport/socket": ("endpoint resolver tcp local", f"{STREAM} engine/kernel"),
     "transport/file": ("", STREAM),

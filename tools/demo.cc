@@ -1,5 +1,5 @@
 // uaio-demo: the library's main job with real programs. A server on loopback sends a real file to a
-// real curl, its body with http::Connection::write_all out of scattered buffers; first to a slow
+// real curl, its content with http::Connection::write_all out of scattered buffers; first to a slow
 // reader, then to a fast one, and both must compute the same SHA-256. A third transfer is cancelled
 // half-way, and its count() must equal the peer's received bytes. Exits with status 1 if a check
 // fails. Needs curl, and head and sha256sum of coreutils.
@@ -71,7 +71,7 @@ private:
             wanted = sha256_of(file_, size, [&] { progress.show(0); });
         }
         Answer answer;
-        answer.body = file_.bytes().first(size);
+        answer.content = file_.bytes().first(size);
         answer.write_size = kWriteSize;
         answer.entry_size = kEntrySize;
         Progress progress(what);
@@ -116,7 +116,7 @@ private:
     // Cancels one write_all of the whole file to a plain socket when the peer has half of it.
     void cancel_half_way() {
         Answer answer;
-        answer.body = file_.bytes();
+        answer.content = file_.bytes();
         answer.write_size = kFileSize;
         answer.entry_size = kFileSize / 500;
         Progress progress("cancelled");

@@ -1,5 +1,5 @@
-// The server of the demo: answers one request with a head of its own and a body that it sends with
-// http::Connection::write_all, in many entries of uneven sizes. On the engine's thread.
+// The server of the demo: answers one request with a head of its own and a content that it sends
+// with http::Connection::write_all, in many entries of uneven sizes. On the engine's thread.
 #pragma once
 
 #include <uaio/await.h>
@@ -23,8 +23,8 @@ namespace uaio::demo {
 
 // One answer and its results, which are valid after serve() has ended.
 struct Answer {
-    std::span<const std::byte> body;
-    std::size_t write_size = 0;  // bytes of the body in one write_all
+    std::span<const std::byte> content;
+    std::size_t write_size = 0;  // bytes of the content in one write_all
     std::size_t entry_size = 0;  // maximum bytes of an entry
     std::stop_source stop;       // cancels the operation that serve() awaits
 
@@ -38,16 +38,16 @@ struct Answer {
 
 inline constexpr std::chrono::seconds kPatience{40};
 
-// Moves the front of `body` into entries of 1 to `entry_size` bytes, appended to `entries`, until
-// `write_size` bytes or the limit of a vector are reached.
-inline void cut(std::span<const std::byte>& body, const Answer& answer, Random& random,
+// Moves the front of `content` into entries of 1 to `entry_size` bytes, appended to `entries`,
+// until `write_size` bytes or the limit of a vector are reached.
+inline void cut(std::span<const std::byte>& content, const Answer& answer, Random& random,
                 std::vector<iovec>& entries) {
-    std::size_t room = std::min(answer.write_size, body.size());
+    std::size_t room = std::min(answer.write_size, content.size());
     while (room > 0 && entries.size() < IovCursor::kMaxEntries) {
         const std::size_t uneven = 1 + random.next() % answer.entry_size;
         const std::size_t size = std::min(room, uneven);
-        entries.push_back({const_cast<std::byte*>(body.data()), size});
-        body = body.subspan(size);
+        entries.push_back({const_cast<std::byte*>(content.data()), size});
+        content = content.subspan(size);
         room -= size;
     }
 }
@@ -75,14 +75,14 @@ inline Task<> serve(Acceptor& acceptor, Answer& answer) {
     const std::string head =
         "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
         "Content-Length: " +
-        std::to_string(answer.body.size()) + "\r\nConnection: close\r\n\r\n";
+        std::to_string(answer.content.size()) + "\r\nConnection: close\r\n\r\n";
     answer.head_size = head.size();
-    std::span<const std::byte> body = answer.body;
-    Random random(body.size());
+    std::span<const std::byte> content = answer.content;
+    Random random(content.size());
     std::vector<iovec> entries;
     entries.push_back({const_cast<char*>(head.data()), head.size()});
-    while (!body.empty() && !answer.error) {
-        cut(body, answer, random, entries);
+    while (!content.empty() && !answer.error) {
+        cut(content, answer, random, entries);
         const auto [error, count] = co_await write_all(connection, entries, {.timeout = kPatience});
         answer.error = error;
         answer.count += count;

@@ -10,7 +10,7 @@
 namespace uaio {
 
 // Every code equals std::errc::invalid_argument, as Errc::invalid_argument does; that one is only
-// for the vector of an Aio and the bytes of http::Message::set_data(). An operation that the
+// for the vector of an Aio and the bytes of http::Message::set_content(). An operation that the
 // library ends with an ArgumentErrc has transferred nothing.
 enum class ArgumentErrc {
     // Thrown by Engine for the environment variable UAIO_KERNEL and by tls::Context for its
@@ -34,7 +34,7 @@ enum class ArgumentErrc {
     // http::Headers: a second Host, Content-Length or Transfer-Encoding by add(), or both
     // Content-Length and Transfer-Encoding (RFC 9112 6.1). erase() the other one first.
     conflicting_header,
-    invalid_trailer,  // http::BodyWriter::finish(): a field that RFC 9110 6.5.1 keeps out
+    invalid_trailer,  // http::ContentWriter::finish(): a field that RFC 9110 6.5.1 keeps out
     // A request or response that no recipient may accept: without Host or a target that goes with
     // its method, with content where its method or status has none, with a Content-Length that is
     // not that of its content.

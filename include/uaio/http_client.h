@@ -80,17 +80,17 @@ public:
     Client& operator=(const Client&) = delete;
 
     // Sends `request` and reads the response with all of its content, which `response` owns then:
-    // Response::data(). A status such as 404 or 500 is no error. Both must live until the callback;
-    // the response is reset first, and the request is not changed, but for a redirect that is
-    // followed, which leaves it as it was sent last. The Aio's vector is not used, and count() is
-    // that of the response's content. Allocates.
+    // Response::content(). A status such as 404 or 500 is no error. Both must live until the
+    // callback; the response is reset first, and the request is not changed, but for a redirect
+    // that is followed, which leaves it as it was sent last. The Aio's vector is not used, and
+    // count() is that of the response's content. Allocates.
     //
     // Errors: those of Connector::connect(); canceled, timed_out and closed; connection_reset or
     // another error of the stream; an HttpErrc for a malformed response; truncated if the content
     // was cut short, with the bytes received in the response; HttpErrc::no_response if the server
     // closed the connection before one, content_too_large, too_many_redirects and
     // unrequested_response; ArgumentErrc::invalid_message for a request that must not be sent or
-    // whose content is not attached (set_data()), wrong_engine for an Aio of another engine;
+    // whose content is not attached (set_content()), wrong_engine for an Aio of another engine;
     // not_enough_memory. An error after the request began to be sent closes its connection; other
     // transactions go on.
     //

@@ -4,7 +4,7 @@
 // ConnectionOptions::lenient says otherwise.
 #pragma once
 
-#include <uaio/http_body.h>
+#include <uaio/http_content.h>
 #include <uaio/http_message.h>
 #include <uaio/http_types.h>
 #include <uaio/stream.h>
@@ -64,7 +64,8 @@ public:
     ~Connection();
 
     // Operations go on with the connection that is made; `other` can only be destroyed and assigned
-    // to. REQUIRES: no other thread uses either, and BodyReaders and BodyWriters are taken anew.
+    // to. REQUIRES: no other thread uses either, and ContentReaders and ContentWriters are taken
+    // anew.
     Connection(Connection&& other) noexcept;
     Connection& operator=(Connection&& other) noexcept;
 
@@ -84,21 +85,21 @@ public:
     // Reads until the vector is full; on end_of_stream, cancel, timeout or an error count() bytes
     // are in it, and the connection stays usable (nng_http_conn_read_all(3http)). Bytes that came
     // with a message that was read before are delivered first. Content is delivered as it came,
-    // with its chunks, if it has any: after one raw read of those, read_body() has nothing more to
-    // give. Errors: end_of_stream, connection_reset, canceled, timed_out, closed, invalid_argument,
-    // or an errno of the system category; a TlsErrc or truncated over TLS.
+    // with its chunks, if it has any: after one raw read of those, read_content() has nothing more
+    // to give. Errors: end_of_stream, connection_reset, canceled, timed_out, closed,
+    // invalid_argument, or an errno of the system category; a TlsErrc or truncated over TLS.
     void read_all(Aio& aio) noexcept;
     // Reads at least one byte; end_of_stream with count 0 at the end (nng_http_conn_read(3http)).
     // Otherwise as read_all().
     void read(Aio& aio) noexcept;
 
-    // Writes a message: its head, and in the same write the content it has (set_data, copy_data).
-    // A request needs a target that goes with its method, and in HTTP/1.1 a Host. Content-Length is
-    // added where it is missing. A response is fitted to the request it answers, which is the one
-    // read first of those not answered yet: no content for HEAD, 1xx, 204 and 304, no chunks for
-    // HTTP/1.0, and a Connection field that says whether the connection stays. A message without
-    // content, but with "Transfer-Encoding: chunked" or a Content-Length of its own, is a head
-    // whose content follows by write_body(). A message that must not be sent is
+    // Writes a message: its head, and in the same write the content it has (set_content,
+    // copy_content). A request needs a target that goes with its method, and in HTTP/1.1 a Host.
+    // Content-Length is added where it is missing. A response is fitted to the request it answers,
+    // which is the one read first of those not answered yet: no content for HEAD, 1xx, 204 and 304,
+    // no chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A
+    // message without content, but with "Transfer-Encoding: chunked" or a Content-Length of its
+    // own, is a head whose content follows by write_content(). A message that must not be sent is
     // ArgumentErrc::invalid_message, one inside the content of another is wrong_message_state, and
     // the connection stays as it is. Requests may be pipelined: write several before the first
     // response is read.
@@ -113,7 +114,7 @@ public:
     void write_response(Response& response, Aio& aio) noexcept;
 
     // Reads the head of a message into `request` or `response`, which must live until the callback
-    // and is reset first; the content is read by read_body(), or raw. The next read of a message
+    // and is reset first; the content is read by read_content(), or raw. The next read of a message
     // skips content that is left, however long it is. A response is framed by the request that was
     // written first of those not answered yet: no content for HEAD, a tunnel behind a 2xx to
     // CONNECT. Interim responses (1xx, but 101) are skipped, up to 16. The Aio's vector is not
@@ -130,8 +131,8 @@ public:
 
     // Handles to the content of the message whose head was written, or read, last. Take them after
     // the first verb for messages was called; one handle then serves all messages.
-    BodyWriter write_body() noexcept;
-    BodyReader read_body() noexcept;
+    ContentWriter write_content() noexcept;
+    ContentReader read_content() noexcept;
 
     // False when no other message can follow on this connection, going by the messages written and
     // read so far (RFC 9112 9.3): a Connection field with "close", HTTP/1.0 without keep-alive,

@@ -1,52 +1,85 @@
-// A ContentBuffer owns bytes of a message's content. Unlike a std::string it does not fill new
-// bytes with zeros before they are received, and a large block grows by mremap(2) instead of a
-// copy, so that collecting content does not hold up the loop. One thread at a time.
+// Content that is written and read in pieces: the handles that Connection::write_content() and
+// read_content(), Exchange::writer() and reader() return. Memory is the caller's, and an operation
+// completes when the kernel has taken its bytes, or has delivered them, so the faster side is held
+// back by the slower one. Any thread; operations of one direction queue behind each other like all
+// of a connection's.
 #pragma once
 
-#include <cstddef>
-#include <string_view>
+#include <uaio/aio.h>
+#include <uaio/http_headers.h>
 
 namespace uaio::http {
 
-// Pointers and views stay valid until the next reserve(), resize() or assign() beyond capacity(),
-// swap() or move.
-class ContentBuffer {
+class Session;
+
+// Writes the content of the message whose head was written last without any: as long as its
+// Content-Length says, or in chunks (RFC 9112 7.1), or, to an HTTP/1.0 client, up to the end of the
+// connection. Where the message must not have any, as in the answer to HEAD, content is counted and
+// dropped. A handle to copy; it must not be used after its Connection is destroyed or moved from.
+// One that was taken before the connection's first message verb ends every operation with
+// ArgumentErrc::wrong_message_state.
+class ContentWriter {
 public:
-    // Empty; allocates nothing.
-    ContentBuffer() = default;
-    // Copies the bytes, and no spare capacity. Throws std::bad_alloc.
-    ContentBuffer(const ContentBuffer& other) { assign(other.view()); }
-    // Takes the memory; `other` is empty then.
-    ContentBuffer(ContentBuffer&& other) noexcept { swap(other); }
-    // Throws std::bad_alloc, with nothing changed.
-    ContentBuffer& operator=(const ContentBuffer& other);
-    ContentBuffer& operator=(ContentBuffer&& other) noexcept;
-    ~ContentBuffer();
+    // Made by Connection::write_content() and Exchange::writer().
+    explicit ContentWriter(Session* session) noexcept : session_(session) {}
 
-    // Null until the first byte is reserved.
-    char* data() noexcept { return bytes_; }
-    // In bytes.
-    std::size_t size() const noexcept { return size_; }
-    std::size_t capacity() const noexcept { return capacity_; }
-    std::string_view view() const noexcept { return {bytes_, size_}; }
-
-    // Room for `size` bytes in all, by realloc(3) to exactly that: callers that append grow it
-    // geometrically themselves. Throws std::bad_alloc, with nothing changed.
-    void reserve(std::size_t size);
-    // Sets size(). New bytes are not initialised; memory is never given back. Throws
-    // std::bad_alloc, with nothing changed.
-    void resize(std::size_t size);
-    // Replaces the content by a copy of `bytes`, which may be a part of this buffer. Throws
-    // std::bad_alloc, with nothing changed.
-    void assign(std::string_view bytes);
-    // Sets size() to 0 and keeps the memory.
-    void clear() noexcept { size_ = 0; }
-    void swap(ContentBuffer& other) noexcept;
+    // Writes the whole vector as content: as it is, or as a chunk, or several for a vector of more
+    // than seven entries (inline_iov, a build option, less one). count() is of the vector's bytes,
+    // without framing. A vector of no bytes succeeds and sends nothing, as an empty chunk would end
+    // the content. Errors: those of Connection::write_all(); Errc::timed_out also by
+    // ConnectionOptions::send_timeout; Errc::not_enough_memory, when the first piece is written.
+    // ArgumentErrc::wrong_message_state without a message that waits for content, or for more bytes
+    // than its Content-Length leaves, or if the write of the head was cancelled before a byte of it
+    // was sent; nothing happens to the connection then. Errc::closed if the head failed otherwise.
+    // A write that ends between two such pieces closes the connection, as one that is cut does.
+    void write(Aio& aio) noexcept;
+    // Ends the content: writes the last chunk, or checks that all bytes of a Content-Length were
+    // written. ArgumentErrc::wrong_message_state if some are missing: the peer waits for them, so
+    // write them or close the connection. Other errors: those of write(). The Aio's vector is not
+    // used, and count() is 0.
+    void finish(Aio& aio) noexcept;
+    // The same with trailer fields, which must live, and stay as they are, until the callback. Only
+    // chunked content has a trailer; with other content the fields are dropped.
+    // ArgumentErrc::invalid_trailer for a field that frames, routes, authenticates or describes the
+    // message, such as Content-Type or Set-Cookie (RFC 9110 6.5.1); the content may still be ended
+    // then.
+    void finish(const Headers& trailer, Aio& aio) noexcept;
 
 private:
-    char* bytes_ = nullptr;  // by malloc(3)
-    std::size_t size_ = 0;
-    std::size_t capacity_ = 0;
+    Session* session_;
+};
+
+// Reads the content of the message that was read last, without its framing. The first read sends
+// "100 Continue" to a client that expects it, unless its content has begun to come (RFC 9110
+// 10.1.1). A handle to copy; it must not be used after its Connection is destroyed or moved from.
+// One that was taken before the connection's first message verb ends every read with
+// ArgumentErrc::wrong_message_state.
+class ContentReader {
+public:
+    // Made by Connection::read_content() and Exchange::reader().
+    explicit ContentReader(Session* session) noexcept : session_(session) {}
+
+    // Reads at least one byte, at most the vector's. Errc::end_of_stream with count 0 when all
+    // content has been read, also for a message that has none; Errc::truncated if the stream ended
+    // before; an HttpErrc for malformed chunks or a malformed trailer, after which every read of
+    // the connection ends with Errc::closed. Other errors: those of Connection::read(). A read that
+    // is cancelled or expires loses no byte: the next one goes on. Content of a response without a
+    // length goes to the end of the stream (RFC 9112 6.3), so that its end cannot be
+    // distinguished from an interrupted connection, except over TLS.
+    void read(Aio& aio) noexcept;
+    // Reads until the vector is full. Errc::end_of_stream if the content ends before: count() bytes
+    // are in the vector's front. Otherwise as read().
+    void read_all(Aio& aio) noexcept;
+    // The trailer fields (RFC 9112 7.1.2) of chunked content, after a read has ended with
+    // Errc::end_of_stream; empty before, and without a trailer. Valid until the next message is
+    // read. A sender can put any field there that an intermediary checks in heads only, so they are
+    // kept apart from the head's, and the program decides how far it trusts them (RFC 9110 6.5.1).
+    // Fields that no head may have, or for which there is no memory, are dropped. On the engine's
+    // thread.
+    const Headers& trailer() const noexcept;
+
+private:
+    Session* session_;
 };
 
 }  // namespace uaio::http

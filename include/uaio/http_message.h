@@ -7,7 +7,7 @@
 // reset().
 #pragma once
 
-#include <uaio/http_content.h>
+#include <uaio/http_content_buffer.h>
 #include <uaio/http_headers.h>
 #include <uaio/http_types.h>
 
@@ -41,7 +41,7 @@ public:
     void set_version(Version version) noexcept { version_ = version; }
 
     // The fields to send, or those received. Of a message read, lines of one name are one field, as
-    // Headers::add() joins them; trailer fields are not among them, see BodyReader::trailer().
+    // Headers::add() joins them; trailer fields are not among them, see ContentReader::trailer().
     Headers& headers() noexcept { return headers_; }
     const Headers& headers() const noexcept { return headers_; }
 
@@ -50,24 +50,24 @@ public:
     // as well. They are sent from where they are. ArgumentErrc::conflicting_header if
     // Transfer-Encoding is set, Errc::invalid_argument for a length without an address,
     // Errc::not_enough_memory.
-    [[nodiscard]] std::error_code set_data(const void* data, std::size_t size) noexcept;
-    [[nodiscard]] std::error_code set_data(std::string_view data) noexcept {
-        return set_data(data.data(), data.size());
+    [[nodiscard]] std::error_code set_content(const void* data, std::size_t size) noexcept;
+    [[nodiscard]] std::error_code set_content(std::string_view content) noexcept {
+        return set_content(content.data(), content.size());
     }
     // The same with a copy of the bytes, in memory that is used again for the next copy and never
     // shrinks. They may be a part of the message itself.
-    [[nodiscard]] std::error_code copy_data(const void* data, std::size_t size) noexcept;
-    [[nodiscard]] std::error_code copy_data(std::string_view data) noexcept {
-        return copy_data(data.data(), data.size());
+    [[nodiscard]] std::error_code copy_content(const void* data, std::size_t size) noexcept;
+    [[nodiscard]] std::error_code copy_content(std::string_view content) noexcept {
+        return copy_content(content.data(), content.size());
     }
     // Removes the content and Content-Length. Keeps the memory of copies.
-    void clear_data() noexcept;
-    // True after set_data or copy_data, even of no bytes, and where http::Client or an
+    void clear_content() noexcept;
+    // True after set_content or copy_content, even of no bytes, and where http::Client or an
     // http::Server's route collected content. read_request() and read_response() attach none.
-    bool has_data() const noexcept { return data_kind_ != DataKind::none; }
+    bool has_content() const noexcept { return content_kind_ != ContentKind::none; }
     // The content; empty without one. Valid until the content changes or the message is destroyed.
-    std::string_view data() const noexcept {
-        return data_kind_ == DataKind::owned ? owned_.view() : borrowed_;
+    std::string_view content() const noexcept {
+        return content_kind_ == ContentKind::owned ? owned_.view() : borrowed_;
     }
 
 protected:
@@ -83,7 +83,7 @@ protected:
 private:
     friend class MessageReader;
     friend class MessageSink;
-    enum class DataKind { none, borrowed, owned };
+    enum class ContentKind { none, borrowed, owned };
 
     [[nodiscard]] std::error_code set_length(std::size_t size) noexcept;
 
@@ -91,7 +91,7 @@ private:
     std::string head_;  // as it is sent, while a connection sends it
     ContentBuffer owned_;
     std::string_view borrowed_;
-    DataKind data_kind_ = DataKind::none;
+    ContentKind content_kind_ = ContentKind::none;
     Version version_ = Version::http_1_1;
 };
 

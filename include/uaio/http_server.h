@@ -106,7 +106,7 @@ struct ServerOptions {
 // after begin() does what abort() does. Builds for development stop there.
 class Exchange {
 public:
-    // The request, with its content (Request::data()) if the route collects that. Valid, as all
+    // The request, with its content (Request::content()) if the route collects that. Valid, as all
     // views of it are, until this exchange ends.
     const Request& request() const noexcept { return request_; }
     // The target's path, decoded, without dot segments, by which the route was found. An encoded
@@ -132,7 +132,7 @@ public:
     Response& response() noexcept { return response_; }
     // Sends response() and ends this exchange. Its status is 200 or above: another one, or fields
     // and content that must not be sent, are logged and answered with 500. Content that it borrows
-    // must live until the access log is called, so let it own its content (copy_data), or borrow
+    // must live until the access log is called, so let it own its content (copy_content), or borrow
     // bytes that live as long as the server.
     void respond() noexcept;
     // Sends Response::set_error_page(status) with the other fields of response(), and ends this
@@ -156,7 +156,7 @@ public:
     void begin(Aio& aio) noexcept;
     // After begin(), also before its Aio has completed. Without begin() it is misuse, and every
     // operation of it ends with ArgumentErrc::wrong_message_state.
-    BodyWriter writer() noexcept;
+    ContentWriter writer() noexcept;
     // Ends this exchange behind the operations submitted so far, which may still be under way. If
     // bytes of a Content-Length, or the finish() of chunked content, are missing, the connection is
     // closed, so that the client sees it, and the access log gets Errc::truncated.
@@ -167,10 +167,10 @@ public:
     // something is missing. The access log gets `error`.
     void abort(std::error_code error = Errc::closed) noexcept;
 
-    // For a route that stream_body(): reads the request's content, before and during the response.
-    // Up to 64 KiB of known length that is left behind the response is skipped; with more of it, or
-    // content of unknown length, the connection ends.
-    BodyReader reader() noexcept;
+    // For a route that stream_content(): reads the request's content, before and during the
+    // response. Up to 64 KiB of known length that is left behind the response is skipped; with more
+    // of it, or content of unknown length, the connection ends.
+    ContentReader reader() noexcept;
 
     // A place for state that a handler keeps between requests, one for each engine and key, so that
     // it needs no lock; empty at first. `key` is any address of the handler's own. It lives as long
@@ -234,7 +234,7 @@ public:
     Route& prefix() noexcept;
     // Calls the handler when the head is there, and leaves the content to Exchange::reader();
     // content_limit() does not apply then.
-    Route& stream_body() noexcept;
+    Route& stream_content() noexcept;
     // Bytes of content that are collected for it, in place of ServerOptions::content_limit; more is
     // 413.
     Route& content_limit(std::size_t bytes) noexcept;
@@ -249,7 +249,7 @@ private:
     Handler handler_;
     std::size_t content_limit_ = 0;
     bool prefix_ = false;
-    bool stream_body_ = false;
+    bool stream_content_ = false;
 };
 
 // Serves on one engine or on several. Of the routes that take a request's path, host and method,

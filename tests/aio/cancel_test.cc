@@ -23,7 +23,7 @@ struct Waiting {
     explicit Waiting(std::uint64_t seed)
         : kernel(seed, {.lost_cancel = 700, .window = kWindow}),
           engine(kernel),
-          write(engine, body) {
+          write(engine, payload) {
         SimListener& server = kernel.listen_peer();
         server.read_nothing();
         Operation connect(engine);
@@ -39,7 +39,7 @@ struct Waiting {
         return time;
     }
 
-    const std::string body = std::string(5 * kWindow, 'x');
+    const std::string payload = std::string(5 * kWindow, 'x');
     SimKernel kernel;
     Engine engine;
     StreamPtr stream;

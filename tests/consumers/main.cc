@@ -26,9 +26,9 @@ int main() {
     uaio::http::Connection connection(std::move(server_end));
     std::string head = "one vector, ";
     std::string tail = "two entries\n";
-    std::array<iovec, 2> body{{{head.data(), head.size()}, {tail.data(), tail.size()}}};
+    std::array<iovec, 2> buffers{{{head.data(), head.size()}, {tail.data(), tail.size()}}};
     uaio::Aio writing(io.engine());
-    if (writing.set_iov(body)) return 1;
+    if (writing.set_iov(buffers)) return 1;
     connection.write_all(writing);
 
     std::string received(head.size() + tail.size(), '\0');

@@ -152,7 +152,7 @@ public:
         connection().read_response(response_, aio_of(operation));
     }
 
-    Reply reply() override { return {response_.status(), std::string(response_.data())}; }
+    Reply reply() override { return {response_.status(), std::string(response_.content())}; }
 
     void start_connect(std::uint16_t port, Operation& operation) override {
         connector(port).connect(aio_of(operation), made_[&operation]);

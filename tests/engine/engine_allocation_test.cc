@@ -57,8 +57,8 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(8 * 100);
-    const std::vector<iovec> vector = entries_of(body, 8);
+    const std::string payload = pattern(8 * 100);
+    const std::vector<iovec> vector = entries_of(payload, 8);
     char in[10];
     Aio write(fixture.engine()), small(fixture.engine()), some(fixture.engine()),
         read(fixture.engine());
@@ -84,9 +84,9 @@ TEST_CASE_TEMPLATE("blocked writes that wait for room allocate nothing", Kernel,
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking / 4);
+    const std::string payload = pattern(ConnectionFixture::kBlocking / 4);
     Aio write(fixture.engine());
-    write.set_iov(body.data(), body.size());
+    write.set_iov(payload.data(), payload.size());
     bool ok = true;
     const std::uint64_t count = allocations_of([&] {
         fixture.connection().write_all(write);
@@ -185,10 +185,10 @@ TEST_CASE_TEMPLATE("an iovec list longer than the inline entries allocates once"
     if (!allocations_are_counted())
         return report_skip("a sanitizer or valgrind replaces the allocator");
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(1024);
-    const std::vector<iovec> inside = entries_of(body, kInlineIov);
-    const std::vector<iovec> many = entries_of(body, 1024);
-    const std::vector<iovec> fewer = entries_of(body, 100);
+    const std::string payload = pattern(1024);
+    const std::vector<iovec> inside = entries_of(payload, kInlineIov);
+    const std::vector<iovec> many = entries_of(payload, 1024);
+    const std::vector<iovec> fewer = entries_of(payload, 100);
     Aio write(fixture.engine());
     const std::uint64_t before = thread_allocations();
     CHECK(!write.set_iov(inside));

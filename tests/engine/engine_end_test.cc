@@ -78,10 +78,10 @@ TEST_CASE_TEMPLATE("the destructor of an engine ends every operation by one call
     Ending ending(Kernel::kKind);
     const RawListener full(0);
     const RawPeer in_queue = RawPeer::connect_tcp(full.endpoint());
-    const std::string body = pattern(ConnectionFixture::kBlocking);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
     std::string in(10, '\0');
     Ended write, queued, read, queued_read, accept, connect, fresh, posted;
-    ending.stream->write_all(ending.one_shot(write, body));
+    ending.stream->write_all(ending.one_shot(write, payload));
     ending.stream->write_all(ending.one_shot(queued, "queued"));
     ending.stream->read_all(ending.one_shot(read, in));
     ending.stream->read_all(ending.one_shot(queued_read, in));
@@ -101,7 +101,7 @@ TEST_CASE_TEMPLATE("the destructor of an engine ends every operation by one call
     }
     CHECK(ending.peer->end() == RawPeer::End::fin);
     CHECK(write == failure(Errc::closed, ending.peer->received().size()));
-    CHECK(body.starts_with(ending.peer->received()));
+    CHECK(payload.starts_with(ending.peer->received()));
     CHECK(queued == failure(Errc::closed));
     CHECK(read == failure(Errc::closed));
     CHECK(queued_read == failure(Errc::closed));

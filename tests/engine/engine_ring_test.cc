@@ -167,14 +167,15 @@ TEST_CASE("operations complete and cancel with a submission polling thread (SQPO
     options.engine.submission_poll_ms = 5;
     options.engine.entries = 8;
     ConnectionFixture fixture(KernelKind::io_uring, options);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     for (std::size_t round = 1; round <= 5; ++round) {
         write.forget();
         fixture.connection().write_all(write.aio);
-        CHECK(fixture.receive(round * body.size()).substr((round - 1) * body.size()) == body);
+        CHECK(fixture.receive(round * payload.size()).substr((round - 1) * payload.size()) ==
+              payload);
         REQUIRE(fixture.run_until_done(write));
-        CHECK(write.ended() == success(body.size()));
+        CHECK(write.ended() == success(payload.size()));
     }
     write.forget();
     fixture.connection().write_all(write.aio);
@@ -182,7 +183,7 @@ TEST_CASE("operations complete and cancel with a submission polling thread (SQPO
     // The thread runs the cancel at any time; a peer that reads could let the write complete first.
     write.aio.cancel();
     REQUIRE(fixture.run_until_done(write));
-    const std::size_t before = 5 * body.size();
+    const std::size_t before = 5 * payload.size();
     const std::size_t got = fixture.receive_to_end().size() - before;
     CHECK(write.ended() == failure(Errc::canceled, got));
 }

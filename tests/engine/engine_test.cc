@@ -467,8 +467,8 @@ TEST_CASE("the engine repeats a cancel that misses a write between two attempts 
         listener.accept(accept, stream);
         RawPeer peer = RawPeer::connect_tcp(listener.local_endpoint());
         REQUIRE(!accept.wait());
-        const std::string body(64 << 20, 'x');
-        Operation write(engine, body);
+        const std::string payload(64 << 20, 'x');
+        Operation write(engine, payload);
         stream->write_all(write.aio);
         for (int turn = 0; turn < 2 + round / 2 % 3; ++turn) {
             engine.run_once(0ns);

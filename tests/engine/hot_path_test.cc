@@ -21,11 +21,11 @@ TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinu
     if (!locks_are_counted())
         return report_skip("a sanitizer replaces the functions that count locks");
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(8 * 100);
+    const std::string payload = pattern(8 * 100);
     char in[10];
     char sink[4096];
     Operation write(fixture.engine()), behind(fixture.engine(), "behind"), read(fixture.engine());
-    REQUIRE(!write.aio.set_iov(entries_of(body, 8)));
+    REQUIRE(!write.aio.set_iov(entries_of(payload, 8)));
     read.aio.set_iov(in, sizeof in);
     write.aio.set_timeout(std::chrono::seconds(30));
     fixture.run_some();  // destroys the connection's listener, which takes a lock

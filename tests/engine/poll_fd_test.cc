@@ -187,19 +187,19 @@ TEST_CASE_TEMPLATE("completions make the engine readable", Kernel, OnLinux, OnPo
 TEST_CASE_TEMPLATE("the host loop completes a large transfer", Kernel, OnLinux, OnPoll) {
     ConnectionFixture fixture(Kernel::kKind);
     HostLoop loop(fixture.engine());
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     write.aio.set_timeout(kPatience);
     fixture.connection().write_all(write.aio);
     const Clock::time_point limit = Clock::now() + kPatience;
-    while (fixture.peer().received().size() < body.size()) {
+    while (fixture.peer().received().size() < payload.size()) {
         REQUIRE(Clock::now() < limit);
         if (loop.readable(1ms)) fixture.engine().run_once(0ns);
         fixture.peer().read_some();
     }
     REQUIRE(loop.run_until([&] { return write.done(); }));
-    CHECK(write.ended() == success(body.size()));
-    CHECK(fixture.peer().received() == body);
+    CHECK(write.ended() == success(payload.size()));
+    CHECK(fixture.peer().received() == payload);
 }
 
 TEST_CASE_TEMPLATE("the host loop continues an operation that a callback submits", Kernel, OnLinux,

@@ -357,8 +357,8 @@ TEST_CASE_TEMPLATE("a forwarded Aio keeps its count, cursor, deadline and cancel
     REQUIRE(fixture.run_until_done(passed));
     CHECK(passed.ended() == success(7));
 
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation late(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation late(fixture.engine(), payload);
     late.aio.set_timeout(30ms);
     const Clock::time_point begin = fixture.engine().now();
     gate.write_all(late.aio);

@@ -24,10 +24,10 @@ using namespace std::chrono_literals;
 constexpr unsigned kThreads = 8;
 
 template <class F>
-void on_threads(F body) {
+void on_threads(F payload) {
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < kThreads; ++i)
-        threads.emplace_back(body, i);
+        threads.emplace_back(payload, i);
     for (std::thread& thread : threads)
         thread.join();
 }
@@ -147,15 +147,15 @@ TEST_CASE_TEMPLATE("random cancels of 8 threads end each operation once (W-51)",
 TEST_CASE_TEMPLATE("writes cancelled by other threads count exactly what the peer got (W-51)",
                    Kernel, OnLinux, OnPoll) {
     std::minstd_rand random(3);
-    const std::string body = pattern(2 << 20);
+    const std::string payload = pattern(2 << 20);
     std::optional<Threaded> threaded;
     bool over = true;
     int canceled = 0;
     for (int round = 0; round < (kSanitized ? 40 : 200); ++round) {
         if (over) threaded.emplace(Kernel::kKind);
         const std::size_t before = threaded->peer->received().size();
-        const std::size_t size = 1 + random() % body.size();
-        Operation write(threaded->io.engine(), std::string_view(body).substr(0, size));
+        const std::size_t size = 1 + random() % payload.size();
+        Operation write(threaded->io.engine(), std::string_view(payload).substr(0, size));
         const auto spins = random() % 20'000;
         std::thread canceler([&] {
             for (auto i = spins; i > 0; --i)
@@ -176,7 +176,7 @@ TEST_CASE_TEMPLATE("writes cancelled by other threads count exactly what the pee
                              [] { return false; });
         const std::string& got = threaded->peer->received();
         CHECK(got.size() == before + ended.count);
-        CHECK(got.compare(before, got.npos, body, 0, ended.count) == 0);
+        CHECK(got.compare(before, got.npos, payload, 0, ended.count) == 0);
     }
     CHECK(canceled > 0);
 }
@@ -272,17 +272,17 @@ TEST_CASE_TEMPLATE("8 threads open, use and close connections at the same time",
     tcp::Listener listener(engine, Endpoint::loopback(0));
     std::atomic<unsigned> failures{0};
     on_threads([&](unsigned thread) {
-        const std::string body(10'000 + thread, 'x');
+        const std::string payload(10'000 + thread, 'x');
         for (int round = 0; round < (kSanitized ? 5 : 20); ++round) {
             StreamPtr server, client;
             Aio accept(engine), connect(engine), write(engine), read(engine);
             listener.accept(accept, server);
             tcp::connect(listener.local_endpoint(), {}, connect, client);
             if (connect.wait() || accept.wait()) ++failures;
-            std::string in(body.size(), '\0');
-            write.set_iov(body.data(), body.size());
+            std::string in(payload.size(), '\0');
+            write.set_iov(payload.data(), payload.size());
             client->write_all(write);
-            if (write.wait() || write.count() != body.size()) ++failures;
+            if (write.wait() || write.count() != payload.size()) ++failures;
             if (round % 2) client->close();
             client.reset();
             // The other end may belong to another thread's connection.

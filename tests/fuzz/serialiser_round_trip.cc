@@ -47,7 +47,7 @@ void check_request(const Request& request, Payload payload) {
     Request again;
     if (MessageReader::read(seen, again)) fuzz::stop("out of memory");
     if (seen.method != request.method() || seen.target != request.target() ||
-        seen.version != request.version() || seen.body != following.body ||
+        seen.version != request.version() || seen.framing != following.framing ||
         seen.content_length != following.length || seen.keep_alive != following.keep_alive ||
         text_of(again.headers()) != text_of(request.headers()))
         fuzz::stop("the parser returns another request than the serialised one", head);
@@ -69,10 +69,10 @@ void check_response(const Response& response, const ResponseContext& answered, P
     const ResponseHead& seen = parser.head();
     Response again;
     if (MessageReader::read(seen, again)) fuzz::stop("out of memory");
-    const bool final = response.status() >= 200 && following.body != Body::tunnel;
+    const bool final = response.status() >= 200 && following.framing != ContentFraming::tunnel;
     if (seen.status != response.status() || seen.reason != response.reason() ||
-        seen.body != following.body || (final && following.keep_alive && !seen.keep_alive) ||
-        (seen.body == Body::length && seen.content_length != following.length) ||
+        seen.framing != following.framing || (final && following.keep_alive && !seen.keep_alive) ||
+        (seen.framing == ContentFraming::length && seen.content_length != following.length) ||
         text_of(again.headers()) != text_of(response.headers()))
         fuzz::stop("the parser returns another response than the serialised one", head);
 }
@@ -84,13 +84,15 @@ void read_and_write(std::string_view bytes) {
     if (requests.parse(bytes).progress == Progress::complete) {
         Request request;
         if (MessageReader::read(requests.head(), request)) fuzz::stop("out of memory");
-        const Body body = requests.head().body;
-        const bool streamed = body == Body::length || body == Body::chunked;
+        const ContentFraming framing = requests.head().framing;
+        const bool streamed =
+            framing == ContentFraming::length || framing == ContentFraming::chunked;
         std::string head;
         FollowingMessage following;
         if (write_head(request, streamed ? Payload::streamed : Payload::attached, head, following))
             fuzz::stop("a parsed request cannot be serialised", bytes);
-        if (following.body != body) fuzz::stop("a serialised request has another framing", head);
+        if (following.framing != framing)
+            fuzz::stop("a serialised request has another framing", head);
         check_request(request, streamed ? Payload::streamed : Payload::attached);
     }
     ResponseParser responses(room, kWide);
@@ -113,7 +115,7 @@ std::string_view next(std::string_view& input) {
 
 void set_all(Message& message, std::string_view& input, std::uint8_t flags) {
     if (flags & 1) message.set_version(Version::http_1_0);
-    if (flags & 2) static_cast<void>(message.copy_data(next(input)));
+    if (flags & 2) static_cast<void>(message.copy_content(next(input)));
     while (!input.empty()) {
         const std::string_view name = next(input);
         const std::string value(next(input));

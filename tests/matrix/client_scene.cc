@@ -126,7 +126,7 @@ bool ClientScene::lead(const Phase& phase, Behaviour behaviour) {
         victim_->socket().read_more(phase.reads);
     }
     asked_ = std::make_unique<Transaction>(scene_.engine, "POST");
-    if (phase.uploads) REQUIRE(!asked_->request.set_data(upload()));
+    if (phase.uploads) REQUIRE(!asked_->request.set_content(upload()));
     asked_->aio.set_timeout(kDeadline);
     const std::size_t before = phase.kept ? victim_->socket().received().size() : 0;
     client_->transact(asked_->request, asked_->response, asked_->aio);
@@ -161,10 +161,10 @@ std::string ClientScene::judge(const Phase& phase, const Cell& cell) {
                  cell.error.message() + "; ";
     }
     const std::size_t count = asked_->aio.count();
-    if (count != cell.count || count != asked_->response.data().size()) {
+    if (count != cell.count || count != asked_->response.content().size()) {
         fault += "its count is " + std::to_string(count) + " in place of " +
                  std::to_string(cell.count) + ", its content " +
-                 std::to_string(asked_->response.data().size()) + "; ";
+                 std::to_string(asked_->response.content().size()) + "; ";
     }
     static_cast<void>(scene_.run(cell.ends + 10s, [this] { return scene_.is_idle(); }));
     scene_.settle();
@@ -178,7 +178,7 @@ std::string ClientScene::judge(const Phase& phase, const Cell& cell) {
 
 std::string ClientScene::judge_good(const char* which, Transaction& good) {
     static_cast<void>(scene_.run(0s, [&] { return good.done(); }));
-    if (good.done() && !good.aio.result() && good.response.data() == "ok") return {};
+    if (good.done() && !good.aio.result() && good.response.content() == "ok") return {};
     return std::string(which) + " transaction " +
            (good.done() ? good.aio.result().message() : "waits") + "; ";
 }

@@ -44,7 +44,7 @@ public:
         };
         fixture_.server().handle("GET", "/small", small);
         fixture_.server().handle("POST", "/collect", small);
-        fixture_.server().handle("POST", "/early", small).stream_body();
+        fixture_.server().handle("POST", "/early", small).stream_content();
         fixture_.listen();
         static_cast<void>(fixture_.get("/small"));
         REQUIRE(fixture_.run_until([this] { return fixture_.server().connections() == 0; }));

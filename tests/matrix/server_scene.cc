@@ -83,7 +83,7 @@ void ServerScene::serve() {
     server_->handle("GET", "/other", small);
     server_->handle("GET", "/small", small);
     server_->handle("GET", "/big", [](Exchange& exchange) {
-        static_cast<void>(exchange.response().set_data(big_content()));
+        static_cast<void>(exchange.response().set_content(big_content()));
         exchange.respond();
     });
     server_->handle("GET", "/file", http::file(folder_.at("file")));
@@ -96,8 +96,8 @@ void ServerScene::serve() {
                      counted_ = false;
                      new Streamer(exchange);
                  })
-        .stream_body();
-    server_->handle("POST", "/early", small).stream_body();
+        .stream_content();
+    server_->handle("POST", "/early", small).stream_content();
     server_->listen(scene_.transport.acceptor([this](Engine& engine) {
         auto listener = std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0));
         port_ = listener->local_endpoint().port();

@@ -146,13 +146,13 @@ void HttpRun::serve() {
     if (closes_idle_) options.idle_timeout = std::chrono::microseconds(1 + draw(20000));
     server_.emplace(*engine_, options);
     server_->handle("POST", "/echo", [this](http::Exchange& exchange) {
-        static_cast<void>(exchange.response().copy_data(exchange.request().data()));
+        static_cast<void>(exchange.response().copy_content(exchange.request().content()));
         exchange.respond();
     });
     server_
         ->handle("POST", "/stream",
                  [this](http::Exchange& exchange) { new Streamer(*this, exchange); })
-        .stream_body();
+        .stream_content();
     server_
         ->handle("GET", "/size",
                  [](http::Exchange& exchange) {
@@ -165,13 +165,13 @@ void HttpRun::serve() {
                     [this](http::Exchange& exchange) { waiting_.push_back(&exchange); });
     server_
         ->handle("POST", "/ignore", [](http::Exchange& exchange) { exchange.respond("ignored"); })
-        .stream_body();
+        .stream_content();
     server_->listen(tcp::acceptor(Endpoint::loopback(kPort)));
 }
 
 void HttpRun::answer_later() {
     for (http::Exchange* exchange : std::exchange(waiting_, {})) {
-        static_cast<void>(exchange->response().copy_data(exchange->request().data()));
+        static_cast<void>(exchange->response().copy_content(exchange->request().content()));
         exchange->respond();
     }
 }
@@ -187,7 +187,7 @@ void HttpRun::plan() {
             one.sent = content_of(size, i);
             static_cast<void>(one.request.set_method("POST"));
             static_cast<void>(one.request.set_target(target));
-            static_cast<void>(one.request.set_data(one.sent));
+            static_cast<void>(one.request.set_content(one.sent));
             one.wanted = one.sent;
         };
         switch (draw(6)) {
@@ -291,8 +291,8 @@ std::string HttpRun::judge_one(const Transaction& one) {
             if (one.response.status() == 408 || one.response.status() == 503) return {};
             return "status " + std::to_string(one.response.status());
         }
-        if (one.status == 200 && one.response.data() != one.wanted) return "other content";
-        if (one.aio.count() != one.response.data().size()) return "another count";
+        if (one.status == 200 && one.response.content() != one.wanted) return "other content";
+        if (one.aio.count() != one.response.content().size()) return "another count";
         return {};
     }
     if (error == std::errc::invalid_argument || error == Errc::not_enough_memory) {

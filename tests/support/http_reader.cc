@@ -75,7 +75,7 @@ public:
     }
 
     SeenMessage take(bool end) {
-        if (end && head_done_ && seen_.body == Body::until_close)
+        if (end && head_done_ && seen_.framing == ContentFraming::until_close)
             seen_.progress = Progress::complete;
         return std::move(seen_);
     }
@@ -90,17 +90,17 @@ private:
         head_done_ = true;
         seen_.consumed = parsed.consumed;
         seen_.head = how_.response ? text_of(response_.head()) : text_of(request_.head());
-        seen_.body = how_.response ? response_.head().body : request_.head().body;
+        seen_.framing = how_.response ? response_.head().framing : request_.head().framing;
         left_ = how_.response ? response_.head().content_length : request_.head().content_length;
     }
 
     void read_content(std::string_view bytes) {
-        switch (seen_.body) {
-            case Body::none:
-            case Body::tunnel: seen_.progress = Progress::complete; return;
-            case Body::length: return read_counted(bytes);
-            case Body::chunked: return read_chunks(bytes);
-            case Body::until_close: seen_.content += bytes.substr(seen_.consumed);
+        switch (seen_.framing) {
+            case ContentFraming::none:
+            case ContentFraming::tunnel: seen_.progress = Progress::complete; return;
+            case ContentFraming::length: return read_counted(bytes);
+            case ContentFraming::chunked: return read_chunks(bytes);
+            case ContentFraming::until_close: seen_.content += bytes.substr(seen_.consumed);
         }
         seen_.consumed = bytes.size();
     }

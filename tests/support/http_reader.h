@@ -21,7 +21,7 @@ struct SeenMessage {
     HttpErrc fault{};
     std::size_t consumed = 0;  // bytes of the whole message
     std::string head;          // all results of the head parser, as text
-    http::Body body = http::Body::none;
+    http::ContentFraming framing = http::ContentFraming::none;
     std::string content;
     std::string trailer;
 

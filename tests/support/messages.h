@@ -33,7 +33,7 @@ inline std::string read_content(ConnectionFixture& fixture, std::size_t piece, E
     for (;;) {
         std::string in(piece, '\0');
         Operation read(fixture.engine(), in);
-        fixture.connection().read_body().read(read.aio);
+        fixture.connection().read_content().read(read.aio);
         REQUIRE(fixture.run_until_done(read));
         last = read.ended();
         content.append(in, 0, last.count);

@@ -84,7 +84,7 @@ private:
 };
 
 // The parts of a response, as text.
-inline std::string body_of(const std::string& response) {
+inline std::string content_of(const std::string& response) {
     const std::size_t end = response.find("\r\n\r\n");
     return end == std::string::npos ? "" : response.substr(end + 4);
 }

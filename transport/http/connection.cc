@@ -88,11 +88,11 @@ void Connection::read_response(Response& response, Aio& aio) noexcept {
     submit(aio, &MessageSource::start<MessageSource::Kind::response>, &response);
 }
 
-BodyWriter Connection::write_body() noexcept {
-    return BodyWriter(session_.load(std::memory_order_acquire));
+ContentWriter Connection::write_content() noexcept {
+    return ContentWriter(session_.load(std::memory_order_acquire));
 }
-BodyReader Connection::read_body() noexcept {
-    return BodyReader(session_.load(std::memory_order_acquire));
+ContentReader Connection::read_content() noexcept {
+    return ContentReader(session_.load(std::memory_order_acquire));
 }
 
 bool Connection::keeps_alive() const noexcept {
@@ -122,24 +122,24 @@ const Headers no_fields;
 
 }  // namespace
 
-void BodyWriter::write(Aio& aio) noexcept {
+void ContentWriter::write(Aio& aio) noexcept {
     submit_to(session_, aio, &MessageSink::start<MessageSink::Kind::content>);
 }
-void BodyWriter::finish(Aio& aio) noexcept {
+void ContentWriter::finish(Aio& aio) noexcept {
     submit_to(session_, aio, &MessageSink::start<MessageSink::Kind::finish>);
 }
-void BodyWriter::finish(const Headers& trailer, Aio& aio) noexcept {
+void ContentWriter::finish(const Headers& trailer, Aio& aio) noexcept {
     submit_to(session_, aio, &MessageSink::start<MessageSink::Kind::finish>,
               const_cast<Headers*>(&trailer));
 }
 
-void BodyReader::read(Aio& aio) noexcept {
+void ContentReader::read(Aio& aio) noexcept {
     submit_to(session_, aio, &MessageSource::start<MessageSource::Kind::content>);
 }
-void BodyReader::read_all(Aio& aio) noexcept {
+void ContentReader::read_all(Aio& aio) noexcept {
     submit_to(session_, aio, &MessageSource::start<MessageSource::Kind::content_all>);
 }
-const Headers& BodyReader::trailer() const noexcept {
+const Headers& ContentReader::trailer() const noexcept {
     return session_ ? session_->trailer() : no_fields;
 }
 

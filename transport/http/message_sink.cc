@@ -20,13 +20,13 @@ iovec entry_of(std::string_view bytes) noexcept {
 
 // True for a "Content-Length: 0" set by the caller: no content follows, but finish() may be called.
 bool announces_none(const Message& message) noexcept {
-    return !message.has_data() && message.headers().get("Content-Length") == "0";
+    return !message.has_content() && message.headers().get("Content-Length") == "0";
 }
 
 }  // namespace
 
 bool is_streamed(const Message& message) noexcept {
-    if (message.has_data()) return false;
+    if (message.has_content()) return false;
     if (message.headers().contains("Transfer-Encoding")) return true;
     const auto length = message.headers().get("Content-Length");
     return length && *length != "0";
@@ -81,7 +81,7 @@ void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
         case Kind::head: message = static_cast<const Response*>(note.message); break;
         default: break;
     }
-    if (message) bytes = message->data().size() + message->headers().text().size();
+    if (message) bytes = message->content().size() + message->headers().text().size();
     session_.limit_sending(aio, bytes);
 }
 
@@ -132,7 +132,7 @@ void MessageSink::end(Aio& front, std::error_code error) noexcept {
 // ---- messages
 
 bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
-    if (body_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
+    if (content_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
     const bool streamed = is_streamed(request);
     FollowingMessage following;
     std::string& head = request.head_;
@@ -148,7 +148,7 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
 }
 
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
-    if (body_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
+    if (content_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
     const PendingResponses::Request asked = pending_.next();
     const ResponseContext answered{.method = method_of(asked.method),
                                    .version = asked.version,
@@ -166,26 +166,28 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
         pending_.answer();
         keep_alive_ = following.keep_alive;
         if (asked.method == RequestMethod::connect || asked.upgrade) {
-            session_.source().body().decide_tunnel(following.body == Body::tunnel);
+            session_.source().content().decide_tunnel(following.framing == ContentFraming::tunnel);
         }
     }
     // Drops content written after the head of a response that must not have any.
     const int status = response.status();
-    const bool bodiless = status == 204 || status == 205 || status == 304;
+    const bool contentless = status == 204 || status == 205 || status == 304;
     return write_message(aio, response, head, following,
-                         streamed || (bodiless && !response.has_data()));
+                         streamed || (contentless && !response.has_content()));
 }
 
 bool MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
                                 const FollowingMessage& following, bool streamed) noexcept {
-    const bool has_content = following.body != Body::none && following.body != Body::tunnel;
-    const std::string_view data = !streamed && has_content ? message.data() : std::string_view();
-    const iovec entries[] = {entry_of(head), entry_of(data)};
-    const std::size_t count = data.empty() ? 1 : 2;
+    const bool has_content =
+        following.framing != ContentFraming::none && following.framing != ContentFraming::tunnel;
+    const std::string_view content =
+        !streamed && has_content ? message.content() : std::string_view();
+    const iovec entries[] = {entry_of(head), entry_of(content)};
+    const std::size_t count = content.empty() ? 1 : 2;
     if (const auto error = Provider::replace_iov(aio, std::span(entries, count))) {
         return end(aio, error), true;
     }
-    body_.begin(following, streamed, announces_none(message));
+    content_.begin(following, streamed, announces_none(message));
     head_ = Head::written;
     const Kind kind = note_of(aio).kind;
     const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);
@@ -198,7 +200,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
 }
 
 void MessageSink::expect_head() noexcept {
-    DCHECK(head_ != Head::writing && !body_.is_open());
+    DCHECK(head_ != Head::writing && !content_.is_open());
     head_ = Head::unsent;
     head_size_ = 0;
     refused_ = false;
@@ -211,9 +213,9 @@ void MessageSink::cancel_head() noexcept {
 
 // Nothing of the head was sent, so no content follows.
 void MessageSink::give_up_head() noexcept {
-    DCHECK(head_ == Head::writing && head_size_ == 0 && body_.written() == 0);
+    DCHECK(head_ == Head::writing && head_size_ == 0 && content_.written() == 0);
     head_ = Head::unsent;
-    body_.abandon();
+    content_.abandon();
 }
 
 // ---- content in pieces
@@ -222,14 +224,15 @@ bool MessageSink::write_content(Aio& front) noexcept {
     if (head_ == Head::broken) return end(front, Errc::closed), true;
     const std::size_t left = Provider::cursor(front).remaining();
     if (left == 0) return end(front, {}), true;
-    if (body_.is_dropped()) {
+    if (content_.is_dropped()) {
         Provider::advance(front, left);
         return end(front, {}), true;
     }
-    const bool excessive = note_of(front).done == 0 && body_.exceeds(left);
-    if (!body_.is_open() || excessive) return end(front, ArgumentErrc::wrong_message_state), true;
-    OutgoingBody::Entries room;
-    if (write_inner(body_.frame(Provider::cursor(front).rest(), room))) return false;
+    const bool excessive = note_of(front).done == 0 && content_.exceeds(left);
+    if (!content_.is_open() || excessive)
+        return end(front, ArgumentErrc::wrong_message_state), true;
+    OutgoingContent::Entries room;
+    if (write_inner(content_.frame(Provider::cursor(front).rest(), room))) return false;
     return end(front, Errc::not_enough_memory), true;
 }
 
@@ -237,7 +240,7 @@ bool MessageSink::write_end(Aio& front) noexcept {
     if (head_ == Head::broken) return end(front, Errc::closed), true;
     std::string_view last;
     const auto* const trailer = static_cast<const Headers*>(note_of(front).message);
-    const std::error_code error = body_.frame_end(trailer, last);
+    const std::error_code error = content_.frame_end(trailer, last);
     if (error || last.empty()) return end(front, error), true;
     const iovec entry = entry_of(last);
     if (write_inner(std::span(&entry, 1))) return false;
@@ -283,7 +286,7 @@ void MessageSink::on_head_written(Aio& front) noexcept {
 void MessageSink::on_content_written(Aio& front) noexcept {
     const std::error_code error = inner_->result();
     const std::size_t written = inner_->count();
-    const std::size_t content = body_.sent(written);
+    const std::size_t content = content_.sent(written);
     DCHECK(content <= Provider::cursor(front).remaining());
     Note& note = note_of(front);
     Provider::advance(front, content);
@@ -295,7 +298,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
         if (note.done > 0 && written == 0 && !reset) stream_.close();
         end(front, error);
     } else if (note.kind == Kind::finish) {
-        body_.complete();
+        content_.complete();
         end(front, {});
     } else if (Provider::cursor(front).remaining() == 0) {
         end(front, {});
@@ -306,7 +309,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
 }
 
 void MessageSink::send_100_continue() noexcept {
-    if (continue_.busy() || body_.is_open() || !pending_.take_expectation()) return;
+    if (continue_.busy() || content_.is_open() || !pending_.take_expectation()) return;
     continue_.send(session_, stream_);
 }
 

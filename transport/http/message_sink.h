@@ -11,7 +11,7 @@
 
 #include "engine/core.h"
 #include "transport/http/continue_sender.h"
-#include "transport/http/outgoing_body.h"
+#include "transport/http/outgoing_content.h"
 #include "transport/http/pending_responses.h"
 
 #include <cstdint>
@@ -28,7 +28,7 @@ bool is_streamed(const Message& message) noexcept;
 
 class MessageSink {
 public:
-    // What an operation writes.
+    // The part of a message that an operation writes.
     enum class Kind : std::uint8_t {
         request,
         response,
@@ -53,13 +53,13 @@ public:
     // No write is in progress or waiting: raw writes may go to the stream directly.
     bool idle() const noexcept { return queue_.empty(); }
     PendingResponses& pending() noexcept { return pending_; }
-    // The body of the message that was written last.
-    OutgoingBody& body() noexcept { return body_; }
+    // The content of the message that was written last.
+    OutgoingContent& content() noexcept { return content_; }
     // Called when a read of a request's content begins: sends 100 Continue to a client that expects
     // it.
     void send_100_continue() noexcept;
     // Another message may follow the last one written.
-    bool keeps_alive() const noexcept { return keep_alive_ && !body_.is_open(); }
+    bool keeps_alive() const noexcept { return keep_alive_ && !content_.is_open(); }
     // Called before a start of Kind::head, which may be refused.
     void expect_head() noexcept;
     // That start refused its message as invalid, and sent nothing.
@@ -126,7 +126,7 @@ private:
     std::unique_ptr<Aio> inner_;  // writes content in pieces and their heads; created on first use
     AioQueue queue_;              // empty unless inner_ writes
     PendingResponses pending_;
-    OutgoingBody body_;
+    OutgoingContent content_;
     ContinueSender continue_;
     std::size_t head_size_ = 0;  // bytes of the head that were sent
     Head head_ = Head::written;

@@ -56,7 +56,7 @@ void MessageSource::on_cancel(Aio& aio) noexcept {
 }
 
 bool MessageSource::plain() const noexcept {
-    return queue_.empty() && buffer_.empty() && !reading_ && !body_.is_framed() && !broken_;
+    return queue_.empty() && buffer_.empty() && !reading_ && !content_.is_framed() && !broken_;
 }
 
 void MessageSource::serve() noexcept {
@@ -100,8 +100,8 @@ MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexce
 // ---- heads
 
 MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
-    if (body_.is_tunnel()) return end(front, ArgumentErrc::wrong_message_state);
-    if (!body_.is_over()) {
+    if (content_.is_tunnel()) return end(front, ArgumentErrc::wrong_message_state);
+    if (!content_.is_over()) {
         const Step skipped = skip_content(front);
         if (skipped != Step::handed_on) return skipped;
     }
@@ -129,10 +129,10 @@ MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
 
 // Skips unread content up to the next head. Step::handed_on: all is skipped.
 MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
-    const IncomingBody::Front skipped = body_.skip(buffer_);
+    const IncomingContent::Front skipped = content_.skip(buffer_);
     switch (skipped.outcome) {
-        case IncomingBody::Front::Outcome::complete: return Step::handed_on;
-        case IncomingBody::Front::Outcome::malformed: return fail(front, skipped.fault);
+        case IncomingContent::Front::Outcome::complete: return Step::handed_on;
+        case IncomingContent::Front::Outcome::malformed: return fail(front, skipped.fault);
         default: return Step::more_bytes;
     }
 }
@@ -145,22 +145,22 @@ void MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
     if (request) error = MessageReader::read(head, *request);
     if (!session_.took_request(head)) error = Errc::not_enough_memory;
     keep_alive_ = head.keep_alive;
-    begin_content(front, head.body, head.content_length, error);
+    begin_content(front, head.framing, head.content_length, error);
 }
 
 void MessageSource::take_head(Aio& front, const ResponseHead& head) noexcept {
     const auto error = MessageReader::read(head, *static_cast<Response*>(note_of(front).message));
     if (!asked_.empty()) asked_.pop();
-    keep_alive_ = head.keep_alive && head.body != Body::until_close;
-    begin_content(front, head.body, head.content_length, error);
+    keep_alive_ = head.keep_alive && head.framing != ContentFraming::until_close;
+    begin_content(front, head.framing, head.content_length, error);
 }
 
-void MessageSource::begin_content(Aio& front, Body body, std::uint64_t length,
+void MessageSource::begin_content(Aio& front, ContentFraming framing, std::uint64_t length,
                                   std::error_code error) noexcept {
     session_.forget_trailer();
     head_deadline_ns_ = 0;
     content_read_ = false;
-    if (!body_.begin(body, length, session_.limits(), session_.strictness())) {
+    if (!content_.begin(framing, length, session_.limits(), session_.strictness())) {
         broken_ = true;
         error = Errc::not_enough_memory;
     }
@@ -205,14 +205,14 @@ std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
 
 MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
     if (!has_room(front)) return end(front, {});
-    body_.expose_framing();
+    content_.expose_framing();
     if (!buffer_.empty()) {
         head_.forget();
-        body_.taken_raw(copy_to(front, buffer_.bytes()));
+        content_.taken_raw(copy_to(front, buffer_.bytes()));
         if (!all || !has_room(front)) return end(front, {});
     }
     if (reading_) return Step::more_bytes;
-    if (body_.has_length()) return Step::direct;
+    if (content_.has_length()) return Step::direct;
     queue_.remove(front);
     Provider::forward(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
     return Step::handed_on;
@@ -220,28 +220,28 @@ MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
 
 MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
     if (!has_room(front)) return end(front, {});
-    if (body_.is_over()) return end(front, Errc::end_of_stream);
+    if (content_.is_over()) return end(front, Errc::end_of_stream);
     session_.limit_content(front);
     if (!content_read_) {
         content_read_ = true;
         if (buffer_.empty()) session_.sink().send_100_continue();
     }
     for (;;) {
-        const IncomingBody::Front found = body_.front(buffer_);
+        const IncomingContent::Front found = content_.front(buffer_);
         switch (found.outcome) {
-            case IncomingBody::Front::Outcome::content:
-                body_.taken(copy_to(front, found.bytes));
+            case IncomingContent::Front::Outcome::content:
+                content_.taken(copy_to(front, found.bytes));
                 if (!all || !has_room(front)) return end(front, {});
                 break;
-            case IncomingBody::Front::Outcome::empty: {
-                const bool little = body_.direct_limit() < ReceiveBuffer::kSmall;
+            case IncomingContent::Front::Outcome::empty: {
+                const bool little = content_.direct_limit() < ReceiveBuffer::kSmall;
                 return reading_ || little ? Step::more_bytes : Step::direct;
             }
-            case IncomingBody::Front::Outcome::incomplete: return Step::more_bytes;
-            case IncomingBody::Front::Outcome::complete:
-                session_.took_trailer(body_.trailers());
+            case IncomingContent::Front::Outcome::incomplete: return Step::more_bytes;
+            case IncomingContent::Front::Outcome::complete:
+                session_.took_trailer(content_.trailers());
                 return end(front, Errc::end_of_stream);
-            case IncomingBody::Front::Outcome::malformed: return fail(front, found.fault);
+            case IncomingContent::Front::Outcome::malformed: return fail(front, found.fault);
         }
     }
 }
@@ -263,7 +263,7 @@ bool MessageSource::fill() noexcept {
 void MessageSource::read_direct(Aio& front) noexcept {
     std::array<iovec, kInlineIov> window;
     std::size_t entries = 0;
-    std::uint64_t limit = body_.direct_limit();
+    std::uint64_t limit = content_.direct_limit();
     for (const iovec& entry : Provider::cursor(front).rest()) {
         if (entries == window.size() || limit == 0) break;
         if (entry.iov_len == 0) continue;
@@ -300,7 +300,7 @@ void MessageSource::on_read() noexcept {
 void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept {
     Aio& front = *queue_.front();
     const Kind kind = note_of(front).kind;
-    body_.received(count);
+    content_.received(count);
     DCHECK(count <= Provider::cursor(front).remaining());
     Provider::advance(front, count);
     const bool all = kind == Kind::raw_all || kind == Kind::content_all;
@@ -319,8 +319,8 @@ void MessageSource::end_early(Aio& front, std::error_code error) noexcept {
     const bool raw = kind == Kind::raw || kind == Kind::raw_all;
     if (error == Errc::end_of_stream && !raw) {
         const bool head = kind == Kind::request || kind == Kind::response;
-        if (body_.is_framed() || (head && !buffer_.empty())) error = Errc::truncated;
-        body_.end_of_stream();
+        if (content_.is_framed() || (head && !buffer_.empty())) error = Errc::truncated;
+        content_.end_of_stream();
         keep_alive_ = false;
     }
     end(front, error);

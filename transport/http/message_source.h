@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "engine/core.h"
 #include "transport/http/backlog.h"
-#include "transport/http/incoming_body.h"
+#include "transport/http/incoming_content.h"
 #include "transport/http/incoming_head.h"
 #include "transport/http/receive_buffer.h"
 #include "transport/http/request_method.h"
@@ -28,8 +28,8 @@ class Session;
 
 class MessageSource {
 public:
-    // What an operation reads: a head into a message, raw bytes, or content of the message that was
-    // read last, without its framing.
+    // The part of a message that an operation reads: a head, raw bytes, or content of the message
+    // that was read last, without its framing.
     enum class Kind : std::uint8_t { request, response, raw, raw_all, content, content_all };
 
     MessageSource(Session& session, Stream& stream) noexcept;
@@ -55,8 +55,8 @@ public:
     bool waits_for_first_byte() const noexcept {
         return !queue_.empty() && reading_ && buffer_.empty();
     }
-    // The body of the message that was read last.
-    IncomingBody& body() noexcept { return body_; }
+    // The content of the message that was read last.
+    IncomingContent& content() noexcept { return content_; }
     ResponseArrival& arrival() noexcept { return arrival_; }
     bool busy() const noexcept { return reading_; }
     // Called when the engine is destroyed: no Aio may remain.
@@ -87,7 +87,8 @@ private:
     Step skip_content(Aio& front) noexcept;
     void take_head(Aio& front, const RequestHead& head) noexcept;
     void take_head(Aio& front, const ResponseHead& head) noexcept;
-    void begin_content(Aio& front, Body body, std::uint64_t length, std::error_code error) noexcept;
+    void begin_content(Aio& front, ContentFraming framing, std::uint64_t length,
+                       std::error_code error) noexcept;
     Step wait_for_head(Aio& front) noexcept;
     Step fail(Aio& front, HttpErrc fault) noexcept;
 
@@ -111,7 +112,7 @@ private:
     AioQueue queue_;
     ReceiveBuffer buffer_;
     IncomingHead head_;
-    IncomingBody body_;
+    IncomingContent content_;
     ResponseArrival arrival_;
     Backlog<RequestMethod> asked_;       // requests written whose responses have not been read
     std::int64_t head_deadline_ns_ = 0;  // of a partly received head; 0: none

@@ -36,7 +36,7 @@ TEST_CASE("an HTTP client connects through a proxy and reuses the tunnel") {
         client.transact(request, response, transact.aio);
         static_cast<void>(transact.aio.wait());
         CHECK(transact.ended() == success(5));
-        CHECK(response.data() == "hello");
+        CHECK(response.content() == "hello");
     }
     CHECK(client.statistics().connections == 1);
     CHECK(client.statistics().reuses == 1);
@@ -72,7 +72,7 @@ TEST_CASE_TEMPLATE("an HTTP client connects to its server by name and by any of 
     client.transact(request, response, transact.aio);
     REQUIRE(fixture.run_until([&] { return transact.done(); }));
     CHECK(transact.ended() == success(5));
-    CHECK(response.data() == "hello");
+    CHECK(response.content() == "hello");
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ using namespace std::chrono_literals;
 struct Busy {
     explicit Busy(KernelKind kind)
         : fixture(kind),
-          body(pattern(ConnectionFixture::kBlocking)),
-          head(fixture.engine(), body),
+          payload(pattern(ConnectionFixture::kBlocking)),
+          head(fixture.engine(), payload),
           queued(fixture.engine(), "queued"),
           reading(5, '\0'),
           read(fixture.engine(), reading) {}
@@ -41,7 +41,7 @@ struct Busy {
         CHECK(fixture.peer().end() == RawPeer::End::fin);
         CHECK(got.size() > 0);
         CHECK(head.ended() == failure(error, got.size()));
-        CHECK(body.starts_with(got));
+        CHECK(payload.starts_with(got));
         CHECK(queued.ended() == failure(Errc::closed));
         CHECK(read.ended() == failure(Errc::closed));
         CHECK(fixture.follow_up() == failure(Errc::closed));
@@ -49,7 +49,7 @@ struct Busy {
     }
 
     ConnectionFixture fixture;
-    const std::string body;
+    const std::string payload;
     Operation head;
     Operation queued;
     std::string reading;
@@ -88,12 +88,12 @@ TEST_CASE_TEMPLATE("stop ends a write in flight by its callback (W-16)", Kernel,
 TEST_CASE_TEMPLATE("destroying an Aio in flight ends it with closed by its callback (W-17)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
     Ended seen;
     auto watched = std::make_unique<Aio>(fixture.engine(), [&seen](Aio& aio) {
         seen = {seen.calls + 1, aio.result(), aio.count()};
     });
-    watched->set_iov(body.data(), body.size());
+    watched->set_iov(payload.data(), payload.size());
     fixture.connection().write_all(*watched);
     REQUIRE(fixture.run_until_blocked());
     watched.reset();
@@ -117,8 +117,8 @@ TEST_CASE_TEMPLATE(
     "a cancelled write in the queue sends nothing and keeps the connection open (W-19, rule 6)",
     Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation queued(fixture.engine(), "queued");
     Operation behind(fixture.engine(), "end");
     fixture.connection().write_all(head.aio);
@@ -129,9 +129,9 @@ TEST_CASE_TEMPLATE(
     CHECK(queued.ended() == kPending);
     REQUIRE(fixture.run_until_done(queued));
     CHECK(queued.ended() == failure(Errc::canceled));
-    CHECK(fixture.receive(body.size() + 3) == body + "end");
+    CHECK(fixture.receive(payload.size() + 3) == payload + "end");
     REQUIRE(fixture.run_until_done(behind));
-    CHECK(head.ended() == success(body.size()));
+    CHECK(head.ended() == success(payload.size()));
     CHECK(behind.ended() == success(3));
     CHECK(fixture.follow_up() == success(4));
 }
@@ -140,8 +140,8 @@ TEST_CASE_TEMPLATE(
     "a write that expires in the queue sends nothing and keeps the connection open (W-20, rule 6)",
     Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation queued(fixture.engine(), "queued");
     queued.aio.set_timeout(5ms);  // time in the queue counts
     fixture.connection().write_all(head.aio);
@@ -149,11 +149,11 @@ TEST_CASE_TEMPLATE(
     REQUIRE(fixture.run_until_done(queued));
     CHECK(queued.ended() == failure(Errc::timed_out));
     CHECK(head.ended() == kPending);
-    CHECK(fixture.receive(body.size()) == body);
+    CHECK(fixture.receive(payload.size()) == payload);
     REQUIRE(fixture.run_until_done(head));
-    CHECK(head.ended() == success(body.size()));
+    CHECK(head.ended() == success(payload.size()));
     CHECK(fixture.follow_up() == success(4));
-    CHECK(fixture.receive(body.size() + 4).substr(body.size()) == "tail");
+    CHECK(fixture.receive(payload.size() + 4).substr(payload.size()) == "tail");
 }
 
 TEST_CASE_TEMPLATE(
@@ -176,8 +176,8 @@ TEST_CASE_TEMPLATE(
 TEST_CASE_TEMPLATE("a deadline limits the whole operation, and progress does not extend it (W-24)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(16 * ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(16 * ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     write.aio.set_timeout(60ms);
     const Clock::time_point begin = fixture.engine().now();
     fixture.connection().write_all(write.aio);
@@ -190,7 +190,7 @@ TEST_CASE_TEMPLATE("a deadline limits the whole operation, and progress does not
     CHECK(fixture.engine().now() - begin >= 60ms);
     const std::string& got = fixture.receive_to_end();
     CHECK(write.ended() == failure(Errc::timed_out, got.size()));
-    CHECK(body.starts_with(got));
+    CHECK(payload.starts_with(got));
 }
 
 TEST_CASE_TEMPLATE("a timeout applies to later operations too (W-25)", Kernel, OnLinux, OnPoll,
@@ -202,9 +202,9 @@ TEST_CASE_TEMPLATE("a timeout applies to later operations too (W-25)", Kernel, O
     REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(1));
 
-    const std::string body = pattern(ConnectionFixture::kBlocking);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
     write.forget();
-    write.aio.set_iov(body.data(), body.size());
+    write.aio.set_iov(payload.data(), payload.size());
     const Clock::time_point begin = fixture.engine().now();
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_done(write));
@@ -215,16 +215,16 @@ TEST_CASE_TEMPLATE("a timeout applies to later operations too (W-25)", Kernel, O
 TEST_CASE_TEMPLATE("set_timeout does not change a running operation (W-26)", Kernel, OnLinux,
                    OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_blocked());
     write.aio.set_timeout(0ns);
     fixture.run_some();
     CHECK(write.ended() == kPending);
-    fixture.receive(body.size());
+    fixture.receive(payload.size());
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(body.size()));
+    CHECK(write.ended() == success(payload.size()));
     write.forget();
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_done(write));
@@ -265,8 +265,8 @@ TEST_CASE_TEMPLATE("an operation on a stopped Aio ends canceled and sends nothin
 TEST_CASE_TEMPLATE("a write behind one that was cancelled half-way ends with closed (W-53)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation next(fixture.engine(), "next");
     fixture.connection().write_all(head.aio);
     REQUIRE(fixture.run_until_blocked());
@@ -275,7 +275,7 @@ TEST_CASE_TEMPLATE("a write behind one that was cancelled half-way ends with clo
     REQUIRE(fixture.run_until_done(next));
     const std::string& got = fixture.receive_to_end();
     CHECK(head.ended() == failure(Errc::canceled, got.size()));
-    CHECK(body.starts_with(got));
+    CHECK(payload.starts_with(got));
     CHECK(next.ended() == failure(Errc::closed));
 }
 
@@ -332,10 +332,10 @@ TEST_CASE_TEMPLATE(
     OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
     // A write of the free space fills the sockets; the next cannot send a byte.
-    const std::string body = pattern(ConnectionFixture::kBlocking);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
     std::size_t filled = 0;
     const auto full = [&] {
-        Operation fill(fixture.engine(), body);
+        Operation fill(fixture.engine(), payload);
         fixture.connection().write(fill.aio);
         for (int turn = 0; turn < 20 && !fill.done(); ++turn)
             fixture.engine().run_once(1ms);
@@ -345,7 +345,7 @@ TEST_CASE_TEMPLATE(
         return fill.ended() == failure(Errc::canceled);
     };
     while (!full())
-        REQUIRE(filled < body.size());
+        REQUIRE(filled < payload.size());
     CHECK(fixture.follow_up() == success(4));
     CHECK(fixture.receive(filled + 4).substr(filled) == "tail");
 }
@@ -353,18 +353,18 @@ TEST_CASE_TEMPLATE(
 TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel, OnLinux, OnPoll,
                    OnSim) {
     std::minstd_rand random(7);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
     std::optional<ConnectionFixture> fixture;
     bool over = true;
     std::size_t sent = 0;
     int canceled = 0;
     for (int round = 0; round < (kSanitized ? 100 : 400); ++round) {
         // Each round compares everything received, so a connection does not live for all of them.
-        if (over || fixture->peer().received().size() > 4 * body.size())
+        if (over || fixture->peer().received().size() > 4 * payload.size())
             fixture.emplace(Kernel::kKind);
         const std::size_t before = fixture->peer().received().size();
-        const std::size_t size = round % 3 == 0 ? body.size() : 1 + random() % 100'000;
-        Operation write(fixture->engine(), std::string_view(body).substr(0, size));
+        const std::size_t size = round % 3 == 0 ? payload.size() : 1 + random() % 100'000;
+        Operation write(fixture->engine(), std::string_view(payload).substr(0, size));
         fixture->connection().write_all(write.aio);
         for (auto turns = random() % 6; turns > 0; --turns) {
             fixture->engine().run_once(0ns);
@@ -385,7 +385,7 @@ TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel,
         const std::string got =
             over ? fixture->receive_to_end() : fixture->receive(before + ended.count);
         CHECK(got.size() == before + ended.count);
-        CHECK(got.compare(before, got.npos, body, 0, ended.count) == 0);
+        CHECK(got.compare(before, got.npos, payload, 0, ended.count) == 0);
         sent += ended.count;
     }
     CHECK(sent > 0);

@@ -22,8 +22,8 @@ bool is_reset_or_closed(const Ended& ended) {
 TEST_CASE_TEMPLATE("close ends everything pending with closed and exact counts (W-29, rule 8)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation queued(fixture.engine(), "queued");
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
@@ -41,7 +41,7 @@ TEST_CASE_TEMPLATE("close ends everything pending with closed and exact counts (
     const std::string& got = fixture.receive_to_end();
     CHECK(fixture.peer().end() == RawPeer::End::fin);
     CHECK(head.ended() == failure(Errc::closed, got.size()));
-    CHECK(body.starts_with(got));
+    CHECK(payload.starts_with(got));
     CHECK(queued.ended() == failure(Errc::closed));
     CHECK(read.ended() == failure(Errc::closed, 3));
     CHECK(in.starts_with("abc"));
@@ -78,8 +78,8 @@ TEST_CASE_TEMPLATE("close inside a write's callback ends the others with closed 
         fixture.connection().close();
     });
     first.set_iov("first", 5);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation second(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation second(fixture.engine(), payload);
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
     fixture.connection().read(read.aio);
@@ -98,13 +98,13 @@ TEST_CASE_TEMPLATE("bytes that the kernel has taken reach the peer after close (
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(
         Kernel::kKind, {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
-    const std::string body = pattern(100'000);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(100'000);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(body.size()));
+    CHECK(write.ended() == success(payload.size()));
     fixture.connection().close();
-    CHECK(fixture.receive_to_end() == body);
+    CHECK(fixture.receive_to_end() == payload);
     CHECK(fixture.peer().end() == RawPeer::End::fin);
     CHECK(fixture.follow_up() == failure(Errc::closed));
 }
@@ -124,8 +124,8 @@ TEST_CASE_TEMPLATE("close with unread received bytes does not reset the peer (ru
 TEST_CASE_TEMPLATE("destroying a connection ends everything pending with closed (rule 8)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation queued(fixture.engine(), "queued");
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
@@ -144,8 +144,8 @@ TEST_CASE_TEMPLATE("destroying a connection ends everything pending with closed 
 TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, rule 5)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation queued(fixture.engine(), "queued");
     fixture.connection().write_all(head.aio);
     fixture.connection().write_all(queued.aio);
@@ -156,15 +156,15 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, ru
     const std::size_t count = head.ended().count;
     CHECK(head.ended() == failure(Errc::connection_reset, count));
     CHECK(count >= arrived);
-    CHECK(count < body.size());
+    CHECK(count < payload.size());
     CHECK(queued.ended() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Kernel, OnLinux,
                    OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
     fixture.connection().read(read.aio);
@@ -188,8 +188,8 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Ker
 TEST_CASE_TEMPLATE("a peer that closes with unread bytes resets a blocked write (W-35, rule 5)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_blocked());
     const std::size_t arrived = fixture.peer().unread();
@@ -244,20 +244,20 @@ TEST_CASE_TEMPLATE("a peer that has shut down its sending side receives everythi
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
     fixture.peer().shutdown_write();
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
-    CHECK(fixture.receive(body.size()) == body);
+    CHECK(fixture.receive(payload.size()) == payload);
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(body.size()));
+    CHECK(write.ended() == success(payload.size()));
     CHECK(fixture.follow_up() == success(4));
 }
 
 TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and does not affect a write (W-39)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
     fixture.connection().read(read.aio);
@@ -267,9 +267,9 @@ TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and does not affect
     REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::end_of_stream));
     CHECK(write.ended() == kPending);
-    CHECK(fixture.receive(body.size()) == body);
+    CHECK(fixture.receive(payload.size()) == payload);
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(body.size()));
+    CHECK(write.ended() == success(payload.size()));
     CHECK(fixture.follow_up() == success(4));
 }
 
@@ -277,23 +277,23 @@ TEST_CASE_TEMPLATE("a write to a peer that does not read expires (W-40)", Kernel
                    OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
     fixture.peer().shutdown_read();
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     write.aio.set_timeout(50ms);
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_done(write));
     const std::size_t count = write.ended().count;
     CHECK(write.ended() == failure(Errc::timed_out, count));
     CHECK(count > 0);
-    CHECK(count < body.size());
+    CHECK(count < payload.size());
     CHECK(fixture.follow_up() == failure(Errc::closed));
 }
 
 TEST_CASE_TEMPLATE("cancelling a read does not affect the write in flight (W-41, rule 7)", Kernel,
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
     fixture.connection().read(read.aio);
@@ -303,9 +303,9 @@ TEST_CASE_TEMPLATE("cancelling a read does not affect the write in flight (W-41,
     REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::canceled));
     CHECK(write.ended() == kPending);
-    CHECK(fixture.receive(body.size()) == body);
+    CHECK(fixture.receive(payload.size()) == payload);
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(body.size()));
+    CHECK(write.ended() == success(payload.size()));
     CHECK(fixture.follow_up() == success(4));
 }
 

@@ -297,7 +297,7 @@ TEST_CASE_TEMPLATE("a head and the content written after it are sent without a d
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
     Operation head(fixture.engine(), "head, ");
-    Operation body(fixture.engine(), "body!");
+    Operation content(fixture.engine(), "body!");
     char asked = 0;
     Operation read(fixture.engine(), std::string_view(&asked, 1));
     const Clock::time_point begin = fixture.engine().now();
@@ -310,12 +310,12 @@ TEST_CASE_TEMPLATE("a head and the content written after it are sent without a d
         fixture.connection().read_all(read.aio);
         REQUIRE(fixture.run_until_done(read));
         head.forget();
-        body.forget();
+        content.forget();
         fixture.connection().write_all(head.aio);
         REQUIRE(fixture.run_until_done(head));
-        fixture.connection().write_all(body.aio);
+        fixture.connection().write_all(content.aio);
         fixture.receive(static_cast<std::size_t>(round) * 11);
-        REQUIRE(fixture.run_until_done(body));
+        REQUIRE(fixture.run_until_done(content));
     }
     // With Nagle's algorithm most rounds would wait for a delayed acknowledgement, 40 ms.
     CHECK(fixture.engine().now() - begin < kRounds * std::chrono::milliseconds(20));

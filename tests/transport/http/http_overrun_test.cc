@@ -91,7 +91,7 @@ TEST_CASE("a stream that reads more bytes than the content has left stops the pr
                                     connection.read_request(request, aio);
                                     static_cast<void>(aio.wait());
                                     aio.set_iov(content.data(), content.size());
-                                    connection.read_body().read_all(aio);
+                                    connection.read_content().read_all(aio);
                                 }),
                        "a stream read bytes behind the content that was asked for"));
 }
@@ -105,7 +105,7 @@ TEST_CASE("a stream that writes more bytes than it was given stops the program")
                                     connection.write_request(request, aio);
                                     static_cast<void>(aio.wait());
                                     aio.set_iov("hello", 5);
-                                    connection.write_body().write(aio);
+                                    connection.write_content().write(aio);
                                 }),
                        "a stream wrote more bytes than it was given"));
 }

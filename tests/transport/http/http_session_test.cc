@@ -30,7 +30,7 @@ TEST_CASE_TEMPLATE("a request is read, and its response is sent in one write", K
     CHECK(request.target() == "/a?b");
     CHECK(request.headers().get("x") == "y");
     Response response;
-    REQUIRE(!response.set_data("hello"));
+    REQUIRE(!response.set_content("hello"));
     constexpr std::string_view kWire = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     const auto sends = fixture.engine().statistics().submissions;
     CHECK(write_response(fixture, response) == success(kWire.size()));
@@ -68,7 +68,7 @@ TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order
     CHECK(requests[1].target() == "/2");
     CHECK(requests[2].target() == "/3");
     Response response;
-    REQUIRE(!response.set_data("abc"));
+    REQUIRE(!response.set_content("abc"));
     std::string wanted;
     for (int i = 0; i < 3; ++i)
         CHECK(write_response(fixture, response).error == std::error_code());
@@ -83,9 +83,9 @@ TEST_CASE_TEMPLATE("pipelined requests are read one by one and answered in order
 TEST_CASE_TEMPLATE("raw reads return the bytes behind a head, then those of the stream", Kernel,
                    OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(10000);
+    const std::string content = pattern(10000);
     fixture.peer().send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" +
-                        body.substr(0, 3000));
+                        content.substr(0, 3000));
     Request request;
     CHECK(read_request(fixture, request) == success(0));
     std::string in(10000, '\0');
@@ -94,10 +94,10 @@ TEST_CASE_TEMPLATE("raw reads return the bytes behind a head, then those of the 
     fixture.connection().read_all(read.aio);
     fixture.run_some();
     CHECK(read.ended() == kPending);
-    fixture.peer().send(body.substr(3000) + std::string(kGet));
+    fixture.peer().send(content.substr(3000) + std::string(kGet));
     REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == success(10000));
-    CHECK(in == body);
+    CHECK(in == content);
     CHECK(read_request(fixture, request) == success(0));
     CHECK(request.target() == "/a?b");
 }
@@ -106,15 +106,16 @@ TEST_CASE_TEMPLATE("content with a length ends after that many bytes", Kernel, O
                    OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
         ConnectionFixture fixture(Kernel::kKind);
-        const std::string body = pattern(piece == 1 ? 300 : 9000);
+        const std::string content = pattern(piece == 1 ? 300 : 9000);
         Request request;
         Operation head(fixture.engine());
         fixture.connection().read_request(request, head.aio);
-        fixture.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: " +
-                            std::to_string(body.size()) + "\r\n\r\n" + body + std::string(kGet));
+        fixture.peer().send(
+            "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(content.size()) +
+            "\r\n\r\n" + content + std::string(kGet));
         REQUIRE(fixture.run_until_done(head));
         Ended last;
-        CHECK(read_content(fixture, piece, last) == body);
+        CHECK(read_content(fixture, piece, last) == content);
         CHECK(last == failure(Errc::end_of_stream));
         CHECK(read_request(fixture, request) == success(0));
         CHECK(request.target() == "/a?b");
@@ -125,18 +126,18 @@ TEST_CASE_TEMPLATE("a reader removes the chunk framing, and stores the trailer s
                    OnLinux, OnPoll, OnSim) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{100000}}) {
         ConnectionFixture fixture(Kernel::kKind);
-        const std::string body = pattern(piece == 1 ? 300 : 9000);
+        const std::string content = pattern(piece == 1 ? 300 : 9000);
         fixture.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
         Request request;
         CHECK(read_request(fixture, request) == success(0));
         char size[16];
-        std::snprintf(size, sizeof size, "%zx", body.size() - 100);
-        fixture.peer().send("64;x=y\r\n" + body.substr(0, 100) + "\r\n" + size + "\r\n" +
-                            body.substr(100) + "\r\n0\r\nT: v\r\n\r\n" + std::string(kGet));
+        std::snprintf(size, sizeof size, "%zx", content.size() - 100);
+        fixture.peer().send("64;x=y\r\n" + content.substr(0, 100) + "\r\n" + size + "\r\n" +
+                            content.substr(100) + "\r\n0\r\nT: v\r\n\r\n" + std::string(kGet));
         Ended last;
-        CHECK(read_content(fixture, piece, last) == body);
+        CHECK(read_content(fixture, piece, last) == content);
         CHECK(last == failure(Errc::end_of_stream));
-        CHECK(fixture.connection().read_body().trailer().get("t") == "v");
+        CHECK(fixture.connection().read_content().trailer().get("t") == "v");
         CHECK(!request.headers().contains("t"));
         CHECK(read_request(fixture, request) == success(0));
         CHECK(request.target() == "/a?b");
@@ -271,7 +272,7 @@ TEST_CASE_TEMPLATE("a trailer belongs to its own message", Kernel, OnLinux, OnPo
         REQUIRE(fixture.run_until_done(read));
         Ended last;
         CHECK(read_content(fixture, 5, last) == "x");
-        CHECK(fixture.connection().read_body().trailer().contains("T") == has);
+        CHECK(fixture.connection().read_content().trailer().contains("T") == has);
     }
 }
 
@@ -279,21 +280,21 @@ TEST_CASE_TEMPLATE(
     "a cancelled read of content returns the bytes received, and the next read the rest", Kernel,
     OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(8000);
+    const std::string content = pattern(8000);
     fixture.peer().send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000\r\n\r\n");
     Request request;
     CHECK(read_request(fixture, request) == success(0));
     std::string in(8000, '\0');
     Operation read(fixture.engine(), in);
-    fixture.connection().read_body().read_all(read.aio);
-    fixture.peer().send(body.substr(0, 4000));
+    fixture.connection().read_content().read_all(read.aio);
+    fixture.peer().send(content.substr(0, 4000));
     fixture.run_some();
     read.aio.cancel();
     REQUIRE(fixture.run_until_done(read));
     CHECK(read.ended() == failure(Errc::canceled, 4000));
-    fixture.peer().send(body.substr(4000));
+    fixture.peer().send(content.substr(4000));
     Ended last;
-    CHECK(in.substr(0, 4000) + read_content(fixture, 999, last) == body);
+    CHECK(in.substr(0, 4000) + read_content(fixture, 999, last) == content);
     CHECK(last == failure(Errc::end_of_stream));
 }
 
@@ -323,7 +324,7 @@ TEST_CASE_TEMPLATE("a connection sends 100 Continue when the program reads the c
     CHECK(fixture.peer().received().empty());
     std::string in(5, '\0');
     Operation read(fixture.engine(), in);
-    fixture.connection().read_body().read_all(read.aio);
+    fixture.connection().read_content().read_all(read.aio);
     CHECK(fixture.receive(25) == "HTTP/1.1 100 Continue\r\n\r\n");
     fixture.peer().send("hello");
     REQUIRE(fixture.run_until_done(read));

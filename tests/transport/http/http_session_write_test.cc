@@ -33,9 +33,9 @@ TEST_CASE_TEMPLATE("content of unknown length is written in chunks", Kernel, OnL
     http::Headers trailer;
     REQUIRE(!trailer.set("T", "v"));
     fixture.connection().write_response(response, head.aio);
-    fixture.connection().write_body().write(one.aio);
-    fixture.connection().write_body().write(two.aio);
-    fixture.connection().write_body().finish(trailer, end.aio);
+    fixture.connection().write_content().write(one.aio);
+    fixture.connection().write_content().write(two.aio);
+    fixture.connection().write_content().finish(trailer, end.aio);
     Response next;
     Operation after(fixture.engine());
     fixture.connection().write_response(next, after.aio);
@@ -63,12 +63,12 @@ TEST_CASE_TEMPLATE("a writer refuses content longer or shorter than the declared
     Operation early(fixture.engine());
     Operation rest(fixture.engine(), "lo");
     Operation end(fixture.engine());
-    http::BodyWriter body = fixture.connection().write_body();
-    body.write(much.aio);
-    body.write(some.aio);
-    body.finish(early.aio);
-    body.write(rest.aio);
-    body.finish(end.aio);
+    http::ContentWriter content = fixture.connection().write_content();
+    content.write(much.aio);
+    content.write(some.aio);
+    content.finish(early.aio);
+    content.write(rest.aio);
+    content.finish(end.aio);
     REQUIRE(fixture.run_until([&] { return end.done(); }));
     CHECK(much.ended() == failure(ArgumentErrc::wrong_message_state));
     CHECK(some.ended() == success(3));
@@ -94,13 +94,13 @@ TEST_CASE_TEMPLATE("a request is written, and its content by write_all after it 
     ConnectionFixture fixture(Kernel::kKind);
     Request request("http://h/x");
     Operation write(fixture.engine());
-    Operation body(fixture.engine(), "hello");
+    Operation content(fixture.engine(), "hello");
     constexpr std::string_view kHead = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
     fixture.connection().write_request(request, write.aio);
-    fixture.connection().write_all(body.aio);
-    REQUIRE(fixture.run_until([&] { return body.done(); }));
+    fixture.connection().write_all(content.aio);
+    REQUIRE(fixture.run_until([&] { return content.done(); }));
     CHECK(write.ended() == success(kHead.size()));
-    CHECK(body.ended() == success(5));
+    CHECK(content.ended() == success(5));
     CHECK(fixture.receive(kHead.size() + 5) == std::string(kHead) + "hello");
 }
 
@@ -109,7 +109,7 @@ TEST_CASE_TEMPLATE("a change of a message after a write is sent by the next writ
     ConnectionFixture fixture(Kernel::kKind);
     Request request("http://h/x");
     REQUIRE(!request.set_method("POST"));
-    REQUIRE(!request.set_data("one"));
+    REQUIRE(!request.set_content("one"));
     std::string wanted;
     for (const char* target : {"/x", "/y"}) {
         REQUIRE(!request.set_target(target));

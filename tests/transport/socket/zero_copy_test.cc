@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kBody = 300'000;
+constexpr std::size_t kPayload = 300'000;
 
 ConnectionFixtureOptions zero_copy_options() {
     ConnectionFixtureOptions options;
@@ -41,7 +41,7 @@ std::size_t held_by_kernel(ConnectionFixture& fixture) {
     return static_cast<std::size_t>(bytes) + fixture.peer().unread();
 }
 
-// Makes the send buffer accept kBody at once; the peer accepts little of it.
+// Makes the send buffer accept kPayload at once; the peer accepts little of it.
 void widen_send_buffer(ConnectionFixture& fixture) {
     const int size = 1 << 20;
     REQUIRE(::setsockopt(fixture.connection().stream().native_handle(), SOL_SOCKET, SO_SNDBUF,
@@ -54,20 +54,20 @@ TEST_CASE(
     ConnectionFixture fixture(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(fixture)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(fixture);
-    const std::string body = pattern(kBody);
-    Operation first(fixture.engine(), body);
+    const std::string payload = pattern(kPayload);
+    Operation first(fixture.engine(), payload);
     Operation second(fixture.engine(), "second");
     fixture.connection().write_all(first.aio);
     fixture.connection().write_all(second.aio);
     // The kernel has all of it, the second write included; the first bytes are not released yet.
-    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kBody + 6; }));
+    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kPayload + 6; }));
     fixture.run_some();
     CHECK(first.ended() == kPending);
     CHECK(second.ended() == kPending);
     CHECK(first.aio.busy());
-    CHECK(fixture.receive(4 + kBody + 6) == "tail" + body + "second");
+    CHECK(fixture.receive(4 + kPayload + 6) == "tail" + payload + "second");
     REQUIRE(fixture.run_until([&] { return first.done() && second.done(); }));
-    CHECK(first.ended() == success(kBody));
+    CHECK(first.ended() == success(kPayload));
     CHECK(second.ended() == success(6));
     const EngineStatistics statistics = fixture.engine().statistics();
     CHECK(statistics.zero_copy_sends >= 3);
@@ -78,17 +78,17 @@ TEST_CASE("a cancel after the bytes are sent has no effect, even before the noti
     ConnectionFixture fixture(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(fixture)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(fixture);
-    const std::string body = pattern(kBody);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(kPayload);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kBody; }));
+    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kPayload; }));
     fixture.run_some();
     write.aio.cancel();
     fixture.run_some();
     CHECK(write.ended() == kPending);
-    CHECK(fixture.receive(4 + kBody) == "tail" + body);
+    CHECK(fixture.receive(4 + kPayload) == "tail" + payload);
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(kBody));
+    CHECK(write.ended() == success(kPayload));
     CHECK(fixture.follow_up() == success(4));
 }
 
@@ -96,17 +96,17 @@ TEST_CASE("an Aio ends although its connection is destroyed before the notificat
     ConnectionFixture fixture(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(fixture)) return report_skip("the kernel has no zero-copy sends");
     widen_send_buffer(fixture);
-    const std::string body = pattern(kBody);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(kPayload);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kBody; }));
+    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kPayload; }));
     fixture.run_some();
     fixture.drop_connection();
     fixture.run_some();
     CHECK(write.ended() == kPending);
-    CHECK(fixture.receive_to_end() == "tail" + body);
+    CHECK(fixture.receive_to_end() == "tail" + payload);
     REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(kBody));
+    CHECK(write.ended() == success(kPayload));
     CHECK(fixture.engine().statistics().in_flight == 0);
 }
 
@@ -115,14 +115,15 @@ TEST_CASE("zero copy falls back to copying on unix sockets and on epoll") {
     options.unix_socket = true;
     for (const KernelKind kind : {KernelKind::io_uring, KernelKind::epoll}) {
         ConnectionFixture fixture(kind, options);
-        const std::string body = pattern(ConnectionFixture::kBlocking);
+        const std::string payload = pattern(ConnectionFixture::kBlocking);
         for (std::size_t round = 1; round <= 3; ++round) {
             Operation write(fixture.engine());
-            REQUIRE(!write.aio.set_iov(entries_of(body, round)));
+            REQUIRE(!write.aio.set_iov(entries_of(payload, round)));
             fixture.connection().write_all(write.aio);
-            CHECK(fixture.receive(round * body.size()).substr((round - 1) * body.size()) == body);
+            CHECK(fixture.receive(round * payload.size()).substr((round - 1) * payload.size()) ==
+                  payload);
             REQUIRE(fixture.run_until_done(write));
-            CHECK(write.ended() == success(body.size()));
+            CHECK(write.ended() == success(payload.size()));
         }
         // Only the first was attempted.
         CHECK(fixture.engine().statistics().zero_copy_sends <= 1);
@@ -134,12 +135,12 @@ TEST_CASE("zero copy falls back to copying if no pages may be pinned") {
     const ChildEnd end = run_in_child([kind]() -> std::string {
         if (!become_unprivileged(64 * 1024)) return "the limit could not be set";
         ConnectionFixture fixture(kind, zero_copy_options());
-        const std::string body = pattern(ConnectionFixture::kBlocking);
-        Operation write(fixture.engine(), body);
+        const std::string payload = pattern(ConnectionFixture::kBlocking);
+        Operation write(fixture.engine(), payload);
         fixture.connection().write_all(write.aio);
-        if (fixture.receive(body.size()) != body) return "the bytes differ";
+        if (fixture.receive(payload.size()) != payload) return "the bytes differ";
         if (!fixture.run_until_done(write)) return "the operation did not end";
-        if (write.ended() != success(body.size())) return write.ended().error.message();
+        if (write.ended() != success(payload.size())) return write.ended().error.message();
         return fixture.follow_up() == success(4) ? "" : "the next write failed";
     });
     INFO(end.output);
@@ -158,8 +159,8 @@ TEST_CASE("the engine counts the kernel's reports of copied sends") {
         Operation accept(engine);
         listener.accept(accept.aio, stream);
         REQUIRE(!accept.aio.wait());
-        const std::string body = pattern(kBody);
-        Operation write(engine, body);
+        const std::string payload = pattern(kPayload);
+        Operation write(engine, payload);
         stream->write_all(write.aio);
         REQUIRE(!write.aio.wait());
         const EngineStatistics statistics = engine.statistics();

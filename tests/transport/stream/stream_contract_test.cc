@@ -78,8 +78,8 @@ TEST_CASE_TEMPLATE("every stream ends an interrupted write with its exact count 
                    ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
     for (const bool expires : {false, true}) {
         ConnectionFixture fixture(Kind::kKind, Kind::options());
-        const std::string body = pattern(ConnectionFixture::kBlocking);
-        Operation head(fixture.engine(), body);
+        const std::string payload = pattern(ConnectionFixture::kBlocking);
+        Operation head(fixture.engine(), payload);
         Operation queued(fixture.engine(), "queued");
         if (expires) head.aio.set_timeout(20ms);
         fixture.connection().write_all(head.aio);
@@ -95,7 +95,7 @@ TEST_CASE_TEMPLATE("every stream ends an interrupted write with its exact count 
         CHECK(got.size() > 0);
         const Errc error = expires ? Errc::timed_out : Errc::canceled;
         CHECK(head.ended() == failure(error, got.size()));
-        CHECK(body.starts_with(got));
+        CHECK(payload.starts_with(got));
         CHECK(queued.ended() == failure(Errc::closed));
         CHECK(fixture.follow_up() == failure(Errc::closed));
     }
@@ -105,8 +105,8 @@ TEST_CASE_TEMPLATE("every stream cancels a queued write without sending a byte",
                    TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
                    ZeroCopyUnixOnLinux) {
     ConnectionFixture fixture(Kind::kKind, Kind::options());
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     Operation queued(fixture.engine(), "queued");
     fixture.connection().write_all(head.aio);
     fixture.connection().write_all(queued.aio);
@@ -114,19 +114,19 @@ TEST_CASE_TEMPLATE("every stream cancels a queued write without sending a byte",
     queued.aio.cancel();
     REQUIRE(fixture.run_until_done(queued));
     CHECK(queued.ended() == failure(Errc::canceled));
-    CHECK(fixture.receive(body.size()) == body);
+    CHECK(fixture.receive(payload.size()) == payload);
     REQUIRE(fixture.run_until_done(head));
-    CHECK(head.ended() == success(body.size()));
+    CHECK(head.ended() == success(payload.size()));
     CHECK(fixture.follow_up() == success(4));
-    CHECK(fixture.receive(body.size() + 4).substr(body.size()) == "tail");
+    CHECK(fixture.receive(payload.size() + 4).substr(payload.size()) == "tail");
 }
 
 TEST_CASE_TEMPLATE("every stream delivers the bytes that the kernel has taken before it closes",
                    Kind, TcpOnLinux, TcpOnPoll, UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux,
                    ZeroCopyTcpOnPoll, ZeroCopyUnixOnLinux) {
     ConnectionFixture fixture(Kind::kKind, Kind::options());
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation head(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation head(fixture.engine(), payload);
     std::string in(10, '\0');
     Operation read(fixture.engine(), in);
     fixture.connection().read(read.aio);
@@ -137,7 +137,7 @@ TEST_CASE_TEMPLATE("every stream delivers the bytes that the kernel has taken be
     REQUIRE(fixture.run_until([&] { return head.done() && read.done(); }));
     CHECK(fixture.peer().end() == RawPeer::End::fin);
     CHECK(head.ended() == failure(Errc::closed, got.size()));
-    CHECK(body.starts_with(got));
+    CHECK(payload.starts_with(got));
     CHECK(read.ended() == failure(Errc::closed));
 }
 
@@ -174,9 +174,9 @@ TEST_CASE_TEMPLATE("every stream distinguishes the end of the stream from a rese
 TEST_CASE_TEMPLATE("queued small writes are sent together, each with its own count", Kernel,
                    OnLinux, OnPoll) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
     const std::string small = pattern(100 * 99 / 2, 2);
-    Operation head(fixture.engine(), body);
+    Operation head(fixture.engine(), payload);
     fixture.connection().write_all(head.aio);
     std::vector<std::unique_ptr<Operation>> writes;
     for (std::size_t size = 0, at = 0; size < 100; at += size++) {
@@ -184,7 +184,7 @@ TEST_CASE_TEMPLATE("queued small writes are sent together, each with its own cou
                                                      std::string_view(small).substr(at, size)));
         fixture.connection().write_all(writes.back()->aio);
     }
-    CHECK(fixture.receive(body.size() + small.size()) == body + small);
+    CHECK(fixture.receive(payload.size() + small.size()) == payload + small);
     REQUIRE(fixture.run_until_done(*writes.back()));
     for (std::size_t size = 0; size < 100; ++size)
         CHECK(writes[size]->ended() == success(size));

@@ -193,8 +193,9 @@ TEST_CASE_TEMPLATE("an http server and a client exchange messages over tls", Ker
     const tls::Context trusted(client_options());
     Endpoint endpoint;
     std::optional<http::Server> server(std::in_place, *engine);
-    server->handle("POST", "/echo",
-                   [](http::Exchange& exchange) { exchange.respond(exchange.request().data()); });
+    server->handle("POST", "/echo", [](http::Exchange& exchange) {
+        exchange.respond(exchange.request().content());
+    });
     server->listen(tls::acceptor(
         [&](Engine& own) {
             auto below = std::make_unique<tcp::Listener>(own, Endpoint::loopback(0));
@@ -209,13 +210,13 @@ TEST_CASE_TEMPLATE("an http server and a client exchange messages over tls", Ker
         http::Request request("https://localhost/echo");
         REQUIRE(!request.set_method("POST"));
         const std::string content = pattern(size);
-        REQUIRE(!request.set_data(content));
+        REQUIRE(!request.set_content(content));
         http::Response response;
         Operation transact(*engine);
         client->transact(request, response, transact.aio);
         REQUIRE(run_until(*engine, [&] { return transact.done(); }));
         CHECK(transact.ended() == success(size));
-        CHECK(response.data() == content);
+        CHECK(response.content() == content);
     }
     CHECK(client->statistics().connections == 1);
     CHECK(client->statistics().reuses == 2);

@@ -124,7 +124,7 @@ Reading read_response(const tls::Context& client, const tls::Context& server,
     while (!result.head && !result.content) {
         std::string in(1000, '\0');
         Operation more(ends.engine(), in);
-        connection.read_body().read(more.aio);
+        connection.read_content().read(more.aio);
         REQUIRE(ends.run_until([&] { return more.done(); }));
         result.content = more.ended().error;
         result.count += more.ended().count;

@@ -142,7 +142,7 @@ void ClientConnection::on_head(std::error_code error) noexcept {
     DCHECK(current_->connection == this);
     std::swap(*current_->response, incoming_);
     collected_ = 0;
-    if (source().body().is_over()) return complete();
+    if (source().content().is_over()) return complete();
     state_ = State::content;
     read_content();
 }
@@ -152,7 +152,7 @@ MessageSource& ClientConnection::source() noexcept {
 }
 
 void ClientConnection::read_content() noexcept {
-    const std::uint64_t known = source().body().left();
+    const std::uint64_t known = source().content().left();
     const std::size_t limit = core_.options().content_limit;
     DCHECK(!reading_ && collected_ <= limit);
     if (known > limit - collected_) return end(HttpErrc::content_too_large);
@@ -163,7 +163,7 @@ void ClientConnection::read_content() noexcept {
     if (room.empty()) return end(Errc::not_enough_memory);
     reads_.set_iov(room.data(), room.size());
     reading_ = collecting_ = true;
-    connection_->read_body().read_all(reads_);
+    connection_->read_content().read_all(reads_);
 }
 
 void ClientConnection::keep_content() noexcept {
@@ -180,7 +180,7 @@ void ClientConnection::on_content(std::error_code error) noexcept {
         MessageReader::content(*current_->response).resize(collected_);
         return end(HttpErrc::content_too_large);
     }
-    if (error || source().body().is_over()) return complete();
+    if (error || source().content().is_over()) return complete();
     read_content();
 }
 
@@ -190,7 +190,7 @@ void ClientConnection::complete() noexcept {
     // RFC 9112 9.3: after an early response to a request that is still being sent, the connection
     // cannot be reused.
     const bool last = !connection_->keeps_alive() || writing_ || source().arrival().is_early() ||
-                      source().body().is_tunnel();
+                      source().content().is_tunnel();
     if (!last && source().has_bytes()) core_.counters.discarded.add();
     if (last || source().has_bytes()) return end({}, Then::follow_redirect);
     DCHECK(!reading_);

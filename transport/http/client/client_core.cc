@@ -118,7 +118,7 @@ void ClientCore::carry(Transaction& transaction) noexcept {
 void ClientCore::finish(Transaction& transaction, std::error_code error) noexcept {
     DCHECK(core().on_thread() && transaction_of(*transaction.aio) == &transaction);
     Aio& aio = *transaction.aio;
-    Provider::add_count(aio, transaction.response->data().size());
+    Provider::add_count(aio, transaction.response->content().size());
     Provider::finish(aio, error);
     delete &transaction;
 }

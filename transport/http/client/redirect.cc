@@ -55,7 +55,7 @@ bool same_origin(const Url& a, const Url& b) noexcept {
 
 void drop_content(Request& request) noexcept {
     constexpr std::string_view kPrefix = "content-";
-    request.clear_data();
+    request.clear_content();
     Headers& headers = request.headers();
     for (std::size_t index = headers.size(); index-- > 0;) {
         if (index >= headers.size()) continue;  // erase() removes all fields of a name

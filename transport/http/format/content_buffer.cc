@@ -1,4 +1,4 @@
-#include <uaio/http_content.h>
+#include <uaio/http_content_buffer.h>
 
 #include "base/check.h"
 

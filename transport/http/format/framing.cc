@@ -129,33 +129,36 @@ HttpErrc Framing::contradiction(Version version) const noexcept {
     return chunked_ ? kFine : HttpErrc::bad_transfer_encoding;
 }
 
-HttpErrc Framing::end_request(std::string_view method, Version version, Body& body) const noexcept {
+HttpErrc Framing::end_request(std::string_view method, Version version,
+                              ContentFraming& framing) const noexcept {
     if (!has_host_ && version == Version::http_1_1) return HttpErrc::bad_host;
     if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
-    body = has_codings_ ? Body::chunked : length_ > 0 ? Body::length : Body::none;
+    framing = has_codings_  ? ContentFraming::chunked
+              : length_ > 0 ? ContentFraming::length
+                            : ContentFraming::none;
     // A recipient would read content on CONNECT as bytes of the tunnel, and TRACE must not have any
     // (RFC 9110 9.3.6, 9.3.8).
-    if (body != Body::none && (method == "CONNECT" || method == "TRACE"))
+    if (framing != ContentFraming::none && (method == "CONNECT" || method == "TRACE"))
         return HttpErrc::conflicting_framing;
-    if (method == "CONNECT") body = Body::tunnel;
+    if (method == "CONNECT") framing = ContentFraming::tunnel;
     return kFine;
 }
 
 HttpErrc Framing::end_response(std::string_view method, Version version, int status,
-                               Body& body) const noexcept {
+                               ContentFraming& framing) const noexcept {
     if (const HttpErrc fault = contradiction(version); fault != kFine) return fault;
     // Follows the order of RFC 9112 6.3, except that 204 accepts CONNECT like every other 2xx (9110
     // 9.3.6).
     if (status == 101 || (status / 100 == 2 && method == "CONNECT")) {
-        body = Body::tunnel;
+        framing = ContentFraming::tunnel;
     } else if (status < 200 || status == 204 || status == 304 || method == "HEAD") {
-        body = Body::none;
+        framing = ContentFraming::none;
     } else if (has_codings_) {
-        body = Body::chunked;
+        framing = ContentFraming::chunked;
     } else if (has_length_) {
-        body = length_ > 0 ? Body::length : Body::none;
+        framing = length_ > 0 ? ContentFraming::length : ContentFraming::none;
     } else {
-        body = Body::until_close;
+        framing = ContentFraming::until_close;
     }
     return kFine;
 }

@@ -15,7 +15,7 @@ namespace uaio::http {
 inline constexpr HttpErrc kFine{};
 
 // The bytes that follow a head.
-enum class Body {
+enum class ContentFraming {
     none,         // the next message
     length,       // Content-Length bytes of content
     chunked,      // chunks, to the last one and the trailer
@@ -43,12 +43,13 @@ public:
     // True if take() evaluates fields of that name.
     static bool knows(std::string_view name) noexcept;
 
-    // At the empty line of a request: sets `body`; returns the fault, or kFine. HTTP/1.1 requires
-    // Host.
-    HttpErrc end_request(std::string_view method, Version version, Body& body) const noexcept;
+    // At the empty line of a request: sets `framing`; returns the fault, or kFine. HTTP/1.1
+    // requires Host.
+    HttpErrc end_request(std::string_view method, Version version,
+                         ContentFraming& framing) const noexcept;
     // The same for the response to a request with that method.
     HttpErrc end_response(std::string_view method, Version version, int status,
-                          Body& body) const noexcept;
+                          ContentFraming& framing) const noexcept;
 
     bool has_length() const noexcept { return has_length_; }
     std::uint64_t length() const noexcept { return length_; }  // 0 without the field

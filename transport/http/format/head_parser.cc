@@ -195,7 +195,7 @@ HttpErrc RequestParser::finish(const char* bytes) noexcept {
         DCHECK(valid);  // as it was before they moved
     }
     head_.fields = fields_.fields(bytes);
-    const HttpErrc fault = framing_.end_request(head_.method, head_.version, head_.body);
+    const HttpErrc fault = framing_.end_request(head_.method, head_.version, head_.framing);
     if (fault != kFine) return fault;
     head_.host = head_.parts.host;
     if (head_.host.data() == nullptr && framing_.has_host()) {
@@ -313,13 +313,15 @@ Parsed ResponseParser::parse_fields(std::string_view bytes) noexcept {
     const Parsed parsed = fields_.parse(bytes);
     if (parsed.progress == Progress::malformed) return fail(parsed.fault);
     if (parsed.progress == Progress::need_more) return parsed;
-    const HttpErrc fault = framing_.end_response(method_, head_.version, head_.status, head_.body);
+    const HttpErrc fault =
+        framing_.end_response(method_, head_.version, head_.status, head_.framing);
     if (fault != kFine) return fail(fault);
     head_.reason = bytes.substr(reason_, reason_end_ - reason_);
     head_.fields = fields_.fields(bytes.data());
     head_.content_length = framing_.length();
     // Content that ends with the connection leaves no connection to reuse.
-    head_.keep_alive = framing_.keeps_alive(head_.version) && head_.body != Body::until_close;
+    head_.keep_alive =
+        framing_.keeps_alive(head_.version) && head_.framing != ContentFraming::until_close;
     head_.upgrade = framing_.upgrade();
     return parsed;
 }

@@ -26,8 +26,8 @@ struct RequestHead {
                               // empty in an HTTP/1.0 request that has neither
     Version version = Version::http_1_1;
     FieldViews fields;
-    Body body = Body::none;
-    std::uint64_t content_length = 0;  // bytes that follow, if `body` is Body::length
+    ContentFraming framing = ContentFraming::none;
+    std::uint64_t content_length = 0;  // bytes that follow, if `framing` is ContentFraming::length
     bool keep_alive = false;           // the client keeps the connection open
     bool upgrade = false;              // RFC 9110 7.8
     bool expect_continue = false;      // RFC 9110 10.1.1
@@ -39,8 +39,8 @@ struct ResponseHead {
     std::string_view reason;  // may be empty
     Version version = Version::http_1_1;
     FieldViews fields;
-    Body body = Body::none;
-    std::uint64_t content_length = 0;  // bytes that follow, if `body` is Body::length
+    ContentFraming framing = ContentFraming::none;
+    std::uint64_t content_length = 0;  // bytes that follow, if `framing` is ContentFraming::length
     bool keep_alive = false;           // the server keeps the connection open
     bool upgrade = false;
 };

@@ -45,21 +45,21 @@ std::error_code Message::set_length(std::size_t size) noexcept {
     return headers_.set("Content-Length", {digits, static_cast<std::size_t>(end - digits)});
 }
 
-std::error_code Message::set_data(const void* data, std::size_t size) noexcept {
+std::error_code Message::set_content(const void* data, std::size_t size) noexcept {
     if (data == nullptr && size != 0) return Errc::invalid_argument;
     if (const auto error = set_length(size)) return error;
     borrowed_ = {static_cast<const char*>(data), size};
-    data_kind_ = DataKind::borrowed;
+    content_kind_ = ContentKind::borrowed;
     return {};
 }
 
-std::error_code Message::copy_data(const void* data, std::size_t size) noexcept {
+std::error_code Message::copy_content(const void* data, std::size_t size) noexcept {
     if (data == nullptr && size != 0) return Errc::invalid_argument;
     const std::string_view bytes(static_cast<const char*>(data), size);
     if (is_part(bytes, headers_.text())) {  // set_length() moves that text
         std::string copy;
         if (const auto error = assign(copy, bytes)) return error;
-        return copy_data(copy);
+        return copy_content(copy);
     }
     // Allocates before any change. If `bytes` is a part of owned_, it fits, and does not move.
     try {
@@ -70,22 +70,22 @@ std::error_code Message::copy_data(const void* data, std::size_t size) noexcept 
     if (const auto error = set_length(size)) return error;
     owned_.assign(bytes);
     borrowed_ = {};
-    data_kind_ = DataKind::owned;
+    content_kind_ = ContentKind::owned;
     return {};
 }
 
-void Message::clear_data() noexcept {
+void Message::clear_content() noexcept {
     headers_.erase("Content-Length");
     borrowed_ = {};
     owned_.clear();
-    data_kind_ = DataKind::none;
+    content_kind_ = ContentKind::none;
 }
 
 void Message::reset_message() noexcept {
     headers_.clear();
     borrowed_ = {};
     owned_.clear();
-    data_kind_ = DataKind::none;
+    content_kind_ = ContentKind::none;
     version_ = Version::http_1_1;
 }
 
@@ -177,7 +177,7 @@ void Response::reset() noexcept {
 std::error_code Response::set_error_page(int status) noexcept {
     if (status < 100 || status > 999) return ArgumentErrc::invalid_status;
     if (status < 200 || status == 204 || status == 304) {
-        clear_data();
+        clear_content();
         headers().erase("Content-Type");
         return set_status(status);
     }
@@ -188,7 +188,7 @@ std::error_code Response::set_error_page(int status) noexcept {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
             "</title></head>\n<body><h1>" + title + "</h1></body></html>\n";
         headers().erase("Transfer-Encoding");
-        if (const auto error = copy_data(page)) return error;
+        if (const auto error = copy_content(page)) return error;
         if (const auto error = headers().set("Content-Type", "text/html; charset=utf-8"))
             return error;
     } catch (const std::bad_alloc&) {

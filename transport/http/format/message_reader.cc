@@ -67,7 +67,7 @@ std::error_code MessageReader::read(const ResponseHead& head, Response& out) noe
 
 ContentBuffer& MessageReader::content(Message& message) noexcept {
     message.borrowed_ = {};
-    message.data_kind_ = Message::DataKind::owned;
+    message.content_kind_ = Message::ContentKind::owned;
     return message.owned_;
 }
 

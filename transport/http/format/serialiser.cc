@@ -50,15 +50,17 @@ bool understand(const Headers& headers, Framing& framing) noexcept {
     return !framing.chunked() || !framing.has_length();
 }
 
-Body body_of(std::uint64_t length) noexcept { return length > 0 ? Body::length : Body::none; }
+ContentFraming framing_of(std::uint64_t length) noexcept {
+    return length > 0 ? ContentFraming::length : ContentFraming::none;
+}
 
 // Frames attached content. False if that contradicts the fields.
 bool frame_attached(const Message& message, const Framing& framing, Plan& plan) noexcept {
-    const std::uint64_t size = message.data().size();
+    const std::uint64_t size = message.content().size();
     if (framing.chunked() || (framing.has_length() && framing.length() != size)) return false;
     plan.add_length = !framing.has_length();
     plan.following.length = size;
-    plan.following.body = body_of(size);
+    plan.following.framing = framing_of(size);
     return true;
 }
 
@@ -66,13 +68,13 @@ bool frame_attached(const Message& message, const Framing& framing, Plan& plan) 
 void frame_streamed(const Framing& framing, bool chunks, Plan& plan) noexcept {
     if (framing.has_length()) {
         plan.following.length = framing.length();
-        plan.following.body = body_of(framing.length());
+        plan.following.framing = framing_of(framing.length());
     } else if (chunks) {
         plan.add_codings = !framing.chunked();
-        plan.following.body = Body::chunked;
+        plan.following.framing = ContentFraming::chunked;
     } else {
         plan.drop_codings = true;
-        plan.following.body = Body::until_close;
+        plan.following.framing = ContentFraming::until_close;
     }
 }
 
@@ -89,16 +91,17 @@ bool plan_request(const Request& request, Payload payload, Plan& plan) noexcept 
     if (chunks && !framing.has_host()) return false;
     if (payload == Payload::attached) {
         if (!frame_attached(request, framing, plan)) return false;
-        const bool announce = request.has_data() || usually_has_content(request.method());
+        const bool announce = request.has_content() || usually_has_content(request.method());
         plan.add_length = plan.add_length && announce;
     } else {
         frame_streamed(framing, chunks, plan);
-        if (plan.following.body == Body::until_close) return false;  // responses only
+        if (plan.following.framing == ContentFraming::until_close) return false;  // responses only
     }
     // The same rule as in our parser: RFC 9110 9.3.6, 9.3.8.
     const bool tunnel = request.method() == "CONNECT";
-    if (plan.following.body != Body::none && (tunnel || request.method() == "TRACE")) return false;
-    if (tunnel) plan.following.body = Body::tunnel;
+    if (plan.following.framing != ContentFraming::none && (tunnel || request.method() == "TRACE"))
+        return false;
+    if (tunnel) plan.following.framing = ContentFraming::tunnel;
     plan.following.keep_alive = framing.keeps_alive(request.version());
     return true;
 }
@@ -108,15 +111,16 @@ bool frame_empty(const Response& response, const ResponseContext& answered, Payl
                  const Framing& framing, Plan& plan) noexcept {
     const int status = response.status();
     const bool tunnel = status == 101 || (answered.method == "CONNECT" && status / 100 == 2);
-    plan.following.body = tunnel ? Body::tunnel : Body::none;
+    plan.following.framing = tunnel ? ContentFraming::tunnel : ContentFraming::none;
     if (status < 200 || status == 204 || tunnel) {
-        if (!response.data().empty()) return false;
+        if (!response.content().empty()) return false;
         if (framing.chunked() || framing.length() > 0) return false;
         plan.drop_length = true;
     } else if (status == 304) {
-        if (!response.data().empty()) return false;
-    } else if (payload == Payload::attached && response.has_data()) {  // to HEAD
-        return frame_attached(response, framing, plan) && (plan.following.body = Body::none, true);
+        if (!response.content().empty()) return false;
+    } else if (payload == Payload::attached && response.has_content()) {  // to HEAD
+        return frame_attached(response, framing, plan) &&
+               (plan.following.framing = ContentFraming::none, true);
     }
     return true;
 }
@@ -128,12 +132,13 @@ bool is_empty(int status, std::string_view method) noexcept {
 
 void plan_connection(const Response& response, const ResponseContext& answered,
                      const Framing& framing, Plan& plan) noexcept {
-    if (response.status() < 200 || plan.following.body == Body::tunnel) {
+    if (response.status() < 200 || plan.following.framing == ContentFraming::tunnel) {
         plan.following.keep_alive = true;  // another response, or a tunnel, follows
         return;
     }
     const bool closes = !framing.keeps_alive(Version::http_1_1);  // the fields say so already
-    const bool keep = answered.keep_alive && !closes && plan.following.body != Body::until_close;
+    const bool keep =
+        answered.keep_alive && !closes && plan.following.framing != ContentFraming::until_close;
     plan.following.keep_alive = keep;
     const bool old =
         answered.version == Version::http_1_0 || response.version() == Version::http_1_0;
@@ -155,7 +160,7 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
     } else {
         frame_streamed(framing, chunks, plan);
     }
-    if (response.status() == 205 && plan.following.body != Body::none) return false;
+    if (response.status() == 205 && plan.following.framing != ContentFraming::none) return false;
     const bool dated = response.status() < 200 || response.headers().contains(kDate);
     if (!dated) plan.add_date = answered.date;  // RFC 9110 6.6.1
     plan_connection(response, answered, framing, plan);
@@ -167,8 +172,8 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
     const FollowingMessage& following = plan.following;
     return !(plan.add_length && plan.drop_length) && !(plan.add_codings && plan.drop_codings) &&
            !(plan.add_length && plan.add_codings) &&
-           (following.body != Body::length || following.length > 0) &&
-           (following.body != Body::until_close || !following.keep_alive);
+           (following.framing != ContentFraming::length || following.length > 0) &&
+           (following.framing != ContentFraming::until_close || !following.keep_alive);
 }
 
 void append_fields(const Headers& headers, const Plan& plan, std::string& head) {

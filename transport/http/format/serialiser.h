@@ -20,10 +20,10 @@ enum class Payload {
     streamed,  // written later: Content-Length bytes if that is set, else chunks
 };
 
-// The body that must follow a head.
+// The content that must follow a head.
 struct FollowingMessage {
-    Body body = Body::none;
-    std::uint64_t length = 0;  // bytes, if `body` is Body::length
+    ContentFraming framing = ContentFraming::none;
+    std::uint64_t length = 0;  // bytes, if `framing` is ContentFraming::length
     bool keep_alive = false;   // the connection can carry another message after this one
 };
 

@@ -91,7 +91,7 @@ void Exchange::respond(int status) noexcept {
 
 void Exchange::respond(std::string_view content, std::string_view type) noexcept {
     if (!may_respond()) return;
-    std::error_code error = response_.copy_data(content);
+    std::error_code error = response_.copy_content(content);
     if (!error) error = response_.headers().set("Content-Type", type);
     if (!error) return connection_->responses().respond(*this);
     connection_->responses().refuse_response(*this, error, "the response is invalid",
@@ -129,18 +129,18 @@ void Exchange::abort(std::error_code error) noexcept {
 
 // Without a session every operation of a reader and of a writer ends with
 // ArgumentErrc::wrong_message_state.
-BodyWriter Exchange::writer() noexcept {
-    if (state_ == State::begun) return connection_->connection().write_body();
+ContentWriter Exchange::writer() noexcept {
+    if (state_ == State::begun) return connection_->connection().write_content();
     misuse("Exchange::writer() without begin(), or on an exchange that has ended");
-    return BodyWriter(nullptr);
+    return ContentWriter(nullptr);
 }
 
-BodyReader Exchange::reader() noexcept {
+ContentReader Exchange::reader() noexcept {
     if (state_ == State::open || state_ == State::begun) {
-        return connection_->connection().read_body();
+        return connection_->connection().read_content();
     }
     misuse("Exchange::reader() on an exchange that has ended");
-    return BodyReader(nullptr);
+    return ContentReader(nullptr);
 }
 
 Connection Exchange::hijack() noexcept {

@@ -39,7 +39,7 @@ std::optional<FileState> state_now(int fd) noexcept {
 
 // Reverts the changes of choose() and read_content() to a response.
 void withdraw(Response& response) noexcept {
-    response.clear_data();
+    response.clear_content();
     for (const char* name : {"ETag", "Last-Modified", "Accept-Ranges", "Content-Range",
                              "Content-Type", "Content-Length"}) {
         response.headers().erase(name);

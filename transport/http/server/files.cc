@@ -57,7 +57,7 @@ public:
             !choose_part(Request(), state, file.response, whole) &&
             !file.response.headers().set("Content-Type", media_type(path)) &&
             read_content(fd, 0, static_cast<std::size_t>(state.size), file.response);
-        DCHECK(!complete || file.response.data().size() == state.size);
+        DCHECK(!complete || file.response.content().size() == state.size);
         if (complete) return &file;
         files_.erase(path);
         return nullptr;
@@ -90,10 +90,10 @@ void send_kept(Exchange& exchange, const KeptFile& file) {
     FilePart part;
     const auto type = file.response.headers().get("Content-Type");
     if (!choose(exchange, file.state, type.value_or(""), part)) return;
-    DCHECK(part.offset + part.size <= file.response.data().size());
-    const std::string_view content = file.response.data().substr(
+    DCHECK(part.offset + part.size <= file.response.content().size());
+    const std::string_view content = file.response.content().substr(
         static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size));
-    throw_if(exchange.response().copy_data(content));
+    throw_if(exchange.response().copy_content(content));
     exchange.respond();
 }
 
@@ -210,7 +210,7 @@ Handler fixed_content(std::string content, const std::string& type) {
     auto prepared = std::make_shared<Prepared>();
     prepared->content = std::move(content);
     check_value("Content-Type", type, "type");
-    throw_if(prepared->response.set_data(prepared->content));
+    throw_if(prepared->response.set_content(prepared->content));
     throw_if(prepared->response.headers().set("Content-Type", type));
     return [prepared = std::shared_ptr<const Prepared>(std::move(prepared))](Exchange& exchange) {
         exchange.response() = prepared->response;

@@ -27,7 +27,7 @@ constexpr std::size_t kRestSize = 4096;
 
 bool RequestReader::content_is_over() noexcept {
     Session* const session = connection_.session();
-    return !session || session->source().body().is_over();
+    return !session || session->source().content().is_over();
 }
 
 bool RequestReader::mid_head() noexcept {
@@ -147,7 +147,7 @@ void RequestReader::route(Exchange& exchange) noexcept {
     DCHECK(found.rest <= exchange.path_.size());
     exchange.route_ = found.route;
     exchange.suffix_ = found.rest;
-    if (found.route->stream_body_ || content_is_over()) return call(exchange);
+    if (found.route->stream_content_ || content_is_over()) return call(exchange);
     collect(exchange);
 }
 
@@ -169,7 +169,7 @@ void RequestReader::refuse_method(Exchange& exchange, std::string_view host) noe
 void RequestReader::collect(Exchange& exchange) noexcept {
     DCHECK(current_ == &exchange && !reading());
     const std::size_t limit = exchange.route_->content_limit_;
-    const std::uint64_t known = connection_.session()->source().body().left();  // 0 if chunked
+    const std::uint64_t known = connection_.session()->source().content().left();  // 0 if chunked
     const std::size_t have = exchange.collected_;
     if (known > limit || have > limit) return refuse_content(exchange, 413);
     const std::span<char> room =
@@ -184,7 +184,7 @@ void RequestReader::collect(Exchange& exchange) noexcept {
     read.set_deadline(deadline_);
     read.set_iov(room.data(), room.size());
     reading_ = Reading::content;
-    connection_.connection().read_body().read_all(read);
+    connection_.connection().read_content().read_all(read);
 }
 
 // Leaves content unread.
@@ -229,7 +229,7 @@ bool RequestReader::may_stay() noexcept {
     if (limit != 0 && count_ >= limit) return false;
     // Content may follow or not.
     if (session->sink().pending().awaits_100_continue()) return false;
-    const std::uint64_t left = session->source().body().left();
+    const std::uint64_t left = session->source().content().left();
     return content_is_over() || (left > 0 && left <= kSkipBytes);  // 0: unknown
 }
 
@@ -242,7 +242,7 @@ bool RequestReader::stay_or_stop() noexcept {
         MessageSource& source = session->source();
         // When descriptors run short, does not wait for a client that has sent nothing more.
         const bool may_send = source.keeps_alive() && !connection_.shard().crowded();
-        if (!source.body().is_over() || source.has_bytes() || may_send) lingers_ = true;
+        if (!source.content().is_over() || source.has_bytes() || may_send) lingers_ = true;
     }
     return false;
 }

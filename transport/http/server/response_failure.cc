@@ -110,8 +110,8 @@ void ResponseSender::break_off(Exchange& exchange, std::error_code error) noexce
         return sink.is_refused() ? refuse_message(exchange) : answer_unsent(exchange);
     }
     const bool begun = sink.has_begun();
-    log_access(exchange, begun ? exchange.response_.status() : 0, begun ? sink.body().written() : 0,
-               error);
+    log_access(exchange, begun ? exchange.response_.status() : 0,
+               begun ? sink.content().written() : 0, error);
     drop(exchange);
 }
 

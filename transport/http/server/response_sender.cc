@@ -11,7 +11,7 @@ namespace uaio::http {
 namespace {
 
 // RFC 9110 6.4.1, except for HEAD.
-bool is_bodiless(const Request& request, int status) noexcept {
+bool forbids_content(const Request& request, int status) noexcept {
     const bool tunnel = status / 100 == 2 && request.method() == "CONNECT";
     return status < 200 || status == 204 || status == 205 || status == 304 || tunnel;
 }
@@ -40,7 +40,7 @@ void ResponseSender::respond(Exchange& exchange) noexcept {
     const Response& response = exchange.response_;
     if (!is_final(exchange, response.status())) return answer_unsent(exchange);
     const bool lacks_content = is_streamed(response) && exchange.request_.method() != "HEAD" &&
-                               !is_bodiless(exchange.request_, response.status());
+                               !forbids_content(exchange.request_, response.status());
     if (!lacks_content) return send(exchange);
     refuse_response(exchange, ArgumentErrc::invalid_message, "the response is invalid",
                     "its fields announce content that is missing");
@@ -102,7 +102,7 @@ void ResponseSender::begin(Exchange& exchange, Aio& aio) noexcept {
     session.sink().set_keep_alive(connection_.requests().stay_or_stop());
     session.sink().set_date(connection_.shard().date());
     Response& response = exchange.response_;
-    if (!is_bodiless(exchange.request_, status) && !response.has_data() &&
+    if (!forbids_content(exchange.request_, status) && !response.has_content() &&
         !response.headers().contains("Content-Length") &&
         !response.headers().contains("Transfer-Encoding")) {
         if (response.headers().set("Transfer-Encoding", "chunked")) {
@@ -139,11 +139,11 @@ void ResponseSender::complete(Exchange& exchange) noexcept {
                                "begin() has sent nothing of the response");
     }
     if (!sink.has_head()) return break_off(exchange, Errc::closed);
-    if (!sink.body().end()) {
+    if (!sink.content().end()) {
         note_failure(&exchange, Errc::truncated, "end()", "content is missing");
         return break_off(exchange, Errc::truncated);
     }
-    log_access(exchange, exchange.response_.status(), sink.body().written(), exchange.failure_);
+    log_access(exchange, exchange.response_.status(), sink.content().written(), exchange.failure_);
     connection_.release(exchange);
     connection_.go_on();
 }

@@ -65,8 +65,8 @@ Route& Route::prefix() noexcept {
     return *this;
 }
 
-Route& Route::stream_body() noexcept {
-    stream_body_ = true;
+Route& Route::stream_content() noexcept {
+    stream_content_ = true;
     return *this;
 }
 

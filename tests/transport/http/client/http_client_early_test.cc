@@ -26,7 +26,7 @@ TEST_CASE_TEMPLATE("an early response followed by a reset is delivered as far as
             ClientLab lab(Kernel::kKind);
             Asked asked(lab.engine());
             REQUIRE(!asked.request.set_method("POST"));
-            REQUIRE(!asked.request.set_data(content));
+            REQUIRE(!asked.request.set_content(content));
             lab.ask(asked);
             RawPeer peer = lab.accept();
             REQUIRE(lab.run_until([&] { return peer.unread() > 1000; }));
@@ -41,11 +41,11 @@ TEST_CASE_TEMPLATE("an early response followed by a reset is delivered as far as
             CHECK(asked.response.status() == 413);
             if (whole) {
                 CHECK(asked.end.ended() == success(page.size()));
-                CHECK(asked.response.data() == page);
+                CHECK(asked.response.content() == page);
             } else {
                 CHECK(asked.end.ended().error);
                 CHECK(asked.end.ended().count == page.size() - 1000);
-                CHECK(asked.response.data() == page.substr(0, page.size() - 1000));
+                CHECK(asked.response.content() == page.substr(0, page.size() - 1000));
             }
         }
     }
@@ -54,8 +54,8 @@ TEST_CASE_TEMPLATE("an early response followed by a reset is delivered as far as
 TEST_CASE_TEMPLATE("bytes received before a reset can be read although a write has failed", Kernel,
                    OnLinux, OnPoll) {
     ConnectionFixture fixture(Kernel::kKind);
-    const std::string body = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), body);
+    const std::string payload = pattern(ConnectionFixture::kBlocking);
+    Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_blocked());
     const std::string said = pattern(3000, 3);
@@ -99,7 +99,7 @@ TEST_CASE("bytes received before a reset can be read whichever piece of the cont
         const std::vector<iovec> entries(kEntries, iovec{&byte, 1});
         Operation write(engine);
         REQUIRE(!write.aio.set_iov(entries));
-        connection.write_body().write(write.aio);
+        connection.write_content().write(write.aio);
         Operation said(engine, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
         server.write_all(said.aio);
         run_some(engine);

@@ -74,7 +74,7 @@ TEST_CASE_TEMPLATE("bytes behind a response do not answer a request made in its 
         RawPeer other = lab.accept();
         lab.expect(other, kEnd);
         CHECK(lab.answer(second, other, kFive) == success(5));
-        CHECK(second.response.data() == "hello");
+        CHECK(second.response.content() == "hello");
         peer.read_some();
         CHECK(peer.received().size() == sent);
         CHECK(lab.client().statistics().discarded == 1);
@@ -98,7 +98,7 @@ TEST_CASE_TEMPLATE("bytes behind a response do not answer a queued request", Ker
         RawPeer other = lab.accept();
         lab.expect(other, kEnd);
         CHECK(lab.answer(second, other, kFive) == success(5));
-        CHECK(second.response.data() == "hello");
+        CHECK(second.response.content() == "hello");
         CHECK(lab.client().statistics().discarded == 1);
     }
 }
@@ -126,7 +126,7 @@ TEST_CASE_TEMPLATE("a client detects bytes and ends on an idle connection before
         RawPeer other = lab.accept();
         lab.expect(other, kEnd);
         CHECK(lab.answer(second, other, kFive) == success(5));
-        CHECK(second.response.data() == "hello");
+        CHECK(second.response.content() == "hello");
         peer.read_some();
         CHECK(peer.received().size() == sent);
         CHECK(lab.client().statistics().discarded == 1);
@@ -168,7 +168,7 @@ TEST_CASE_TEMPLATE("bytes that the kernel has already delivered do not answer a 
         RawPeer other = lab.accept();
         lab.expect(other, kEnd);
         CHECK(lab.answer(second, other, kFive) == success(5));
-        CHECK(second.response.data() == "hello");
+        CHECK(second.response.content() == "hello");
         CHECK(lab.client().statistics().discarded == 1);
     }
 }
@@ -215,7 +215,7 @@ TEST_CASE_TEMPLATE("a connection that answers before a request carries no second
     other.send(kFive);
     REQUIRE(run_until(engine, [&] { return second.end.done(); }));
     CHECK(second.end.ended() == success(5));
-    CHECK(second.response.data() == "hello");
+    CHECK(second.response.content() == "hello");
     CHECK(client.statistics().connections == 2);
     CHECK(client.statistics().reuses == 0);
 }
@@ -450,7 +450,7 @@ TEST_CASE(
         REQUIRE(done == kRequests);
         for (int i = 0; i < kRequests; ++i) {
             CHECK(!aios[i]->result());
-            CHECK(asked[i]->response.data() == asked[i]->request.target());
+            CHECK(asked[i]->response.content() == asked[i]->request.target());
         }
         CHECK(server.after_poison == 0);
     }

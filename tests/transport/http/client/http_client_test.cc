@@ -60,7 +60,7 @@ TEST_CASE_TEMPLATE("transact: a length, chunks, HEAD, 204 and 304 with a length 
             static_cast<void>(lab.answer(asked, *peer, one.response));
         }
         CHECK(asked.end.ended() == success(one.content.size()));
-        CHECK(asked.response.data() == one.content);
+        CHECK(asked.response.content() == one.content);
     }
     CHECK(lab.client().statistics().connections == 1);
     CHECK(lab.client().statistics().reuses == std::size(cases) - 1);
@@ -80,7 +80,7 @@ TEST_CASE_TEMPLATE("a response with truncated content is an error (X-3, S5)", Ke
         peer.shutdown_write();
         REQUIRE(lab.run_until([&] { return asked.end.done(); }));
         CHECK(asked.end.ended() == failure(Errc::truncated, 5));
-        CHECK(asked.response.data() == "hello");
+        CHECK(asked.response.content() == "hello");
     }
 }
 
@@ -96,11 +96,11 @@ TEST_CASE_TEMPLATE("a transaction that is cancelled or expires closes only its c
     lab.expect(one, kEnd);
     SUBCASE("in the middle of the content") {
         one.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
-        REQUIRE(lab.run_until([&] { return first.response.data().starts_with("hello"); }));
+        REQUIRE(lab.run_until([&] { return first.response.content().starts_with("hello"); }));
         first.end.aio.cancel();
         REQUIRE(lab.run_until([&] { return first.end.done(); }));
         CHECK(first.end.ended() == failure(Errc::canceled, 5));
-        CHECK(first.response.data() == "hello");
+        CHECK(first.response.content() == "hello");
     }
     SUBCASE("cancelled") {
         first.end.aio.cancel();
@@ -208,7 +208,7 @@ TEST_CASE_TEMPLATE("an early response stops the sending of its request (S8)", Ke
     Asked asked(lab.engine());
     const std::string content = pattern(16 << 20);
     REQUIRE(!asked.request.set_method("POST"));
-    REQUIRE(!asked.request.set_data(content));
+    REQUIRE(!asked.request.set_content(content));
     lab.ask(asked);
     RawPeer peer = lab.accept();
     REQUIRE(lab.run_until([&] { return peer.unread() > 1000; }));
@@ -229,7 +229,7 @@ TEST_CASE_TEMPLATE("a transaction has no operation in flight when its callback r
     Response response;
     const std::string content = pattern(16 << 20);
     REQUIRE(!request.set_method("PUT"));
-    REQUIRE(!request.set_data(content));
+    REQUIRE(!request.set_content(content));
     std::optional<std::uint64_t> in_flight;
     Aio aio(lab.engine(), [&](Aio&) { in_flight = lab.engine().statistics().in_flight; });
     lab.client().transact(request, response, aio);
@@ -242,7 +242,7 @@ TEST_CASE_TEMPLATE("a transaction has no operation in flight when its callback r
     }
     SUBCASE("cancelled in the middle of an early response") {
         peer.send("HTTP/1.1 413 No\r\nContent-Length: 10\r\n\r\nhello");
-        REQUIRE(lab.run_until([&] { return response.data().starts_with("hello"); }));
+        REQUIRE(lab.run_until([&] { return response.content().starts_with("hello"); }));
         aio.cancel();
     }
     SUBCASE("its client is destroyed") { lab.drop_client(); }
@@ -287,14 +287,14 @@ TEST_CASE_TEMPLATE("redirects to the same host are followed up to the limit", Ke
         Asked asked(fixture.engine());
         if (target == std::string_view("/a")) {
             REQUIRE(!asked.request.set_method("POST"));
-            REQUIRE(!asked.request.copy_data("x"));
+            REQUIRE(!asked.request.copy_content("x"));
         }
         REQUIRE(!asked.request.set_target(target));
         client.transact(asked.request, asked.response, asked.end.aio);
         REQUIRE(fixture.run_until([&] { return asked.end.done(); }));
         CHECK(!asked.end.ended().error);
         CHECK(asked.response.status() == wanted.first);
-        if (wanted.second) CHECK(asked.response.data() == wanted.second);
+        if (wanted.second) CHECK(asked.response.content() == wanted.second);
     }
 }
 
@@ -353,7 +353,7 @@ TEST_CASE_TEMPLATE(
         REQUIRE(lab.run_until([&] { return asked.end.done(); }));
         CHECK(asked.end.ended().error ==
               (one.fits ? std::error_code() : make_error_code(HttpErrc::content_too_large)));
-        if (one.fits) CHECK(asked.response.data() == "hello");
+        if (one.fits) CHECK(asked.response.content() == "hello");
     }
 }
 

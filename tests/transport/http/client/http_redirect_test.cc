@@ -125,7 +125,7 @@ TEST_CASE_TEMPLATE("301 and 302 of POST, and 303 of all methods but HEAD, change
                     REQUIRE(!request.set_method(method));
                     REQUIRE(!request.headers().set("X-Mine", "kept"));
                     if (!has_content) return;
-                    REQUIRE(!request.set_data("four"));
+                    REQUIRE(!request.set_content("four"));
                     for (const char* const name :
                          {"Content-Type", "Content-Encoding", "content-language", "Content-Custom",
                           "Digest", "Trailer", "Last-Modified"}) {

@@ -19,7 +19,7 @@ TEST_CASE("a new request and a new response have the defaults of nng") {
     CHECK(request.target().empty());
     CHECK(request.version() == Version::http_1_1);
     CHECK(request.headers().empty());
-    CHECK(!request.has_data());
+    CHECK(!request.has_content());
     const Response response;
     CHECK(response.status() == 200);
     CHECK(response.reason() == "OK");
@@ -63,39 +63,39 @@ TEST_CASE("setters refuse values that could split a message (W3)") {
 TEST_CASE("content is borrowed or copied, and both set Content-Length") {
     std::string bytes = "hello";
     Request request;
-    CHECK(!request.set_data(bytes));
+    CHECK(!request.set_content(bytes));
     CHECK(request.headers().get("Content-Length") == "5");
-    CHECK(request.data().data() == bytes.data());
-    CHECK(!request.copy_data(bytes));
+    CHECK(request.content().data() == bytes.data());
+    CHECK(!request.copy_content(bytes));
     bytes = "HELLO";
-    CHECK(request.data() == "hello");
+    CHECK(request.content() == "hello");
     const Request copy = request;
-    CHECK(!request.copy_data(request.data().substr(1)));
-    CHECK(request.data() == "ello");
+    CHECK(!request.copy_content(request.content().substr(1)));
+    CHECK(request.content() == "ello");
     CHECK(request.headers().get("Content-Length") == "4");
-    CHECK(copy.data() == "hello");
-    CHECK(!request.set_data(nullptr, 0));
-    CHECK(request.has_data());
+    CHECK(copy.content() == "hello");
+    CHECK(!request.set_content(nullptr, 0));
+    CHECK(request.has_content());
     CHECK(request.headers().get("Content-Length") == "0");
-    request.clear_data();
-    CHECK(!request.has_data());
+    request.clear_content();
+    CHECK(!request.has_content());
     CHECK(!request.headers().contains("Content-Length"));
-    CHECK(request.set_data(nullptr, 1) == Errc::invalid_argument);
-    CHECK(request.copy_data(nullptr, 1) == Errc::invalid_argument);
+    CHECK(request.set_content(nullptr, 1) == Errc::invalid_argument);
+    CHECK(request.copy_content(nullptr, 1) == Errc::invalid_argument);
     CHECK(!request.headers().set("Transfer-Encoding", "chunked"));
-    CHECK(request.set_data("x") == ArgumentErrc::conflicting_header);
-    CHECK(request.copy_data("x") == ArgumentErrc::conflicting_header);
-    CHECK(!request.has_data());
+    CHECK(request.set_content("x") == ArgumentErrc::conflicting_header);
+    CHECK(request.copy_content("x") == ArgumentErrc::conflicting_header);
+    CHECK(!request.has_content());
 }
 
 TEST_CASE("a copy may be of a part of the message itself") {
     Request request("http://example.org/path");
     CHECK(!request.headers().set("X", "value"));
-    CHECK(!request.copy_data("a long enough text that it has a block of its own"));
-    CHECK(!request.copy_data(*request.headers().get("X")));
-    CHECK(request.data() == "value");
-    CHECK(!request.copy_data(request.headers().text()));
-    CHECK(request.data() == "Host: example.org\r\nX: value\r\nContent-Length: 5\r\n");
+    CHECK(!request.copy_content("a long enough text that it has a block of its own"));
+    CHECK(!request.copy_content(*request.headers().get("X")));
+    CHECK(request.content() == "value");
+    CHECK(!request.copy_content(request.headers().text()));
+    CHECK(request.content() == "Host: example.org\r\nX: value\r\nContent-Length: 5\r\n");
     CHECK(!request.set_target(request.target().substr(2)));
     CHECK(request.target() == "ath");
 }
@@ -103,14 +103,14 @@ TEST_CASE("a copy may be of a part of the message itself") {
 TEST_CASE("reset restores the defaults of a message") {
     Request request("http://a/b");
     CHECK(!request.set_method("POST"));
-    CHECK(!request.copy_data("x"));
+    CHECK(!request.copy_content("x"));
     request.set_version(Version::http_1_0);
     request.reset();
     CHECK(request.method() == "GET");
     CHECK(request.target().empty());
     CHECK(request.version() == Version::http_1_1);
     CHECK(request.headers().empty());
-    CHECK(!request.has_data());
+    CHECK(!request.has_content());
     Response response;
     CHECK(!response.set_status(404));
     CHECK(!response.set_reason("Gone fishing"));
@@ -146,15 +146,15 @@ TEST_CASE("an error page contains its status and reason phrase") {
     CHECK(!response.headers().set("Transfer-Encoding", "chunked"));
     CHECK(!response.set_error_page(404));
     CHECK(response.status() == 404);
-    CHECK(response.data().find("<h1>404 Not Found</h1>") != std::string_view::npos);
+    CHECK(response.content().find("<h1>404 Not Found</h1>") != std::string_view::npos);
     CHECK(response.headers().get("Content-Type") == "text/html; charset=utf-8");
-    CHECK(response.headers().get("Content-Length") == std::to_string(response.data().size()));
+    CHECK(response.headers().get("Content-Length") == std::to_string(response.content().size()));
     CHECK(response.headers().get("X") == "kept");
     CHECK(!response.set_error_page(599));
-    CHECK(response.data().find("<h1>599 </h1>") != std::string_view::npos);
+    CHECK(response.content().find("<h1>599 </h1>") != std::string_view::npos);
     for (const int status : {101, 204, 304}) {
         CHECK(!response.set_error_page(status));
-        CHECK(!response.has_data());
+        CHECK(!response.has_content());
         CHECK(!response.headers().contains("Content-Length"));
     }
     CHECK(response.set_error_page(99) == ArgumentErrc::invalid_status);
@@ -179,7 +179,7 @@ TEST_CASE("a message that is reused allocates nothing") {
         failed |= !!request.headers().set("X", "a value that is longer than a string holds inside");
         failed |= !!request.headers().add("X", "and another one that is quite as long as that");
         failed |= !!request.headers().set("Host", "www.example.org");
-        failed |= !!request.copy_data("content that is longer than what a string holds inside");
+        failed |= !!request.copy_content("content that is longer than what a string holds inside");
         return failed;
     };
     CHECK(!use());

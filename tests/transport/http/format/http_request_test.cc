@@ -11,7 +11,7 @@
 namespace uaio {
 namespace {
 
-using http::Body;
+using http::ContentFraming;
 using http::Limits;
 
 const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n";
@@ -70,7 +70,7 @@ TEST_CASE("Content-Length is one plain number (F2 to F10)") {
     }
     CHECK(check_accepted(kPost + "Content-Length:5 \r\n\r\nhello").content == "hello");
     CHECK(check_accepted(kPost + "Content-Length: 0005\r\n\r\nhello").content == "hello");
-    CHECK(check_accepted(kPost + "Content-Length: 0\r\n\r\nhello").body == Body::none);
+    CHECK(check_accepted(kPost + "Content-Length: 0\r\n\r\nhello").framing == ContentFraming::none);
 }
 
 TEST_CASE("white space before a colon is refused (F11)") {
@@ -112,8 +112,8 @@ TEST_CASE("Transfer-Encoding is one chunked (F12 to F14)") {
     check_refused(with("\x0b"
                        "chunked"),
                   HttpErrc::bad_field_value);
-    CHECK(check_accepted(with("\tchunked ")).body == Body::chunked);
-    CHECK(check_accepted(with("Chunked")).body == Body::chunked);
+    CHECK(check_accepted(with("\tchunked ")).framing == ContentFraming::chunked);
+    CHECK(check_accepted(with("Chunked")).framing == ContentFraming::chunked);
 }
 
 TEST_CASE("Transfer-Encoding in HTTP/1.0 is refused (F16)") {
@@ -132,7 +132,8 @@ TEST_CASE("CONNECT and TRACE with content are refused") {
                   HttpErrc::conflicting_framing);
     check_refused("TRACE / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                   HttpErrc::conflicting_framing);
-    CHECK(check_accepted("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\nanything").body == Body::tunnel);
+    CHECK(check_accepted("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\nanything").framing ==
+          ContentFraming::tunnel);
 }
 
 TEST_CASE("folded header lines are refused (H1, H2)") {

@@ -10,7 +10,7 @@
 namespace uaio {
 namespace {
 
-using http::Body;
+using http::ContentFraming;
 
 SeenMessage response(std::string_view bytes, std::string_view answer_to = "GET") {
     const std::string text(bytes.substr(0, 200));
@@ -68,13 +68,13 @@ TEST_CASE("responses that have no content end with their head (S1)") {
     }
     const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     CHECK(response(head + "next", "HEAD").consumed == head.size());
-    CHECK(response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnext", "HEAD").body ==
-          Body::none);
-    CHECK(response("HTTP/1.1 200 OK\r\n\r\nnext", "HEAD").body == Body::none);
-    CHECK(response("HTTP/1.1 200 OK\r\n\r\nbytes", "CONNECT").body == Body::tunnel);
-    CHECK(response("HTTP/1.1 204 OK\r\n\r\nbytes", "CONNECT").body == Body::tunnel);
+    CHECK(response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnext", "HEAD").framing ==
+          ContentFraming::none);
+    CHECK(response("HTTP/1.1 200 OK\r\n\r\nnext", "HEAD").framing == ContentFraming::none);
+    CHECK(response("HTTP/1.1 200 OK\r\n\r\nbytes", "CONNECT").framing == ContentFraming::tunnel);
+    CHECK(response("HTTP/1.1 204 OK\r\n\r\nbytes", "CONNECT").framing == ContentFraming::tunnel);
     CHECK(response("HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno", "CONNECT").content == "no");
-    CHECK(response("HTTP/1.1 101 x\r\n\r\nbytes").body == Body::tunnel);
+    CHECK(response("HTTP/1.1 101 x\r\n\r\nbytes").framing == ContentFraming::tunnel);
 }
 
 TEST_CASE("a response with ambiguous framing is refused (S2)") {
@@ -102,10 +102,10 @@ TEST_CASE("a response ends by its length, its chunks or the connection (S4)") {
         response(head + "Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nnext");
     CHECK(chunked.content == "hello");
     const SeenMessage rest = response(head + "\r\nhello");
-    CHECK(rest.body == Body::until_close);
+    CHECK(rest.framing == ContentFraming::until_close);
     CHECK(rest.content == "hello");
     CHECK(rest.head.starts_with("200[OK]100"));  // and the connection carries nothing after it
-    CHECK(response(head + "Content-Length: 0\r\n\r\n").body == Body::none);
+    CHECK(response(head + "Content-Length: 0\r\n\r\n").framing == ContentFraming::none);
     CHECK(response(head + "Connection: close\r\nContent-Length: 0\r\n\r\n")
               .head.starts_with("200[OK]100"));
     CHECK(response("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")

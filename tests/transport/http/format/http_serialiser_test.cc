@@ -46,16 +46,16 @@ TEST_CASE("a request is serialised with its fields in order") {
     FollowingMessage following;
     CHECK(head_of(request, Payload::attached, &following) ==
           "GET /b?c HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n");
-    CHECK(following.body == Body::none);
+    CHECK(following.framing == ContentFraming::none);
     CHECK(following.keep_alive);
     CHECK(!request.set_method("POST"));
     CHECK(head_of(request).ends_with("X: y\r\nContent-Length: 0\r\n\r\n"));
-    CHECK(!request.set_data("hello"));
+    CHECK(!request.set_content("hello"));
     CHECK(!request.headers().set("Connection", "close"));
     CHECK(
         head_of(request, Payload::attached, &following) ==
         "POST /b?c HTTP/1.1\r\nHost: a\r\nX: y\r\nContent-Length: 5\r\nConnection: close\r\n\r\n");
-    CHECK(following.body == Body::length);
+    CHECK(following.framing == ContentFraming::length);
     CHECK(following.length == 5);
     CHECK(!following.keep_alive);
 }
@@ -87,15 +87,15 @@ TEST_CASE("the serialiser refuses a request that a server would refuse (W3, W4, 
     FollowingMessage following;
     CHECK(head_of(request, Payload::attached, &following) ==
           "CONNECT h:1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK(following.body == Body::tunnel);
-    CHECK(!request.set_data("x"));
+    CHECK(following.framing == ContentFraming::tunnel);
+    CHECK(!request.set_content("x"));
     CHECK(head_of(request) == "refused");
     CHECK(!request.set_method("PUT"));
     CHECK(!request.set_target("/"));
     CHECK(head_of(request) != "refused");
     CHECK(!request.headers().set("Content-Length", "2"));
     CHECK(head_of(request) == "refused");
-    request.clear_data();
+    request.clear_content();
     CHECK(!request.headers().set("Content-Length", "2"));
     CHECK(head_of(request) == "refused");
 }
@@ -106,7 +106,7 @@ TEST_CASE("streamed content of a request has a length or is chunked") {
     FollowingMessage following;
     CHECK(head_of(request, Payload::streamed, &following) ==
           "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    CHECK(following.body == Body::chunked);
+    CHECK(following.framing == ContentFraming::chunked);
     CHECK(!request.headers().set("Transfer-Encoding", "chunked"));
     CHECK(head_of(request, Payload::streamed) ==
           "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -116,7 +116,7 @@ TEST_CASE("streamed content of a request has a length or is chunked") {
     CHECK(head_of(request, Payload::streamed) == "refused");
     CHECK(!request.headers().set("Content-Length", "7"));
     CHECK(head_of(request, Payload::streamed, &following).ends_with("Content-Length: 7\r\n\r\n"));
-    CHECK(following.body == Body::length);
+    CHECK(following.framing == ContentFraming::length);
     CHECK(following.length == 7);
 }
 
@@ -126,8 +126,8 @@ TEST_CASE("a response is serialised with its fields in order") {
     CHECK(head_of(response, {}, Payload::attached, &following) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     CHECK(following.keep_alive);
-    CHECK(following.body == Body::none);
-    CHECK(!response.set_data("hello"));
+    CHECK(following.framing == ContentFraming::none);
+    CHECK(!response.set_content("hello"));
     CHECK(!response.set_status(299));
     CHECK(head_of(response) == "HTTP/1.1 299 \r\nContent-Length: 5\r\n\r\n");
     CHECK(!response.set_reason("Nice"));
@@ -145,11 +145,11 @@ TEST_CASE("a response whose status allows no content is sent without content (W7
             "HTTP/1.1 " + std::to_string(status) + " " + std::string(response.reason()) + "\r\n";
         CHECK(head_of(response) == line + "\r\n");
         CHECK(head_of(response, {}, Payload::streamed) == line + "\r\n");
-        CHECK(!response.set_data("x"));
+        CHECK(!response.set_content("x"));
         CHECK(head_of(response) == "refused");
-        CHECK(!response.set_data(""));
+        CHECK(!response.set_content(""));
         CHECK(head_of(response) == line + (status == 304 ? "Content-Length: 0\r\n\r\n" : "\r\n"));
-        response.clear_data();
+        response.clear_content();
         CHECK(!response.headers().set("Content-Length", "5"));  // as a 200 would have
         CHECK(head_of(response) ==
               (status == 304 ? line + "Content-Length: 5\r\n\r\n" : "refused"));
@@ -157,24 +157,24 @@ TEST_CASE("a response whose status allows no content is sent without content (W7
     Response reset;
     CHECK(!reset.set_status(205));
     CHECK(head_of(reset) == "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n");
-    CHECK(!reset.set_data("x"));
+    CHECK(!reset.set_content("x"));
     CHECK(head_of(reset) == "refused");
 }
 
 TEST_CASE("the response to HEAD has Content-Length and no content (W7)") {
     Response response;
-    CHECK(!response.set_data("hello"));
+    CHECK(!response.set_content("hello"));
     FollowingMessage following;
     CHECK(head_of(response, {.method = "HEAD"}, Payload::attached, &following) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    CHECK(following.body == Body::none);
-    response.clear_data();
+    CHECK(following.framing == ContentFraming::none);
+    response.clear_content();
     CHECK(!response.headers().set("Content-Length", "77"));
     CHECK(head_of(response, {.method = "HEAD"}) == "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n");
     response.headers().clear();
     CHECK(head_of(response, {.method = "HEAD"}, Payload::streamed, &following) ==
           "HTTP/1.1 200 OK\r\n\r\n");
-    CHECK(following.body == Body::none);
+    CHECK(following.framing == ContentFraming::none);
 }
 
 TEST_CASE("a response that accepts CONNECT or an upgrade has no framing") {
@@ -182,12 +182,12 @@ TEST_CASE("a response that accepts CONNECT or an upgrade has no framing") {
     FollowingMessage following;
     CHECK(head_of(response, {.method = "CONNECT"}, Payload::attached, &following) ==
           "HTTP/1.1 200 OK\r\n\r\n");
-    CHECK(following.body == Body::tunnel);
+    CHECK(following.framing == ContentFraming::tunnel);
     CHECK(!response.headers().set("Transfer-Encoding", "chunked"));
     CHECK(head_of(response, {.method = "CONNECT"}) == "refused");
     response.reset();
     CHECK(!response.set_status(407));
-    CHECK(!response.set_data("no"));
+    CHECK(!response.set_content("no"));
     CHECK(head_of(response, {.method = "CONNECT"}).ends_with("Content-Length: 2\r\n\r\n"));
 }
 
@@ -196,12 +196,12 @@ TEST_CASE("streamed content of a response has a length, is chunked, or ends the 
     FollowingMessage following;
     CHECK(head_of(response, {}, Payload::streamed, &following) ==
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    CHECK(following.body == Body::chunked);
+    CHECK(following.framing == ContentFraming::chunked);
     CHECK(!response.headers().set("Transfer-Encoding", "chunked"));
     const ResponseContext old{.version = Version::http_1_0, .keep_alive = true};
     CHECK(head_of(response, old, Payload::streamed, &following) ==
           "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-    CHECK(following.body == Body::until_close);
+    CHECK(following.framing == ContentFraming::until_close);
     CHECK(!following.keep_alive);
     response.headers().clear();
     CHECK(!response.headers().set("Content-Length", "9"));
@@ -277,7 +277,7 @@ TEST_CASE("a parsed message is serialised to the same bytes") {
     CHECK(head_of(response, {}, Payload::streamed) ==
           "HTTP/1.0 200 \r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: close\r\n\r\n");
     MessageReader::content(response).assign("received");
-    CHECK(response.data() == "received");
+    CHECK(response.content() == "received");
     CHECK(!response.headers().contains("Content-Length"));
 }
 
@@ -301,7 +301,7 @@ TEST_CASE("reused messages are read and written without an allocation") {
         good &= !write_head(request, Payload::attached, head, following);
         response.reset();
         good &= !response.set_error_page(204) && !response.set_status(200);
-        good &= !response.copy_data("content that is longer than what a string holds inside");
+        good &= !response.copy_content("content that is longer than what a string holds inside");
         good &= !write_head(response, {}, Payload::attached, head, following);
         return good;
     };

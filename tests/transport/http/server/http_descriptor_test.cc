@@ -74,8 +74,8 @@ constexpr std::size_t kFileSize = 200'000;
     for (const int fd : clients) {
         std::string received;
         for (;;) {
-            const std::size_t body = received.find("\r\n\r\n");
-            if (body != received.npos && received.size() >= body + 4 + kFileSize) break;
+            const std::size_t head_end = received.find("\r\n\r\n");
+            if (head_end != received.npos && received.size() >= head_end + 4 + kFileSize) break;
             const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
             if (size <= 0) ::_exit(4);
             received.append(buffer.data(), static_cast<std::size_t>(size));

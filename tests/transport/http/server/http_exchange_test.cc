@@ -265,13 +265,13 @@ const Unsent kUnsent[] = {
      make_error_code(ArgumentErrc::invalid_status), "the status of the response is invalid: 100"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(204));
-         static_cast<void>(exchange.response().copy_data("no content may be here"));
+         static_cast<void>(exchange.response().copy_content("no content may be here"));
          begin_and(exchange, [](Exchange& begun) { begun.abort(); });
      },
      make_error_code(ArgumentErrc::invalid_message), "the response is invalid"},
     {[](Exchange& exchange) {
          static_cast<void>(exchange.response().set_status(204));
-         static_cast<void>(exchange.response().copy_data("no content may be here"));
+         static_cast<void>(exchange.response().copy_content("no content may be here"));
          begin_and(exchange, [](Exchange& begun) { begun.end(); });
      },
      make_error_code(ArgumentErrc::invalid_message), "the response is invalid"},
@@ -399,11 +399,11 @@ TEST_CASE_TEMPLATE("an encoded slash reaches the handler, and does not separate 
     fixture.server().handle("GET", "/", respond_with("root")).prefix();
     fixture.server().handle("GET", "/admin", respond_with("admin")).prefix();
     fixture.listen();
-    CHECK(body_of(fixture.get("/@scope%2fname?q")) ==
+    CHECK(content_of(fixture.get("/@scope%2fname?q")) ==
           "root /@scope%2Fname /@scope%2Fname /@scope%2fname");
-    CHECK(body_of(fixture.get("/admin/a%2Fb")) == "admin /admin/a%2Fb /a%2Fb /admin/a%2Fb");
-    CHECK(body_of(fixture.get("/admin%2Fa")) == "root /admin%2Fa /admin%2Fa /admin%2Fa");
-    CHECK(body_of(fixture.get("/x/..%2Fadmin")) ==
+    CHECK(content_of(fixture.get("/admin/a%2Fb")) == "admin /admin/a%2Fb /a%2Fb /admin/a%2Fb");
+    CHECK(content_of(fixture.get("/admin%2Fa")) == "root /admin%2Fa /admin%2Fa /admin%2Fa");
+    CHECK(content_of(fixture.get("/x/..%2Fadmin")) ==
           "root /x/..%2Fadmin /x/..%2Fadmin /x/..%2Fadmin");
 }
 
@@ -414,8 +414,8 @@ TEST_CASE_TEMPLATE("an empty Host matches no host of a route", Kernel, OnLinux, 
         .handle("GET", "/", [](Exchange& exchange) { exchange.respond("h"); })
         .host("h");
     fixture.listen();
-    CHECK(body_of(fixture.ask("GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")) == "any");
-    CHECK(body_of(fixture.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "h");
+    CHECK(content_of(fixture.ask("GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")) == "any");
+    CHECK(content_of(fixture.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "h");
 }
 
 }  // namespace

@@ -86,15 +86,15 @@ TEST_CASE_TEMPLATE("files and directories are served, and none outside the root"
     const Served folder;
     ServerFixture fixture(Kernel::kKind);
     serve(fixture, folder);
-    CHECK(body_of(fixture.get("/")) == "<p>index");
+    CHECK(content_of(fixture.get("/")) == "<p>index");
     CHECK(has_line(fixture.get("/"), "Content-Type: text/html; charset=utf-8"));
-    CHECK(body_of(fixture.get("/a%20b.txt")) == "0123456789");
+    CHECK(content_of(fixture.get("/a%20b.txt")) == "0123456789");
     // Where openat2(2) is unavailable, as under valgrind 3.19, no links are followed at all.
-    if (follows_links()) CHECK(body_of(fixture.get("/in")) == "0123456789");
-    CHECK(body_of(fixture.get("/one")) == "0123456789");
-    CHECK(body_of(fixture.get("/fixed")) == "fixed");
-    CHECK(body_of(fixture.get("/large.bin")) == folder.large);
-    CHECK(body_of(fixture.get("/empty.css")).empty());
+    if (follows_links()) CHECK(content_of(fixture.get("/in")) == "0123456789");
+    CHECK(content_of(fixture.get("/one")) == "0123456789");
+    CHECK(content_of(fixture.get("/fixed")) == "fixed");
+    CHECK(content_of(fixture.get("/large.bin")) == folder.large);
+    CHECK(content_of(fixture.get("/empty.css")).empty());
     CHECK(has_line(fixture.get("/moved"), "Location: /fixed"));
     CHECK(has_line(fixture.get("/files"), "Location: /files/"));
     CHECK(has_line(fixture.get("/sub%20dir"), "Location: /sub%20dir/"));
@@ -116,8 +116,8 @@ TEST_CASE_TEMPLATE("an encoded slash, dot or NUL in a path names no file", Kerne
     serve(fixture, folder);
     folder.write("root/sub dir/file", "in a folder");
     folder.write("root/a%2Fb", "no folder");
-    CHECK(body_of(fixture.get("/sub%20dir/file")) == "in a folder");
-    CHECK(body_of(fixture.get("/a%252Fb")) == "no folder");
+    CHECK(content_of(fixture.get("/sub%20dir/file")) == "in a folder");
+    CHECK(content_of(fixture.get("/a%252Fb")) == "no folder");
     for (const char* target :
          {"/sub%20dir%2Ffile", "/sub%20dir%2ffile", "/..%2Fsecret", "/%2e%2e%2fsecret",
           "/%2e%2e/secret", "/sub%20dir/..%2F..%2Fsecret", "/%2Fetc/passwd", "/index.html%2F",
@@ -143,17 +143,18 @@ TEST_CASE_TEMPLATE("a small file is cached for a time, and then checked again", 
         .prefix();
     fixture.listen();
     for (const char* tree : {"/long", "/short", "/never", "/little"}) {
-        CHECK(body_of(fixture.get(tree + std::string("/a%20b.txt"))) == "0123456789");
+        CHECK(content_of(fixture.get(tree + std::string("/a%20b.txt"))) == "0123456789");
     }
     folder.write("root/a b.txt", "changed, longer");
     folder.write("root/other.txt", "other");
-    CHECK(body_of(fixture.get("/long/a%20b.txt")) == "0123456789");
-    CHECK(body_of(fixture.get("/long/a%20b.txt", "Range: bytes=2-4\r\n")) == "234");
-    CHECK(body_of(fixture.get("/never/a%20b.txt")) == "changed, longer");
-    CHECK(body_of(fixture.get("/little/other.txt")) == "other");  // the cache has room for one only
-    CHECK(body_of(fixture.get("/little/a%20b.txt")) == "changed, longer");
+    CHECK(content_of(fixture.get("/long/a%20b.txt")) == "0123456789");
+    CHECK(content_of(fixture.get("/long/a%20b.txt", "Range: bytes=2-4\r\n")) == "234");
+    CHECK(content_of(fixture.get("/never/a%20b.txt")) == "changed, longer");
+    CHECK(content_of(fixture.get("/little/other.txt")) ==
+          "other");  // the cache has room for one only
+    CHECK(content_of(fixture.get("/little/a%20b.txt")) == "changed, longer");
     REQUIRE(fixture.run_until(
-        [&] { return body_of(fixture.get("/short/a%20b.txt")) == "changed, longer"; }));
+        [&] { return content_of(fixture.get("/short/a%20b.txt")) == "changed, longer"; }));
 }
 
 TEST_CASE_TEMPLATE("a connection stays open after a file that is sent in pieces", Kernel, OnLinux,
@@ -173,7 +174,7 @@ TEST_CASE_TEMPLATE("a connection stays open after a file that is sent in pieces"
             fixture.receive(peer, folder.large.substr(folder.large.size() - 99));
         if (wanted == 0) wanted = seen.size();
         CHECK(seen.size() == i * wanted);
-        CHECK(body_of(seen.substr((i - 1) * wanted)) == folder.large);
+        CHECK(content_of(seen.substr((i - 1) * wanted)) == folder.large);
     }
     CHECK(fixture.server().connections() == 1);
 }
@@ -223,10 +224,10 @@ TEST_CASE_TEMPLATE("a request for a range gets only that range", Kernel, OnLinux
     };
     CHECK(status_of(part("bytes=2-4")) == "HTTP/1.1 206 Partial Content");
     CHECK(has_line(part("bytes=2-4"), "Content-Range: bytes 2-4/10"));
-    CHECK(body_of(part("bytes=2-4")) == "234");
-    CHECK(body_of(part("bytes=8-")) == "89");
-    CHECK(body_of(part("bytes=8-99")) == "89");
-    CHECK(body_of(part("bytes=-3")) == "789");
+    CHECK(content_of(part("bytes=2-4")) == "234");
+    CHECK(content_of(part("bytes=8-")) == "89");
+    CHECK(content_of(part("bytes=8-99")) == "89");
+    CHECK(content_of(part("bytes=-3")) == "789");
     // Beyond the range of any integer type (RFC 9110 14.1.2).
     const std::string more = "18446744073709551616";
     for (const std::string& huge : {more, "1" + more, std::string("9223372036854775808")}) {
@@ -238,9 +239,9 @@ TEST_CASE_TEMPLATE("a request for a range gets only that range", Kernel, OnLinux
     CHECK(status_of(part("bytes=10-")) == "HTTP/1.1 416 Range Not Satisfiable");
     CHECK(has_line(part("bytes=10-"), "Content-Range: bytes */10"));
     for (const char* ignored : {"bytes=4-2", "bytes=1-2,4-5", "lines=1-2", "bytes=x-", "bytes=-"}) {
-        CHECK(body_of(part(ignored)) == "0123456789");
+        CHECK(content_of(part(ignored)) == "0123456789");
     }
-    CHECK(body_of(fixture.get("/large.bin", "Range: bytes=1000000-2000000\r\n")) ==
+    CHECK(content_of(fixture.get("/large.bin", "Range: bytes=1000000-2000000\r\n")) ==
           folder.large.substr(1000000, 1000001));
 }
 
@@ -337,20 +338,20 @@ TEST_CASE_TEMPLATE("a directory that is created again or replaced is served with
         .handle("", "/kept", http::directory(folder.at("link"), {.keep = 1ms}))
         .prefix();
     fixture.listen();
-    CHECK(body_of(fixture.get("/link/file")) == "first");
-    CHECK(body_of(fixture.get("/first/file")) == "first");
-    CHECK(body_of(fixture.get("/kept/file")) == "first");
+    CHECK(content_of(fixture.get("/link/file")) == "first");
+    CHECK(content_of(fixture.get("/first/file")) == "first");
+    CHECK(content_of(fixture.get("/kept/file")) == "first");
 
     REQUIRE(::symlink("second", folder.at("new").c_str()) == 0);
     REQUIRE(std::rename(folder.at("new").c_str(), folder.at("link").c_str()) == 0);
-    CHECK(body_of(fixture.get("/link/file")) == "second");
-    REQUIRE(fixture.run_until([&] { return body_of(fixture.get("/kept/file")) == "second"; }));
+    CHECK(content_of(fixture.get("/link/file")) == "second");
+    REQUIRE(fixture.run_until([&] { return content_of(fixture.get("/kept/file")) == "second"; }));
     CHECK(status_of(fixture.get("/link/out")) == "HTTP/1.1 404 Not Found");
 
     std::filesystem::remove_all(folder.at("first"));
     CHECK(status_of(fixture.get("/first/file")) == "HTTP/1.1 404 Not Found");
     make("first", "again");
-    CHECK(body_of(fixture.get("/first/file")) == "again");
+    CHECK(content_of(fixture.get("/first/file")) == "again");
     CHECK(status_of(fixture.get("/first/out")) == "HTTP/1.1 404 Not Found");
     std::filesystem::remove_all(folder.at("first"));
     std::ofstream(folder.at("first")) << "a file now";
@@ -367,8 +368,8 @@ TEST_CASE_TEMPLATE("relative paths refer to the working directory at the handler
     fixture.server().handle("", "/one", http::file("root/a b.txt"));
     std::filesystem::current_path(before);
     fixture.listen();
-    CHECK(body_of(fixture.get("/a%20b.txt")) == "0123456789");
-    CHECK(body_of(fixture.get("/one")) == "0123456789");
+    CHECK(content_of(fixture.get("/a%20b.txt")) == "0123456789");
+    CHECK(content_of(fixture.get("/one")) == "0123456789");
     CHECK_THROWS_AS(http::directory(""), std::system_error);
 }
 

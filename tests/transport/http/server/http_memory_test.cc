@@ -63,8 +63,8 @@ TEST_CASE_TEMPLATE("a server releases most of the memory of a large request and 
     ServerFixture fixture(Kernel::kKind);
     fixture.server().handle("POST", "/", [](Exchange& exchange) {
         Response& response = exchange.response();
-        static_cast<void>(response.copy_data(std::string(kAnnounced, 'x')));
-        response.clear_data();  // keeps its memory
+        static_cast<void>(response.copy_content(std::string(kAnnounced, 'x')));
+        response.clear_content();  // keeps its memory
         exchange.respond();
     });
     fixture.listen();
@@ -92,7 +92,7 @@ TEST_CASE_TEMPLATE("content that is collected in many pieces arrives whole", Ker
                    OnPoll) {
     ServerFixture fixture(Kernel::kKind, {.content_limit = 300000});
     fixture.server().handle(
-        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().content()); });
     fixture.listen();
     for (const std::size_t size : {4095, 4096, 4097, 8193, 70000, 300000}) {
         const std::string content = pattern(size);
@@ -117,7 +117,7 @@ TEST_CASE_TEMPLATE("content that is collected in many pieces arrives whole", Ker
                 peer.read_some();
                 return peer.end() != RawPeer::End::open;
             }));
-            CHECK(body_of(peer.received()) == content);
+            CHECK(content_of(peer.received()) == content);
         }
     }
 }

@@ -59,7 +59,7 @@ TEST_CASE_TEMPLATE("listen() refuses a factory that returns no usable acceptor",
                    }),
                    "an acceptor of another engine"));
     fixture.listen();  // the refused ones do not affect it
-    CHECK(body_of(fixture.get("/")) == "hi");
+    CHECK(content_of(fixture.get("/")) == "hi");
 }
 
 // A user's own acceptor, which does not report its engine.
@@ -148,9 +148,9 @@ TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match
     fixture.listen();
     for (const auto& route : routes) {
         CAPTURE(route.path);
-        CHECK(body_of(fixture.get(route.target)) == route.path);
+        CHECK(content_of(fixture.get(route.target)) == route.path);
     }
-    CHECK(body_of(fixture.ask("get /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
+    CHECK(content_of(fixture.ask("get /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
           "hi");
 }
 

@@ -29,7 +29,7 @@ using http::Exchange;
 // the end of the stream at once, and its send never blocks.
 void check_early(const http::Handler& handler, std::string_view status, bool peer_ends) {
     SimServerFixture fixture({.linger_timeout = 3s, .content_limit = 10});
-    fixture.server().handle("POST", "/", handler).stream_body();
+    fixture.server().handle("POST", "/", handler).stream_content();
     fixture.server().handle("POST", "/collected", handler);
     fixture.listen();
     const char* const path = status.find("413") != status.npos ? "/collected" : "/";
@@ -100,7 +100,7 @@ TEST_CASE_TEMPLATE("abort() closes the connection of a client that is still send
     Exchange* held = nullptr;
     fixture.server()
         .handle("POST", "/", [&held](Exchange& exchange) { held = &exchange; })
-        .stream_body();
+        .stream_content();
     fixture.listen();
     RawPeer peer = fixture.connect();
     peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 90000000\r\n\r\n");

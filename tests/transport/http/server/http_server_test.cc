@@ -70,23 +70,23 @@ TEST_CASE_TEMPLATE("routes match by the longest path, method, host and prefix", 
     fixture.server().handle("POST", "/post", respond_with("post"));
     fixture.server().handle("", "/any", respond_with("any"));
     fixture.listen();
-    CHECK(body_of(fixture.get("/a")) == "exact");
-    CHECK(body_of(fixture.get("/a/b")) == "tree/b");
-    CHECK(body_of(fixture.get("/ab")) == "root/ab");
-    CHECK(body_of(fixture.get("/%61/./x/../b?q")) == "tree/b");
-    CHECK(body_of(fixture.get("/post")) == "root/post");
-    CHECK(body_of(fixture.ask(
+    CHECK(content_of(fixture.get("/a")) == "exact");
+    CHECK(content_of(fixture.get("/a/b")) == "tree/b");
+    CHECK(content_of(fixture.get("/ab")) == "root/ab");
+    CHECK(content_of(fixture.get("/%61/./x/../b?q")) == "tree/b");
+    CHECK(content_of(fixture.get("/post")) == "root/post");
+    CHECK(content_of(fixture.ask(
               "GET /a HTTP/1.1\r\nHost: other.example:8\r\nConnection: close\r\n\r\n")) == "other");
-    CHECK(body_of(fixture.ask("GET http://other.example/a HTTP/1.1\r\nHost: h\r\n"
-                              "Connection: close\r\n\r\n")) == "other");
-    CHECK(body_of(fixture.ask("DELETE /any HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
+    CHECK(content_of(fixture.ask("GET http://other.example/a HTTP/1.1\r\nHost: h\r\n"
+                                 "Connection: close\r\n\r\n")) == "other");
+    CHECK(content_of(fixture.ask("DELETE /any HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) ==
           "any");
     const std::string wrong =
         fixture.ask("DELETE /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CHECK(status_of(wrong) == "HTTP/1.1 405 Method Not Allowed");
     CHECK(wrong.find("\r\nAllow: GET, HEAD") != std::string::npos);
     CHECK(status_of(fixture.get("/..")) == "HTTP/1.1 400 Bad Request");
-    CHECK(body_of(fixture.get("/a%2fb")) == "root/a%2Fb");
+    CHECK(content_of(fixture.get("/a%2fb")) == "root/a%2Fb");
     CHECK_THROWS_AS(fixture.server().handle("GET", "/late", respond_with("")), std::logic_error);
     http::Server twice(fixture.engine());
     CHECK_THROWS_AS(twice.handle("GET", "x", respond_with("")), std::invalid_argument);
@@ -102,7 +102,7 @@ TEST_CASE_TEMPLATE("the route of GET answers HEAD without content", Kernel, OnLi
     const std::string seen = fixture.ask("HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CHECK(status_of(seen) == "HTTP/1.1 200 OK");
     CHECK(has_line(seen, "Content-Length: 5"));
-    CHECK(body_of(seen).empty());
+    CHECK(content_of(seen).empty());
 }
 
 TEST_CASE_TEMPLATE("a route of the request's method precedes other routes of its path", Kernel,
@@ -133,14 +133,14 @@ TEST_CASE_TEMPLATE("a route of the request's method precedes other routes of its
 TEST_CASE_TEMPLATE("content is collected up to the limit", Kernel, OnLinux, OnPoll) {
     ServerFixture fixture(Kernel::kKind, {.content_limit = 20000});
     fixture.server().handle(
-        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().content()); });
     fixture.listen();
     const std::string content = pattern(20000);
     const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
-    CHECK(body_of(fixture.ask(head + "Content-Length: 20000\r\n\r\n" + content)) == content);
-    CHECK(body_of(fixture.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e20\r\n" + content +
-                              "\r\n0\r\n\r\n")) == content);
-    CHECK(body_of(fixture.ask(head + "Content-Length: 0\r\n\r\n")).empty());
+    CHECK(content_of(fixture.ask(head + "Content-Length: 20000\r\n\r\n" + content)) == content);
+    CHECK(content_of(fixture.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e20\r\n" + content +
+                                 "\r\n0\r\n\r\n")) == content);
+    CHECK(content_of(fixture.ask(head + "Content-Length: 0\r\n\r\n")).empty());
     CHECK(status_of(fixture.ask(head + "Content-Length: 20001\r\n\r\n" + content + "x")) ==
           "HTTP/1.1 413 Content Too Large");
     CHECK(status_of(fixture.ask(head + "Transfer-Encoding: chunked\r\n\r\n4e21\r\n" + content +
@@ -184,7 +184,7 @@ TEST_CASE_TEMPLATE("a client that expects 100 Continue gets it, or a final statu
                    OnPoll) {
     ServerFixture fixture(Kernel::kKind, {.content_limit = 5});
     fixture.server().handle(
-        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().data()); });
+        "POST", "/", [](Exchange& exchange) { exchange.respond(exchange.request().content()); });
     fixture.listen();
     RawPeer peer = fixture.connect();
     peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
@@ -270,7 +270,7 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     };
     fixture.server()
         .handle("POST", "/", [](Exchange& exchange) { new Echo(exchange); })
-        .stream_body();
+        .stream_content();
     fixture.listen();
     const std::string content = pattern(50000);
     RawPeer peer = fixture.connect();
@@ -283,7 +283,7 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     }));
     CHECK(has_line(peer.received(), "Transfer-Encoding: chunked"));
     std::string got;
-    std::string rest = body_of(peer.received());
+    std::string rest = content_of(peer.received());
     while (!rest.empty()) {
         std::size_t used = 0;
         const std::size_t size = std::stoul(rest, &used, 16);
@@ -296,7 +296,7 @@ TEST_CASE_TEMPLATE("content is streamed both ways", Kernel, OnLinux, OnPoll) {
     RawPeer old = fixture.connect();
     old.send("POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
     const std::string seen = fixture.receive_to_end(old);
-    CHECK(body_of(seen) == "hello");
+    CHECK(content_of(seen) == "hello");
     CHECK(has_line(seen, "Connection: close"));
 }
 
@@ -342,7 +342,7 @@ TEST_CASE_TEMPLATE("unread content of unknown length ends the connection", Kerne
     ServerFixture fixture(Kernel::kKind);
     fixture.server()
         .handle("POST", "/", [](Exchange& exchange) { exchange.respond("no"); })
-        .stream_body();
+        .stream_content();
     fixture.listen();
     const std::string seen =
         fixture.ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
@@ -395,7 +395,7 @@ TEST_CASE_TEMPLATE("drain closes idle connections, and the others after their re
     later->respond("bye");
     const std::string seen = fixture.receive_to_end(busy);
     CHECK(has_line(seen, "Connection: close"));
-    CHECK(body_of(seen) == "bye");
+    CHECK(content_of(seen) == "bye");
     REQUIRE(fixture.run_until([&] { return !drained.busy(); }));
     CHECK(!drained.result());
     CHECK(fixture.server().connections() == 0);

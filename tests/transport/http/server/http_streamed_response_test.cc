@@ -95,9 +95,9 @@ TEST_CASE_TEMPLATE("the head of a streamed response is sent before the connectio
                     CHECK(status_of(seen).starts_with("HTTP/1.1 " + std::to_string(status)));
                     CHECK(seen.find("\r\n\r\n") != std::string::npos);
                     const bool has_content = std::string(method) == "GET" && status == 200;
-                    CHECK((body_of(seen).find("hello") != std::string::npos) ==
+                    CHECK((content_of(seen).find("hello") != std::string::npos) ==
                           (has_content && content == "hello"));
-                    if (!has_content || announced) CHECK(body_of(seen).empty());
+                    if (!has_content || announced) CHECK(content_of(seen).empty());
                     CHECK(order == "hpe");
                     CHECK(answered == std::vector{status});
                     CHECK(!error);
@@ -291,8 +291,8 @@ TEST_CASE_TEMPLATE("the content of a head that was not sent is refused", Kernel,
     Operation piece(fixture.engine(), "hello");
     Operation end(fixture.engine());
     fixture.connection().write_response(response, head.aio);
-    fixture.connection().write_body().write(piece.aio);
-    fixture.connection().write_body().finish(end.aio);
+    fixture.connection().write_content().write(piece.aio);
+    fixture.connection().write_content().finish(end.aio);
     head.aio.cancel();
     REQUIRE(fixture.run_until_done(end));
     CHECK(head.ended() == failure(Errc::canceled));

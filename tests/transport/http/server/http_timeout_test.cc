@@ -172,7 +172,7 @@ TEST_CASE("content_timeout limits a read of content without a deadline of its ow
                         if (own) read->aio.set_timeout(30s);
                         exchange.reader().read(read->aio);
                     })
-            .stream_body();
+            .stream_content();
         fixture.listen();
         fixture.connect("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
         const auto time = fixture.time_until([&] { return error != std::error_code(); });

@@ -1,4 +1,4 @@
-// The body of the message that a connection is writing, if its content is not attached to it and
+// The content of the message that a connection is writing, if it is not attached to the message and
 // follows in pieces: frames the pieces, and counts what is left (RFC 9112 section 6). No I/O.
 // Engine's thread only.
 #pragma once
@@ -21,27 +21,29 @@
 
 namespace uaio::http {
 
-class OutgoingBody {
+class OutgoingContent {
 public:
     // As many entries as an Aio holds without allocation, but at least four; the first is for the
     // line of a chunk.
     using Entries = std::array<iovec, std::max<std::size_t>(kInlineIov, 4)>;
 
-    // Begins the body behind a head. `streamed`: its content, if it has any, follows in pieces.
-    // `announces_none`: the message says so itself, so no content follows but end() is allowed.
+    // Begins the content behind a head. `streamed`: the content, if there is any, follows in
+    // pieces. `announces_none`: the message says so itself, so no content follows but end() is
+    // allowed.
     void begin(const FollowingMessage& following, bool streamed, bool announces_none) noexcept;
     // Its head was not sent, so no content follows.
     void abandon() noexcept;
 
     // Content is still to be written.
     bool is_open() const noexcept {
-        return body_ != Body::none && !(body_ == Body::length && left_ == 0);
+        return framing_ != ContentFraming::none &&
+               !(framing_ == ContentFraming::length && left_ == 0);
     }
     // The message must not have content, so pieces are dropped.
     bool is_dropped() const noexcept { return dropped_; }
     // More bytes are left than the message has announced.
     bool exceeds(std::size_t bytes) const noexcept {
-        return body_ == Body::length && bytes > left_;
+        return framing_ == ContentFraming::length && bytes > left_;
     }
     // Bytes of content written so far, without their framing.
     std::uint64_t written() const noexcept { return written_; }
@@ -57,8 +59,8 @@ public:
     std::size_t sent(std::size_t bytes) noexcept;
     // All content has been written, with its end.
     void complete() noexcept {
-        DCHECK(body_ == Body::chunked && piece_ == 0);
-        body_ = Body::none;
+        DCHECK(framing_ == ContentFraming::chunked && piece_ == 0);
+        framing_ = ContentFraming::none;
     }
     // Ends the content without a further byte. False if more was announced.
     bool end() noexcept;
@@ -66,11 +68,11 @@ public:
 private:
     std::string trailer_;
     std::array<char, kChunkHeadSize> chunk_head_;
-    std::size_t framing_ = 0;  // bytes of framing, and of content, in what was framed last
+    std::size_t framing_bytes_ = 0;  // bytes of framing, and of content, in what was framed last
     std::size_t piece_ = 0;
     std::uint64_t left_ = 0;  // if the length is known
     std::uint64_t written_ = 0;
-    Body body_ = Body::none;
+    ContentFraming framing_ = ContentFraming::none;
     bool first_chunk_ = true;
     bool dropped_ = false;
 };

@@ -1,4 +1,4 @@
-// The body of the message that a connection is receiving: which of the bytes behind the head are
+// The content of the message that a connection is receiving: which of the bytes behind the head are
 // content, and where the next message begins (RFC 9112 section 6). No I/O: works on the bytes of
 // the receive buffer, and counts those that went around it. Engine's thread only.
 #pragma once
@@ -15,15 +15,15 @@
 
 namespace uaio::http {
 
-class IncomingBody {
+class IncomingContent {
 public:
-    // What front() found.
+    // The result of front().
     struct Front {
         enum class Outcome : std::uint8_t {
             content,     // `bytes`, a part of the buffer: use some of them, then call taken()
             empty,       // no byte is in the buffer; direct_limit() bytes need no parsing
             incomplete,  // a part of a line between chunks is in the buffer
-            complete,    // the body has ended
+            complete,    // the content has ended
             malformed,   // `fault` is the error
         };
         Outcome outcome = Outcome::empty;
@@ -31,18 +31,22 @@ public:
         HttpErrc fault = kFine;
     };
 
-    // Begins the body behind a head. `length` is for Body::length. False if out of memory: the body
-    // cannot be read.
-    bool begin(Body body, std::uint64_t length, const Limits& limits,
+    // Begins the content behind a head. `length` is for ContentFraming::length. False if out of
+    // memory: the content cannot be read.
+    bool begin(ContentFraming framing, std::uint64_t length, const Limits& limits,
                Strictness strictness) noexcept;
 
     // All content has been read, or there is none.
-    bool is_over() const noexcept { return body_ == Body::none || body_ == Body::tunnel; }
+    bool is_over() const noexcept {
+        return framing_ == ContentFraming::none || framing_ == ContentFraming::tunnel;
+    }
     // The bytes behind the head are not HTTP.
-    bool is_tunnel() const noexcept { return body_ == Body::tunnel; }
-    bool has_length() const noexcept { return body_ == Body::length; }
-    // The body has an end of its own, which has not been reached.
-    bool is_framed() const noexcept { return body_ == Body::length || body_ == Body::chunked; }
+    bool is_tunnel() const noexcept { return framing_ == ContentFraming::tunnel; }
+    bool has_length() const noexcept { return framing_ == ContentFraming::length; }
+    // The content has an end of its own, which has not been reached.
+    bool is_framed() const noexcept {
+        return framing_ == ContentFraming::length || framing_ == ContentFraming::chunked;
+    }
     // Bytes of content to come: 0 if the length is unknown, never UINT64_MAX.
     std::uint64_t left() const noexcept { return left_; }
     // Bytes that may be read directly into the caller's buffers, without parsing, if the receive
@@ -60,17 +64,17 @@ public:
     void taken(std::size_t count) noexcept;
     // `count` bytes, at most direct_limit(), went directly into the caller's buffers.
     void received(std::size_t count) noexcept;
-    // Drops content up to the end of the body, or of the buffer. Outcome: that of front(), but not
-    // content.
+    // Drops content up to the end of the content, or of the buffer. Outcome: that of front(), but
+    // not content.
     Front skip(ReceiveBuffer& buffer) noexcept;
 
     // The caller reads raw bytes, and chunks with their framing from now on.
     void expose_framing() noexcept;
-    // `count` raw bytes were taken from the buffer, perhaps also behind the body.
+    // `count` raw bytes were taken from the buffer, perhaps also behind the content.
     void taken_raw(std::size_t count) noexcept;
     // The stream has ended.
     void end_of_stream() noexcept {
-        if (body_ == Body::until_close) body_ = Body::none;
+        if (framing_ == ContentFraming::until_close) framing_ = ContentFraming::none;
     }
     // The last message has turned the connection into a tunnel, or has refused to.
     void decide_tunnel(bool accepted) noexcept;
@@ -88,13 +92,13 @@ private:
 
     Front front_of_chunks(ReceiveBuffer& buffer) noexcept;
     bool invariants_hold() const noexcept {
-        return (left_ > 0) == (body_ == Body::length) &&
-               (body_ == Body::chunked || !chunks_ || chunks_->decoded == 0);
+        return (left_ > 0) == (framing_ == ContentFraming::length) &&
+               (framing_ == ContentFraming::chunked || !chunks_ || chunks_->decoded == 0);
     }
 
     std::unique_ptr<Chunks> chunks_;
     std::uint64_t left_ = 0;  // if the length is known
-    Body body_ = Body::none;
+    ContentFraming framing_ = ContentFraming::none;
 };
 
 }  // namespace uaio::http
