@@ -64,7 +64,7 @@ public:
     // runs the engine meanwhile; in a callback returns Errc::resource_deadlock_would_occur at once.
     // Returns Errc::engine_lost where no thread runs the engine any more, and the errno where the
     // ring failed.
-    std::error_code wait(Condition done) noexcept;
+    [[nodiscard]] std::error_code wait(Condition done) noexcept;
     // The same until `deadline`, of the kernel's clock on the engine's thread, of Clock on others.
     // False: `done` does not hold.
     bool wait_until(Condition done, Clock::time_point deadline) noexcept;
@@ -91,7 +91,7 @@ private:
     std::size_t turn(std::int64_t until_ns, bool return_early) noexcept;
     void report_failure() noexcept;
     void throw_if_failed() const;
-    std::error_code failure() const noexcept;
+    [[nodiscard]] std::error_code failure() const noexcept;
     void drain() noexcept;
 
     Loop loop_;

@@ -62,7 +62,7 @@ public:
             poll_fd_.signal();
     }
     // The descriptor of Engine::fd(); the first call opens it. An error when descriptors run out.
-    std::error_code open_poll_fd() noexcept;
+    [[nodiscard]] std::error_code open_poll_fd() noexcept;
     int poll_fd() const noexcept { return poll_fd_.fd(); }
 
     // In a child of fork(2): drops the loop's work and replaces its kernel by one that fails. May

@@ -21,7 +21,7 @@ public:
 
     // Makes the set, which `kernel` makes readable at completions. Returns an errno when
     // descriptors run out.
-    std::error_code open(Kernel& kernel) noexcept;
+    [[nodiscard]] std::error_code open(Kernel& kernel) noexcept;
     // Closes the set; in a child of fork(2) only the child's copies.
     void close() noexcept;
     bool is_open() const noexcept { return epoll_.load(std::memory_order_acquire) >= 0; }

@@ -281,6 +281,16 @@ def assertions_are_frequent(tree):
             yield f"{layer}/: {found} assertions in {len(lines)} lines, at least {least} in 1000"
 
 
+def returned_errors_are_nodiscard(tree):
+    function = re.compile(r"^\s*(?:(?:static|virtual|constexpr|inline) )*std::error_code \w+\(")
+    for name in tree.cpp:
+        if not name.endswith(".h"):
+            continue
+        for number, line in enumerate(tree.lines(name), 1):
+            if function.match(line) and "override" not in line:
+                yield f"{name}:{number}: {line.strip()}"
+
+
 def tests_never_sleep(tree):
     for name in tree.cpp:
         if not name.startswith("tests/"):
@@ -349,6 +359,7 @@ PLANTED = {
         "A has 46 functions"),
     assertions_are_frequent: ({"aio/a.cc": "f();\n" * 99 + "CHECK(a);\n" * 2 + "// CHECK(a);\n"},
                               "2 assertions"),
+    returned_errors_are_nodiscard: ({"aio/a.h": "static std::error_code f();\n"}, "aio/a.h:1"),
     tests_never_sleep: ({"tests/a_test.cc": "void f() { usleep(3); }\n"}, "tests/a_test.cc:1"),
     comments_contain_no_task_marks: ({"aio/a.cc": "// TO" + "DO: more\n"}, "aio/a.cc:1"),
     headers_open_with_a_paragraph: ({"aio/a.h": "#pragma once\n"}, "aio/a.h"),

@@ -72,7 +72,7 @@ public:
 
     // Binds the kernel to the calling thread, once, before the first enter(): an io_uring made with
     // IORING_SETUP_R_DISABLED is enabled here, so that this thread is its single issuer.
-    virtual std::error_code bind() noexcept = 0;
+    [[nodiscard]] virtual std::error_code bind() noexcept = 0;
 
     // Takes the published SQEs, then waits until at least `wait` completions are in the ring, until
     // `deadline`, or until wake(); with `wait` 0 it only submits and collects completions. Returns
@@ -96,7 +96,7 @@ public:
     // For Engine::fd(), while no thread is inside enter(): writes `event_fd` whenever a completion
     // is posted; or, where operations complete only inside enter(), does nothing and offers in
     // poll_fd() a descriptor that is readable when enter(0) would have work.
-    virtual std::error_code notify(int event_fd) noexcept = 0;
+    [[nodiscard]] virtual std::error_code notify(int event_fd) noexcept = 0;
     virtual int poll_fd() const noexcept { return -1; }
 
     // True while a completion that the kernel holds back (a full completion ring) or deferred work

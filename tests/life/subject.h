@@ -28,7 +28,7 @@ public:
     // Destroys the object, and nothing else of the subject. Any thread.
     virtual void destroy() = 0;
     // How the operation ends when the object is destroyed under it.
-    virtual std::error_code end_of_destruction() const { return Errc::closed; }
+    [[nodiscard]] virtual std::error_code end_of_destruction() const { return Errc::closed; }
     // True if the peer, if any, has received the end of its connection.
     virtual bool peer_sees_end() { return true; }
     // True if the peer, if any, has not received it.

@@ -152,7 +152,7 @@ public:
     }
     bool whole() const { return content().size() == length(); }
     // How reading ended; no error before that.
-    std::error_code end() const { return end_; }
+    [[nodiscard]] std::error_code end() const { return end_; }
 
 private:
     std::size_t head_size() const {

@@ -24,7 +24,7 @@ class AddressRules {
 public:
     // Later rules replace earlier ones for the same host and port. ResolveErrc::bad_rule; throws
     // std::bad_alloc.
-    std::error_code add(std::string_view text);
+    [[nodiscard]] std::error_code add(std::string_view text);
 
     // Returns the addresses for a host, each with its port; nothing if no rule matches. `fresh`:
     // rules that expire still count.
@@ -47,7 +47,7 @@ private:
 class PlaceRules {
 public:
     // ResolveErrc::bad_rule; throws std::bad_alloc.
-    std::error_code add(std::string_view text);
+    [[nodiscard]] std::error_code add(std::string_view text);
     // Changes `place` by the first rule that matches. False if none does. Throws std::bad_alloc.
     bool apply(HostAndPort& place) const;
 

@@ -37,9 +37,9 @@ struct DialPlan {
     mutable std::atomic<std::int64_t> first_use_ns{0};  // 0: not used yet
 
 private:
-    std::error_code read_target(std::string_view text, std::string& scheme);
-    std::error_code read_rules();
-    std::error_code read_proxies(std::string_view scheme);
+    [[nodiscard]] std::error_code read_target(std::string_view text, std::string& scheme);
+    [[nodiscard]] std::error_code read_rules();
+    [[nodiscard]] std::error_code read_proxies(std::string_view scheme);
 };
 
 }  // namespace uaio

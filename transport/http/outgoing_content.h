@@ -53,7 +53,8 @@ public:
     // Frames the end of the content, with the fields of `trailer`, unless that is null. `last` is
     // empty if nothing has to be written. ArgumentErrc::wrong_message_state if content is missing
     // or the message has none; the errors of write_trailer().
-    std::error_code frame_end(const Headers* trailer, std::string_view& last) noexcept;
+    [[nodiscard]] std::error_code frame_end(const Headers* trailer,
+                                            std::string_view& last) noexcept;
     // The stream has taken that many bytes of what was framed last. Returns how many of them were
     // content.
     std::size_t sent(std::size_t bytes) noexcept;

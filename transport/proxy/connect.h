@@ -48,7 +48,7 @@ public:
 private:
     enum class State : std::uint8_t { head, length, chunks };
 
-    std::error_code check() const;
+    [[nodiscard]] std::error_code check() const;
     void append_request(std::string& out);
     Progress consume_head(std::string_view received, std::string& out);
     Progress consume_challenge();

@@ -29,7 +29,7 @@ public:
     virtual ~Dialogue() = default;
 
     // Appends to `out` the first bytes to send on a connection, if any. Throws std::bad_alloc.
-    virtual std::error_code begin(std::string& out) = 0;
+    [[nodiscard]] virtual std::error_code begin(std::string& out) = 0;
     // `received` holds all bytes received and not consumed, divided in any way. Appends bytes to
     // send to `out`. Throws std::bad_alloc.
     virtual Progress consume(std::string_view received, std::string& out) = 0;

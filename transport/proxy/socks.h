@@ -27,7 +27,7 @@ public:
 private:
     enum class State : std::uint8_t { reply_4, method, authenticated, reply_5 };
 
-    std::error_code begin_4(std::string& out);
+    [[nodiscard]] std::error_code begin_4(std::string& out);
     Progress consume_reply_4(std::string_view received);
     Progress consume_method(std::string_view received, std::string& out);
     Progress consume_authenticated(std::string_view received, std::string& out);

@@ -15,7 +15,7 @@ bool resolve_without_lookup(std::string_view name, AddressFamily family,
                             std::vector<Endpoint>& out);
 
 // A Lookup; blocks.
-std::error_code lookup_by_getaddrinfo(const std::string& name, AddressFamily family,
-                                      std::vector<Endpoint>& out);
+[[nodiscard]] std::error_code lookup_by_getaddrinfo(const std::string& name, AddressFamily family,
+                                                    std::vector<Endpoint>& out);
 
 }  // namespace uaio

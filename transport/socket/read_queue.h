@@ -42,7 +42,7 @@ private:
     bool invariants_hold() const noexcept;
     Outcome on_received(Aio& aio, int result, unsigned flags) noexcept;
     bool ends_without_bytes(Aio& aio, int result) noexcept;
-    std::error_code error_of(int result) noexcept;
+    [[nodiscard]] std::error_code error_of(int result) noexcept;
     void start_next() noexcept;
     void receive(Aio& front) noexcept;
     void leave(Aio& aio) noexcept;

@@ -69,8 +69,8 @@ private:
     static void on_cancel(Aio& aio) noexcept;
     static void deliver(MailboxEntry& entry) noexcept;
 
-    std::error_code look_up(const std::string& name, AddressFamily family,
-                            std::vector<Endpoint>& found) noexcept;
+    [[nodiscard]] std::error_code look_up(const std::string& name, AddressFamily family,
+                                          std::vector<Endpoint>& found) noexcept;
     // True if the operation is over, with `waiter.error` and `waiter.found` set. Throws.
     bool finds_at_once(Waiter& waiter);
     // Adds the waiter to a job. False if the Resolver is gone, with `waiter.error` set. Throws.

@@ -38,7 +38,7 @@ public:
     Transferred try_send(std::span<const std::byte> bytes) noexcept;
 
     // See Encrypting.
-    std::error_code start_encrypting(std::span<const std::byte> info) noexcept;
+    [[nodiscard]] std::error_code start_encrypting(std::span<const std::byte> info) noexcept;
     Transferred try_send_record(std::uint8_t type, std::span<const std::byte> bytes) noexcept;
 
     bool in_kernel() const noexcept { return sending_ > 0; }

@@ -20,7 +20,8 @@ public:
     // tls12_crypto_info_* of <linux/tls.h>. Irreversible. REQUIRES: no write is pending. Errors,
     // which change nothing but may leave the ULP "tls" on the socket: closed; those of
     // setsockopt(2).
-    virtual std::error_code start_encrypting(std::span<const std::byte> info) noexcept = 0;
+    [[nodiscard]] virtual std::error_code start_encrypting(
+        std::span<const std::byte> info) noexcept = 0;
     // Writes all of the bytes as one record of this type, or none; otherwise like try_write().
     virtual Transferred try_write_record(std::uint8_t type,
                                          std::span<const std::byte> bytes) noexcept = 0;

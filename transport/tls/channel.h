@@ -28,7 +28,7 @@ public:
     // Any thread, before handshake(). Makes this the client's side, or returns why it cannot.
     // Otherwise this is the server's side, which creates its SSL at the peer's first byte, so that
     // a silent peer costs only its receive buffer.
-    std::error_code become_client(const ClientOptions& options) noexcept;
+    [[nodiscard]] std::error_code become_client(const ClientOptions& options) noexcept;
     // Any thread, once. Stores a stream in `out`, or releases this Channel.
     void handshake(Aio& aio, StreamPtr& out) noexcept;
 
@@ -51,7 +51,7 @@ public:
     // The Channel no longer uses the stream below.
     bool closed() const noexcept { return state_ == State::closed; }
     // The error of operations that start while not open().
-    std::error_code refusal() const noexcept;
+    [[nodiscard]] std::error_code refusal() const noexcept;
 
     // Called when bytes were received or the stream below has ended.
     void on_received() noexcept;
@@ -89,7 +89,7 @@ private:
     void on_engine_destroyed(bool idle) noexcept override;
 
     bool invariants_hold() const noexcept;
-    std::error_code attach() noexcept;
+    [[nodiscard]] std::error_code attach() noexcept;
     void go_on() noexcept;
     void complete() noexcept;
     void end_handshake(std::error_code error) noexcept;

@@ -49,7 +49,7 @@ public:
     SslPtr make_client(const ClientOptions& options, const std::string& session_key,
                        bool& valid) noexcept;
     // Checks the peer's key against the pins; no error without pins.
-    std::error_code check_pins(const SSL* ssl) const noexcept;
+    [[nodiscard]] std::error_code check_pins(const SSL* ssl) const noexcept;
 
     void count_handshake(bool resumed) noexcept {
         handshakes_.fetch_add(1, std::memory_order_relaxed);

@@ -13,10 +13,10 @@ namespace uaio::tls {
 
 // Returns why a call on `ssl` failed (SSL_ERROR_SSL, SSL_ERROR_SYSCALL), and empties this thread's
 // error queue.
-std::error_code take_failure(const SSL* ssl) noexcept;
+[[nodiscard]] std::error_code take_failure(const SSL* ssl) noexcept;
 
 // Converts the result of a certificate's verification (X509_STORE_CTX_get_error(3)).
-std::error_code from_verification(long result) noexcept;
+[[nodiscard]] std::error_code from_verification(long result) noexcept;
 
 // Throws std::system_error with `what` and the reason in this thread's error queue.
 [[noreturn]] void refuse_option(const std::string& what);

@@ -48,7 +48,7 @@ public:
     // The stream below has ended.
     bool ended() const noexcept { return static_cast<bool>(end_); }
     // The error of an operation that needed more bytes.
-    std::error_code end_below() const noexcept;
+    [[nodiscard]] std::error_code end_below() const noexcept;
     bool busy() const noexcept { return reading_ || !queue_.empty() || !waiters_.empty(); }
     // The engine is gone, so no Aio may remain.
     void drop_aio() noexcept { inner_.reset(); }

@@ -23,13 +23,13 @@ public:
 
     // Returns no error if the request may be sent over these connections. The first request with a
     // URL fixes a host or port that the connector does not specify.
-    std::error_code admit(const Request& request) noexcept;
+    [[nodiscard]] std::error_code admit(const Request& request) noexcept;
     // True if connections are known to reach this URL's origin.
     bool reaches(const Url& url) const noexcept { return !host().empty() && !check(url); }
 
 private:
     std::string_view host() const noexcept { return known_.host.empty() ? host_ : known_.host; }
-    std::error_code check(const Url& url) const noexcept;
+    [[nodiscard]] std::error_code check(const Url& url) const noexcept;
 
     const Origin known_;
     std::string host_;  // from the first URL

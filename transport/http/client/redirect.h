@@ -14,13 +14,13 @@ class Redirect {
 public:
     // Determines whether the response is a redirect that the client may follow: to the origin of
     // the request, or to one that its connections are known to reach. Errc::not_enough_memory.
-    std::error_code read(const Request& request, const Response& response,
-                         const ClientOrigin& client) noexcept;
+    [[nodiscard]] std::error_code read(const Request& request, const Response& response,
+                                       const ClientOrigin& client) noexcept;
     bool followed() const noexcept { return !url_.empty(); }
 
     // Changes the request into that of the redirect. After Errc::not_enough_memory the request may
     // be partly changed. REQUIRES: followed().
-    std::error_code apply(Request& request) const noexcept;
+    [[nodiscard]] std::error_code apply(Request& request) const noexcept;
 
 private:
     std::string url_;  // the destination; empty if not followed

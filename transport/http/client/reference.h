@@ -11,7 +11,7 @@ namespace uaio::http {
 // the fragment, in `out`. `base` is an absolute URI; neither argument is validated beyond its
 // division into parts. Percent-encodes bytes over 0x7f, which some servers put into Location.
 // Errc::not_enough_memory; `out` is then unspecified. The views must not be parts of `out`.
-std::error_code resolve_reference(std::string_view base, std::string_view reference,
-                                  std::string& out) noexcept;
+[[nodiscard]] std::error_code resolve_reference(std::string_view base, std::string_view reference,
+                                                std::string& out) noexcept;
 
 }  // namespace uaio::http

@@ -17,8 +17,8 @@ public:
     // Copies a head into a message, reusing the message's memory; the message then has no content.
     // Joins repeated fields as Headers::add() does. Errc::not_enough_memory leaves the message
     // reset.
-    static std::error_code read(const RequestHead& head, Request& out) noexcept;
-    static std::error_code read(const ResponseHead& head, Response& out) noexcept;
+    [[nodiscard]] static std::error_code read(const RequestHead& head, Request& out) noexcept;
+    [[nodiscard]] static std::error_code read(const ResponseHead& head, Response& out) noexcept;
 
     // The message's own content, for the received bytes. Lives as long as the message.
     static ContentBuffer& content(Message& message) noexcept;

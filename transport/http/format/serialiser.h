@@ -41,8 +41,8 @@ struct ResponseContext {
 //
 // A request needs a target that is valid for its method and, in HTTP/1.1, a Host. Empty attached
 // content gets a Content-Length if the method usually has content (POST, PUT, PATCH; RFC 9110 8.6).
-std::error_code write_head(const Request& request, Payload payload, std::string& head,
-                           FollowingMessage& following) noexcept;
+[[nodiscard]] std::error_code write_head(const Request& request, Payload payload, std::string& head,
+                                         FollowingMessage& following) noexcept;
 
 // A response without content gets "Content-Length: 0", unless it must not have any content: 1xx,
 // 204, 304, a response to HEAD, or one that accepts CONNECT. From those, write_head() omits
@@ -50,13 +50,14 @@ std::error_code write_head(const Request& request, Payload payload, std::string&
 // rejects attached content, except in a response to HEAD, where it sends only the length. It adds
 // the Connection field that corresponds to FollowingMessage::keep_alive. It sends no chunks to
 // HTTP/1.0: content without a length ends with the connection.
-std::error_code write_head(const Response& response, const ResponseContext& answered,
-                           Payload payload, std::string& head,
-                           FollowingMessage& following) noexcept;
+[[nodiscard]] std::error_code write_head(const Response& response, const ResponseContext& answered,
+                                         Payload payload, std::string& head,
+                                         FollowingMessage& following) noexcept;
 
 // Replaces `out` with the last chunk, the trailer section and the empty line; `first` is false
 // after at least one chunk. Rejects fields that must not be in a trailer: those for framing,
 // routing, authentication and the format of the content (RFC 9110 6.5.1).
-std::error_code write_trailer(const Headers& trailer, bool first, std::string& out) noexcept;
+[[nodiscard]] std::error_code write_trailer(const Headers& trailer, bool first,
+                                            std::string& out) noexcept;
 
 }  // namespace uaio::http

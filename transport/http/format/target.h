@@ -41,7 +41,7 @@ struct Url {
 // Parses an http, https, ws or wss URL, and drops the fragment. Errc::invalid_argument for any
 // other text, user information, or a character that must be percent-encoded; `out` is then
 // unspecified.
-std::error_code parse_url(std::string_view url, Url& out) noexcept;
+[[nodiscard]] std::error_code parse_url(std::string_view url, Url& out) noexcept;
 
 // True if `path` contains "%2F" in either case: decoded, it is a separator to a file system.
 bool has_encoded_slash(std::string_view path) noexcept;
@@ -49,13 +49,13 @@ bool has_encoded_slash(std::string_view path) noexcept;
 // Decodes percent-encoded bytes such as "%41", once. Errc::invalid_argument if a percent sign is
 // not followed by two hexadecimal digits, Errc::not_enough_memory; `out` is then empty. Reuses the
 // capacity of `out`.
-std::error_code percent_decode(std::string_view text, std::string& out) noexcept;
+[[nodiscard]] std::error_code percent_decode(std::string_view text, std::string& out) noexcept;
 
 // Decodes the path of a target for lookup: the result begins with a slash, has no empty, "." or
 // ".." segment, and keeps a slash at its end. Each segment is decoded once; an encoded slash stays
 // "%2F", since it is a part of its segment. An empty path becomes "/". Errc::invalid_argument for
 // ".." above the root, an encoded NUL, a bad percent sign; Errc::not_enough_memory; `out` is then
 // empty. Reuses the capacity of `out`.
-std::error_code normalise_path(std::string_view path, std::string& out) noexcept;
+[[nodiscard]] std::error_code normalise_path(std::string_view path, std::string& out) noexcept;
 
 }  // namespace uaio::http

@@ -24,7 +24,7 @@ struct FilePart {
 
 // Decides the status and the part to send, and sets their fields in `response`: ETag,
 // Last-Modified, Accept-Ranges, Content-Range. Errc::not_enough_memory.
-std::error_code choose_part(const Request& request, const FileState& file, Response& response,
-                            FilePart& part) noexcept;
+[[nodiscard]] std::error_code choose_part(const Request& request, const FileState& file,
+                                          Response& response, FilePart& part) noexcept;
 
 }  // namespace uaio::http
