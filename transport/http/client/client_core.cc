@@ -16,7 +16,11 @@
 namespace uaio::http {
 namespace {
 
-Transaction*& transaction_of(Aio& aio) noexcept { return note_in<Transaction*>(aio); }
+struct Note {
+    Transaction* transaction;
+};
+
+Transaction* transaction_of(Aio& aio) noexcept { return note_in<Note>(aio).transaction; }
 
 }  // namespace
 
@@ -44,7 +48,7 @@ void ClientCore::start(Aio& aio) noexcept {
         refused = self.origin_.admit(*transaction->request);
     }
     if (refused) return Provider::finish(aio, refused);
-    put_note(aio, transaction.get());
+    put_note(aio, Note{transaction.get()});
     Provider::park_untracked(aio, &on_cancel);
     transaction->response->reset();
     self.carry(*transaction.release());
