@@ -39,7 +39,8 @@ bool Ring::invariants_hold() const noexcept {
 
 // head_ is only as new as its last reading, so that is taken first. If the submission ring is
 // really full, the kernel gets it now, in mid-turn; if it takes no entries before completions leave
-// the other ring, those move to ready_ and are dispatched after the running callback.
+// the other ring, those move to ready_ and are dispatched after the running callback. If it refuses
+// the ring, as under a seccomp(2) filter that was installed meanwhile, entries are dropped.
 void Ring::make_room() noexcept {
     if (kernel_ == &inherited_) {  // in a callback that forked: its entries are dropped
         head_ = tail_;
@@ -52,8 +53,9 @@ void Ring::make_room() noexcept {
         hand_back();
         enter(0, TimerNode::kNoDeadline);
         head_ = std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
-        CHECK(failure() == 0, "the kernel refused the ring in the middle of a submission");
-        if (tail_ - head_ > view_.sq_mask) take_completions();
+        if (tail_ - head_ <= view_.sq_mask) break;
+        if (failure() != 0) return drop_newest();
+        take_completions();
     }
     DCHECK(invariants_hold());
 }
@@ -81,6 +83,14 @@ bool Ring::unconsumed(unsigned position) const noexcept {
                                ? published_
                                : std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
     return position - taken < tail_ - taken;
+}
+
+// The kernel takes no entry any more: the next one overwrites the last. Their operations stay
+// pending, as all others of a failed ring.
+void Ring::drop_newest() noexcept {
+    DCHECK(failure() != 0 && tail_ - head_ == view_.sq_mask + 1);
+    --tail_;
+    published_ = tail_;
 }
 
 io_uring_sqe& Ring::next_ignored() noexcept {

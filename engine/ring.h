@@ -105,6 +105,7 @@ private:
     bool invariants_hold() const noexcept;
     io_uring_sqe& next_ignored() noexcept;
     void make_room() noexcept;
+    void drop_newest() noexcept;
     void publish() noexcept;
     bool unconsumed(unsigned position) const noexcept;
     unsigned cq_tail() const noexcept {

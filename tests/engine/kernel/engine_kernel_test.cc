@@ -11,9 +11,11 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -101,6 +103,32 @@ TEST_CASE("a wait fails with the error of a seccomp filter that is installed aft
         std::thread([&] { submit_parked(parked); }).join();
         if (!refuse_system_call(__NR_io_uring_register, EPERM)) return "no filter";
         const std::error_code error = parked.wait();
+        ::_exit(error == std::errc::operation_not_permitted ? 0 : 1);
+    });
+    INFO(end.output);
+    CHECK(end.succeeded());
+}
+
+TEST_CASE(
+    "an engine that the kernel refuses in mid-run takes more operations than its ring holds") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        ::unsetenv("UAIO_KERNEL");
+        EngineOptions options = asking_for(KernelKind::io_uring);
+        options.entries = 8;
+        std::optional<Engine> engine;
+        try {
+            engine.emplace(options);
+        } catch (const std::system_error&) {
+            report_skip("the kernel refuses io_uring");
+            return "";
+        }
+        if (!refuse_system_call(__NR_io_uring_enter, EPERM)) return "no filter";
+        std::vector<std::unique_ptr<Aio>> aios;
+        for (int i = 0; i < 100; ++i)
+            submit_nop(*aios.emplace_back(new Aio(*engine)));
+        for (const auto& aio : aios)
+            aio->cancel();
+        const std::error_code error = aios.back()->wait();
         ::_exit(error == std::errc::operation_not_permitted ? 0 : 1);
     });
     INFO(end.output);
