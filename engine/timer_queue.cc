@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace uaio {
@@ -24,7 +25,10 @@ void TimerQueue::arm(TimerNode& node, std::int64_t now_ns) noexcept {
     DCHECK(node.previous == nullptr);
     DCHECK(node.deadline_ns >= 0 && node.deadline_ns != TimerNode::kNoDeadline);
     // With nothing armed expire() has not moved the wheel on; catching up is free then.
-    if (armed_ == 0) current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
+    if (armed_ == 0) {
+        current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
+        earliest_ = kNever;
+    }
     DCHECK(current_ <= static_cast<std::uint64_t>(now_ns) >> kTickShift);
     ++armed_;
     place(node);
@@ -72,12 +76,15 @@ void TimerQueue::place(TimerNode& node) noexcept {
     const std::uint64_t deadline = static_cast<std::uint64_t>(node.deadline_ns);
     const std::uint64_t tick = (deadline + ((1u << kTickShift) - 1)) >> kTickShift;
     if (tick <= current_) {
+        earliest_ = 0;
         link(due_, node);
         return;
     }
     const int level = (63 - std::countl_zero(tick ^ current_)) / kLevelShift;
     DCHECK(level < kLevels);
-    const int index = static_cast<int>(tick >> (level * kLevelShift)) & (kSlots - 1);
+    const int shift = level * kLevelShift;
+    const int index = static_cast<int>(tick >> shift) & (kSlots - 1);
+    earliest_ = std::min(earliest_, tick >> shift << shift);
     occupied_[level] |= std::uint64_t{1} << index;
     link(slots_[level][index], node);
 }
@@ -108,7 +115,8 @@ TimerNode* TimerQueue::expire(std::int64_t now_ns) noexcept {
     Slot slot{};
     while (!due_) {
         if (armed_ == 0) return nullptr;
-        if (!first_slot(slot) || slot.tick > now) {
+        if (now >= earliest_) earliest_ = first_slot(slot) ? slot.tick : kNever;
+        if (now < earliest_) {
             if (now > current_) current_ = now;
             return nullptr;
         }
@@ -131,6 +139,8 @@ std::int64_t TimerQueue::next_ns() noexcept {
     if (due_) return static_cast<std::int64_t>(current_ << kTickShift);
     Slot slot{};
     if (armed_ == 0 || !first_slot(slot)) return TimerNode::kNoDeadline;
+    DCHECK(earliest_ <= slot.tick);
+    earliest_ = slot.tick;
     return static_cast<std::int64_t>(slot.tick << kTickShift);
 }
 

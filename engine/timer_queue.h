@@ -67,7 +67,10 @@ private:
 
     static void link(TimerNode*& head, TimerNode& node) noexcept;
 
-    std::uint64_t current_ = 0;  // ticks up to and with this one are over
+    static constexpr std::uint64_t kNever = ~std::uint64_t{0};
+
+    std::uint64_t current_ = 0;        // ticks up to and with this one are over
+    std::uint64_t earliest_ = kNever;  // before this tick expire() finds nothing
     std::size_t armed_ = 0;
     TimerNode* due_ = nullptr;
     TimerNode* held_ = nullptr;
