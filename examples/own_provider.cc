@@ -19,9 +19,9 @@ class Channel {
 public:
     explicit Channel(uaio::Engine& engine) : engine_(engine) {}
 
-    // Completes when every byte of the vector has been received.
+    // Completes when every byte of the buffers has been received.
     void send(uaio::Aio& aio) { submit(aio, sending_); }
-    // Completes when the vector is full.
+    // Completes when the buffers are full.
     void receive(uaio::Aio& aio) { submit(aio, receiving_); }
 
 private:

@@ -39,7 +39,7 @@ struct Answer {
 inline constexpr std::chrono::seconds kPatience{40};
 
 // Moves the front of `content` into entries of 1 to `entry_size` bytes, appended to `entries`,
-// until `write_size` bytes or the limit of a vector are reached.
+// until `write_size` bytes or the limit of an iovec list are reached.
 inline void cut(std::span<const std::byte>& content, const Answer& answer, Random& random,
                 std::vector<iovec>& entries) {
     std::size_t room = std::min(answer.write_size, content.size());

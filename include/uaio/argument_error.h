@@ -10,7 +10,7 @@
 namespace uaio {
 
 // Every code equals std::errc::invalid_argument, as Errc::invalid_argument does; that one is only
-// for the vector of an Aio and the bytes of http::Message::set_content(). An operation that the
+// for the iovec list of an Aio and the bytes of http::Message::set_content(). An operation that the
 // library ends with an ArgumentErrc has transferred nothing.
 enum class ArgumentErrc {
     // Thrown by Engine for the environment variable UAIO_KERNEL and by tls::Context for its

@@ -147,8 +147,8 @@ public:
     // Connects, and puts the stream, on the Aio's engine, into `out`, which must live until the
     // callback and is untouched after an error. Cancel and deadline hold in every phase. Before the
     // callback runs, every other socket and operation of the attempt has been released. Bytes that
-    // a proxy sent behind its answer are read from the stream first. The Aio's vector is not used,
-    // and count() is 0. Allocates.
+    // a proxy sent behind its answer are read from the stream first. The Aio's buffers are not
+    // used, and count() is 0. Allocates.
     //
     // Errors: ArgumentErrc::invalid_url for the target; a ResolveErrc for its name, and
     // ProxyErrc::name_not_resolved for that of the first proxy; the errno of the last address that

@@ -60,7 +60,8 @@ public:
     // the attempt has been released. `url` and `options` are copied, but for a resolver, which must
     // outlive the callback. Connects of one Connection share a cache of names, and the default
     // context for TLS with targets and so its sessions; the context for an https proxy is made anew
-    // each time unless the options bring one. The Aio's vector is not used and its count() is 0.
+    // each time unless the options contain one. The Aio's buffers are not used and its count() is
+    // 0.
     //
     // Errors: those of Dialer::connect(); the code that tls::Context() would throw. Allocates,
     // reads the environment for proxies (getenv(3)) and, for the first TLS target, the authorities
@@ -101,7 +102,7 @@ public:
     // Completes when an attempt in this direction would not end with operation_would_block: bytes,
     // an end or an error can be received, or some bytes can be sent (IORING_OP_POLL_ADD, poll(2)).
     // TLS sends and receives for itself what that needs, so that the direction reported is the one
-    // that works. Operations with Aios in this direction come first. The Aio's vector is not used
+    // that works. Operations with Aios in this direction come first. The Aio's buffers are not used
     // and its count() is 0. Errors: canceled, timed_out; not_connected; closed, when the connection
     // is closed meanwhile; not_supported over a stream that Options::start_tls made, with which
     // attempts end as well.

@@ -34,7 +34,7 @@ enum class Errc {
     // The peer reset the connection, or closed it while bytes were sent to it:
     // std::errc::connection_reset. The kernel's ECONNRESET and EPIPE are both this.
     connection_reset,
-    // The vector of the Aio has no entries, an entry with a length and no address, or more than
+    // The iovec list of the Aio has no entries, an entry with a length and no address, or more than
     // SSIZE_MAX bytes, or set_iov() got more than 1024 entries: std::errc::invalid_argument.
     // ArgumentErrc has the other arguments.
     invalid_argument,

@@ -82,7 +82,7 @@ public:
     // Sends `request` and reads the response with all of its content, which `response` owns then:
     // Response::content(). A status such as 404 or 500 is no error. Both must live until the
     // callback; the response is reset first, and the request is not changed, but for a redirect
-    // that is followed, which leaves it as it was sent last. The Aio's vector is not used, and
+    // that is followed, which leaves it as it was sent last. The Aio's buffers are not used, and
     // count() is that of the response's content. Allocates.
     //
     // Errors: those of Connector::connect(); canceled, timed_out and closed; connection_reset or

@@ -48,8 +48,8 @@ struct ConnectionOptions {
 // the call; they queue behind each other, one FIFO a direction, any number of them (raw verbs that
 // go straight to the stream up to StreamOptions::queue_limit, then Errc::no_buffer_space). Their
 // checks are those of a Stream: a stopped Aio (Errc::canceled), a closed connection (Errc::closed),
-// the vector of verbs that use it (Errc::invalid_argument), the time (Errc::timed_out). Aios are of
-// the stream's engine, or end with ArgumentErrc::wrong_engine. Raw verbs cost what the stream's
+// the buffers of verbs that use them (Errc::invalid_argument), the time (Errc::timed_out). Aios are
+// of the stream's engine, or end with ArgumentErrc::wrong_engine. Raw verbs cost what the stream's
 // cost; the first verb for messages allocates a session, and Errc::not_enough_memory is its error.
 // In a build without HTTP (kHttp is false) every verb but close() ends with Errc::not_supported.
 class Connection {
@@ -69,11 +69,11 @@ public:
     Connection(Connection&& other) noexcept;
     Connection& operator=(Connection&& other) noexcept;
 
-    // Writes the Aio's whole vector: after a short write the rest is submitted again, and the Aio
+    // Writes all of the Aio's buffers: after a short write the rest is submitted again, and the Aio
     // completes when all of it was accepted by the transport, or an error occurred; result() and
-    // count() then say exactly what happened. Success: count() is the sum of the lengths. The
-    // vector is not consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed
-    // write), connection_reset (the peer closed or reset), invalid_argument (no vector, a null
+    // count() then say exactly what happened. Success: count() is the sum of the lengths. The iovec
+    // list is not consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed
+    // write), connection_reset (the peer closed or reset), invalid_argument (no buffers, a null
     // entry, too long), not_enough_memory, not_supported, or an errno of the system category. After
     // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed,
     // reads after the bytes that came before a reset by the peer. Raw bytes are not framed: between
@@ -82,8 +82,8 @@ public:
     // The same, but completes when at least one byte was accepted (nng_http_conn_write(3http)).
     // Errors and their effects: those of write_all().
     void write(Aio& aio) noexcept;
-    // Reads until the vector is full; on end_of_stream, cancel, timeout or an error count() bytes
-    // are in it, and the connection stays usable (nng_http_conn_read_all(3http)). Bytes that came
+    // Reads until the buffers are full; on end_of_stream, cancel, timeout or an error count() bytes
+    // are in them, and the connection stays usable (nng_http_conn_read_all(3http)). Bytes that came
     // with a message that was read before are delivered first. Content is delivered as it came,
     // with its chunks, if it has any: after one raw read of those, read_content() has nothing more
     // to give. Errors: end_of_stream, connection_reset, canceled, timed_out, closed,
@@ -105,11 +105,11 @@ public:
     // response is read.
     //
     // The message must live, and stay as it is, until the callback. count() is of head and content.
-    // The Aio's vector is replaced, as by nng_http_conn_write_req(3http), but the message is made
-    // into text anew each time. Other errors and their effects: those of write_all; but a message
-    // that ended with no byte out still counts as the one written, so that messages behind it may
-    // be taken for its answer. Raw reads and writes still work then; to send messages, open a new
-    // connection. ConnectionOptions::send_timeout applies.
+    // The Aio's iovec list is replaced, as by nng_http_conn_write_req(3http), but the message is
+    // made into text anew each time. Other errors and their effects: those of write_all; but a
+    // message that ended with no byte out still counts as the one written, so that messages behind
+    // it may be taken for its answer. Raw reads and writes still work then; to send messages, open
+    // a new connection. ConnectionOptions::send_timeout applies.
     void write_request(Request& request, Aio& aio) noexcept;
     void write_response(Response& response, Aio& aio) noexcept;
 
@@ -117,7 +117,7 @@ public:
     // and is reset first; the content is read by read_content(), or raw. The next read of a message
     // skips content that is left, however long it is. A response is framed by the request that was
     // written first of those not answered yet: no content for HEAD, a tunnel behind a 2xx to
-    // CONNECT. Interim responses (1xx, but 101) are skipped, up to 16. The Aio's vector is not
+    // CONNECT. Interim responses (1xx, but 101) are skipped, up to 16. The Aio's buffers are not
     // used, and count() is 0.
     //
     // Errors: end_of_stream between two messages, truncated inside of one, connection_reset, an

@@ -23,11 +23,11 @@ public:
     // Made by Connection::write_content() and Exchange::writer().
     explicit ContentWriter(Session* session) noexcept : session_(session) {}
 
-    // Writes the whole vector as content: as it is, or as a chunk, or several for a vector of more
-    // than seven entries (inline_iov, a build option, less one). count() is of the vector's bytes,
-    // without framing. A vector of no bytes succeeds and sends nothing, as an empty chunk would end
-    // the content. Errors: those of Connection::write_all(); Errc::timed_out also by
-    // ConnectionOptions::send_timeout; Errc::not_enough_memory, when the first piece is written.
+    // Writes all of the Aio's buffers as content: as they are, or as a chunk, or as several chunks
+    // for more than seven entries (inline_iov, a build option, less one). count() is of their
+    // bytes, without framing. An iovec list of no bytes succeeds and sends nothing, as an empty
+    // chunk would end the content. Errors: those of Connection::write_all(); Errc::timed_out also
+    // by ConnectionOptions::send_timeout; Errc::not_enough_memory, when the first piece is written.
     // ArgumentErrc::wrong_message_state without a message that waits for content, or for more bytes
     // than its Content-Length leaves, or if the write of the head was cancelled before a byte of it
     // was sent; nothing happens to the connection then. Errc::closed if the head failed otherwise.
@@ -35,7 +35,7 @@ public:
     void write(Aio& aio) noexcept;
     // Ends the content: writes the last chunk, or checks that all bytes of a Content-Length were
     // written. ArgumentErrc::wrong_message_state if some are missing: the peer waits for them, so
-    // write them or close the connection. Other errors: those of write(). The Aio's vector is not
+    // write them or close the connection. Other errors: those of write(). The Aio's buffers are not
     // used, and count() is 0.
     void finish(Aio& aio) noexcept;
     // The same with trailer fields, which must live, and stay as they are, until the callback. Only
@@ -59,16 +59,16 @@ public:
     // Made by Connection::read_content() and Exchange::reader().
     explicit ContentReader(Session* session) noexcept : session_(session) {}
 
-    // Reads at least one byte, at most the vector's. Errc::end_of_stream with count 0 when all
-    // content has been read, also for a message that has none; Errc::truncated if the stream ended
-    // before; an HttpErrc for malformed chunks or a malformed trailer, after which every read of
-    // the connection ends with Errc::closed. Other errors: those of Connection::read(). A read that
-    // is cancelled or expires loses no byte: the next one goes on. Content of a response without a
-    // length goes to the end of the stream (RFC 9112 6.3), so that its end cannot be
-    // distinguished from an interrupted connection, except over TLS.
+    // Reads at least one byte, at most as many as the buffers hold. Errc::end_of_stream with count
+    // 0 when all content has been read, also for a message that has none; Errc::truncated if the
+    // stream ended before; an HttpErrc for malformed chunks or a malformed trailer, after which
+    // every read of the connection ends with Errc::closed. Other errors: those of
+    // Connection::read(). A read that is cancelled or expires loses no byte: the next one goes on.
+    // Content of a response without a length goes to the end of the stream (RFC 9112 6.3), so that
+    // its end cannot be distinguished from an interrupted connection, except over TLS.
     void read(Aio& aio) noexcept;
-    // Reads until the vector is full. Errc::end_of_stream if the content ends before: count() bytes
-    // are in the vector's front. Otherwise as read().
+    // Reads until the buffers are full. Errc::end_of_stream if the content ends before: count()
+    // bytes are at the front of the buffers. Otherwise as read().
     void read_all(Aio& aio) noexcept;
     // The trailer fields (RFC 9112 7.1.2) of chunked content, after a read has ended with
     // Errc::end_of_stream; empty before, and without a trailer. Valid until the next message is

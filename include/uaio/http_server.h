@@ -151,8 +151,8 @@ public:
     // order. A status below 200 that is not 101 is logged and ends the Aio with
     // ArgumentErrc::invalid_status; begin() on an exchange that has begun or ended ends it with
     // wrong_message_state; other errors are those of Connection::write_response(). The response
-    // stays as it is until the Aio has completed. The Aio's vector is replaced, and count() is that
-    // of the head.
+    // stays as it is until the Aio has completed. The Aio's iovec list is replaced, and count() is
+    // that of the head.
     void begin(Aio& aio) noexcept;
     // After begin(), also before its Aio has completed. Without begin() it is misuse, and every
     // operation of it ends with ArgumentErrc::wrong_message_state.
@@ -300,8 +300,8 @@ public:
     // when the server's timeouts have ended them, but a handler that never answers holds it up. A
     // cancel or a deadline (Errc::canceled, timed_out) ends only the waiting, which may begin
     // again; the server goes on draining. ArgumentErrc::drain_in_progress while another Aio waits.
-    // The Aio may be of any engine, its vector is not used, and it completes without an error also
-    // if the server is destroyed. There is no way back: make another server. Any thread.
+    // The Aio may be of any engine, its buffers are not used, and it completes without an error
+    // also if the server is destroyed. There is no way back: make another server. Any thread.
     void drain(Aio& aio) noexcept;
 
     // Connections that are open now, on all engines; hijacked ones do not count. Any thread.

@@ -79,7 +79,7 @@ AcceptorFactory acceptor(std::string_view path, const ListenOptions& options = {
 // Connects on the Aio's engine to the socket file `path` (a first '@': the abstract namespace) and
 // puts the stream into `out`, which must live until the callback and is untouched after an error;
 // path and options are copied. The Aio's deadline and cancel hold for the connecting, which waits
-// while the listener's backlog is full. The Aio's vector is not used, and count() is 0. Errors:
+// while the listener's backlog is full. The Aio's buffers are not used, and count() is 0. Errors:
 // Errc::canceled, timed_out, closed (the engine's end); the errno of connect(2), such as ENOENT,
 // ECONNREFUSED and EACCES; ENAMETOOLONG for more than 107 bytes; ArgumentErrc::invalid_endpoint, as
 // for a Listener; Errc::not_enough_memory. Allocates. Any thread.

@@ -99,7 +99,7 @@ public:
     // Errors: a ResolveErrc; the error of a `lookup` of the user's; Errc::canceled and timed_out,
     // at once, the lookup being detached; Errc::closed, if Resolver or engine is destroyed;
     // Errc::not_enough_memory; the errno of pthread_create(3), such as EAGAIN, if no thread runs
-    // yet and none can be started. The Aio's vector is not used and its count() is 0. Allocates.
+    // yet and none can be started. The Aio's buffers are not used and its count() is 0. Allocates.
     // Any thread.
     void resolve(std::string_view name, std::uint16_t port, AddressFamily family, Aio& aio,
                  std::vector<Endpoint>& out) noexcept;

@@ -6,10 +6,10 @@
 // engine has to be the stream's, or the operation ends with ArgumentErrc::wrong_engine. Operations
 // of one direction run one at a time in submission order, the directions independently of each
 // other. Checks come in this order: stopped Aio (Errc::canceled), closed stream (Errc::closed),
-// vector (Errc::invalid_argument), time (Errc::timed_out), then the queue (Errc::no_buffer_space
-// beyond StreamOptions::queue_limit). A vector with no entries, an entry with a length but no
+// buffers (Errc::invalid_argument), time (Errc::timed_out), then the queue (Errc::no_buffer_space
+// beyond StreamOptions::queue_limit). An iovec list with no entries, an entry with a length but no
 // address, or a total over SSIZE_MAX is Errc::invalid_argument, and nothing happens to the stream;
-// entries of length zero are skipped, and a vector of nothing else succeeds with count 0 when its
+// entries of length zero are skipped, and a list of nothing else succeeds with count 0 when its
 // turn comes. An operation cancelled or expired in the queue leaves no trace.
 //
 // On the engine's thread a verb of a socket's stream allocates nothing, takes no lock and makes no
@@ -53,19 +53,21 @@ public:
     // callback of the stream's own, and after the engine's end.
     virtual ~Stream() = default;
 
-    // Reads at least one byte, at most the vector's, and completes with what one receive gives.
-    // Errc::end_of_stream with count 0 when the peer has finished sending; Errc::connection_reset
-    // when it has reset the connection; an errno such as ETIMEDOUT, when TCP gives up (tcp(7)). All
-    // three stay: each later read ends with the same. Every other read that fails, is cancelled or
-    // expires leaves the stream usable. A layer above a socket adds errors of its own, such as a
-    // TlsErrc or Errc::truncated.
+    // Reads at least one byte, at most as many as the buffers hold, and completes with what one
+    // receive gives. Errc::end_of_stream with count 0 when the peer has finished sending;
+    // Errc::connection_reset when it has reset the connection; an errno such as ETIMEDOUT, when TCP
+    // gives up (tcp(7)). All three stay: each later read ends with the same. Every other read that
+    // fails, is cancelled or expires leaves the stream usable. A layer above a socket adds errors
+    // of its own, such as a TlsErrc or Errc::truncated.
     virtual void read(Aio& aio) = 0;
-    // Reads until the vector is full. Short of that, by an error, cancel, deadline or the end,
-    // count() bytes are in the vector's front, and later reads go on behind them.
+    // Reads until the buffers are full. If an error, a cancel, the deadline or the end of the
+    // stream comes first, count() bytes are at the front of the buffers, and later reads continue
+    // behind them.
     virtual void read_all(Aio& aio) = 0;
-    // Writes at least one byte, at most the vector's. Errors and their effects: as for write_all().
+    // Writes at least one byte, at most those of the buffers. Errors and their effects: as for
+    // write_all().
     virtual void write(Aio& aio) = 0;
-    // Writes the whole vector: success if and only if every byte was accepted by what lies below.
+    // Writes all of the buffers: success if and only if every byte was accepted by what lies below.
     // Ended by an error after some of its bytes went out, it takes the stream with it: everything
     // pending and later, both ways, ends with Errc::closed, since what follows would be read as the
     // middle of it; but if it was the peer that reset the connection, reads first give what had
@@ -106,7 +108,7 @@ public:
     virtual ~Acceptor() = default;
     // Waits for a connection and puts its stream, on this acceptor's engine, into `out`, which must
     // live until the callback and is untouched after an error. Any number may wait at once, and
-    // each connection completes one of them. The Aio's vector is not used, and count() is 0.
+    // each connection completes one of them. The Aio's buffers are not used, and count() is 0.
     // Checks: a stopped Aio (Errc::canceled), a closed acceptor (Errc::closed), the time
     // (Errc::timed_out). Without memory for the stream the connection is closed and the accept ends
     // with Errc::not_enough_memory; the next accept may succeed.
@@ -137,8 +139,8 @@ public:
     virtual Origin origin() const noexcept { return {}; }
     // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live
     // until the callback and is untouched after an error, as must the connector. The Aio's deadline
-    // and cancel hold for the connecting, its vector is not used, and count() is 0. Several
-    // may run at once.
+    // and cancel hold for the connecting, its buffers are not used, and count() is 0. Several may
+    // run at once.
     virtual void connect(Aio& aio, StreamPtr& out) = 0;
 };
 

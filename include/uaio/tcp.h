@@ -112,7 +112,7 @@ Acceptors acceptor(const Endpoint& endpoint, const ListenOptions& options = {});
 // Connects on the Aio's engine and puts the stream into `out`, which must live until the callback
 // and is untouched after an error; endpoint and options are copied. The Aio's deadline and cancel
 // hold for the connecting; without a deadline the kernel gives up after about 127 s
-// (tcp_syn_retries in tcp(7)) with ETIMEDOUT. The Aio's vector is not used, and count() is 0.
+// (tcp_syn_retries in tcp(7)) with ETIMEDOUT. The Aio's buffers are not used, and count() is 0.
 // Errors: Errc::canceled, timed_out, closed (the engine's end); the errno of connect(2), such as
 // ECONNREFUSED, ENETUNREACH and EHOSTUNREACH, of socket(2), such as EMFILE, of setsockopt(2) and of
 // bind(2); Errc::not_enough_memory, after which the connection may have been made and closed.

@@ -40,9 +40,9 @@ struct ClientOptions {
 // Makes a tls stream by the client's side of a handshake over `below`, which it takes over, and
 // puts it into `out`, which must live until the callback and is untouched after an error; `below`
 // is closed then. The Aio has to be of the engine of `below` (ArgumentErrc::wrong_engine); its
-// deadline and cancel hold for the handshake, its vector is not used, and count() is 0. The context
-// may go before the stream, and `options` are copied. Without a deadline a silent peer holds the
-// handshake for ever.
+// deadline and cancel hold for the handshake, its buffers are not used, and count() is 0. The
+// context may go before the stream, and `options` are copied. Without a deadline a silent peer
+// holds the handshake for ever.
 //
 // Errors: a TlsErrc, such as certificate_name_mismatch or no_common_version; Errc::truncated if
 // `below` ended inside the handshake; the errors of `below`, such as connection_reset;
