@@ -44,9 +44,9 @@ public:
 
     void run_queued(Meter& meter, std::span<char> bytes) {
         Resubmission sending(engine_, [this](Aio& aio) { connection_.send_all(aio); });
-        const iovec vector{bytes.data(), bytes.size()};
+        const iovec buffer{bytes.data(), bytes.size()};
         for (unsigned i = 0; i < kQueued; ++i)
-            sending.add({&vector, 1});
+            sending.add({&buffer, 1});
         sending.run(meter);
         connection_.close();  // completes the queued sends
     }

@@ -101,9 +101,9 @@ public:
     UaioWriter(std::optional<std::uint16_t> port, unsigned depth, std::span<char> bytes)
         : engine_(port ? Engine() : Engine(no_kernel_)) {
         stream_ = secured(port ? connected(*port) : std::make_unique<StreamToMemory>(engine_));
-        const iovec vector{bytes.data(), bytes.size()};
+        const iovec buffer{bytes.data(), bytes.size()};
         for (unsigned i = 0; i < depth; ++i)
-            writing_.add({&vector, 1});
+            writing_.add({&buffer, 1});
     }
 
     void run(Meter& meter) { writing_.run(meter); }

@@ -1,5 +1,5 @@
-// The throughput of write_all(): vectors of 8 entries over tcp on loopback, to a thread on the
-// other processor that discards them. One unit is one vector. With depth 1 the callback of a write
+// The throughput of write_all(): iovec lists of 8 entries over tcp on loopback, to a thread on the
+// other processor that discards them. One unit is one list. With depth 1 the callback of a write
 // submits the next one; with depth 16 that many are queued, which the library may gather. `wait`
 // submits one and waits for it, without a callback, as the first program of README.md does: on a
 // thread that does not run the engine; the scheduler places both threads, and nng's. In
@@ -31,15 +31,15 @@ namespace uaio::bench {
 namespace {
 
 constexpr std::size_t kEntries = 8;
-using Vector = std::array<iovec, kEntries>;
+using Buffers = std::array<iovec, kEntries>;
 
 // Eight equal parts of the memory that every contender shares.
-Vector vector_of(std::size_t bytes) {
-    Vector vector;
+Buffers buffers_of(std::size_t bytes) {
+    Buffers buffers;
     const std::size_t part = bytes / kEntries;
     for (std::size_t i = 0; i < kEntries; ++i)
-        vector[i] = {bytes_of(bytes).data() + i * part, part};
-    return vector;
+        buffers[i] = {bytes_of(bytes).data() + i * part, part};
+    return buffers;
 }
 
 StreamPtr connect(Engine& engine, std::uint16_t port) {
@@ -52,10 +52,10 @@ StreamPtr connect(Engine& engine, std::uint16_t port) {
     return stream;
 }
 
-void write_waiting(Engine& engine, http::Connection& connection, const Vector& vector,
+void write_waiting(Engine& engine, http::Connection& connection, const Buffers& buffers,
                    Meter& meter) {
     Aio aio(engine);
-    if (aio.set_iov(vector)) throw std::bad_alloc();
+    if (aio.set_iov(buffers)) throw std::bad_alloc();
     do {
         connection.write_all(aio);
         if (aio.wait()) throw std::system_error(aio.result(), "write_all");
@@ -64,14 +64,14 @@ void write_waiting(Engine& engine, http::Connection& connection, const Vector& v
 
 class UaioWriter {
 public:
-    UaioWriter(std::uint16_t port, unsigned depth, const Vector& vector)
-        : connection_(connect(engine_, port)), vector_(vector) {
+    UaioWriter(std::uint16_t port, unsigned depth, const Buffers& buffers)
+        : connection_(connect(engine_, port)), buffers_(buffers) {
         for (unsigned i = 0; i < depth; ++i)
-            writing_.add(vector_);
+            writing_.add(buffers_);
     }
 
     void run(Meter& meter) { writing_.run(meter); }
-    void run_waiting(Meter& meter) { write_waiting(engine_, connection_, vector_, meter); }
+    void run_waiting(Meter& meter) { write_waiting(engine_, connection_, buffers_, meter); }
 
     const Engine& engine() const { return engine_; }
 
@@ -83,7 +83,7 @@ private:
 
     Engine engine_;
     http::Connection connection_;
-    const Vector vector_;
+    const Buffers buffers_;
     Resubmission<WriteAll> writing_{engine_, WriteAll{connection_}};
 };
 
@@ -98,7 +98,7 @@ constexpr unsigned kRunAndWait = 0;
 void run_uaio(benchmark::State& state, std::size_t bytes, unsigned depth) {
     const Listening listening;
     DiscardingReader reader;
-    UaioWriter writer(listening.port(), depth, vector_of(bytes));
+    UaioWriter writer(listening.port(), depth, buffers_of(bytes));
     reader.start(listening.accept());
     SideTime side(reader.clock());
     Meter meter(state, warm_up(bytes), &side);
@@ -129,7 +129,7 @@ void run_uaio_apart(benchmark::State& state, std::size_t bytes) {
     reader.start(listening.accept());
     SideTime side(reader.clock());
     Meter meter(state, warm_up(bytes), &side);
-    write_waiting(io.engine(), connection, vector_of(bytes), meter);
+    write_waiting(io.engine(), connection, buffers_of(bytes), meter);
     report_engine(state, io.engine());
     report(state, bytes, side);
 }
@@ -138,7 +138,7 @@ template <class Writer>
 void run_kernel(benchmark::State& state, std::size_t bytes) {
     const Listening listening;
     DiscardingReader reader;
-    Writer writer(listening.port(), vector_of(bytes));
+    Writer writer(listening.port(), buffers_of(bytes));
     reader.start(listening.accept());
     SideTime side(reader.clock());
     Meter meter(state, warm_up(bytes), &side);
@@ -150,7 +150,7 @@ void run_kernel(benchmark::State& state, std::size_t bytes) {
 void run_nng(benchmark::State& state, std::size_t bytes, unsigned depth) {
     const Listening listening;
     DiscardingReader reader;
-    NngWriter writer(listening.port(), depth, vector_of(bytes));
+    NngWriter writer(listening.port(), depth, buffers_of(bytes));
     Descriptor accepted = listening.accept();
     writer.set_no_delay(accepted.get());
     reader.start(std::move(accepted));

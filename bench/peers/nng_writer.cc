@@ -21,9 +21,9 @@ void check(int error, const char* call) {
     if (error != 0) throw std::runtime_error(std::string(call) + ": " + nng_strerror(error));
 }
 
-void set_vector(nng_aio* aio, std::span<const iovec> vector) {
+void set_iov(nng_aio* aio, std::span<const iovec> buffers) {
     std::vector<nng_iov> entries;
-    for (const iovec& entry : vector)
+    for (const iovec& entry : buffers)
         entries.push_back({entry.iov_base, entry.iov_len});
     check(nng_aio_set_iov(aio, static_cast<unsigned>(entries.size()), entries.data()),
           "nng_aio_set_iov");
@@ -65,7 +65,7 @@ struct NngWriter::Operation {
     nng_aio* aio = nullptr;
 };
 
-NngWriter::NngWriter(std::uint16_t port, unsigned depth, std::span<const iovec> vector) {
+NngWriter::NngWriter(std::uint16_t port, unsigned depth, std::span<const iovec> buffers) {
     const std::string address = "http://127.0.0.1:" + std::to_string(port);
     check(nng_url_parse(&url_, address.c_str()), "nng_url_parse");
     check(nng_http_client_alloc(&client_, url_), "nng_http_client_alloc");
@@ -79,10 +79,10 @@ NngWriter::NngWriter(std::uint16_t port, unsigned depth, std::span<const iovec> 
     check(error, "nng_http_client_connect");
 
     check(nng_aio_alloc(&waited_, nullptr, nullptr), "nng_aio_alloc");
-    set_vector(waited_, vector);
+    set_iov(waited_, buffers);
     for (unsigned i = 0; i < depth; ++i) {
         operations_.push_back(std::make_unique<Operation>(*this));
-        set_vector(operations_.back()->aio, vector);
+        set_iov(operations_.back()->aio, buffers);
     }
 }
 

@@ -22,15 +22,15 @@ namespace uaio::bench {
 class NngWriter {
 public:
     // Connects to 127.0.0.1 with nng_http_client_connect; write() keeps `depth` operations queued.
-    // All write `vector`. Throws std::runtime_error with nng's message.
-    NngWriter(std::uint16_t port, unsigned depth, std::span<const iovec> vector);
+    // All write `buffers`. Throws std::runtime_error with nng's message.
+    NngWriter(std::uint16_t port, unsigned depth, std::span<const iovec> buffers);
     ~NngWriter();
 
     // Sets TCP_NODELAY on the connection whose other end is `peer`: nng clears it and has no option
     // to set it.
     void set_no_delay(int peer);
 
-    // Writes the vector `count` times.
+    // Writes the buffers `count` times.
     void write(std::uint64_t count);
 
     // The same, but waits for each one (nng_aio_wait) before the next.

@@ -9,20 +9,20 @@
 namespace uaio::bench {
 namespace {
 
-std::size_t total(std::span<const iovec> vector) {
-    return std::accumulate(vector.begin(), vector.end(), std::size_t{0},
+std::size_t total(std::span<const iovec> buffers) {
+    return std::accumulate(buffers.begin(), buffers.end(), std::size_t{0},
                            [](std::size_t sum, const iovec& entry) { return sum + entry.iov_len; });
 }
 
-// Writes all of `vector` with `write`, which returns the bytes written; `rest` holds the remainder
+// Writes all of `buffers` with `write`, which returns the bytes written; `rest` holds the remainder
 // of a short write. Most writes are complete and never use `rest`.
 template <class Write>
-void write_whole(std::vector<iovec>& vector, std::size_t size, std::vector<iovec>& rest,
+void write_whole(std::vector<iovec>& buffers, std::size_t size, std::vector<iovec>& rest,
                  Write write) {
-    std::size_t written = write(std::span<iovec>(vector));
+    std::size_t written = write(std::span<iovec>(buffers));
     if (written == size) [[likely]]
         return;
-    rest = vector;
+    rest = buffers;
     std::span<iovec> left(rest);
     for (;;) {
         while (!left.empty() && written >= left.front().iov_len) {
@@ -43,13 +43,13 @@ std::size_t checked(long result, int error, const char* call) {
 
 }  // namespace
 
-WritevWriter::WritevWriter(std::uint16_t port, std::span<const iovec> vector)
-    : socket_(connect_to(port)), vector_(vector.begin(), vector.end()), rest_(vector_) {}
+WritevWriter::WritevWriter(std::uint16_t port, std::span<const iovec> buffers)
+    : socket_(connect_to(port)), buffers_(buffers.begin(), buffers.end()), rest_(buffers_) {}
 
 void WritevWriter::run(Meter& meter) {
-    const std::size_t size = total(vector_);
+    const std::size_t size = total(buffers_);
     do {
-        write_whole(vector_, size, rest_, [this](std::span<iovec> left) {
+        write_whole(buffers_, size, rest_, [this](std::span<iovec> left) {
             const ssize_t written =
                 ::writev(socket_.get(), left.data(), static_cast<int>(left.size()));
             return checked(written, errno, "writev");
@@ -57,20 +57,20 @@ void WritevWriter::run(Meter& meter) {
     } while (meter.count());
 }
 
-SendmsgWriter::SendmsgWriter(std::uint16_t port, std::span<const iovec> vector)
-    : socket_(connect_to(port)), vector_(vector.begin(), vector.end()), rest_(vector_) {}
+SendmsgWriter::SendmsgWriter(std::uint16_t port, std::span<const iovec> buffers)
+    : socket_(connect_to(port)), buffers_(buffers.begin(), buffers.end()), rest_(buffers_) {}
 
 void SendmsgWriter::run(Meter& meter) {
-    const std::size_t size = total(vector_);
+    const std::size_t size = total(buffers_);
     do {
-        write_whole(vector_, size, rest_, [this](std::span<iovec> left) { return send(left); });
+        write_whole(buffers_, size, rest_, [this](std::span<iovec> left) { return send(left); });
     } while (meter.count());
 }
 
-std::size_t SendmsgWriter::send(std::span<iovec> vector) {
+std::size_t SendmsgWriter::send(std::span<iovec> buffers) {
     msghdr message{};
-    message.msg_iov = vector.data();
-    message.msg_iovlen = vector.size();
+    message.msg_iov = buffers.data();
+    message.msg_iovlen = buffers.size();
     io_uring_prep_sendmsg(ring_.next(), socket_.get(), &message, MSG_WAITALL | MSG_NOSIGNAL);
     io_uring_cqe* cqe = nullptr;
     io_uring_submit_and_wait(ring_.get(), 1);

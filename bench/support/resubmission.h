@@ -40,10 +40,10 @@ public:
     Resubmission(const Resubmission&) = delete;
     Resubmission& operator=(const Resubmission&) = delete;
 
-    // Adds an operation on `vector`, whose memory must outlive it. Throws if set_iov() rejects it.
-    void add(std::span<const iovec> vector) {
+    // Adds an operation on `buffers`, whose memory must outlive it. Throws if set_iov() rejects it.
+    void add(std::span<const iovec> buffers) {
         aios_.push_back(std::make_unique<Aio>(engine_, [this](Aio& aio) { on_done(aio); }));
-        check(aios_.back()->set_iov(vector));
+        check(aios_.back()->set_iov(buffers));
     }
 
     // Submits all operations, and each again when it completes, until the meter ends; then stops

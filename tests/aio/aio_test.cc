@@ -67,7 +67,7 @@ TEST_CASE("set_iov reports a failed allocation and keeps the previous iovec list
     REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended() == success(3));
 
-    // The same with an allocated vector; it stays allocated, and serves as many entries again.
+    // The same with an allocated list; it stays allocated, and serves as many entries again.
     REQUIRE(!write.aio.set_iov(some));
     fail_next_allocation();
     const std::error_code refused_again = write.aio.set_iov(many);

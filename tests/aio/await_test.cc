@@ -352,7 +352,7 @@ TEST_CASE_TEMPLATE("awaiting an operation allocates nothing", Kernel, OnLinux, O
     Engine engine(options_on(Kernel::kKind));
     Pair pair(engine);
     const std::stop_source source;
-    // The first vector beyond an Aio's inline entries allocates once, and the Aio keeps it.
+    // The first iovec list beyond an Aio's inline entries allocates once, and the Aio keeps it.
     sync_wait(engine, echo(*pair.near, *pair.far, 10, source.get_token()));
     CHECK(sync_wait(engine, echo(*pair.near, *pair.far, 100, source.get_token())) == 1);
 }

@@ -10,14 +10,14 @@
 namespace uaio {
 namespace {
 
-std::vector<iovec> vector_of(std::string& bytes, const std::vector<std::size_t>& lengths) {
-    std::vector<iovec> vector;
+std::vector<iovec> list_of(std::string& bytes, const std::vector<std::size_t>& lengths) {
+    std::vector<iovec> list;
     char* at = bytes.data();
     for (const std::size_t length : lengths) {
-        vector.push_back({length > 0 ? at : nullptr, length});
+        list.push_back({length > 0 ? at : nullptr, length});
         at += length;
     }
-    return vector;
+    return list;
 }
 
 std::string text_of(std::span<const iovec> entries) {
@@ -47,12 +47,12 @@ TEST_CASE("a cursor over no entries is at its end") {
 
 TEST_CASE("a cursor trims the entry at any split and restores it") {
     std::string bytes = "abcdefghij";
-    std::vector<iovec> vector = vector_of(bytes, {0, 3, 0, 0, 4, 1, 2, 0});
-    const std::vector<iovec> before = vector;
+    std::vector<iovec> list = list_of(bytes, {0, 3, 0, 0, 4, 1, 2, 0});
+    const std::vector<iovec> before = list;
     for (std::size_t first = 0; first <= bytes.size(); ++first) {
         for (std::size_t second = first; second <= bytes.size(); ++second) {
             IovCursor cursor;
-            cursor.assign(vector.data(), vector.size());
+            cursor.assign(list.data(), list.size());
             cursor.advance(first);
             CHECK(text_of(cursor.rest()) == bytes.substr(first));
             CHECK(cursor.remaining() == bytes.size() - first);
@@ -60,7 +60,7 @@ TEST_CASE("a cursor trims the entry at any split and restores it") {
             CHECK(text_of(cursor.rest()) == bytes.substr(second));
             CHECK(cursor.done() == (second == bytes.size()));
             cursor.rewind();
-            CHECK(same(vector, before));
+            CHECK(same(list, before));
             CHECK(cursor.remaining() == bytes.size());
         }
     }
@@ -68,9 +68,9 @@ TEST_CASE("a cursor trims the entry at any split and restores it") {
 
 TEST_CASE("advancing by 0 skips empty entries only") {
     std::string bytes = "abc";
-    std::vector<iovec> vector = vector_of(bytes, {0, 0, 3, 0});
+    std::vector<iovec> list = list_of(bytes, {0, 0, 3, 0});
     IovCursor cursor;
-    cursor.assign(vector.data(), vector.size());
+    cursor.assign(list.data(), list.size());
     CHECK(cursor.rest().size() == 4);
     cursor.advance(0);
     CHECK(cursor.rest().size() == 2);
@@ -82,9 +82,9 @@ TEST_CASE("advancing by 0 skips empty entries only") {
 
 TEST_CASE("a cursor over empty entries is at its end after advancing by 0") {
     std::string none;
-    std::vector<iovec> vector = vector_of(none, {0, 0, 0});
+    std::vector<iovec> list = list_of(none, {0, 0, 0});
     IovCursor cursor;
-    cursor.assign(vector.data(), vector.size());
+    cursor.assign(list.data(), list.size());
     CHECK(!cursor.done());
     cursor.advance(0);
     CHECK(cursor.done());
@@ -98,10 +98,10 @@ TEST_CASE("a cursor advanced byte by byte visits all 1024 entries") {
     std::string bytes(std::accumulate(lengths.begin(), lengths.end(), std::size_t{0}), '\0');
     for (std::size_t i = 0; i < bytes.size(); ++i)
         bytes[i] = static_cast<char>('a' + i % 26);
-    std::vector<iovec> vector = vector_of(bytes, lengths);
-    const std::vector<iovec> before = vector;
+    std::vector<iovec> list = list_of(bytes, lengths);
+    const std::vector<iovec> before = list;
     IovCursor cursor;
-    cursor.assign(vector.data(), vector.size());
+    cursor.assign(list.data(), list.size());
     CHECK(cursor.entries() == 1024);
     std::string seen;
     while (cursor.advance(0), !cursor.done()) {
@@ -110,7 +110,7 @@ TEST_CASE("a cursor advanced byte by byte visits all 1024 entries") {
     }
     CHECK(seen == bytes);
     cursor.rewind();
-    CHECK(same(vector, before));
+    CHECK(same(list, before));
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ int main() {
     if (accepting.wait() || connecting.wait()) return 1;
 
     uaio::http::Connection connection(std::move(server_end));
-    std::string head = "one vector, ";
+    std::string head = "one iovec list, ";
     std::string tail = "two entries\n";
     std::array<iovec, 2> buffers{{{head.data(), head.size()}, {tail.data(), tail.size()}}};
     uaio::Aio writing(io.engine());

@@ -36,7 +36,7 @@ def run(*command, cwd=HERE, environment=None):
 
 
 def check_output(program, *arguments, environment=None,
-                 wanted="24 bytes: one vector, two entries\n"):
+                 wanted="28 bytes: one iovec list, two entries\n"):
     said = run(program, *arguments, environment=environment)
     if said != wanted:
         raise Failed(f"{program.name} said {said!r}")

@@ -132,7 +132,7 @@ void on_a_dead_connection(Stage& stage) {
     stage.until_ended(head);
     stage.until_idle();
     stage.start(Verb::write_all, "write", 3);
-    stage.submit(Verb::write_all, stage.make("no vector"));
+    stage.submit(Verb::write_all, stage.make("no buffers"));
     Transfer& expired = stage.make("timeout zero", 3);
     stage.set_timeout(expired, std::chrono::milliseconds(0));
     stage.submit(Verb::write_all, expired);
@@ -241,7 +241,7 @@ Rows close_rows() {
              kReadsDoNotPoison)},
         {"W-42", "operations on a connection that an error closed", on_a_dead_connection,
          over({differs("head", "canceled/0, but the peer has more", "canceled/part", kExactCount),
-               same("write", "closed/0"), same("no vector", "closed/0"),
+               same("write", "closed/0"), same("no buffers", "closed/0"),
                same("timeout zero", "closed/0"), same("read", "closed/0")})},
     };
     rows.insert(rows.end(), remote.begin(), remote.end());

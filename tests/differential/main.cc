@@ -97,8 +97,8 @@ bool play(const Row& row, bool table) {
 
 int play_all(const Options& options) {
     Rows all;
-    for (Rows (*rows)() : {vector_rows, cancel_rows, timeout_rows, close_rows, misuse_rows,
-                           read_rows, client_rows}) {
+    for (Rows (*rows)() :
+         {write_rows, cancel_rows, timeout_rows, close_rows, misuse_rows, read_rows, client_rows}) {
         const Rows some = rows();
         all.insert(all.end(), some.begin(), some.end());
     }

@@ -62,7 +62,7 @@ void reset_short(Stage& stage) {
     stage.until_ended(read);
 }
 
-void without_vector(Stage& stage) {
+void without_list(Stage& stage) {
     stage.submit(Verb::read, stage.make("read"));
     stage.submit(Verb::read_all, stage.make("read_all"));
 }
@@ -165,9 +165,9 @@ Rows read_rows() {
         {"R-2", "read twice without a new iovec list", read_twice,
          usable({same("read", "ok/3, then ok/3"),
                  differs("second read into", "the rest of the iovec list", "the whole iovec list",
-                         kVectorStays)})},
+                         kListStays)})},
         {"R-2", "read_all twice without a new iovec list", read_all_twice,
-         usable({differs("read", "ok/3, then ok/0", "ok/3, then ok/3", kVectorStays)})},
+         usable({differs("read", "ok/3, then ok/0", "ok/3, then ok/3", kListStays)})},
         {"R-3", "the stream ends in the middle of a read_all", ends_short,
          over_in_nng({differs("read", "connection_shut/0, but the buffer has more",
                               "end_of_stream/3", kEndOfStream + "; " + kExactCount),
@@ -180,9 +180,9 @@ Rows read_rows() {
                   kResetCode + "; " + kExactCount),
           differs("follow-up", "closed/0", "connection_reset/0", kReadsDoNotPoison),
           same("peer", "gone")}},
-        {"R-5", "read and read_all without an iovec list", without_vector,
-         usable({differs("read", "ok/0", "invalid_argument/0", kNeedsVector),
-                 differs("read_all", "ok/0", "invalid_argument/0", kNeedsVector)})},
+        {"R-5", "read and read_all without an iovec list", without_list,
+         usable({differs("read", "ok/0", "invalid_argument/0", kNeedsList),
+                 differs("read_all", "ok/0", "invalid_argument/0", kNeedsList)})},
         {"R-6", "read into one entry of length zero", one_empty_entry,
          over_in_nng({differs("read", "connection_shut/0", "ok/0", kZeroLength)}, kZeroLength)},
         {"R-7", "read_all with a last entry of length zero", empty_entry_last,

@@ -10,7 +10,7 @@ namespace differential {
 
 inline const std::string kExactCount =
     "the count is exact after errors too; nng's manual promises that, and nng reports 0";
-inline const std::string kNeedsVector =
+inline const std::string kNeedsList =
     "a missing iovec list is invalid_argument, as in nng's manual; nng takes it for an empty write";
 inline const std::string kResetCode =
     "the peer's reset is connection_reset for every operation, as in nng's manual";
@@ -19,7 +19,7 @@ inline const std::string kLocalClose =
     "canceled";
 inline const std::string kReadsDoNotPoison =
     "a read that was cancelled, expired or ended does not affect the connection";
-inline const std::string kVectorStays =
+inline const std::string kListStays =
     "neither reads nor writes consume the iovec list: the same Aio uses all of it again";
 inline const std::string kNothingSent =
     "a write that ended before its first byte does not affect the connection";

@@ -51,7 +51,7 @@ struct Row {
 using Rows = std::vector<Row>;
 
 // Each in a file of its own.
-Rows vector_rows();   // W-1 to W-12: the bytes sent
+Rows write_rows();    // W-1 to W-12: the bytes sent
 Rows cancel_rows();   // W-13 to W-19, W-51 to W-55: cancel, abort, stop, free
 Rows timeout_rows();  // W-20 to W-28
 Rows close_rows();    // W-29 to W-42: either side closes or resets

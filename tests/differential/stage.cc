@@ -254,7 +254,7 @@ void Stage::compare_in_any_order() {
 }
 
 // Every read must hold the next bytes that the peer sent. Unread parts still hold the transfer's
-// own pattern. Skips a vector that was submitted twice.
+// own pattern. Skips a list that was submitted twice.
 void Stage::compare_reads() {
     std::size_t at = 0;
     std::map<const std::string*, unsigned> uses;

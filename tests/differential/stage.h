@@ -27,9 +27,9 @@ public:
 
     // --- Operations ---
 
-    // An operation without a vector. The report groups those of one name.
+    // An operation without an iovec list. The report groups those of one name.
     Transfer& make(std::string name);
-    // With a vector of `size` bytes.
+    // With an iovec list of `size` bytes.
     Transfer& make(std::string name, std::size_t size, std::size_t entries = 1);
     Transfer& make_without_callback(std::string name, std::size_t size);
     // The timeout of its later submissions.

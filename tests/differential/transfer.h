@@ -1,5 +1,5 @@
-// One operation on the stage: its buffer, its vector, all its submissions, and the observations in
-// words. For the scenario's thread.
+// One operation on the stage: its buffer, its iovec list, all its submissions, and the observations
+// in words. For the scenario's thread.
 #pragma once
 
 #include "tests/differential/driver.h"
@@ -12,12 +12,12 @@
 
 namespace differential {
 
-// The vector of one submission, and how much of it the other end has.
+// The iovec list of one submission, and how much of it the other end has.
 struct Submission {
     Verb verb;
     std::vector<iovec> entries;
     std::shared_ptr<std::string> bytes;  // keeps the entries' memory
-    std::string sent;                    // for a write, the bytes in vector order
+    std::string sent;                    // for a write, the bytes in the list's order
     std::size_t total = 0;
     std::size_t found = 0;
     bool comparable = false;  // `found` is known
@@ -43,7 +43,7 @@ public:
     std::string set_entries(const std::vector<iovec>& entries, std::size_t readable = SIZE_MAX);
     // The bytes of the current buffer.
     std::string& bytes() noexcept { return *bytes_; }
-    // All entries of a vector in that buffer, by length.
+    // All entries of an iovec list in that buffer, by length.
     std::vector<iovec> cut(const std::vector<std::size_t>& lengths);
 
     // Records a submission; called before the verb.

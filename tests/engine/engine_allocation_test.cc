@@ -58,7 +58,7 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
         return report_skip("a sanitizer or valgrind replaces the allocator");
     ConnectionFixture fixture(Kernel::kKind);
     const std::string payload = pattern(8 * 100);
-    const std::vector<iovec> vector = entries_of(payload, 8);
+    const std::vector<iovec> buffers = entries_of(payload, 8);
     char in[10];
     Aio write(fixture.engine()), small(fixture.engine()), some(fixture.engine()),
         read(fixture.engine());
@@ -66,7 +66,7 @@ TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll)
     some.set_iov("some", 4);
     bool ok = true;
     const std::uint64_t count = allocations_of([&] {
-        ok &= !write.set_iov(vector);
+        ok &= !write.set_iov(buffers);
         read.set_iov(in, sizeof in);
         fixture.connection().write_all(write);
         fixture.connection().write_all(small);

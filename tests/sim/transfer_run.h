@@ -24,7 +24,7 @@ namespace uaio {
 class TransferRun {
 public:
     explicit TransferRun(std::uint64_t seed);
-    // A session chosen by a fuzzer, with smaller vectors, so that it can choose many.
+    // A session chosen by a fuzzer, with smaller iovec lists, so that it can choose many.
     explicit TransferRun(std::span<const std::uint8_t> bytes);
     ~TransferRun();
 
@@ -58,7 +58,7 @@ private:
     };
 
     struct Size {
-        std::size_t entries;  // most in a long vector
+        std::size_t entries;  // most in a long list
         std::size_t bytes;    // most in an entry of a large one
     };
 

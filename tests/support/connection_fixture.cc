@@ -121,13 +121,13 @@ Ended ConnectionFixture::follow_up() {
 }
 
 std::vector<iovec> entries_of(std::string_view bytes, std::size_t entries) {
-    std::vector<iovec> vector;
+    std::vector<iovec> list;
     const std::size_t part = bytes.size() / entries;
     for (std::size_t i = 0; i < entries; ++i) {
         const std::size_t size = i + 1 < entries ? part : bytes.size() - i * part;
-        vector.push_back({const_cast<char*>(bytes.data()) + i * part, size});
+        list.push_back({const_cast<char*>(bytes.data()) + i * part, size});
     }
-    return vector;
+    return list;
 }
 
 std::string fresh_abstract_name() {

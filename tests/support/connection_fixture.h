@@ -43,7 +43,7 @@ public:
               ended_.count = done.count();
               calls_.fetch_add(1, std::memory_order_release);
           }) {}
-    // With a vector: of `bytes`, which must outlive the operation.
+    // With one buffer: `bytes`, which must outlive the operation.
     Operation(Engine& engine, std::string_view bytes) : Operation(engine) {
         aio.set_iov(bytes.data(), bytes.size());
     }

@@ -6,7 +6,7 @@
 namespace uaio {
 namespace {
 
-// Whether an operation transfers all of its vector; stored in the Aio.
+// Whether an operation transfers all of its buffers; stored in the Aio.
 std::byte& all_of(Aio& aio) { return Provider::scratch(aio)[0]; }
 
 iovec first_entry(Aio& aio) {

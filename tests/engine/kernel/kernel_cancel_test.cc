@@ -146,9 +146,9 @@ private:
     int one_send(std::uint64_t id) {
         bytes_ = pattern(1 + below(below(2) ? 400'000 : 2'000), static_cast<unsigned>(id));
         const std::size_t cut = below(bytes_.size());
-        iovec vector[] = {{bytes_.data(), cut}, {bytes_.data() + cut, bytes_.size() - cut}};
+        iovec list[] = {{bytes_.data(), cut}, {bytes_.data() + cut, bytes_.size() - cut}};
         msghdr header{};
-        header.msg_iov = vector;
+        header.msg_iov = list;
         header.msg_iovlen = 2;
         const unsigned flags = below(3) ? MSG_WAITALL : 0;
         io_uring_prep_sendmsg(ring_.next(id), pair_.here, &header, flags | MSG_NOSIGNAL);

@@ -10,17 +10,17 @@
 namespace uaio::test {
 namespace {
 
-// A vector over `bytes` with entries of different sizes, an empty one among them.
+// An iovec list over `bytes` with entries of different sizes, an empty one among them.
 std::vector<iovec> scattered(std::string& bytes, std::size_t entries) {
-    std::vector<iovec> vector(entries);
+    std::vector<iovec> list(entries);
     std::size_t from = 0;
     for (std::size_t i = 0; i < entries; ++i) {
         const std::size_t fair = bytes.size() / entries;
         const std::size_t size = i + 1 == entries ? bytes.size() - from : i == 1 ? 0 : fair;
-        vector[i] = {bytes.data() + from, size};
+        list[i] = {bytes.data() + from, size};
         from += size;
     }
-    return vector;
+    return list;
 }
 
 // Sends `size` bytes with MSG_WAITALL over `pair`, none of which the peer has read yet, so that the
@@ -87,13 +87,13 @@ TEST_CASE("kernels: msghdr, iovec list and address may be reused after enter") {
             CAPTURE(entries);
             const SocketPair pair = unix_pair();
             std::string into(4096, '\0');
-            std::vector<iovec> vector = scattered(into, entries);
+            std::vector<iovec> list = scattered(into, entries);
             msghdr header{};
-            header.msg_iov = vector.data();
-            header.msg_iovlen = vector.size();
+            header.msg_iov = list.data();
+            header.msg_iovlen = list.size();
             io_uring_prep_recvmsg(ring.next(1), pair.here, &header, MSG_WAITALL);
             CHECK(ring.poll() == 0);
-            std::fill(vector.begin(), vector.end(), iovec{nullptr, 77});
+            std::fill(list.begin(), list.end(), iovec{nullptr, 77});
             header = msghdr{};
             const std::string bytes = pattern(into.size());
             REQUIRE(::send(pair.peer, bytes.data(), 1000, 0) == 1000);
@@ -158,10 +158,10 @@ TEST_CASE("kernels: a send with MSG_WAITALL continues until all bytes are writte
             if (entries == 0) {
                 start_stuck_send(ring, pair, bytes);
             } else {
-                std::vector<iovec> vector = scattered(bytes, entries);
+                std::vector<iovec> list = scattered(bytes, entries);
                 msghdr header{};
-                header.msg_iov = vector.data();
-                header.msg_iovlen = vector.size();
+                header.msg_iov = list.data();
+                header.msg_iovlen = list.size();
                 io_uring_prep_sendmsg(ring.next(1), pair.here, &header, MSG_WAITALL);
                 CHECK(ring.poll() == 0);
             }
@@ -363,10 +363,10 @@ TEST_CASE("kernels: malformed transfers return the errors of the system calls") 
         REQUIRE(::pipe(pipe_ends) == 0);
         const Fd read_end(pipe_ends[0]), write_end(pipe_ends[1]);
         char byte = 0;
-        std::vector<iovec> vector(1025, iovec{&byte, 1});
+        std::vector<iovec> list(1025, iovec{&byte, 1});
         msghdr header{};
-        header.msg_iov = vector.data();
-        header.msg_iovlen = vector.size();
+        header.msg_iov = list.data();
+        header.msg_iovlen = list.size();
         io_uring_prep_sendmsg(ring.next(1), pair.here, &header, 0);
         io_uring_prep_recv(ring.next(2), -1, &byte, 1, 0);
         io_uring_prep_send(ring.next(3), write_end, &byte, 1, 0);

@@ -319,18 +319,18 @@ TEST_CASE_TEMPLATE(
                             &http::Connection::read_all, &http::Connection::read}) {
         char byte = 'x';
         Operation plain(fixture.engine(), {&byte, 1});
-        Operation no_vector(fixture.engine());
+        Operation no_buffers(fixture.engine());
         Operation no_time(fixture.engine(), {&byte, 1});
         no_time.aio.set_timeout(0ns);
         Operation stopped(fixture.engine(), {&byte, 1});
         stopped.aio.stop();  // takes precedence over closed
-        for (Operation* operation : {&plain, &no_vector, &no_time, &stopped}) {
+        for (Operation* operation : {&plain, &no_buffers, &no_time, &stopped}) {
             (fixture.connection().*verb)(operation->aio);
             CHECK(operation->ended() == kPending);
             REQUIRE(fixture.run_until_done(*operation));
         }
         CHECK(plain.ended() == failure(Errc::closed));
-        CHECK(no_vector.ended() == failure(Errc::closed));
+        CHECK(no_buffers.ended() == failure(Errc::closed));
         CHECK(no_time.ended() == failure(Errc::closed));
         CHECK(stopped.ended() == failure(Errc::canceled));
     }

@@ -107,9 +107,9 @@ TEST_CASE_TEMPLATE("an empty entry at the end is not the end of the stream (R-7)
                    OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
     char in[4] = {};
-    const iovec vector[] = {{in, 3}, {in, 0}};
+    const iovec entries[] = {{in, 3}, {in, 0}};
     Operation read(fixture.engine());
-    REQUIRE(!read.aio.set_iov(vector));
+    REQUIRE(!read.aio.set_iov(entries));
     fixture.connection().read_all(read.aio);
     fixture.peer().send("abc");
     REQUIRE(fixture.run_until_done(read));

@@ -1,5 +1,5 @@
-// The bytes that write_all and write of an http::Connection send, and the vectors that they accept:
-// the rows W-1 to W-12 and similar. Cancels, ends and reads have files of their own.
+// The bytes that write_all and write of an http::Connection send, and the iovec lists that they
+// accept: the rows W-1 to W-12 and similar. Cancels, ends and reads have files of their own.
 #include <uaio/http.h>
 
 #include "tests/support/connection_fixture.h"
@@ -44,9 +44,9 @@ TEST_CASE_TEMPLATE("the caller's iovec array may be destroyed after set_iov (W-3
                    OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
     Operation write(fixture.engine());
-    std::vector<iovec> vector = entries_of("abcdefgh", 8);
-    REQUIRE(!write.aio.set_iov(vector));
-    std::fill(vector.begin(), vector.end(), iovec{});
+    std::vector<iovec> list = entries_of("abcdefgh", 8);
+    REQUIRE(!write.aio.set_iov(list));
+    std::fill(list.begin(), list.end(), iovec{});
     fixture.connection().write_all(write.aio);
     CHECK(fixture.receive(8) == "abcdefgh");
     REQUIRE(fixture.run_until_done(write));
@@ -115,9 +115,8 @@ TEST_CASE_TEMPLATE("entries of length zero are skipped (W-7, rule 2)", Kernel, O
     ConnectionFixture fixture(Kernel::kKind);
     Operation write(fixture.engine());
     char text[] = "abc";
-    const iovec vector[] = {{text, 0}, {text, 2},     {nullptr, 0},
-                            {text, 0}, {text + 2, 1}, {text, 0}};
-    REQUIRE(!write.aio.set_iov(vector));
+    const iovec list[] = {{text, 0}, {text, 2}, {nullptr, 0}, {text, 0}, {text + 2, 1}, {text, 0}};
+    REQUIRE(!write.aio.set_iov(list));
     fixture.connection().write_all(write.aio);
     CHECK(fixture.receive(3) == "abc");
     REQUIRE(fixture.run_until_done(write));
@@ -129,11 +128,11 @@ TEST_CASE_TEMPLATE("16 MiB in 8 entries of which 5 are empty arrive whole (W-8)"
     ConnectionFixture fixture(
         Kernel::kKind, {.large_buffers = true, .unix_socket = false, .stream = {}, .engine = {}});
     const std::string bytes = pattern(ConnectionFixture::kBlockingLarge);
-    std::vector<iovec> vector = entries_of(bytes, 3);
+    std::vector<iovec> list = entries_of(bytes, 3);
     for (const std::size_t at : {0, 1, 3, 4, 6})
-        vector.insert(vector.begin() + at, iovec{});
+        list.insert(list.begin() + at, iovec{});
     Operation write(fixture.engine());
-    REQUIRE(!write.aio.set_iov(vector));
+    REQUIRE(!write.aio.set_iov(list));
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.receive(bytes.size()) == bytes);
     REQUIRE(fixture.run_until_done(write));
@@ -233,9 +232,9 @@ TEST_CASE_TEMPLATE("a null entry with a length is refused before anything is sen
     char text[] = "abc";
     const iovec alone[] = {{nullptr, 5}};
     const iovec last[] = {{text, 3}, {nullptr, 5}};
-    for (const auto vector : {std::span<const iovec>(alone), std::span<const iovec>(last)}) {
+    for (const auto list : {std::span<const iovec>(alone), std::span<const iovec>(last)}) {
         Operation write(fixture.engine());
-        REQUIRE(!write.aio.set_iov(vector));
+        REQUIRE(!write.aio.set_iov(list));
         fixture.connection().write_all(write.aio);
         REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == failure(Errc::invalid_argument));
@@ -251,9 +250,9 @@ TEST_CASE_TEMPLATE("a total over SSIZE_MAX is refused before anything is sent (r
     char text[] = "abc";
     const iovec one[] = {{text, kMost + 1}};
     const iovec sum[] = {{text, kMost}, {text, 1}};
-    for (const auto vector : {std::span<const iovec>(one), std::span<const iovec>(sum)}) {
+    for (const auto list : {std::span<const iovec>(one), std::span<const iovec>(sum)}) {
         Operation write(fixture.engine());
-        REQUIRE(!write.aio.set_iov(vector));
+        REQUIRE(!write.aio.set_iov(list));
         fixture.connection().write_all(write.aio);
         REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == failure(Errc::invalid_argument));
@@ -277,8 +276,8 @@ TEST_CASE_TEMPLATE("an entry at a bad address ends with EFAULT and the exact cou
     // The bytes sent before the bad entry are counted, and then the connection ends (rule 7).
     Operation half(fixture.engine());
     char text[] = "abc";
-    const iovec vector[] = {{text, 3}, {gone, 5}};
-    REQUIRE(!half.aio.set_iov(vector));
+    const iovec list[] = {{text, 3}, {gone, 5}};
+    REQUIRE(!half.aio.set_iov(list));
     fixture.connection().write_all(half.aio);
     REQUIRE(fixture.run_until_done(half));
     const std::size_t count = half.ended().count;

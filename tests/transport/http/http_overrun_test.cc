@@ -22,7 +22,7 @@ namespace uaio {
 namespace {
 
 // Delivers `head` to the first read, and takes the first write. Later operations report a byte more
-// than their vectors hold.
+// than their buffers hold.
 class BoastfulStream final : public Stream {
 public:
     BoastfulStream(Engine& engine, std::string_view head) : engine_(engine), head_(head) {}

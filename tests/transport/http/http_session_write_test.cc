@@ -116,7 +116,7 @@ TEST_CASE_TEMPLATE("a change of a message after a write is sent by the next writ
         const std::string head =
             "POST " + std::string(target) + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none";
         wanted += head;
-        Operation write(fixture.engine(), "its vector is replaced");
+        Operation write(fixture.engine(), "its buffers are replaced");
         fixture.connection().write_request(request, write.aio);
         REQUIRE(fixture.run_until_done(write));
         CHECK(write.ended() == success(head.size()));

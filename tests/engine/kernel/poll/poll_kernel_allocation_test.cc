@@ -25,7 +25,7 @@ constexpr std::size_t kPairs = 50;
 constexpr std::size_t kEntries = 20;  // more than fit inline
 constexpr unsigned kCompletionsPerRound = 4 * kPairs;
 
-// A round on each socket pair: a receive into a long vector waits, a second one behind it is
+// A round on each socket pair: a receive into a long iovec list waits, a second one behind it is
 // cancelled, and a send completes the first.
 class Rounds {
 public:
@@ -34,8 +34,8 @@ public:
             REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
         }
         for (std::size_t i = 0; i < kEntries; ++i)
-            vector_[i] = {&bytes_[i], 1};
-        header_.msg_iov = vector_.data();
+            entries_[i] = {&bytes_[i], 1};
+        header_.msg_iov = entries_.data();
         header_.msg_iovlen = kEntries;
     }
     ~Rounds() {
@@ -95,7 +95,7 @@ private:
     unsigned tail_ = 0;
     std::array<std::array<int, 2>, kPairs> pairs_{};
     std::array<char, kEntries> bytes_{};
-    std::array<iovec, kEntries> vector_{};
+    std::array<iovec, kEntries> entries_{};
     msghdr header_{};
     unsigned wrong_ = 0;
 };
@@ -107,7 +107,7 @@ TEST_CASE("PollKernel: a steady state allocates nothing") {
     REQUIRE_FALSE(kernel.bind());
     Rounds rounds(kernel);
     // The pool returns operations in a different order each time, and each allocates for its first
-    // long vector, so it takes some rounds until all have.
+    // long list, so it takes some rounds until all have.
     for (int i = 0; i < 50; ++i)
         rounds.run();
     const std::uint64_t before = thread_allocations();

@@ -31,9 +31,9 @@ void set_too_many(Stage& stage, std::size_t entries) {
 void nine_entries(Stage& stage) { set_too_many(stage, 9); }
 void more_than_iov_max(Stage& stage) { set_too_many(stage, 1025); }
 
-void no_vector_ever(Stage& stage) { stage.submit(Verb::write_all, stage.make("write")); }
+void no_list_ever(Stage& stage) { stage.submit(Verb::write_all, stage.make("write")); }
 
-void vector_of_no_entries(Stage& stage) {
+void list_of_no_entries(Stage& stage) {
     Transfer& write = stage.make("write", 3);
     stage.note("set_iov", write.set_entries({}));
     stage.submit(Verb::write_all, write);
@@ -101,7 +101,7 @@ void raw_writes_queue(Stage& stage) {
 
 }  // namespace
 
-Rows vector_rows() {
+Rows write_rows() {
     return {
         {"W-1", "write_all of five bytes", five_bytes, usable({same("write", "ok/5")})},
         {"W-2", "write_all without a callback, and a wait", without_callback,
@@ -115,11 +115,11 @@ Rows vector_rows() {
                       "nng kept its previous iovec list of three bytes")})},
         {"W-4", "more entries than IOV_MAX keep the previous iovec list", more_than_iov_max,
          usable({same("set_iov", "invalid_argument"), same("write", "ok/3")})},
-        {"W-5", "write_all without an iovec list", no_vector_ever,
-         usable({differs("write", "ok/0", "invalid_argument/0", kNeedsVector)})},
-        {"W-5", "write_all of an iovec list without entries", vector_of_no_entries,
-         usable({same("set_iov", "ok"),
-                 differs("write", "ok/0", "invalid_argument/0", kNeedsVector)})},
+        {"W-5", "write_all without an iovec list", no_list_ever,
+         usable({differs("write", "ok/0", "invalid_argument/0", kNeedsList)})},
+        {"W-5", "write_all of an iovec list without entries", list_of_no_entries,
+         usable(
+             {same("set_iov", "ok"), differs("write", "ok/0", "invalid_argument/0", kNeedsList)})},
         {"W-6", "one entry of length zero, with and without an address", zero_lengths_only,
          usable({same("an address", "ok/0"), same("no address", "ok/0")})},
         {"W-7", "entries of length zero between others", zero_lengths_between,
