@@ -205,7 +205,7 @@ def columns(rows):
 
 def table(group, cases, rounds):
     clocks = {case.clock for case in cases.values()}
-    said = {"cpu_time": "CPU time of the thread", "real_time": "real time"}
+    clock_names = {"cpu_time": "CPU time of the thread", "real_time": "real time"}
     with_processor = any(case.processor for case in cases.values())
     head = ["case", OURS, "against", "", "ratio", "spread"]
     rows = [head + (["CPU ratio"] if with_processor else [])]
@@ -220,7 +220,8 @@ def table(group, cases, rounds):
             rows.append(row)
     notes = [f"{name}: {contender} left out, {reason}" for name, case in cases.items()
              for contender, reason in case.unavailable.items()]
-    title = f"{group}: {' and '.join(said[clock] for clock in sorted(clocks))}, {rounds} rounds"
+    measured = " and ".join(clock_names[clock] for clock in sorted(clocks))
+    title = f"{group}: {measured}, {rounds} rounds"
     return [title, *columns(rows), *notes, ""]
 
 

@@ -113,22 +113,22 @@ fs.createReadStream(file).pipe(request);
 
 
 def wrk_load(lab):
-    said = run("wrk", "-t1", "-c50", "-d1s", lab.echo + "/").decode()
+    output = run("wrk", "-t1", "-c50", "-d1s", lab.echo + "/").decode()
     # A busy machine may cause timeouts, which are no errors.
-    errors = re.search(r"Socket errors: (.*), timeout", said)
-    assert not errors or errors[1] == "connect 0, read 0, write 0", said
-    assert "Non-2xx" not in said and "requests in" in said, said
+    errors = re.search(r"Socket errors: (.*), timeout", output)
+    assert not errors or errors[1] == "connect 0, read 0, write 0", output
+    assert "Non-2xx" not in output and "requests in" in output, output
 
 
 def ab_load(lab):
-    said = run("ab", "-q", "-k", "-c", "8", "-n", "2000", lab.echo + "/").decode()
-    assert re.search(r"Failed requests:\s+0\n", said), said
-    assert re.search(r"Keep-Alive requests:\s+2000\n", said), said
+    output = run("ab", "-q", "-k", "-c", "8", "-n", "2000", lab.echo + "/").decode()
+    assert re.search(r"Failed requests:\s+0\n", output), output
+    assert re.search(r"Keep-Alive requests:\s+2000\n", output), output
 
 
 def h2load_load(lab):
-    said = run("h2load", "--h1", "-n", "2000", "-c", "8", lab.echo + "/").decode()
-    assert "2000 succeeded, 0 failed" in said, said
+    output = run("h2load", "--h1", "-n", "2000", "-c", "8", lab.echo + "/").decode()
+    assert "2000 succeeded, 0 failed" in output, output
 
 
 def slowhttptest_slow_heads(lab):
@@ -267,9 +267,9 @@ listen front
 def nginx_as_origin(lab):
     port = free_port()
     lab.start(nginx_config(lab, port, f"location / {{ root {lab.site}; }}"), port=port)
-    content, said = lab.client(port, "/large.bin", 3)
+    content, report = lab.client(port, "/large.bin", 3)
     same(content, lab.large)
-    assert "200" in said and "1 connections" in said, said
+    assert "200" in report and "1 connections" in report, report
     assert lab.client(port, "/none")[1].startswith("404"), "404 expected"
 
 
@@ -306,9 +306,9 @@ def apache_as_origin(lab):
     port = free_port()
     body = f"DocumentRoot {lab.site}\n<Directory {lab.site}>\nRequire all granted\n</Directory>"
     lab.start(apache_config(lab, port, body), port=port)
-    content, said = lab.client(port, "/large.bin", 3)
+    content, report = lab.client(port, "/large.bin", 3)
     same(content, lab.large)
-    assert "200" in said and "1 connections" in said, said
+    assert "200" in report and "1 connections" in report, report
     assert lab.client(port, "/none")[1].startswith("404"), "404 expected"
 
 
@@ -318,18 +318,18 @@ const server = require('http').createServer((q, s) => q.pipe(s));
 server.listen(0, '127.0.0.1', () => console.log(':' + server.address().port + '/'));
 """
     port = lab.start(["node", "-e", script], r":(\d+)/")
-    content, said = lab.client(port, "/", 2, lab.folder / "upload.bin")
+    content, report = lab.client(port, "/", 2, lab.folder / "upload.bin")
     same(content, lab.upload)
-    assert "1 connections" in said, said
+    assert "1 connections" in report, report
 
 
 def python_as_origin(lab):
     port = free_port()
     lab.start([sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1", "--directory",
                lab.site], port=port)
-    content, said = lab.client(port, "/large.bin", 2)
+    content, report = lab.client(port, "/large.bin", 2)
     same(content, lab.large)
-    assert "2 connections" in said, said  # it uses HTTP/1.0
+    assert "2 connections" in report, report  # it uses HTTP/1.0
 
 
 def own_server(lab):

@@ -78,10 +78,10 @@ class Programs:
     def start(self, command, port_pattern=None, port=None):
         """Starts a program that listens; returns its port, printed by it or given."""
         log = self.folder / f"{Path(str(command[0])).name}.log"
-        with open(log, "ab") as said:
+        with open(log, "ab") as output:
             process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE if port_pattern else said,
-                                       stderr=said, text=True)
+                                       stdout=subprocess.PIPE if port_pattern else output,
+                                       stderr=output, text=True)
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
         if port_pattern:

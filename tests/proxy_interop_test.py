@@ -26,17 +26,17 @@ class Lab(proxy_lab.Lab):
         return (done.stdout + done.stderr).strip()
 
     def echoes(self, *options, target=None):
-        said = self.dial(*options, target=target)
-        assert said.startswith("ok "), f"{options}: {said}"
+        output = self.dial(*options, target=target)
+        assert output.startswith("ok "), f"{options}: {output}"
         if self.has_tls and not target:
             target = f"tls://127.0.0.1:{self.tls_echo}"
             inside = self.dial(*options, f"ca={self.authority}", target=target)
             assert inside.startswith("ok "), f"{options}, inside TLS: {inside}"
-        return said
+        return output
 
     def fails(self, wanted, *options, **more):
-        said = self.dial(*options, **more)
-        assert said.startswith(f"error {wanted}:"), f"{options}: {said}"
+        output = self.dial(*options, **more)
+        assert output.startswith(f"error {wanted}:"), f"{options}: {output}"
 
 
 # Codes of ProxyErrc and of Errc, as in <uaio/proxy.h> and <uaio/error.h>.
@@ -55,8 +55,8 @@ def no_proxy_at_all(lab):
 
 def tinyproxy(lab):
     port = proxy_lab.start_tinyproxy(lab)
-    said = lab.echoes(f"proxy=http://{lab.login}127.0.0.1:{port}")
-    assert "status=200" in said, said
+    output = lab.echoes(f"proxy=http://{lab.login}127.0.0.1:{port}")
+    assert "status=200" in output, output
     lab.fails(AUTHENTICATION_REQUIRED, f"proxy=http://127.0.0.1:{port}")
     # tinyproxy answers 401 to wrong credentials.
     lab.fails(PROXY_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}")
@@ -72,8 +72,8 @@ def stunnel_around_tinyproxy(lab):
         raise proxy_lab.Skip("tinyproxy is not installed")
     port = proxy_lab.start_stunnel(lab, lab.http_port)
     proxy = f"proxy=https://{lab.login}localhost:{port}"
-    said = lab.echoes(proxy, f"ca={lab.authority}")  # and TLS in TLS
-    assert "status=200" in said, said
+    output = lab.echoes(proxy, f"ca={lab.authority}")  # and TLS in TLS
+    assert "status=200" in output, output
     lab.fails("tls 4", proxy)
     lab.fails(AUTHENTICATION_REQUIRED, f"proxy=https://localhost:{port}", f"ca={lab.authority}")
 
@@ -89,8 +89,8 @@ def squid_with_basic(lab):
     port = proxy_lab.start_squid_with_basic(lab)
     proxy = f"proxy=http://{lab.login}127.0.0.1:{port}"
     lab.echoes(proxy)
-    said = lab.echoes(proxy, "authentication=any")
-    assert "status=200" in said, said
+    output = lab.echoes(proxy, "authentication=any")
+    assert "status=200" in output, output
     lab.fails(CREDENTIALS_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}")
     lab.fails(CREDENTIALS_REFUSED, f"proxy=http://{lab.user}:wrong@127.0.0.1:{port}",
               "authentication=any")
@@ -163,8 +163,8 @@ def haproxy_accepts_the_proxy_header(lab):
         lab.echoes("proxy=", f"header={version}", target=target)
         if hasattr(lab, "socks_proxy"):
             lab.echoes(f"proxy={lab.socks_proxy}", f"header={version}", target=target)
-    said = lab.dial("proxy=", target=target)
-    assert said.startswith("error uaio"), said
+    output = lab.dial("proxy=", target=target)
+    assert output.startswith("error uaio"), output
 
 
 CASES = [

@@ -72,9 +72,10 @@ class Lab(Programs):
 
 
 def a_secret_is_found(_):
-    said = subprocess.run(["sh", "-c", f"echo {MARK} >&2"], capture_output=True, check=True).stderr
+    output = subprocess.run(["sh", "-c", f"echo {MARK} >&2"], capture_output=True,
+                            check=True).stderr
     try:
-        check(said, "on purpose")
+        check(output, "on purpose")
     except AssertionError as error:
         assert MARK not in str(error)
         return
@@ -140,9 +141,9 @@ def an_access_log_has_no_secret_of_a_request(lab):
                 while peer.recv(65536):
                     pass
         server.terminate()
-        said = server.communicate(timeout=PATIENCE)[0]
-    check(said, "the access log")
-    assert said.count("/path 404") == 3, said
+        output = server.communicate(timeout=PATIENCE)[0]
+    check(output, "the access log")
+    assert output.count("/path 404") == 3, output
 
 
 def a_program_erases_passwords_in_its_command_line(lab):

@@ -36,8 +36,9 @@ def invalid_arguments_are_refused(lab):
     if lab.has_tls:
         lab.fails(ARGUMENTS, "none.pem", lab.secure, "--cacert", "none.pem")
         lab.fails(ARGUMENTS, "require each other", lab.secure, "--cert", lab.chain)
-    out, said, code = lab.send("--help")
-    assert code == 0 and b"--quit-after" in out and b"Exit codes" in out and said == "", said
+    out, messages, code = lab.send("--help")
+    assert code == 0 and messages == "", messages
+    assert b"--quit-after" in out and b"Exit codes" in out, out
 
 
 def unknown_names_and_refused_connects_are_reported(lab):
@@ -146,13 +147,13 @@ def max_time_bounds_an_output_that_blocks(lab):
 def the_password_of_the_target_is_not_printed(lab):
     for code, target in ((ARGUMENTS, "foo://hank:secret@h:1"), (ARGUMENTS, "user:secret@h"),
                          (ARGUMENTS, "http://hank:secret@127.0.0.1/secret@x")):
-        said = lab.send(target, data=b"")[1]
-        assert ":secret@" not in said and "hank" not in said, said
+        messages = lab.send(target, data=b"")[1]
+        assert ":secret@" not in messages and "hank" not in messages, messages
         lab.fails(code, "", target)
-    said = lab.send("http://a", "http://hank:secret@b")[1]
-    assert "secret" not in said, said
-    said = lab.send(lab.plain, "--prxy=http://user:secret@b")[1]
-    assert "secret" not in said and "--prxy" in said, said
+    messages = lab.send("http://a", "http://hank:secret@b")[1]
+    assert "secret" not in messages, messages
+    messages = lab.send(lab.plain, "--prxy=http://user:secret@b")[1]
+    assert "secret" not in messages and "--prxy" in messages, messages
 
 
 def bad_certificate(lab, words, *more, server=(), issuer=None, name="localhost",
@@ -167,8 +168,8 @@ def bad_certificate(lab, words, *more, server=(), issuer=None, name="localhost",
     with openssl_server(lab, "-cert", chain, "-key", key, *server) as peer:
         lab.fails(CERTIFICATE, words, f"tls://localhost:{peer.port}", "--cacert", lab.authority)
     with openssl_server(lab, "-cert", chain, "-key", key, *server) as peer:
-        out, said, code = lab.send(f"tls://localhost:{peer.port}", "-q", "0", "-k", data=b"")
-        assert code == 0, f"--insecure ended with {code}: {said}"
+        out, messages, code = lab.send(f"tls://localhost:{peer.port}", "-q", "0", "-k", data=b"")
+        assert code == 0, f"--insecure ended with {code}: {messages}"
 
 
 def invalid_certificates_are_refused(lab):
@@ -231,9 +232,9 @@ def failed_handshakes_are_reported(lab):
         with openssl_server(lab, version, "-Verify", "1", "-verify_return_error", "-CAfile",
                             lab.authority) as peer:
             target = f"tls://localhost:{peer.port}"
-            out, said, code = lab.send(target, *trust, "-q", "0", "--cert", lab.chain, "--key",
-                                       lab.key, data=b"")
-            assert code == 0, said
+            out, messages, code = lab.send(target, *trust, "-q", "0", "--cert", lab.chain, "--key",
+                                           lab.key, data=b"")
+            assert code == 0, messages
 
 
 def interrupted_connections_are_reported(lab):

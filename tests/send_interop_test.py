@@ -47,8 +47,8 @@ def a_closed_standard_input_is_empty(lab):
 
 
 def quit_after_ends_the_program(lab):
-    out, said, code = lab.send("--quit-after", "0.3", f"tcp://127.0.0.1:{lab.echo}")
-    assert code == 0 and out == GREETING + DATA, f"{code}, {len(out)} bytes: {said}"
+    out, messages, code = lab.send("--quit-after", "0.3", f"tcp://127.0.0.1:{lab.echo}")
+    assert code == 0 and out == GREETING + DATA, f"{code}, {len(out)} bytes: {messages}"
 
 
 def memory_use_is_bounded(lab):
@@ -104,8 +104,8 @@ def exchanges_data_with(lab, server, *arguments, name="localhost"):
             reader.start()
             peer.stdin.write(DATA)
             peer.stdin.flush()
-            out, said = process.communicate(timeout=PATIENCE)
-            assert process.returncode == 0, said.decode()
+            out, messages = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0, messages.decode()
             assert out == DATA, f"{len(out)} bytes were received"
             reader.join(PATIENCE)
             assert received and received[0] == DATA, f"{name} received other bytes"
@@ -127,9 +127,9 @@ def gnutls_echoes(lab):
                    "--x509keyfile", lab.key, "--priority",
                    f"NORMAL:-VERS-ALL:+VERS-TLS{version}"], port=port)
         lines = b"".join(b"%07d\n" % i for i in range(len(DATA) // 8))  # gnutls-serv echoes lines
-        out, said, code = lab.send(f"tls://localhost:{port}", "--cacert", lab.authority, "-q", "1",
-                                   data=lines)
-        assert code == 0 and out == lines, f"TLS {version}: {code}, {len(out)} bytes: {said}"
+        out, messages, code = lab.send(f"tls://localhost:{port}", "--cacert", lab.authority,
+                                       "-q", "1", data=lines)
+        assert code == 0 and out == lines, f"TLS {version}: {code}, {len(out)} bytes: {messages}"
 
 
 def haproxy_in_front(lab):
@@ -241,12 +241,12 @@ def unix_socket(lab):
 def the_negotiated_parameters_are_printed(lab):
     lab.needs_tls()
     trust = ("--cacert", lab.authority)
-    said = lab.echoes(lab.secure, *trust, "-v", "--tls-max", "1.2")
-    assert "TLSv1.2" in said and "ALPN: none" in said and "tls " in said, said
-    assert f"sent {len(DATA)} bytes" in said, said
+    messages = lab.echoes(lab.secure, *trust, "-v", "--tls-max", "1.2")
+    assert "TLSv1.2" in messages and "ALPN: none" in messages and "tls " in messages, messages
+    assert f"sent {len(DATA)} bytes" in messages, messages
     lab.tls.set_alpn_protocols(["echo"])
-    said = lab.echoes(lab.secure, *trust, "-v", "--tls-min", "1.3", "--alpn", "other,echo")
-    assert "TLSv1.3" in said and "ALPN: echo" in said, said
+    messages = lab.echoes(lab.secure, *trust, "-v", "--tls-min", "1.3", "--alpn", "other,echo")
+    assert "TLSv1.3" in messages and "ALPN: echo" in messages, messages
     keys = lab.folder / "keys"
     os.environ["SSLKEYLOGFILE"] = str(keys)
     lab.echoes(lab.secure, *trust)
@@ -273,13 +273,14 @@ def progress_on_a_terminal(lab):
         done = subprocess.run(lab.command(lab.plain), stdin=source, stdout=subprocess.PIPE,
                               stderr=theirs, check=False, timeout=60)
     os.close(theirs)
-    said = b""
+    messages = b""
     with contextlib.suppress(OSError):  # EIO: the other side is closed
         while more := os.read(ours, 65536):
-            said += more
+            messages += more
     os.close(ours)
     assert done.returncode == 0 and done.stdout == GREETING + DATA
-    assert f"sent {len(DATA)} bytes, received {len(GREETING + DATA)} bytes".encode() in said, said
+    wanted = f"sent {len(DATA)} bytes, received {len(GREETING + DATA)} bytes"
+    assert wanted.encode() in messages, messages
     assert lab.send(lab.plain)[1] == "", "progress was printed without a terminal"
 
 

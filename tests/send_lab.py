@@ -40,10 +40,10 @@ class Lab(proxy_lab.Lab):
         return done.stdout, done.stderr.decode(errors="replace"), done.returncode
 
     def echoes(self, *arguments, data=DATA):
-        out, said, code = self.send(*arguments, data=data)
-        assert code == 0, f"{arguments} ended with {code}: {said}"
+        out, messages, code = self.send(*arguments, data=data)
+        assert code == 0, f"{arguments} ended with {code}: {messages}"
         assert out == GREETING + data, f"{arguments}: {len(out)} bytes came back, or other bytes"
-        return said
+        return messages
 
     def echoes_both(self, *arguments):
         """Plain, and over TLS."""
@@ -52,10 +52,10 @@ class Lab(proxy_lab.Lab):
             self.echoes(self.secure, "--cacert", self.authority, *arguments)
 
     def fails(self, code, words, *arguments, data=b""):
-        out, said, ended = self.send(*arguments, data=data)
-        assert ended == code, f"{arguments} ended with {ended}, not {code}: {said}"
-        assert words in said, f"{arguments}: {said}"
-        assert said.startswith("uaio-send: "), said
+        out, messages, ended = self.send(*arguments, data=data)
+        assert ended == code, f"{arguments} ended with {ended}, not {code}: {messages}"
+        assert words in messages, f"{arguments}: {messages}"
+        assert messages.startswith("uaio-send: "), messages
         return out
 
 

@@ -90,19 +90,20 @@ def ends(process, code):
 def options_follow_the_gnu_conventions(lab):
     for name in PROGRAMS:
         for option in ("--help", "-h", "--hel"):
-            code, out, said = lab.run(name, option)
-            assert code == 0 and out.startswith(f"Usage: {name} ") and not said, (name, out, said)
+            code, out, messages = lab.run(name, option)
+            assert code == 0 and out.startswith(f"Usage: {name} "), (name, out)
+            assert not messages, (name, messages)
             assert "Exit codes:" in out and "--version" in out, out
-        code, out, said = lab.run(name, "--version")
-        assert code == 0 and re.fullmatch(rf"{name} \(uaio\) [0-9.]+\n", out) and not said, out
+        code, out, messages = lab.run(name, "--version")
+        assert code == 0 and re.fullmatch(rf"{name} \(uaio\) [0-9.]+\n", out) and not messages, out
         for words, arguments in (("unrecognized option '--nonsense'", ["--nonsense"]),
                                  ("unrecognized option '--nonsense'", ["--nonsense=secret"]),
                                  ("invalid option -- 'Z'", ["-Z"]),
                                  ("option '--help' does not allow an argument", ["--help=yes"])):
-            code, out, said = lab.run(name, *arguments)
+            code, out, messages = lab.run(name, *arguments)
             assert code == 2 and not out, (name, code, out)
-            assert said == (f"{name}: {words}\n"
-                            f"Try '{name} --help' for more information.\n"), said
+            assert messages == (f"{name}: {words}\n"
+                                f"Try '{name} --help' for more information.\n"), messages
     for words, name, arguments in (
             ("option '--port' requires an argument", "uaio-serve", ["--port"]),
             ("option requires an argument -- 'p'", "uaio-serve", ["-lp"]),
@@ -111,8 +112,8 @@ def options_follow_the_gnu_conventions(lab):
             ("more than one directory", "uaio-serve", ["a", "--", "--b"]),
             ("--port must be a number from 0 to 65535", "uaio-serve", ["--port=many", "a"]),
             ("missing URL", "uaio-send", ["-v"]), ("no arguments", "uaio-demo", ["a"])):
-        code, out, said = lab.run(name, *arguments)
-        assert code == 2 and words in said, (arguments, code, said)
+        code, out, messages = lab.run(name, *arguments)
+        assert code == 2 and words in messages, (arguments, code, messages)
 
 
 def a_folder_named_like_an_option_is_served_behind_two_dashes(lab):
@@ -157,8 +158,8 @@ def a_log_reader_that_leaves_does_not_end_the_server(lab):
     with lab.serving("--log") as process:
         process.stdout.close()
         ask(process.port, 10)
-        said = read_line(process.stderr)
-        assert b"standard output: Broken pipe; lines are lost" in said, said
+        line = read_line(process.stderr)
+        assert b"standard output: Broken pipe; lines are lost" in line, line
         ask(process.port, 10)
         process.send_signal(signal.SIGTERM)
         ends(process, 0)
@@ -169,8 +170,8 @@ def a_log_reader_that_leaves_does_not_end_the_server(lab):
 def a_full_disk_does_not_end_the_server(lab):
     port = free_port()
     with open("/dev/full", "wb") as full, lab.serving("--log", stdout=full, port=port) as process:
-        said = read_line(process.stderr)
-        assert b"standard output: No space left on device; lines are lost" in said, said
+        line = read_line(process.stderr)
+        assert b"standard output: No space left on device; lines are lost" in line, line
         ask(port, 10)
         process.send_signal(signal.SIGTERM)
         ends(process, 0)
@@ -179,8 +180,8 @@ def a_full_disk_does_not_end_the_server(lab):
 def a_log_that_is_not_read_does_not_stop_the_server(lab):
     with lab.serving("--log") as process:
         ask(process.port, ENOUGH_LINES * 4, path="/?" + "x" * 50)
-        said = read_line(process.stderr)
-        assert b"standard output is not read fast enough; lines are lost" in said, said
+        line = read_line(process.stderr)
+        assert b"standard output is not read fast enough; lines are lost" in line, line
         ask(process.port, 10)
         process.send_signal(signal.SIGTERM)
         ends(process, 0)
@@ -216,8 +217,8 @@ def a_second_signal_ends_the_server_at_once(lab):
             peer.sendall(b"GET / HTTP/1.1\r\n")  # a begun request: the drain waits for it
             read_line(process.stdout)  # the kernel
             process.send_signal(first)
-            said = read_line(process.stdout)
-            assert said.startswith(b"ending: "), said
+            line = read_line(process.stdout)
+            assert line.startswith(b"ending: "), line
             process.send_signal(second)
             ends(process, 128 + second)
 
@@ -229,8 +230,8 @@ def help_that_cannot_be_written_is_an_error(lab):
                                   stderr=subprocess.PIPE, timeout=60)
         assert done.returncode == 1, done
         assert done.stderr == f"{name}: standard output: No space left on device\n".encode(), done
-        code, _, said = lab.run("sh", "-c", f"exec {lab.program(name)} --version >&-")
-        assert code == 1 and said == f"{name}: standard output: Bad file descriptor\n", said
+        code, _, messages = lab.run("sh", "-c", f"exec {lab.program(name)} --version >&-")
+        assert code == 1 and messages == f"{name}: standard output: Bad file descriptor\n", messages
 
 
 def a_server_without_standard_output_reports_it_and_serves(lab):
@@ -238,8 +239,8 @@ def a_server_without_standard_output_reports_it_and_serves(lab):
     command = f"exec {lab.program('uaio-serve')} --port {port} {lab.site} >&- <&-"
     with subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE) as process:
         try:
-            said = read_line(process.stderr)
-            assert b"standard output: Bad file descriptor; lines are lost" in said, said
+            line = read_line(process.stderr)
+            assert b"standard output: Bad file descriptor; lines are lost" in line, line
             ask(port, 10)
             process.send_signal(signal.SIGTERM)
             ends(process, 0)
@@ -253,11 +254,12 @@ def an_empty_value_is_refused(lab):
         assert len(set(options)) > 8, options
         for option in set(options) - set(may_be):
             for arguments in ([f"--{option}=", "operand"], [f"--{option}", "", "operand"]):
-                code, out, said = lab.run(name, *arguments)
+                code, out, messages = lab.run(name, *arguments)
                 words = f"{name}: the argument of option '--{option}' is empty\n"
-                assert code == 2 and not out and said.startswith(words), (arguments, code, said)
-        code, out, said = lab.run(name, "")
-        assert code == 2 and not out and "is empty" in said, said
+                assert code == 2 and not out, (arguments, code, out)
+                assert messages.startswith(words), (arguments, messages)
+        code, out, messages = lab.run(name, "")
+        assert code == 2 and not out and "is empty" in messages, messages
 
 
 def valgrind_reports_nothing_for_a_closed_connection(lab):

@@ -80,9 +80,9 @@ class Lab(Programs):
         return done.stdout, done.stderr.decode(), done.returncode == 0
 
     def get(self, port, target="/", **arguments):
-        content, said, ok = self.client(port, target, **arguments)
-        assert ok, said
-        return content, said
+        content, report, ok = self.client(port, target, **arguments)
+        assert ok, report
+        return content, report
 
 
 # ---- clients against uaio's server ----
@@ -113,25 +113,25 @@ def openssl_client(lab):
                  "localhost", "-CAfile", lab.authority, "-verify_return_error", version, way,
                  session, "-ign_eof"], check=False, capture_output=True, timeout=PATIENCE,
                 input=b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            said = done.stdout.decode(errors="replace")
-            assert done.returncode == 0 and "hello" in said, said[-500:]
-            assert "Verify return code: 0" in said, said[-500:]
-            assert ("Reused, " if way == "-sess_in" else "New, ") in said, said[-800:]
+            output = done.stdout.decode(errors="replace")
+            assert done.returncode == 0 and "hello" in output, output[-500:]
+            assert "Verify return code: 0" in output, output[-500:]
+            assert ("Reused, " if way == "-sess_in" else "New, ") in output, output[-800:]
 
 
 def openssl_client_replaces_keys(lab):
     """s_client updates keys on a line with k or K, and drops input that it reads together with that
     line, so each step waits for the one before."""
-    said = lab.folder / "s_client.out"
-    with open(said, "wb") as out, subprocess.Popen(
+    output = lab.folder / "s_client.out"
+    with open(output, "wb") as out, subprocess.Popen(
             ["openssl", "s_client", "-connect", f"127.0.0.1:{lab.port}", "-tls1_3", "-msg"],
             stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL, bufsize=0) as peer:
         lab.stack.callback(peer.kill)
 
         def ask(what, answer, times):
             peer.stdin.write(what)
-            wait_until(lambda: len(re.findall(answer, said.read_bytes())) >= times,
-                       f"{times} times {answer} is not there: {said.read_bytes()[-300:]}")
+            wait_until(lambda: len(re.findall(answer, output.read_bytes())) >= times,
+                       f"{times} times {answer} is not there: {output.read_bytes()[-300:]}")
 
         for turn in range(1, 4):
             # The server sends its new key although it has nothing to write.
@@ -141,7 +141,7 @@ def openssl_client_replaces_keys(lab):
             ask(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", rb"(?m)^hello$", 2 * turn)
         peer.stdin.close()
         assert peer.wait(PATIENCE) == 0
-    received = len(re.findall(rb"(?m)^<<< TLS 1.3, .*KeyUpdate$", said.read_bytes()))
+    received = len(re.findall(rb"(?m)^<<< TLS 1.3, .*KeyUpdate$", output.read_bytes()))
     assert received == 3, f"{received} key updates of the server for 3 requests"
 
 
@@ -152,9 +152,9 @@ def gnutls_client(lab):
              f"NORMAL:-VERS-ALL:+VERS-TLS{version}", "localhost"], check=False,
             capture_output=True, timeout=PATIENCE,
             input=b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        said = (done.stdout + done.stderr).decode(errors="replace")
-        assert "The certificate is trusted" in said and "hello" in said, said[-800:]
-        assert f"TLS{version}" in said, said[-800:]
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        assert "The certificate is trusted" in output and "hello" in output, output[-800:]
+        assert f"TLS{version}" in output, output[-800:]
 
 
 def python_client(lab):
@@ -163,10 +163,10 @@ def python_client(lab):
         with context.wrap_socket(plain, server_hostname="localhost",
                                  suppress_ragged_eofs=False) as peer:
             peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            said = b""
+            response = b""
             while more := peer.recv(65536):
-                said += more
-            assert said.endswith(HELLO), said
+                response += more
+            assert response.endswith(HELLO), response
             peer.unwrap()  # both sides sent the closing alert
 
 
@@ -184,10 +184,10 @@ def idle_tls_connections_are_small(lab):
 
     def ask(peer):
         peer.sendall(request)
-        said = b""
-        while not said.endswith(HELLO):
-            said += peer.recv(4096) or b"the end, too early" + HELLO
-        assert said.startswith(b"HTTP/1.1 200 "), said
+        response = b""
+        while not response.endswith(HELLO):
+            response += peer.recv(4096) or b"the end, too early" + HELLO
+        assert response.startswith(b"HTTP/1.1 200 "), response
 
     def connect(number):
         plain = connect_as_one_of_many(port, number)
@@ -222,10 +222,10 @@ def silent_clients_do_not_delay_others(lab):
 
 
 def wrk_load(lab):
-    said = run("wrk", "-t1", "-c50", "-d1s", lab.url + "/").decode()
-    errors = re.search(r"Socket errors: (.*), timeout", said)
-    assert not errors or errors[1] == "connect 0, read 0, write 0", said
-    assert "Non-2xx" not in said and "requests in" in said, said
+    output = run("wrk", "-t1", "-c50", "-d1s", lab.url + "/").decode()
+    errors = re.search(r"Socket errors: (.*), timeout", output)
+    assert not errors or errors[1] == "connect 0, read 0, write 0", output
+    assert "Non-2xx" not in output and "requests in" in output, output
 
 
 def start_echo(lab):
@@ -262,13 +262,14 @@ def receives_its_echo(lab, *client):
         watchdog = threading.Timer(PATIENCE, peer.kill)
         writing.start()
         watchdog.start()
-        said = bytearray()
-        while not said.endswith(LINES[-8:]) and (more := peer.stdout.read1(65536)):
-            said += more
+        output = bytearray()
+        while not output.endswith(LINES[-8:]) and (more := peer.stdout.read1(65536)):
+            output += more
         writing.join()
         watchdog.cancel()
         peer.kill()
-    assert said.endswith(proxy_lab.GREETING + LINES), f"received {len(said)} bytes: {said[-200:]}"
+    wanted = proxy_lab.GREETING + LINES
+    assert output.endswith(wanted), f"received {len(output)} bytes: {output[-200:]}"
 
 
 def openssl_client_receives_its_echo(lab):
@@ -290,9 +291,9 @@ def openssl_server(lab):
         port = free_port()
         lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", lab.chain,
                    "-key", lab.key, "-www", "-quiet", version], port=port)
-        content, said = lab.get(port, times=3)
+        content, report = lab.get(port, times=3)
         assert b"s_server" in content, content[:200]
-        assert "3 handshakes, 2 of them resumed" in said, said
+        assert "3 handshakes, 2 of them resumed" in report, report
 
 
 def openssl_server_wants_a_certificate(lab):
@@ -304,8 +305,8 @@ def openssl_server_wants_a_certificate(lab):
                    "-verify_return_error", "-CAfile", lab.authority], port=port)
         more = (lab.folder / "client.pem", lab.folder / "client.key")
         assert b"s_server" in lab.get(port, more=more)[0]
-        _, said, ok = lab.client(port)
-        assert not ok and ("certificate" in said or "alert" in said), said
+        _, report, ok = lab.client(port)
+        assert not ok and ("certificate" in report or "alert" in report), report
 
 
 def gnutls_server(lab):
@@ -314,9 +315,9 @@ def gnutls_server(lab):
         lab.start(["gnutls-serv", "--http", "-p", port, "--x509certfile", lab.chain,
                    "--x509keyfile", lab.key, "--priority",
                    f"NORMAL:-VERS-ALL:+VERS-TLS{version}"], port=port)
-        content, said = lab.get(port, times=2)
+        content, report = lab.get(port, times=2)
         assert b"GnuTLS" in content, content[:200]
-        assert "2 handshakes" in said, said
+        assert "2 handshakes" in report, report
 
 
 def nginx_server(lab):
@@ -335,9 +336,9 @@ http {{
 }}
 """)
         lab.start(["nginx", "-p", lab.folder, "-c", path], port=port)
-        content, said = lab.get(port, "/large.bin", times=3)
+        content, report = lab.get(port, "/large.bin", times=3)
         same(content, lab.large)
-        assert "3 handshakes, 2 of them resumed" in said, said
+        assert "3 handshakes, 2 of them resumed" in report, report
 
 
 def stunnel_server(lab):
@@ -345,9 +346,9 @@ def stunnel_server(lab):
     echo = proxy_lab.echo_server(lab.stack)
     for version in ("TLSv1.2", "TLSv1.3"):
         port = proxy_lab.start_stunnel(lab, echo, f"sslVersion = {version}")
-        said = run(lab.build / "tests" / "dial_echo", f"tls://localhost:{port}", "proxy=",
-                   f"ca={lab.authority}")
-        assert said.startswith(b"ok "), said
+        output = run(lab.build / "tests" / "dial_echo", f"tls://localhost:{port}", "proxy=",
+                     f"ca={lab.authority}")
+        assert output.startswith(b"ok "), output
 
 
 def python_server_without_close_notify(lab):
@@ -366,15 +367,15 @@ def python_server_without_close_notify(lab):
                     peer.recv(1000)
                     peer.sendall(head)
                     peer.shutdown(socket.SHUT_RDWR)
-                said = client.communicate(timeout=PATIENCE)[1].decode()
-                assert client.returncode == 1 and "ended inside" in said, said
+                report = client.communicate(timeout=PATIENCE)[1].decode()
+                assert client.returncode == 1 and "ended inside" in report, report
 
 
 def untrusted_certificates_are_refused(lab):
-    _, said, ok = lab.client(lab.port, authority="-")
-    assert not ok and "to a trusted authority" in said, said
-    _, said, ok = lab.client(lab.port, name="wrong.test")
-    assert not ok and "not for the requested name" in said, said
+    _, report, ok = lab.client(lab.port, authority="-")
+    assert not ok and "to a trusted authority" in report, report
+    _, report, ok = lab.client(lab.port, name="wrong.test")
+    assert not ok and "not for the requested name" in report, report
     same(lab.get(lab.port, "/large.bin", times=2)[0], lab.large)
 
 

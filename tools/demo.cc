@@ -104,13 +104,13 @@ private:
         bytes.write.close();
         digest.write.close();
         report.write.close();
-        const std::string said = read_to_end(digest.read, tick);
+        const std::string output = read_to_end(digest.read, tick);
         const std::string reported = read_to_end(report.read, tick);
         fetching.expect_success(reported);
         sum.expect_success();
         expect(reported == "200 " + std::to_string(size),
                "curl reported the status and size " + reported);
-        return said.substr(0, 64);
+        return output.substr(0, 64);
     }
 
     // Cancels one write_all of the whole file to a plain socket when the peer has half of it.

@@ -79,14 +79,14 @@ def browse(url, picture, profile):
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                           start_new_session=True) as browser:
         try:
-            said = browser.communicate(timeout=PATIENCE)[1]
+            messages = browser.communicate(timeout=PATIENCE)[1]
         finally:
             try:
                 os.killpg(browser.pid, signal.SIGKILL)  # and its children
             except ProcessLookupError:
                 pass
     if browser.returncode != 0 or not picture.exists():
-        sys.exit(f"chromium ended with {browser.returncode}: {said[-1000:]}")
+        sys.exit(f"chromium ended with {browser.returncode}: {messages[-1000:]}")
 
 
 def check(log, data, picture):

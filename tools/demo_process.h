@@ -88,14 +88,14 @@ public:
     Child& operator=(const Child&) = delete;
 
     // Waits for the program to end; throws std::runtime_error unless its exit status is 0.
-    void expect_success(const std::string& said = {}) {
+    void expect_success(const std::string& output = {}) {
         int status = 0;
         ::waitpid(std::exchange(pid_, -1), &status, 0);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
         std::string why = "was killed by signal " + std::to_string(WTERMSIG(status));
         if (WIFEXITED(status)) why = "ended with status " + std::to_string(WEXITSTATUS(status));
         if (WIFEXITED(status) && WEXITSTATUS(status) == 127) why = "could not be run; install it";
-        throw std::runtime_error(name_ + " " + why + (said.empty() ? "" : ": " + said));
+        throw std::runtime_error(name_ + " " + why + (output.empty() ? "" : ": " + output));
     }
 
 private:
@@ -128,10 +128,10 @@ inline std::string sha256_of(const File& file, std::size_t size,
     bytes.read.close();
     bytes.write.close();
     digest.write.close();
-    const std::string said = read_to_end(digest.read, tick);
+    const std::string output = read_to_end(digest.read, tick);
     head.expect_success();
     sum.expect_success();
-    return said.substr(0, 64);
+    return output.substr(0, 64);
 }
 
 }  // namespace uaio::demo

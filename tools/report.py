@@ -19,7 +19,7 @@ LEGS = [("build-test", "plain, with assertions"), ("build-asan", "address, undef
         ("build-tsan", "threads"), ("build-guard", "released buffers inaccessible")]
 
 
-def said(*command):
+def output_of(*command):
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -33,11 +33,12 @@ def field(path, pattern):
 
 
 def machine():
-    commit = said("git", "rev-parse", "--short=12", "HEAD")
-    if said("git", "status", "--porcelain") not in ("", "unknown"):
+    commit = output_of("git", "rev-parse", "--short=12", "HEAD")
+    if output_of("git", "status", "--porcelain") not in ("", "unknown"):
         commit += ", with changes"
     cores = len(re.findall(r"^processor\s*:", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
     memory = int(field("/proc/meminfo", r"^MemTotal:\s*(\d+)")) / 1048576
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
     rows = [
         ("date", time.strftime("%Y-%m-%d %H:%M:%S %z")),
         ("commit", commit),
@@ -46,8 +47,8 @@ def machine():
         ("system", field("/etc/os-release", r'^PRETTY_NAME="?([^"\n]+)')),
         ("processor", f"{field('/proc/cpuinfo', r'^model name[^:]*:(.*)$')}, {cores} cores"),
         ("memory", f"{memory:.1f} GiB"),
-        ("compiler", said(*shlex.split(os.environ.get("CXX", "c++")), "--version").splitlines()[0]),
-        ("liburing", said("pkg-config", "--modversion", "liburing")),
+        ("compiler", output_of(*compiler, "--version").splitlines()[0]),
+        ("liburing", output_of("pkg-config", "--modversion", "liburing")),
     ]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
 

@@ -58,8 +58,8 @@ def tidy(tool, settings, path):
     command = [tool, "--quiet", "-p", str(settings), "--extra-arg=-Wno-unknown-warning-option",
                "--extra-arg=-Wno-flexible-array-extensions", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = run.stdout.strip() or (run.stderr if run.returncode else "")
-    findings = re.split(r"^(?=\S+:\d+:\d+: (?:error|warning):)", said, flags=re.MULTILINE)
+    output = run.stdout.strip() or (run.stderr if run.returncode else "")
+    findings = re.split(r"^(?=\S+:\d+:\d+: (?:error|warning):)", output, flags=re.MULTILINE)
     return run.returncode, [finding.strip() for finding in findings if finding.strip()]
 
 

@@ -37,9 +37,9 @@ def run(*command, cwd=HERE, environment=None):
 
 def check_output(program, *arguments, environment=None,
                  wanted="28 bytes: one iovec list, two entries\n"):
-    said = run(program, *arguments, environment=environment)
-    if said != wanted:
-        raise Failed(f"{program.name} said {said!r}")
+    output = run(program, *arguments, environment=environment)
+    if output != wanted:
+        raise Failed(f"{program.name} printed {output!r}")
 
 
 def certificate(folder):

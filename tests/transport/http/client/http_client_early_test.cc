@@ -58,8 +58,8 @@ TEST_CASE_TEMPLATE("bytes received before a reset can be read although a write h
     Operation write(fixture.engine(), payload);
     fixture.connection().write_all(write.aio);
     REQUIRE(fixture.run_until_blocked());
-    const std::string said = pattern(3000, 3);
-    fixture.peer().send(said);
+    const std::string answer = pattern(3000, 3);
+    fixture.peer().send(answer);
     fixture.peer().close();
     REQUIRE(fixture.run_until_done(write));
     CHECK(write.ended().error == Errc::connection_reset);
@@ -69,8 +69,8 @@ TEST_CASE_TEMPLATE("bytes received before a reset can be read although a write h
     Operation read(fixture.engine(), in);
     fixture.connection().read_all(read.aio);
     REQUIRE(fixture.run_until_done(read));
-    CHECK(read.ended() == failure(Errc::closed, said.size()));
-    CHECK(in.substr(0, said.size()) == said);
+    CHECK(read.ended() == failure(Errc::closed, answer.size()));
+    CHECK(in.substr(0, answer.size()) == answer);
     Operation more(fixture.engine(), in);
     fixture.connection().read(more.aio);
     REQUIRE(fixture.run_until_done(more));
@@ -100,8 +100,8 @@ TEST_CASE("bytes received before a reset can be read whichever piece of the cont
         Operation write(engine);
         REQUIRE(!write.aio.set_iov(entries));
         connection.write_content().write(write.aio);
-        Operation said(engine, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
-        server.write_all(said.aio);
+        Operation answering(engine, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+        server.write_all(answering.aio);
         run_some(engine);
         CHECK(write.ended() == kPending);
         server.close();
