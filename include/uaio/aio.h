@@ -2,8 +2,8 @@
 // transfer, a deadline, a cancel, a callback, and afterwards a result and an exact count. A verb
 // (`stream.write_all(aio)`) accepts it and returns at once; the callback runs later, exactly once
 // per accepted operation, on the engine's thread. Members that any thread may call say so; only the
-// owner of an idle Aio may call the others. The semantics are those that nng_aio(5) promises;
-// members say where they differ.
+// owner of an idle Aio may call the others. The semantics are those that nng_aio(5) promises; the
+// members name the differences.
 #pragma once
 
 #include <uaio/clock.h>
@@ -83,7 +83,7 @@ public:
     void set_deadline(Clock::time_point deadline) noexcept;
 
     // Requests that the running operation end with Errc::canceled. Any thread. The kernel's
-    // completion decides: an operation that completes all the same reports success and its full
+    // completion decides: an operation that completes nevertheless reports success and its full
     // count, and one cut short reports the bytes it transferred. Only the first request of an
     // operation counts. Idle or completed: no effect. From another thread than the engine's it
     // takes a lock, wakes the engine, and allocates where more than 64 such requests wait; without
@@ -106,15 +106,15 @@ public:
     // it returns Errc::engine_lost, and if the ring failed, the errno. Any thread.
     [[nodiscard]] std::error_code wait() noexcept;
     // The same until `deadline`, which is compared with Engine::now() on the engine's thread, with
-    // Clock::now() on others. False: still busy; at once where wait() would return an error of the
-    // engine.
+    // Clock::now() on others. Returns false if the Aio is still busy then, and at once where wait()
+    // would return an error of the engine.
     bool wait_until(Clock::time_point deadline) noexcept;
 
     // The error with which the last operation ended; no error while one is pending.
     [[nodiscard]] std::error_code result() const noexcept { return result_; }
 
     // Bytes that the last operation transferred, exact after errors too: cancel, timeout, reset and
-    // close (nng's manual promises this and reports 0). Unspecified while one is pending.
+    // close (nng's manual promises this, but nng reports 0). Unspecified while one is pending.
     std::size_t count() const noexcept { return count_; }
 
     Engine& engine() const noexcept { return *engine_; }

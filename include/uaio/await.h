@@ -170,9 +170,9 @@ auto operation(Submit submit, const AwaitOptions& options = {}, std::stop_token 
     return AwaitedVerb<Submit, Transferred>(std::move(submit), options, std::move(stop));
 }
 
-// The verbs of a stream; each gives {error, count}, and borrows stream and buffers until then. More
-// than 1024 entries, or more than inline_iov and no memory, end at once with the error of
-// Aio::set_iov().
+// The verbs of a stream; each gives {error, count}, and borrows stream and buffers until then. An
+// iovec list of more than 1024 entries, or of more than inline_iov without memory for them, ends
+// the operation at once with the error of Aio::set_iov().
 template <ByteStream S>
 auto write_all(S& stream, WriteBuffers buffers, const AwaitOptions& options = {},
                std::stop_token stop = {}) {

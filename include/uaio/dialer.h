@@ -44,32 +44,33 @@ struct DialOptions {
     // Of the addresses to connect to, those of proxies included: ResolveErrc::no_address for a name
     // or an address of the other family alone.
     AddressFamily family = AddressFamily::any;
-    // Addresses in place of a lookup, as CURLOPT_RESOLVE has them: "HOST:PORT:ADDRESS[,ADDRESS]",
-    // HOST may be "*"; with "+" before it for the first 60 seconds only; "-HOST:PORT" takes back
-    // a rule before it. The 60 seconds begin with the first connect. For names that are resolved
-    // here, those of proxies included; IPv6 addresses in brackets or not. ResolveErrc::bad_rule.
+    // Addresses in place of a lookup, in the form of CURLOPT_RESOLVE:
+    // "HOST:PORT:ADDRESS[,ADDRESS]", HOST may be "*"; with "+" before it for the first 60 seconds
+    // only; "-HOST:PORT" removes an earlier rule. The 60 seconds begin with the first connect. For
+    // names that are resolved here, those of proxies included; IPv6 addresses in brackets or not.
+    // ResolveErrc::bad_rule.
     std::vector<std::string> resolve = {};
-    // Another place to connect to, as CURLOPT_CONNECT_TO has it: "HOST:PORT:HOST2:PORT2", each of
-    // which may be empty: any, or as it was. The first that fits counts. TLS verifies the name of
-    // the target all the same. ResolveErrc::bad_rule.
+    // Another place to connect to, in the form of CURLOPT_CONNECT_TO: "HOST:PORT:HOST2:PORT2", each
+    // of which may be empty: any, or as it was. The first rule that matches applies. TLS still
+    // verifies the name of the target. ResolveErrc::bad_rule.
     std::vector<std::string> connect_to = {};
 
     // --- The connection ---
-    // While an attempt has no answer, the next address is tried after this time, IPv6 and IPv4 by
-    // turns (RFC 8305 section 5 recommends 250 ms, libcurl takes 200); at once when the last
-    // attempt failed. All go on until one succeeds. Zero or less: without a delay.
+    // While an attempt has no answer, the Dialer tries the next address after this time, IPv6 and
+    // IPv4 alternately (RFC 8305 section 5 recommends 250 ms, libcurl takes 200); at once when the
+    // last attempt failed. All attempts continue until one succeeds. Zero or less: without a delay.
     std::chrono::nanoseconds attempt_delay = std::chrono::milliseconds(200);
     // Attempts of one connect that may be under way; 0 counts as 1.
     unsigned attempts_at_once = 6;
-    // Where to connect from: an address in numbers (ArgumentErrc::invalid_endpoint otherwise), a
-    // port (0: any), and how many ports from there may be tried. Only addresses of the same family
-    // are connected to then, and a port without an address means IPv4: ResolveErrc::no_address if
-    // there is none. Other errors: the errno of bind(2).
+    // The local end of the connection: an address in numbers (ArgumentErrc::invalid_endpoint
+    // otherwise), a port (0: any), and the number of ports from there that may be tried. The Dialer
+    // connects only to addresses of the same family then, and a port without an address means IPv4:
+    // ResolveErrc::no_address if there is none. Other errors: the errno of bind(2).
     std::string local_address = {};
     std::uint16_t local_port = 0;
     unsigned local_ports = 1;
-    // The name of the network interface that alone is used (SO_BINDTOIFINDEX, Linux 5.0); ENODEV if
-    // there is none of that name. Looked up by each connect.
+    // The name of the only network interface to use (SO_BINDTOIFINDEX, Linux 5.0); ENODEV if there
+    // is none of that name. Each connect looks it up.
     std::string interface = {};
     // The path of a unix socket, a first '@' for an abstract one, in place of the target's address.
     // No proxy and no name lookup is used then; TLS verifies the name of the target.
@@ -109,8 +110,8 @@ struct DialOptions {
 // target. proxy is the dialogue with each proxy, TLS with it, and the PROXY header.
 enum class DialPhase : std::uint8_t { begin, resolve, connect, proxy, tls, done };
 
-// How a connect went: reset when it starts, complete when the callback runs. Before that only the
-// engine writes it.
+// The report of one connect: reset when it starts, complete when the callback runs. Before that
+// only the engine writes it.
 struct DialReport {
     // The last phase that was begun; after a failure the one that failed.
     DialPhase phase = DialPhase::begin;

@@ -1,7 +1,7 @@
-// A Connection is what libcurl offers with CURLOPT_CONNECT_ONLY, curl_easy_send and curl_easy_recv:
+// A Connection corresponds to libcurl's CURLOPT_CONNECT_ONLY, curl_easy_send and curl_easy_recv:
 // the library handles names, proxies and TLS, and the caller sends and receives raw bytes. Three
 // ways to do so may be mixed: Aios, which complete; try_send() and try_receive(), which never wait
-// for the peer; and wait_for(), which completes when an attempt is worth a call. Any thread.
+// for the peer; and wait_for(), which completes when an attempt can make progress. Any thread.
 //
 //     uaio::easy::Connection connection(engine);
 //     connection.connect("https://example.org", {}, aio);
@@ -34,21 +34,21 @@ struct Timings {
     std::chrono::nanoseconds tls{0};
 };
 
-// One connection at a time. Members may be called from any thread unless they say otherwise; a
-// thread that sends and one that receives do not disturb each other. Aios have to be of its engine,
-// or end with ArgumentErrc::wrong_engine.
+// One connection at a time. Members may be called from any thread unless they say otherwise; one
+// thread may send while another receives. Aios must be of its engine, or end with
+// ArgumentErrc::wrong_engine.
 //
 // While there is no connection (before the first connect, during one, after one that failed, after
 // close()) verbs and attempts end with Errc::not_connected. Termination is sticky: the first of
 // end_of_stream (an orderly end), truncated (TLS without its closing alert) or an error is returned
-// by all later receives. Sending may go on after end_of_stream.
+// by all later receives. Sending still works after end_of_stream.
 class Connection {
 public:
     // Connects nothing yet. Throws std::bad_alloc, and std::system_error (Errc::engine_lost) after
     // the end of the engine.
     explicit Connection(Engine& engine);
     // As close(), without waiting: callbacks of pending operations may run after it has returned.
-    // May go before or after its engine.
+    // May be destroyed before or after its engine.
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -81,22 +81,23 @@ public:
     // Sends some of the bytes now, or nothing, by send(2) with MSG_DONTWAIT; never waits for the
     // peer. Do not resend counted bytes. Over plain sockets the kernel has them. TLS takes whole
     // records and keeps the part of them for which the socket has no room, in order before
-    // everything that is sent later: it leaves with the next attempt or by the engine. After
-    // operation_would_block the next attempt may bring other bytes, and any number of them. Errors:
+    // everything that is sent later: the next attempt or the engine sends it. After
+    // operation_would_block the next attempt may pass other bytes, and any number of them. Errors:
     // operation_would_block, when nothing can be taken, or sends with Aios are under way;
     // not_connected, also after the engine's destructor; not_supported over a stream that
     // Options::start_tls made; else those of a send. No bytes at all: no error, count 0.
     //
-    // On the engine's thread it runs at once. Another thread waits for the engine's thread to do
-    // it, which costs an allocation (not_enough_memory) and a wake-up, at most 100 ms: then
-    // operation_would_block, and nothing is sent. engine_lost where no thread runs the engine any
+    // On the engine's thread it runs at once. Another thread waits for the engine's thread to run
+    // it, which costs an allocation (not_enough_memory) and a wake-up; after 100 ms it returns
+    // operation_would_block and has sent nothing. engine_lost where no thread runs the engine any
     // more.
     Transferred try_send(std::span<const std::byte> bytes) noexcept;
-    // Receives the bytes that have come, at least one, at most the room, or nothing; never waits
-    // for the peer. `bytes` is the caller's again on return. Errors: operation_would_block, when
-    // nothing has come, or receives with Aios are under way; else those of a receive, end_of_stream
-    // among them, and those of try_send() that are no send's. With no room at all: no error, count
-    // 0, also at the end of the stream. Threads as for try_send().
+    // Receives the bytes that have arrived, at least one, at most as many as `bytes` holds, or
+    // nothing; never waits for the peer. `bytes` is the caller's again on return. Errors:
+    // operation_would_block, when nothing has arrived, or receives with Aios are under way; else
+    // those of a receive, end_of_stream among them, and those of try_send() that a send does not
+    // have. With an empty `bytes`: no error, count 0, also at the end of the stream. Threads as for
+    // try_send().
     Transferred try_receive(std::span<std::byte> bytes) noexcept;
 
     // Completes when an attempt in this direction would not end with operation_would_block: bytes,
@@ -113,9 +114,9 @@ public:
     // closing it corrupts the connection. -1 when not connected. Any thread.
     int native_handle() const noexcept;
 
-    // How the last connect went; complete when its callback runs, and unchanged until the next one
-    // ends. A connect that another connect or close() ended leaves the report as it was. Read it in
-    // the callback or behind it: no lock protects it.
+    // The times and the report of the last connect; complete when its callback runs, and unchanged
+    // until the next one ends. A connect that another connect or close() ended does not change
+    // them. Read them in the callback or after it: no lock protects them.
     Timings timings() const noexcept;
     const DialReport& report() const noexcept;
 

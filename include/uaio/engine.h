@@ -12,7 +12,7 @@
 // under way, and cancel(), stop() and posts have no effect. Any thread may destroy the parent's
 // objects there, at exit(3) as well: destructors do not wait, they close the child's copies of
 // descriptors, and do not affect the parent's connections, the files of its unix sockets or its
-// threads. Their memory stays allocated. A child that goes on makes its own engines; see
+// threads. Their memory stays allocated. A child that continues makes its own engines; see
 // Engine::notify_fork_child(). A child that is forked inside a callback and returns from it leaves
 // run() by the exception. vfork(2), posix_spawn(3) and exec(3) need nothing: all descriptors are
 // close-on-exec. _Fork(3) and clone(2) run no handlers: call nothing but exec after them.
@@ -38,7 +38,7 @@ class EngineCore;
 class SimKernel;
 
 // Counts since the engine was made. The engine's thread alone writes them, without locked
-// instructions, except wakes and misuse; a set that another thread reads may be a turn apart.
+// instructions, except wakes and misuse; counts that another thread reads may be a turn apart.
 struct EngineStatistics {
     std::uint64_t turns = 0;
     std::uint64_t enters = 0;            // system calls that submitted or waited
@@ -126,12 +126,12 @@ public:
     // True on the thread that runs this engine. Any thread.
     bool on_engine_thread() const noexcept;
 
-    // For a child of fork(2) that goes on without exec, such as daemon(3) makes, or a pre-forked
-    // worker: closes its copies of the sockets of each engine that it inherited and that the
-    // forking thread, or no thread, ran. (The socket list of an engine that another thread ran may
-    // be half changed: each Stream and Listener closes its own copy when it is destroyed.) Without
-    // this call a connection that the parent closes by dying stays open in the child. No effect on
-    // the parent, nor in a process that inherited no engine. Any thread.
+    // For a child of fork(2) that continues without exec, such as that of daemon(3), or a
+    // pre-forked worker: closes its copies of the sockets of each engine that it inherited and that
+    // the forking thread, or no thread, ran. (The socket list of an engine that another thread ran
+    // may be half changed: each Stream and Listener closes its own copy when it is destroyed.)
+    // Without this call a connection that the parent closes by dying stays open in the child. No
+    // effect on the parent, nor in a process that inherited no engine. Any thread.
     static void notify_fork_child() noexcept;
 
 private:

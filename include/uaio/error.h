@@ -24,7 +24,7 @@ enum class Errc {
     // The deadline of the operation, or a timeout of the object it runs on, passed:
     // std::errc::timed_out. count() says how far the operation got.
     timed_out,
-    // The peer ended its sending side: FIN, or the closing alert of TLS. Writing may go on.
+    // The peer ended its sending side: FIN, or the closing alert of TLS. Writing still works.
     end_of_stream,
     // The stream ended inside an HTTP message, or TLS ended without its closing alert
     // (RFC 8446 6.1): the bytes received may be incomplete.
@@ -38,7 +38,7 @@ enum class Errc {
     // SSIZE_MAX bytes, or set_iov() got more than 1024 entries: std::errc::invalid_argument.
     // ArgumentErrc has the other arguments.
     invalid_argument,
-    // The program or the kernel (ENOMEM) has none: std::errc::not_enough_memory.
+    // The program or the kernel (ENOMEM) is out of memory: std::errc::not_enough_memory.
     not_enough_memory,
     // Not in this build (kTls, kHttp) or not over this stream: std::errc::not_supported.
     not_supported,

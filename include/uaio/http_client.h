@@ -21,8 +21,8 @@ struct ClientOptions {
     // Upper bounds for a response's head; larger than a server's defaults, since a client chooses
     // the server.
     Limits limits = {.field = 64 << 10, .head = 256 << 10, .fields = 1000};
-    // Refuses what ConnectionOptions::lenient describes. For a client whose responses go on to
-    // others, as those of a proxy do.
+    // Refuses what ConnectionOptions::lenient describes. For a client that passes its responses on
+    // to other clients, as a proxy does.
     bool strict = false;
     // Bytes of a response's content that are collected; more is HttpErrc::content_too_large, and
     // the connection is closed. Memory follows the bytes that came, not an announced length.
@@ -33,8 +33,8 @@ struct ClientOptions {
     std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
     // For sending a request, and another second for each 16 KiB of it: else Errc::timed_out.
     std::chrono::nanoseconds send_timeout = std::chrono::seconds(60);
-    // How long a connection is kept without a request. Servers close theirs after a while, too, and
-    // a request that meets that is only sent again if it may be.
+    // The time for which a connection is kept without a request. Servers close idle connections,
+    // too; transact() says when a request on such a connection is sent again.
     std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
     // Connections at a time, at least 1; requests beyond that wait in order of submission, without
     // a limit on their number. One connection carries one request at a time: no pipelining.
@@ -48,9 +48,9 @@ struct ClientOptions {
     // Proxy-Authorization, Cookie, Cookie2, WWW-Authenticate or Proxy-Authenticate then; any other
     // redirect is the response: from http to https, for one, needs another client.
     //
-    // 301 and 302 turn POST into GET, 303 turns everything but HEAD into GET; the content goes with
-    // its fields then: Content-*, Transfer-Encoding, Trailer, Expect, Digest, Repr-Digest and
-    // Last-Modified. A redirect of CONNECT is the response.
+    // 301 and 302 turn POST into GET, 303 turns everything but HEAD into GET; the content is
+    // dropped then, with its fields: Content-*, Transfer-Encoding, Trailer, Expect, Digest,
+    // Repr-Digest and Last-Modified. A redirect of CONNECT is the response.
     unsigned redirects = 0;
 };
 
@@ -73,7 +73,7 @@ public:
     explicit Client(Connector& connector, const ClientOptions& options = {});
     // Ends pending transactions with Errc::closed and closes all connections. On another thread
     // than the engine's it waits for the engine to do that. Not inside a callback of another
-    // engine, where two engines could wait for each other. May go after its engine.
+    // engine, where two engines could wait for each other. May be destroyed after its engine.
     ~Client();
 
     Client(const Client&) = delete;
@@ -81,8 +81,8 @@ public:
 
     // Sends `request` and reads the response with all of its content, which `response` owns then:
     // Response::content(). A status such as 404 or 500 is no error. Both must live until the
-    // callback; the response is reset first, and the request is not changed, but for a redirect
-    // that is followed, which leaves it as it was sent last. The Aio's buffers are not used, and
+    // callback; the response is reset first, and the request does not change, unless a redirect is
+    // followed: then it is the request that was sent last. The Aio's buffers are not used, and
     // count() is that of the response's content. Allocates.
     //
     // Errors: those of Connector::connect(); canceled, timed_out and closed; connection_reset or
@@ -92,18 +92,18 @@ public:
     // unrequested_response; ArgumentErrc::invalid_message for a request that must not be sent or
     // whose content is not attached (set_content()), wrong_engine for an Aio of another engine;
     // not_enough_memory. An error after the request began to be sent closes its connection; other
-    // transactions go on.
+    // transactions continue.
     //
     // A request for a URL (Request::origin()) is only sent to that origin:
     // HttpErrc::insecure_connector for https over plain connections, HttpErrc::wrong_origin for
     // another scheme, host or port than the client's. A request that is made from a target and a
-    // Host goes to whatever server the connector reaches, as virtual hosts need it; only a whole
+    // Host goes to the server that the connector reaches, as virtual hosts need it; only a whole
     // https URL as its target needs a secure connector, too.
     //
     // A kept connection is used again only if the server has sent nothing behind the last response.
-    // A request that met one on its way to be closed, before a byte of a response, is sent once
-    // more, on a new connection, if its method is idempotent (RFC 9110 9.2.2) or nothing of it had
-    // been sent.
+    // A request on a connection that the server is closing, before a byte of a response, is sent
+    // once more, on a new connection, if its method is idempotent (RFC 9110 9.2.2) or nothing of it
+    // had been sent.
     void transact(Request& request, Response& response, Aio& aio) noexcept;
 
     // The counts of different kinds may be a turn of the engine apart; all 0 before the first

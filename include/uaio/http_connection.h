@@ -63,21 +63,21 @@ public:
     // after the engine's end.
     ~Connection();
 
-    // Operations go on with the connection that is made; `other` can only be destroyed and assigned
-    // to. REQUIRES: no other thread uses either, and ContentReaders and ContentWriters are taken
-    // anew.
+    // Operations continue on the new connection; `other` can only be destroyed and assigned to.
+    // REQUIRES: no other thread uses either, and ContentReaders and ContentWriters are taken anew.
     Connection(Connection&& other) noexcept;
     Connection& operator=(Connection&& other) noexcept;
 
     // Writes all of the Aio's buffers: after a short write the rest is submitted again, and the Aio
     // completes when all of it was accepted by the transport, or an error occurred; result() and
-    // count() then say exactly what happened. Success: count() is the sum of the lengths. The iovec
-    // list is not consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed
-    // write), connection_reset (the peer closed or reset), invalid_argument (no buffers, a null
-    // entry, too long), not_enough_memory, not_supported, or an errno of the system category. After
-    // an error with count() > 0 the connection ends: everything else on it, both ways, gets closed,
-    // reads after the bytes that came before a reset by the peer. Raw bytes are not framed: between
-    // a head and the end of its content they are for programs that frame the content themselves.
+    // count() are then exact. Success: count() is the sum of the lengths. The iovec list is not
+    // consumed. Errors: canceled, timed_out, closed (this side, or an earlier failed write),
+    // connection_reset (the peer closed or reset), invalid_argument (no buffers, a null entry, too
+    // long), not_enough_memory, not_supported, or an errno of the system category. After an error
+    // with count() > 0 the connection ends: every other operation, in both directions, ends with
+    // closed, reads after the bytes that came before a reset by the peer. Raw bytes are not framed:
+    // between a head and the end of its content they are for programs that frame the content
+    // themselves.
     void write_all(Aio& aio) noexcept;
     // The same, but completes when at least one byte was accepted (nng_http_conn_write(3http)).
     // Errors and their effects: those of write_all().
@@ -85,9 +85,9 @@ public:
     // Reads until the buffers are full; on end_of_stream, cancel, timeout or an error count() bytes
     // are in them, and the connection stays usable (nng_http_conn_read_all(3http)). Bytes that came
     // with a message that was read before are delivered first. Content is delivered as it came,
-    // with its chunks, if it has any: after one raw read of those, read_content() has nothing more
-    // to give. Errors: end_of_stream, connection_reset, canceled, timed_out, closed,
-    // invalid_argument, or an errno of the system category; a TlsErrc or truncated over TLS.
+    // with its chunks, if it has any: after one raw read of those, read_content() delivers nothing
+    // more. Errors: end_of_stream, connection_reset, canceled, timed_out, closed, invalid_argument,
+    // or an errno of the system category; a TlsErrc or truncated over TLS.
     void read_all(Aio& aio) noexcept;
     // Reads at least one byte; end_of_stream with count 0 at the end (nng_http_conn_read(3http)).
     // Otherwise as read_all().
@@ -96,35 +96,35 @@ public:
     // Writes a message: its head, and in the same write the content it has (set_content,
     // copy_content). A request needs a target that goes with its method, and in HTTP/1.1 a Host.
     // Content-Length is added where it is missing. A response is fitted to the request it answers,
-    // which is the one read first of those not answered yet: no content for HEAD, 1xx, 204 and 304,
-    // no chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A
-    // message without content, but with "Transfer-Encoding: chunked" or a Content-Length of its
-    // own, is a head whose content follows by write_content(). A message that must not be sent is
+    // which is the oldest one read and not answered yet: no content for HEAD, 1xx, 204 and 304, no
+    // chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A message
+    // without content, but with "Transfer-Encoding: chunked" or a Content-Length of its own, is a
+    // head whose content follows by write_content(). A message that must not be sent is
     // ArgumentErrc::invalid_message, one inside the content of another is wrong_message_state, and
     // the connection stays as it is. Requests may be pipelined: write several before the first
     // response is read.
     //
     // The message must live, and stay as it is, until the callback. count() is of head and content.
-    // The Aio's iovec list is replaced, as by nng_http_conn_write_req(3http), but the message is
-    // made into text anew each time. Other errors and their effects: those of write_all; but a
-    // message that ended with no byte out still counts as the one written, so that messages behind
-    // it may be taken for its answer. Raw reads and writes still work then; to send messages, open
-    // a new connection. ConnectionOptions::send_timeout applies.
+    // The Aio's iovec list is replaced, as by nng_http_conn_write_req(3http), but each write
+    // serialises the message anew. Other errors and their effects: those of write_all; but a
+    // message of which no byte was sent still counts as the one written, so that messages behind it
+    // may be taken for its answer. Raw reads and writes still work then; to send messages, open a
+    // new connection. ConnectionOptions::send_timeout applies.
     void write_request(Request& request, Aio& aio) noexcept;
     void write_response(Response& response, Aio& aio) noexcept;
 
     // Reads the head of a message into `request` or `response`, which must live until the callback
     // and is reset first; the content is read by read_content(), or raw. The next read of a message
-    // skips content that is left, however long it is. A response is framed by the request that was
-    // written first of those not answered yet: no content for HEAD, a tunnel behind a 2xx to
-    // CONNECT. Interim responses (1xx, but 101) are skipped, up to 16. The Aio's buffers are not
-    // used, and count() is 0.
+    // skips content that is left, however long it is. The oldest request written and not answered
+    // yet decides how a response is framed: no content for HEAD, a tunnel behind a 2xx to CONNECT.
+    // Interim responses (1xx, but 101) are skipped, up to 16. The Aio's buffers are not used, and
+    // count() is 0.
     //
     // Errors: end_of_stream between two messages, truncated inside of one, connection_reset, an
     // HttpErrc for a malformed message (http::status_for() gives the status to answer with),
     // closed, canceled, timed_out, not_enough_memory; ArgumentErrc::wrong_message_state behind
     // CONNECT or 101, where only raw verbs work. After an HttpErrc nothing more can be read: every
-    // read ends with closed, and writing goes on. A read that is cancelled or expires loses
+    // read ends with closed, and writing still works. A read that is cancelled or expires loses
     // nothing: the bytes stay for the next one. After not_enough_memory the head is gone.
     void read_request(Request& request, Aio& aio) noexcept;
     void read_response(Response& response, Aio& aio) noexcept;

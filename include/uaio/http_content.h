@@ -1,8 +1,7 @@
 // Content that is written and read in pieces: the handles that Connection::write_content() and
 // read_content(), Exchange::writer() and reader() return. Memory is the caller's, and an operation
-// completes when the kernel has taken its bytes, or has delivered them, so the faster side is held
-// back by the slower one. Any thread; operations of one direction queue behind each other like all
-// of a connection's.
+// completes when the kernel has taken its bytes, or has delivered them, which gives flow control.
+// Any thread; operations of one direction queue behind each other like all of a connection's.
 #pragma once
 
 #include <uaio/aio.h>
@@ -63,9 +62,10 @@ public:
     // 0 when all content has been read, also for a message that has none; Errc::truncated if the
     // stream ended before; an HttpErrc for malformed chunks or a malformed trailer, after which
     // every read of the connection ends with Errc::closed. Other errors: those of
-    // Connection::read(). A read that is cancelled or expires loses no byte: the next one goes on.
-    // Content of a response without a length goes to the end of the stream (RFC 9112 6.3), so that
-    // its end cannot be distinguished from an interrupted connection, except over TLS.
+    // Connection::read(). A read that is cancelled or expires loses no byte: the next one
+    // continues. Content of a response without a length extends to the end of the stream (RFC 9112
+    // 6.3), so that its end cannot be distinguished from an interrupted connection, except over
+    // TLS.
     void read(Aio& aio) noexcept;
     // Reads until the buffers are full. Errc::end_of_stream if the content ends before: count()
     // bytes are at the front of the buffers. Otherwise as read().

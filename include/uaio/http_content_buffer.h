@@ -1,6 +1,6 @@
 // A ContentBuffer owns bytes of a message's content. Unlike a std::string it does not fill new
 // bytes with zeros before they are received, and a large block grows by mremap(2) instead of a
-// copy, so that collecting content does not hold up the loop. One thread at a time.
+// copy, so that collecting content does not delay the loop. One thread at a time.
 #pragma once
 
 #include <cstddef>

@@ -31,10 +31,11 @@ Handler redirect(std::string location, int status = 308);
 // responses: 404 for a file that does not exist or is not a regular file, 403 for one that may not
 // be read, 503 without descriptors or memory, 500 for others. A file that becomes shorter while it
 // is sent ends the response early and closes the connection. open(2), fstat(2) and the read of a
-// part of up to 64 KiB run on the engine's thread, which waits if the disk has to be asked; a
-// larger part is read through the ring, 128 KiB at a time, while the piece before is sent. A
-// relative path is one from the working directory at this call; throws std::system_error if that is
-// gone, and std::invalid_argument for a path with a NUL and a type that no header may hold.
+// part of up to 64 KiB run on the engine's thread, which waits for the disk unless the kernel has
+// the bytes in memory; a larger part is read through the ring, 128 KiB at a time, while the piece
+// before is sent. A relative path is one from the working directory at this call; throws
+// std::system_error if that is gone, and std::invalid_argument for a path with a NUL and a type
+// that no header may hold.
 Handler file(const std::string& path, std::string type = {});
 
 struct DirectoryOptions {
@@ -44,11 +45,11 @@ struct DirectoryOptions {
     // A file of up to 64 KiB that was sent is kept in memory and sent again without a system call
     // for that long, whatever has become of the file; 0 or less: each request opens it.
     std::chrono::nanoseconds keep = std::chrono::seconds(1);
-    // Bytes of such files, on each engine; a file beyond it takes the place of all others.
+    // Bytes of such files, on each engine; a file beyond it replaces all others.
     std::size_t keep_bytes = 16 << 20;
 };
 
-// Serves the files below `root`, found by Exchange::path_suffix(), so that its route is a prefix().
+// Serves the files below `root`, found by Exchange::path_suffix(), so its route must be a prefix().
 // Each file is answered as by file(), with the type of its name's ending. No request leaves the
 // root: neither dots nor encodings nor symbolic links lead out of it (openat2(2), RESOLVE_BENEATH);
 // links that stay inside are followed, but none where openat2(2) is unavailable: before Linux 5.6,

@@ -18,8 +18,8 @@ namespace uaio::http {
 
 // No field can end a line or begin another: names are tokens (RFC 9110 5.6.2), values hold no
 // control characters but the tab, so neither CR, LF nor NUL, and may hold bytes above 0x7f. Host,
-// Content-Length, Transfer-Encoding ("chunked" alone) and Connection are held to their own grammar,
-// and to each other. A setter that refuses a field changes nothing and returns
+// Content-Length, Transfer-Encoding ("chunked" alone) and Connection must match their own grammar,
+// and be consistent with each other. A setter that refuses a field changes nothing and returns
 // ArgumentErrc::invalid_header_name, invalid_header_value or conflicting_header, or
 // Errc::not_enough_memory without memory or beyond 4 GiB of text. Arguments are copied, and may be
 // views of this object. Members that take a name search all fields, one after another. clear()

@@ -1,10 +1,10 @@
-// HTTP requests and responses as a program makes and reads them: what nng_http_req and nng_http_res
-// are (nng_http_req_alloc(3http) and its neighbours). Nothing that a setter accepts can end a line
-// or begin another when it is sent, and a change after a message was sent is in the head that is
-// sent next. Value objects that are made to be used again: after a few messages they allocate no
-// more. One thread at a time, none while a connection sends or receives them. Views that they
-// return are valid until the part that they show changes. A message that was moved from needs
-// reset().
+// HTTP requests and responses as a program makes and reads them, like nng_http_req and nng_http_res
+// (nng_http_req_alloc(3http) and its neighbours). Nothing that a setter accepts can end a line or
+// begin another when it is sent, and a change after a message was sent takes effect in the head
+// that is sent next. Value objects that are made to be used again: after a few messages they
+// allocate no more. One thread at a time, none while a connection sends or receives them. Views
+// that they return are valid until the part that they show changes. A message that was moved from
+// needs reset().
 #pragma once
 
 #include <uaio/http_content_buffer.h>
@@ -31,8 +31,8 @@ std::string_view reason_phrase(int status) noexcept;
 int status_for(std::error_code error) noexcept;
 
 // The version, fields and content that requests and responses have in common. A setter returns a
-// code of ArgumentErrc for a value that cannot be sent, or Errc::not_enough_memory; everything is
-// as before then.
+// code of ArgumentErrc for a value that cannot be sent, or Errc::not_enough_memory; it changes
+// nothing then.
 class Message {
 public:
     // HTTP/1.1 at first; of a message that was read, the version that was received. A response in
@@ -132,7 +132,7 @@ public:
     // when the request is sent: ArgumentErrc::invalid_message.
     [[nodiscard]] std::error_code set_target(std::string_view target) noexcept;
 
-    // Makes it as new: GET without target, fields and content. Keeps its memory.
+    // Restores the initial state: GET without target, fields and content. Keeps its memory.
     void reset() noexcept;
 
 private:
@@ -168,7 +168,7 @@ public:
     // Errc::not_enough_memory.
     [[nodiscard]] std::error_code set_error_page(int status) noexcept;
 
-    // Makes it as new: 200 without fields and content. Keeps its memory.
+    // Restores the initial state: 200 without fields and content. Keeps its memory.
     void reset() noexcept;
 
 private:

@@ -43,7 +43,7 @@ struct AccessRecord {
     int status = 0;                        // of the response that was sent; 0: nothing was sent
     std::uint64_t bytes = 0;               // of head and content; of content alone in pieces
     std::chrono::nanoseconds duration{0};  // from the head read to the end of the response
-    // How writing ended; else what abort() was given, the code of a std::system_error that the
+    // The error of writing; else the argument of abort(), the code of a std::system_error that the
     // handler threw, or Errc::canceled for any other exception, or the fault of the handler's
     // response: ArgumentErrc::invalid_status, invalid_message, wrong_message_state (respond() after
     // begin(), end() without begin()), the code of a setter, or Errc::truncated (end() before all
@@ -151,8 +151,8 @@ public:
     // order. A status below 200 that is not 101 is logged and ends the Aio with
     // ArgumentErrc::invalid_status; begin() on an exchange that has begun or ended ends it with
     // wrong_message_state; other errors are those of Connection::write_response(). The response
-    // stays as it is until the Aio has completed. The Aio's iovec list is replaced, and count() is
-    // that of the head.
+    // must stay as it is until the Aio has completed. The Aio's iovec list is replaced, and count()
+    // is that of the head.
     void begin(Aio& aio) noexcept;
     // After begin(), also before its Aio has completed. Without begin() it is misuse, and every
     // operation of it ends with ArgumentErrc::wrong_message_state.
@@ -261,7 +261,7 @@ private:
 // 417. CONNECT, and "*" of OPTIONS, have the path "/".
 class Server {
 public:
-    // Any thread. If the engine ends first, the server's connections, exchanges and acceptors go
+    // Any thread. If the engine ends first, the server's connections, exchanges and acceptors end
     // with it, no handler is called any more, and the server may still be destroyed. Throws
     // std::bad_alloc, std::system_error (Errc::engine_lost) if the engine has ended already, and
     // std::invalid_argument for ServerOptions::connections of 0. It accepts nothing before
@@ -295,13 +295,13 @@ public:
     // handler.
     void listen(const AcceptorFactory& factory);
 
-    // Accepts no more, closes idle connections, lets requests that have begun be answered, with
-    // "Connection: close", and completes the Aio when the last connection is gone: at the latest
-    // when the server's timeouts have ended them, but a handler that never answers holds it up. A
-    // cancel or a deadline (Errc::canceled, timed_out) ends only the waiting, which may begin
-    // again; the server goes on draining. ArgumentErrc::drain_in_progress while another Aio waits.
-    // The Aio may be of any engine, its buffers are not used, and it completes without an error
-    // also if the server is destroyed. There is no way back: make another server. Any thread.
+    // Accepts no more, closes idle connections, completes requests that have begun, with
+    // "Connection: close", and completes the Aio when the last connection has closed: at the latest
+    // when the server's timeouts have ended them, unless a handler never answers. A cancel or a
+    // deadline (Errc::canceled, timed_out) ends only the waiting, which may begin again; the server
+    // continues to drain. ArgumentErrc::drain_in_progress while another Aio waits. The Aio may be
+    // of any engine, its buffers are not used, and it completes without an error also if the server
+    // is destroyed. A drained server cannot be used again: make another one. Any thread.
     void drain(Aio& aio) noexcept;
 
     // Connections that are open now, on all engines; hijacked ones do not count. Any thread.

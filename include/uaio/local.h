@@ -52,7 +52,7 @@ public:
     ~Listener() override;
 
     // As tcp::Listener's: the errno of accept(2) beside the errors of Acceptor::accept(), and no
-    // error for want of descriptors.
+    // error for lack of descriptors.
     void accept(Aio& aio, StreamPtr& out) override;
     void close() noexcept override;
 
@@ -71,9 +71,10 @@ private:
 };
 
 // An AcceptorFactory for servers on several engines: its Listeners share one listening socket, and
-// so one queue of connections. The last of them that closes removes the socket file. Copies share,
-// too. The factory listens when it is called the first time, and throws what Listener's constructor
-// throws. Engines on io_uring and on epoll cannot share one socket: EADDRINUSE.
+// so one queue of connections. The last of them that closes removes the socket file. Copies of the
+// factory share it, too. The factory listens when it is called the first time, and throws what
+// Listener's constructor throws. Engines on io_uring and on epoll cannot share one socket:
+// EADDRINUSE.
 AcceptorFactory acceptor(std::string_view path, const ListenOptions& options = {});
 
 // Connects on the Aio's engine to the socket file `path` (a first '@': the abstract namespace) and

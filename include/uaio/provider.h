@@ -78,7 +78,7 @@ public:
         verb();
     }
 
-    // ---- how far it got
+    // ---- progress and result
 
     // Sets the error that finish() or Outcome::finished will report; none by default.
     static void set_error(Aio& aio, std::error_code error) noexcept {

@@ -1,6 +1,6 @@
-// Proxies: how one is named, which one the environment asks for, and the errors of one. Dialer
-// (<uaio/dialer.h>) connects through them. Functions of their arguments, and of the environment
-// that they are given; any thread.
+// Proxies: their URLs, the environment variables that name them, and their errors. Dialer
+// (<uaio/dialer.h>) connects through them. The functions depend on their arguments alone; any
+// thread.
 #pragma once
 
 #include <uaio/error.h>
@@ -27,11 +27,11 @@ enum class ProxyErrc {
     closed_early,    // it ended the stream before the tunnel was open
     bad_reply,       // not a reply of this kind of proxy: perhaps a wrong scheme or port
     reply_too_long,  // a line over 16 KiB, 300 KiB in all, or 5000 lines
-    // It wants credentials, and none were given, or knows neither Basic nor Digest (407; SOCKS5
-    // method 255, RFC 1928 3).
+    // The proxy requires credentials, and none were given, or it supports neither Basic nor Digest
+    // (407; SOCKS5 method 255, RFC 1928 3).
     authentication_required,
-    // It refuses the credentials (407; RFC 1929), for Digest also after a stale nonce was renewed
-    // once (RFC 7616 3.3).
+    // The proxy refuses the credentials (407; RFC 1929), for Digest also after a stale nonce was
+    // renewed once (RFC 7616 3.3).
     credentials_refused,
     bad_credentials,        // they cannot be sent: longer than 255 bytes, or with a forbidden byte
     bad_field,              // DialOptions::proxy_fields: not a name, a colon and a value
@@ -48,8 +48,8 @@ enum class ProxyErrc {
     unknown_reply,          // any other
     request_rejected,       // SOCKS4 reply 91
     no_identd,              // 92: the proxy found no identd on this machine
-    other_identd_user,      // 93: identd says another user
-    other_authentication,   // it offers Digest or Basic, but not what ProxyAuthentication asks for
+    other_identd_user,      // 93: identd reports another user
+    other_authentication,   // it offers Digest or Basic, but not the one of ProxyAuthentication
 };
 
 // The category of ProxyErrc; its name() is "proxy". Never destroyed, as error_category().
@@ -105,17 +105,17 @@ enum class ProxyAuthentication : std::uint8_t {
 // std::getenv is one, with its rule that no thread may call setenv(3) meanwhile.
 using Environment = std::function<const char*(const char* name)>;
 
-// Which proxy the environment names for a target of this scheme ("http", "https" and so on), as
-// curl's manual page says: <scheme>_proxy, then <SCHEME>_PROXY, but never HTTP_PROXY, which a CGI
-// client could set; for ws and wss what http and https have; then all_proxy and ALL_PROXY. A
-// variable without a value counts as not set. Returns a text for parse_proxy(); empty: none. Throws
-// std::bad_alloc.
+// Returns the proxy that the environment names for a target of this scheme ("http", "https" and so
+// on), in the order of curl's manual page: <scheme>_proxy, then <SCHEME>_PROXY, but never
+// HTTP_PROXY, which a CGI client could set; for ws and wss what http and https have; then all_proxy
+// and ALL_PROXY. A variable without a value counts as not set. The text is for parse_proxy();
+// empty: none. Throws std::bad_alloc.
 std::string proxy_from_environment(std::string_view scheme, const Environment& environment);
 // Returns the value of no_proxy, else of NO_PROXY, for bypasses_proxy(). Empty: neither is set.
 // Throws std::bad_alloc.
 std::string no_proxy_from_environment(const Environment& environment);
 
-// Whether `list` excepts this host from proxies (CURLOPT_NOPROXY): names, separated by commas or
+// True if `list` excepts this host from proxies (CURLOPT_NOPROXY): names, separated by commas or
 // blanks, which match themselves and what ends with a dot and them; a dot before or behind a name
 // is ignored, and so is the case. "*" alone excepts all hosts. An address in numbers matches the
 // same address, and a prefix such as 10.0.0.0/8 or 2001:db8::/32. Ports and patterns match nothing.

@@ -26,8 +26,8 @@ class ResolverCore;
 // EAI_MEMORY is Errc::not_enough_memory.
 enum class ResolveErrc {
     name_not_found = 1,  // EAI_NONAME: the name does not exist; check its spelling
-    // EAI_NODATA, EAI_ADDRFAMILY: the name exists and has no address of the family wanted. So ends
-    // an address in numbers of the other family, too.
+    // EAI_NODATA, EAI_ADDRFAMILY: the name exists and has no address of the family wanted. An
+    // address in numbers of the other family ends with this, too.
     no_address,
     try_again,      // EAI_AGAIN: no name server answered in time
     server_failed,  // EAI_FAIL: a name server answered with a permanent failure
@@ -49,8 +49,8 @@ enum class AddressFamily : std::uint8_t { any, v4, v6 };
 
 // Finds the addresses of `name`, of this family, and appends them to `out`; ports are ignored. May
 // block. Called by several threads at a time, which block the program's signals. An error code that
-// it returns is the operation's result; no error and no address is ResolveErrc::no_address.
-// Whatever it throws ends the operation with Errc::not_enough_memory.
+// it returns is the operation's result; no error and no address is ResolveErrc::no_address. An
+// exception ends the operation with Errc::not_enough_memory.
 using Lookup = std::function<std::error_code(const std::string& name, AddressFamily family,
                                              std::vector<Endpoint>& out)>;
 
@@ -64,9 +64,9 @@ struct ResolverOptions {
     // asked for it was cancelled or has expired, so that detached lookups delay no others, up to
     // this number of them.
     unsigned spare_threads = 16;
-    // How long addresses stay in the cache, from the request that looked them up. As long as
-    // CURLOPT_DNS_CACHE_TIMEOUT: getaddrinfo(3) does not report the time to live of a name. Zero or
-    // less: no cache. Failures are not cached.
+    // The time for which addresses stay in the cache, from the request that looked them up. As long
+    // as CURLOPT_DNS_CACHE_TIMEOUT: getaddrinfo(3) does not report the time to live of a name. Zero
+    // or less: no cache. Failures are not cached.
     std::chrono::nanoseconds cache_time = std::chrono::seconds(60);
     // Names in the cache, of each family; the oldest entry is replaced. 0: no cache.
     std::size_t cache_entries = 1024;

@@ -9,8 +9,8 @@
 // Everything follows from the seed, the faults and the calls made: the same three give the same
 // run. Engine, kernel and peers belong to one thread, and the kernel outlives the engine; it
 // carries one engine. The behaviour of sockets and of io_uring is that of Linux 6.18, as measured;
-// where a fault makes it worse, it stays something that a real kernel may do. Files are the real
-// ones, and names are not simulated: give a Resolver threads = 0 and a `lookup`.
+// a fault makes it worse only in ways that a real kernel may show. Files are the real ones, and
+// names are not simulated: give a Resolver threads = 0 and a `lookup`.
 //
 // The kernel stops the program by abort(3), with describe() and describe_pending() on standard
 // error, when the engine waits without a deadline and nothing is left to happen, which would be a
@@ -43,7 +43,7 @@ class SimPeerState;
 // lot.
 struct Faults {
     // Transfers. A short one takes any length from 1 up, although more would have fitted; with
-    // MSG_WAITALL the kernel then goes on by itself, or ends the send short as a signal would.
+    // MSG_WAITALL the kernel then continues by itself, or ends the send short as a signal would.
     unsigned short_write = 0;            // of attempts to send
     unsigned short_read = 0;             // of attempts to receive, and to read a file
     unsigned reset = 0;                  // of attempts to send or receive: the connection breaks
@@ -60,8 +60,9 @@ struct Faults {
 
     // The ring. A late cancel meets an operation that is done (-ENOENT) or too far to be stopped at
     // once (-EALREADY); the latter then still ends in full, in part or cancelled. A lost cancel
-    // meets one that the kernel is about to try again: -ENOENT, and the operation goes on waiting.
-    unsigned late_cancel = 0;         // of cancels, and of completions, held back for one to meet
+    // meets one that the kernel is about to try again: -ENOENT, and the operation continues to
+    // wait.
+    unsigned late_cancel = 0;         // of cancels, and of completions, delayed for one to meet
     unsigned lost_cancel = 0;         // of cancels of waiting MSG_WAITALL transfers and accepts
     unsigned reorder = 0;             // of completions: overtaken by others of the same instant
     unsigned interrupted_enter = 0;   // -EINTR, with nothing or only the submission done
@@ -98,7 +99,7 @@ struct Faults {
 struct SimCounters {
     std::uint64_t operations = 0;   // SQEs taken
     std::uint64_t completions = 0;  // CQEs posted, notifications included
-    std::uint64_t overflows = 0;    // of those, held back because the ring was full
+    std::uint64_t overflows = 0;    // of those, delayed because the ring was full
     std::uint64_t short_writes = 0;
     std::uint64_t short_reads = 0;
     std::uint64_t resets = 0;
@@ -112,7 +113,7 @@ struct SimCounters {
     std::uint64_t zero_copy_copied = 0;
     std::uint64_t late_cancels = 0;      // cancels answered with -EALREADY
     std::uint64_t lost_cancels = 0;      // operations that a cancel did not find
-    std::uint64_t held_completions = 0;  // completions held back for a cancel to miss
+    std::uint64_t held_completions = 0;  // completions delayed for a cancel to miss
     std::uint64_t missed_cancels = 0;    // cancels answered with -ENOENT
     std::uint64_t reorders = 0;
     std::uint64_t interrupted_enters = 0;
@@ -226,8 +227,8 @@ public:
     // The connections so far, oldest first, those that are over included.
     const std::vector<SimPeer*>& peers() const noexcept;
 
-    // For connections to come: as the members of SimPeer with these names. There is no way back
-    // from read_nothing() but those of each peer.
+    // For connections to come: as the members of SimPeer with these names. Only the members of each
+    // peer undo read_nothing().
     void set_window(std::size_t bytes);
     void read_nothing();
     // `action` runs, as by SimKernel::schedule() with a delay of zero, after a connection came in.
@@ -238,7 +239,7 @@ public:
     // as at first: connections that wait become peers at once.
     void set_accepting(bool accepting);
     // Refuses connects from now on, with ECONNREFUSED; connections that were not taken are reset,
-    // and the peers go on.
+    // and existing peers are not affected.
     void close();
 
 private:
@@ -252,7 +253,7 @@ public:
     // `seed` decides everything that `faults` leave open; print it when a test fails, and the same
     // seed repeats the run. Throws std::bad_alloc.
     explicit SimKernel(std::uint64_t seed, const Faults& faults = {});
-    // After the engine's destructor. All peers and listeners go with it.
+    // After the engine's destructor. Destroys all peers and listeners.
     ~SimKernel();
     SimKernel(const SimKernel&) = delete;
     SimKernel& operator=(const SimKernel&) = delete;
@@ -279,8 +280,8 @@ public:
     std::uint64_t steps() const noexcept;
     // Runs `action` once `step` steps are done, before the next one, or at the next enter() if more
     // are done already; as by schedule(), so its submissions are taken before that next step. Run a
-    // scenario once, then again with at_step(n, ...) for every n up to its steps(), and a cancel
-    // has met it everywhere. An empty action only pauses: enter() returns there.
+    // scenario once, then again with at_step(n, ...) for every n up to its steps(), so that a
+    // cancel meets it at every step. An empty action only pauses: enter() returns there.
     void at_step(std::uint64_t step, std::function<void()> action);
 
     // --- Scripts: exact results in place of random ones. ---

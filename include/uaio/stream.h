@@ -1,16 +1,16 @@
-// A Stream is a connected, reliable, ordered flow of bytes both ways: tcp, unix, TLS, a tunnel
-// through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and Connectors
-// make streams.
+// A Stream is a connected, reliable, ordered flow of bytes in both directions: tcp, unix, TLS, a
+// tunnel through a proxy. All have the same verbs on Aios, so that they stack. Acceptors and
+// Connectors make streams.
 //
 // The contract of every stream: verbs return at once and may be called from any thread; the Aio's
-// engine has to be the stream's, or the operation ends with ArgumentErrc::wrong_engine. Operations
-// of one direction run one at a time in submission order, the directions independently of each
-// other. Checks come in this order: stopped Aio (Errc::canceled), closed stream (Errc::closed),
-// buffers (Errc::invalid_argument), time (Errc::timed_out), then the queue (Errc::no_buffer_space
-// beyond StreamOptions::queue_limit). An iovec list with no entries, an entry with a length but no
+// engine must be the stream's, or the operation ends with ArgumentErrc::wrong_engine. Operations of
+// one direction run one at a time in submission order, the directions independently of each other.
+// Checks come in this order: stopped Aio (Errc::canceled), closed stream (Errc::closed), buffers
+// (Errc::invalid_argument), time (Errc::timed_out), then the queue (Errc::no_buffer_space beyond
+// StreamOptions::queue_limit). An iovec list with no entries, an entry with a length but no
 // address, or a total over SSIZE_MAX is Errc::invalid_argument, and nothing happens to the stream;
 // entries of length zero are skipped, and a list of nothing else succeeds with count 0 when its
-// turn comes. An operation cancelled or expired in the queue leaves no trace.
+// turn comes. An operation cancelled or expired in the queue has no effect.
 //
 // On the engine's thread a verb of a socket's stream allocates nothing, takes no lock and makes no
 // system call: the engine submits once a turn. Aio and bytes belong to the operation until the
@@ -56,34 +56,34 @@ public:
     // Reads at least one byte, at most as many as the buffers hold, and completes with what one
     // receive gives. Errc::end_of_stream with count 0 when the peer has finished sending;
     // Errc::connection_reset when it has reset the connection; an errno such as ETIMEDOUT, when TCP
-    // gives up (tcp(7)). All three stay: each later read ends with the same. Every other read that
-    // fails, is cancelled or expires leaves the stream usable. A layer above a socket adds errors
-    // of its own, such as a TlsErrc or Errc::truncated.
+    // gives up (tcp(7)). All three are sticky: each later read ends with the same. Every other read
+    // that fails, is cancelled or expires leaves the stream usable. A layer above a socket adds
+    // errors of its own, such as a TlsErrc or Errc::truncated.
     virtual void read(Aio& aio) = 0;
     // Reads until the buffers are full. If an error, a cancel, the deadline or the end of the
     // stream comes first, count() bytes are at the front of the buffers, and later reads continue
     // behind them.
     virtual void read_all(Aio& aio) = 0;
-    // Writes at least one byte, at most those of the buffers. Errors and their effects: as for
-    // write_all().
+    // Writes at least one byte, at most as many as the buffers hold. Errors and their effects: as
+    // for write_all().
     virtual void write(Aio& aio) = 0;
-    // Writes all of the buffers: success if and only if every byte was accepted by what lies below.
-    // Ended by an error after some of its bytes went out, it takes the stream with it: everything
-    // pending and later, both ways, ends with Errc::closed, since what follows would be read as the
-    // middle of it; but if it was the peer that reset the connection, reads first give what had
-    // come before that. Ended with no byte out, the stream stays usable. Errors:
-    // Errc::connection_reset (ECONNRESET and EPIPE), EFAULT for an entry at a bad address, and any
-    // other errno of send(2) untouched. Success says that the kernel has the bytes, not that the
-    // peer has them: the first write after the peer has closed may succeed, a later one ends with
-    // connection_reset. No SIGPIPE is raised (MSG_NOSIGNAL). Small writes that wait behind another
-    // may leave in one send with it; each gets its own count.
+    // Writes all of the buffers: success if and only if the layer below accepted every byte. A
+    // write that ends with an error after some of its bytes went out closes the stream: all pending
+    // and later operations, in both directions, end with Errc::closed, since the peer would take
+    // later bytes for the rest of this write; but if the peer reset the connection, reads first
+    // deliver the bytes that came before the reset. After a write that ended before a byte went out
+    // the stream stays usable. Errors: Errc::connection_reset (ECONNRESET and EPIPE), EFAULT for an
+    // entry at a bad address, and any other errno of send(2) untouched. Success means that the
+    // kernel has the bytes, not that the peer has them: the first write after the peer has closed
+    // may succeed, a later one ends with connection_reset. No SIGPIPE is raised (MSG_NOSIGNAL).
+    // Small writes that wait behind another may leave in one send with it; each gets its own count.
     virtual void write_all(Aio& aio) = 0;
 
     // Ends all pending operations with Errc::closed, each with its exact count. The bytes that the
-    // kernel has taken still reach the peer, then the end of the stream, unless the peer goes on
-    // sending: bytes that arrive after the close reset the connection, as with close(2) (RFC
-    // 1122 4.2.2.13), and bytes still on their way are lost. Up to 16 MiB that arrived and was not
-    // read is dropped first, so that it causes no reset. Again: no effect. Any thread; from another
+    // kernel has taken still reach the peer, then the end of the stream, unless the peer continues
+    // to send: bytes that arrive after the close reset the connection, as with close(2) (RFC 1122
+    // 4.2.2.13), and bytes still on their way are lost. Up to 16 MiB that arrived and was not read
+    // is dropped first, so that it causes no reset. Again: no effect. Any thread; from another
     // thread than the engine's it takes effect in the engine's next turn.
     virtual void close() noexcept = 0;
 
@@ -104,7 +104,7 @@ using StreamPtr = std::unique_ptr<Stream>;
 class Acceptor {
 public:
     // Closes it; accepts still pending end with Errc::closed. When it returns, the address can be
-    // bound again. Streams that were accepted go on.
+    // bound again. Accepted streams are not affected.
     virtual ~Acceptor() = default;
     // Waits for a connection and puts its stream, on this acceptor's engine, into `out`, which must
     // live until the callback and is untouched after an error. Any number may wait at once, and
@@ -121,8 +121,8 @@ public:
     virtual Engine* engine() const noexcept { return nullptr; }
 };
 
-// Where the connections of a Connector lead, as far as it knows: the scheme, the host and the port
-// of RFC 6454 section 4. The view is valid as long as the connector.
+// The destination of a Connector's connections, as far as it is known: the scheme, the host and the
+// port of RFC 6454 section 4. The view is valid as long as the connector.
 struct Origin {
     bool secure = false;         // TLS with a verified peer: https and wss are possible
     std::string_view host = {};  // as in a URL, without brackets; empty: not known
@@ -133,8 +133,8 @@ struct Origin {
 class Connector {
 public:
     virtual ~Connector() = default;
-    // Where connect() leads. http::Client refuses a request for a URL of another origin. A
-    // connector that makes TLS connections has to override this, or https URLs are refused: by
+    // The destination of connect(). http::Client refuses a request for a URL of another origin. A
+    // connector that makes TLS connections must override this, or https URLs are refused: by
     // default connections are plain, to a host that is not known.
     virtual Origin origin() const noexcept { return {}; }
     // Makes a connection and puts its stream, on the Aio's engine, into `out`, which must live

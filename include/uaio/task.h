@@ -251,7 +251,7 @@ private:
 // has ended and its coroutines are destroyed, the engine's thread calls `done`, a
 // void(TaskResult<T>) that must not throw. A stop request of `stop`, from any thread, ends the
 // operation that the task waits for with Errc::canceled, as Aio::stop() does, and each later one at
-// once; the task goes on with that error. Where no thread will run the engine any more (logged),
+// once; the task continues with that error. Where no thread will run the engine any more (logged),
 // task and `done` are destroyed without running. Allocates; throws std::bad_alloc. Any thread.
 template <class T, std::invocable<TaskResult<T>> Done>
 void spawn(Engine& engine, Task<T> task, Done done, std::stop_token stop = {}) {

@@ -34,11 +34,11 @@ struct ConnectOptions {
     // ends with the errno of bind(2): EADDRNOTAVAIL for an address that this machine lacks,
     // EADDRINUSE, EAFNOSUPPORT or EINVAL for another family than the peer's.
     std::optional<Endpoint> local;
-    // How many ports from that of `local` up are tried while bind(2) ends with EADDRINUSE
-    // (CURLOPT_LOCALPORTRANGE); 0 counts as 1.
+    // The number of ports, from that of `local` up, that are tried while bind(2) ends with
+    // EADDRINUSE (CURLOPT_LOCALPORTRANGE); 0 counts as 1.
     unsigned local_ports = 1;
-    // The index of the network interface that alone is used (if_nametoindex(3), SO_BINDTOIFINDEX of
-    // Linux 5.0); 0: any. ENODEV for an index that no interface has.
+    // The index of the only network interface to use (if_nametoindex(3), SO_BINDTOIFINDEX of Linux
+    // 5.0); 0: any. ENODEV for an index that no interface has.
     unsigned interface = 0;
     StreamOptions stream;
 };
@@ -58,11 +58,11 @@ public:
     ~Listener() override;
 
     // As Acceptor::accept(). Errors beside those there: the errno of accept(2). Two kinds of it are
-    // not reported, and the accept goes on: a connection that died in the queue (ECONNABORTED), and
-    // want of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), during which the connection
-    // waits in the queue. The accept is tried again when a socket of this engine has closed, and
-    // every 100 ms. Each pause is counted in EngineStatistics::accept_pauses, and logged if there
-    // was none in the 10 s before.
+    // not reported, and the accept continues: a connection that died in the queue (ECONNABORTED),
+    // and lack of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM), during which the
+    // connection waits in the queue. The accept is tried again when a socket of this engine has
+    // closed, and every 100 ms. Each pause is counted in EngineStatistics::accept_pauses, and
+    // logged if there was none in the 10 s before.
     void accept(Aio& aio, StreamPtr& out) override;
     // As Acceptor::close(). The address can be bound again when a pending accept has ended.
     void close() noexcept override;

@@ -39,31 +39,31 @@ struct ClientOptions {
 
 // Makes a tls stream by the client's side of a handshake over `below`, which it takes over, and
 // puts it into `out`, which must live until the callback and is untouched after an error; `below`
-// is closed then. The Aio has to be of the engine of `below` (ArgumentErrc::wrong_engine); its
+// is closed then. The Aio must be of the engine of `below` (ArgumentErrc::wrong_engine); its
 // deadline and cancel hold for the handshake, its buffers are not used, and count() is 0. The
-// context may go before the stream, and `options` are copied. Without a deadline a silent peer
-// holds the handshake for ever.
+// context may be destroyed before the stream, and `options` are copied. Without a deadline a silent
+// peer holds the handshake for ever.
 //
 // Errors: a TlsErrc, such as certificate_name_mismatch or no_common_version; Errc::truncated if
 // `below` ended inside the handshake; the errors of `below`, such as connection_reset;
 // Errc::canceled, timed_out, closed; ArgumentErrc::no_stream and invalid_server_name, before a byte
 // is sent; Errc::not_enough_memory. Allocates about 20 KiB a connection, of which OpenSSL's record
 // buffers are given back while it is idle. A server that refuses this side's certificate in TLS 1.3
-// says so after the handshake: the first read ends with the error (RFC 8446 4.4.2.4).
+// reports this after the handshake: the first read ends with the error (RFC 8446 4.4.2.4).
 //
 // Counts: of plain bytes, in whole records. A write that is cancelled, expires or fails counts the
 // bytes of the records that `below` took whole, and none of its bytes leave after its callback.
-// Encrypted records cannot be taken back, so such a write, once its turn has come, takes the
-// stream with it even if no byte of it went out (the one difference to Stream::write_all); while it
-// waits behind another it leaves no trace. For writes that wait, the turn comes together, as far as
-// they fit whole behind the first into 256 KiB; they may share records. write() takes one record at
-// most, 16 KiB, and completes when `below` has taken the first byte of it: the rest leaves before
-// anything else, and before the closing alert. A read that is cancelled or expires loses nothing.
+// Encrypted records cannot be taken back, so such a write, once its turn has come, ends the stream
+// even if no byte of it went out (the one difference to Stream::write_all); while it waits behind
+// another it has no effect. Writes that wait take their turn together, as far as they fit whole
+// behind the first into 256 KiB; they may share records. write() takes one record at most, 16 KiB,
+// and completes when `below` has taken the first byte of it: the rest is sent before anything else,
+// and before the closing alert. A read that is cancelled or expires loses nothing.
 //
 // Ends: reading ends with end_of_stream after the peer's closing alert, and with Errc::truncated if
-// bytes end without it, as an attacker can make them (RFC 8446 6.1); both stay. A TlsErrc while
-// reading or writing stays, too, both ways. close() sends the closing alert, if no write was cut
-// short, and closes `below` when the peer has closed, at the latest after
+// bytes end without it, as an attacker can make them (RFC 8446 6.1); both are sticky. So is a
+// TlsErrc while reading or writing, in both directions. close() sends the closing alert, if no
+// write was cut short, and closes `below` when the peer has closed, at the latest after
 // ContextOptions::close_timeout; the engine's end does not wait for that. Where the kernel
 // encrypts, ContextOptions::offload says what differs.
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,

@@ -40,7 +40,7 @@ struct ContextOptions {
     bool verify_peer = true;
     // A client compares the certificate with ClientOptions::server_name (RFC 9525): a name with the
     // DNS entries of subjectAltName, whose wildcards stand for a whole first label, an address with
-    // its IP entries. The common name of the subject proves nothing.
+    // its IP entries. The common name of the subject is ignored.
     bool verify_name = true;
     // A server asks each client for a certificate, verifies it, and ends the handshake with
     // TlsErrc::certificate_missing if there is none. Names in it are not checked: see
@@ -53,7 +53,7 @@ struct ContextOptions {
     // server names `authorities` to its clients.
     std::string authorities = {};
     std::string authorities_folder = {};
-    // Public keys of which the peer's has to be one, verified or not: "sha256//" and the base64 of
+    // Public keys of which the peer's must be one, verified or not: "sha256//" and the base64 of
     // the SHA-256 of the key's SubjectPublicKeyInfo, as CURLOPT_PINNEDPUBLICKEY has it. Else the
     // handshake ends with TlsErrc::certificate_not_pinned. Empty: any.
     std::vector<std::string> pins = {};
@@ -101,14 +101,14 @@ struct ContextOptions {
     std::size_t small_record_bytes = 64 * 1024;
     // The kernel encrypts sent bytes, where it can (see offload() and Details): bytes go from the
     // user's memory into the socket, and records are as large as writes. A write that is cancelled
-    // before a byte of it went out leaves no trace. Off at first: no kernel before 6.14 takes a
+    // before a byte of it went out has no effect. Off at first: no kernel before 6.14 takes a
     // second key, so that a connection of TLS 1.3 ends with TlsErrc::key_used_up where one is due,
     // at `records_per_key` or when the peer asks; and up to a record that was counted is lost if
     // the peer does not take it within `close_timeout` of a close, or the engine ends before. Linux
     // 4.13 and the module tls; see docs/tls_contract.md.
     bool offload = false;
-    // How long close() keeps the stream below open for the peer's closing alert, and for unsent
-    // records; it does not delay close() itself. Zero or less: not at all.
+    // The time for which close() keeps the stream below open for the peer's closing alert, and for
+    // unsent records; it does not delay close() itself. Zero or less: not at all.
     std::chrono::nanoseconds close_timeout = std::chrono::seconds(1);
 
     // --- For diagnosis ---
@@ -118,7 +118,7 @@ struct ContextOptions {
     // decrypt the connections.
     std::string key_log_file = {};
     // Called on the engine's thread with the error of each handshake of a Listener that failed, or
-    // could not begin for want of memory: a TlsErrc, Errc::truncated, timed_out or
+    // could not begin for lack of memory: a TlsErrc, Errc::truncated, timed_out or
     // not_enough_memory, or an error of the stream below. It may destroy the Listener; it must not
     // throw.
     std::function<void(std::error_code)> on_failure = {};

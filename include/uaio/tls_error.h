@@ -10,21 +10,21 @@ namespace uaio {
 // The peer's verdict on this side's certificate arrives as an alert (RFC 8446 6.2) and is one of
 // the peer_ codes or refused_by_peer. In TLS 1.3 a server's alert about a client's certificate
 // comes after the client's handshake, so that the first read ends with it. After any of these the
-// stream is over, both ways.
+// stream has ended, in both directions.
 enum class TlsErrc {
-    certificate_expired = 1,    // its time, or that of one above it, is over
-    certificate_not_yet_valid,  // its time has not begun; perhaps a clock is wrong
+    certificate_expired = 1,    // it, or one above it, has expired
+    certificate_not_yet_valid,  // perhaps a clock is wrong
     certificate_name_mismatch,  // it is for another name or address
     certificate_untrusted,      // no chain to an authority that is trusted here
-    certificate_self_signed,    // it vouches for itself, and is not trusted here
+    certificate_self_signed,    // and not trusted here
     certificate_wrong_purpose,  // its key usage does not allow this use
     certificate_weak,           // a key too short or a digest too old
-    certificate_revoked,        // OpenSSL says so; this library loads no revocation lists
+    certificate_revoked,        // by OpenSSL; this library loads no revocation lists
     certificate_invalid,        // not well-formed, a wrong signature, or another fault
-    certificate_missing,        // the peer has shown none
+    certificate_missing,        // the peer sent none
     // Its public key is none of ContextOptions::pins, whether it was verified or not.
     certificate_not_pinned,
-    refused_by_peer,           // an alert that says no more: handshake_failure, access_denied
+    refused_by_peer,           // an alert without a reason: handshake_failure, access_denied
     peer_wants_certificate,    // certificate_required (RFC 8446 6.2)
     peer_rejects_certificate,  // bad, expired, unknown, revoked or unsupported certificate
     peer_does_not_trust,       // unknown_ca: the peer has no chain to our authority
