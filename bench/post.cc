@@ -48,7 +48,7 @@ public:
     ~UaioLoop() {
         ending_ = true;
         for (const std::unique_ptr<Aio>& nop : nops_)
-            nop->wait();
+            static_cast<void>(nop->wait());
     }
     UaioLoop(const UaioLoop&) = delete;
     UaioLoop& operator=(const UaioLoop&) = delete;
