@@ -32,7 +32,7 @@ public:
 
     static void start(Aio& aio) noexcept {
         Race& self = *static_cast<Race*>(Provider::owner(aio));
-        const Admission admission = admit_without_vector(aio, false);
+        const Admission admission = admit_without_buffers(aio, false);
         if (admission.refused != Errc{}) return self.end(admission.refused);
         Provider::park(aio, [](Aio& parked) noexcept {
             static_cast<Race*>(Provider::owner(parked))->settle(Provider::cancel_reason(parked));

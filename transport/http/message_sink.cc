@@ -58,7 +58,7 @@ void MessageSink::start(Aio& aio, Kind kind) noexcept {
     if (raw || kind == Kind::content) {
         admission = admit(aio, session.closed());
     } else if (kind != Kind::flush) {
-        admission = admit_without_vector(aio, session.closed());
+        admission = admit_without_buffers(aio, session.closed());
     }
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     void* const message = Provider::argument(aio);

@@ -33,8 +33,9 @@ void MessageSource::start(Aio& aio, Kind kind) noexcept {
     MessageSource& self = session.source();
     DCHECK(session.core().on_thread() && self.invariants_hold());
     const bool closed = session.closed() || self.broken_;
-    const bool vector = kind != Kind::request && kind != Kind::response;
-    const Admission admission = vector ? admit(aio, closed) : admit_without_vector(aio, closed);
+    const bool has_buffers = kind != Kind::request && kind != Kind::response;
+    const Admission admission =
+        has_buffers ? admit(aio, closed) : admit_without_buffers(aio, closed);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     void* const message = Provider::argument(aio);
     put_note(aio, Note{message, kind});

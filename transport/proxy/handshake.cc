@@ -29,7 +29,7 @@ public:
 
     static void start(Aio& aio) noexcept {
         Handshake& self = *static_cast<Handshake*>(Provider::owner(aio));
-        const Admission admission = admit_without_vector(aio, false);
+        const Admission admission = admit_without_buffers(aio, false);
         if (admission.refused != Errc{}) return self.end(admission.refused);
         Provider::park(aio, [](Aio& parked) noexcept {
             static_cast<Handshake*>(Provider::owner(parked))->io_.cancel();

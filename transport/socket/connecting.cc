@@ -27,7 +27,7 @@ public:
     static void start(Aio& aio) noexcept {
         std::unique_ptr<Connecting> self(of(aio));
         EngineCore& core = EngineCore::of(aio.engine());
-        const Admission admission = admit_without_vector(aio, false);
+        const Admission admission = admit_without_buffers(aio, false);
         if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
         if (self->plan_.refused) return Provider::finish(aio, self->plan_.refused);
         if (const int result = self->prepare(core.kernel()); result < 0) {

@@ -163,7 +163,7 @@ void ListeningSocket::accept(Aio& aio, StreamPtr& out) noexcept {
 
 void ListeningSocket::start_accept(Aio& aio) noexcept {
     ListeningSocket& self = *static_cast<ListeningSocket*>(Provider::owner(aio));
-    const Admission admission = admit_without_vector(aio, self.closed());
+    const Admission admission = admit_without_buffers(aio, self.closed());
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
     put_note(aio, Note{.out = out, .paused = false});

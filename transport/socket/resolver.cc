@@ -83,7 +83,7 @@ void ResolverCore::resolve(std::string_view name, std::uint16_t port, AddressFam
 
 void ResolverCore::start(Aio& aio) noexcept {
     Waiter& waiter = *static_cast<Waiter*>(Provider::owner(aio));
-    const Admission admission = admit_without_vector(aio, false);
+    const Admission admission = admit_without_buffers(aio, false);
     if (admission.refused != Errc{}) {
         waiter.error = admission.refused;
     } else {

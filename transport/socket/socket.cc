@@ -59,7 +59,7 @@ void Socket::start_read_all(Aio& aio) noexcept { start<&Socket::reads_>(aio, tru
 template <auto kList>
 inline void Socket::start_wait(Aio& aio) noexcept {
     Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
-    const Admission admission = admit_without_vector(aio, socket.closed());
+    const Admission admission = admit_without_buffers(aio, socket.closed());
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     (socket.*kList).submit(aio);
 }

@@ -17,7 +17,7 @@ public:
     WaitList(Socket& socket, Direction direction) noexcept
         : socket_(socket), direction_(direction) {}
 
-    // Starts an operation that passed admit_without_vector().
+    // Starts an operation that passed admit_without_buffers().
     void submit(Aio& aio) noexcept;
     // Called when no transfer is queued in the direction any more.
     void on_idle() noexcept {

@@ -21,7 +21,7 @@ struct Admission {
 
 // Checks an iovec list: at least one buffer, none with a length but no address, and no more than
 // SSIZE_MAX bytes in all, which is what one system call could report.
-inline Admission check_vector(const IovCursor& cursor) noexcept {
+inline Admission check_buffers(const IovCursor& cursor) noexcept {
     if (cursor.entries() == 0) return {Errc::invalid_argument};
     constexpr std::size_t kBytesMax = std::numeric_limits<ssize_t>::max();
     std::size_t bytes = 0;
@@ -35,7 +35,7 @@ inline Admission check_vector(const IovCursor& cursor) noexcept {
 }
 
 // For operations without buffers, or with buffers of their own.
-inline Admission admit_without_vector(Aio& aio, bool closed) noexcept {
+inline Admission admit_without_buffers(Aio& aio, bool closed) noexcept {
     if (Provider::stopped(aio)) return {Errc::canceled};
     if (closed) return {Errc::closed};
     if (Provider::expired(aio)) return {Errc::timed_out};
@@ -46,7 +46,7 @@ inline Admission admit_without_vector(Aio& aio, bool closed) noexcept {
 inline Admission admit(Aio& aio, bool closed) noexcept {
     if (Provider::stopped(aio)) return {Errc::canceled};
     if (closed) return {Errc::closed};
-    Admission admission = check_vector(Provider::cursor(aio));
+    Admission admission = check_buffers(Provider::cursor(aio));
     if (admission.refused == Errc{} && Provider::expired(aio)) {
         admission.refused = Errc::timed_out;
     }

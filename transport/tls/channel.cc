@@ -79,7 +79,7 @@ void Channel::handshake(Aio& aio, StreamPtr& out) noexcept {
 void Channel::start_handshake(Aio& aio) noexcept {
     Channel& self = *static_cast<Channel*>(Provider::owner(aio));
     StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
-    const Admission admission = admit_without_vector(aio, self.closed());
+    const Admission admission = admit_without_buffers(aio, self.closed());
     if (admission.refused != Errc{}) {
         Provider::finish(aio, admission.refused);
         return self.release_here();

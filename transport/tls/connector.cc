@@ -37,7 +37,7 @@ struct Connecting {
 
 void Connecting::start(Aio& aio) noexcept {
     auto* const self = static_cast<Connecting*>(Provider::owner(aio));
-    const Admission admission = admit_without_vector(aio, false);
+    const Admission admission = admit_without_buffers(aio, false);
     if (admission.refused != Errc{}) {
         Provider::finish(aio, admission.refused);
         delete self;

@@ -95,7 +95,7 @@ void ListenerCore::accept(Aio& aio, StreamPtr& out) noexcept {
 
 void ListenerCore::start_accept(Aio& aio) noexcept {
     ListenerCore& self = *static_cast<ListenerCore*>(Provider::owner(aio));
-    const Admission admission = admit_without_vector(aio, self.closed_);
+    const Admission admission = admit_without_buffers(aio, self.closed_);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
     put_note(aio, out);

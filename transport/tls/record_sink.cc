@@ -74,7 +74,7 @@ void RecordSink::start_wait(Aio& aio) noexcept {
     Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSink& self = channel.sink();
     const bool closed = !channel.open() && channel.refusal() == Errc::closed;
-    const Admission admission = admit_without_vector(aio, closed);
+    const Admission admission = admit_without_buffers(aio, closed);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     // An attempt reports the error.
     if (!channel.open() || self.error_ || (self.is_idle() && !self.wait_for_room())) {

@@ -89,7 +89,7 @@ void RecordSource::start_wait(Aio& aio) noexcept {
     Channel& channel = *static_cast<Channel*>(Provider::owner(aio));
     RecordSource& self = channel.source();
     const bool closed = !channel.open() && channel.refusal() == Errc::closed;
-    const Admission admission = admit_without_vector(aio, closed);
+    const Admission admission = admit_without_buffers(aio, closed);
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     if (!channel.open()) return Provider::finish(aio, {});
     self.waiters_.push(aio);

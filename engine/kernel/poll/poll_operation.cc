@@ -118,7 +118,7 @@ int PollOperation::prepare_message(const io_uring_sqe& sqe) noexcept {
     asked_message_ = pointer<msghdr>(sqe.addr);
     if (!asked_message_) return -EFAULT;
     message_ = *asked_message_;
-    owns_vector_ = false;
+    owns_list_ = false;
     if (message_.msg_iovlen > kMaxEntries) return -EMSGSIZE;
     if (!wait_all_) return 0;
     for (std::size_t i = 0; i < message_.msg_iovlen; ++i) {
@@ -207,12 +207,12 @@ int PollOperation::result_or_wait(int error) const noexcept {
 bool PollOperation::carries_on(std::size_t moved) noexcept {
     done_ += moved;
     if (!wait_all_) return false;
-    const bool in_vector = opcode_ == IORING_OP_SENDMSG || opcode_ == IORING_OP_RECVMSG;
+    const bool in_list = opcode_ == IORING_OP_SENDMSG || opcode_ == IORING_OP_RECVMSG;
     // The submitter's iovec list must not change. Without memory for a copy the result is short.
-    if (moved < left_ && moved > 0 && in_vector && !own_vector()) return false;
+    if (moved < left_ && moved > 0 && in_list && !own_list()) return false;
     left_ -= std::min(moved, left_);
     if (left_ == 0 || moved == 0) return false;
-    if (in_vector) {
+    if (in_list) {
         skip(moved);
     } else {
         data_ += moved;
@@ -220,8 +220,8 @@ bool PollOperation::carries_on(std::size_t moved) noexcept {
     return true;
 }
 
-bool PollOperation::own_vector() noexcept {
-    if (owns_vector_) return true;
+bool PollOperation::own_list() noexcept {
+    if (owns_list_) return true;
     const std::size_t count = message_.msg_iovlen;
     iovec* own = inline_entries_.data();
     if (count > kInlineEntries) {
@@ -241,12 +241,12 @@ bool PollOperation::own_vector() noexcept {
     }
     DCHECK(!wait_all_ || room == 0);
     message_.msg_iov = own;
-    owns_vector_ = true;
+    owns_list_ = true;
     return true;
 }
 
 void PollOperation::skip(std::size_t bytes) noexcept {
-    DCHECK(owns_vector_);
+    DCHECK(owns_list_);
     while (bytes > 0 || message_.msg_iov->iov_len == 0) {
         iovec& entry = *message_.msg_iov;
         const std::size_t here = std::min(bytes, entry.iov_len);
@@ -332,8 +332,8 @@ int PollOperation::keep() noexcept {
         case IORING_OP_SEND: keep_address(address_, address_size_); return 0;
         case IORING_OP_SENDMSG:
             keep_address(message_.msg_name, message_.msg_namelen);
-            return own_vector() ? 0 : -ENOMEM;
-        case IORING_OP_RECVMSG: return own_vector() ? 0 : -ENOMEM;
+            return own_list() ? 0 : -ENOMEM;
+        case IORING_OP_RECVMSG: return own_list() ? 0 : -ENOMEM;
         default: return 0;
     }
 }

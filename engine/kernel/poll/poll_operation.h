@@ -92,7 +92,7 @@ private:
     int result_or_wait(int error) const noexcept;
     bool carries_on(std::size_t moved) noexcept;
     // Copies the iovec list, of which, with wait_all_, only left_ bytes count. False: no memory.
-    bool own_vector() noexcept;
+    bool own_list() noexcept;
     void skip(std::size_t bytes) noexcept;
     template <class T>
     void keep_address(T*& address, socklen_t size) noexcept;
@@ -109,7 +109,7 @@ private:
     std::uint8_t sqe_flags_ = 0;
     State state_ = State::unused;
     bool wait_all_ = false;      // MSG_WAITALL: not done before left_ is 0
-    bool owns_vector_ = false;   // message_'s iovec list is a copy
+    bool owns_list_ = false;     // message_'s iovec list is a copy
     std::uint32_t flags_ = 0;    // of the system call, or the events of a poll
     std::size_t done_ = 0;       // bytes moved
     std::size_t left_ = 0;       // bytes still to move; of a list only with wait_all_

@@ -105,8 +105,8 @@ int SimOperations::prepare(SimOperation& operation) {
     const SimRequest& sqe = operation.sqe;
     operation.zero_copy = sqe.opcode == IORING_OP_SEND_ZC || sqe.opcode == IORING_OP_SENDMSG_ZC;
     if (operation.zero_copy) {
-        const bool vector = sqe.opcode == IORING_OP_SENDMSG_ZC;
-        if (world_.faults.no_zero_copy || (vector && world_.faults.no_waitall)) return -EINVAL;
+        const bool is_list = sqe.opcode == IORING_OP_SENDMSG_ZC;
+        if (world_.faults.no_zero_copy || (is_list && world_.faults.no_waitall)) return -EINVAL;
         if (sqe.flags & IOSQE_CQE_SKIP_SUCCESS) return -EINVAL;
         operation.notifies = true;
     }

@@ -38,7 +38,7 @@ void ClientCore::start(Aio& aio) noexcept {
     ClientCore& self = *static_cast<ClientCore*>(Provider::owner(aio));
     if (!std::exchange(self.enrolled_, true)) self.enroll();
     std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(Provider::argument(aio)));
-    const Admission admission = admit_without_vector(aio, self.abandoned_ || self.engine_ends_);
+    const Admission admission = admit_without_buffers(aio, self.abandoned_ || self.engine_ends_);
     std::error_code refused;
     if (admission.refused != Errc{}) {
         refused = admission.refused;
