@@ -18,6 +18,7 @@
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -70,7 +71,9 @@ private:
 };
 
 // Buffers to write: iovec entries, a range of bytes such as std::string, or text up to its
-// terminating zero.
+// terminating zero. A literal or a const array of char is text, at most up to the array's end. An
+// array of char that may be changed is a buffer of which only a part may be filled: pass
+// std::span(array).first(count).
 class WriteBuffers : public AwaitBuffers {
 public:
     template <IovecRange R>
@@ -78,7 +81,16 @@ public:
     template <ByteRange R>
     requires(!std::is_array_v<R>) WriteBuffers(const R& bytes)
     noexcept : AwaitBuffers(std::ranges::data(bytes), std::ranges::size(bytes)) {}
-    WriteBuffers(const char* text) noexcept : WriteBuffers(std::string_view(text)) {}
+    template <std::size_t kSize>
+    WriteBuffers(const char (&text)[kSize]) noexcept : AwaitBuffers(text, ::strnlen(text, kSize)) {}
+    // See above: with this line in a compiler's error, pass std::span(array).first(count).
+    template <std::size_t kSize>
+    WriteBuffers(char (&array)[kSize]) = delete;
+    // A template, since overload resolution prefers a function that is none for a literal.
+    template <class Text>
+    requires(std::same_as<Text, const char*> || std::same_as<Text, char*>)
+        WriteBuffers(const Text& text)
+    noexcept : WriteBuffers(std::string_view(text)) {}
     WriteBuffers(const void* data, std::size_t size) noexcept : AwaitBuffers(data, size) {}
 };
 

@@ -14,8 +14,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -98,6 +100,30 @@ TEST_CASE("read and write accept iovec lists, byte ranges of any type and text")
     };
     http::Connection near(std::move(pair.near));
     CHECK(sync_wait(engine, exchange(near, *pair.far)) == "abcd!efghefghefxyz");
+}
+
+std::size_t size_of(const WriteBuffers& buffers) {
+    REQUIRE(buffers.entries().size() == 1);
+    return buffers.entries()[0].iov_len;
+}
+
+TEST_CASE("a const array of char is text that ends with the array at the latest") {
+    struct {
+        const char full[4] = {'a', 'b', 'c', 'd'};
+        const char neighbour[4] = "xyz";
+    } const text;
+    CHECK(size_of(text.full) == 4);
+    CHECK(size_of(text.neighbour) == 3);
+    CHECK(size_of("ab\0cd") == 2);
+    const char* const pointer = "hello";
+    CHECK(size_of(pointer) == 5);
+    std::string changeable = "hey";
+    CHECK(size_of(changeable.data()) == 3);
+    // An array that may be changed does not say how much of it is filled.
+    static_assert(!std::is_convertible_v<char(&)[4], WriteBuffers>);
+    char buffer[4] = {'a', 'b', 'c', 'd'};
+    CHECK(size_of(std::span(buffer).first(2)) == 2);
+    CHECK(ReadBuffers(buffer).entries()[0].iov_len == 4);
 }
 
 TEST_CASE("a timeout and a deadline apply to the operation that they are passed to") {
