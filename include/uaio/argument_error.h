@@ -10,8 +10,10 @@
 namespace uaio {
 
 // Every code equals std::errc::invalid_argument, as Errc::invalid_argument does; that one is only
-// for the iovec list of an Aio and the bytes of http::Message::set_content(). An operation that the
-// library ends with an ArgumentErrc has transferred nothing.
+// for the iovec list of an Aio and the bytes of http::Message::set_content(). So compare with one
+// of these codes for one argument, and with the std::errc for any invalid argument; an ArgumentErrc
+// and Errc::invalid_argument never equal each other. An operation that the library ends with an
+// ArgumentErrc has transferred nothing.
 enum class ArgumentErrc {
     // Thrown by Engine for the environment variable UAIO_KERNEL and by tls::Context for its
     // options. what() names the option and the reason.

@@ -2,10 +2,11 @@
 // loop makes one system call a turn, which submits everything and collects completions. Members
 // that any thread may call say so; all others are for the engine's thread.
 //
-// An engine ends with the thread that runs it, as by its destructor, if that is not the main thread
-// (which ends with the process). Afterwards it refuses submissions: each is counted as misuse and
-// logged, no callback runs, and Aio::result() and wait() return Errc::engine_lost. Constructors of
-// listeners, servers and other objects on the engine throw std::system_error with that code.
+// When the thread that runs an engine ends, the engine ends with it: it does what its destructor
+// does. The main thread is the exception, since the process ends with it. Afterwards the engine
+// refuses submissions: each is counted as misuse and logged, but does not abort a debug build, no
+// callback runs, and Aio::result() and wait() return Errc::engine_lost. Constructors of listeners,
+// servers and other objects on the engine throw std::system_error with that code.
 //
 // fork(2): an engine stays with the process that made it. In a child run() and run_once() throw,
 // submissions are refused as above, Aio::wait() returns Errc::engine_lost for operations that were
@@ -13,9 +14,11 @@
 // objects there, at exit(3) as well: destructors do not wait, they close the child's copies of
 // descriptors, and do not affect the parent's connections, the files of its unix sockets or its
 // threads. Their memory stays allocated. A child that continues makes its own engines; see
-// Engine::notify_fork_child(). A child that is forked inside a callback and returns from it leaves
-// run() by the exception. vfork(2), posix_spawn(3) and exec(3) need nothing: all descriptors are
-// close-on-exec. _Fork(3) and clone(2) run no handlers: call nothing but exec after them.
+// Engine::notify_fork_child(). In a child that is forked inside a callback and returns from it,
+// run() throws Errc::engine_lost. On an EngineThread this ends the thread without a message, and as
+// it is the child's only thread, the child exits with status 0: call exec(3) or _exit(2) inside the
+// callback. vfork(2), posix_spawn(3) and exec(3) need nothing: all descriptors are close-on-exec.
+// _Fork(3) and clone(2) run no handlers: call nothing but exec after them.
 #pragma once
 
 #include <uaio/clock.h>
@@ -55,8 +58,10 @@ struct EngineStatistics {
     std::uint64_t zero_copy_sends = 0;   // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
     std::uint64_t zero_copy_copied = 0;  // of those, copied by the kernel after all
     std::uint64_t accept_pauses = 0;     // times an accept found no descriptor or memory and waited
-    std::uint64_t misuse = 0;            // ignored calls, as on busy Aios; without NDEBUG, abort()
-    std::uint64_t in_flight = 0;         // operations started and not yet called back, now
+    // Wrong calls, such as a verb on a busy Aio: a library built without NDEBUG aborts there. Also
+    // submissions that were refused with Errc::engine_lost, where no build aborts.
+    std::uint64_t misuse = 0;
+    std::uint64_t in_flight = 0;  // operations started and not yet called back, now
 };
 
 class Engine {

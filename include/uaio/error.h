@@ -35,8 +35,9 @@ enum class Errc {
     // std::errc::connection_reset. The kernel's ECONNRESET and EPIPE are both this.
     connection_reset,
     // The iovec list of the Aio has no entries, an entry with a length and no address, or more than
-    // SSIZE_MAX bytes, or set_iov() got more than 1024 entries: std::errc::invalid_argument.
-    // ArgumentErrc has the other arguments.
+    // SSIZE_MAX bytes, or set_iov() got more than 1024 entries: std::errc::invalid_argument, which
+    // also equals every ArgumentErrc, the codes of all other arguments. Compare with this code for
+    // the list alone, with an ArgumentErrc for one argument, with the std::errc for any of them.
     invalid_argument,
     // The program or the kernel (ENOMEM) is out of memory: std::errc::not_enough_memory.
     not_enough_memory,
@@ -73,7 +74,8 @@ const std::error_category& error_category() noexcept;
 // One or two English sentences for a person: what happened, the likely cause, the remedy. Knows
 // every category of this library and the errno values that programs meet often; for any other code
 // it returns message(), the category's name and the number. "Success." for no error. Throws
-// std::bad_alloc.
+// std::bad_alloc. Write the namespace: after `using namespace uaio`, strerror(0) and strerror({})
+// call that of C (strerror(3)).
 std::string strerror(std::error_code);
 
 }  // namespace uaio

@@ -103,7 +103,8 @@ struct ServerOptions {
 // it for another request. A call in a wrong order or on another thread is misuse, as that of an Aio
 // is: counted (EngineStatistics::misuse), logged and ignored, so that nothing goes out that would
 // be taken for another response; but end() without begin() is answered with 500, and respond()
-// after begin() does what abort() does. Builds for development stop there.
+// after begin() does what abort() does. A debug build of the library, without NDEBUG, aborts at
+// each of these calls.
 class Exchange {
 public:
     // The request, with its content (Request::content()) if the route collects that. Valid, as all

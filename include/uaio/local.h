@@ -26,8 +26,9 @@ struct ListenOptions {
     // stay, and bind(2) ends with EADDRINUSE.
     bool remove_stale = true;
     // Whether closing removes the socket file; unix(7) leaves it otherwise. A file that another
-    // process has put at the path meanwhile (another inode) is never removed. Set it to false where
-    // a successor takes the path over.
+    // process has put at the path meanwhile (another inode) is never removed. A relative path is
+    // resolved again: after chdir(2) the file stays, so pass an absolute one where the program
+    // changes its folder. Set it to false where a successor takes the path over.
     bool remove_on_close = true;
     StreamOptions stream;  // of the accepted connections
 };

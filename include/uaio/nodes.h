@@ -1,7 +1,9 @@
-// The nodes by which an engine refers to operations, deadlines and posts. They lie inside the
-// objects that wait, so the engine allocates nothing for them, and an object must not move or be
-// destroyed while the engine holds one of its nodes. An Aio has one of each. Engine's thread,
-// except where a member says otherwise.
+// The nodes by which an engine refers to operations, deadlines and posts. An Aio has one of each,
+// so the engine allocates nothing for them, and an Aio must not move or be destroyed while the
+// engine holds one of its nodes. This header is public only because the layout of an Aio is: no
+// public function posts, arms or begins a node by itself. Programs use them through
+// <uaio/provider.h>; the rules below are for the library's own objects. Engine's thread, except
+// where a member says otherwise.
 #pragma once
 
 #include <atomic>

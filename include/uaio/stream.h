@@ -10,7 +10,9 @@
 // StreamOptions::queue_limit). An iovec list with no entries, an entry with a length but no
 // address, or a total over SSIZE_MAX is Errc::invalid_argument, and nothing happens to the stream;
 // entries of length zero are skipped, and a list of nothing else succeeds with count 0 when its
-// turn comes. An operation cancelled or expired in the queue has no effect.
+// turn comes. An operation cancelled or expired in the queue has no effect. The library does not
+// check other addresses: a socket's stream ends with EFAULT for a bad one, where the kernel copies
+// the bytes, but TLS, and HTTP for what it has buffered, access them in the process (SIGSEGV).
 //
 // On the engine's thread a verb of a socket's stream allocates nothing, takes no lock and makes no
 // system call: the engine submits once a turn. Aio and bytes belong to the operation until the
@@ -72,11 +74,12 @@ public:
     // and later operations, in both directions, end with Errc::closed, since the peer would take
     // later bytes for the rest of this write; but if the peer reset the connection, reads first
     // deliver the bytes that came before the reset. After a write that ended before a byte went out
-    // the stream stays usable. Errors: Errc::connection_reset (ECONNRESET and EPIPE), EFAULT for an
-    // entry at a bad address, and any other errno of send(2) untouched. Success means that the
-    // kernel has the bytes, not that the peer has them: the first write after the peer has closed
-    // may succeed, a later one ends with connection_reset. No SIGPIPE is raised (MSG_NOSIGNAL).
-    // Small writes that wait behind another may leave in one send with it; each gets its own count.
+    // the stream stays usable. Errors: Errc::connection_reset (ECONNRESET and EPIPE), and any
+    // other errno of send(2) untouched, such as EFAULT for an entry at a bad address (see above).
+    // Success means that the kernel has the bytes, not that the peer has them: the first write
+    // after the peer has closed may succeed, a later one ends with connection_reset. No SIGPIPE is
+    // raised (MSG_NOSIGNAL). Small writes that wait behind another may leave in one send with it;
+    // each gets its own count.
     virtual void write_all(Aio& aio) = 0;
 
     // Ends all pending operations with Errc::closed, each with its exact count. The bytes that the

@@ -196,7 +196,7 @@ TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnL
     CHECK(write.aio.count() == 3);
 }
 
-// --- Misuse: development builds abort with a message, others ignore and count it. ---
+// --- Misuse: debug builds abort with a message, others ignore and count it. ---
 
 // Runs `misuse` while `busy` is a pending read and the engine logs to a string.
 std::string misuse_in_child(void (*misuse)(ConnectionFixture&, Operation&)) {

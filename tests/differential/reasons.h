@@ -68,7 +68,7 @@ inline std::vector<Expectation> over_in_nng(std::vector<Expectation> row,
     return row;
 }
 
-// Misuse aborts development builds of uaio, and is ignored in release builds.
+// Misuse aborts debug builds of uaio, and is ignored in release builds.
 #ifdef NDEBUG
 inline constexpr bool kMisuseStops = false;
 #else

@@ -33,7 +33,7 @@ TEST_CASE("misuse of a busy Aio prints a line on standard error") {
         Engine engine(options_on(KernelKind::io_uring));
         Aio aio(engine);
         submit_parked(aio);
-        submit_nop(aio);  // a development build aborts here
+        submit_nop(aio);  // a debug build aborts here
         aio.stop();
         static_cast<void>(aio.wait());
         return "";

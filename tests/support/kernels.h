@@ -30,7 +30,7 @@ inline constexpr bool kSanitized = false;
 #ifdef NDEBUG
 inline constexpr bool kMisuseStops = false;
 #else
-inline constexpr bool kMisuseStops = true;  // development builds abort on misuse
+inline constexpr bool kMisuseStops = true;  // debug builds abort on misuse
 #endif
 
 // The timeout of every wait in a test.
