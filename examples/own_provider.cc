@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <limits>
+#include <span>
 #include <string>
 
 using namespace std::chrono_literals;
@@ -30,8 +32,22 @@ private:
         uaio::Provider::submit(engine_, aio, &Channel::start, this, &queue);
     }
 
+    // The check of every stream: at least one entry, no length without an address, and no more
+    // bytes than a count can report. Provider does not make it, since an operation may have none.
+    static bool is_valid(std::span<const iovec> list) noexcept {
+        std::size_t left = std::numeric_limits<ssize_t>::max();
+        for (const iovec& entry : list) {
+            if (entry.iov_len > left || (!entry.iov_base && entry.iov_len > 0)) return false;
+            left -= entry.iov_len;
+        }
+        return !list.empty();
+    }
+
     static void start(uaio::Aio& aio) noexcept {
         if (uaio::Provider::stopped(aio)) return uaio::Provider::finish(aio, uaio::Errc::canceled);
+        if (!is_valid(uaio::Provider::cursor(aio).rest())) {
+            return uaio::Provider::finish(aio, uaio::Errc::invalid_argument);
+        }
         if (uaio::Provider::expired(aio)) return uaio::Provider::finish(aio, uaio::Errc::timed_out);
         Channel& self = *static_cast<Channel*>(uaio::Provider::owner(aio));
         const bool sends = uaio::Provider::argument(aio) == &self.sending_;
@@ -93,6 +109,9 @@ int main() {
     send.cancel();
     ok &= send.wait() == uaio::Errc::canceled && send.count() == 8;
     std::printf("the sender was cancelled after %zu bytes\n", send.count());
+    if (send.set_iov(std::span<const iovec>())) return 1;
+    channel.send(send);
+    ok &= send.wait() == uaio::Errc::invalid_argument;
     receive.set_timeout(1ms);
     channel.receive(receive);
     ok &= receive.wait() == uaio::Errc::timed_out && receive.count() == 0;

@@ -1,9 +1,10 @@
-// The provider's side of an Aio: the interface for an operation or a stream of one's own, and all
-// that the library's own transports use. A verb calls submit(), which accepts the Aio on any thread
-// and runs a starter on the engine's thread; the starter begins a kernel operation, parks the Aio
-// until the provider makes progress elsewhere, or finishes it. All members but submit() are for the
-// engine's thread, inside a starter, handler, canceler, callback or posted task. The roles are
-// those of nng_aio_begin, nng_aio_defer and nng_aio_finish (nng_aio(5)).
+// The provider's side of an Aio: the interface for an operation or a stream of one's own, through
+// which the library's own operations start, wait and end as well. A verb calls submit(), which
+// accepts the Aio on any thread and runs a starter on the engine's thread; the starter begins a
+// kernel operation, parks the Aio until the provider makes progress elsewhere, or finishes it. All
+// members but submit() are for the engine's thread, inside a starter, handler, canceler, callback
+// or posted task. The roles are those of nng_aio_begin, nng_aio_defer and nng_aio_finish
+// (nng_aio(5)).
 #pragma once
 
 #include <uaio/aio.h>
@@ -47,8 +48,10 @@ public:
 
     // Returns the next submission queue entry, whose completions go to `kHandler`. REQUIRES: one of
     // liburing's io_uring_prep_ functions fills it before any other call into the engine; the
-    // caller does not touch user_data. A cancel becomes an IORING_OP_ASYNC_CANCEL, or withdraws the
-    // entry if the kernel has not taken it. Submits to the kernel if the ring is full; cannot fail.
+    // caller does not touch user_data, and sets no flag but IOSQE_ASYNC: IOSQE_CQE_SKIP_SUCCESS,
+    // for one, leaves the Aio pending for ever. A cancel becomes an IORING_OP_ASYNC_CANCEL, or
+    // withdraws the entry if the kernel has not taken it. Submits to the kernel if the ring is
+    // full; cannot fail.
     template <Handler kHandler>
     static io_uring_sqe& begin(Aio& aio) noexcept {
         return begin(aio, [](Completion& completion, int result, unsigned flags) noexcept {
