@@ -163,9 +163,9 @@ public:
 
     // Makes it an error page: the status, the reason of reason_phrase(), and a small HTML page that
     // shows both, with Content-Type and Content-Length. Transfer-Encoding is removed, other fields
-    // stay. A status that allows no content (1xx, 204, 304) gets none. ArgumentErrc::invalid_status
-    // for a status that is not 100 to 999. Unlike a setter it may be half done after
-    // Errc::not_enough_memory.
+    // stay. A status that allows no content (1xx, 204, 205, 304) gets none.
+    // ArgumentErrc::invalid_status for a status that is not 100 to 999. Unlike a setter it may be
+    // half done after Errc::not_enough_memory.
     [[nodiscard]] std::error_code set_error_page(int status) noexcept;
 
     // Restores the initial state: 200 without fields and content. Keeps its memory.

@@ -176,7 +176,8 @@ void Response::reset() noexcept {
 
 std::error_code Response::set_error_page(int status) noexcept {
     if (status < 100 || status > 999) return ArgumentErrc::invalid_status;
-    if (status < 200 || status == 204 || status == 304) {
+    headers().erase("Transfer-Encoding");
+    if (status < 200 || status == 204 || status == 205 || status == 304) {
         clear_content();
         headers().erase("Content-Type");
         return set_status(status);
@@ -187,7 +188,6 @@ std::error_code Response::set_error_page(int status) noexcept {
         const std::string page =
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
             "</title></head>\n<body><h1>" + title + "</h1></body></html>\n";
-        headers().erase("Transfer-Encoding");
         if (const auto error = copy_content(page)) return error;
         if (const auto error = headers().set("Content-Type", "text/html; charset=utf-8"))
             return error;

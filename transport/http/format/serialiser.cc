@@ -125,6 +125,13 @@ bool frame_empty(const Response& response, const ResponseContext& answered, Payl
     return true;
 }
 
+// Frames 205, which has a length of 0 as its only framing for every method (RFC 9110 15.3.6).
+bool frame_reset(const Response& response, const Framing& framing, Plan& plan) noexcept {
+    if (!response.content().empty() || framing.chunked() || framing.length() > 0) return false;
+    plan.add_length = !framing.has_length();
+    return true;
+}
+
 bool is_empty(int status, std::string_view method) noexcept {
     return status < 200 || status == 204 || status == 304 || method == "HEAD" ||
            (method == "CONNECT" && status < 300);
@@ -152,7 +159,9 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
     if (!understand(response.headers(), framing)) return false;
     const bool chunks =
         response.version() == Version::http_1_1 && answered.version == Version::http_1_1;
-    if (is_empty(response.status(), answered.method)) {
+    if (response.status() == 205 && answered.method != "CONNECT") {
+        if (!frame_reset(response, framing, plan)) return false;
+    } else if (is_empty(response.status(), answered.method)) {
         if (!frame_empty(response, answered, payload, framing, plan)) return false;
         plan.drop_codings = framing.chunked() && !chunks;
     } else if (payload == Payload::attached) {
@@ -160,7 +169,6 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
     } else {
         frame_streamed(framing, chunks, plan);
     }
-    if (response.status() == 205 && plan.following.framing != ContentFraming::none) return false;
     const bool dated = response.status() < 200 || response.headers().contains(kDate);
     if (!dated) plan.add_date = answered.date;  // RFC 9110 6.6.1
     plan_connection(response, answered, framing, plan);

@@ -84,8 +84,14 @@ bool ResponseSender::has_pending_head() noexcept {
 // Answers 500, and discards the fields and content of the handler's response.
 void ResponseSender::answer_unsent(Exchange& exchange) noexcept {
     DCHECK(exchange.failure_ && !exchange.failed_);
+    exchange.failed_ = true;  // nothing replaces this page
     exchange.response_.reset();
-    send_page(exchange, 500);
+    if (const auto error = exchange.response_.set_error_page(500)) {
+        note_failure(&exchange, error, "the error page cannot be created", error.message());
+        exchange.response_.reset();
+        static_cast<void>(exchange.response_.set_status(500));
+    }
+    send(exchange);
 }
 
 void ResponseSender::fail(Exchange& exchange, std::error_code error) noexcept {

@@ -22,17 +22,12 @@ bool forbids_content(const Request& request, int status) noexcept {
 
 void ResponseSender::respond(Exchange& exchange, int status) noexcept {
     DCHECK(exchange.state_ == Exchange::State::open);
-    is_final(exchange, status) ? send_page(exchange, status) : answer_unsent(exchange);
-}
-
-void ResponseSender::send_page(Exchange& exchange, int status) noexcept {
-    exchange.failed_ = true;  // try no other page
+    if (!is_final(exchange, status)) return answer_unsent(exchange);
     if (const auto error = exchange.response_.set_error_page(status)) {
-        note_failure(&exchange, error, "the error page cannot be created", error.message());
-        exchange.response_.reset();
-        static_cast<void>(exchange.response_.set_status(500));
+        return refuse_response(exchange, error, "the error page cannot be created",
+                               error.message());
     }
-    send(exchange);
+    send(exchange);  // on_written() replaces a page that the serialiser rejects
 }
 
 void ResponseSender::respond(Exchange& exchange) noexcept {

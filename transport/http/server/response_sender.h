@@ -38,7 +38,6 @@ public:
 
 private:
     bool is_final(Exchange& exchange, int status) noexcept;
-    void send_page(Exchange& exchange, int status) noexcept;
     void send(Exchange& exchange) noexcept;
     bool has_pending_head() noexcept;
     void answer_unsent(Exchange& exchange) noexcept;

@@ -152,7 +152,7 @@ TEST_CASE("an error page contains its status and reason phrase") {
     CHECK(response.headers().get("X") == "kept");
     CHECK(!response.set_error_page(599));
     CHECK(response.content().find("<h1>599 </h1>") != std::string_view::npos);
-    for (const int status : {101, 204, 304}) {
+    for (const int status : {101, 204, 205, 304}) {
         CHECK(!response.set_error_page(status));
         CHECK(!response.has_content());
         CHECK(!response.headers().contains("Content-Length"));
