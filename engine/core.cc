@@ -135,6 +135,7 @@ void EngineCore::drain() noexcept {
         log(LogLevel::error,
             "an engine was destroyed while tasks were posted to it; they are lost");
     }
+    loop_.end_mail();
     loop_.waiters().notify();
 }
 

@@ -126,6 +126,12 @@ bool Loop::deliver_mail() noexcept {
     return had_mail;
 }
 
+void Loop::end_mail() noexcept {
+    DCHECK(!in_turn_ && !mail_left_);
+    delivers_mail_ = false;
+    waiters_.exclude([this] { return mailbox_.take(); });  // its lock protects withdraw() too
+}
+
 bool Loop::withdraw(const MailboxEntry& entry) noexcept {
     bool found = false;
     for (MailboxEntry* at = mailbox_.take(); at;) {

@@ -54,6 +54,12 @@ public:
     // Delivers mail and late requests, at the start of a turn or outside one. True if there was
     // mail.
     bool deliver_mail() noexcept;
+    // True if mail waits for its delivery, also while other mail is being delivered.
+    bool has_undelivered_mail() const noexcept {
+        return mail_left_ || (delivers_mail_ && has_mail());
+    }
+    // Delivers no mail any more, and drops what has arrived. The memory of mail may be freed then.
+    void end_mail() noexcept;
     // Expires every timer with `reason`, those held without a deadline included. Outside a turn.
     void expire_all(std::error_code reason) noexcept;
     // Makes Engine::fd() readable for work that was added outside a turn.
@@ -134,6 +140,7 @@ private:
     // The lists that the loop walks. After a fork in a callback, the child empties them.
     Deferred* finishing_now_ = nullptr;
     MailboxEntry* mail_left_ = nullptr;
+    bool delivers_mail_ = true;
     PollFd poll_fd_;
 
     // Members that other threads touch.

@@ -111,6 +111,8 @@ public:
     ClientStatistics statistics() const noexcept;
 
 private:
+    ClientCore* core_for(Aio& aio) noexcept;
+
     Connector& connector_;
     const ClientOptions options_;
     std::atomic<ClientCore*> core_{nullptr};

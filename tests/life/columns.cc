@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <optional>
+#include <semaphore>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -27,6 +28,13 @@ void for_each(std::span<const Row> rows, const std::function<void(const Row&)>& 
         column(row);
         CHECK(open_descriptors() == descriptors);
     }
+}
+
+// Without an engine on this thread.
+void wait_for_peer(Subject& subject) {
+    const Clock::time_point limit = Clock::now() + kPatience;
+    while (!subject.peer_sees_end())
+        REQUIRE(Clock::now() < limit);
 }
 
 // An engine that this thread runs, a subject on it, and the operation in flight.
@@ -106,9 +114,61 @@ void destroy_on_another_thread(KernelKind kind, std::span<const Row> rows) {
             CHECK(operation.ended().calls == 1);
             CHECK(operation.ended().count == 0);
         }
-        const Clock::time_point limit = Clock::now() + kPatience;
-        while (!subject->peer_sees_end())
-            REQUIRE(Clock::now() < limit);
+        wait_for_peer(*subject);
+    });
+}
+
+// The engine's thread is busy when this thread submits the operation, and destroys the object
+// before it takes the operation from its mailbox, or after it took it in one batch with the task
+// that destroys the object.
+void destroy_before_start(KernelKind kind, std::span<const Row> rows) {
+    for_each(rows, [&](const Row& row) {
+        for (const bool in_batch : {false, true}) {
+            CAPTURE(in_batch);
+            std::unique_ptr<Subject> subject;
+            {
+                EngineThread io(options_on(kind));
+                subject = row.make(io.engine());
+                Operation operation(io.engine());
+                std::binary_semaphore began{0};
+                std::binary_semaphore submitted{0};
+                io.engine().post([&] {
+                    began.release();
+                    submitted.acquire();
+                    if (!in_batch) subject->destroy();
+                });
+                began.acquire();
+                if (in_batch) io.engine().post([&] { subject->destroy(); });
+                subject->start(operation.aio);
+                submitted.release();
+                CHECK(operation.aio.wait() == subject->end_of_late_start());
+                CHECK(operation.ended().calls == 1);
+                CHECK(operation.ended().count == 0);
+                CHECK(io.engine().statistics().misuse == 0);
+            }
+            wait_for_peer(*subject);
+        }
+    });
+}
+
+// The engine runs for the first time after the object was destroyed, or only ends, unless the row
+// needs an engine that runs.
+void destroy_before_run(KernelKind kind, std::span<const Row> rows) {
+    for_each(rows, [&](const Row& row) {
+        for (const bool runs : {true, false}) {
+            CAPTURE(runs);
+            Ended ended;
+            auto engine = std::make_unique<Engine>(options_on(kind));
+            const std::unique_ptr<Subject> subject = row.make(*engine);
+            subject->start(one_shot(*engine, ended));
+            subject->destroy();
+            CHECK(ended.calls == 0);
+            if (runs) REQUIRE(run_until(*engine, [&] { return ended.calls > 0; }));
+            CHECK(engine->statistics().misuse == 0);
+            engine.reset();
+            CHECK(ended == failure(subject->end_of_destruction()));
+            wait_for_peer(*subject);
+        }
     });
 }
 

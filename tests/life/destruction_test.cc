@@ -133,13 +133,16 @@ private:
 class HttpClient final : public Subject {
 public:
     explicit HttpClient(Engine&)
-        : connector_(silent_.endpoint()), client_(std::in_place, connector_) {}
+        : connector_(std::in_place, silent_.endpoint()), client_(std::in_place, *connector_) {}
     void start(Aio& aio) override { client_->transact(request_, response_, aio); }
-    void destroy() override { client_.reset(); }
+    void destroy() override {
+        client_.reset();
+        connector_.reset();  // only the client uses it
+    }
 
 private:
     RawListener silent_;
-    tcp::Connector connector_;
+    std::optional<tcp::Connector> connector_;
     std::optional<http::Client> client_;
     http::Request request_{"http://h/"};
     http::Response response_;
@@ -194,6 +197,7 @@ public:
     }
     bool close() override { return connection_->close(), true; }
     void destroy() override { connection_.reset(); }
+    std::error_code end_of_late_start() const override { return Errc::not_connected; }
 
 private:
     std::optional<easy::Connection> connection_;
@@ -248,6 +252,16 @@ TEST_CASE_TEMPLATE("an object may be destroyed in the callback of its own operat
 
 TEST_CASE_TEMPLATE("a busy object may be destroyed on another thread", Kernel, OnLinux, OnPoll) {
     destroy_on_another_thread(Kernel::kKind, kRows);
+}
+
+TEST_CASE_TEMPLATE("an object may be destroyed before its engine starts an accepted operation",
+                   Kernel, OnLinux, OnPoll) {
+    destroy_before_start(Kernel::kKind, kRows);
+}
+
+TEST_CASE_TEMPLATE("a busy object may be destroyed before its engine runs", Kernel, OnLinux,
+                   OnPoll) {
+    destroy_before_run(Kernel::kKind, kRows);
 }
 
 TEST_CASE_TEMPLATE("a close on another thread ends a chain of resubmissions", Kernel, OnLinux,

@@ -29,6 +29,8 @@ public:
     virtual void destroy() = 0;
     // How the operation ends when the object is destroyed under it.
     [[nodiscard]] virtual std::error_code end_of_destruction() const { return Errc::closed; }
+    // How it ends when the object is destroyed before the engine's thread starts it.
+    [[nodiscard]] virtual std::error_code end_of_late_start() const { return end_of_destruction(); }
     // True if the peer, if any, has received the end of its connection.
     virtual bool peer_sees_end() { return true; }
     // True if the peer, if any, has not received it.
@@ -46,6 +48,8 @@ void destroy_idle(KernelKind kind, std::span<const Row> rows);
 void destroy_busy(KernelKind kind, std::span<const Row> rows);
 void destroy_in_own_callback(KernelKind kind, std::span<const Row> rows);
 void destroy_on_another_thread(KernelKind kind, std::span<const Row> rows);
+void destroy_before_start(KernelKind kind, std::span<const Row> rows);
+void destroy_before_run(KernelKind kind, std::span<const Row> rows);
 void close_while_resubmitting(KernelKind kind, std::span<const Row> rows);
 void destroy_after_engine(KernelKind kind, std::span<const Row> rows);
 void destroy_at_exit(KernelKind kind, std::span<const Row> rows);

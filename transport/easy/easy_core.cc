@@ -110,7 +110,7 @@ void ConnectionCore::connect(std::string_view url, const Options& options, Aio& 
 void ConnectionCore::start_connect(Aio& aio) noexcept {
     ConnectionCore& self = of(aio);
     std::unique_ptr<Dial> dial(static_cast<Dial*>(Provider::argument(aio)));
-    const Admission admission = admit_without_buffers(aio, false);
+    const Admission admission = admit_without_buffers(aio, self.is_released());
     if (admission.refused != Errc{} || dial->refused) {
         Provider::finish(aio, dial->refused ? dial->refused : admission.refused);
     } else {

@@ -20,7 +20,7 @@ void EngineObject::enroll() noexcept {
 
 EngineObject::~EngineObject() {
     if (engine_gone_.load(std::memory_order_relaxed)) return;
-    DCHECK(mailed_.load(std::memory_order_relaxed) == 0);
+    DCHECK(!has_mail());
     core_.residents().remove(*this);
 }
 
@@ -50,13 +50,23 @@ void EngineObject::release() noexcept {
     }
     // The parent's lists may refer to this object, so its memory stays.
     if (core_.is_forked()) return close_inherited();
-    // Mail that another thread posted lies in this object, so the release is delivered after it.
-    if (core_.on_thread() && mailed_.load(std::memory_order_relaxed) == 0) return release_here();
-    post(releasing_, [](MailboxEntry& entry) noexcept {
-        EngineObject& self = static_cast<Mail&>(entry).object;
-        self.arrived();
-        self.release_here();
-    });
+    if (!core_.on_thread()) {
+        return post(releasing_, [](MailboxEntry& entry) noexcept {
+            EngineObject& self = static_cast<Mail&>(entry).object;
+            self.arrived();
+            self.release_here();
+        });
+    }
+    // Operations that other threads submitted, and mail in this object, may not have arrived. They
+    // find a closed object, which is freed behind them.
+    if (core_.loop().has_undelivered_mail()) {
+        post(releasing_, [](MailboxEntry& entry) noexcept {
+            EngineObject& self = static_cast<Mail&>(entry).object;
+            self.arrived();
+            self.destroy_if_idle();
+        });
+    }
+    release_here();
 }
 
 void EngineObject::release_here() noexcept {

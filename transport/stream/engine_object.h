@@ -26,7 +26,7 @@ public:
     EngineCore& core() const noexcept { return core_; }
     // Call whenever an operation of this object has ended. May free this object.
     void destroy_if_idle() noexcept {
-        if (released_ && finished() && !busy()) delete this;
+        if (released_ && finished() && !busy() && !has_mail()) delete this;
     }
 
     bool is_idle() const noexcept override { return !busy(); }
@@ -65,7 +65,6 @@ protected:
         const bool engine_gone = is_engine_gone();
         const bool here = !engine_gone && engine_core.on_thread();
         const bool elsewhere = !engine_gone && !here && !close_unbound();
-        if (here) close_here();  // release() may be queued behind mail
         EngineObject::release();
         if (elsewhere) closing.wait(engine_core);
         closing.drop();
@@ -84,6 +83,8 @@ protected:
     }
 
 private:
+    bool has_mail() const noexcept { return mailed_.load(std::memory_order_relaxed) > 0; }
+
     EngineCore& core_;
     bool released_ = false;
     std::atomic<bool> close_asked_{false};

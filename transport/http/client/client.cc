@@ -25,30 +25,38 @@ Client::~Client() {
         core->release();
         return;
     }
-    Engine& engine = core->engine();
-    if (EngineCore::of(engine).is_forked()) return;  // leaks, as its streams do
-    if (engine.on_engine_thread() || !EngineCore::of(engine).thread().is_bound()) {
-        core->abandon(nullptr);
+    EngineCore& engine = core->core();
+    if (engine.is_forked()) return;  // leaks, as its streams do
+    if (engine.on_thread() || core->close_unbound()) {
+        core->release();
         return;
     }
-    Departure gone(EngineCore::of(engine), *core);
+    Departure gone(engine, *core);
     gone.deliver = [](MailboxEntry& entry) noexcept {
         Departure& self = static_cast<Departure&>(entry);
-        self.core.abandon(&self);
+        self.core.abandon(self);
     };
     if (!gone.post_and_wait()) core->release();
 }
 
-void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
+// The engine's side of this client, created on first use; null if out of memory.
+ClientCore* Client::core_for(Aio& aio) noexcept {
     ClientCore* core = core_.load(std::memory_order_acquire);
-    if (!core) {
-        auto* const made = new (std::nothrow) ClientCore(aio.engine(), connector_, options_);
-        if (made && core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) {
-            core = made;
-        } else if (made) {
-            made->discard();  // another thread was first
-        }
+    if (core) return core;
+    auto* const made = new (std::nothrow) ClientCore(aio.engine(), connector_, options_);
+    if (!made) return nullptr;
+    if (core_.compare_exchange_strong(core, made, std::memory_order_acq_rel)) {
+        made->join_engine();
+        return made;
     }
+    made->discard();  // another thread was first
+    return core;
+}
+
+void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
+    // Without a thread, the engine would never know the core.
+    if (EngineCore::of(aio.engine()).is_over()) return refuse<Errc::engine_lost>(aio);
+    ClientCore* const core = core_for(aio);
     std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
     if (!core || !transaction) return refuse<Errc::not_enough_memory>(aio);
     transaction->request = &request;

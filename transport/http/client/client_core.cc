@@ -11,7 +11,6 @@
 
 #include <memory>
 #include <new>
-#include <utility>
 
 namespace uaio::http {
 namespace {
@@ -36,7 +35,6 @@ ClientCore::~ClientCore() {
 
 void ClientCore::start(Aio& aio) noexcept {
     ClientCore& self = *static_cast<ClientCore*>(Provider::owner(aio));
-    if (!std::exchange(self.enrolled_, true)) self.enroll();
     std::unique_ptr<Transaction> transaction(static_cast<Transaction*>(Provider::argument(aio)));
     const Admission admission = admit_without_buffers(aio, self.abandoned_ || self.engine_ends_);
     std::error_code refused;
@@ -146,9 +144,16 @@ void ClientCore::left(ClientConnection& connection) noexcept {
     carry_waiting();
 }
 
-void ClientCore::abandon(Departure* departure) noexcept {
-    departure_ = departure;
-    release_here();
+void ClientCore::abandon(Departure& departure) noexcept {
+    departure_ = &departure;
+    release();
+}
+
+bool ClientCore::close_unbound() noexcept {
+    return core().thread().run_if_unbound([this] {
+        DCHECK(!connections_ && !waiting_);
+        abandoned_ = true;
+    });
 }
 
 void ClientCore::close_here() noexcept {

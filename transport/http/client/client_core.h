@@ -48,11 +48,16 @@ public:
 
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
-    // Any thread: the Client uses another core, and this one was never started.
+    // Any thread: the Client uses another core, and this one never joined the engine.
     void discard() noexcept { delete this; }
-    // Called when the Client is destroyed. Frees this object when it is idle, and then finishes
-    // `departure`, unless null.
-    void abandon(Departure* departure) noexcept;
+    // Any thread, once: the Client uses this core.
+    void join_engine() noexcept { enroll(); }
+    // Called when the Client is destroyed on another thread. Frees this object when it is idle, and
+    // then finishes `departure`.
+    void abandon(Departure& departure) noexcept;
+    // Any thread: closes if no thread runs the engine, since then no operation has started.
+    // Otherwise returns false without effect.
+    bool close_unbound() noexcept;
     // Any thread: the engine has ended.
     bool outlived_engine() const noexcept { return is_engine_gone(); }
 
@@ -96,7 +101,6 @@ private:
     std::size_t open_ = 0;
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;
-    bool enrolled_ = false;
     bool engine_ends_ = false;
     bool abandoned_ = false;
     Departure* departure_ = nullptr;
