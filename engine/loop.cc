@@ -11,6 +11,16 @@
 
 namespace uaio {
 
+namespace {
+
+// How often a turn finishes deferred operations before it enters the kernel. One that completes
+// without the kernel, such as a read of bytes that a stream has buffered, often begins the next:
+// the requests of a pipeline are then answered in one turn, and their responses leave in one send.
+// The limit keeps an endless chain from the time of other operations.
+constexpr int kDeferredRounds = 16;
+
+}  // namespace
+
 static_assert(offsetof(Completion, mail) == 0 && std::is_standard_layout_v<Completion>,
               "finish_deferred() casts a link to its Completion");
 
@@ -31,7 +41,9 @@ std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
         poll_fd_.consume();
     const bool had_mail = deliver_mail();
     expire_timers();
-    std::size_t handled = dispatch() + finish_deferred();
+    std::size_t handled = dispatch();
+    for (int round = 0; round < kDeferredRounds && deferred_.first; ++round)
+        handled += finish_deferred();
     if (handled > 0) waiters_.notify();  // before the engine sleeps
 
     const bool may_wait = until_ns > 0 && !(return_early && (had_mail || handled > 0));
