@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "engine/core.h"
 
+#include <algorithm>
 #include <atomic>
 
 namespace uaio {
@@ -70,7 +71,7 @@ void Provider::replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active || aio.reason_) return;
     Loop& loop = EngineCore::of(*aio.engine_).loop();
     if (aio.timer_.previous) loop.timers().disarm(aio.timer_);
-    aio.timer_.deadline_ns = deadline_ns;
+    aio.timer_.deadline_ns = std::max<std::int64_t>(deadline_ns, 0);
     // For disarm(); the next accept_deadline() reads the timeout again.
     aio.has_deadline_.store(true, std::memory_order_relaxed);
     if (deadline_ns != TimerNode::kNoDeadline) loop.timers().arm(aio.timer_, loop.now_ns());

@@ -1,4 +1,5 @@
-// Computes when a timeout that begins now ends. Sums beyond the range of the clock become "never".
+// Computes when a timeout that begins now ends. Sums beyond the range of the clock become "never",
+// and sums before its epoch become the epoch, which has passed.
 // Pure; any thread.
 #pragma once
 
@@ -7,6 +8,7 @@
 
 #include "base/check.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -17,8 +19,8 @@ namespace uaio {
 constexpr std::int64_t deadline_after(std::int64_t now_ns,
                                       std::chrono::nanoseconds timeout) noexcept {
     DCHECK(now_ns >= 0);
-    return timeout.count() < TimerNode::kNoDeadline - now_ns ? now_ns + timeout.count()
-                                                             : TimerNode::kNoDeadline;
+    if (timeout.count() >= TimerNode::kNoDeadline - now_ns) return TimerNode::kNoDeadline;
+    return std::max<std::int64_t>(now_ns + timeout.count(), 0);
 }
 
 // The same as a time; Clock::time_point::max() for never.

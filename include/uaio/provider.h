@@ -9,7 +9,9 @@
 
 #include <uaio/aio.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <system_error>
@@ -123,9 +125,11 @@ public:
         return aio.timer_.deadline_ns != TimerNode::kNoDeadline;
     }
     // Moves the deadline of a running operation to `deadline_ns`, nanoseconds of Engine::now(), if
-    // its own is later. Has no effect on one that has ended or was cancelled.
+    // its own is later; a negative one has passed already, as 0 has. Has no effect on one that has
+    // ended or was cancelled.
     static void limit_deadline(Aio& aio, std::int64_t deadline_ns) noexcept {
-        if (aio.timer_.deadline_ns > deadline_ns) replace_deadline(aio, deadline_ns);
+        if (aio.timer_.deadline_ns > std::max<std::int64_t>(deadline_ns, 0))
+            replace_deadline(aio, deadline_ns);
     }
     // The same whether its own is earlier or later; TimerNode::kNoDeadline removes it.
     static void replace_deadline(Aio& aio, std::int64_t deadline_ns) noexcept;

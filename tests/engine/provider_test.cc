@@ -11,7 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -85,6 +87,23 @@ TEST_CASE_TEMPLATE("a provider parks an Aio and finishes it later", Kernel, OnLi
     CHECK(first == 1);
     CHECK(second == 2);
     CHECK(turnstile.cancels == 0);
+}
+
+TEST_CASE_TEMPLATE("a negative deadline of a provider has passed", Kernel, OnLinux, OnPoll) {
+    constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+    for (const std::int64_t deadline : {kLeast, std::int64_t{-5}, std::int64_t{0}}) {
+        for (const auto limit : {&Provider::limit_deadline, &Provider::replace_deadline}) {
+            Engine engine(options_on(Kernel::kKind));
+            Turnstile turnstile(engine);
+            int number = 0;
+            Operation waits(engine);
+            REQUIRE(turnstile.wait(waits.aio, &number));
+            engine.run_once(0ns);
+            limit(waits.aio, deadline);
+            CHECK(waits.aio.wait() == Errc::timed_out);
+            CHECK(turnstile.empty());
+        }
+    }
 }
 
 TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by its canceler once",

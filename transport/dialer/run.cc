@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "engine/core.h"
+#include "engine/deadline.h"
 #include "transport/proxy/handshake.h"
 #include "transport/proxy/header.h"
 #include "transport/tls/hash.h"
@@ -76,10 +77,7 @@ void DialRun::start(Aio& aio) noexcept {
         static_cast<DialRun*>(Provider::owner(parked))->io_.cancel();
     });
     EngineCore& core = EngineCore::of(aio.engine());
-    const std::chrono::nanoseconds timeout = self.plan_.options.timeout;
-    const std::int64_t now = core.now_ns();
-    if (timeout.count() < kNoTimeout.count() - now)
-        Provider::limit_deadline(aio, now + timeout.count());
+    Provider::limit_deadline(aio, deadline_after(core.now_ns(), self.plan_.options.timeout));
     self.guarded([&self] { self.go_on(); });
 }
 

@@ -1,6 +1,7 @@
 #include "transport/tls/listener_core.h"
 
 #include "base/check.h"
+#include "engine/deadline.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/note.h"
 #include "transport/stream/queues.h"
@@ -199,11 +200,8 @@ void ListenerCore::on_back(Attempt& attempt) noexcept {
 
 void ListenerCore::on_first_byte(Attempt& attempt) noexcept {
     // handshake_timeout counts from the accept.
-    const std::int64_t timeout = options_.handshake_timeout.count();
-    if (timeout < kNoTimeout.count() - attempt.accepted_ns) {
-        const std::chrono::nanoseconds deadline(attempt.accepted_ns + timeout);
-        attempt.aio.set_deadline(Clock::time_point(deadline));
-    }
+    const Clock::time_point accepted{std::chrono::nanoseconds(attempt.accepted_ns)};
+    attempt.aio.set_deadline(deadline_after(accepted, options_.handshake_timeout));
     shake_hands(attempt, std::move(attempt.stream));
 }
 

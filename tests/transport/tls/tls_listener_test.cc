@@ -128,6 +128,21 @@ TEST_CASE("a tls listener refuses a null acceptor and one of another engine") {
     CHECK(listener.engine() == &engine);
 }
 
+TEST_CASE("a tls listener's handshake_timeout of any value is a limit or none") {
+    using std::chrono::nanoseconds;
+    for (const nanoseconds timeout : {nanoseconds::min(), nanoseconds(-1), 0ns}) {
+        Crowd crowd(OnSim::kKind, {.handshake_timeout = timeout});
+        const StreamPtr silent = crowd.connect_plain("\x16\x03");
+        CHECK(crowd.run_until([&] { return crowd.failures().size() == 1; }));
+        CHECK(crowd.failures(Errc::timed_out) == 1);
+    }
+    for (const nanoseconds timeout : {nanoseconds::max() - 1ns, kNoTimeout}) {
+        Crowd crowd(OnSim::kKind, {.handshake_timeout = timeout});
+        CHECK(crowd.connect() == success(0));
+        CHECK(crowd.failures().empty());
+    }
+}
+
 TEST_CASE_TEMPLATE("a silent client of a tls listener uses no memory for TLS", Kernel, OnLinux,
                    OnPoll) {
     if (!allocations_are_counted())
