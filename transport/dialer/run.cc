@@ -1,5 +1,6 @@
 #include "transport/dialer/run.h"
 
+#include <uaio/argument_error.h>
 #include <uaio/config.h>
 #include <uaio/local.h>
 #include <uaio/provider.h>
@@ -171,6 +172,7 @@ void DialRun::on_step() {
     if (const std::error_code asked = Provider::cancel_reason(user_)) return end(asked);
     if (const std::error_code error = io_.result()) return fail(error);
     if (secured_) stream_ = std::move(secured_);
+    if (step_ >= Step::connect && !stream_) return fail(ArgumentErrc::no_stream);
     go_on();
 }
 

@@ -1,5 +1,7 @@
 #include "transport/tls/listener_core.h"
 
+#include <uaio/argument_error.h>
+
 #include "base/check.h"
 #include "engine/deadline.h"
 #include "transport/stream/admit.h"
@@ -138,7 +140,9 @@ bool ListenerCore::make_room() noexcept {
 void ListenerCore::on_accepted() noexcept {
     DCHECK(accepting_ && core().on_thread());
     accepting_ = false;
-    if (const std::error_code error = inner_->result()) {
+    std::error_code error = inner_->result();
+    if (!error && !accepted_) error = ArgumentErrc::no_stream;
+    if (error) {
         // Fails all accepts: a failed acceptor is not called again until the next accept.
         finish_all(waiting_, error);
         return destroy_if_idle();

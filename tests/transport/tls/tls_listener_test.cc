@@ -1,5 +1,7 @@
 // A tls::Listener with clients that send nothing, or stop midway.
+#include <uaio/argument_error.h>
 #include <uaio/engine_group.h>
+#include <uaio/provider.h>
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
@@ -126,6 +128,33 @@ TEST_CASE("a tls listener refuses a null acceptor and one of another engine") {
     const tls::Listener listener(
         engine, std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0)), context);
     CHECK(listener.engine() == &engine);
+}
+
+// Ends each accept without an error and without a stream.
+class EmptyAcceptor : public Acceptor {
+public:
+    explicit EmptyAcceptor(Engine& engine) : engine_(engine) {}
+    void accept(Aio& aio, StreamPtr&) override {
+        Provider::submit(
+            engine_, aio, [](Aio& started) noexcept { Provider::finish(started); }, nullptr);
+    }
+    void close() noexcept override {}
+
+private:
+    Engine& engine_;
+};
+
+TEST_CASE("a tls listener reports no_stream for an acceptor without a stream") {
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    const tls::Context context(server_options());
+    tls::Listener listener(engine, std::make_unique<EmptyAcceptor>(engine), context);
+    StreamPtr stream;
+    Operation accept(engine);
+    listener.accept(accept.aio, stream);
+    static_cast<void>(accept.aio.wait());
+    CHECK(accept.ended() == failure(ArgumentErrc::no_stream));
+    CHECK(!stream);
 }
 
 TEST_CASE("a tls listener's handshake_timeout of any value is a limit or none") {

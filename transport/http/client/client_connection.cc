@@ -49,8 +49,9 @@ void ClientConnection::connect(Transaction& transaction) noexcept {
 }
 
 void ClientConnection::on_connected(std::error_code error) noexcept {
+    if (!error && !stream_) error = ArgumentErrc::no_stream;
     if (error) return end(error);
-    DCHECK(current_ && stream_);
+    DCHECK(current_);
     connection_.emplace(std::move(stream_),
                         ConnectionOptions{.limits = core_.options().limits,
                                           .send_timeout = core_.options().send_timeout,

@@ -117,8 +117,13 @@ void ServerShard::accept_all() noexcept {
 }
 
 void ServerShard::on_accepted(Accepting& accepting) noexcept {
-    const std::error_code error = accepting.aio.result();
-    DCHECK(error || accepting.stream);
+    std::error_code error = accepting.aio.result();
+    if (!error && !accepting.stream) {
+        error = ArgumentErrc::no_stream;
+        core().log(LogLevel::error,
+                   "http::Server: an acceptor reported a connection, but put no "
+                   "stream in its place; the server tries again");
+    }
     if (!error && serves() && !draining_) {
         const int descriptor = accepting.stream->native_handle();
         auto* const connection =
