@@ -78,6 +78,8 @@ std::error_code Endpoint::parse_address(std::string_view address, std::uint16_t 
 
 Endpoint Endpoint::from(const sockaddr* address, socklen_t size) noexcept {
     Endpoint endpoint;
+    constexpr std::size_t kFamilyEnd = offsetof(sockaddr, sa_family) + sizeof(sa_family_t);
+    if (!address || size < kFamilyEnd) return endpoint;
     if (address->sa_family == AF_INET && size >= sizeof(sockaddr_in)) {
         std::memcpy(&endpoint.address_.v4, address, sizeof(sockaddr_in));
     } else if (address->sa_family == AF_INET6 && size >= sizeof(sockaddr_in6)) {

@@ -86,6 +86,10 @@ TEST_CASE("an endpoint converts from sockaddr, or is the default one") {
     sockaddr other{};
     other.sa_family = AF_UNIX;
     CHECK(Endpoint::from(&other, sizeof other) == Endpoint());
+    CHECK(Endpoint::from(nullptr, 0) == Endpoint());
+    CHECK(Endpoint::from(nullptr, sizeof(sockaddr_in)) == Endpoint());
+    const auto byte = std::make_unique<char>();  // the family would lie behind it
+    CHECK(Endpoint::from(reinterpret_cast<const sockaddr*>(byte.get()), 1) == Endpoint());
 }
 
 TEST_CASE("an address is parsed and formatted without a port") {
