@@ -11,7 +11,10 @@ namespace uaio {
 
 template <class Note>
 void put_note(Aio& aio, const Note& note) noexcept {
-    static_assert(sizeof(Note) <= decltype(Provider::scratch(aio))::extent);
+    struct Stored {  // Note itself may be a pointer, whose size clang-tidy takes for a mistake
+        Note note;
+    };
+    static_assert(sizeof(Stored) <= decltype(Provider::scratch(aio))::extent);
     static_assert(alignof(Note) <= alignof(void*), "see Aio::scratch_");
     static_assert(std::is_trivially_destructible_v<Note>, "the Aio has ended without its provider");
     ::new (static_cast<void*>(Provider::scratch(aio).data())) Note(note);
