@@ -2,7 +2,7 @@
 
 #include <uaio/engine.h>
 
-#include "bench/support/contest.h"
+#include "bench/support/unavailable.h"
 
 #include <cstring>
 #include <string>

@@ -3,8 +3,9 @@
 // thread.
 #pragma once
 
+#include "bench/support/unavailable.h"
+
 #include <functional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -20,13 +21,6 @@ enum class Timing {
 };
 
 using Contender = std::function<void(benchmark::State&)>;
-
-// Thrown by a contender that cannot run: it is left out, with the reason. Any other exception is a
-// failure.
-class Unavailable : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
 
 // Contenders of one case run right after each other, in whatever order they are added.
 void add(std::string_view name, std::string_view contender, Timing timing, Contender run);
