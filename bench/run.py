@@ -275,6 +275,13 @@ def smoke(program, pattern):
     print(f"ok {program.name}: {len(results['benchmarks'])} benchmarks run", flush=True)
 
 
+def smoke_instructions(build):
+    """Its works are no benchmarks of time, so it is no group."""
+    script = ROOT / "bench" / "instructions.py"
+    if subprocess.run([sys.executable, str(script), str(build), "--smoke"], check=False).returncode:
+        raise Failure("instructions failed")
+
+
 def bench(chosen, group, program):
     budget, rounds = QUICK if chosen.quick else FULL
     if group in SCRIPTS:
@@ -304,6 +311,8 @@ def main(arguments):
             smoke(program, chosen.filter)
         else:
             rows += bench(chosen, group, program)
+    if chosen.smoke and not chosen.groups:
+        smoke_instructions(chosen.build)
     if chosen.csv and not chosen.smoke:
         print(csv_text(rows), end="")
 

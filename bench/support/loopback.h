@@ -34,6 +34,7 @@ public:
     Listening();
 
     std::uint16_t port() const noexcept { return port_; }
+    int fd() const noexcept { return socket_.get(); }
     // Returns a blocking socket with TCP_NODELAY.
     Descriptor accept() const;
 
