@@ -6,6 +6,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <chrono>
+#include <limits>
 #include <new>
 
 namespace uaio {
@@ -68,6 +71,17 @@ void SocketStream::end_output() noexcept {
     if (!socket_.closed()) socket_.core().kernel().shutdown(socket_.fd(), SHUT_WR);
 }
 
+namespace {
+
+// A time beyond the range of int becomes the nearest int, which the kernel refuses as well.
+int as_int(std::chrono::seconds time) noexcept {
+    using Limits = std::numeric_limits<int>;
+    return static_cast<int>(
+        std::clamp<std::chrono::seconds::rep>(time.count(), Limits::min(), Limits::max()));
+}
+
+}  // namespace
+
 int apply_options(Kernel& kernel, int fd, int family, const StreamOptions& options) noexcept {
     int result = 0;
     const auto set = [&](int level, int name, int value) {
@@ -77,8 +91,8 @@ int apply_options(Kernel& kernel, int fd, int family, const StreamOptions& optio
         set(IPPROTO_TCP, TCP_NODELAY, options.no_delay ? 1 : 0);
         if (options.keep_alive) {
             set(SOL_SOCKET, SO_KEEPALIVE, 1);
-            set(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.keep_alive_idle.count()));
-            set(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(options.keep_alive_interval.count()));
+            set(IPPROTO_TCP, TCP_KEEPIDLE, as_int(options.keep_alive_idle));
+            set(IPPROTO_TCP, TCP_KEEPINTVL, as_int(options.keep_alive_interval));
             set(IPPROTO_TCP, TCP_KEEPCNT, options.keep_alive_probes);
         }
     }

@@ -290,6 +290,32 @@ TEST_CASE_TEMPLATE("socket options reach accepted and connecting sockets", Kerne
     }
 }
 
+TEST_CASE_TEMPLATE("keep-alive times out of range are refused, however large they are", Kernel,
+                   OnLinux, OnPoll) {
+    using std::chrono::seconds;
+    Engine engine(options_on(Kernel::kKind));
+    tcp::Listener listener(engine, Endpoint::loopback(0));
+    for (const seconds time : {seconds((1LL << 32) + 5), seconds::max(), seconds::min(),
+                               seconds(-(1LL << 32) + 5), seconds(0), seconds(32768)}) {
+        for (const bool idle : {false, true}) {
+            CAPTURE(time.count());
+            StreamOptions options;
+            options.keep_alive = true;
+            (idle ? options.keep_alive_idle : options.keep_alive_interval) = time;
+            StreamPtr stream;
+            Operation connect(engine);
+            tcp::ConnectOptions to;
+            to.stream = options;
+            tcp::connect(listener.local_endpoint(), to, connect.aio, stream);
+            static_cast<void>(connect.aio.wait());
+            CHECK(connect.ended() == failure({EINVAL, std::system_category()}));
+            tcp::ListenOptions on;
+            on.stream = options;
+            CHECK_THROWS_AS(tcp::Listener(engine, Endpoint::loopback(0), on), std::system_error);
+        }
+    }
+}
+
 TEST_CASE_TEMPLATE("a connect can set its local address", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     const RawListener listener;
