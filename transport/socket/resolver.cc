@@ -15,6 +15,19 @@
 #include <new>
 
 namespace uaio {
+namespace {
+
+// Keeps the first of equal addresses, whatever their ports: resolve() replaces those.
+void remove_repetitions(std::vector<Endpoint>& found) noexcept {
+    auto end = found.begin();
+    for (const Endpoint& each : found) {
+        const Endpoint address = each.with_port(0);
+        if (std::find(found.begin(), end, address) == end) *end++ = address;
+    }
+    found.erase(end, found.end());
+}
+
+}  // namespace
 Resolver::Resolver(const ResolverOptions& options) : core_(new ResolverCore(options)) {}
 
 // In a child of fork(2), threads that it lacks may hold the inherited locks, so the memory stays.
@@ -221,8 +234,10 @@ void ResolverCore::finish(Waiter& waiter) noexcept {
 std::error_code ResolverCore::look_up(const std::string& name, AddressFamily family,
                                       std::vector<Endpoint>& found) noexcept {
     try {
-        return options_.lookup ? options_.lookup(name, family, found)
-                               : lookup_by_getaddrinfo(name, family, found);
+        if (!options_.lookup) return lookup_by_getaddrinfo(name, family, found);
+        const std::error_code error = options_.lookup(name, family, found);
+        if (!error) remove_repetitions(found);
+        return error;
     } catch (...) {
         return Errc::not_enough_memory;
     }

@@ -219,6 +219,21 @@ TEST_CASE("a resolver caches addresses for cache_time, and no failures") {
     CHECK(looked_up("a.test") == 1);
 }
 
+TEST_CASE("repeated addresses of a user's lookup are found once") {
+    const ResolverOptions options{
+        .threads = 0, .lookup = [](const std::string&, AddressFamily, std::vector<Endpoint>& out) {
+            out = {kSome, Endpoint::loopback6(0), kSome, kSome.with_port(9),
+                   Endpoint::loopback6(0)};
+            return std::error_code();
+        }};
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    Resolver resolver(options);
+    std::vector<Endpoint> found;
+    CHECK(ask(engine, resolver, "a.test", found) == success(0));
+    CHECK(found == std::vector<Endpoint>{kSome.with_port(80), Endpoint::loopback6(80)});
+}
+
 TEST_CASE_TEMPLATE("a request ends by a cancel or a deadline while its lookup runs", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
