@@ -26,6 +26,11 @@ public:
     Clock::time_point now() const noexcept {
         return Clock::time_point(std::chrono::nanoseconds(now_ns_.load(std::memory_order_relaxed)));
     }
+    // The time when `delay` has passed; the last one of the clock for a delay beyond its range.
+    Clock::time_point after(std::chrono::nanoseconds delay) const noexcept {
+        const Clock::time_point begin = now();
+        return delay < Clock::time_point::max() - begin ? begin + delay : Clock::time_point::max();
+    }
     // Never backwards.
     void move_to(Clock::time_point time) noexcept;
 
@@ -35,7 +40,7 @@ public:
     Key plan(Clock::time_point time, Kind kind, Action action, std::uint64_t rank = 0);
     Key plan_after(std::chrono::nanoseconds delay, Kind kind, Action action,
                    std::uint64_t rank = 0) {
-        return plan(now() + delay, kind, std::move(action), rank);
+        return plan(after(delay), kind, std::move(action), rank);
     }
     void cancel(const Key& key) { events_.erase(key); }
 

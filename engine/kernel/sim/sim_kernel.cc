@@ -99,7 +99,7 @@ int SimMachine::enter(unsigned wait, Clock::time_point deadline) noexcept {
 int SimMachine::turn(unsigned wait, Clock::time_point deadline, Action& action) {
     memory_.flush_overflow();
     if (const int refused = refuse(wait)) return refused;
-    world_.events.move_to(now() + world_.faults.enter_time);
+    world_.events.move_to(world_.events.after(world_.faults.enter_time));
     const unsigned queued = memory_.queued();
     unsigned limit = queued;
     const bool splits = queued > 1 && world_.strikes(world_.faults.partial_submission,
@@ -234,7 +234,9 @@ SimKernel::SimKernel(std::uint64_t seed, const Faults& faults)
 SimKernel::~SimKernel() = default;
 
 Clock::time_point SimKernel::now() const noexcept { return machine_->now(); }
-void SimKernel::advance(std::chrono::nanoseconds duration) { advance_to(now() + duration); }
+void SimKernel::advance(std::chrono::nanoseconds duration) {
+    advance_to(machine_->world().events.after(duration));
+}
 void SimKernel::advance_to(Clock::time_point time) { machine_->advance_to(time); }
 void SimKernel::schedule(std::chrono::nanoseconds after, std::function<void()> action) {
     machine_->world().events.plan_after(after, SimEvents::Kind::user, std::move(action));

@@ -70,7 +70,7 @@ void SimNetwork::deliver(SimSocket& to, Arrival arrival, std::size_t number) {
     DCHECK(to.holders > 0);
     Clock::time_point time = events_.now();
     if (!to.is_local() && faults_.delay_max.count() > 0) {
-        time += random_.between(faults_.delay_min, faults_.delay_max);
+        time = events_.after(random_.between(faults_.delay_min, faults_.delay_max));
     }
     time = std::max(time, to.last_arrival);
     to.last_arrival = time;

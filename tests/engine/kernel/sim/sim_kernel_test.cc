@@ -113,6 +113,24 @@ TEST_CASE("sim kernel: advance runs scheduled events without an engine") {
     CHECK(kernel.now() == start + milliseconds(3));
 }
 
+TEST_CASE("sim kernel: times beyond the range of the clock are its last one") {
+    SimKernel kernel(1);
+    unsigned runs = 0;
+    kernel.schedule(std::chrono::nanoseconds::max(), [&] { ++runs; });
+    kernel.advance(std::chrono::nanoseconds::zero());
+    kernel.advance(std::chrono::hours(1000));
+    CHECK(runs == 0);
+    const Clock::time_point before = kernel.now();
+    kernel.advance(std::chrono::nanoseconds::min());
+    CHECK(kernel.now() == before);
+    kernel.advance(std::chrono::nanoseconds::max());
+    CHECK(kernel.now() == Clock::time_point::max());
+    CHECK(runs == 1);
+    kernel.schedule(std::chrono::nanoseconds(1), [&] { ++runs; });
+    kernel.advance(std::chrono::nanoseconds(1));
+    CHECK(runs == 2);
+}
+
 TEST_CASE("sim kernel: an action runs outside the kernel, and may submit to it") {
     SimKernel kernel(1);
     SimDriver driver(kernel_of(kernel));
