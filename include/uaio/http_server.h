@@ -282,8 +282,9 @@ public:
     // `method` in its own case, empty for all; `path` as Exchange::path() has it: decoded, from a
     // slash on, without empty and dot segments. Returns the route, which belongs to the server, to
     // be set up further before listen(). Throws std::invalid_argument for a method or a path that
-    // no request can have and for an empty handler, and std::logic_error after the first listen(),
-    // when engines look routes up without a lock. One thread at a time.
+    // no request can have, such as another one than "/" for CONNECT, and for an empty handler, and
+    // std::logic_error after the first listen(), when engines look routes up without a lock. One
+    // thread at a time.
     Route& handle(std::string_view method, std::string_view path, Handler handler);
 
     // Makes an acceptor on each engine and serves the connections that it accepts: for several

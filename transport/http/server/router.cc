@@ -82,6 +82,11 @@ Route& Router::add(std::string_view method, std::string_view path, Handler handl
         throw std::invalid_argument(
             "uaio: http::Server::handle(): no request can have the method " + in_quotes(method));
     }
+    if (method == "CONNECT" && path != "/") {
+        throw std::invalid_argument(
+            "uaio: http::Server::handle(): CONNECT has the path \"/\"; no request can match " +
+            in_quotes(path));
+    }
     if (!handler) {
         throw std::invalid_argument(
             "uaio: http::Server::handle(): the handler is empty for the path " + in_quotes(path));

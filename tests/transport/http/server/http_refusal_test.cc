@@ -129,6 +129,8 @@ TEST_CASE_TEMPLATE("handle() refuses exactly the paths that no request can match
         CAPTURE(method);
         CHECK(contains(refused(method, "/"), "no request can have the method"));
     }
+    CHECK(contains(refused("CONNECT", "/zz"), "CONNECT has the path"));
+    CHECK(refused("CONNECT", "/") == "no exception was thrown");
     CHECK(contains(refusal<std::invalid_argument>([&] { fixture.server().handle("", "/", {}); }),
                    "the handler is empty"));
     // The path of a route, and its spelling in a request.
