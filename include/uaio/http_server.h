@@ -92,7 +92,8 @@ struct ServerOptions {
     // clients that pipeline (RFC 9112 9.3.2).
     std::size_t pipelined = 16;
     // Called after each response, and for each request that gets none, on the thread of the engine
-    // that served it: on several threads at once for a server on several engines. Must not throw.
+    // that served it: on several threads at once for a server on several engines. Must not throw,
+    // nor destroy the server.
     std::function<void(const AccessRecord&)> access_log = {};
 };
 
@@ -273,7 +274,7 @@ public:
     // Closes all acceptors and connections, without waiting for responses under way: drain() first
     // where those matter. No handler is called any more, and exchanges that a handler still holds
     // may be answered or failed without an effect. On another thread than an engine's it waits for
-    // that engine to do so. Not inside a handler.
+    // that engine to do so. Not inside a handler or ServerOptions::access_log.
     ~Server();
 
     Server(const Server&) = delete;
