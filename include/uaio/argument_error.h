@@ -41,15 +41,17 @@ enum class ArgumentErrc {
     // its method, with content where its method or status has none, with a Content-Length that is
     // not that of its content.
     invalid_message,
-    // Content without a head before it or beyond its Content-Length, a head inside the content of
-    // another message, or a second response to a request.
+    // Content without a head before it or beyond its Content-Length, or a head inside the content
+    // of another message. Exchange::begin() on an exchange that has begun or ended;
+    // Connection::write_response() does not count the responses to a request.
     wrong_message_state,
     // The Aio is of another engine than the stream, acceptor, client or server. The callback runs
     // on the Aio's own engine.
     wrong_engine,
     invalid_server_name,  // tls::ClientOptions::server_name, before a byte is sent
     // tls::connect() and accept() with an empty StreamPtr; every verb of an http::Connection that
-    // was made from one.
+    // was made from one; where a Connector, Acceptor or DialOptions::start_tls of the user's ends
+    // without an error and without a stream.
     no_stream,
     drain_in_progress,  // http::Server::drain() while another Aio waits for the drain
 };

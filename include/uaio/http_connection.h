@@ -96,13 +96,13 @@ public:
     // Writes a message: its head, and in the same write the content it has (set_content,
     // copy_content). A request needs a target that goes with its method, and in HTTP/1.1 a Host.
     // Content-Length is added where it is missing. A response is fitted to the request it answers,
-    // which is the oldest one read and not answered yet: no content for HEAD, 1xx, 204 and 304, no
-    // chunks for HTTP/1.0, and a Connection field that says whether the connection stays. A message
-    // without content, but with "Transfer-Encoding: chunked" or a Content-Length of its own, is a
-    // head whose content follows by write_content(). A message that must not be sent is
-    // ArgumentErrc::invalid_message, one inside the content of another is wrong_message_state, and
-    // the connection stays as it is. Requests may be pipelined: write several before the first
-    // response is read.
+    // which is the oldest one read and not answered yet, or else the last one again: no content for
+    // HEAD, 1xx, 204 and 304, no chunks for HTTP/1.0, and a Connection field that says whether the
+    // connection stays. A message without content, but with "Transfer-Encoding: chunked" or a
+    // Content-Length of its own, is a head whose content follows by write_content(). A message that
+    // must not be sent is ArgumentErrc::invalid_message, one inside the content of another is
+    // wrong_message_state, and the connection stays as it is. Requests may be pipelined: write
+    // several before the first response is read.
     //
     // The message must live, and stay as it is, until the callback. count() is of head and content.
     // The Aio's iovec list is replaced, as by nng_http_conn_write_req(3http), but each write
