@@ -41,7 +41,7 @@ std::error_code Aio::stop_and_wait() noexcept {
     stop_.store(Stop::destroyed, std::memory_order_release);
     request_stop(Errc::closed);
     if (core.thread().is_bound() && !core.on_thread()) {
-        const Clock::time_point soon = deadline_after(Clock::now(), core.drain_timeout());
+        const Clock::time_point soon = deadline_after(Clock::now(), core.patience());
         if (!wait_until(soon) && core.thread().is_bound()) core.warn_of_long_wait();
     }
     return wait();

@@ -13,7 +13,7 @@ bool CrossThreadCall::post_and_wait() noexcept {
     };
     const auto may_go_on = [&] { return has_ended() || loop.has_failed(); };
     engine_.post(*this);
-    const Clock::time_point soon = deadline_after(Clock::now(), engine_.drain_timeout());
+    const Clock::time_point soon = deadline_after(Clock::now(), engine_.patience());
     if (!waiters.wait_until(may_go_on, soon)) {
         engine_.warn_of_long_wait();
         waiters.wait(may_go_on);

@@ -71,6 +71,12 @@ public:
     // Logs that a thread waits for an engine whose thread does not run it.
     void warn_of_long_wait() const noexcept;
     std::chrono::nanoseconds drain_timeout() const noexcept { return options_.drain_timeout; }
+    // The time for which a thread waits for the engine before it warns that none runs it: the
+    // drain_timeout, or the default one where that is zero, which a running engine cannot meet.
+    std::chrono::nanoseconds patience() const noexcept {
+        const bool none = options_.drain_timeout <= std::chrono::milliseconds::zero();
+        return none ? EngineOptions().drain_timeout : options_.drain_timeout;
+    }
 
     std::int64_t now_ns() noexcept { return loop_.now_ns(); }
     void log(LogLevel level, std::string_view text) const noexcept;

@@ -30,13 +30,14 @@ public:
         closed_ = true;
         changed_.notify_one();
     }
-    // Waiting thread. Waits at most the drain_timeout: the engine's thread may wait for this one.
+    // Waiting thread. Waits at most EngineCore::patience(): the engine's thread may wait for this
+    // one.
     void wait(const EngineCore& core) noexcept {
         std::unique_lock lock(mutex_);
-        if (changed_.wait_for(lock, core.drain_timeout(), [this] { return closed_; })) return;
+        if (changed_.wait_for(lock, core.patience(), [this] { return closed_; })) return;
         core.log(LogLevel::warning,
-                 "a listener was destroyed while no thread ran its engine; its address is in use "
-                 "until a thread runs the engine");
+                 "a listener was destroyed, and its engine has not closed it: no thread runs the "
+                 "engine, or its thread is blocked; the address is in use until the engine runs");
     }
 
 private:

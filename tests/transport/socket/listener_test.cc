@@ -186,6 +186,25 @@ TEST_CASE("the destructor of a listener does not deadlock with a thread that wai
     destroyed.set_value();
 }
 
+TEST_CASE(
+    "destructors warn of no missing thread while one runs the engine without a drain_timeout") {
+    for (const auto drain_timeout : {0ms, std::chrono::milliseconds::min()}) {
+        std::vector<std::string> lines;
+        EngineOptions options = logging_on(KernelKind::automatic, lines);
+        options.drain_timeout = drain_timeout;
+        EngineThread io(options);
+        const Endpoint endpoint = free_port(io.engine());
+        for (int round = 0; round < kRounds; ++round) {
+            auto listener = std::make_unique<tcp::Listener>(io.engine(), endpoint);
+            listener.reset();
+            REQUIRE(bind_error(endpoint) == 0);
+            http::Server server(io.engine());
+            server.listen(tcp::acceptor(Endpoint::loopback(0)));
+        }
+        CHECK(lines.empty());
+    }
+}
+
 TEST_CASE_TEMPLATE("a stream that is closed outside a turn makes its engine readable", Kernel,
                    OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
