@@ -39,7 +39,8 @@ struct Timings {
 // ArgumentErrc::wrong_engine.
 //
 // While there is no connection (before the first connect, during one, after one that failed, after
-// close()) verbs and attempts end with Errc::not_connected. Termination is sticky: the first of
+// close()) verbs and attempts end with Errc::not_connected. They do so after the destructor of its
+// engine, too, and connect() ends with Errc::closed then. Termination is sticky: the first of
 // end_of_stream (an orderly end), truncated (TLS without its closing alert) or an error is returned
 // by all later receives. Sending still works after end_of_stream.
 class Connection {

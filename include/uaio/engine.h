@@ -77,7 +77,9 @@ public:
     // objects on the engine, cancels the operations of other providers (Errc::closed), ends all
     // operations by their callbacks and waits up to drain_timeout for the kernel and for operations
     // that their canceler did not end. Aios must be destroyed, and posts from other threads done,
-    // before it returns; streams may still be destroyed afterwards.
+    // before it returns, and no verb of an object on the engine may overlap it on another thread.
+    // Streams and other objects may be destroyed afterwards; until then their verbs end with
+    // Errc::closed, on the engine of the Aio.
     ~Engine();
 
     Engine(const Engine&) = delete;

@@ -63,7 +63,8 @@ struct ClientStatistics {
                                     // behind a response which no request asked for
 };
 
-// Belongs to one engine. Any thread.
+// Belongs to one engine, after whose destructor every transact() ends with Errc::closed. Any
+// thread.
 class Client {
 public:
     // `connector` must outlive it. Connects nothing yet, and allocates nothing. The first

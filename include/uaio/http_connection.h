@@ -49,8 +49,9 @@ struct ConnectionOptions {
 // go straight to the stream up to StreamOptions::queue_limit, then Errc::no_buffer_space). Their
 // checks are those of a Stream: a stopped Aio (Errc::canceled), a closed connection (Errc::closed),
 // the buffers of verbs that use them (Errc::invalid_argument), the time (Errc::timed_out). Aios are
-// of the stream's engine, or end with ArgumentErrc::wrong_engine. Raw verbs cost what the stream's
-// cost; the first verb for messages allocates a session, and Errc::not_enough_memory is its error.
+// of the stream's engine, or end with ArgumentErrc::wrong_engine, and with Errc::closed after that
+// engine's destructor. Raw verbs cost what the stream's cost; the first verb for messages allocates
+// a session, and Errc::not_enough_memory is its error.
 // In a build without HTTP (kHttp is false) every verb but close() ends with Errc::not_supported.
 class Connection {
 public:

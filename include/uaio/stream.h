@@ -18,6 +18,9 @@
 // system call: the engine submits once a turn. Aio and bytes belong to the operation until the
 // callback.
 //
+// After its engine's destructor every verb of a stream or acceptor ends with Errc::closed, by a
+// callback on the Aio's engine, which is another one.
+//
 // In a child of fork(2) a stream, acceptor or connector of the parent does nothing: operations are
 // refused (Errc::engine_lost, see <uaio/engine.h>), and close() and the destructor close the
 // child's copy of the descriptor, by close(2) alone, which the connection does not notice.
@@ -120,7 +123,7 @@ public:
     // and were not accepted. Returns at once. Again: no effect.
     virtual void close() noexcept = 0;
     // The engine that its streams are on, so that http::Server::listen() and tls::Listener can
-    // refuse an acceptor of another one; null, as by default: not known.
+    // refuse an acceptor of another one; null, as by default: not known, or destroyed.
     virtual Engine* engine() const noexcept { return nullptr; }
 };
 

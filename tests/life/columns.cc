@@ -210,6 +210,30 @@ void destroy_after_engine(KernelKind kind, std::span<const Row> rows) {
     });
 }
 
+void use_after_engine(KernelKind kind, std::span<const Row> rows) {
+    for_each(rows, [&](const Row& row) {
+        Ended ended;
+        auto engine = std::make_unique<Engine>(options_on(kind));
+        const std::unique_ptr<Subject> subject = row.make(*engine);
+        subject->start(one_shot(*engine, ended));
+        run_some(*engine);
+        engine.reset();
+        CHECK(ended.calls == 1);
+        Engine other(options_on(kind));
+        Operation operation(other);
+        subject->start(operation.aio);
+        CHECK(!operation.done());
+        REQUIRE(run_until(other, [&] { return operation.done(); }));
+        CHECK(operation.ended() == failure(subject->end_without_engine()));
+        operation.forget();
+        operation.aio.stop();
+        subject->start(operation.aio);
+        REQUIRE(run_until(other, [&] { return operation.done(); }));
+        CHECK(operation.ended() == failure(Errc::canceled));
+        CHECK(other.statistics().misuse == 0);
+    });
+}
+
 void destroy_at_exit(KernelKind kind, std::span<const Row> rows) {
     for (const Row& row : rows) {
         for (const bool engine_first : {false, true}) {

@@ -125,6 +125,7 @@ public:
     void start(Aio& aio) override { server_->drain(aio); }
     void destroy() override { server_.reset(); }
     std::error_code end_of_destruction() const override { return {}; }  // no connection is left
+    std::error_code end_without_engine() const override { return {}; }
 
 private:
     std::optional<http::Server> server_;
@@ -198,6 +199,7 @@ public:
     bool close() override { return connection_->close(), true; }
     void destroy() override { connection_.reset(); }
     std::error_code end_of_late_start() const override { return Errc::not_connected; }
+    std::error_code end_without_engine() const override { return Errc::not_connected; }
 
 private:
     std::optional<easy::Connection> connection_;
@@ -230,10 +232,12 @@ constexpr Row kRows[] = {
     {"http::Connection", &make<HttpConnection>},
     {"http::Server", &make<HttpServer>},
     {"http::Client", &make<HttpClient>},
-    {"Resolver", &make<NameResolver>},
     {"easy::Connection", &make<EasyConnection>},
     {"easy::Connection, connecting", &make<EasyConnect>},
+    {"Resolver", &make<NameResolver>},
 };
+// Without the resolver, which uses any engine.
+constexpr std::span kRowsOfOneEngine = std::span(kRows).first<std::size(kRows) - 1>();
 
 TEST_CASE_TEMPLATE("the destructor of an idle object closes its descriptors", Kernel, OnLinux,
                    OnPoll) {
@@ -271,6 +275,11 @@ TEST_CASE_TEMPLATE("a close on another thread ends a chain of resubmissions", Ke
 
 TEST_CASE_TEMPLATE("a busy object may be destroyed after its engine", Kernel, OnLinux, OnPoll) {
     destroy_after_engine(Kernel::kKind, kRows);
+}
+
+TEST_CASE_TEMPLATE("an operation on an object whose engine was destroyed ends with closed", Kernel,
+                   OnLinux, OnPoll) {
+    use_after_engine(Kernel::kKind, kRowsOfOneEngine);
 }
 
 TEST_CASE_TEMPLATE("a busy object may be destroyed by exit(), before its engine or after", Kernel,

@@ -31,6 +31,8 @@ public:
     [[nodiscard]] virtual std::error_code end_of_destruction() const { return Errc::closed; }
     // How it ends when the object is destroyed before the engine's thread starts it.
     [[nodiscard]] virtual std::error_code end_of_late_start() const { return end_of_destruction(); }
+    // How an operation ends that starts after the object's engine was destroyed, on another engine.
+    [[nodiscard]] virtual std::error_code end_without_engine() const { return Errc::closed; }
     // True if the peer, if any, has received the end of its connection.
     virtual bool peer_sees_end() { return true; }
     // True if the peer, if any, has not received it.
@@ -52,6 +54,7 @@ void destroy_before_start(KernelKind kind, std::span<const Row> rows);
 void destroy_before_run(KernelKind kind, std::span<const Row> rows);
 void close_while_resubmitting(KernelKind kind, std::span<const Row> rows);
 void destroy_after_engine(KernelKind kind, std::span<const Row> rows);
+void use_after_engine(KernelKind kind, std::span<const Row> rows);
 void destroy_at_exit(KernelKind kind, std::span<const Row> rows);
 void destroy_in_forked_child(KernelKind kind, std::span<const Row> rows);
 

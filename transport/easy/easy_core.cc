@@ -31,6 +31,10 @@ bool is_secure(std::string_view url) noexcept {
     return false;
 }
 
+void finish_not_connected(Aio& aio) noexcept {
+    Provider::finish(aio, Provider::stopped(aio) ? Errc::canceled : Errc::not_connected);
+}
+
 }  // namespace
 
 // ---- a connect
@@ -98,6 +102,7 @@ Options ConnectionCore::completed(std::string_view url, const Options& options) 
 }
 
 void ConnectionCore::connect(std::string_view url, const Options& options, Aio& aio) noexcept {
+    if (is_engine_gone()) return refuse_without_engine(aio);
     Dial* dial = nullptr;
     try {
         dial = new Dial(*this, url, options);
@@ -165,6 +170,10 @@ bool ConnectionCore::is_connected() const noexcept {
 // ---- verbs
 
 bool ConnectionCore::submit(Aio& aio, Starter starter, void* argument) noexcept {
+    if (is_engine_gone()) {
+        Provider::submit(aio.engine(), aio, &finish_not_connected, nullptr);
+        return false;
+    }
     users_.fetch_add(1, std::memory_order_relaxed);
     const bool accepted = Provider::submit(engine(), aio, starter, this, argument);
     // The starter does not run for an Aio of another engine.
@@ -184,7 +193,7 @@ void ConnectionCore::forward(Aio& aio, Verb verb) noexcept {
     if (stream_) {
         Provider::forward(aio, verb);
     } else {
-        Provider::finish(aio, Provider::stopped(aio) ? Errc::canceled : Errc::not_connected);
+        finish_not_connected(aio);
     }
     drop_user();
 }

@@ -47,7 +47,7 @@ void Connection::submit(Aio& aio, void (*starter)(Aio&) noexcept, void* argument
     if constexpr (!kHttp) return refuse<Errc::not_supported>(aio);
     Session* const session = session_for(aio);
     if (!session) return refuse<Errc::not_enough_memory>(aio);
-    Provider::submit(session->engine(), aio, starter, session, argument);
+    submit_for(*session, aio, starter, argument);
 }
 
 // Calls the stream directly, unless messages are pending. Only the engine's thread can check that;
@@ -56,10 +56,10 @@ void Connection::raw(Aio& aio, void (Stream::*verb)(Aio&), void (*starter)(Aio&)
                      bool reads) noexcept {
     if constexpr (!kHttp) return submit(aio, starter);
     Session* const session = session_.load(std::memory_order_acquire);
-    const bool plain = !session || (session->core().on_thread() &&
+    const bool plain = !session || (!session->is_engine_gone() && session->core().on_thread() &&
                                     (reads ? session->source().plain() : session->sink().idle()));
     if (plain) return (stream_.get()->*verb)(aio);
-    Provider::submit(session->engine(), aio, starter, session);
+    submit_for(*session, aio, starter);
 }
 
 void Connection::write_all(Aio& aio) noexcept {
@@ -115,7 +115,7 @@ void submit_to(Session* session, Aio& aio, void (*starter)(Aio&) noexcept,
                void* argument = nullptr) noexcept {
     if constexpr (!kHttp) return refuse<Errc::not_supported>(aio);
     if (!session) return refuse<ArgumentErrc::wrong_message_state>(aio);
-    Provider::submit(session->engine(), aio, starter, session, argument);
+    submit_for(*session, aio, starter, argument);
 }
 
 const Headers no_fields;

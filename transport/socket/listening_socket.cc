@@ -158,7 +158,7 @@ void ListeningSocket::on_engine_destroyed(bool idle) noexcept {
 // ---- accepts
 
 void ListeningSocket::accept(Aio& aio, StreamPtr& out) noexcept {
-    Provider::submit(engine(), aio, &start_accept, this, &out);
+    submit_for(*this, aio, &start_accept, &out);
 }
 
 void ListeningSocket::start_accept(Aio& aio) noexcept {

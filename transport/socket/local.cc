@@ -75,7 +75,7 @@ void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
 
 void Listener::close() noexcept { socket_->close(); }
 
-Engine* Listener::engine() const noexcept { return &socket_->engine(); }
+Engine* Listener::engine() const noexcept { return socket_->engine_if_any(); }
 
 AcceptorFactory acceptor(std::string_view path, const ListenOptions& options) {
     return [path = std::string(path), options,

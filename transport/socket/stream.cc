@@ -24,21 +24,13 @@ StreamPtr SocketStream::make(EngineCore& core, int fd, const StreamOptions& opti
     return stream;
 }
 
-void SocketStream::read(Aio& aio) {
-    Provider::submit(socket_.engine(), aio, &Socket::start_read, &socket_);
-}
+void SocketStream::read(Aio& aio) { submit_for(socket_, aio, &Socket::start_read); }
 
-void SocketStream::read_all(Aio& aio) {
-    Provider::submit(socket_.engine(), aio, &Socket::start_read_all, &socket_);
-}
+void SocketStream::read_all(Aio& aio) { submit_for(socket_, aio, &Socket::start_read_all); }
 
-void SocketStream::write(Aio& aio) {
-    Provider::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
-}
+void SocketStream::write(Aio& aio) { submit_for(socket_, aio, &Socket::start_write); }
 
-void SocketStream::write_all(Aio& aio) {
-    Provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
-}
+void SocketStream::write_all(Aio& aio) { submit_for(socket_, aio, &Socket::start_write_all); }
 
 Transferred SocketStream::try_write(std::span<const std::byte> bytes) noexcept {
     if (socket_.closed() || socket_.is_read_only()) return {Errc::closed};
@@ -53,7 +45,7 @@ Transferred SocketStream::try_read(std::span<std::byte> bytes) noexcept {
 void SocketStream::wait_for(Direction direction, Aio& aio) noexcept {
     const Starter starter =
         direction == Direction::send ? &Socket::start_wait_writable : &Socket::start_wait_readable;
-    Provider::submit(socket_.engine(), aio, starter, &socket_);
+    submit_for(socket_, aio, starter);
 }
 
 std::error_code SocketStream::start_encrypting(std::span<const std::byte> info) noexcept {

@@ -50,7 +50,7 @@ void Listener::accept(Aio& aio, StreamPtr& out) { socket_->accept(aio, out); }
 
 void Listener::close() noexcept { socket_->close(); }
 
-Engine* Listener::engine() const noexcept { return &socket_->engine(); }
+Engine* Listener::engine() const noexcept { return socket_->engine_if_any(); }
 
 struct Acceptors::State {
     const Endpoint endpoint;

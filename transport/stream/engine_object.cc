@@ -1,6 +1,7 @@
 #include "transport/stream/engine_object.h"
 
 #include "base/check.h"
+#include "transport/stream/admit.h"
 
 namespace uaio {
 
@@ -87,6 +88,15 @@ void EngineObject::engine_destroyed() noexcept {
     const bool ended = released_ && (idle || !busy());
     engine_gone_.store(true, std::memory_order_release);  // from here on release() may free this
     if (ended) delete this;
+}
+
+void refuse_without_engine(Aio& aio) noexcept {
+    Provider::submit(
+        aio.engine(), aio,
+        [](Aio& refused) noexcept {
+            Provider::finish(refused, admit_without_buffers(refused, true).refused);
+        },
+        nullptr);
 }
 
 }  // namespace uaio

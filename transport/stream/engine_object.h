@@ -3,6 +3,8 @@
 // operation of it is left. Members are for the engine's thread unless noted.
 #pragma once
 
+#include <uaio/provider.h>
+
 #include "base/check.h"
 #include "engine/core.h"
 #include "transport/stream/closing.h"
@@ -20,8 +22,12 @@ public:
     void close() noexcept;
     // Any thread, once, by the handle: closes, and frees this object when nothing of it is left.
     void release() noexcept;
+    // Any thread. The engine was destroyed, or has ended with its thread: engine() and core() must
+    // not be used.
+    bool is_engine_gone() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
     // Any thread.
     Engine& engine() const noexcept { return core_.engine(); }
+    Engine* engine_if_any() const noexcept { return is_engine_gone() ? nullptr : &engine(); }
 
     EngineCore& core() const noexcept { return core_; }
     // Call whenever an operation of this object has ended. May free this object.
@@ -50,8 +56,6 @@ protected:
     // left; otherwise the kernel did not return some in time, and may still write to their memory.
     virtual void on_engine_destroyed(bool idle) noexcept = 0;
 
-    // Any thread. The engine must not be used any more.
-    bool is_engine_gone() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
     bool is_released() const noexcept { return released_; }
     // From now on no handle refers to this object.
     void mark_released() noexcept { released_ = true; }
@@ -94,5 +98,20 @@ private:
     Mail closing_{*this};
     Mail releasing_{*this};
 };
+
+// Ends an operation of an object whose engine is gone, on the Aio's own engine: with Errc::closed,
+// or Errc::canceled on a stopped Aio. Any thread.
+void refuse_without_engine(Aio& aio) noexcept;
+
+// Provider::submit() for an operation of `object`, an EngineObject, whose engine may be gone. Any
+// thread. As there, false if `starter` will not run.
+template <class Object>
+bool submit_for(Object& object, Aio& aio, Starter starter, void* argument = nullptr) noexcept {
+    if (object.is_engine_gone()) [[unlikely]] {
+        refuse_without_engine(aio);
+        return false;
+    }
+    return Provider::submit(object.engine(), aio, starter, &object, argument);
+}
 
 }  // namespace uaio

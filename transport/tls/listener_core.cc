@@ -93,7 +93,7 @@ void ListenerCore::release() noexcept {
 // ---- starters
 
 void ListenerCore::accept(Aio& aio, StreamPtr& out) noexcept {
-    Provider::submit(engine(), aio, &start_accept, this, &out);
+    submit_for(*this, aio, &start_accept, &out);
 }
 
 void ListenerCore::start_accept(Aio& aio) noexcept {
@@ -267,7 +267,7 @@ void Listener::accept(Aio& aio, StreamPtr& out) { core_->accept(aio, out); }
 
 void Listener::close() noexcept { core_->close(); }
 
-Engine* Listener::engine() const noexcept { return &core_->engine(); }
+Engine* Listener::engine() const noexcept { return core_->engine_if_any(); }
 
 AcceptorFactory acceptor(AcceptorFactory below, const Context& context,
                          const ListenerOptions& options) {

@@ -54,26 +54,18 @@ std::string subject_of(const SSL* ssl) {
 
 }  // namespace
 
-void TlsStream::read(Aio& aio) {
-    Provider::submit(channel_.engine(), aio, &RecordSource::start_read, &channel_);
-}
+void TlsStream::read(Aio& aio) { submit_for(channel_, aio, &RecordSource::start_read); }
 
-void TlsStream::read_all(Aio& aio) {
-    Provider::submit(channel_.engine(), aio, &RecordSource::start_read_all, &channel_);
-}
+void TlsStream::read_all(Aio& aio) { submit_for(channel_, aio, &RecordSource::start_read_all); }
 
-void TlsStream::write(Aio& aio) {
-    Provider::submit(channel_.engine(), aio, &RecordSink::start_write, &channel_);
-}
+void TlsStream::write(Aio& aio) { submit_for(channel_, aio, &RecordSink::start_write); }
 
-void TlsStream::write_all(Aio& aio) {
-    Provider::submit(channel_.engine(), aio, &RecordSink::start_write_all, &channel_);
-}
+void TlsStream::write_all(Aio& aio) { submit_for(channel_, aio, &RecordSink::start_write_all); }
 
 void TlsStream::wait_for(Direction direction, Aio& aio) noexcept {
     const Starter starter =
         direction == Direction::send ? &RecordSink::start_wait : &RecordSource::start_wait;
-    Provider::submit(channel_.engine(), aio, starter, &channel_);
+    submit_for(channel_, aio, starter);
 }
 
 void connect(const Context& context, StreamPtr below, const ClientOptions& options, Aio& aio,

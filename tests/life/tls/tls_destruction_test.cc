@@ -2,7 +2,10 @@
 #include <uaio/tcp.h>
 
 #include "tests/life/subject.h"
+#include "tests/support/connection_fixture.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/tls/ends.h"
+#include "tests/support/turns.h"
 
 #include <memory>
 #include <optional>
@@ -76,6 +79,32 @@ TEST_CASE_TEMPLATE("a tls object may be destroyed before its engine starts an ac
 TEST_CASE_TEMPLATE("a busy tls object may be destroyed before its engine runs", Kernel, OnLinux,
                    OnPoll) {
     destroy_before_run(Kernel::kKind, kRows);
+}
+
+TEST_CASE_TEMPLATE("an operation on a tls object whose engine was destroyed ends with closed",
+                   Kernel, OnLinux, OnPoll) {
+    use_after_engine(Kernel::kKind, kRows);
+}
+
+TEST_CASE_TEMPLATE("tls::connect over a stream whose engine was destroyed ends with closed", Kernel,
+                   OnLinux, OnPoll) {
+    auto engine = std::make_unique<Engine>(options_on(Kernel::kKind));
+    const RawListener listener;
+    StreamPtr below;
+    {
+        Aio aio(*engine);
+        tcp::connect(listener.endpoint(), {}, aio, below);
+        REQUIRE(!aio.wait());
+    }
+    engine.reset();
+    Engine other(options_on(Kernel::kKind));
+    Operation connect(other);
+    StreamPtr out;
+    tls::connect(tls::Context(client_options()), std::move(below), to_localhost(), connect.aio,
+                 out);
+    REQUIRE(run_until(other, [&] { return connect.done(); }));
+    CHECK(connect.ended() == failure(Errc::closed));
+    CHECK(!out);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ Client::Client(Connector& connector, const ClientOptions& options)
 Client::~Client() {
     ClientCore* const core = core_.load(std::memory_order_acquire);
     if (!core) return;
-    if (core->outlived_engine()) {
+    if (core->is_engine_gone()) {
         core->release();
         return;
     }
@@ -57,6 +57,7 @@ void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
     // Without a thread, the engine would never know the core.
     if (EngineCore::of(aio.engine()).is_over()) return refuse<Errc::engine_lost>(aio);
     ClientCore* const core = core_for(aio);
+    if (core && core->is_engine_gone()) return refuse_without_engine(aio);
     std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
     if (!core || !transaction) return refuse<Errc::not_enough_memory>(aio);
     transaction->request = &request;

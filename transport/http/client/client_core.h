@@ -58,8 +58,6 @@ public:
     // Any thread: closes if no thread runs the engine, since then no operation has started.
     // Otherwise returns false without effect.
     bool close_unbound() noexcept;
-    // Any thread: the engine has ended.
-    bool outlived_engine() const noexcept { return is_engine_gone(); }
 
     Connector& connector() noexcept { return connector_; }
     const ClientOptions& options() const noexcept { return options_; }

@@ -99,7 +99,7 @@ Server::Server(EngineGroup& group, ServerOptions options)
 
 void Server::abandon_shards() noexcept {
     for (ServerShard* shard : shards_) {
-        if (shard->outlived_engine()) {
+        if (shard->is_engine_gone()) {
             shard->release();
         } else {
             call_on_engine(shard->engine(), [shard] { shard->abandon(); });
@@ -137,7 +137,7 @@ void Server::listen(const AcceptorFactory& factory) {
     listening_ = true;
     std::vector<std::unique_ptr<Acceptor>> acceptors;
     for (ServerShard* shard : shards_) {
-        if (shard->outlived_engine()) {
+        if (shard->is_engine_gone()) {
             throw std::logic_error(
                 "uaio: http::Server::listen(): the engine of this server has ended");
         }
@@ -197,7 +197,7 @@ void Server::start_drain(Aio& aio) noexcept {
 bool Server::request_drain() noexcept {
     if (!std::exchange(draining_->requested, true)) {
         for (ServerShard* shard : shards_) {
-            if (!shard->outlived_engine()) shard->request_drain();
+            if (!shard->is_engine_gone()) shard->request_drain();
         }
     }
     return shards_left_ == 0;

@@ -41,8 +41,6 @@ public:
     // Called when the Server is destroyed: closes everything; no callback of the Server runs any
     // more. Frees this object when it is idle.
     void abandon() noexcept;
-    // Any thread: the engine has ended and must not be used any more.
-    bool outlived_engine() const noexcept { return is_engine_gone(); }
 
     Engine& engine() noexcept { return engine_; }
     const ServerOptions& options() const noexcept { return options_; }
