@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 
-#include <algorithm>
 #include <bit>
 
 namespace uaio {
@@ -25,10 +24,7 @@ void TimerQueue::arm(TimerNode& node, std::int64_t now_ns) noexcept {
     DCHECK(node.previous == nullptr);
     DCHECK(node.deadline_ns >= 0 && node.deadline_ns != TimerNode::kNoDeadline);
     // With nothing armed expire() has not moved the wheel on; catching up is free then.
-    if (armed_ == 0) {
-        current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
-        earliest_ = kNever;
-    }
+    if (armed_ == 0) current_ = static_cast<std::uint64_t>(now_ns) >> kTickShift;
     DCHECK(current_ <= static_cast<std::uint64_t>(now_ns) >> kTickShift);
     ++armed_;
     place(node);
@@ -75,16 +71,14 @@ void TimerQueue::place(TimerNode& node) noexcept {
     // Rounded up, so that it never fires early.
     const std::uint64_t deadline = static_cast<std::uint64_t>(node.deadline_ns);
     const std::uint64_t tick = (deadline + ((1u << kTickShift) - 1)) >> kTickShift;
+    earliest_ = 0;  // to compare here would cost more than a search in the next turn
     if (tick <= current_) {
-        earliest_ = 0;
         link(due_, node);
         return;
     }
     const int level = (63 - std::countl_zero(tick ^ current_)) / kLevelShift;
     DCHECK(level < kLevels);
-    const int shift = level * kLevelShift;
-    const int index = static_cast<int>(tick >> shift) & (kSlots - 1);
-    earliest_ = std::min(earliest_, tick >> shift << shift);
+    const int index = static_cast<int>(tick >> (level * kLevelShift)) & (kSlots - 1);
     occupied_[level] |= std::uint64_t{1} << index;
     link(slots_[level][index], node);
 }

@@ -70,7 +70,7 @@ private:
     static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
     std::uint64_t current_ = 0;        // ticks up to and with this one are over
-    std::uint64_t earliest_ = kNever;  // before this tick expire() finds nothing
+    std::uint64_t earliest_ = kNever;  // the first slot; arm() makes it 0, and expire() searches
     std::size_t armed_ = 0;
     TimerNode* due_ = nullptr;
     TimerNode* held_ = nullptr;
