@@ -23,7 +23,7 @@ public:
 
 private:
     struct Session {
-        Session(EchoServer& server, StreamPtr connected);
+        Session(EchoServer& owner, StreamPtr connected);
         void read();
         void on_read();
         void on_written();

@@ -5,11 +5,11 @@
 #include "bench/instructions/raw_server.h"
 #include "bench/instructions/works.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>

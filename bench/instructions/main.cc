@@ -38,7 +38,7 @@ namespace {
 
 constexpr int kCannotRun = 77;
 
-const Work kWorks[] = {
+constexpr Work kWorks[] = {
     {"engine_nop", 32, 32 * 200, 32 * 2200, &run_nops, &run_nops_floor, nullptr},
     {"post", 32, 32 * 200, 32 * 2200, &run_posts, nullptr, nullptr},
     {"timers", 1024, 1024 * 16, 1024 * 116, &run_timers, nullptr, nullptr},
