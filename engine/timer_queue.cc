@@ -135,6 +135,9 @@ std::int64_t TimerQueue::next_ns() noexcept {
     if (armed_ == 0 || !first_slot(slot)) return TimerNode::kNoDeadline;
     DCHECK(earliest_ <= slot.tick);
     earliest_ = slot.tick;
+    // A deadline less than a slot before the end of the clock, rounded up, is beyond that end.
+    if (slot.tick > static_cast<std::uint64_t>(TimerNode::kNoDeadline) >> kTickShift)
+        return TimerNode::kNoDeadline;
     return static_cast<std::int64_t>(slot.tick << kTickShift);
 }
 

@@ -184,6 +184,24 @@ TEST_CASE_TEMPLATE("a timeout beyond the range of the clock never expires", Kern
     }
 }
 
+TEST_CASE_TEMPLATE("an engine waits although a deadline is at the end of the clock", Kernel,
+                   OnLinux, OnPoll) {
+    ConnectionFixture fixture(Kernel::kKind);
+    std::string in(4, '\0');
+    Operation read(fixture.engine(), in);
+    read.aio.set_deadline(Clock::time_point::max() - 1ns);
+    fixture.connection().read_all(read.aio);
+    fixture.run_some();
+    const Clock::time_point begin = Clock::now();
+    int turns = 0;
+    for (; Clock::now() < begin + 5ms; ++turns)
+        fixture.engine().run_once(begin + 5ms - Clock::now());
+    CHECK(turns <= 3);  // a signal may end one early
+    fixture.peer().send("abcd");
+    REQUIRE(fixture.run_until_done(read));
+    CHECK(read.ended() == success(4));
+}
+
 TEST_CASE_TEMPLATE("result and count stay until the next operation", Kernel, OnLinux, OnPoll) {
     ConnectionFixture fixture(Kernel::kKind);
     Operation write(fixture.engine(), "abc");

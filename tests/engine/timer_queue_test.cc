@@ -80,6 +80,24 @@ TEST_CASE("a held timer never expires and is not counted, but take_any() finds i
     CHECK(timers.armed() == 0);
 }
 
+TEST_CASE("a deadline in the last slot of the clock never expires") {
+    for (const std::int64_t before_end : {std::int64_t{1}, kTick - 2}) {
+        TimerQueue timers;
+        Timer timer, sooner;
+        timer.deadline_ns = TimerNode::kNoDeadline - before_end;
+        timers.arm(timer, 0);
+        CHECK(timers.next_ns() == TimerNode::kNoDeadline);
+        sooner.deadline_ns = kSecond;
+        timers.arm(sooner, 0);
+        CHECK(timers.next_ns() <= kSecond + kTick);
+        CHECK(timers.expire(kSecond + kTick) == &sooner);
+        CHECK(timers.next_ns() == TimerNode::kNoDeadline);
+        CHECK(timers.expire(INT64_MAX) == nullptr);
+        timers.disarm(timer);
+        CHECK(timers.armed() == 0);
+    }
+}
+
 TEST_CASE("a deadline in the past expires at once") {
     TimerQueue timers;
     Timer timer;
