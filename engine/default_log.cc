@@ -132,8 +132,10 @@ void log_to_standard_error(LogLevel level, std::string_view text) noexcept {
     line.add(text);
     const std::string_view whole = line.end(more);
     const int error = errno;
-    const NoSigpipe no_signal;
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, whole.data(), whole.size());
+    {
+        const NoSigpipe no_signal;
+        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, whole.data(), whole.size());
+    }
     errno = error;
 }
 

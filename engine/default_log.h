@@ -10,7 +10,7 @@ namespace uaio {
 // Writes "uaio: ", `text` and a line feed by one system call, at most PIPE_BUF bytes; escapes
 // control characters in `text`, as \x0a. Nothing for LogLevel::info. Writes the same text
 // kDefaultLogLines times in kDefaultLogPeriod; the first line of the next period reports how many
-// were left out. Does not allocate, and raises no SIGPIPE.
+// were left out. Does not allocate, raises no SIGPIPE, and keeps errno.
 void log_to_standard_error(LogLevel level, std::string_view text) noexcept;
 
 inline constexpr unsigned kDefaultLogLines = 5;

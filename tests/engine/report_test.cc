@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <thread>
@@ -93,6 +94,15 @@ TEST_CASE("a log hook replaces standard error and receives every message") {
     });
     CHECK(end.succeeded());
     CHECK(end.output.empty());
+}
+
+TEST_CASE("a message on standard error keeps errno") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        errno = EXDEV;
+        log_to_standard_error(LogLevel::error, "a message");
+        return errno == EXDEV ? "" : "errno has changed";
+    });
+    CHECK(end.output == "uaio: a message\n");
 }
 
 TEST_CASE("a message to a pipe without a reader does not end the program") {
