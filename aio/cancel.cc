@@ -3,15 +3,17 @@
 
 #include "base/check.h"
 #include "engine/core.h"
+#include "engine/deadline.h"
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 
 namespace uaio {
 namespace {
 
 // A cancel is repeated after 1 ms, then after 2, up to 128.
-constexpr std::int64_t kFirstRepeatNs = 1'000'000;
+constexpr std::chrono::nanoseconds kFirstRepeat = std::chrono::milliseconds(1);
 constexpr std::uint8_t kLongestRepeat = 7;
 constexpr std::uint8_t kNoMoreRepeats = 15;  // the canceler leaves the Aio to end
 
@@ -50,12 +52,13 @@ void Provider::ask_to_end(Aio& aio) noexcept {
 void Provider::ask_again_later(Aio& aio) noexcept {
     if (aio.phase_.load(std::memory_order_relaxed) != Aio::Phase::active) return;
     if (aio.repeats_ == kNoMoreRepeats) return;
-    const std::int64_t wait_ns = kFirstRepeatNs << aio.repeats_;
+    const std::chrono::nanoseconds wait = kFirstRepeat * (1 << aio.repeats_);
     if (aio.repeats_ < kLongestRepeat) ++aio.repeats_;
     Loop& loop = EngineCore::of(*aio.engine_).loop();
     if (aio.timer_.previous) loop.timers().disarm(aio.timer_);
     const std::int64_t now = loop.now_ns();
-    aio.timer_.deadline_ns = now + wait_ns;
+    aio.timer_.deadline_ns = deadline_after(now, wait);
+    if (!has_deadline(aio)) return;                            // at the end of a simulated clock
     aio.has_deadline_.store(true, std::memory_order_relaxed);  // for disarm()
     loop.timers().arm(aio.timer_, now);
 }

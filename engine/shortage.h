@@ -4,7 +4,9 @@
 #pragma once
 
 #include "base/check.h"
+#include "engine/deadline.h"
 
+#include <chrono>
 #include <cstdint>
 
 namespace uaio {
@@ -53,9 +55,8 @@ public:
 
     // True for the first call of an episode, which ends after 10 s without a call.
     bool begins_episode(std::int64_t now_ns) noexcept {
-        constexpr std::int64_t kEpisodeNs = 10'000'000'000;
         const bool begins = now_ns >= episode_ends_ns_;
-        episode_ends_ns_ = now_ns + kEpisodeNs;
+        episode_ends_ns_ = deadline_after(now_ns, std::chrono::seconds(10));
         return begins;
     }
 

@@ -3,15 +3,17 @@
 #include <uaio/error.h>
 
 #include "base/check.h"
+#include "engine/deadline.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace uaio {
 namespace {
 
 // The time after which a cancel of everything is repeated. A stopped engine that waits for an
 // operation of a provider wakes that often.
-constexpr std::int64_t kCancelAgainNs = 100'000'000;
+constexpr std::chrono::milliseconds kCancelAgain(100);
 
 }  // namespace
 
@@ -27,12 +29,12 @@ std::int64_t Shutdown::end_operations(std::int64_t until_ns) noexcept {
     const std::uint64_t begun = loop_.counters().begun.value();
     const std::int64_t now = loop_.now_ns();
     DCHECK(cancelled_ <= begun);
-    DCHECK(cancel_again_ns_ <= now + kCancelAgainNs);
+    DCHECK(cancel_again_ns_ <= deadline_after(now, kCancelAgain));
     const bool is_due = begun != cancelled_ || now >= cancel_again_ns_;
     if (cancels_wake_ || (loop_.has_operations() && is_due)) {
         loop_.ring().cancel_all();
         cancelled_ = begun;
-        cancel_again_ns_ = now + kCancelAgainNs;
+        cancel_again_ns_ = deadline_after(now, kCancelAgain);
         cancels_wake_ = false;
     }
     return loop_.has_operations() ? std::min(until_ns, cancel_again_ns_) : until_ns;

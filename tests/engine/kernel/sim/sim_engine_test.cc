@@ -4,6 +4,10 @@
 #include <uaio/sim.h>
 #include <uaio/tcp.h>
 
+#include "tests/support/connection_fixture.h"
+#include "tests/support/one_shot.h"
+
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -52,6 +56,34 @@ TEST_CASE("sim engine: a server answers a simulated peer in virtual time") {
     CHECK(kernel.open_descriptors() == 0);
     CHECK(kernel.pending_operations() == 0);
     CHECK(kernel.counters().without_nosignal == 0);
+}
+
+TEST_CASE("sim engine: operations end, and the engine too, at the last time of the clock") {
+    SimKernel kernel(1);
+    SimListener& server = kernel.listen_peer();
+    Ended closed;
+    StreamPtr stream;
+    {
+        Engine engine(kernel);
+        Operation operation(engine);
+        tcp::connect(Endpoint::loopback(server.port()), {}, operation.aio, stream);
+        REQUIRE(!operation.aio.wait());
+        kernel.advance(std::chrono::nanoseconds::max());
+        CHECK(engine.now() == Clock::time_point::max());
+        char bytes[8];
+        operation.forget();
+        operation.aio.set_iov(bytes, sizeof bytes);
+        stream->read_all(operation.aio);
+        engine.run_once({});
+        operation.aio.cancel();
+        CHECK(operation.aio.wait() == Errc::canceled);
+        Aio& left = one_shot(engine, closed);
+        left.set_iov(bytes, sizeof bytes);
+        stream->read_all(left);
+        engine.run_once({});
+    }
+    CHECK(closed == failure(Errc::closed));
+    CHECK(kernel.pending_operations() == 0);
 }
 
 TEST_CASE("sim engine: a connect reaches a simulated server, and a read expires") {
