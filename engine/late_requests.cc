@@ -34,15 +34,18 @@ bool LateRequests::add(const LateRequest& request) noexcept {
 // its operation is being delivered.
 void LateRequests::deliver_all() noexcept {
     const std::lock_guard lock(mutex_);
-    DCHECK(invariants_hold());
+    DCHECK(invariants_hold() && !delivering_);
+    delivering_ = true;
     std::size_t kept = 0;
     for (const LateRequest& request : requests_) {
+        if (!request.operation) continue;
         Completion& operation = *request.operation;
         const bool is_meant =
             request.any_generation ||
             operation.generation.load(std::memory_order_relaxed) == request.generation;
         if (is_meant && !request.deliver(operation, request.reason)) requests_[kept++] = request;
     }
+    delivering_ = false;
     DCHECK(kept <= requests_.size());
     requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(kept), requests_.end());
     set_count();
@@ -52,6 +55,12 @@ void LateRequests::forget(const Completion& operation) noexcept {
     if (empty()) return;
     const std::lock_guard lock(mutex_);
     DCHECK(invariants_hold());
+    if (delivering_) {  // on this thread, which is walking the list
+        for (LateRequest& request : requests_) {
+            if (request.operation == &operation) request.operation = nullptr;
+        }
+        return;
+    }
     std::erase_if(requests_, [&operation](const LateRequest& request) {
         return request.operation == &operation;
     });

@@ -15,11 +15,12 @@
 namespace uaio {
 
 struct LateRequest {
-    // Engine's thread, with the list locked: must not call user code. False: the request stays in
-    // the list for the next turn.
+    // Engine's thread, with the list locked: may call forget() for other operations, as a canceler
+    // does that destroys an idle Aio, but not add(). False: the request stays in the list for the
+    // next turn.
     using Deliver = bool (*)(Completion& operation, std::error_code reason) noexcept;
 
-    Completion* operation;
+    Completion* operation;  // null: forgotten while the list was delivered
     std::uint32_t generation;
     std::error_code reason;
     Deliver deliver;
@@ -53,8 +54,9 @@ private:
     void set_count() noexcept;
 
     std::atomic<unsigned> count_{0};
-    std::mutex mutex_;
+    std::recursive_mutex mutex_;         // recursive for a forget() during a delivery
     std::vector<LateRequest> requests_;  // by mutex_
+    bool delivering_ = false;            // by mutex_
 };
 
 }  // namespace uaio

@@ -28,8 +28,8 @@ using Starter = void (*)(Aio&) noexcept;
 // while the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation
 // has ended, after set_error() if it failed. A Canceler runs when a parked Aio is cancelled,
 // aborted or timed out, or its engine ends; it finishes the Aio with cancel_reason(), or leaves it
-// to end later. It runs once, unless it parks the Aio again: then it runs again after 1 ms, 2 ms
-// and so on up to 128 ms.
+// to end later, and may destroy other Aios that are idle. It runs once, unless it parks the Aio
+// again: then it runs again after 1 ms, 2 ms and so on up to 128 ms.
 
 class Provider {
 public:

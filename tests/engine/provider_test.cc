@@ -136,6 +136,30 @@ TEST_CASE_TEMPLATE("a parked Aio is cancelled, aborted, stopped or timed out by 
     CHECK(engine.statistics().timeouts == 1);
 }
 
+TEST_CASE("a canceler may destroy an idle Aio, also for a cancel of another thread") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        Engine engine(options_on(KernelKind::epoll));
+        engine.run_once(0ns);
+        Operation parked(engine);
+        auto* const idle = new Aio(engine);
+        const auto start = [](Aio& aio) noexcept {
+            Provider::park(aio, [](Aio& canceled) noexcept {
+                delete static_cast<Aio*>(Provider::owner(canceled));
+                Provider::finish(canceled, Provider::cancel_reason(canceled));
+            });
+        };
+        if (!Provider::submit(engine, parked.aio, start, idle)) return "the Aio was refused";
+        std::thread([&] {
+            parked.aio.cancel();
+            idle->stop();  // a request that finds no Aio any more
+        }).join();
+        if (parked.aio.wait() != Errc::canceled) return "the operation was not cancelled";
+        return parked.ended() == failure(Errc::canceled) ? "" : "there was not one callback";
+    });
+    INFO(end.output);
+    CHECK(end.succeeded());
+}
+
 TEST_CASE_TEMPLATE("a starter refuses a stopped or expired Aio", Kernel, OnLinux, OnPoll) {
     Engine engine(options_on(Kernel::kKind));
     Turnstile turnstile(engine);
