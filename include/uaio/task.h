@@ -13,6 +13,7 @@
 #include <concepts>
 #include <coroutine>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <system_error>
@@ -271,26 +272,33 @@ void spawn(Engine& engine, Task<T> task, std::stop_token stop = {}) {
 // Any thread: the engine's own runs the engine meanwhile. Inside a callback, a task or a posted
 // task it throws std::system_error (Errc::resource_deadlock_would_occur) and the task does not run.
 // If the engine is lost or its ring fails, it throws std::system_error with the error of
-// Aio::wait().
+// Aio::wait(), and a task that has not ended stays allocated.
 template <class T>
 T sync_wait(Engine& engine, Task<T> task, std::stop_token stop = {}) {
-    // Throws where wait() cannot wait, while nothing refers to this stack yet.
+    // Throws where wait() cannot wait, while nothing refers to the waiting yet.
     if (engine.on_engine_thread()) engine.run_once(std::chrono::nanoseconds::zero());
-    Aio ended(engine);
-    std::optional<TaskResult<T>> result;
-    auto done = [&](TaskResult<T> ready) noexcept {
-        result.emplace(std::move(ready));
-        Provider::finish(ended);
+    struct Waiting {
+        explicit Waiting(Engine& of) : ended(of) {}
+        std::optional<TaskResult<T>> result;
+        Aio ended;
+    };
+    // On the heap, since it outlives this call where the task never ends.
+    auto waiting = std::make_unique<Waiting>(engine);
+    auto done = [&to = *waiting](TaskResult<T> ready) noexcept {
+        to.result.emplace(std::move(ready));
+        Provider::finish(to.ended);
     };
     // Allocated before `ended` is parked, which only the end of the task finishes.
     auto* const spawned =
         new SpawnedTask<T, decltype(done)>(engine, std::move(task), done, std::move(stop));
     const Starter hold = [](Aio& aio) noexcept { Provider::park(aio, [](Aio&) noexcept {}); };
-    Provider::submit(engine, ended, hold, nullptr);
+    Provider::submit(engine, waiting->ended, hold, nullptr);
     spawned->start();
-    const std::error_code failed = ended.wait();
-    if (!result) throw std::system_error(failed, "uaio: the engine of a task failed");
-    return result->get();
+    const std::error_code failed = waiting->ended.wait();
+    if (waiting->ended.busy()) static_cast<void>(waiting.release());  // the task refers to it
+    if (!waiting || !waiting->result)
+        throw std::system_error(failed, "uaio: the engine of a task failed");
+    return waiting->result->get();
 }
 
 }  // namespace uaio

@@ -10,9 +10,12 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -275,6 +278,41 @@ TEST_CASE("sync_wait in a task of its own engine throws, and the task does not r
 Task<> hold(std::shared_ptr<int> held) {
     ++*held;
     co_return;
+}
+
+TEST_CASE("sync_wait throws if the engine ends before the task, which stays allocated") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        EngineOptions options = options_on(KernelKind::epoll);
+        options.drain_timeout = 1ms;
+        options.log = [](LogLevel, std::string_view) {};
+        Engine engine(options);
+        std::promise<void> runs;
+        std::thread loop([&] {
+            engine.post([&runs] { runs.set_value(); });
+            engine.run();
+        });
+        runs.get_future().wait();
+        // Awaits an operation that its provider does not end, and stops the engine meanwhile.
+        const auto stuck = [](Engine& on) -> Task<> {
+            co_await operation([&on](Aio& aio) {
+                const Starter hold = [](Aio& started) noexcept {
+                    Provider::park(started, [](Aio&) noexcept {});
+                };
+                Provider::submit(on, aio, hold, nullptr);
+                on.stop();
+            });
+        };
+        std::string failed = "sync_wait returned";
+        try {
+            sync_wait(engine, stuck(engine));
+        } catch (const std::system_error& error) {
+            failed = error.code() == Errc::engine_lost ? "" : error.what();
+        }
+        loop.join();
+        return failed;
+    });
+    INFO(end.output);
+    CHECK(end.succeeded());
 }
 
 TEST_CASE("a task that is spawned on an engine whose thread has ended is destroyed") {
