@@ -35,6 +35,7 @@ public:
     void wait(const EngineCore& core) noexcept {
         std::unique_lock lock(mutex_);
         if (changed_.wait_for(lock, core.patience(), [this] { return closed_; })) return;
+        lock.unlock();  // the log hook may wait for the engine's thread
         core.log(LogLevel::warning,
                  "a listener was destroyed, and its engine has not closed it: no thread runs the "
                  "engine, or its thread is blocked; the address is in use until the engine runs");

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <future>
@@ -184,6 +185,31 @@ TEST_CASE("the destructor of a listener does not deadlock with a thread that wai
     listener.reset();
     CHECK(lines.size() == 1);
     destroyed.set_value();
+}
+
+TEST_CASE("a log hook may wait until an engine has closed the listener that it warns of") {
+    std::promise<void> warned;
+    std::promise<void> closed;
+    std::future<void> closing = closed.get_future();
+    std::atomic<bool> waited = false;
+    EngineOptions options = options_on(KernelKind::automatic);
+    options.drain_timeout = 10ms;
+    options.log = [&](LogLevel, std::string_view) {
+        warned.set_value();
+        waited = closing.wait_for(kPatience) == std::future_status::ready;
+    };
+    EngineThread io(options);
+    auto listener = std::make_unique<tcp::Listener>(io.engine(), Endpoint::loopback(0));
+    std::promise<void> waiting;
+    io.engine().post([&] {
+        waiting.set_value();
+        warned.get_future().wait();
+        // Behind the close, which is in the mailbox.
+        io.engine().post([&] { closed.set_value(); });
+    });
+    waiting.get_future().wait();
+    listener.reset();
+    CHECK(waited);
 }
 
 TEST_CASE(
