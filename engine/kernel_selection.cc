@@ -2,11 +2,12 @@
 
 #include <uaio/argument_error.h>
 
+#include "base/quoted.h"
 #include "engine/kernel/linux/linux_kernel.h"
 #include "engine/kernel/poll/poll_kernel.h"
 
 #include <cstdlib>
-#include <string>
+#include <string_view>
 #include <system_error>
 
 namespace uaio {
@@ -20,7 +21,7 @@ KernelKind wanted_kernel(KernelKind asked) {
     if (name == "epoll") return KernelKind::epoll;
     throw std::system_error(
         make_error_code(ArgumentErrc::invalid_option),
-        "uaio: UAIO_KERNEL is '" + std::string(name) + "'; it must be io_uring or epoll");
+        "uaio: UAIO_KERNEL is " + in_quotes(name) + "; it must be io_uring or epoll");
 }
 
 }  // namespace
