@@ -98,8 +98,8 @@ public:
     // True when the kernel has refused the ring.
     bool has_failed() const noexcept { return ring_.failure() != 0; }
     bool is_stopping() const noexcept { return stop_.load(std::memory_order_acquire); }
-    // What a thread did before a stop() that this clears is visible afterwards. An exchange, since
-    // a store could overtake a later load of that, and the stop would be lost.
+    // Stores of a thread before a stop() that this clears are visible afterwards. An exchange,
+    // since a store could overtake a later load of them, and the stop would be lost.
     void clear_stop() noexcept { stop_.exchange(false, std::memory_order_acq_rel); }
     // True while the finisher of `operation` runs.
     bool is_finishing(const Completion& operation) const noexcept {

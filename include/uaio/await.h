@@ -176,7 +176,8 @@ concept ByteStream = requires(S& stream, Aio& aio) {
 // In all functions below a request of `stop`, from any thread, is a cancel() of the operation; if
 // it came first, nothing is transferred.
 
-// Awaits any verb: `submit`, a void(Aio&), passes the Aio to it, once. Gives {error, count}.
+// Awaits any verb: `submit`, a void(Aio&) that must not throw, passes the Aio to it, once. Gives
+// {error, count}.
 template <std::invocable<Aio&> Submit>
 auto operation(Submit submit, const AwaitOptions& options = {}, std::stop_token stop = {}) {
     return AwaitedVerb<Submit, Transferred>(std::move(submit), options, std::move(stop));

@@ -92,16 +92,16 @@ public:
     void run();
 
     // One turn: delivers posts, expires deadlines, submits, waits up to `max_wait` if nothing was
-    // posted and nothing is ready (zero polls; kNoTimeout waits for ever), runs callbacks, and
-    // submits their operations. Returns the number of completions handled, tasks not counted. Binds
-    // and throws like run().
+    // posted and nothing is ready (zero or less polls; kNoTimeout waits for ever), runs callbacks,
+    // and submits their operations. Returns the number of completions handled, tasks not counted.
+    // Binds and throws like run().
     std::size_t run_once(std::chrono::nanoseconds max_wait);
 
     // Makes run() return after the current turn, for good. Any thread. Operations on a plain Engine
     // stay pending until its thread calls run_once(), destroys the engine or ends; wait() and
     // destructors on other threads block until then, and destructors log a warning after
-    // drain_timeout. An EngineThread ends pending and later operations with Errc::closed, and
-    // closes streams and listeners.
+    // EngineOptions::drain_timeout. An EngineThread ends pending and later operations with
+    // Errc::closed, and closes streams and listeners.
     void stop() noexcept;
 
     // Runs `task`, a void() that must not throw, on the engine's thread, in the order of one

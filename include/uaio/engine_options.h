@@ -35,6 +35,8 @@ struct EngineOptions {
     // completion work (IORING_SETUP_DEFER_TASKRUN). No effect on epoll.
     unsigned submission_poll_ms = 0;
     // The longest time that the destructor waits for operations in flight; negative means zero.
+    // Other threads' destructors that wait for the engine log a warning after this time, and that
+    // of a listener returns then; after 2 s if it is zero.
     std::chrono::milliseconds drain_timeout{2000};
     // Called with a complete sentence about misuse or trouble, valid during the call. Replaces the
     // default, which writes warnings and errors to standard error, a line each, and of the same

@@ -260,7 +260,8 @@ private:
 // one of every method, then the one made first. A path without a route is 404; one
 // whose routes have other methods is 405 with Allow (RFC 9110 15.5.6). A path that leads out of the
 // root, or has a bad percent-encoding or a NUL, is 400; an expectation other than 100-continue is
-// 417. CONNECT, and "*" of OPTIONS, have the path "/".
+// 417. CONNECT, and "*" of OPTIONS, have the path "/". In a build without HTTP (kHttp is false) it
+// closes each connection that it accepts.
 class Server {
 public:
     // Any thread. If the engine ends first, the server's connections, exchanges and acceptors end
@@ -320,11 +321,10 @@ private:
     static void start_drain(Aio& aio) noexcept;
     bool request_drain() noexcept;
     void shard_is_empty() noexcept;
+    void abandon_shards() noexcept;
 
     ServerOptions options_;
     std::unique_ptr<Router> router_;
-    void abandon_shards() noexcept;
-
     std::vector<ServerShard*> shards_;
     bool listening_ = false;  // routes are looked up, and change no more
     std::shared_ptr<Draining> draining_;

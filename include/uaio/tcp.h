@@ -53,8 +53,8 @@ public:
     // the engine's end; std::bad_alloc. Any thread.
     Listener(Engine& engine, const Endpoint& endpoint, const ListenOptions& options = {});
     // Closes it, and returns when the address can be bound again. On another thread than the
-    // engine's it waits for that one, at most EngineOptions::drain_timeout; a warning is logged if
-    // that was not enough.
+    // engine's it waits for that one, at most EngineOptions::drain_timeout, or 2 s if that is zero;
+    // a warning is logged if that was not enough.
     ~Listener() override;
 
     // As Acceptor::accept(). Errors beside those there: the errno of accept(2). Two kinds of it are
