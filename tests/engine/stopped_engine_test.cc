@@ -9,6 +9,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/connection_fixture.h"
 #include "tests/support/kernels.h"
+#include "tests/support/nop.h"
 #include "tests/support/raw_peer.h"
 #include "tests/support/server_fixture.h"
 
@@ -34,16 +35,6 @@ namespace uaio {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Parked until its cancel.
-void submit_parked(Aio& aio) {
-    const auto start = [](Aio& started) noexcept {
-        Provider::park(started, [](Aio& ended) noexcept {
-            Provider::finish(ended, Provider::cancel_reason(ended));
-        });
-    };
-    Provider::submit(aio.engine(), aio, start, nullptr);
-}
 
 Outcome end_sleeping(Aio& aio, int result, unsigned) noexcept {
     if (result == -ECANCELED) Provider::set_error(aio, Errc::closed);
