@@ -1,5 +1,5 @@
-// With uaio built with -Dhttp=false: every verb of an HTTP connection ends with not_supported, by
-// one callback, nothing is transferred, and the stream below still works.
+// With uaio built with -Dhttp=false: every verb of an HTTP connection, and a client's request, end
+// with not_supported, by one callback, nothing is transferred, and the stream below still works.
 #include <uaio/aio.h>
 #include <uaio/config.h>
 #include <uaio/engine.h>
@@ -54,6 +54,13 @@ int main() {
     reading.set_iov(received, sizeof received);
     client_end->read_all(reading);
     if (aio.wait() || reading.wait() || std::strcmp(received, "raw") != 0) return 3;
+
+    uaio::tcp::Connector connector(listener.local_endpoint());
+    uaio::http::Client client(connector);
+    uaio::http::Request request("http://h/");
+    uaio::http::Response response;
+    client.transact(request, response, aio);
+    if (aio.wait() != uaio::Errc::not_supported) return 4;
     std::puts("no HTTP, but a stream");
     return 0;
 }

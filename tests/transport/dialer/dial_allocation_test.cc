@@ -1,8 +1,10 @@
 // Dials without memory: each allocation of a dial fails once. The dial ends with not_enough_memory,
-// or succeeds without it, and leaves no resources behind.
+// or succeeds without it, and leaves no resources behind. The same for other operations that open
+// connections, and for constructors.
 #include <uaio/dialer.h>
 #include <uaio/easy.h>
 #include <uaio/engine_group.h>
+#include <uaio/http_client.h>
 #include <uaio/http_server.h>
 #include <uaio/resolver.h>
 #include <uaio/tcp.h>
@@ -33,7 +35,8 @@ public:
         ::shutdown(listener_.fd(), SHUT_RDWR);
         thread_.join();
     }
-    std::string address() const { return listener_.endpoint().to_string(); }
+    Endpoint endpoint() const { return listener_.endpoint(); }
+    std::string address() const { return endpoint().to_string(); }
 
 private:
     void serve() const {
@@ -46,7 +49,7 @@ private:
                 const bool socks = bytes[0] == 5;
                 const char method[] = {5, 0};
                 const char granted[] = {5, 0, 0, 1, 127, 0, 0, 1, 0, 80};
-                const std::string_view http = "HTTP/1.1 200 OK\r\n\r\n";
+                const std::string_view http = "HTTP/1.1 200 Granted\r\n\r\n";
                 const std::string_view answer = !socks ? http
                                                 : asked == 0
                                                     ? std::string_view(method, sizeof method)
@@ -147,6 +150,29 @@ TEST_CASE_TEMPLATE("an easy connect in which any one allocation fails reports it
                 connection.close();
             });
     }
+}
+
+TEST_CASE_TEMPLATE("a client's request in which any one allocation fails reports it or succeeds",
+                   Kernel, OnLinux, OnPoll) {
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
+    const GrantingProxy server;
+    Engine engine(options_on(Kernel::kKind));
+    tcp::Connector connector(server.endpoint());
+    http::Request request("http://a-name-that-is-not-short.test/");
+    REQUIRE(!request.set_method("HEAD"));  // its response has no content
+    http::Response response;
+    std::optional<http::Client> client;
+    fail_each(
+        engine, [&](Aio& aio) { client->transact(request, response, aio); },
+        [&](const Ended& ended) {
+            CHECK((response.reason() == "Granted") == !ended.error);
+            client.reset();
+        },
+        [&] {
+            client.emplace(connector);
+            response.reset();
+        });
 }
 
 TEST_CASE_TEMPLATE("a lookup in which any one allocation fails reports it or succeeds", Kernel,

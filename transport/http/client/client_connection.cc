@@ -56,6 +56,9 @@ void ClientConnection::on_connected(std::error_code error) noexcept {
                         ConnectionOptions{.limits = core_.options().limits,
                                           .send_timeout = core_.options().send_timeout,
                                           .lenient = !core_.options().strict});
+    // The verbs below would report a lack of memory later, and source() needs the session now.
+    const Session* const session = kHttp ? connection_->session_for(reads_) : nullptr;
+    if (!session) return end(kHttp ? Errc::not_enough_memory : Errc::not_supported);
     reads_.set_timeout(kNoTimeout);
     read_head();
     send();
