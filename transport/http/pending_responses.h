@@ -29,6 +29,8 @@ public:
     const Request& next() const noexcept { return queue_.empty() ? last_ : queue_.front(); }
     // A final response to next() follows.
     void answer() noexcept;
+    // The next response answers a request whose head could not be read, unless one is pending.
+    void forget_last() noexcept { last_ = Request(); }
 
     // The client of the next request expects 100 Continue, and none was sent.
     bool awaits_100_continue() const noexcept { return !empty() && queue_.front().expects; }

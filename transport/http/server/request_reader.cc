@@ -112,6 +112,9 @@ void RequestReader::refuse(std::error_code error) noexcept {
         if (current_) {
             current_->begun_ = shard.engine().now();
             current_->request_.reset();
+            if (Session* const session = connection_.session()) {
+                session->sink().pending().forget_last();  // its method was another request's
+            }
         }
     }
     if (status != 0 && current_ && shard.serves()) {

@@ -180,6 +180,16 @@ TEST_CASE_TEMPLATE("a malformed request gets its status, and no request behind i
     CHECK(calls == 0);
 }
 
+TEST_CASE_TEMPLATE("the response to a malformed request behind a HEAD has content", Kernel, OnLinux,
+                   OnPoll) {
+    ServerFixture fixture(Kernel::kKind);
+    fixture.server().handle("GET", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    fixture.listen();
+    const std::string seen = fixture.ask("HEAD / HTTP/1.1\r\nHost: h\r\n\r\nmalformed\r\n\r\n");
+    CHECK(seen.find("HTTP/1.1 400 Bad Request") != seen.npos);
+    CHECK(seen.ends_with("</html>\n"));
+}
+
 TEST_CASE_TEMPLATE("a client that expects 100 Continue gets it, or a final status", Kernel, OnLinux,
                    OnPoll) {
     ServerFixture fixture(Kernel::kKind, {.content_limit = 5});
