@@ -159,6 +159,22 @@ TEST_CASE_TEMPLATE("a connection skips content that the program does not read", 
     }
 }
 
+TEST_CASE_TEMPLATE("a connection fits a response without a request to the last one answered",
+                   Kernel, OnLinux, OnPoll, OnSim) {
+    ConnectionFixture fixture(Kernel::kKind);
+    fixture.peer().send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    Request request;
+    Operation read(fixture.engine());
+    fixture.connection().read_request(request, read.aio);
+    REQUIRE(fixture.run_until_done(read));
+    Response response;
+    REQUIRE(!response.set_content("hello"));
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    CHECK(write_response(fixture, response) == success(head.size()));
+    CHECK(write_response(fixture, response) == success(head.size()));
+    CHECK(fixture.receive(2 * head.size()) == head + head);
+}
+
 TEST_CASE_TEMPLATE("a malformed head ends reading, and a response can still be written (R-15)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
