@@ -53,6 +53,20 @@ struct Busy {
     std::optional<Operation> operation;
 };
 
+// A subject whose engine was destroyed while its operation was in flight.
+struct Orphan {
+    Orphan(KernelKind kind, const Row& row) {
+        Engine engine(options_on(kind));
+        subject = row.make(engine);
+        subject->start(one_shot(engine, ended));
+        run_some(engine);
+        REQUIRE(ended.calls == 0);
+    }
+
+    Ended ended;
+    std::unique_ptr<Subject> subject;
+};
+
 }  // namespace
 
 void destroy_idle(KernelKind kind, std::span<const Row> rows) {
@@ -196,38 +210,28 @@ void close_while_resubmitting(KernelKind kind, std::span<const Row> rows) {
 
 void destroy_after_engine(KernelKind kind, std::span<const Row> rows) {
     for_each(rows, [&](const Row& row) {
-        Ended ended;
-        auto engine = std::make_unique<Engine>(options_on(kind));
-        const std::unique_ptr<Subject> subject = row.make(*engine);
-        subject->start(one_shot(*engine, ended));
-        run_some(*engine);
-        REQUIRE(ended.calls == 0);
-        engine.reset();
-        CHECK(ended.calls == 1);
-        CHECK(ended.error);
-        subject->destroy();
-        CHECK(ended.calls == 1);
+        const Orphan orphan(kind, row);
+        CHECK(orphan.ended.calls == 1);
+        CHECK(orphan.ended.error);
+        orphan.subject->destroy();
+        CHECK(orphan.ended.calls == 1);
     });
 }
 
 void use_after_engine(KernelKind kind, std::span<const Row> rows) {
     for_each(rows, [&](const Row& row) {
-        Ended ended;
-        auto engine = std::make_unique<Engine>(options_on(kind));
-        const std::unique_ptr<Subject> subject = row.make(*engine);
-        subject->start(one_shot(*engine, ended));
-        run_some(*engine);
-        engine.reset();
-        CHECK(ended.calls == 1);
+        const Orphan orphan(kind, row);
+        CHECK(orphan.ended.calls == 1);
+        Subject& subject = *orphan.subject;
         Engine other(options_on(kind));
         Operation operation(other);
-        subject->start(operation.aio);
+        subject.start(operation.aio);
         CHECK(!operation.done());
         REQUIRE(run_until(other, [&] { return operation.done(); }));
-        CHECK(operation.ended() == failure(subject->end_without_engine()));
+        CHECK(operation.ended() == failure(subject.end_without_engine()));
         operation.forget();
         operation.aio.stop();
-        subject->start(operation.aio);
+        subject.start(operation.aio);
         REQUIRE(run_until(other, [&] { return operation.done(); }));
         CHECK(operation.ended() == failure(Errc::canceled));
         CHECK(other.statistics().misuse == 0);

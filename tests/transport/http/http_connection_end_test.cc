@@ -19,6 +19,37 @@ bool is_reset_or_closed(const Ended& ended) {
            (ended.error == Errc::connection_reset || ended.error == Errc::closed);
 }
 
+// A read and a blocked write in flight.
+struct BothWays {
+    explicit BothWays(KernelKind kind)
+        : fixture(kind),
+          payload(pattern(ConnectionFixture::kBlocking)),
+          in(10, '\0'),
+          write(fixture.engine(), payload),
+          read(fixture.engine(), in) {
+        fixture.connection().read(read.aio);
+        fixture.connection().write_all(write.aio);
+        REQUIRE(fixture.run_until_blocked());
+    }
+
+    // The read has ended, and the write goes on.
+    void check_read_ended(std::error_code error) {
+        REQUIRE(fixture.run_until_done(read));
+        CHECK(read.ended() == failure(error));
+        CHECK(write.ended() == kPending);
+        CHECK(fixture.receive(payload.size()) == payload);
+        REQUIRE(fixture.run_until_done(write));
+        CHECK(write.ended() == success(payload.size()));
+        CHECK(fixture.follow_up() == success(4));
+    }
+
+    ConnectionFixture fixture;
+    const std::string payload;
+    std::string in;
+    Operation write;
+    Operation read;
+};
+
 TEST_CASE_TEMPLATE("close ends everything pending with closed and exact counts (W-29, rule 8)",
                    Kernel, OnLinux, OnPoll, OnSim) {
     ConnectionFixture fixture(Kernel::kKind);
@@ -162,23 +193,17 @@ TEST_CASE_TEMPLATE("a reset ends a blocked write with connection_reset (W-33, ru
 
 TEST_CASE_TEMPLATE("a reset ends a blocked write and a pending read (W-34)", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    ConnectionFixture fixture(Kernel::kKind);
-    const std::string payload = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), payload);
-    std::string in(10, '\0');
-    Operation read(fixture.engine(), in);
-    fixture.connection().read(read.aio);
-    fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until_blocked());
+    BothWays both(Kernel::kKind);
+    ConnectionFixture& fixture = both.fixture;
     const std::size_t arrived = fixture.peer().unread();
     fixture.peer().reset();
-    REQUIRE(fixture.run_until([&] { return write.done() && read.done(); }));
-    const std::size_t count = write.ended().count;
-    CHECK(write.ended() == failure(Errc::connection_reset, count));
+    REQUIRE(fixture.run_until([&] { return both.write.done() && both.read.done(); }));
+    const std::size_t count = both.write.ended().count;
+    CHECK(both.write.ended() == failure(Errc::connection_reset, count));
     CHECK(count >= arrived);
     // The kernel decides which of the two gets the reset; it is never an end of stream.
-    INFO("the read ended with " << read.ended());
-    CHECK(is_reset_or_closed(read.ended()));
+    INFO("the read ended with " << both.read.ended());
+    CHECK(is_reset_or_closed(both.read.ended()));
     Operation later(fixture.engine(), "later");
     fixture.connection().write_all(later.aio);
     REQUIRE(fixture.run_until_done(later));
@@ -255,22 +280,9 @@ TEST_CASE_TEMPLATE("a peer that has shut down its sending side receives everythi
 
 TEST_CASE_TEMPLATE("the end of the peer's stream ends a read and does not affect a write (W-39)",
                    Kernel, OnLinux, OnPoll, OnSim) {
-    ConnectionFixture fixture(Kernel::kKind);
-    const std::string payload = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), payload);
-    std::string in(10, '\0');
-    Operation read(fixture.engine(), in);
-    fixture.connection().read(read.aio);
-    fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until_blocked());
-    fixture.peer().shutdown_write();
-    REQUIRE(fixture.run_until_done(read));
-    CHECK(read.ended() == failure(Errc::end_of_stream));
-    CHECK(write.ended() == kPending);
-    CHECK(fixture.receive(payload.size()) == payload);
-    REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(payload.size()));
-    CHECK(fixture.follow_up() == success(4));
+    BothWays both(Kernel::kKind);
+    both.fixture.peer().shutdown_write();
+    both.check_read_ended(Errc::end_of_stream);
 }
 
 TEST_CASE_TEMPLATE("a write to a peer that does not read expires (W-40)", Kernel, OnLinux, OnPoll,
@@ -291,22 +303,9 @@ TEST_CASE_TEMPLATE("a write to a peer that does not read expires (W-40)", Kernel
 
 TEST_CASE_TEMPLATE("cancelling a read does not affect the write in flight (W-41, rule 7)", Kernel,
                    OnLinux, OnPoll, OnSim) {
-    ConnectionFixture fixture(Kernel::kKind);
-    const std::string payload = pattern(ConnectionFixture::kBlocking);
-    Operation write(fixture.engine(), payload);
-    std::string in(10, '\0');
-    Operation read(fixture.engine(), in);
-    fixture.connection().read(read.aio);
-    fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until_blocked());
-    read.aio.cancel();
-    REQUIRE(fixture.run_until_done(read));
-    CHECK(read.ended() == failure(Errc::canceled));
-    CHECK(write.ended() == kPending);
-    CHECK(fixture.receive(payload.size()) == payload);
-    REQUIRE(fixture.run_until_done(write));
-    CHECK(write.ended() == success(payload.size()));
-    CHECK(fixture.follow_up() == success(4));
+    BothWays both(Kernel::kKind);
+    both.read.aio.cancel();
+    both.check_read_ended(Errc::canceled);
 }
 
 TEST_CASE_TEMPLATE(

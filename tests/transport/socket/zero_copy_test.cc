@@ -48,6 +48,15 @@ void widen_send_buffer(ConnectionFixture& fixture) {
                          &size, sizeof size) == 0);
 }
 
+// Returns when the kernel has the kPayload bytes of `write` and releases them only as the peer
+// reads.
+void send_without_notification(ConnectionFixture& fixture, Operation& write) {
+    widen_send_buffer(fixture);
+    fixture.connection().write_all(write.aio);
+    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kPayload; }));
+    fixture.run_some();
+}
+
 TEST_CASE(
     "a zero-copy write ends when the kernel releases its bytes, and the next one does not wait for "
     "that") {
@@ -77,12 +86,9 @@ TEST_CASE(
 TEST_CASE("a cancel after the bytes are sent has no effect, even before the notification") {
     ConnectionFixture fixture(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(fixture)) return report_skip("the kernel has no zero-copy sends");
-    widen_send_buffer(fixture);
     const std::string payload = pattern(kPayload);
     Operation write(fixture.engine(), payload);
-    fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kPayload; }));
-    fixture.run_some();
+    send_without_notification(fixture, write);
     write.aio.cancel();
     fixture.run_some();
     CHECK(write.ended() == kPending);
@@ -95,12 +101,9 @@ TEST_CASE("a cancel after the bytes are sent has no effect, even before the noti
 TEST_CASE("an Aio ends although its connection is destroyed before the notification") {
     ConnectionFixture fixture(KernelKind::io_uring, zero_copy_options());
     if (!kernel_has_zero_copy(fixture)) return report_skip("the kernel has no zero-copy sends");
-    widen_send_buffer(fixture);
     const std::string payload = pattern(kPayload);
     Operation write(fixture.engine(), payload);
-    fixture.connection().write_all(write.aio);
-    REQUIRE(fixture.run_until([&] { return held_by_kernel(fixture) == kPayload; }));
-    fixture.run_some();
+    send_without_notification(fixture, write);
     fixture.drop_connection();
     fixture.run_some();
     CHECK(write.ended() == kPending);
