@@ -24,7 +24,7 @@ def wait_until(done, otherwise):
     limit = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < limit, otherwise
-        time.sleep(0.02)  # the polling interval
+        time.sleep(0.02)  # programs do not report that they listen
 
 
 def answers(port):
