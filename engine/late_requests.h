@@ -16,7 +16,7 @@ namespace uaio {
 
 struct LateRequest {
     // Engine's thread, with the list locked: may call forget() for other operations, as a canceler
-    // does that destroys an idle Aio, but not add(). False: the request stays in the list for the
+    // does that destroys an idle one, but not add(). False: the request stays in the list for the
     // next turn.
     using Deliver = bool (*)(Completion& operation, std::error_code reason) noexcept;
 
