@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -51,6 +52,26 @@ TEST_CASE("AllocationCounter counts allocations") {
     CHECK(thread_allocations() > before);
     one.reset();
     CHECK(live_allocations() == live);
+}
+
+TEST_CASE_TEMPLATE("an engine whose constructor runs out of memory leaves no descriptor open",
+                   Kernel, OnLinux, OnPoll) {
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
+    const EngineOptions options = options_on(Kernel::kKind);
+    const std::size_t descriptors = open_descriptors();
+    int refused = 0;
+    for (std::uint64_t others = 0;; ++others) {
+        fail_allocation_behind(others);
+        try {
+            const Engine engine(options);
+        } catch (const std::bad_alloc&) {
+            ++refused;
+        }
+        if (!stop_failing()) break;
+        REQUIRE(open_descriptors() == descriptors);
+    }
+    CHECK(refused > 3);
 }
 
 TEST_CASE_TEMPLATE("writes and reads allocate nothing", Kernel, OnLinux, OnPoll) {

@@ -185,16 +185,16 @@ void LinuxKernel::make_ring(const EngineOptions& options) {
             params.sq_thread_idle = options.submission_poll_ms;
             params.cq_entries = std::bit_ceil(
                 std::clamp(options.completions / (entries / size), 2 * size, 2 * kEntriesMax));
+            reason_ = rung.name;  // before there is a ring, which an exception would leave open
+            if (size < entries) {
+                reason_ += "; " + std::to_string(size) + " of " + std::to_string(entries) +
+                           " entries, since " + memory_cause();
+            }
             result = io_uring_queue_init_params(size, &uring_, &params);
             if (result == 0) {
                 DCHECK(params.sq_entries == size && params.cq_entries >= 2 * size);
                 DCHECK((params.features & kFeatures) == kFeatures);
                 disabled_ = (rung.flags & IORING_SETUP_R_DISABLED) != 0;
-                reason_ = rung.name;
-                if (size < entries) {
-                    reason_ += "; " + std::to_string(size) + " of " + std::to_string(entries) +
-                               " entries, since " + memory_cause();
-                }
                 return;
             }
             if (result != -ENOMEM || size <= kEntriesMin) break;
