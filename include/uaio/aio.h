@@ -55,7 +55,9 @@ public:
     // with Errc::closed, and the destructor waits for the callback, as nng_aio_free does;
     // operations that the callback submits end without a callback. Inside another callback or a
     // posted task, where waiting is impossible, and where the engine's thread has ended, destroying
-    // a busy Aio stops the program with a message: stop() it earlier instead. Any thread.
+    // a busy Aio stops the program with a message: stop() it earlier instead. Where the ring has
+    // failed (Engine::run()), operations in the kernel never end, and their Aios must stay. Any
+    // thread.
     ~Aio();
 
     Aio(const Aio&) = delete;

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -133,6 +136,28 @@ TEST_CASE(
     });
     INFO(end.output);
     CHECK(end.succeeded());
+}
+
+TEST_CASE("the destructor of an Aio that a refused ring keeps busy stops the program") {
+    const EngineOptions options = options_on(KernelKind::io_uring);
+    if (options.kernel != KernelKind::io_uring) return;
+    const ChildEnd end = run_in_child([&]() -> std::string {
+        Engine engine(options);
+        engine.run_once(std::chrono::nanoseconds::zero());
+        if (!refuse_system_call(__NR_io_uring_enter, EPERM)) return "no filter";
+        auto parked = std::make_unique<Aio>(engine);
+        submit_parked(*parked);
+        parked.reset();  // its canceler ends it without the kernel
+        auto nop = std::make_unique<Aio>(engine);
+        submit_nop(*nop);
+        std::fputs("the parked one ended\n", stderr);
+        nop.reset();
+        return "the program continued";
+    });
+    INFO(end.output);
+    CHECK(end.signal == SIGABRT);
+    CHECK(has(end.output, "the parked one ended"));
+    CHECK(has(end.output, "refused the ring of the engine"));
 }
 
 TEST_CASE("an engine reports that a security module forbids io_uring") {
