@@ -1,7 +1,7 @@
 // Replaces, in a child of fork(2), the kernel of an engine that the child inherited: an io_uring's
-// memory is not mapped there, and an epoll set is the parent's. Every call fails with EOWNERDEAD,
-// except those that destructors make unconditionally: close() closes the child's copy, and calls
-// that would reach the parent's connections (shutdown, unlink, reading) do nothing.
+// memory is not mapped there, and an epoll set is the parent's. Calls that would use the rings or
+// change a connection fail with EOWNERDEAD, except those that destructors make unconditionally:
+// close() closes the child's copy, and discarding bytes and removing files do nothing.
 #pragma once
 
 #include <uaio/error.h>

@@ -3,8 +3,8 @@
 // are three: LinuxKernel (io_uring), PollKernel (epoll and system calls) and SimKernel (memory,
 // virtual time and a seed), so the engine and every transport run unchanged on each.
 //
-// All members are called on the engine's thread, except now() and wake(), which any thread may
-// call.
+// Members are for the engine's thread. Any thread may call now(), wake(), kind() and reason(), and
+// the thread that makes or destroys a listener the calls of set-up and tear-down.
 #pragma once
 
 #include <uaio/clock.h>
