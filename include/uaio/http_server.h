@@ -209,6 +209,7 @@ private:
 
     ServerConnection* connection_ = nullptr;
     Exchange* next_ = nullptr;  // of those that the shard keeps
+    std::size_t kept_ = 0;      // bytes, while the shard keeps it
     Request request_;
     Response response_;
     std::string path_;

@@ -20,9 +20,10 @@ namespace {
 // ends earlier.
 constexpr std::chrono::milliseconds kPause{100};
 
-// Limits of the exchanges kept for later requests, and of the memory that each keeps.
-constexpr std::size_t kKeptExchanges = 256;
-constexpr std::size_t kKeptBytes = 64 * 1024;
+// Limits of the memory of exchanges kept for later requests: of each, and of all. A limit of their
+// number would be too low for connections that pipeline: their small exchanges are needed at once.
+constexpr std::size_t kKeptOfEach = 64 * 1024;
+constexpr std::size_t kKeptOfAll = 16 * 1024 * 1024;
 
 }  // namespace
 
@@ -57,7 +58,7 @@ ServerShard::~ServerShard() { free_exchanges(); }
 void ServerShard::free_exchanges() noexcept {
     while (Exchange* const exchange = exchanges_) {
         exchanges_ = exchange->next_;
-        --kept_;
+        kept_ -= exchange->kept_;
         delete exchange;
     }
     DCHECK(kept_ == 0);
@@ -69,7 +70,7 @@ Exchange* ServerShard::take_exchange(ServerConnection& connection) noexcept {
     if (exchange) {
         DCHECK(exchange->state_ == Exchange::State::over && !exchange->connection_);
         exchanges_ = exchange->next_;
-        --kept_;
+        kept_ -= exchange->kept_;
     } else {
         exchange = new (std::nothrow) Exchange(engine_);
         if (!exchange) return nullptr;
@@ -83,13 +84,15 @@ void ServerShard::give_back(Exchange& exchange) noexcept {
     DCHECK(core().on_thread() && exchange.state_ != Exchange::State::over);
     exchange.reset();
     // This may run in the callback of the exchange's own Aio, which may destroy it.
-    if (kept_ == kKeptExchanges || exchange.capacity() > kKeptBytes) {
+    const std::size_t size = sizeof exchange + exchange.capacity();
+    if (size > kKeptOfEach || size > kKeptOfAll - kept_) {
         delete &exchange;
         return;
     }
+    exchange.kept_ = size;
     exchange.next_ = exchanges_;
     exchanges_ = &exchange;
-    ++kept_;
+    kept_ += size;
 }
 
 void ServerShard::require_running() {

@@ -105,7 +105,7 @@ private:
     std::vector<std::unique_ptr<Accepting>> acceptors_;
     ServerConnection* connections_ = nullptr;
     Exchange* exchanges_ = nullptr;  // free
-    std::size_t kept_ = 0;
+    std::size_t kept_ = 0;           // bytes that they hold
     std::unordered_map<const void*, std::shared_ptr<void>> locals_;
     std::optional<Aio> pause_;  // delays accepting after a failure
     Mail drain_requested_{*this};
