@@ -26,10 +26,12 @@ using Starter = void (*)(Aio&) noexcept;
 // A Handler runs for every completion of the Aio's kernel operation: `result` and `flags` are those
 // of the CQE (io_uring_enter(2)). It returns pending after it began or parked the Aio again, or
 // while the kernel announced another completion (IORING_CQE_F_MORE); finished when the operation
-// has ended, after set_error() if it failed. A Canceler runs when a parked Aio is cancelled,
-// aborted or timed out, or its engine ends; it finishes the Aio with cancel_reason(), or leaves it
-// to end later, and may destroy other Aios that are idle. It runs once, unless it parks the Aio
-// again: then it runs again after 1 ms, 2 ms and so on up to 128 ms.
+// has ended, after set_error() if it failed: with the cancel_reason() if there is one, and with
+// Errc::closed for -ECANCELED without one, by which the end of the engine ends it. A Canceler runs
+// when a parked Aio is cancelled, aborted or timed out, or its engine ends; it finishes the Aio
+// with cancel_reason(), or leaves it to end later, and may destroy other Aios that are idle. It
+// runs once, unless it parks the Aio again: then it runs again after 1 ms, 2 ms and so on up to 128
+// ms.
 
 class Provider {
 public:

@@ -45,6 +45,7 @@ Outcome FileReader::on_read(Aio& aio, int result, unsigned) noexcept {
     if (Provider::cursor(aio).done()) return Outcome::finished;
     std::error_code error = Provider::cancel_reason(aio);
     if (!error && result == 0) error = Errc::end_of_stream;
+    if (!error && result == -ECANCELED) error = Errc::closed;  // the engine ends
     const bool again = result == -EINTR || (result == -EAGAIN && !self.blocking_);
     if (!error && result < 0 && !again) error = error_from_result(result);
     if (error) {

@@ -96,7 +96,9 @@ private:
             return Outcome::finished;
         }
         core.kernel().close(self->fd_);
-        Provider::set_error(aio, asked ? asked : error_from_result(result));
+        std::error_code error = asked;
+        if (!error && result == -ECANCELED) error = Errc::closed;  // the engine ends
+        Provider::set_error(aio, error ? error : error_from_result(result));
         return Outcome::finished;
     }
 

@@ -3,6 +3,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/file_scene.h"
+#include "tests/support/one_shot.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -50,6 +51,26 @@ private:
     std::optional<SimKernel> kernel_;
     std::optional<Engine> engine_;
 };
+
+TEST_CASE_TEMPLATE("a read of a file ends with closed when its engine ends", Kernel, OnLinux,
+                   OnPoll) {
+    // An empty pipe, since no kernel cancels the read of a file that it has begun.
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    FileReader reader(ends[0]);
+    std::string in(10, '\0');
+    Ended ended;
+    {
+        Engine engine(options_on(Kernel::kKind));
+        Aio& read = one_shot(engine, ended);
+        read.set_iov(in.data(), in.size());
+        reader.read_all(read, 0);
+        engine.run_once(0ns);
+    }
+    CHECK(ended == failure(Errc::closed));
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
 
 TEST_CASE_TEMPLATE("a file is read from any offset into any iovec list", Kernel, OnLinux, OnPoll,
                    OnSim) {
