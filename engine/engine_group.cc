@@ -7,37 +7,40 @@
 #include <sched.h>
 
 #include <new>
+#include <utility>
 
 namespace uaio {
 
 EngineThread::EngineThread(const EngineOptions& options) {
     std::promise<Engine*> started;
     std::future<Engine*> engine = started.get_future();
-    // The engine lives until the destructor has called leave() and returned from it.
-    thread_ = start_thread([&options, &started, released = released_.get_future()]() mutable {
-        std::unique_ptr<Engine> own;
-        try {
-            own = std::make_unique<Engine>(options);
-            own->run_once(std::chrono::nanoseconds::zero());  // binds it to this thread
-        } catch (...) {
-            started.set_exception(std::current_exception());
-            return;
-        }
-        started.set_value(own.get());
-        try {
-            own->run();
-        } catch (const std::system_error&) {
-            // The engine has logged it.
-        }
-        if (EngineCore::of(*own).is_forked()) {
-            // A callback forked, and this is the child: exit(3), which the C library calls when the
-            // child's only thread ends, may still destroy the EngineThread.
-            static_cast<void>(own.release());
-            return;
-        }
-        EngineCore::of(*own).run_stopped();
-        released.wait();
-    });
+    // The engine lives until the destructor has called leave() and returned from it. The promise
+    // belongs to the thread, since set_value() may return after engine.get().
+    thread_ = start_thread(
+        [&options, started = std::move(started), released = released_.get_future()]() mutable {
+            std::unique_ptr<Engine> own;
+            try {
+                own = std::make_unique<Engine>(options);
+                own->run_once(std::chrono::nanoseconds::zero());  // binds it to this thread
+            } catch (...) {
+                started.set_exception(std::current_exception());
+                return;
+            }
+            started.set_value(own.get());
+            try {
+                own->run();
+            } catch (const std::system_error&) {
+                // The engine has logged it.
+            }
+            if (EngineCore::of(*own).is_forked()) {
+                // A callback forked, and this is the child: exit(3), which the C library calls when
+                // the child's only thread ends, may still destroy the EngineThread.
+                static_cast<void>(own.release());
+                return;
+            }
+            EngineCore::of(*own).run_stopped();
+            released.wait();
+        });
     try {
         engine_ = engine.get();
     } catch (...) {
