@@ -42,6 +42,8 @@ private:
 
 std::string random_text() {
     unsigned char bytes[16] = {};
+    // Fails for so few bytes only where seccomp forbids it (getrandom(2)); Digest then works with a
+    // client nonce that can be predicted.
     static_cast<void>(::getrandom(bytes, sizeof bytes, 0));
     std::string text;
     for (const unsigned byte : bytes)

@@ -253,7 +253,7 @@ bool MessageSink::write_inner(std::span<const iovec> entries) noexcept {
         inner_.reset(new (std::nothrow) Aio(session_.engine(), [this](Aio&) { on_written(); }));
         if (!inner_) return false;
     }
-    static_cast<void>(inner_->set_iov(entries));
+    if (inner_->set_iov(entries)) return false;  // with a small inline_iov it allocates
     writing_ = true;
     stream_.write_all(*inner_);
     return true;

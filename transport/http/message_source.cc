@@ -272,8 +272,9 @@ void MessageSource::read_direct(Aio& front) noexcept {
         window[entries++] = {entry.iov_base, length};
         limit -= length;
     }
-    static_cast<void>(inner_->set_iov(std::span(window.data(), entries)));
-    DCHECK(!reading_ && entries > 0);
+    [[maybe_unused]] const std::error_code error =
+        inner_->set_iov(std::span(window.data(), entries));
+    DCHECK(!error && !reading_ && entries > 0);
     reading_ = direct_ = true;
     DCHECK(invariants_hold());
     const Kind kind = note_of(front).kind;

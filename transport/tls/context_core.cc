@@ -326,6 +326,7 @@ void ContextCore::log_key(const SSL* ssl, const char* line) noexcept {
     } catch (const std::bad_alloc&) {
         return;
     }
+    // A log for diagnosis that cannot be written does not end the connection.
     static_cast<void>(!::write(core_of(ssl).key_log_, text.data(), text.size()));
 }
 

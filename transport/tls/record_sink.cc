@@ -213,6 +213,7 @@ void RecordSink::answer_key_update() noexcept {
     SSL* const ssl = channel_.ssl();
     if (SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE) return;
     if (!channel_.open() || error_) return;
+    // A failure has ended the channel.
     kernel_.active() ? kernel_.fail_without_key() : static_cast<void>(encryptor_.replace_key());
 }
 

@@ -89,7 +89,7 @@ void ResponseSender::answer_unsent(Exchange& exchange) noexcept {
     if (const auto error = exchange.response_.set_error_page(500)) {
         note_failure(&exchange, error, "the error page cannot be created", error.message());
         exchange.response_.reset();
-        static_cast<void>(exchange.response_.set_status(500));
+        static_cast<void>(exchange.response_.set_status(500));  // a valid one, without allocation
     }
     send(exchange);
 }
