@@ -12,9 +12,12 @@
 namespace uaio {
 namespace {
 
-int listen_on(const sockaddr* address, socklen_t size) {
+int listen_on(const sockaddr* address, socklen_t size, int receive_buffer) {
     const int fd = ::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     REQUIRE(fd >= 0);
+    if (receive_buffer > 0) {  // accepted sockets inherit it
+        ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    }
     REQUIRE(::bind(fd, address, size) == 0);
     REQUIRE(::listen(fd, 16) == 0);
     return fd;
@@ -27,12 +30,12 @@ std::uint16_t port_of(int fd) {
     return Endpoint::from(reinterpret_cast<const sockaddr*>(&address), size).port();
 }
 
-int listen_on_path(const std::string& path) {
+int listen_on_path(const std::string& path, int receive_buffer) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path + 1, path.data() + 1, path.size() - 1);
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
-    return listen_on(reinterpret_cast<const sockaddr*>(&address), size);
+    return listen_on(reinterpret_cast<const sockaddr*>(&address), size, receive_buffer);
 }
 
 std::span<const std::byte> bytes_of(std::string_view text) {
@@ -41,15 +44,15 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 }  // namespace
 
-EasyPlace::EasyPlace(SimKernel* kernel, bool unix_socket) : kernel_(kernel) {
+EasyPlace::EasyPlace(SimKernel* kernel, bool unix_socket, int receive_buffer) : kernel_(kernel) {
     if (unix_socket) path_ = kernel_ ? "/simulated" : fresh_abstract_name();
     std::uint16_t port = 4000;
     if (!kernel_) {
         if (unix_socket) {
-            listener_ = listen_on_path(path_);
+            listener_ = listen_on_path(path_, receive_buffer);
         } else {
             const Endpoint any = Endpoint::loopback(0);
-            listener_ = listen_on(any.address(), any.size());
+            listener_ = listen_on(any.address(), any.size(), receive_buffer);
             port = port_of(listener_);
         }
     } else {
@@ -79,7 +82,7 @@ FarEnd EasyPlace::accept() {
     return FarEnd(*kernel_, last);
 }
 
-EasyEnds::EasyEnds(KernelKind kind, bool unix_socket, easy::Options options)
+EasyEnds::EasyEnds(KernelKind kind, bool unix_socket, easy::Options options, int receive_buffer)
     : options_(std::move(options)) {
     const bool simulated = kind == OnSim::kKind;
     if (simulated) {
@@ -88,12 +91,18 @@ EasyEnds::EasyEnds(KernelKind kind, bool unix_socket, easy::Options options)
     } else {
         engine_.emplace(options_on(kind));
     }
-    place_.emplace(simulated ? &*kernel_ : nullptr, unix_socket);
+    place_.emplace(simulated ? &*kernel_ : nullptr, unix_socket, receive_buffer);
     options_.proxy = "";
     options_.unix_path = place_->options().unix_path;
     connection_.emplace(*engine_);
     REQUIRE(connect() == success(0));
     accept();
+}
+
+EasyEnds EasyEnds::small_buffers(KernelKind kind) {
+    easy::Options options;
+    options.stream.send_buffer = 32 * 1024;
+    return EasyEnds(kind, false, options, 16 * 1024);
 }
 
 Ended EasyEnds::connect() {

@@ -22,8 +22,9 @@ namespace uaio {
 // Accepts easy connections, one at a time.
 class EasyPlace {
 public:
-    // On a path in the abstract namespace, or on a loopback port.
-    EasyPlace(SimKernel* kernel, bool unix_socket);
+    // On a path in the abstract namespace, or on a loopback port. A receive buffer of 0 is the
+    // system's default; a simulated kernel has its own.
+    EasyPlace(SimKernel* kernel, bool unix_socket, int receive_buffer = 0);
     ~EasyPlace();
     EasyPlace(const EasyPlace&) = delete;
     EasyPlace& operator=(const EasyPlace&) = delete;
@@ -46,7 +47,13 @@ private:
 
 class EasyEnds {
 public:
-    explicit EasyEnds(KernelKind kind, bool unix_socket = false, easy::Options options = {});
+    // More than small_buffers() hold, so that a send of it is blocked until the peer reads.
+    static constexpr std::size_t kBlocking = 1 << 20;
+
+    explicit EasyEnds(KernelKind kind, bool unix_socket = false, easy::Options options = {},
+                      int receive_buffer = 0);
+    // Over TCP.
+    static EasyEnds small_buffers(KernelKind kind);
 
     Engine& engine() { return *engine_; }
     EasyPlace& place() { return *place_; }

@@ -174,10 +174,8 @@ TEST_CASE_TEMPLATE(
 
 TEST_CASE_TEMPLATE("easy: a large send sends a part, and then would block (19)", Kernel, OnLinux,
                    OnPoll, OnSim) {
-    easy::Options options;
-    options.stream.send_buffer = 8192;
-    EasyEnds ends(Kernel::kKind, false, options);
-    const std::string bytes = pattern(16 << 20);
+    EasyEnds ends = EasyEnds::small_buffers(Kernel::kKind);
+    const std::string bytes = pattern(EasyEnds::kBlocking);
     std::string_view rest = bytes;
     Operation wait(ends.engine());
     // A blocked send has room again when the kernel has passed its bytes on, until the peer's
@@ -245,10 +243,8 @@ TEST_CASE_TEMPLATE("easy: a receive has no limit of its own (21)", Kernel, OnLin
 
 TEST_CASE_TEMPLATE("easy: an attempt does not overtake queued operations", Kernel, OnLinux, OnPoll,
                    OnSim) {
-    easy::Options options;
-    options.stream.send_buffer = 8192;
-    EasyEnds ends(Kernel::kKind, false, options);
-    const std::string bytes = pattern(16 << 20);
+    EasyEnds ends = EasyEnds::small_buffers(Kernel::kKind);
+    const std::string bytes = pattern(EasyEnds::kBlocking);
     Operation send(ends.engine(), bytes);
     ends.connection().send_all(send.aio);
     CHECK(ends.try_send("tail") == kWouldBlock);
