@@ -1,13 +1,12 @@
 // uaio-send: connects standard input and output to any URL, through any proxy.
+#include "tools/ending_signals.h"
 #include "tools/send_options.h"
 #include "tools/send_session.h"
 
-#include <sys/signalfd.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -18,19 +17,8 @@
 
 namespace {
 
-// Blocks the signals before any thread exists, so that every thread leaves them to the descriptor.
-// An ignored SIGHUP, as under nohup(1), stays ignored.
 int take_signals() {
-    std::signal(SIGPIPE, SIG_IGN);
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    struct sigaction hangup {};
-    ::sigaction(SIGHUP, nullptr, &hangup);
-    if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    const int descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC);
+    const int descriptor = uaio::tools::read_from_descriptor(uaio::tools::ending_signals());
     if (descriptor >= 0) return descriptor;
     std::perror("uaio-send: signalfd");
     std::exit(static_cast<int>(uaio::send::ExitCode::this_machine));

@@ -6,6 +6,7 @@
 #include <uaio/tcp.h>
 #include <uaio/tls.h>
 
+#include "tools/ending_signals.h"
 #include "tools/serve_options.h"
 #include "tools/serve_output.h"
 
@@ -97,28 +98,6 @@ void raise_descriptor_limit() {
     static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-// An ignored SIGHUP, as under nohup(1), stays ignored.
-sigset_t ending_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    struct sigaction hangup {};
-    ::sigaction(SIGHUP, nullptr, &hangup);
-    if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
-    return signals;
-}
-
-// Returns a signalfd(2) for `signals` and blocks them for good: before any thread exists, so that
-// every thread leaves them to the descriptor.
-int take(const sigset_t& signals) {
-    std::signal(SIGPIPE, SIG_IGN);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    const int descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC);
-    if (descriptor < 0) throw std::system_error(errno, std::system_category(), "signalfd");
-    return descriptor;
-}
-
 // Prints until a signal arrives, and returns it, or until `is_over`, evaluated after each wake(),
 // holds, and returns 0.
 template <class IsOver>
@@ -171,8 +150,9 @@ void drain(uaio::Engine& engine, uaio::http::Server& server, int signals, Output
 
 int serve(const Arguments& arguments) {
     raise_descriptor_limit();
-    const sigset_t ending = ending_signals();
-    const int signals = take(ending);
+    const sigset_t ending = uaio::tools::ending_signals();
+    const int signals = uaio::tools::read_from_descriptor(ending);
+    if (signals < 0) throw std::system_error(errno, std::system_category(), "signalfd");
     Output output;
     auto handler = uaio::http::directory(arguments.directory);
     uaio::EngineGroup group(arguments.threads);
