@@ -69,7 +69,8 @@ struct RawNop {
     std::uint64_t done = 0;
 };
 
-void submit(RawRing& ring, RawNop& nop) {
+// inline: gcc 12 otherwise calls it for each NOP.
+inline void submit(RawRing& ring, RawNop& nop) {
     io_uring_sqe* const sqe = ring.next();
     io_uring_prep_nop(sqe);
     io_uring_sqe_set_data(sqe, &nop);
@@ -81,20 +82,15 @@ void run_raw(benchmark::State& state, unsigned batch) {
     std::vector<RawNop> nops(batch);
     for (RawNop& nop : nops)
         submit(ring, nop);
-    for (bool more = true; more;) {
-        io_uring_submit_and_wait(ring.get(), 1);
-        unsigned head = 0;
-        unsigned seen = 0;
-        io_uring_cqe* cqe = nullptr;
-        io_uring_for_each_cqe(ring.get(), head, cqe) {
-            ++seen;
-            RawNop& nop = *static_cast<RawNop*>(io_uring_cqe_get_data(cqe));
-            ++nop.done;
-            more = meter.count();
-            if (more) submit(ring, nop);
-        }
-        io_uring_cq_advance(ring.get(), seen);
-    }
+    const auto handle = [&](const io_uring_cqe& cqe) {
+        RawNop& nop = *static_cast<RawNop*>(io_uring_cqe_get_data(&cqe));
+        ++nop.done;
+        if (!meter.count()) return false;
+        submit(ring, nop);
+        return true;
+    };
+    while (ring.turn(handle))
+        continue;
 }
 
 }  // namespace

@@ -125,27 +125,20 @@ void http_client_floor(Control& control, std::uint64_t count) {
         send_request(ring, connection);
     }
     std::uint64_t sent = 0;
-    while (count > 0) {
-        io_uring_submit_and_wait(ring.get(), 1);
-        unsigned head = 0;
-        unsigned seen = 0;
-        io_uring_cqe* cqe = nullptr;
-        io_uring_for_each_cqe(ring.get(), head, cqe) {
-            ++seen;
-            if (cqe->res <= 0) throw std::runtime_error("a transfer failed");
-            Connection& connection =
-                *reinterpret_cast<Connection*>(cqe->user_data & ~std::uintptr_t{1});
-            if (cqe->user_data & 1) {
-                receive_response(ring, connection);
-                if (++sent % kConnections == 0) control.wait();
-            } else if (--count > 0) {
-                send_request(ring, connection);
-            } else {
-                break;
-            }
+    const auto handle = [&](const io_uring_cqe& cqe) {
+        if (cqe.res <= 0) throw std::runtime_error("a transfer failed");
+        Connection& connection = *reinterpret_cast<Connection*>(cqe.user_data & ~std::uintptr_t{1});
+        if (cqe.user_data & 1) {
+            receive_response(ring, connection);
+            if (++sent % kConnections == 0) control.wait();
+            return true;
         }
-        io_uring_cq_advance(ring.get(), seen);
-    }
+        if (--count == 0) return false;
+        send_request(ring, connection);
+        return true;
+    };
+    while (ring.turn(handle))
+        continue;
 }
 
 void http_client_peer(Control& control, std::uint64_t count) {

@@ -69,19 +69,15 @@ void run_nops_floor(Control&, std::uint64_t count) {
     };
     for (std::uint64_t& record : done)
         submit(record);
-    while (count > 0) {
-        io_uring_submit_and_wait(ring.get(), 1);
-        unsigned head = 0;
-        unsigned seen = 0;
-        io_uring_cqe* cqe = nullptr;
-        io_uring_for_each_cqe(ring.get(), head, cqe) {
-            ++seen;
-            std::uint64_t& record = *static_cast<std::uint64_t*>(io_uring_cqe_get_data(cqe));
-            ++record;
-            if (count > 0 && --count > 0) submit(record);
-        }
-        io_uring_cq_advance(ring.get(), seen);
-    }
+    const auto handle = [&](const io_uring_cqe& cqe) {
+        std::uint64_t& record = *static_cast<std::uint64_t*>(io_uring_cqe_get_data(&cqe));
+        ++record;
+        if (--count == 0) return false;
+        submit(record);
+        return true;
+    };
+    while (ring.turn(handle))
+        continue;
 }
 
 void run_posts(Control&, std::uint64_t count) {

@@ -41,18 +41,9 @@ void RawServer::run_closing(Control& control, std::uint64_t count) {
 }
 
 void RawServer::loop(Batches& batches) {
-    for (bool more = true; more;) {
-        io_uring_submit_and_wait(ring_.get(), 1);
-        unsigned head = 0;
-        unsigned seen = 0;
-        io_uring_cqe* cqe = nullptr;
-        io_uring_for_each_cqe(ring_.get(), head, cqe) {
-            ++seen;
-            more = on_completion(*cqe, batches);
-            if (!more) break;
-        }
-        io_uring_cq_advance(ring_.get(), seen);
-    }
+    const auto handle = [&](const io_uring_cqe& cqe) { return on_completion(cqe, batches); };
+    while (ring_.turn(handle))
+        continue;
 }
 
 bool RawServer::on_completion(const io_uring_cqe& cqe, Batches& batches) {

@@ -41,21 +41,16 @@ void echo_by_liburing(EchoEnds& ends, Meter& meter) {
     RawRing ring;
     for (EchoEnd& end : ends)
         receive(ring, end);
-    for (bool more = true; more;) {
-        io_uring_submit_and_wait(ring.get(), 1);
-        unsigned head = 0;
-        unsigned seen = 0;
-        io_uring_cqe* cqe = nullptr;
-        io_uring_for_each_cqe(ring.get(), head, cqe) {
-            ++seen;
-            EchoEnd* const end = received(*cqe);
-            if (!end) continue;
-            if (end->counted) more = meter.count();
-            send(ring, *end);
-            receive(ring, *end);
-        }
-        io_uring_cq_advance(ring.get(), seen);
-    }
+    const auto handle = [&](const io_uring_cqe& cqe) {
+        EchoEnd* const end = received(cqe);
+        if (!end) return true;
+        if (end->counted && !meter.count()) return false;
+        send(ring, *end);
+        receive(ring, *end);
+        return true;
+    };
+    while (ring.turn(handle))
+        continue;
 }
 
 }  // namespace uaio::bench

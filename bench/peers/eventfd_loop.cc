@@ -70,21 +70,16 @@ void EventfdLoop::loop() {
     state_ = State::running;
     state_.notify_one();
     while (state_.load(std::memory_order_relaxed) != State::stopping) {
-        io_uring_submit_and_wait(ring.get(), 1);
-        unsigned head = 0;
-        unsigned seen = 0;
-        io_uring_cqe* cqe = nullptr;
-        io_uring_for_each_cqe(ring.get(), head, cqe) {
-            ++seen;
-            if (cqe->user_data == nop_done) {
+        ring.turn([&](const io_uring_cqe& cqe) {
+            if (cqe.user_data == nop_done) {
                 nop();
-                continue;
+                return true;
             }
             read_event();
             const Task task = task_.exchange(nullptr, std::memory_order_acquire);
             if (task) task(argument_);
-        }
-        io_uring_cq_advance(ring.get(), seen);
+            return true;
+        });
     }
 }
 

@@ -24,6 +24,24 @@ public:
         return sqe;
     }
 
+    // Submits, waits for a completion, and passes each that is there to `handle`, until that
+    // returns false. Returns what `handle` returned last.
+    template <class Handle>
+    bool turn(Handle handle) {
+        io_uring_submit_and_wait(&ring_, 1);
+        bool more = true;
+        unsigned head = 0;
+        unsigned seen = 0;
+        io_uring_cqe* cqe = nullptr;
+        io_uring_for_each_cqe(&ring_, head, cqe) {
+            ++seen;
+            more = handle(*cqe);
+            if (!more) break;
+        }
+        io_uring_cq_advance(&ring_, seen);
+        return more;
+    }
+
 private:
     io_uring_sqe* next_after_submit() noexcept;
 
