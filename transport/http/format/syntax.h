@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 namespace uaio::http {
 
@@ -82,9 +83,15 @@ const Scanner& best_scanner() noexcept;
 // All that this processor can run, the plain one first, the best last.
 std::span<const Scanner* const> usable_scanners() noexcept;
 
+// same_name() for texts of one size, at least 4, several characters at a time.
+bool same_long_name(const char* a, const char* b, std::size_t size) noexcept;
+
 // Compares names of fields, hosts and codings without regard to case.
 constexpr bool same_name(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;
+    if (!std::is_constant_evaluated() && a.size() >= 4) {
+        return same_long_name(a.data(), b.data(), a.size());
+    }
     const auto lower = [](char c) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
     };

@@ -118,5 +118,27 @@ TEST_CASE("names are compared without regard to case") {
     CHECK(trimmed(" \t ").empty());
 }
 
+TEST_CASE("names of every length and with every character differ in the case of letters only") {
+    const auto lower = [](unsigned byte) {
+        return byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte;
+    };
+    int differences = 0;
+    for (std::size_t size = 1; size <= 20; ++size) {
+        for (std::size_t at = 0; at < size; ++at) {
+            for (unsigned byte = 0; byte < 256; ++byte) {
+                for (const unsigned bit : {0x00U, 0x20U, 0x01U, 0x80U, 0xa0U}) {
+                    std::string a(size, 'x');
+                    std::string b(size, 'X');
+                    a[at] = static_cast<char>(byte);
+                    b[at] = static_cast<char>(byte ^ bit);
+                    const bool same = lower(byte) == lower(byte ^ bit);
+                    differences += same_name(a, b) != same;
+                }
+            }
+        }
+    }
+    CHECK(differences == 0);
+}
+
 }  // namespace
 }  // namespace uaio::http
