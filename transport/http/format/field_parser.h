@@ -36,12 +36,13 @@ struct Parsed {
     HttpErrc fault = kFine;    // malformed: the error
 };
 
-// Position of a field. Offsets, because the buffer may move while more bytes arrive.
+// Position of a field. Offsets, because the buffer may move while more bytes arrive. Without
+// initial values: a parser has room for many fields, and most heads have few.
 struct FieldSlice {
-    std::uint32_t name = 0;
-    std::uint32_t name_size = 0;
-    std::uint32_t value = 0;
-    std::uint32_t value_size = 0;
+    std::uint32_t name;
+    std::uint32_t name_size;
+    std::uint32_t value;
+    std::uint32_t value_size;
 };
 
 // Fields as views of the parsed bytes, and valid as long as those.
@@ -78,6 +79,9 @@ public:
     FieldViews(const char* bytes, std::span<const FieldSlice> slices) noexcept
         : bytes_(bytes), slices_(slices) {}
 
+    // The bytes that the slices are parts of.
+    const char* bytes() const noexcept { return bytes_; }
+    std::span<const FieldSlice> slices() const noexcept { return slices_; }
     std::size_t size() const noexcept { return slices_.size(); }
     bool empty() const noexcept { return slices_.empty(); }
     Field operator[](std::size_t index) const noexcept {

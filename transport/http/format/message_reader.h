@@ -36,6 +36,7 @@ public:
 private:
     static void read_fields(const FieldViews& fields, Headers& out);
     static void read_odd_fields(const ResponseHead& head, Headers& out);
+    static void copy_lines(const FieldViews& fields, Headers& out);
     static std::size_t capacity_of(const Message& message) noexcept;
 };
 

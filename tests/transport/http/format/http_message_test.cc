@@ -5,8 +5,12 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/connection_fixture.h"
+#include "transport/http/format/head_parser.h"
+#include "transport/http/format/message_reader.h"
 
+#include <array>
 #include <ostream>
+#include <string>
 
 #include <doctest/doctest.h>
 
@@ -23,6 +27,27 @@ TEST_CASE("a new request and a new response have the defaults of nng") {
     const Response response;
     CHECK(response.status() == 200);
     CHECK(response.reason() == "OK");
+}
+
+std::string fields_of(const std::string& lines) {
+    std::array<FieldSlice, 8> room;
+    RequestParser parser(room);
+    const std::string head = "GET / HTTP/1.1\r\nHost: h\r\n" + lines + "Last: 1\r\n\r\n";
+    REQUIRE(parser.parse(head).progress == Progress::complete);
+    Request request;
+    REQUIRE(!MessageReader::read(parser.head(), request));
+    CHECK(request.headers().get("last") == "1");
+    return std::string(request.headers().text());
+}
+
+TEST_CASE("a received field is kept in one form, however its line is written") {
+    for (const std::string line : {"X: v", "X:v", "X:\tv", "X:  v", "X: v ", "X: v\t"}) {
+        CAPTURE(line);
+        CHECK(fields_of(line + "\r\n") == "Host: h\r\nX: v\r\nLast: 1\r\n");
+    }
+    CHECK(fields_of("X:\r\n") == "Host: h\r\nX: \r\nLast: 1\r\n");
+    CHECK(fields_of("Ab: 1\r\naB: 2\r\n") == "Host: h\r\nAb: 1, 2\r\nLast: 1\r\n");
+    CHECK(fields_of("Ab: 1\r\nAc: 2\r\n") == "Host: h\r\nAb: 1\r\nAc: 2\r\nLast: 1\r\n");
 }
 
 TEST_CASE("the constructor of a request takes a URL") {
