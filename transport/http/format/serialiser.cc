@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <new>
@@ -29,6 +30,8 @@ std::string_view text_of(Version version) noexcept {
     return version == Version::http_1_1 ? "HTTP/1.1" : "HTTP/1.0";
 }
 
+constexpr char digit(int number) noexcept { return static_cast<char>('0' + number); }
+
 // The framing that the fields announce, and the changes to make to them.
 struct Plan {
     FollowingMessage following;
@@ -42,10 +45,11 @@ struct Plan {
 };
 
 // Evaluates the fields once. False if they contradict each other.
-bool understand(const Headers& headers, Framing& framing) noexcept {
+bool understand(const Headers& headers, Framing& framing, bool& has_date) noexcept {
     std::uint32_t index = 0;
     for (const auto [name, value] : headers) {
         if (framing.take(name, value, index++) != kFine) return false;
+        if (same_name(name, kDate)) has_date = true;
     }
     return !framing.chunked() || !framing.has_length();
 }
@@ -85,8 +89,9 @@ bool usually_has_content(std::string_view method) noexcept {
 bool plan_request(const Request& request, Payload payload, Plan& plan) noexcept {
     Target parts;
     Framing framing;
+    bool has_date = false;
     if (!split_target(request.method(), request.target(), parts)) return false;
-    if (!understand(request.headers(), framing)) return false;
+    if (!understand(request.headers(), framing, has_date)) return false;
     const bool chunks = request.version() == Version::http_1_1;
     if (chunks && !framing.has_host()) return false;
     if (payload == Payload::attached) {
@@ -156,7 +161,8 @@ void plan_connection(const Response& response, const ResponseContext& answered,
 bool plan_response(const Response& response, const ResponseContext& answered, Payload payload,
                    Plan& plan) noexcept {
     Framing framing;
-    if (!understand(response.headers(), framing)) return false;
+    bool has_date = false;
+    if (!understand(response.headers(), framing, has_date)) return false;
     const bool chunks =
         response.version() == Version::http_1_1 && answered.version == Version::http_1_1;
     if (response.status() == 205 && answered.method != "CONNECT") {
@@ -169,8 +175,7 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
     } else {
         frame_streamed(framing, chunks, plan);
     }
-    const bool dated = response.status() < 200 || response.headers().contains(kDate);
-    if (!dated) plan.add_date = answered.date;  // RFC 9110 6.6.1
+    if (response.status() >= 200 && !has_date) plan.add_date = answered.date;  // RFC 9110 6.6.1
     plan_connection(response, answered, framing, plan);
     return true;
 }
@@ -184,44 +189,70 @@ bool plan_response(const Response& response, const ResponseContext& answered, Pa
            (following.framing != ContentFraming::until_close || !following.keep_alive);
 }
 
-void append_fields(const Headers& headers, const Plan& plan, std::string& head) {
+// Appends to a text whose memory suffices. A std::string would check that for each of the many
+// short parts of a head.
+class Appender {
+public:
+    explicit Appender(char* to) noexcept : at_(to) {}
+
+    Appender& operator<<(std::string_view text) noexcept {
+        if (!text.empty()) std::memcpy(at_, text.data(), text.size());
+        at_ += text.size();
+        return *this;
+    }
+    Appender& operator<<(std::uint64_t number) noexcept {
+        constexpr int kMostDigits = std::numeric_limits<std::uint64_t>::digits10 + 1;
+        at_ = std::to_chars(at_, at_ + kMostDigits, number).ptr;
+        return *this;
+    }
+    const char* end() const noexcept { return at_; }
+
+private:
+    char* at_;
+};
+
+void append_fields(const Headers& headers, const Plan& plan, Appender& head) noexcept {
     DCHECK(is_consistent(plan));
     if (!plan.drop_length && !plan.drop_codings) {
-        head += headers.text();
+        head << headers.text();
     } else {
         for (std::size_t index = 0; index < headers.size(); ++index) {
             const std::string_view name = headers[index].name;
             if (plan.drop_length && same_name(name, kLength)) continue;
             if (plan.drop_codings && same_name(name, kCodings)) continue;
-            head += headers.line(index);
+            head << headers.line(index);
         }
     }
-    if (plan.add_length) {
-        char digits[24];
-        const auto end = std::to_chars(digits, digits + sizeof digits, plan.following.length).ptr;
-        head.append(kLength).append(": ").append(digits, end).append(kLineEnd);
-    }
-    if (plan.add_codings) head.append(kCodings).append(": chunked").append(kLineEnd);
-    if (!plan.add_date.empty())
-        head.append(kDate).append(": ").append(plan.add_date).append(kLineEnd);
+    if (plan.add_length) head << kLength << ": " << plan.following.length << kLineEnd;
+    if (plan.add_codings) head << kCodings << ": chunked" << kLineEnd;
+    if (!plan.add_date.empty()) head << kDate << ": " << plan.add_date << kLineEnd;
     if (!plan.add_connection.empty())
-        head.append(kConnection).append(": ").append(plan.add_connection).append(kLineEnd);
-    head += kLineEnd;
+        head << kConnection << ": " << plan.add_connection << kLineEnd;
+    head << kLineEnd;
 }
 
-// Room for all added fields.
-constexpr std::size_t kAdded = 192;
+// The longest text around the parts that are given.
+constexpr std::size_t kAdded =
+    std::string_view(
+        " HTTP/1.1 999  \r\nContent-Length: 18446744073709551615\r\n"
+        "Transfer-Encoding: chunked\r\nDate: \r\nConnection: keep-alive\r\n\r\n")
+        .size();
 
+// Replaces `out` by what `append` appends, at most `size` bytes.
 template <class Append>
 std::error_code filled(std::string& out, std::size_t size, Append append) noexcept {
     try {
-        if (out.capacity() < size) out.reserve(size);
-        append();
-        return {};
+        out.resize(size);
     } catch (const std::bad_alloc&) {
         out.clear();
         return Errc::not_enough_memory;
     }
+    Appender appender(out.data());
+    append(appender);
+    const auto used = static_cast<std::size_t>(appender.end() - out.data());
+    DCHECK(used <= size);
+    out.resize(used);
+    return {};
 }
 
 // True if our own strict parser accepts the head. For DCHECK only: parsing takes longer than
@@ -249,13 +280,12 @@ std::error_code write_head(const Request& request, Payload payload, std::string&
     if (!plan_request(request, payload, plan)) return ArgumentErrc::invalid_message;
     const std::size_t size = request.method().size() + request.target().size() +
                              request.headers().text().size() + kAdded;
-    const auto error = filled(head, size, [&] {
-        head.append(request.method()).append(" ").append(request.target()).append(" ");
-        head.append(text_of(request.version())).append(kLineEnd);
-        append_fields(request.headers(), plan, head);
+    const auto error = filled(head, size, [&](Appender& out) {
+        out << request.method() << " " << request.target() << " ";
+        out << text_of(request.version()) << kLineEnd;
+        append_fields(request.headers(), plan, out);
     });
     if (error) return error;
-    DCHECK(head.size() <= size);
     DCHECK(is_accepted(head, nullptr));
     following = plan.following;
     return {};
@@ -268,16 +298,16 @@ std::error_code write_head(const Response& response, const ResponseContext& answ
     Plan plan;
     if (!plan_response(response, answered, payload, plan)) return ArgumentErrc::invalid_message;
     const std::string_view reason = response.reason();
-    const std::size_t size = reason.size() + response.headers().text().size() + kAdded;
-    const auto error = filled(head, size, [&] {
-        char digits[16];
-        const auto end = std::to_chars(digits, digits + sizeof digits, response.status()).ptr;
-        head.append(text_of(response.version())).append(" ").append(digits, end).append(" ");
-        head.append(reason).append(kLineEnd);
-        append_fields(response.headers(), plan, head);
+    const std::size_t size =
+        reason.size() + response.headers().text().size() + answered.date.size() + kAdded;
+    const auto error = filled(head, size, [&](Appender& out) {
+        const int status = response.status();
+        const char digits[] = {digit(status / 100), digit(status / 10 % 10), digit(status % 10)};
+        out << text_of(response.version()) << " " << std::string_view(digits, sizeof digits) << " ";
+        out << reason << kLineEnd;
+        append_fields(response.headers(), plan, out);
     });
     if (error) return error;
-    DCHECK(head.size() <= size);
     DCHECK(is_accepted(head, &answered.method));
     following = plan.following;
     return {};
@@ -304,12 +334,11 @@ std::error_code write_trailer(const Headers& trailer, bool first, std::string& o
         };
         if (std::ranges::any_of(kForbidden, is_this)) return ArgumentErrc::invalid_trailer;
     }
-    return filled(out, trailer.text().size() + 2 * kLastChunk.size(), [&] {
-        out += first ? kOnlyChunk : kLastChunk;
-        out.resize(out.size() - kLineEnd.size());
-        DCHECK(out.ends_with("0\r\n"));
-        out.append(trailer.text()).append(kLineEnd);
-    });
+    std::string_view last = first ? kOnlyChunk : kLastChunk;
+    last.remove_suffix(kLineEnd.size());
+    DCHECK(last.ends_with("0\r\n"));
+    return filled(out, last.size() + trailer.text().size() + kLineEnd.size(),
+                  [&](Appender& text) { text << last << trailer.text() << kLineEnd; });
 }
 
 }  // namespace uaio::http
