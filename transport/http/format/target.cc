@@ -193,6 +193,18 @@ bool append_path(std::string_view path, std::string& out) {
     }
 }
 
+// True for a path without anything to decode or to resolve, as nearly all are.
+bool is_normal(std::string_view path) noexcept {
+    if (!path.starts_with('/')) return false;
+    char before = '\0';
+    for (const char character : path) {
+        if (character == '%' || character == '\0') return false;
+        if (before == '/' && (character == '/' || character == '.')) return false;
+        before = character;
+    }
+    return true;
+}
+
 // Runs `append`, and converts its failure into an error that leaves `out` empty.
 template <class Append>
 std::error_code filled(std::string& out, Append append) noexcept {
@@ -276,7 +288,11 @@ bool has_encoded_slash(std::string_view path) noexcept {
 }
 
 std::error_code normalise_path(std::string_view path, std::string& out) noexcept {
-    return filled(out, [&] { return append_path(path, out); });
+    return filled(out, [&] {
+        if (!is_normal(path)) return append_path(path, out);
+        out = path;
+        return true;
+    });
 }
 
 }  // namespace uaio::http
