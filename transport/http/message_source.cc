@@ -141,7 +141,7 @@ MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
 // The message is a copy of the head, whose bytes are dropped next.
 void MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
     auto* request = static_cast<Request*>(note_of(front).message);
-    if (!request) request = session_.message_for_head();
+    if (!request) request = session_.message_for(head);
     std::error_code error = Errc::not_enough_memory;
     if (request) error = MessageReader::read(head, *request);
     if (!session_.took_request(head)) error = Errc::not_enough_memory;

@@ -37,15 +37,16 @@ public:
     bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
     // Provides the message for a read that named none, so that waiting for a head needs no memory.
-    using Provide = Request* (*)(void* context) noexcept;
+    // The head's views are valid during the call.
+    using Provide = Request* (*)(void* context, const RequestHead& head) noexcept;
     void set_provider(Provide provide, void* context) noexcept {
         provide_ = provide;
         provide_context_ = context;
     }
     // Null if out of memory.
-    Request* message_for_head() noexcept {
+    Request* message_for(const RequestHead& head) noexcept {
         DCHECK(provide_ != nullptr && core().on_thread());
-        return provide_(provide_context_);
+        return provide_(provide_context_, head);
     }
 
     // Events of the read side. False if out of memory.

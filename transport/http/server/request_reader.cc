@@ -43,11 +43,28 @@ void RequestReader::start(Session& session) noexcept {
     read_next();
 }
 
-Request* RequestReader::lend_request(void* self) noexcept {
+Request* RequestReader::lend_request(void* self, const RequestHead& head) noexcept {
     auto& reader = *static_cast<RequestReader*>(self);
     DCHECK(reader.reading_ == Reading::head && !reader.current_);
     reader.current_ = reader.connection_.shard().take_exchange(reader.connection_);
-    return reader.current_ ? &reader.current_->request_ : nullptr;
+    if (!reader.current_) return nullptr;
+    // Without its Server a shard has no routes, and the request gets no answer.
+    if (reader.connection_.shard().serves()) reader.find_route(head);
+    return &reader.current_->request_;
+}
+
+// The parser has split the target, and found the host.
+void RequestReader::find_route(const RequestHead& head) noexcept {
+    std::string& path = current_->path_;
+    found_ = {};
+    path_error_.clear();
+    if (head.parts.form == TargetForm::authority || head.parts.form == TargetForm::asterisk) {
+        // CONNECT, and OPTIONS for the server itself, match only a route for "/".
+        path = "/";
+    } else if ((path_error_ = normalise_path(head.parts.path, path))) {
+        return;
+    }
+    found_ = connection_.shard().router().find(head.method, head.host, path);
 }
 
 void RequestReader::read_next() noexcept {
@@ -127,35 +144,30 @@ void RequestReader::refuse(std::error_code error) noexcept {
 }
 
 void RequestReader::route(Exchange& exchange) noexcept {
-    Target target;
-    const Request& request = exchange.request_;
     ResponseSender& responses = connection_.responses();
-    split_target(request.method(), request.target(), target);
-    if (target.form == TargetForm::authority || target.form == TargetForm::asterisk) {
-        // CONNECT, and OPTIONS for the server itself, match only a route for "/".
-        exchange.path_ = "/";
-    } else if (const auto error = normalise_path(target.path, exchange.path_)) {
-        if (error != Errc::not_enough_memory) return responses.respond(exchange, 400);
-        return responses.refuse_response(exchange, error, "the routes cannot be searched",
-                                         error.message());
+    if (path_error_ == Errc::not_enough_memory) {
+        return responses.refuse_response(exchange, path_error_, "the routes cannot be searched",
+                                         path_error_.message());
     }
-    const std::string_view host =
-        target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
-    const Router::Found found =
-        connection_.shard().router().find(request.method(), host, exchange.path_);
-    if (!found.route) {
-        if (!found.other_method) return responses.respond(exchange, 404);
-        return refuse_method(exchange, host);
+    if (path_error_) return responses.respond(exchange, 400);
+    if (!found_.route) {
+        if (!found_.other_method) return responses.respond(exchange, 404);
+        return refuse_method(exchange);
     }
-    DCHECK(found.rest <= exchange.path_.size());
-    exchange.route_ = found.route;
-    exchange.suffix_ = found.rest;
-    if (found.route->stream_content_ || content_is_over()) return call(exchange);
+    DCHECK(found_.rest <= exchange.path_.size());
+    exchange.route_ = found_.route;
+    exchange.suffix_ = found_.rest;
+    if (found_.route->stream_content_ || content_is_over()) return call(exchange);
     collect(exchange);
 }
 
-void RequestReader::refuse_method(Exchange& exchange, std::string_view host) noexcept {
+void RequestReader::refuse_method(Exchange& exchange) noexcept {
     std::error_code error;
+    const Request& request = exchange.request_;
+    Target target;
+    split_target(request.method(), request.target(), target);
+    const std::string_view host =
+        target.host.empty() ? request.headers().get("Host").value_or("") : target.host;
     try {
         const std::string allowed = connection_.shard().router().allowed(host, exchange.path_);
         error = exchange.response_.headers().set("Allow", allowed);

@@ -6,6 +6,9 @@
 
 #include <uaio/http_server.h>
 
+#include "transport/http/format/head_parser.h"
+#include "transport/http/server/router.h"
+
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -53,15 +56,16 @@ public:
 private:
     enum class Reading : std::uint8_t { nothing, head, content, rest };
 
-    static Request* lend_request(void* self) noexcept;
+    static Request* lend_request(void* self, const RequestHead& head) noexcept;
     bool content_is_over() noexcept;
     bool mid_head() noexcept;
     bool may_stay() noexcept;
     void on_head(std::error_code error) noexcept;
     void refuse(std::error_code error) noexcept;
     void refuse_content(Exchange& exchange, int status) noexcept;
+    void find_route(const RequestHead& head) noexcept;
     void route(Exchange& exchange) noexcept;
-    void refuse_method(Exchange& exchange, std::string_view host) noexcept;
+    void refuse_method(Exchange& exchange) noexcept;
     void collect(Exchange& exchange) noexcept;
     void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
@@ -69,6 +73,8 @@ private:
     ServerConnection& connection_;
     std::uint64_t count_ = 0;  // requests
     Exchange* current_ = nullptr;
+    Router::Found found_;                // for the last head
+    std::error_code path_error_;         // of its target
     Clock::time_point deadline_;         // of the content, or of lingering
     std::unique_ptr<char[]> discarded_;  // for bytes that are dropped
     Reading reading_ = Reading::nothing;

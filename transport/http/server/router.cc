@@ -40,6 +40,11 @@ void check_path(const std::string& path) {
                                 (error ? "" : "; use " + in_quotes(found) + " instead"));
 }
 
+// Orders paths by their sizes first, which compare faster.
+bool is_before(std::string_view a, std::string_view b) noexcept {
+    return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
 // A route of HEAD's own precedes one of GET, which takes HEAD as well, and both precede one that
 // takes every method.
 int generality(std::string_view method) noexcept {
@@ -101,25 +106,33 @@ Route& Router::add(std::string_view method, std::string_view path, Handler handl
 }
 
 void Router::freeze() {
-    by_path_.clear();
-    for (const auto& route : routes_) {
-        Routes& same = by_path_[route->path_];
-        for (const Route* other : same) {
+    sorted_.clear();
+    for (const auto& route : routes_)
+        sorted_.push_back(route.get());
+    // Sorts specific routes first: exact paths before prefixes, then a given host, then a method.
+    std::ranges::stable_sort(sorted_, [](const Route* a, const Route* b) {
+        if (a->path_ != b->path_) return is_before(a->path_, b->path_);
+        if (a->prefix_ != b->prefix_) return b->prefix_;
+        if (a->host_.empty() != b->host_.empty()) return b->host_.empty();
+        return generality(a->method_) < generality(b->method_);
+    });
+    for (const Route* const route : sorted_) {
+        for (const Route* const other : routes_of(route->path_)) {
+            if (other == route) break;
             if (other->method_ != route->method_ || other->prefix_ != route->prefix_) continue;
             if (!same_name(other->host_, route->host_)) continue;
             throw std::invalid_argument("uaio: http::Server::listen(): two routes match " +
                                         route->method_ + " " + route->path_);
         }
-        same.push_back(route.get());
     }
-    // Sorts specific routes first: exact paths before prefixes, then a given host, then a method.
-    for (auto& [path, routes] : by_path_) {
-        std::ranges::stable_sort(routes, [](const Route* a, const Route* b) {
-            if (a->prefix_ != b->prefix_) return b->prefix_;
-            if (a->host_.empty() != b->host_.empty()) return b->host_.empty();
-            return generality(a->method_) < generality(b->method_);
-        });
-    }
+}
+
+Router::Routes Router::routes_of(std::string_view path) const noexcept {
+    const auto begin = std::ranges::lower_bound(sorted_, path, &is_before, &Route::path_);
+    auto end = begin;
+    while (end != sorted_.end() && (*end)->path_ == path)
+        ++end;
+    return {begin, end};
 }
 
 // Calls take(route, rest) for each route that matches the path, the longest first, until it returns
@@ -127,15 +140,12 @@ void Router::freeze() {
 template <class Take>
 void Router::visit(std::string_view host, std::string_view path, Take take) const {
     DCHECK(path.starts_with('/'));
-    const std::string_view name = without_port(host);
     std::string_view prefix = path;
     for (;;) {
-        if (const auto found = by_path_.find(prefix); found != by_path_.end()) {
-            for (const Route* route : found->second) {
-                if (!route->prefix_ && prefix.size() != path.size()) continue;
-                if (!route->host_.empty() && !same_name(route->host_, name)) continue;
-                if (take(*route, prefix.size())) return;
-            }
+        for (const Route* const route : routes_of(prefix)) {
+            if (!route->prefix_ && prefix.size() != path.size()) continue;
+            if (!route->host_.empty() && !same_name(route->host_, without_port(host))) continue;
+            if (take(*route, prefix.size())) return;
         }
         if (prefix.empty()) return;
         prefix = prefix.substr(0, prefix.rfind('/'));

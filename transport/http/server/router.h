@@ -5,9 +5,9 @@
 #include <uaio/http_server.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace uaio::http {
@@ -36,19 +36,15 @@ public:
     std::string allowed(std::string_view host, std::string_view path) const;
 
 private:
-    struct Hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept {
-            return std::hash<std::string_view>()(text);
-        }
-    };
-    using Routes = std::vector<const Route*>;
+    // The routes of one path, in the order of find().
+    using Routes = std::span<const Route* const>;
 
+    Routes routes_of(std::string_view path) const noexcept;
     template <class Take>
     void visit(std::string_view host, std::string_view path, Take take) const;
 
     std::vector<std::unique_ptr<Route>> routes_;
-    std::unordered_map<std::string, Routes, Hash, std::equal_to<>> by_path_;
+    std::vector<const Route*> sorted_;  // those of one path next to each other
 };
 
 }  // namespace uaio::http
