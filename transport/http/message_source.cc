@@ -101,6 +101,12 @@ MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexce
 // ---- heads
 
 MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
+    const Step step = parse_head(front);
+    if (step == Step::more_bytes && !mid_head()) session_.limit_idle(front);
+    return step;
+}
+
+MessageSource::Step MessageSource::parse_head(Aio& front) noexcept {
     if (content_.is_tunnel()) return end(front, ArgumentErrc::wrong_message_state);
     if (!content_.is_over()) {
         const Step skipped = skip_content(front);
@@ -142,9 +148,9 @@ MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
 void MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
     auto* request = static_cast<Request*>(note_of(front).message);
     if (!request) request = session_.message_for(head);
-    std::error_code error = Errc::not_enough_memory;
+    std::error_code error;
     if (request) error = MessageReader::read(head, *request);
-    if (!session_.took_request(head)) error = Errc::not_enough_memory;
+    if (!session_.took_request(head) || !request) error = Errc::not_enough_memory;
     keep_alive_ = head.keep_alive;
     begin_content(front, head.framing, head.content_length, error);
 }

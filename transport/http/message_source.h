@@ -84,6 +84,7 @@ private:
     Step end(Aio& front, std::error_code error) noexcept;
 
     Step read_head(Aio& front) noexcept;
+    Step parse_head(Aio& front) noexcept;
     Step skip_content(Aio& front) noexcept;
     void take_head(Aio& front, const RequestHead& head) noexcept;
     void take_head(Aio& front, const ResponseHead& head) noexcept;

@@ -71,9 +71,13 @@ void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {
                              deadline_after(core().now_ns(), send_allowance(send_timeout_, bytes)));
 }
 
-void Session::limit_content(Aio& aio) noexcept {
-    if (content_timeout_ == kNoTimeout || Provider::has_deadline(aio)) return;
-    Provider::limit_deadline(aio, deadline_after(core().now_ns(), content_timeout_));
+void Session::limit_idle(Aio& aio) noexcept { limit(aio, idle_timeout_); }
+
+void Session::limit_content(Aio& aio) noexcept { limit(aio, content_timeout_); }
+
+void Session::limit(Aio& aio, std::chrono::nanoseconds timeout) noexcept {
+    if (timeout == kNoTimeout || Provider::has_deadline(aio)) return;
+    Provider::limit_deadline(aio, deadline_after(core().now_ns(), timeout));
 }
 
 }  // namespace uaio::http

@@ -60,18 +60,23 @@ public:
     // ConnectionOptions::send_timeout.
     void limit_sending(Aio& aio, std::size_t bytes) noexcept;
 
-    // Server mode: when a head begins, its deadline replaces the idle deadline of the read that
-    // waits for it, and reads of content without a deadline get `content_timeout`.
-    void set_server(std::chrono::nanoseconds content_timeout) noexcept {
+    // Server mode: a read without a deadline gets `idle_timeout` when it waits for a head, and
+    // `content_timeout` when it reads content. When a head begins, its deadline replaces that of
+    // the read that waits for it.
+    void set_server(std::chrono::nanoseconds idle_timeout,
+                    std::chrono::nanoseconds content_timeout) noexcept {
         is_server_ = true;
+        idle_timeout_ = idle_timeout;
         content_timeout_ = content_timeout;
     }
     // Ends server mode.
     void set_no_server() noexcept {
         is_server_ = false;
-        content_timeout_ = send_timeout_ = kNoTimeout;
+        idle_timeout_ = content_timeout_ = send_timeout_ = kNoTimeout;
     }
     bool is_server() const noexcept { return is_server_; }
+    // Limits the time of an operation that waits for the first byte of a head.
+    void limit_idle(Aio& aio) noexcept;
     // Limits the time of an operation that waits for content.
     void limit_content(Aio& aio) noexcept;
 
@@ -83,6 +88,7 @@ public:
 
 private:
     ~Session() override = default;
+    void limit(Aio& aio, std::chrono::nanoseconds timeout) noexcept;
     void close_here() noexcept override;
     bool finished() const noexcept override { return true; }
     bool busy() const noexcept override { return source_.busy() || sink_.busy(); }
@@ -96,6 +102,7 @@ private:
     Provide provide_ = nullptr;
     void* provide_context_ = nullptr;
     std::chrono::nanoseconds send_timeout_;
+    std::chrono::nanoseconds idle_timeout_ = kNoTimeout;
     std::chrono::nanoseconds content_timeout_ = kNoTimeout;
     bool unknown_expectation_ = false;
     bool is_server_ = false;

@@ -69,11 +69,10 @@ void RequestReader::find_route(const RequestHead& head) noexcept {
 
 void RequestReader::read_next() noexcept {
     if (reading() || current_ || last_ || connection_.closed()) return;
-    const ServerOptions& options = connection_.shard().options();
-    if (connection_.responses().pending() > options.pipelined) return;  // until one completes
+    const std::size_t limit = connection_.shard().options().pipelined;
+    if (connection_.responses().pending() > limit) return;  // until one completes
     DCHECK(connection_.session());
     reading_ = Reading::head;
-    connection_.reads().set_timeout(options.idle_timeout);
     Provider::submit(connection_.shard().engine(), connection_.reads(),
                      &MessageSource::start<MessageSource::Kind::request>, connection_.session());
 }
@@ -105,9 +104,10 @@ void RequestReader::on_head(std::error_code error) noexcept {
     if (error) return refuse(error);
     Exchange& exchange = *current_;
     DCHECK(exchange.state_ == Exchange::State::open && exchange.collected_ == 0);
-    exchange.begun_ = connection_.shard().engine().now();
+    ServerShard& shard = connection_.shard();
+    if (shard.options().access_log) exchange.begun_ = shard.engine().now();
     ++count_;
-    if (!connection_.shard().serves()) return connection_.responses().fail(exchange);
+    if (!shard.serves()) return connection_.responses().fail(exchange);
     if (connection_.session()->unknown_expectation()) {
         last_ = true;
         return connection_.responses().respond(exchange, 417);

@@ -16,7 +16,7 @@ ServerConnection::ServerConnection(ServerShard& shard, StreamPtr stream)
 void ServerConnection::start() noexcept {
     Session* const made = kHttp ? connection_.session_for(reads_) : nullptr;
     if (!made) return close();
-    made->set_server(shard_.options().content_timeout);
+    made->set_server(shard_.options().idle_timeout, shard_.options().content_timeout);
     requests_.start(*made);
 }
 
