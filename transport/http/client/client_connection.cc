@@ -84,6 +84,7 @@ bool ClientConnection::check() noexcept {
 
 void ClientConnection::send() noexcept {
     DCHECK(!writing_ && reading_ && !collecting_);
+    stop_resting();
     state_ = State::head;
     ++carried_;
     writing_ = true;
@@ -242,6 +243,11 @@ void ClientConnection::rest() noexcept {
     DCHECK(!current_ && state_ != State::closed && !writing_);
     if (core_.abandoned()) return close();
     state_ = State::resting;
+    DCHECK(!previous_resting_);
+    next_resting_ = core_.resting_;
+    previous_resting_ = &core_.resting_;
+    if (next_resting_) next_resting_->previous_resting_ = &next_resting_;
+    core_.resting_ = this;
     if (!reading_) {
         // incoming_ has the memory of the response that it was swapped with.
         if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
@@ -249,6 +255,14 @@ void ClientConnection::rest() noexcept {
     }
     if (!timing_) start_timing();
     core_.carry_waiting();
+}
+
+void ClientConnection::stop_resting() noexcept {
+    DCHECK(rests() == (previous_resting_ != nullptr));
+    if (!rests()) return;
+    *previous_resting_ = next_resting_;
+    if (next_resting_) next_resting_->previous_resting_ = previous_resting_;
+    previous_resting_ = nullptr;
 }
 
 void ClientConnection::start_timing() noexcept {
@@ -267,6 +281,7 @@ void ClientConnection::on_timer() noexcept {
 void ClientConnection::close() noexcept {
     if (state_ != State::closed) {
         const bool connecting = state_ == State::connecting;
+        stop_resting();
         state_ = State::closed;
         if (connecting) {
             reads_.cancel();

@@ -48,6 +48,7 @@ private:
     void end(std::error_code error, Then then) noexcept;
     void release_transaction() noexcept;
     void rest() noexcept;
+    void stop_resting() noexcept;
     void start_timing() noexcept;
     void on_timer() noexcept;
     void close() noexcept;
@@ -60,6 +61,8 @@ private:
     Transaction* current_ = nullptr;
     ClientConnection* next_ = nullptr;
     ClientConnection** previous_ = nullptr;
+    ClientConnection* next_resting_ = nullptr;
+    ClientConnection** previous_resting_ = nullptr;  // not null exactly while it rests
     std::size_t collected_ = 0;
     std::uint64_t carried_ = 0;  // requests
     std::uint64_t enters_ = 0;   // the count of enters when the stream got the request

@@ -68,17 +68,13 @@ void ClientCore::on_cancel(Aio& aio) noexcept {
 }
 
 ClientConnection* ClientCore::find_usable() noexcept {
-    ClientConnection* usable = nullptr;
-    for (ClientConnection* at = connections_; at; at = at->next_) {
-        if (!at->rests()) continue;
-        if (at->check()) {
-            usable = at;
-        } else {
-            counters.discarded.add();
-            at->end(Errc::closed);  // frees nothing yet: a read is pending
-        }
+    while (ClientConnection* const at = resting_) {
+        if (at->check()) return at;
+        counters.discarded.add();
+        at->end(Errc::closed);
+        DCHECK(resting_ != at);
     }
-    return usable;
+    return nullptr;
 }
 
 // A retry takes the next new connection, and closes an idle one to make room for it.
@@ -93,9 +89,7 @@ void ClientCore::wait(Transaction& transaction) noexcept {
     transaction.next = waiting_;
     if (!waiting_) waiting_end_ = &transaction.next;
     waiting_ = &transaction;
-    for (ClientConnection* at = connections_; at; at = at->next_) {
-        if (at->rests()) return at->end(Errc::closed);
-    }
+    if (resting_) resting_->end(Errc::closed);
 }
 
 // A retry does not use another kept connection, which may be dead as well.

@@ -88,7 +88,7 @@ private:
     bool busy() const noexcept override { return connections_ || waiting_; }
     void on_engine_destroyed(bool) noexcept override {}
     static void on_cancel(Aio& aio) noexcept;
-    // Returns a usable idle connection, and closes the idle ones that are unusable.
+    // Returns the usable connection that became idle last, after closing unusable ones.
     ClientConnection* find_usable() noexcept;
     void wait(Transaction& transaction) noexcept;
 
@@ -96,6 +96,7 @@ private:
     const ClientOptions options_;
     ClientOrigin origin_;
     ClientConnection* connections_ = nullptr;  // all
+    ClientConnection* resting_ = nullptr;      // the idle ones; the one that became idle last first
     std::size_t open_ = 0;
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;

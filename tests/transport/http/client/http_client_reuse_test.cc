@@ -50,6 +50,33 @@ std::vector<Leftover> leftovers() {
     };
 }
 
+TEST_CASE_TEMPLATE("a request takes the connection that became idle last", Kernel, OnLinux,
+                   OnPoll) {
+    for (const bool in_order : {true, false}) {
+        CAPTURE(in_order);
+        ClientLab lab(Kernel::kKind);
+        Asked first(lab.engine());
+        lab.ask(first);
+        RawPeer of_first = lab.accept();
+        Asked second(lab.engine());
+        lab.ask(second);
+        RawPeer of_second = lab.accept();
+        lab.expect(of_first, kEnd);
+        lab.expect(of_second, kEnd);
+        if (in_order) CHECK(lab.answer(first, of_first, kFive) == success(5));
+        CHECK(lab.answer(second, of_second, kFive) == success(5));
+        if (!in_order) CHECK(lab.answer(first, of_first, kFive) == success(5));
+        Asked third(lab.engine(), "http://h/third");
+        lab.ask(third);
+        RawPeer& last = in_order ? of_second : of_first;
+        REQUIRE(lab.run_until([&] {
+            last.read_some();
+            return last.received().find("GET /third") != std::string::npos;
+        }));
+        CHECK(lab.answer(third, last, kFive) == success(5));
+    }
+}
+
 TEST_CASE_TEMPLATE("bytes behind a response do not answer a request made in its callback", Kernel,
                    OnLinux, OnPoll) {
     for (const Leftover& one : leftovers()) {
