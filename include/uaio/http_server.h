@@ -187,6 +187,7 @@ public:
     Connection hijack() noexcept;
 
 private:
+    friend class FixedResponse;
     friend class RequestReader;
     friend class ResponseSender;
     friend class ServerShard;

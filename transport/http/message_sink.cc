@@ -82,6 +82,7 @@ void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
         default: break;
     }
     if (message) bytes = message->content().size() + message->headers().text().size();
+    if (note.kind == Kind::whole) bytes += ready_.head.size() + ready_.content.size();
     session_.limit_sending(aio, bytes);
 }
 
@@ -149,6 +150,8 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
 
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
     if (content_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
+    const bool prepared = !ready_.head.empty() && note_of(aio).kind == Kind::whole;
+    if (prepared) return write_prepared(aio, response.head_), true;
     const PendingResponses::Request asked = pending_.next();
     const ResponseContext answered{.method = method_of(asked.method),
                                    .version = asked.version,
@@ -174,6 +177,20 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
     const bool contentless = status == 204 || status == 205 || status == 304;
     return write_message(aio, response, head, following,
                          streamed || (contentless && !response.has_content()));
+}
+
+void MessageSink::write_prepared(Aio& aio, std::string& head) noexcept {
+    const PreparedResponse ready = std::exchange(ready_, {});
+    std::error_code error = complete_head(ready.head, std::exchange(date_, {}), head);
+    const iovec entries[] = {entry_of(head), entry_of(ready.content)};
+    const std::size_t count = ready.content.empty() ? 1 : 2;
+    if (!error) error = Provider::replace_iov(aio, std::span(entries, count));
+    if (error) return end(aio, error);
+    pending_.answer();
+    keep_alive_ = true;
+    content_.begin({}, false, false);
+    head_ = Head::written;
+    forward(aio, true);
 }
 
 bool MessageSink::write_message(Aio& aio, Message& message, const std::string& head,

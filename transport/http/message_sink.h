@@ -9,6 +9,7 @@
 #include <uaio/provider.h>
 #include <uaio/stream.h>
 
+#include "base/check.h"
 #include "engine/core.h"
 #include "transport/http/continue_sender.h"
 #include "transport/http/outgoing_content.h"
@@ -25,6 +26,12 @@ class Session;
 // True if the fields of the message announce content that is not attached and must follow in
 // pieces.
 bool is_streamed(const Message& message) noexcept;
+
+// A final response without Date, serialised beforehand.
+struct PreparedResponse {
+    std::string_view head = {};  // without the empty line
+    std::string_view content = {};
+};
 
 class MessageSink {
 public:
@@ -78,10 +85,15 @@ public:
     // Called when the engine is destroyed: no Aio may remain.
     void drop_aio() noexcept;
 
-    // Whether the server wants to keep the connection open after the next responses.
-    void set_keep_alive(bool wanted) noexcept { keep_alive_wanted_ = wanted; }
-    // The Date of the next response only.
-    void set_date(std::string_view date) noexcept { date_ = date; }
+    // Called by a server before a response: whether it wants to keep the connection open after it,
+    // the Date, and what replaces the message, unless that is empty. REQUIRES of a prepared
+    // response: a usual request, and an open connection.
+    void prepare(bool keep_alive, std::string_view date, const PreparedResponse& ready) noexcept {
+        DCHECK(ready.head.empty() || (keep_alive && pending_.next().is_usual()));
+        keep_alive_wanted_ = keep_alive;
+        date_ = date;
+        ready_ = ready;
+    }
 
 private:
     // State of the last head that was written without its content.
@@ -109,6 +121,7 @@ private:
     // These return false while the front is being written.
     bool write_request(Aio& aio, Request& request) noexcept;
     bool write_response(Aio& aio, Response& response) noexcept;
+    void write_prepared(Aio& aio, std::string& head) noexcept;
     bool write_message(Aio& aio, Message& message, const std::string& head,
                        const FollowingMessage& following, bool streamed) noexcept;
     bool write_content(Aio& front) noexcept;
@@ -134,7 +147,8 @@ private:
     bool writing_ = false;  // the stream has inner_
     bool keep_alive_ = true;
     bool keep_alive_wanted_ = true;
-    std::string_view date_;
+    std::string_view date_;   // of the next response
+    PreparedResponse ready_;  // the next response, if it has a head
 };
 
 }  // namespace uaio::http

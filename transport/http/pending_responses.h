@@ -20,6 +20,13 @@ public:
         bool keep_alive = true;
         bool expects = false;  // 100 Continue before it sends content
         bool upgrade = false;
+
+        // The response needs no other framing, and no Connection field if the server keeps the
+        // connection open.
+        bool is_usual() const noexcept {
+            const bool usual = method == RequestMethod::other && version == Version::http_1_1;
+            return usual && keep_alive && !upgrade;
+        }
     };
 
     // Records a request that needs a response. False if out of memory.

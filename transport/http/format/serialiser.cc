@@ -313,6 +313,15 @@ std::error_code write_head(const Response& response, const ResponseContext& answ
     return {};
 }
 
+std::error_code complete_head(std::string_view begun, std::string_view date,
+                              std::string& head) noexcept {
+    DCHECK(begun.ends_with(kLineEnd));
+    constexpr std::size_t kAround = std::string_view("Date: \r\n\r\n").size();
+    return filled(head, begun.size() + date.size() + kAround, [&](Appender& out) {
+        out << begun << kDate << ": " << date << kLineEnd << kLineEnd;
+    });
+}
+
 std::error_code write_trailer(const Headers& trailer, bool first, std::string& out) noexcept {
     // RFC 9110 6.5.1 names the groups; these are their members that a recipient might act upon.
     constexpr std::string_view kForbidden[] = {

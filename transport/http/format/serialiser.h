@@ -54,6 +54,11 @@ struct ResponseContext {
                                          Payload payload, std::string& head,
                                          FollowingMessage& following) noexcept;
 
+// Replaces `head` with a head that write_head() wrote without a Date, given without its empty line,
+// and a Date. Error: Errc::not_enough_memory; `head` is then empty.
+[[nodiscard]] std::error_code complete_head(std::string_view begun, std::string_view date,
+                                            std::string& head) noexcept;
+
 // Replaces `out` with the last chunk, the trailer section and the empty line; `first` is false
 // after at least one chunk. Rejects fields that must not be in a trailer: those for framing,
 // routing, authentication and the format of the content (RFC 9110 6.5.1).

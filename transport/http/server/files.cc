@@ -8,6 +8,7 @@
 #include "transport/http/server/descriptor_budget.h"
 #include "transport/http/server/file_access.h"
 #include "transport/http/server/file_response.h"
+#include "transport/http/server/fixed_response.h"
 #include "transport/http/server/location.h"
 
 #include <fcntl.h>
@@ -203,19 +204,9 @@ void check_value(std::string_view field, std::string_view value, const char* wha
 }  // namespace
 
 Handler fixed_content(std::string content, const std::string& type) {
-    struct Prepared {
-        std::string content;
-        Response response;
-    };
-    auto prepared = std::make_shared<Prepared>();
-    prepared->content = std::move(content);
     check_value("Content-Type", type, "type");
-    throw_if(prepared->response.set_content(prepared->content));
-    throw_if(prepared->response.headers().set("Content-Type", type));
-    return [prepared = std::shared_ptr<const Prepared>(std::move(prepared))](Exchange& exchange) {
-        exchange.response() = prepared->response;
-        exchange.respond();
-    };
+    auto fixed = std::make_shared<const FixedResponse>(std::move(content), type);
+    return [fixed = std::move(fixed)](Exchange& exchange) { FixedResponse::send(fixed, exchange); };
 }
 
 Handler redirect(std::string location, int status) {

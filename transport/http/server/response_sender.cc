@@ -4,6 +4,7 @@
 #include <uaio/provider.h>
 
 #include "base/check.h"
+#include "transport/http/server/fixed_response.h"
 #include "transport/http/server/server_connection.h"
 #include "transport/stream/starters.h"
 
@@ -41,7 +42,18 @@ void ResponseSender::respond(Exchange& exchange) noexcept {
                     "its fields announce content that is missing");
 }
 
-void ResponseSender::send(Exchange& exchange) noexcept {
+void ResponseSender::respond(Exchange& exchange, const FixedResponse& fixed) {
+    DCHECK(exchange.state_ == Exchange::State::open && connection_.session());
+    const PendingResponses& pending = connection_.session()->sink().pending();
+    if (connection_.requests().stay_or_stop() && pending.next().is_usual()) {
+        exchange.response_.reset();
+        return send(exchange, &fixed);
+    }
+    exchange.response_ = fixed.response();
+    respond(exchange);
+}
+
+void ResponseSender::send(Exchange& exchange, const FixedResponse* prepared) noexcept {
     DCHECK(exchange.connection_ == &connection_ && exchange.state_ != Exchange::State::over);
     DCHECK(connection_.session());  // only the failure of a sent response can follow hijack()
     exchange.state_ = Exchange::State::answered;
@@ -49,8 +61,10 @@ void ResponseSender::send(Exchange& exchange) noexcept {
     connection_.requests().leave(exchange);
     ++pending_;
     Session& session = *connection_.session();
-    session.sink().set_keep_alive(stay);
-    session.sink().set_date(connection_.shard().date());
+    DCHECK(stay || !prepared);
+    PreparedResponse ready;
+    if (prepared) ready = {prepared->head(), prepared->content()};
+    session.sink().prepare(stay, connection_.shard().date(), ready);
     Provider::submit(connection_.shard().engine(), exchange.aio_,
                      &MessageSink::start<MessageSink::Kind::whole>, &session, &exchange.response_);
     // A request that has already arrived can be answered in the same turn, and both responses are
@@ -94,8 +108,7 @@ void ResponseSender::begin(Exchange& exchange, Aio& aio) noexcept {
     if (status != 101 && !is_final(exchange, status)) {
         return refuse<ArgumentErrc::invalid_status>(aio);
     }
-    session.sink().set_keep_alive(connection_.requests().stay_or_stop());
-    session.sink().set_date(connection_.shard().date());
+    session.sink().prepare(connection_.requests().stay_or_stop(), connection_.shard().date(), {});
     Response& response = exchange.response_;
     if (!forbids_content(exchange.request_, status) && !response.has_content() &&
         !response.headers().contains("Content-Length") &&

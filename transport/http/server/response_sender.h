@@ -12,6 +12,8 @@
 
 namespace uaio::http {
 
+class FixedResponse;
+
 class ResponseSender {
 public:
     explicit ResponseSender(ServerConnection& connection) noexcept : connection_(connection) {}
@@ -19,6 +21,8 @@ public:
     // ---- operations of an Exchange
     void respond(Exchange& exchange) noexcept;
     void respond(Exchange& exchange, int status) noexcept;
+    // Throws std::bad_alloc.
+    void respond(Exchange& exchange, const FixedResponse& fixed);
     void begin(Exchange& exchange, Aio& aio) noexcept;
     void end(Exchange& exchange) noexcept;
     void fail(Exchange& exchange, std::error_code error = Errc::closed) noexcept;
@@ -38,7 +42,7 @@ public:
 
 private:
     bool is_final(Exchange& exchange, int status) noexcept;
-    void send(Exchange& exchange) noexcept;
+    void send(Exchange& exchange, const FixedResponse* prepared = nullptr) noexcept;
     bool has_pending_head() noexcept;
     void answer_unsent(Exchange& exchange) noexcept;
     void refuse_message(Exchange& exchange) noexcept;
