@@ -222,7 +222,8 @@ private:
     std::error_code failure_;  // of the handler, and its reason
     std::string reason_;
     const Route* route_ = nullptr;
-    Aio aio_;  // writes the response
+    std::shared_ptr<const void> fixed_;  // owns the content, if the response does not
+    Aio aio_;                            // writes the response
 };
 
 // A method, a host and a path, and the handler of the requests that match. Made by

@@ -23,6 +23,7 @@ void Exchange::reset() noexcept {
     failure_.clear();
     reason_.clear();
     route_ = nullptr;
+    fixed_.reset();
     connection_ = nullptr;
 }
 

@@ -24,6 +24,7 @@ FixedResponse::FixedResponse(std::string content, std::string_view type)
 
 void FixedResponse::send(const std::shared_ptr<const FixedResponse>& fixed, Exchange& exchange) {
     if (!exchange.may_respond()) return;
+    exchange.fixed_ = fixed;
     exchange.connection_->responses().respond(exchange, *fixed);
 }
 

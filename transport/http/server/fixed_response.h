@@ -17,7 +17,8 @@ public:
     // Throws std::bad_alloc, and std::system_error for a type that no field can have.
     FixedResponse(std::string content, std::string_view type);
 
-    // Sends it and ends the exchange. Throws std::bad_alloc.
+    // Sends it and ends the exchange, which holds it until the stream below has returned the
+    // content. Throws std::bad_alloc.
     static void send(const std::shared_ptr<const FixedResponse>& fixed, Exchange& exchange);
 
     const Response& response() const noexcept { return response_; }

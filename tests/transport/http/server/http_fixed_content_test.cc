@@ -1,9 +1,17 @@
 // fixed_content(): its responses to usual requests, whose head is serialised once, and to others.
 #include <uaio/http.h>
+#include <uaio/provider.h>
+#include <uaio/sim.h>
 
 #include "tests/support/server_fixture.h"
+#include "tests/support/turns.h"
 
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -52,6 +60,98 @@ TEST_CASE_TEMPLATE("fixed_content() of no bytes is a response without content", 
           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/x\r\n\r\n");
     peer.send(kGet);
     REQUIRE(fixture.run_until([&] { return fixture.server().requests() == 2; }));
+}
+
+// Delivers kGet to the first read. Holds the other operations, also after a close, as the kernel
+// may.
+class SlowStream final : public Stream {
+public:
+    // The queues must outlive the stream.
+    SlowStream(Engine& engine, AioQueue& reads, AioQueue& writes)
+        : engine_(engine), reads_(reads), writes_(writes) {}
+
+    void read(Aio& aio) override { Provider::submit(engine_, aio, &start_read, this); }
+    void read_all(Aio& aio) override { read(aio); }
+    void write(Aio& aio) override { Provider::submit(engine_, aio, &start_held, &writes_); }
+    void write_all(Aio& aio) override { write(aio); }
+    void close() noexcept override {}
+    int native_handle() const noexcept override { return -1; }
+
+private:
+    static void hold(Aio& aio, AioQueue& queue) noexcept {
+        queue.push(aio);
+        Provider::park_untracked(aio, [](Aio&) noexcept {});
+    }
+    static void start_held(Aio& aio) noexcept {
+        hold(aio, *static_cast<AioQueue*>(Provider::owner(aio)));
+    }
+    static void start_read(Aio& aio) noexcept {
+        SlowStream& self = *static_cast<SlowStream*>(Provider::owner(aio));
+        if (std::exchange(self.delivered_, true)) return hold(aio, self.reads_);
+        std::memcpy(Provider::cursor(aio).rest().front().iov_base, kGet.data(), kGet.size());
+        Provider::advance(aio, kGet.size());
+        Provider::finish(aio);
+    }
+
+    Engine& engine_;
+    AioQueue& reads_;
+    AioQueue& writes_;
+    bool delivered_ = false;
+};
+
+// Accepts one stream.
+class OneAcceptor final : public Acceptor {
+public:
+    OneAcceptor(Engine& engine, StreamPtr stream) : engine_(engine), stream_(std::move(stream)) {}
+
+    void accept(Aio& aio, StreamPtr& out) override {
+        Provider::submit(engine_, aio, &start, this, &out);
+    }
+    void close() noexcept override {
+        while (Aio* const aio = waiting_.pop())
+            Provider::finish(*aio, Errc::closed);
+    }
+
+private:
+    static void start(Aio& aio) noexcept {
+        OneAcceptor& self = *static_cast<OneAcceptor*>(Provider::owner(aio));
+        if (self.stream_) {
+            *static_cast<StreamPtr*>(Provider::argument(aio)) = std::move(self.stream_);
+            return Provider::finish(aio);
+        }
+        self.waiting_.push(aio);
+        Provider::park_untracked(aio, [](Aio&) noexcept {});
+    }
+
+    Engine& engine_;
+    StreamPtr stream_;
+    AioQueue waiting_;
+};
+
+TEST_CASE("the content of fixed_content() outlives the server while the stream sends it") {
+    constexpr std::size_t kSize = 1 << 20;  // malloc(3) unmaps it when it is freed
+    SimKernel kernel(1);
+    Engine engine(kernel);
+    AioQueue reads;
+    AioQueue writes;
+    std::optional<http::Server> server(std::in_place, engine);
+    server->handle("GET", "/", http::fixed_content(std::string(kSize, 'x'), "text/x"));
+    server->listen([&](Engine& on) {
+        return std::make_unique<OneAcceptor>(on, std::make_unique<SlowStream>(on, reads, writes));
+    });
+    REQUIRE(run_until(engine, [&] { return !writes.empty(); }));
+    server.reset();
+    std::size_t same = 0;
+    for (const iovec& entry : Provider::cursor(*writes.front()).rest()) {
+        const std::string_view bytes(static_cast<const char*>(entry.iov_base), entry.iov_len);
+        same = static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), 'x'));
+    }
+    CHECK(same == kSize);
+    for (AioQueue* queue : {&reads, &writes}) {
+        while (Aio* const aio = queue->pop())
+            Provider::finish(*aio, Errc::closed);
+    }
+    REQUIRE(run_until(engine, [&] { return engine.statistics().in_flight == 0; }));
 }
 
 }  // namespace
