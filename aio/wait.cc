@@ -53,17 +53,19 @@ Aio::~Aio() {
     const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
     if (!in_own_callback && busy()) {
         const std::error_code ended = stop_and_wait();
-        CHECK(
+        ALWAYS_CHECK(
             ended != Errc::engine_lost || core.is_forked() || !busy(),
             "an Aio was destroyed while its operation was running, and the thread of its engine "
             "has ended; destroy the Aio earlier, or run the engine until the operation has ended");
-        CHECK(ended != Errc::resource_deadlock_would_occur || !busy(),
-              "an Aio was destroyed in a callback while its operation was running; stop() it, and "
-              "destroy it when the operation has ended");
+        ALWAYS_CHECK(
+            ended != Errc::resource_deadlock_would_occur || !busy(),
+            "an Aio was destroyed in a callback while its operation was running; stop() it, and "
+            "destroy it when the operation has ended");
         // The engine's lists refer to it, and the kernel may still write to its buffers.
-        CHECK(!core.on_thread() || !core.loop().has_failed() || !busy(),
-              "an Aio was destroyed while its operation was in the kernel, which has refused the "
-              "ring of the engine; keep the memory of the Aio and of its buffers");
+        ALWAYS_CHECK(
+            !core.on_thread() || !core.loop().has_failed() || !busy(),
+            "an Aio was destroyed while its operation was in the kernel, which has refused the "
+            "ring of the engine; keep the memory of the Aio and of its buffers");
     }
     if (!core.is_forked()) core.loop().late_requests().forget(completion_);
     if (destroy_) destroy_(callback_);

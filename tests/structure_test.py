@@ -68,7 +68,7 @@ TOP_LEVEL = {
 FILE_LINES = 500
 FUNCTION_LINES = 70
 CLASS_FUNCTIONS = 45
-# Lines with a CHECK, DCHECK or static_assert in each 1000 lines of a layer, at least.
+# Lines with an ALWAYS_CHECK, DCHECK or static_assert in each 1000 lines of a layer, at least.
 ASSERTIONS = {"engine": 25, "aio": 25, "transport": 10}
 COLUMNS = 100
 
@@ -272,7 +272,7 @@ def classes_are_small(tree):
 
 
 def assertions_are_frequent(tree):
-    assertion = re.compile(r"^[^/#]*\b(CHECK|DCHECK|static_assert)\(")
+    assertion = re.compile(r"^[^/#]*\b(ALWAYS_CHECK|DCHECK|static_assert)\(")
     for layer, least in ASSERTIONS.items():
         lines = [line for name in tree.cpp if name.startswith(layer + "/")
                  for line in tree.lines(name)]
@@ -357,7 +357,7 @@ PLANTED = {
     classes_are_small: (
         {"aio/a.h": "class A {\n" + "".join(f"void f{n}();\n" for n in range(46)) + "};\n"},
         "A has 46 functions"),
-    assertions_are_frequent: ({"aio/a.cc": "f();\n" * 99 + "CHECK(a);\n" * 2 + "// CHECK(a);\n"},
+    assertions_are_frequent: ({"aio/a.cc": "f();\n" * 99 + "DCHECK(a);\n" * 2 + "// DCHECK(a);\n"},
                               "2 assertions"),
     returned_errors_are_nodiscard: ({"aio/a.h": "static std::error_code f();\n"}, "aio/a.h:1"),
     tests_never_sleep: ({"tests/a_test.cc": "void f() { usleep(3); }\n"}, "tests/a_test.cc:1"),

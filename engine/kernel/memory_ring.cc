@@ -115,7 +115,7 @@ unsigned MemoryRing::ready() const noexcept {
 }
 
 void MemoryRing::publish(const Completion& completion) noexcept {
-    CHECK(!full(), "a completion would overwrite one that the engine has not taken");
+    ALWAYS_CHECK(!full(), "a completion would overwrite one that the engine has not taken");
     const unsigned tail = std::atomic_ref<unsigned>(cq_tail_).load(std::memory_order_relaxed);
     io_uring_cqe& slot = cqes_[tail & cq_mask_];
     slot.user_data = completion.user_data;

@@ -72,7 +72,7 @@ void IncomingContent::received(std::size_t count) noexcept {
     DCHECK(framing_ != ContentFraming::chunked || chunks_->decoded == 0);
     if (framing_ == ContentFraming::chunked) chunks_->decoder.skip(count);
     if (framing_ != ContentFraming::length) return;
-    CHECK(count <= left_, "a stream read bytes behind the content that was asked for");
+    ALWAYS_CHECK(count <= left_, "a stream read bytes behind the content that was asked for");
     if ((left_ -= count) == 0) framing_ = ContentFraming::none;
 }
 

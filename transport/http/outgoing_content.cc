@@ -74,7 +74,7 @@ std::error_code OutgoingContent::frame_end(const Headers* trailer,
 }
 
 std::size_t OutgoingContent::sent(std::size_t bytes) noexcept {
-    CHECK(bytes <= framing_bytes_ + piece_, "a stream wrote more bytes than it was given");
+    ALWAYS_CHECK(bytes <= framing_bytes_ + piece_, "a stream wrote more bytes than it was given");
     const std::size_t content = bytes > framing_bytes_ ? bytes - framing_bytes_ : 0;
     written_ += content;
     if (framing_ == ContentFraming::length) left_ -= content;

@@ -47,7 +47,7 @@ public:
         return {memory_.get() + end_, capacity_ - end_};
     }
     void added(std::size_t count) noexcept {
-        CHECK(count <= capacity_ - end_, "a stream read more bytes than there was room for");
+        ALWAYS_CHECK(count <= capacity_ - end_, "a stream read more bytes than there was room for");
         end_ += count;
         DCHECK(invariants_hold());
     }

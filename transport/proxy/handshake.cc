@@ -87,8 +87,8 @@ private:
             DCHECK(io_.count() == unsent_.size());
             unsent_.clear();
         } else {
-            CHECK(io_.count() <= kBlock,
-                  "the stream reports more bytes than it was given room for");
+            ALWAYS_CHECK(io_.count() <= kBlock,
+                         "the stream reports more bytes than it was given room for");
             size_ += io_.count();
         }
         consume();
@@ -98,7 +98,8 @@ private:
         for (;;) {
             const Progress progress = dialogue_.consume({received_.data(), size_}, unsent_);
             if (progress.state == Progress::State::failed) return end(progress.error);
-            CHECK(progress.consumed <= size_, "a dialogue consumed bytes that were not received");
+            ALWAYS_CHECK(progress.consumed <= size_,
+                         "a dialogue consumed bytes that were not received");
             received_.erase(0, progress.consumed);
             size_ -= progress.consumed;
             if (progress.state == Progress::State::done) return finish();

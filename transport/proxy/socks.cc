@@ -36,7 +36,7 @@ void append_port(std::string& out, std::uint16_t port) {
 }
 
 void append_counted(std::string& out, const std::string& text) {
-    CHECK(text.size() <= kLongest, "the rest of the text would be read as another field");
+    ALWAYS_CHECK(text.size() <= kLongest, "the rest of the text would be read as another field");
     out += static_cast<char>(text.size());
     out += text;
 }

@@ -79,7 +79,8 @@ const void* BatchQueue::take(std::size_t size, std::span<std::byte> gathered) no
     const void* data = nullptr;
     std::size_t taken = 0;
     while (taken < size) {
-        CHECK(taking_ && is_in_batch(*taking_), "a record gets no bytes of an operation outside");
+        ALWAYS_CHECK(taking_ && is_in_batch(*taking_),
+                     "a record gets no bytes of an operation outside");
         const std::span<iovec> rest = Provider::cursor(*taking_).rest();
         if (rest.empty()) {
             taking_ = AioQueue::next(*taking_);

@@ -35,8 +35,8 @@ public:
         return {memory_.get() + end_, capacity_ - end_};
     }
     void commit(std::size_t count) noexcept {
-        CHECK(count <= capacity_ - end_,
-              "more bytes were written into a buffer than it has room for");
+        ALWAYS_CHECK(count <= capacity_ - end_,
+                     "more bytes were written into a buffer than it has room for");
         end_ += count;
     }
 

@@ -276,7 +276,7 @@ void RecordSink::on_back() noexcept {
 void RecordSink::on_written() noexcept {
     const std::error_code error = inner_->result();
     const std::size_t count = inner_->count();
-    CHECK(count <= sending_.size(), "the stream below reports more bytes than it was given");
+    ALWAYS_CHECK(count <= sending_.size(), "the stream below reports more bytes than it was given");
     const bool whole = count == sending_.size();
     const std::size_t batch = writes_.batch();
     // A write() completes with its first byte: the rest of its record is kept, and sent next.

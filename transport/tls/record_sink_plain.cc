@@ -23,8 +23,8 @@ void RecordSink::send_plain(Aio& front) noexcept {
 }
 
 void RecordSink::on_plain_written() noexcept {
-    CHECK(inner_->count() <= writes_.batch(),
-          "the stream below reports more bytes than it was given");
+    ALWAYS_CHECK(inner_->count() <= writes_.batch(),
+                 "the stream below reports more bytes than it was given");
     Aio& front = *writes_.front();
     kernel_.count(inner_->count());
     if (writes_.settle_untaken(inner_->count())) return writes_.end(front, {});

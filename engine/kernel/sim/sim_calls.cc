@@ -198,7 +198,7 @@ std::int64_t SimMachine::receive_at_once(int fd, void* data, std::size_t size) n
     if (length <= 0) return length;
     std::string bytes;
     network_.receive(*found, static_cast<std::size_t>(length), &bytes);
-    CHECK(bytes.size() <= size, "more bytes were received than the buffer has room for");
+    ALWAYS_CHECK(bytes.size() <= size, "more bytes were received than the buffer has room for");
     std::memcpy(data, bytes.data(), bytes.size());
     return length;
 }

@@ -45,7 +45,7 @@ Chunked ChunkedDecoder::fail(HttpErrc fault) noexcept {
 }
 
 void ChunkedDecoder::skip(std::uint64_t count) noexcept {
-    CHECK(count <= chunk_left(), "more bytes skipped than the chunk has left");
+    ALWAYS_CHECK(count <= chunk_left(), "more bytes skipped than the chunk has left");
     if (count == 0) return;
     left_ -= count;
     if (left_ == 0) state_ = State::data_return;
