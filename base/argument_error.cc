@@ -7,7 +7,7 @@
 namespace uaio {
 namespace {
 
-constexpr ErrorMeaning kMeanings[] = {
+constexpr ErrorMeaning kArgumentMeanings[] = {
     {ArgumentErrc::invalid_option, "invalid option",
      "An option of a constructor or an environment variable has an invalid value; what() of the "
      "exception names it and the reason.",
@@ -86,7 +86,7 @@ constexpr ErrorMeaning kMeanings[] = {
 }  // namespace
 
 const std::error_category& argument_category() noexcept {
-    static const StaticCategory category("argument", kMeanings);
+    static const StaticCategory category("argument", kArgumentMeanings);
     return category.get();
 }
 

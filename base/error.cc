@@ -9,7 +9,7 @@
 namespace uaio {
 namespace {
 
-constexpr ErrorMeaning kMeanings[] = {
+constexpr ErrorMeaning kErrorMeanings[] = {
     {Errc::canceled, "canceled",
      "The operation was cancelled before it was complete; count() returns the bytes transferred.",
      ECANCELED},
@@ -83,7 +83,7 @@ const char* advice_for(int error) noexcept {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-    static const StaticCategory category("uaio", kMeanings);
+    static const StaticCategory category("uaio", kErrorMeanings);
     return category.get();
 }
 

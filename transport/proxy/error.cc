@@ -8,7 +8,7 @@
 namespace uaio {
 namespace {
 
-constexpr ErrorMeaning kMeanings[] = {
+constexpr ErrorMeaning kProxyMeanings[] = {
     {ProxyErrc::bad_url, "bad proxy URL",
      "The URL of the proxy is malformed. It must be SCHEME://USER:PASSWORD@HOST:PORT; "
      "percent-encode special characters in user and password, and put IPv6 addresses in brackets."},
@@ -69,12 +69,13 @@ constexpr ErrorMeaning kMeanings[] = {
      "The proxy offers only Digest and DialOptions::proxy_authentication is basic (the default), "
      "or only Basic and it is digest; set it to ProxyAuthentication::any."},
 };
-static_assert(std::size(kMeanings) == static_cast<std::size_t>(ProxyErrc::other_authentication));
+static_assert(std::size(kProxyMeanings) ==
+              static_cast<std::size_t>(ProxyErrc::other_authentication));
 
 }  // namespace
 
 const std::error_category& proxy_category() noexcept {
-    static const StaticCategory category("proxy", kMeanings);
+    static const StaticCategory category("proxy", kProxyMeanings);
     return category.get();
 }
 

@@ -27,12 +27,10 @@ namespace {
 constexpr std::chrono::milliseconds kPause{100};
 
 // State of a pending accept, in its Aio.
-struct Note {
+struct AcceptNote {
     StreamPtr* out;  // where the accepted stream goes
     bool paused;     // parked, not in the kernel
 };
-
-Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 bool is_shortage(int result) noexcept {
     return result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
@@ -166,14 +164,14 @@ void ListeningSocket::start_accept(Aio& aio) noexcept {
     const Admission admission = admit_without_buffers(aio, self.closed());
     if (admission.refused != Errc{}) return Provider::finish(aio, admission.refused);
     StreamPtr* const out = static_cast<StreamPtr*>(Provider::argument(aio));
-    put_note(aio, Note{.out = out, .paused = false});
+    put_note(aio, AcceptNote{.out = out, .paused = false});
     self.accepts_.push(aio);
     self.wait_for_connection(aio);
 }
 
 void ListeningSocket::wait_for_connection(Aio& aio) noexcept {
-    DCHECK(!closed() && note_of(aio).out);
-    note_of(aio).paused = pausing_;
+    DCHECK(!closed() && note_in<AcceptNote>(aio).out);
+    note_in<AcceptNote>(aio).paused = pausing_;
     if (pausing_) return Provider::park_untracked(aio, &on_cancel_paused);
     io_uring_sqe& sqe = Provider::begin<&on_accepted>(aio);
     io_uring_prep_accept(&sqe, fd(), nullptr, nullptr, SOCK_CLOEXEC);
@@ -192,7 +190,7 @@ bool ListeningSocket::end(Aio& aio, int result) noexcept {
     if (result >= 0) {
         StreamPtr stream = SocketStream::make(core(), result, options_);
         if (stream) {
-            *note_of(aio).out = std::move(stream);
+            *note_in<AcceptNote>(aio).out = std::move(stream);
         } else {
             Provider::set_error(aio, Errc::not_enough_memory);
         }
@@ -243,7 +241,7 @@ void ListeningSocket::on_pause_over() noexcept {
     pausing_ = false;
     core().shortage().remove(*this);
     for (Aio* aio = accepts_.front(); aio; aio = AioQueue::next(*aio)) {
-        if (note_of(*aio).paused) wait_for_connection(*aio);
+        if (note_in<AcceptNote>(*aio).paused) wait_for_connection(*aio);
     }
     continue_close();  // may free the socket
 }

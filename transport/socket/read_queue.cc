@@ -15,12 +15,10 @@ namespace {
 
 constexpr std::size_t kReceiveBytesMax = 0x7ffff000;  // MAX_RW_COUNT, see read(2)
 
-struct Note {
+struct ReadNote {
     std::size_t left;  // bytes of the buffers still to fill
     bool all;          // until the buffers are full, not just some bytes
 };
-
-Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 }  // namespace
 
@@ -31,7 +29,7 @@ bool ReadQueue::invariants_hold() const noexcept {
 
 void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
-    put_note(aio, Note{.left = bytes, .all = all});
+    put_note(aio, ReadNote{.left = bytes, .all = all});
     DCHECK(invariants_hold());
     if (!receiving_ && bytes == 0) return Provider::finish(aio, {});
     if (!receiving_ && end_) return Provider::finish(aio, end_);
@@ -58,7 +56,7 @@ void ReadQueue::on_cancel(Aio& aio) noexcept {
 
 void ReadQueue::start_next() noexcept {
     while (Aio* front = queue_.front()) {
-        const bool wants_bytes = note_of(*front).left > 0;
+        const bool wants_bytes = note_in<ReadNote>(*front).left > 0;
         if (wants_bytes && !end_) return receive(*front);
         leave(*front);
         Provider::finish(*front, wants_bytes ? end_ : std::error_code());
@@ -72,7 +70,8 @@ void ReadQueue::receive(Aio& front) noexcept {
     receiving_ = true;
     io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
     // As for sends: kernels with SENDMSG_ZC keep the partial count of a cancelled MSG_WAITALL.
-    const int flags = note_of(front).all && core.features().send_waitall ? MSG_WAITALL : 0;
+    const int flags =
+        note_in<ReadNote>(front).all && core.features().send_waitall ? MSG_WAITALL : 0;
     const std::span<iovec> entries = Provider::cursor(front).rest();
     if (entries.size() == 1) {
         const std::size_t size = std::min(entries[0].iov_len, kReceiveBytesMax);
@@ -101,7 +100,7 @@ Outcome ReadQueue::on_received(Aio& aio, int result, unsigned flags) noexcept {
     if (result > 0) [[likely]] {
         const auto bytes = static_cast<std::size_t>(result);
         drained_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-        Note& note = note_of(aio);
+        ReadNote& note = note_in<ReadNote>(aio);
         DCHECK(bytes <= note.left);
         note.left -= bytes;
         ended = note.left == 0 || !note.all;

@@ -8,7 +8,7 @@
 namespace uaio {
 namespace {
 
-constexpr ErrorMeaning kMeanings[] = {
+constexpr ErrorMeaning kResolveMeanings[] = {
     {ResolveErrc::name_not_found, "name not found",
      "The name does not exist; check its spelling, /etc/hosts and the search domains."},
     {ResolveErrc::no_address, "no address",
@@ -26,12 +26,12 @@ constexpr ErrorMeaning kMeanings[] = {
      "A rule is malformed. A resolve rule is HOST:PORT:ADDRESS[,ADDRESS], a connect-to rule "
      "HOST:PORT:HOST2:PORT2; put IPv6 addresses in brackets."},
 };
-static_assert(std::size(kMeanings) == static_cast<std::size_t>(ResolveErrc::bad_rule));
+static_assert(std::size(kResolveMeanings) == static_cast<std::size_t>(ResolveErrc::bad_rule));
 
 }  // namespace
 
 const std::error_category& resolve_category() noexcept {
-    static const StaticCategory category("resolve", kMeanings);
+    static const StaticCategory category("resolve", kResolveMeanings);
     return category.get();
 }
 

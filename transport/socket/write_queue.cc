@@ -24,18 +24,16 @@ namespace {
 constexpr std::size_t kSendBytesMax = 0x7ffff000;
 
 // State of a queued Aio, in its scratch.
-struct Note {
+struct WriteNote {
     std::size_t left;    // bytes still to send
     bool all;            // all of them, not just some
     bool ended = false;  // out of the queue, waits for a notification
 };
 
-Note& note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
-
 // Counts sent bytes; true if they complete the operation. Moves the cursor only if another send
 // needs it: a write sent in one piece costs no pass over its buffers.
 bool take_share(Aio& aio, std::size_t bytes) noexcept {
-    Note& note = note_of(aio);
+    WriteNote& note = note_in<WriteNote>(aio);
     DCHECK(bytes <= note.left && !note.ended);
     note.left -= bytes;
     if (note.left == 0 || (!note.all && bytes > 0)) {
@@ -63,7 +61,7 @@ bool WriteQueue::invariants_hold() const noexcept {
 
 void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
-    put_note(aio, Note{.left = bytes, .all = all});
+    put_note(aio, WriteNote{.left = bytes, .all = all});
     DCHECK(!failed_ && invariants_hold());
     if (sending_ == 0 && bytes == 0) return Provider::finish(aio, {});
     queue_.push(aio);
@@ -99,7 +97,7 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
 void WriteQueue::start_next() noexcept {
     DCHECK(sending_ == 0);
     while (Aio* front = queue_.front()) {
-        if (note_of(*front).left > 0) {
+        if (note_in<WriteNote>(*front).left > 0) {
             const bool alone = zero_copy_ || !AioQueue::next(*front);
             if (alone || !send_gathered(*front)) send_front(*front);
             return;
@@ -113,7 +111,7 @@ void WriteQueue::start_next() noexcept {
 void WriteQueue::send_front(Aio& front) noexcept {
     sending_ = 1;
     // MSG_WAITALL where the kernel keeps the count of a cancelled send.
-    const bool wait_all = note_of(front).all && wait_all_;
+    const bool wait_all = note_in<WriteNote>(front).all && wait_all_;
     send(front, Provider::cursor(front).rest(), wait_all ? MSG_WAITALL : 0);
 }
 
@@ -125,7 +123,7 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
     unsigned members = 0;
     for (Aio* aio = &front; aio; aio = AioQueue::next(*aio)) {
         const std::span<iovec> rest = Provider::cursor(*aio).rest();
-        bytes += note_of(*aio).left;
+        bytes += note_in<WriteNote>(*aio).left;
         entries += rest.size();
         if (bytes > kGatherBytes || entries > kGatherEntries) break;
         ++members;
@@ -233,7 +231,7 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
     DCHECK(notifications > 0);
     --notifications;
     // Still in the queue: the notification was for an earlier, short send.
-    if (notifications > 0 || !note_of(aio).ended) return Outcome::pending;
+    if (notifications > 0 || !note_in<WriteNote>(aio).ended) return Outcome::pending;
     DCHECK(held_ > 0);
     --held_;
     return Outcome::finished;
@@ -275,7 +273,7 @@ Outcome WriteQueue::on_sent_otherwise(Aio& carrier, int result) noexcept {
 void WriteQueue::deal_out(Aio& carrier, std::size_t bytes, Outcome& outcome) noexcept {
     while (sending_ > 0) {
         Aio& aio = *queue_.front();
-        const std::size_t share = std::min(bytes, note_of(aio).left);
+        const std::size_t share = std::min(bytes, note_in<WriteNote>(aio).left);
         bytes -= share;
         if (!take_share(aio, share)) {
             if (share > 0) socket_.core().counters().short_writes.add();
@@ -317,7 +315,7 @@ void WriteQueue::end(Aio& aio, Aio& carrier, std::error_code error, Outcome& out
 Outcome WriteQueue::settle(Aio& carrier) noexcept {
     if (Provider::notifications(carrier) == 0) [[likely]]
         return Outcome::finished;
-    note_of(carrier).ended = true;
+    note_in<WriteNote>(carrier).ended = true;
     ++held_;
     return Outcome::pending;
 }

@@ -8,7 +8,7 @@
 namespace uaio {
 namespace {
 
-constexpr ErrorMeaning kMeanings[] = {
+constexpr ErrorMeaning kTlsMeanings[] = {
     {TlsErrc::certificate_expired, "certificate expired",
      "The peer's certificate, or one of its issuers', has expired; its owner must renew it. If it "
      "was renewed, check this machine's clock."},
@@ -80,12 +80,12 @@ constexpr ErrorMeaning kMeanings[] = {
      "The peer requested a key update, or ContextOptions::records_per_key is reached, but kernel "
      "TLS does not accept a second key; connect again, or turn off ContextOptions::offload."},
 };
-static_assert(std::size(kMeanings) == static_cast<std::size_t>(TlsErrc::key_used_up));
+static_assert(std::size(kTlsMeanings) == static_cast<std::size_t>(TlsErrc::key_used_up));
 
 }  // namespace
 
 const std::error_category& tls_category() noexcept {
-    static const StaticCategory category("tls", kMeanings);
+    static const StaticCategory category("tls", kTlsMeanings);
     return category.get();
 }
 

@@ -9,7 +9,7 @@
 namespace uaio {
 namespace {
 
-constexpr ErrorMeaning kMeanings[] = {
+constexpr ErrorMeaning kHttpMeanings[] = {
     {HttpErrc::bad_start_line, "bad start line",
      "The first line is not that of an HTTP/1.1 message; the peer may use TLS, HTTP/2 or another "
      "protocol on this port."},
@@ -110,14 +110,15 @@ constexpr ErrorMeaning kMeanings[] = {
 };
 
 // The enumerators are numbered from 1, without gaps.
-static_assert(std::size(kMeanings) == static_cast<std::size_t>(HttpErrc::no_response));
-static_assert(std::ranges::equal(kMeanings, std::views::iota(1, 1 + int{std::size(kMeanings)}), {},
+static_assert(std::size(kHttpMeanings) == static_cast<std::size_t>(HttpErrc::no_response));
+static_assert(std::ranges::equal(kHttpMeanings,
+                                 std::views::iota(1, 1 + int{std::size(kHttpMeanings)}), {},
                                  &ErrorMeaning::code));
 
 }  // namespace
 
 const std::error_category& http_category() noexcept {
-    static const StaticCategory category("http", kMeanings);
+    static const StaticCategory category("http", kHttpMeanings);
     return category.get();
 }
 
