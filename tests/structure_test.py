@@ -291,6 +291,18 @@ def returned_errors_are_nodiscard(tree):
                 yield f"{name}:{number}: {line.strip()}"
 
 
+def tests_have_a_namespace(tree):
+    """Files of a test program are compiled together; none may define a name of another."""
+    for name in tree.cpp:
+        if not re.match(r"tests/(?!programs/|guard/).*_test\.cc$", name):
+            continue
+        own = Path(name).stem
+        for number, line in enumerate(tree.lines(name), 1):
+            found = re.match(r"namespace ([\w:]*)", line)
+            if found and not found[1].endswith("::" + own):
+                yield f"{name}:{number}: its names belong into the namespace uaio::{own}"
+
+
 def tests_never_sleep(tree):
     for name in tree.cpp:
         if not name.startswith("tests/"):
@@ -360,6 +372,7 @@ PLANTED = {
     assertions_are_frequent: ({"aio/a.cc": "f();\n" * 99 + "DCHECK(a);\n" * 2 + "// DCHECK(a);\n"},
                               "2 assertions"),
     returned_errors_are_nodiscard: ({"aio/a.h": "static std::error_code f();\n"}, "aio/a.h:1"),
+    tests_have_a_namespace: ({"tests/a_test.cc": "namespace uaio {\n"}, "tests/a_test.cc:1"),
     tests_never_sleep: ({"tests/a_test.cc": "void f() { usleep(3); }\n"}, "tests/a_test.cc:1"),
     comments_contain_no_task_marks: ({"aio/a.cc": "// TO" + "DO: more\n"}, "aio/a.cc:1"),
     headers_open_with_a_paragraph: ({"aio/a.h": "#pragma once\n"}, "aio/a.h"),

@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::aio_test {
 
 using namespace std::chrono_literals;
 
@@ -287,5 +286,4 @@ TEST_CASE("destroying a busy Aio in another's callback stops the program with a 
     CHECK(end.output.find("destroyed in a callback") != std::string::npos);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::aio_test

@@ -22,8 +22,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::await_test {
 
 using namespace std::chrono_literals;
 
@@ -396,5 +395,4 @@ TEST_CASE("tasks that several threads wait for share one engine") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::await_test

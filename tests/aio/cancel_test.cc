@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::cancel_test {
 
 using namespace std::chrono_literals;
 
@@ -81,5 +80,4 @@ TEST_CASE("a deadline whose cancel the kernel does not find ends the write all t
     CHECK(lost > 20);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::cancel_test

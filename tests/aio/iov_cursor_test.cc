@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::iov_cursor_test {
 
 std::vector<iovec> list_of(std::string& bytes, const std::vector<std::size_t>& lengths) {
     std::vector<iovec> list;
@@ -113,5 +112,4 @@ TEST_CASE("a cursor advanced byte by byte visits all 1024 entries") {
     CHECK(same(list, before));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::iov_cursor_test

@@ -21,8 +21,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::task_test {
 
 using namespace std::chrono_literals;
 
@@ -329,5 +328,4 @@ TEST_CASE("a task that is spawned on an engine whose thread has ended is destroy
     CHECK(held.use_count() == 1);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::task_test

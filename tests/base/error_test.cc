@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::error_test {
 
 constexpr Errc kAll[] = {
     Errc::canceled,          Errc::closed,
@@ -131,5 +130,4 @@ TEST_CASE("strerror names the error and the remedy") {
           std::string::npos);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::error_test

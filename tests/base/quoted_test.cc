@@ -3,8 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::quoted_test {
 
 TEST_CASE("a message quotes a file name, but only the size of a possible secret") {
     CHECK(in_quotes("/etc/ssl/private/key.pem") == "\"/etc/ssl/private/key.pem\"");
@@ -39,5 +38,4 @@ TEST_CASE("a message quotes a URL without its user information, query and fragme
     CHECK(quoted_url("http://host/\nsecret") == "(19 bytes, not quoted)");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::quoted_test

@@ -7,8 +7,6 @@
 namespace differential {
 namespace {
 
-constexpr std::size_t kBlocking = Peer::kBlocking;
-
 // A blocked write, with another write behind it and a read beside it.
 Transfer& blocked_with_company(Stage& stage) {
     Transfer& head = stage.start(Verb::write_all, "head", kBlocking);

@@ -4,8 +4,6 @@
 namespace differential {
 namespace {
 
-constexpr std::size_t kBlocking = Peer::kBlocking;
-
 void close_with_all_pending(Stage& stage) {
     stage.start(Verb::write_all, "head", kBlocking);
     stage.start(Verb::write_all, "queued write", 3);

@@ -9,8 +9,6 @@
 namespace differential {
 namespace {
 
-constexpr std::size_t kBlocking = Peer::kBlocking;
-
 void on_a_stopped_operation(Stage& stage) {
     Transfer& write = stage.make("write", 3);
     write.operation->stop();

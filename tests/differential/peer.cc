@@ -1,5 +1,7 @@
 #include "tests/differential/peer.h"
 
+#include "tests/differential/socket_calls.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -23,25 +25,17 @@ namespace {
 constexpr int kReceiveBuffer = 64 << 10;
 constexpr int kDescriptorsMax = 256;
 
-void require(bool ok, const char* what) {
-    if (!ok) throw std::system_error(errno, std::system_category(), what);
-}
-
 short events_of(int fd, short wanted, int milliseconds) {
     pollfd entry{fd, wanted, 0};
     return ::poll(&entry, 1, milliseconds) > 0 ? entry.revents : short{0};
 }
-
-sockaddr* as_any(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
 
 }  // namespace
 
 Peer::Peer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     require(listener_ >= 0, "socket");
     ::setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof kReceiveBuffer);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
     require(::bind(listener_, as_any(address), size) == 0, "bind");
     require(::listen(listener_, 1) == 0, "listen");

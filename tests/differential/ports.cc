@@ -1,5 +1,7 @@
 #include "tests/differential/ports.h"
 
+#include "tests/differential/socket_calls.h"
+
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,21 +13,7 @@
 namespace differential {
 namespace {
 
-constexpr int kPatience = 10'000;  // milliseconds
-
-void require(bool ok, const char* what) {
-    if (!ok) throw std::system_error(errno, std::system_category(), what);
-}
-
-sockaddr* as_any(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
-
-sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    return address;
-}
+constexpr int kConnectPatience = 10'000;  // milliseconds
 
 int make_socket() {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -54,7 +42,7 @@ FullPort::FullPort() : listener_(make_socket()), first_(make_socket()) {
     sockaddr_in address = loopback(port_);
     require(::connect(first_, as_any(address), sizeof address) == 0, "connect");
     pollfd queued{listener_, POLLIN, 0};  // its last packet may still be in transit
-    require(::poll(&queued, 1, kPatience) == 1, "poll");
+    require(::poll(&queued, 1, kConnectPatience) == 1, "poll");
 }
 
 FullPort::~FullPort() {

@@ -17,6 +17,9 @@
 
 namespace differential {
 
+// A write of this size blocks, since the peer does not read.
+inline constexpr std::size_t kBlocking = Peer::kBlocking;
+
 class Stage {
 public:
     // Connects. Throws if that fails.

@@ -6,8 +6,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kBlocking = Peer::kBlocking;
-
 void in_flight(Stage& stage) {
     Transfer& head = stage.make("head", kBlocking);
     stage.set_timeout(head, milliseconds(300));

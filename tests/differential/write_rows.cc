@@ -4,8 +4,6 @@
 namespace differential {
 namespace {
 
-constexpr std::size_t kBlocking = Peer::kBlocking;
-
 void five_bytes(Stage& stage) { stage.start(Verb::write_all, "write", 5); }
 
 void without_callback(Stage& stage) {

@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::aio_destruction_test {
 
 using namespace std::chrono_literals;
 
@@ -180,5 +179,4 @@ TEST_CASE("sync_wait throws at once if the allocation of its task fails") {
     CHECK(engine.statistics().in_flight == 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::aio_destruction_test

@@ -2,8 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::deadline_test {
 
 using std::chrono::nanoseconds;
 
@@ -21,5 +20,4 @@ TEST_CASE("deadline_after returns no deadline if the sum overflows, and the epoc
     CHECK(deadline_after(now, kNoTimeout) == Clock::time_point::max());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::deadline_test

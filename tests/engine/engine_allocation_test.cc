@@ -17,8 +17,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::engine_allocation_test {
 
 using namespace std::chrono_literals;
 
@@ -225,5 +224,4 @@ TEST_CASE_TEMPLATE("an iovec list longer than the inline entries allocates once"
     CHECK(for_all == 1);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::engine_allocation_test

@@ -20,8 +20,7 @@
 #include <doctest/doctest.h>
 #include <liburing.h>
 
-namespace uaio {
-namespace {
+namespace uaio::engine_end_test {
 
 using namespace std::chrono_literals;
 
@@ -327,5 +326,4 @@ TEST_CASE("the destructor of an engine logs operations that do not end within dr
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::engine_end_test

@@ -10,8 +10,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::engine_ring_test {
 
 using namespace std::chrono_literals;
 
@@ -188,5 +187,4 @@ TEST_CASE("operations complete and cancel with a submission polling thread (SQPO
     CHECK(write.ended() == failure(Errc::canceled, got));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::engine_ring_test

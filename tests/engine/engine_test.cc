@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::engine_test {
 
 using namespace std::chrono_literals;
 
@@ -484,5 +483,4 @@ TEST_CASE("the engine repeats a cancel that misses a write between two attempts 
     CHECK(lost == 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::engine_test

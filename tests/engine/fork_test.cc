@@ -21,8 +21,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::fork_test {
 
 using namespace std::chrono_literals;
 
@@ -332,5 +331,4 @@ TEST_CASE("fork: a Resolver of the parent works in a child without the parent's 
     CHECK(resolves(io.engine()));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::fork_test

@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::hot_path_test {
 
 TEST_CASE_TEMPLATE("writes and reads and deadlines take no lock", Kernel, OnLinux, OnPoll) {
     if (!locks_are_counted())
@@ -97,5 +96,4 @@ TEST_CASE_TEMPLATE("a verb makes no system call before the end of the turn", Ker
     REQUIRE(fixture.run_until_done(*writes.back()));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::hot_path_test

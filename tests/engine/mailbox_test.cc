@@ -5,8 +5,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::mailbox_test {
 
 struct TestEntry : MailboxEntry {
     unsigned sender = 0;
@@ -65,5 +64,4 @@ TEST_CASE("a mailbox delivers the entries of many threads once, in order for eac
     CHECK(mailbox.empty());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::mailbox_test

@@ -15,8 +15,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::poll_fd_test {
 
 using namespace std::chrono_literals;
 
@@ -247,5 +246,4 @@ TEST_CASE_TEMPLATE("fd() may be called before the first turn", Kernel, OnLinux, 
     CHECK(nop.ended() == success(0));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::poll_fd_test

@@ -19,8 +19,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::provider_test {
 
 using namespace std::chrono_literals;
 
@@ -444,5 +443,4 @@ TEST_CASE("a deadline behind a cancel that its canceler answered submits nothing
     CHECK(parked.ended() == failure(Errc::canceled));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::provider_test

@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::report_test {
 
 using namespace std::chrono_literals;
 using namespace std::string_view_literals;
@@ -118,5 +117,4 @@ TEST_CASE("a message to a pipe without a reader does not end the program") {
     CHECK(end.succeeded());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::report_test

@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::signal_test {
 
 // Signals that a program waits for or handles; not those raised by a thread's own fault.
 bool blocks_signals() {
@@ -73,5 +72,4 @@ TEST_CASE("a signal that the program blocks after it created an EngineThread sta
     CHECK(end.succeeded());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::signal_test

@@ -31,8 +31,7 @@
 #include <doctest/doctest.h>
 #include <liburing.h>
 
-namespace uaio {
-namespace {
+namespace uaio::stopped_engine_test {
 
 using namespace std::chrono_literals;
 
@@ -217,5 +216,4 @@ TEST_CASE_TEMPLATE("a destructor logs that it waits for an engine which no threa
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::stopped_engine_test

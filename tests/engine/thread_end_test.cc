@@ -22,8 +22,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::thread_end_test {
 
 using namespace std::chrono_literals;
 
@@ -230,5 +229,4 @@ TEST_CASE_TEMPLATE("exit() may be called on the thread of a static EngineThread"
     });
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::thread_end_test

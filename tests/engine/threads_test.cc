@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::threads_test {
 
 using namespace std::chrono_literals;
 
@@ -342,5 +341,4 @@ TEST_CASE_TEMPLATE("one Aio may be used by one thread after another", Kernel, On
     CHECK(nop.ended().calls == 50);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::threads_test

@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::timer_queue_test {
 
 constexpr std::int64_t kTick = 1024;  // the width of a slot: the most that a timer may be late
 constexpr std::int64_t kSecond = 1'000'000'000;
@@ -221,5 +220,4 @@ TEST_CASE("no timer expires later than its slot, whatever the steps of time") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::timer_queue_test

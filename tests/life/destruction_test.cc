@@ -18,8 +18,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::life {
-namespace {
+namespace uaio::life::destruction_test {
 
 using namespace std::chrono_literals;
 
@@ -292,5 +291,4 @@ TEST_CASE_TEMPLATE("a forked child that destroys an object does not affect the p
     destroy_in_forked_child(Kernel::kKind, kRows);
 }
 
-}  // namespace
-}  // namespace uaio::life
+}  // namespace uaio::life::destruction_test

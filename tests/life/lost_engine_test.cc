@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::lost_engine_test {
 
 struct Verb {
     const char* name;
@@ -158,5 +157,4 @@ TEST_CASE_TEMPLATE("an easy connection whose engine was destroyed is not connect
     connection.close();
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::lost_engine_test

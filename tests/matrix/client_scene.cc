@@ -9,8 +9,6 @@
 namespace uaio::matrix {
 namespace {
 
-// The deadline of the transaction that meets the misbehaviour.
-constexpr nanoseconds kDeadline = 39500ms;
 constexpr unsigned kBacklog = 129;  // of a SimListener
 
 constexpr std::string_view kKept = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

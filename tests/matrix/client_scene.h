@@ -13,6 +13,9 @@
 
 namespace uaio::matrix {
 
+// The deadline of the transaction that meets the misbehaviour.
+inline constexpr nanoseconds kDeadline = 39500ms;
+
 const std::vector<Phase>& client_phases(bool tls);
 const std::vector<Phase>& client_handshake_phases();
 

@@ -3,8 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::client_test {
 
 std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     return ClientScene(plain_transport()).play(phase, behaviour, cell);
@@ -14,5 +13,4 @@ TEST_CASE("http::Client ends every misbehaviour of a server by its documented de
     play_all(client_phases(false), play);
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::client_test

@@ -10,14 +10,10 @@ namespace {
 
 using namespace std::string_literals;
 
-constexpr nanoseconds kNow = 0s;
-
-const char* const kNoLength = "this phase has no length to announce";
-const char* const kSameAsStop = "the peer does not read on: see stop reading";
-const char* const kIsRead = "the dialer's bytes have been read";
+const char* const kDialerIsRead = "the dialer's bytes have been read";
 const char* const kFixed = "the answer has a fixed size: see garbage";
 
-const std::string kBad = "\x01\x02 no answer\r\n\r\n";
+const std::string kNoAnswer = "\x01\x02 no answer\r\n\r\n";
 
 Phase socks_phase(const char* name, const std::string& lead, const std::string& drips,
                   const std::string& announces, Cell announced, Cell garbage) {
@@ -25,18 +21,18 @@ Phase socks_phase(const char* name, const std::string& lead, const std::string& 
             .lead = lead,
             .drips = drips,
             .announces = announces,
-            .floods = kBad,
-            .garbage = kBad,
+            .floods = kNoAnswer,
+            .garbage = kNoAnswer,
             .cells = {fails(Errc::timed_out, kDial),
                       drips.empty() ? none("see the reply") : fails(Errc::timed_out, kDial),
-                      announced, garbage, none(kIsRead), fails(Errc::connection_reset),
+                      announced, garbage, none(kDialerIsRead), fails(Errc::connection_reset),
                       fails(ProxyErrc::closed_early), garbage, none(kFixed),
                       fails(ProxyErrc::closed_early)}};
 }
 
 // The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
 // extra, cut.
-std::vector<Phase> make_phases(bool tls) {
+std::vector<Phase> make_dial_phases(bool tls) {
     const Cell late = fails(Errc::timed_out, kDial);
     const std::error_code cut =
         tls ? make_error_code(Errc::truncated) : make_error_code(ProxyErrc::closed_early);
@@ -45,34 +41,34 @@ std::vector<Phase> make_phases(bool tls) {
          .lead = "HTTP/1.1 200 OK\r\nX",
          .floods = "\r\nX: x",
          .garbage = "\r\n\x01\r\n",  // a field, which the dialer ignores
-         .cells = {late, late, none(kNoLength), fails(ProxyErrc::reply_too_long), none(kIsRead),
-                   fails(Errc::connection_reset), fails(ProxyErrc::closed_early), late,
-                   none("see the tunnel"), fails(cut)}},
+         .cells = {late, late, none(kNoLength), fails(ProxyErrc::reply_too_long),
+                   none(kDialerIsRead), fails(Errc::connection_reset),
+                   fails(ProxyErrc::closed_early), late, none("see the tunnel"), fails(cut)}},
         {.name = "CONNECT, no answer",
          .drips = "HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x'),
-         .garbage = kBad,
-         .cells = {late, late, none(kNoLength), fails(ProxyErrc::bad_reply), none(kIsRead),
+         .garbage = kNoAnswer,
+         .cells = {late, late, none(kNoLength), fails(ProxyErrc::bad_reply), none(kDialerIsRead),
                    fails(Errc::connection_reset), fails(ProxyErrc::closed_early),
                    fails(ProxyErrc::bad_reply), none("nothing has ended"), fails(cut)}},
         {.name = "CONNECT, refused with content",
          .lead = "HTTP/1.1 503 No\r\nContent-Length: 10\r\n\r\n01",
          .announces = "HTTP/1.1 503 No\r\nContent-Length: 1000000000\r\n\r\n",
-         .garbage = kBad,
+         .garbage = kNoAnswer,
          .cells = {fails(Errc::proxy_refused), fails(Errc::proxy_refused),
-                   fails(Errc::proxy_refused), fails(Errc::proxy_refused), none(kIsRead),
+                   fails(Errc::proxy_refused), fails(Errc::proxy_refused), none(kDialerIsRead),
                    fails(Errc::proxy_refused), fails(Errc::proxy_refused),
                    fails(Errc::proxy_refused), fails(Errc::proxy_refused),
                    fails(Errc::proxy_refused)}},
         {.name = "CONNECT, granted",
          .lead = "HTTP/1.1 200 OK\r\n\r\n",
-         .garbage = kBad,
-         .cells = {succeeds(0), succeeds(0), none(kNoLength), succeeds(0), none(kIsRead),
+         .garbage = kNoAnswer,
+         .cells = {succeeds(0), succeeds(0), none(kNoLength), succeeds(0), none(kDialerIsRead),
                    succeeds(0), succeeds(0), succeeds(0), succeeds(0), succeeds(0)}},
     };
     if (tls) return phases;
     phases.push_back({.name = "CONNECT, the request",
                       .reads = 10,
-                      .garbage = kBad,
+                      .garbage = kNoAnswer,
                       .cells = {none(kSameAsStop), late, none(kNoLength), late, late,
                                 fails(Errc::connection_reset), fails(ProxyErrc::closed_early), late,
                                 none("nothing has ended"), fails(Errc::connection_reset)}});
@@ -89,8 +85,8 @@ std::vector<Phase> make_phases(bool tls) {
 }  // namespace
 
 const std::vector<Phase>& dial_phases(bool tls) {
-    static const std::vector<Phase> plain = make_phases(false);
-    static const std::vector<Phase> secured = make_phases(true);
+    static const std::vector<Phase> plain = make_dial_phases(false);
+    static const std::vector<Phase> secured = make_dial_phases(true);
     return tls ? secured : plain;
 }
 
@@ -100,7 +96,7 @@ const std::vector<Phase>& dial_handshake_phases() {
                                                          fails(TlsErrc::not_tls, 4s),
                                                          late,
                                                          fails(TlsErrc::not_tls),
-                                                         none(kIsRead),
+                                                         none(kDialerIsRead),
                                                          fails(Errc::connection_reset),
                                                          fails(Errc::truncated),
                                                          fails(TlsErrc::not_tls),
@@ -110,7 +106,7 @@ const std::vector<Phase>& dial_handshake_phases() {
                                                        late,
                                                        none("the flight has announced one"),
                                                        none("see no byte"),
-                                                       none(kIsRead),
+                                                       none(kDialerIsRead),
                                                        fails(Errc::connection_reset),
                                                        fails(Errc::truncated),
                                                        none("see no byte"),
@@ -120,7 +116,7 @@ const std::vector<Phase>& dial_handshake_phases() {
         {.name = "TLS with the proxy: no byte",
          .raw = true,
          .announces = "record",
-         .garbage = kBad,
+         .garbage = kNoAnswer,
          .cells = silent},
         {.name = "TLS with the proxy: part of its flight",
          .lead = "part",
@@ -129,7 +125,7 @@ const std::vector<Phase>& dial_handshake_phases() {
         {.name = "tunnel, TLS with the target: no byte",
          .raw = true,
          .announces = "record",
-         .garbage = kBad,
+         .garbage = kNoAnswer,
          .cells = silent},
     };
     return phases;

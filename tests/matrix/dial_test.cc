@@ -3,8 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::dial_test {
 
 std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     return DialScene(plain_transport()).play(phase, behaviour, cell);
@@ -14,5 +13,4 @@ TEST_CASE("a dial ends every misbehaviour of a proxy by its timeout") {
     play_all(dial_phases(false), play);
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::dial_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::real_test {
 
 http::ServerOptions options_for(const Cell& cell) {
     http::ServerOptions options;
@@ -132,5 +131,4 @@ TEST_CASE_TEMPLATE("http::Server ends every misbehaviour of a client over real s
     });
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::real_test

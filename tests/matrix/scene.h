@@ -29,6 +29,11 @@ inline constexpr std::int64_t kBusyMemory = 512 << 10;
 // The capacity of the two buffers of one direction.
 inline constexpr std::size_t kWindow = 64 << 10;
 
+// Words of many cells (behaviour.h): an end without a wait, and why a behaviour does not apply.
+inline constexpr nanoseconds kNow = 0s;
+inline constexpr const char* kNoLength = "this phase has no length to announce";
+inline constexpr const char* kSameAsStop = "the peer does not read on: see stop reading";
+
 class Scene {
 public:
     explicit Scene(const Transport& transport);

@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::self_check_test {
 
 const Phase& phase_named(std::string_view name) {
     for (const Phase& phase : server_phases()) {
@@ -84,5 +83,4 @@ TEST_CASE("the matrix reports leaked memory, descriptors, sockets and operations
     CHECK(scene.is_idle());
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::self_check_test

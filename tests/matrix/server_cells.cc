@@ -10,8 +10,8 @@
 namespace uaio::matrix {
 namespace {
 
-constexpr nanoseconds kHead = 20s;
-constexpr nanoseconds kIdle = 75s;
+constexpr nanoseconds kHeadTime = 20s;
+constexpr nanoseconds kIdleTime = 75s;
 constexpr nanoseconds kContent = 60s;
 constexpr nanoseconds kSend = 60s;
 // The server sends a file of 200 KiB in pieces of 128 and 72 KiB, each with its own timeout.
@@ -19,43 +19,40 @@ constexpr nanoseconds kPiece = 8s;
 constexpr nanoseconds kLastPiece = 4s;
 constexpr nanoseconds kHandshake = 10s;
 constexpr nanoseconds kHandler = 5s;
-constexpr nanoseconds kNow = 0s;
 
-const char* const kNoLength = "this phase has no length to announce";
 const char* const kNothingToRead = "the server sends nothing in this phase";
-const char* const kSameAsStop = "the peer does not read on: see stop reading";
 const char* const kGarbageToServers = "the bytes behind a request are the next one: see garbage";
 const char* const kIsRequestHead = "the first byte begins a request head";
 
 const std::string kGet = "GET /small HTTP/1.1\r\nHost: h\r\n\r\n";
-const std::string kBad = "\x01\x02 not a request\r\n\r\n";
+const std::string kNoRequest = "\x01\x02 not a request\r\n\r\n";
 const std::string kCollect = "POST /collect HTTP/1.1\r\nHost: h\r\n";
 const std::string kStream = "POST /stream HTTP/1.1\r\nHost: h\r\n";
-const std::string kPart = "Content-Length: 1000\r\n\r\n0123456789";
-const std::string kChunked = "Transfer-Encoding: chunked\r\n\r\n";
+const std::string kPartOfContent = "Content-Length: 1000\r\n\r\n0123456789";
+const std::string kChunkedField = "Transfer-Encoding: chunked\r\n\r\n";
 const std::string kChunk = "100\r\n" + std::string(256, 'c') + "\r\n";
 
 // The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
 // extra, cut.
-std::vector<Phase> request_phases() {
+std::vector<Phase> server_request_phases() {
     return {
         {.name = "before the first request",
-         .garbage = kBad,
-         .cells = {answers(0, kIdle), none(kIsRequestHead), none(kNoLength), none(kIsRequestHead),
-                   none(kNothingToRead), answers(0, kNow), answers(0, kNow), answers(400, kNow),
-                   none(kGarbageToServers), answers(0, kNow)}},
+         .garbage = kNoRequest,
+         .cells = {answers(0, kIdleTime), none(kIsRequestHead), none(kNoLength),
+                   none(kIsRequestHead), none(kNothingToRead), answers(0, kNow), answers(0, kNow),
+                   answers(400, kNow), none(kGarbageToServers), answers(0, kNow)}},
         {.name = "request head",
          .lead = "GET /small HTTP/1.1\r\nHo",
-         .garbage = kBad,
-         .cells = {answers(408, kHead), answers(408, kHead), none(kNoLength), answers(0, kNow),
-                   none(kNothingToRead), answers(0, kNow), answers(0, kNow), answers(400, kNow),
-                   none(kGarbageToServers), answers(0, kNow)}},
+         .garbage = kNoRequest,
+         .cells = {answers(408, kHeadTime), answers(408, kHeadTime), none(kNoLength),
+                   answers(0, kNow), none(kNothingToRead), answers(0, kNow), answers(0, kNow),
+                   answers(400, kNow), none(kGarbageToServers), answers(0, kNow)}},
         {.name = "request content, collected",
-         .lead = kCollect + kPart,
+         .lead = kCollect + kPartOfContent,
          .announces = kCollect + "Content-Length: 1048576\r\n\r\n",
          .floods = kChunk,
          .garbage = "no size\r\n",
-         .garbage_lead = kCollect + kChunked,
+         .garbage_lead = kCollect + kChunkedField,
          .cells = {answers(408, kContent), answers(408, kContent), answers(408, kContent),
                    answers(0, 1600ms),
                    none("the server sends no 100 Continue for content that has begun"),
@@ -70,28 +67,28 @@ std::vector<Phase> request_phases() {
                    answers(100, kNow), none("see request content, collected"),
                    none(kGarbageToServers), answers(0, kNow)}},
         {.name = "request content, streamed",
-         .lead = kStream + kPart,
+         .lead = kStream + kPartOfContent,
          .announces = kStream + "Content-Length: 1000000000\r\n\r\n",
          .floods = kChunk,
          .garbage = "no size\r\n",
-         .garbage_lead = kStream + kChunked,
+         .garbage_lead = kStream + kChunkedField,
          .cells = {answers(0, kHandler), answers(0, kHandler), answers(0, kHandler),
                    answers(0, kHandler), none(kNothingToRead), answers(0, kNow), answers(0, kNow),
                    answers(0, kNow), none(kGarbageToServers), answers(0, kNow)}},
     };
 }
 
-std::vector<Phase> response_phases() {
+std::vector<Phase> server_response_phases() {
     return {
         {.name = "between request and response",
          .lead = get("/late"),
          .drips = kGet,
          .floods = kGet,
-         .garbage = kBad,
-         .cells = {answers(200, kHandler + kIdle), answers(408, kHandler + kHead), none(kNoLength),
-                   answers(0, kHandler + kSend), answers(0, kHandler + kIdle), answers(0, kHandler),
-                   answers(200, kHandler), answers(400, kHandler), none(kGarbageToServers),
-                   answers(0, kHandler)}},
+         .garbage = kNoRequest,
+         .cells = {answers(200, kHandler + kIdleTime), answers(408, kHandler + kHeadTime),
+                   none(kNoLength), answers(0, kHandler + kSend), answers(0, kHandler + kIdleTime),
+                   answers(0, kHandler), answers(200, kHandler), answers(400, kHandler),
+                   none(kGarbageToServers), answers(0, kHandler)}},
         response_phase("response head", "/small", 10, kSend, 0),
         response_phase("response content", "/big", 5000, kSend + 64s, 200),
         response_phase("response head of a file", "/file", 10, kSend, 0),
@@ -101,30 +98,31 @@ std::vector<Phase> response_phases() {
          .answered = true,
          .drips = kGet,
          .floods = kGet,
-         .garbage = kBad,
-         .cells = {answers(200, kIdle), answers(408, kHead), none(kNoLength), answers(200, kSend),
-                   none(kNothingToRead), answers(200, kNow), answers(200, kNow), answers(400, kNow),
-                   none(kGarbageToServers), answers(200, kNow)}},
+         .garbage = kNoRequest,
+         .cells = {answers(200, kIdleTime), answers(408, kHeadTime), none(kNoLength),
+                   answers(200, kSend), none(kNothingToRead), answers(200, kNow),
+                   answers(200, kNow), answers(400, kNow), none(kGarbageToServers),
+                   answers(200, kNow)}},
         {.name = "closing, requested",
          .lead = "GET /small HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
          .answered = true,
          .drips = kGet,
          .floods = kGet,
-         .garbage = kBad,
+         .garbage = kNoRequest,
          .cells = {answers(200, kNow), answers(200, kNow), none(kNoLength), answers(200, kNow),
                    answers(200, kNow), answers(200, kNow), answers(200, kNow), answers(200, kNow),
                    answers(200, kNow), answers(200, kNow)}},
         {.name = "closing, with content that is refused",
          .lead = kCollect + "Content-Length: 99999999\r\n\r\n",
          .answered = true,
-         .garbage = kBad,
+         .garbage = kNoRequest,
          .cells = {answers(413, kNow), answers(413, kNow), none(kNoLength), answers(413, kNow),
                    answers(413, kNow), answers(413, kNow), answers(413, kNow), answers(413, kNow),
                    answers(413, kNow), answers(413, kNow)}},
         {.name = "closing, with content that no handler reads",
          .lead = "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n",
          .answered = true,
-         .garbage = kBad,
+         .garbage = kNoRequest,
          .cells = {answers(200, kNow), answers(200, kNow), none(kNoLength), answers(200, kNow),
                    answers(200, kNow), answers(200, kNow), answers(200, kNow), answers(200, kNow),
                    answers(200, kNow), answers(200, kNow)}},
@@ -143,7 +141,7 @@ Phase response_phase(const char* name, const char* target, std::size_t reads, na
             .lead = get(target),
             .reads = reads,
             .floods = kGet,
-            .garbage = kBad,
+            .garbage = kNoRequest,
             .cells = {none(kSameAsStop), answers(kAny, ends), none(kNoLength), answers(seen, ends),
                       answers(seen, ends), answers(seen, kNow), answers(200, kNow),
                       answers(seen, ends), none(kGarbageToServers), answers(seen, kNow)}};
@@ -180,7 +178,8 @@ void stop_everywhere(const Transport& transport) {
 }
 
 const std::vector<Phase>& server_phases() {
-    static const std::vector<Phase> phases = joined(request_phases(), response_phases());
+    static const std::vector<Phase> phases =
+        joined(server_request_phases(), server_response_phases());
     return phases;
 }
 
@@ -216,18 +215,18 @@ const std::vector<Phase>& server_handshake_phases() {
                                                          none("see garbage"),
                                                          answers(0, kNow)};
     static const std::vector<Phase> phases = {
-        {.name = "TLS: no byte", .raw = true, .garbage = kBad, .cells = silent},
+        {.name = "TLS: no byte", .raw = true, .garbage = kNoRequest, .cells = silent},
         {.name = "TLS: half of a hello",
          .lead = "half",
          .raw = true,
-         .garbage = kBad,
+         .garbage = kNoRequest,
          .garbage_lead = "nothing",
          .cells = half},
         {.name = "TLS: the server's flight",
          .lead = "hello",
          .reads = 20,
          .raw = true,
-         .garbage = kBad,
+         .garbage = kNoRequest,
          .cells = flight},
     };
     return phases;

@@ -3,8 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::server_test {
 
 std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     return ServerScene(plain_transport()).play(phase, behaviour, cell);
@@ -25,5 +24,4 @@ TEST_CASE("http::Server ends a client that stops reading at any byte of a respon
     stop_everywhere(plain_transport());
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::server_test

@@ -8,19 +8,16 @@
 namespace uaio::matrix {
 namespace {
 
-constexpr nanoseconds kNow = 0s;
-
-const char* const kNoLength = "a stream has no length to announce";
+const char* const kStreamHasNoLength = "a stream has no length to announce";
 const char* const kNoMessages = "a stream has no messages";
-const char* const kNothingToRead = "the stream sends nothing in this phase";
-const char* const kSameAsStop = "the peer does not read on: see stop reading";
+const char* const kStreamSendsNothing = "the stream sends nothing in this phase";
 const char* const kSeeWriteAll = "see write all";
 
 const std::string kLead = "0123456789";
 
 // The order of the cells: stall, drip, announce, flood, stop reading, reset, half-close, garbage,
 // extra, cut.
-std::vector<Phase> make_phases(bool tls) {
+std::vector<Phase> make_stream_phases(bool tls) {
     const Cell over = succeeds(0);
     const Cell late = fails(Errc::timed_out, kOperation, kCounted);
     const Cell broken = fails(Errc::connection_reset, kNow, kCounted);
@@ -30,14 +27,14 @@ std::vector<Phase> make_phases(bool tls) {
         {.name = "read",
          .lead = kLead,
          .cells = {fails(Errc::timed_out, kOperation, 10), fails(Errc::timed_out, kOperation, 21),
-                   none(kNoLength), succeeds(100), none(kNothingToRead),
+                   none(kStreamHasNoLength), succeeds(100), none(kStreamSendsNothing),
                    fails(Errc::connection_reset, kNow, 10), fails(Errc::end_of_stream, kNow, 10),
                    none("any byte is data"), none(kNoMessages), fails(cut, kNow, 10)}},
         {.name = "write all",
          .reads = 1000,
          .garbage = "x",
-         .cells = {none(kSameAsStop), late, none(kNoLength), late, late, broken, succeeds(1 << 20),
-                   late, none(kNoMessages), broken}},
+         .cells = {none(kSameAsStop), late, none(kStreamHasNoLength), late, late, broken,
+                   succeeds(1 << 20), late, none(kNoMessages), broken}},
         {.name = "write some",
          .reads = 0,
          .cells = {none(kSeeWriteAll), none(kSeeWriteAll), none(kSeeWriteAll), none(kSeeWriteAll),
@@ -45,20 +42,21 @@ std::vector<Phase> make_phases(bool tls) {
                    none(kSeeWriteAll), none(kSeeWriteAll)}},
         {.name = "idle",
          .lead = kLead,
-         .cells = {none("see read"), none("see read"), none(kNoLength), succeeds(100),
-                   none(kNothingToRead), fails(Errc::connection_reset, kNow, tls ? 10 : kCounted),
+         .cells = {none("see read"), none("see read"), none(kStreamHasNoLength), succeeds(100),
+                   none(kStreamSendsNothing),
+                   fails(Errc::connection_reset, kNow, tls ? 10 : kCounted),
                    fails(Errc::end_of_stream, kNow, 10), none("any byte is data"),
                    none(kNoMessages), fails(cut, kNow, 10)}},
         {.name = "closing",
          .lead = kLead,
          .garbage = "x",
-         .cells = {over, over, none(kNoLength), over, over, over, over, over, none(kNoMessages),
-                   over}},
+         .cells = {over, over, none(kStreamHasNoLength), over, over, over, over, over,
+                   none(kNoMessages), over}},
         {.name = "closing, a write in progress",
          .reads = 1000,
          .garbage = "x",
-         .cells = {none(kSameAsStop), closed, none(kNoLength), closed, closed, closed, closed,
-                   closed, none(kNoMessages), closed}},
+         .cells = {none(kSameAsStop), closed, none(kStreamHasNoLength), closed, closed, closed,
+                   closed, closed, none(kNoMessages), closed}},
     };
     if (!tls) return phases;
     phases.push_back(
@@ -68,7 +66,7 @@ std::vector<Phase> make_phases(bool tls) {
          .drips = "\x17\x03\x03\x20" + std::string(1, '\0') + std::string(100, 'x'),
          .garbage = "\x17\x03\x03" + std::string(64, '\0'),
          .cells = {none("see read"), fails(Errc::timed_out, kOperation, 10), none("see drip"),
-                   fails(TlsErrc::not_tls, kNow, 10), none(kNothingToRead), none("see read"),
+                   fails(TlsErrc::not_tls, kNow, 10), none(kStreamSendsNothing), none("see read"),
                    none("see cut"), fails(TlsErrc::bad_record, kNow, 10), none(kNoMessages),
                    none("see read")}});
     return phases;
@@ -77,8 +75,8 @@ std::vector<Phase> make_phases(bool tls) {
 }  // namespace
 
 const std::vector<Phase>& stream_phases(bool tls) {
-    static const std::vector<Phase> plain = make_phases(false);
-    static const std::vector<Phase> secured = make_phases(true);
+    static const std::vector<Phase> plain = make_stream_phases(false);
+    static const std::vector<Phase> secured = make_stream_phases(true);
     return tls ? secured : plain;
 }
 

@@ -3,8 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::stream_test {
 
 using Made = StreamScene::Made;
 
@@ -20,5 +19,4 @@ TEST_CASE("easy::Connection ends every misbehaviour of its peer by the operation
     });
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::stream_test

@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_run_test {
 
 TEST_CASE("whatever the network does, every transaction ends once with its own response") {
     const std::uint64_t seeds = kSanitized ? 100 : 1000;
@@ -20,5 +19,4 @@ TEST_CASE("whatever the network does, every transaction ends once with its own r
     CHECK(successes > 3 * seeds);  // or the sessions are too short to test anything
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_run_test

@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::transfer_run_test {
 
 TEST_CASE("whatever the network does, every operation ends once and counts what the peer saw") {
     const std::uint64_t seeds = kSanitized ? 300 : 3000;
@@ -30,5 +29,4 @@ TEST_CASE("whatever the network does, every operation ends once and counts what 
     CHECK(resets > seeds / 100);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::transfer_run_test

@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::write_all_sweep_test {
 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
@@ -264,5 +263,4 @@ TEST_CASE("a timeout of a day expires exactly in virtual time") {
     CHECK(waited < std::chrono::hours(24) + std::chrono::microseconds(2));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::write_all_sweep_test

@@ -11,7 +11,7 @@
 #include <vector>
 
 namespace uaio {
-namespace {
+namespace http_reader {
 
 using namespace http;
 
@@ -148,15 +148,15 @@ private:
     bool head_done_ = false;
 };
 
-}  // namespace
+}  // namespace http_reader
 
 std::string name_of(HttpErrc fault) {
-    return fault == kFine ? "fine" : std::error_code(fault).message();
+    return fault == http::kFine ? "fine" : std::error_code(fault).message();
 }
 
 SeenMessage read_message(std::string_view bytes, const Reading& how,
                          std::span<const std::size_t> cuts) {
-    const auto reader = std::make_unique<Reader>(how);
+    const auto reader = std::make_unique<http_reader::Reader>(how);
     for (const std::size_t cut : cuts)
         reader->more(bytes.substr(0, cut));
     reader->more(bytes);
@@ -168,7 +168,7 @@ SeenMessage read_every_way(std::string_view bytes, const Reading& how, std::stri
     std::iota(each.begin(), each.end(), 0);
     const SeenMessage whole = read_message(bytes, how);
     disagreement.clear();
-    for (const Scanner* scanner : usable_scanners()) {
+    for (const http::Scanner* scanner : http::usable_scanners()) {
         Reading with = how;
         with.scanner = scanner;
         const auto compare = [&](std::span<const std::size_t> cuts, std::string_view what) {

@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::no_stream_test {
 
 using namespace std::chrono_literals;
 
@@ -94,5 +93,4 @@ TEST_CASE("http::Server logs a connection without a stream, and accepts the next
     CHECK(log.find("an acceptor reported a connection, but put no stream") != log.npos);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::no_stream_test

@@ -15,8 +15,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::timeout_values_test {
 
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
@@ -216,5 +215,4 @@ TEST_CASE("the timeout of an Aio has passed at zero or less, and never passes at
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::timeout_values_test

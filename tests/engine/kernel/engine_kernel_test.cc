@@ -22,8 +22,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::engine_kernel_test {
 
 bool has(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
@@ -262,5 +261,4 @@ TEST_CASE("a constructor without a free descriptor names the limit to raise and 
     CHECK(end.succeeded());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::engine_kernel_test

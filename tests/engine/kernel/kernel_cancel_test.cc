@@ -5,8 +5,7 @@
 
 #include <random>
 
-namespace uaio::test {
-namespace {
+namespace uaio::test::kernel_cancel_test {
 
 TEST_CASE("kernels: a cancel finds an operation that was submitted before it in the same batch") {
     on_each_kernel([](RingDriver& ring, Kernel&) {
@@ -209,5 +208,4 @@ TEST_CASE("kernels: no byte is lost or sent twice under random sends and cancels
     });
 }
 
-}  // namespace
-}  // namespace uaio::test
+}  // namespace uaio::test::kernel_cancel_test

@@ -9,8 +9,7 @@
 
 #include <cstring>
 
-namespace uaio::test {
-namespace {
+namespace uaio::test::kernel_operation_test {
 
 // A unix listener in its own folder.
 class LocalListener {
@@ -311,5 +310,4 @@ TEST_CASE(
     });
 }
 
-}  // namespace
-}  // namespace uaio::test
+}  // namespace uaio::test::kernel_operation_test

@@ -7,8 +7,7 @@
 #include <cstring>
 #include <numeric>
 
-namespace uaio::test {
-namespace {
+namespace uaio::test::kernel_transfer_test {
 
 // An iovec list over `bytes` with entries of different sizes, an empty one among them.
 std::vector<iovec> scattered(std::string& bytes, std::size_t entries) {
@@ -385,5 +384,4 @@ TEST_CASE("kernels: malformed transfers return the errors of the system calls") 
     });
 }
 
-}  // namespace
-}  // namespace uaio::test
+}  // namespace uaio::test::kernel_transfer_test

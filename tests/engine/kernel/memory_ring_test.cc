@@ -5,8 +5,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::memory_ring_test {
 
 unsigned load(unsigned* value) {
     return std::atomic_ref<unsigned>(*value).load(std::memory_order_acquire);
@@ -169,5 +168,4 @@ TEST_CASE("memory ring: engine and kernel on two threads see whole entries in or
     CHECK(wrong == 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::memory_ring_test

@@ -10,8 +10,7 @@
 #include <memory>
 #include <optional>
 
-namespace uaio::life {
-namespace {
+namespace uaio::life::tls_destruction_test {
 
 class TlsListener final : public Subject {
 public:
@@ -107,5 +106,4 @@ TEST_CASE_TEMPLATE("tls::connect over a stream whose engine was destroyed ends w
     CHECK(!out);
 }
 
-}  // namespace
-}  // namespace uaio::life
+}  // namespace uaio::life::tls_destruction_test

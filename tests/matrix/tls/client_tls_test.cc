@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::client_tls_test {
 
 std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     return ClientScene(tls_transport()).play(phase, behaviour, cell);
@@ -16,5 +15,4 @@ TEST_CASE("http::Client ends every misbehaviour of a TLS server by its documente
     play_all(client_phases(true), play);
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::client_tls_test

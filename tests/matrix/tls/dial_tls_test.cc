@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::dial_tls_test {
 
 std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     return DialScene(tls_transport()).play(phase, behaviour, cell);
@@ -16,5 +15,4 @@ TEST_CASE("a dial over TLS ends every misbehaviour of a proxy or a target by its
     play_all(dial_phases(true), play);
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::dial_tls_test

@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::server_tls_test {
 
 std::string play(const Phase& phase, Behaviour behaviour, const Cell& cell) {
     return ServerScene(tls_transport()).play(phase, behaviour, cell);
@@ -29,5 +28,4 @@ TEST_CASE("http::Server over TLS ends a client that stops reading at any byte of
     stop_everywhere(tls_transport());
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::server_tls_test

@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::matrix {
-namespace {
+namespace uaio::matrix::stream_tls_test {
 
 using Made = StreamScene::Made;
 
@@ -22,5 +21,4 @@ TEST_CASE("easy::Connection ends every misbehaviour of its TLS peer by the opera
     });
 }
 
-}  // namespace
-}  // namespace uaio::matrix
+}  // namespace uaio::matrix::stream_tls_test

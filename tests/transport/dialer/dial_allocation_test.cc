@@ -21,8 +21,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::dial_allocation_test {
 
 using namespace std::chrono_literals;
 
@@ -270,5 +269,4 @@ TEST_CASE_TEMPLATE("a drain allocates nothing", Kernel, OnLinux, OnPoll) {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dial_allocation_test

@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::dialer_client_test {
 
 const std::string kConnect =
     "CONNECT origin.test:80 HTTP/1.1\r\nHost: origin.test:80\r\nProxy-Connection: "
@@ -75,5 +74,4 @@ TEST_CASE_TEMPLATE("an HTTP client connects to its server by name and by any of 
     CHECK(response.content() == "hello");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dialer_client_test

@@ -10,8 +10,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::dialer_names_test {
 
 Endpoint at(const char* text) {
     Endpoint endpoint;
@@ -142,5 +141,4 @@ TEST_CASE("addresses alternate between the families, IPv6 first") {
     CHECK(sorted({b, a}) == "127.0.0.2 127.0.0.1 ");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dialer_names_test

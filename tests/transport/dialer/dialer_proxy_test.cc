@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::dialer_proxy_test {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
@@ -323,5 +322,4 @@ TEST_CASE("a dial with a stopped or expired Aio opens no connection") {
     CHECK(scene.is_clean());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dialer_proxy_test

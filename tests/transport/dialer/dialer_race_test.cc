@@ -15,8 +15,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::dialer_race_test {
 
 using namespace std::chrono_literals;
 
@@ -305,5 +304,4 @@ TEST_CASE_TEMPLATE("a dial can be cancelled in each phase on real sockets", Kern
     CHECK(open_descriptors() == before);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dialer_race_test

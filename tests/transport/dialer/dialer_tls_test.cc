@@ -6,8 +6,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::dialer_tls_test {
 
 using namespace std::chrono_literals;
 using Line = ProxyScript::Line;
@@ -123,5 +122,4 @@ TEST_CASE("a dial with TLS in TLS cancelled at every step leaks nothing") {
     CHECK(canceled >= last / 4);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dialer_tls_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::easy_connect_test {
 
 using namespace std::chrono_literals;
 
@@ -189,5 +188,4 @@ TEST_CASE("easy: a connection may be destroyed after its engine") {
     connection.close();
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::easy_connect_test

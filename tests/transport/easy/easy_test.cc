@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::easy_test {
 
 using namespace std::chrono_literals;
 
@@ -366,5 +365,4 @@ TEST_CASE_TEMPLATE("easy: the timeout of a connect does not limit the connection
     CHECK(ends.try_send("0123456789") == transferred(10));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::easy_test

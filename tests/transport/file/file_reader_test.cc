@@ -12,8 +12,7 @@
 #include <cerrno>
 #include <optional>
 
-namespace uaio {
-namespace {
+namespace uaio::file_reader_test {
 
 using namespace std::chrono_literals;
 
@@ -190,5 +189,4 @@ TEST_CASE_TEMPLATE("a read of a file allocates nothing", Kernel, OnLinux, OnPoll
     CHECK(read.ended() == success(into.size()));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::file_reader_test

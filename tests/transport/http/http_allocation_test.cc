@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_allocation_test {
 
 TEST_CASE("the parser allocates nothing, not even for the first message") {
     if (!allocations_are_counted())
@@ -72,5 +71,4 @@ TEST_CASE("a head received byte by byte is scanned once") {
     CHECK(scanned_bytes < 3 * head.size());
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_allocation_test

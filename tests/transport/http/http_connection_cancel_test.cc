@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_connection_cancel_test {
 
 using namespace std::chrono_literals;
 
@@ -392,5 +391,4 @@ TEST_CASE_TEMPLATE("random cancels lose no callback and no byte (W-51)", Kernel,
     CHECK(canceled > 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_connection_cancel_test

@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_connection_end_test {
 
 using namespace std::chrono_literals;
 
@@ -367,5 +366,4 @@ TEST_CASE_TEMPLATE("a connection works after its listener is destroyed (X-7)", K
     CHECK(peer.read_some() == 6);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_connection_end_test

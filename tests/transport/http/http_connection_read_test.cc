@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_connection_read_test {
 
 using namespace std::chrono_literals;
 
@@ -283,5 +282,4 @@ TEST_CASE_TEMPLATE("reads run one at a time in order of submission", Kernel, OnL
     CHECK(in == out);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_connection_read_test

@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_connection_test {
 
 TEST_CASE_TEMPLATE("a short write_all succeeds with its length (W-1, rule 4)", Kernel, OnLinux,
                    OnPoll, OnSim) {
@@ -369,5 +368,4 @@ TEST_CASE_TEMPLATE("beyond the limit of the queue an operation ends with no_buff
     CHECK(fixture.follow_up() == success(4));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_connection_test

@@ -18,8 +18,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_overrun_test {
 
 // Delivers `head` to the first read, and takes the first write. Later operations report a byte more
 // than their buffers hold.
@@ -110,5 +109,4 @@ TEST_CASE("a stream that writes more bytes than it was given stops the program")
                        "a stream wrote more bytes than it was given"));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_overrun_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_session_test {
 
 using namespace std::chrono_literals;
 using http::Request;
@@ -375,5 +374,4 @@ TEST_CASE_TEMPLATE("message verbs work on another thread", Kernel, OnLinux, OnPo
     CHECK(in == "abc");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_session_test

@@ -8,8 +8,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_session_write_test {
 
 using http::Request;
 using http::Response;
@@ -154,5 +153,4 @@ TEST_CASE_TEMPLATE(
     CHECK(!fixture.connection().keeps_alive());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_session_write_test

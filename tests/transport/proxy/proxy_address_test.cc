@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::proxy_address_test {
 
 using namespace std::string_literals;
 
@@ -214,5 +213,4 @@ TEST_CASE("every proxy error has a name and a sentence of its own") {
     CHECK(std::error_code(99, proxy_category()).message() == "unknown error 99");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::proxy_address_test

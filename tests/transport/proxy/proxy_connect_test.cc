@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::proxy_connect_test {
 
 proxy::ConnectRequest request_to(const std::string& host, std::uint16_t port = 80) {
     proxy::ConnectRequest request;
@@ -232,5 +231,4 @@ TEST_CASE("an invalid target, field or credential of a CONNECT request is refuse
     CHECK(refused(request) == Errc::not_supported);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::proxy_connect_test

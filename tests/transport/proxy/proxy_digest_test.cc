@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::proxy_digest_test {
 
 std::string open_hash(std::string_view algorithm, std::string_view text) {
     return std::string(algorithm == "MD5" ? "m(" : "s(") + std::string(text) + ")";
@@ -141,5 +140,4 @@ TEST_CASE("a build without TLS has no Digest") {
     CHECK(proxy::strength_of(parse({"Digest nonce=n"}).at(0), &tls::hash_text) == 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::proxy_digest_test

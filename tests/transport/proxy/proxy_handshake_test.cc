@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::proxy_handshake_test {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
@@ -248,5 +247,4 @@ TEST_CASE("the handle of a prefix may be destroyed while reads of other threads 
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::proxy_handshake_test

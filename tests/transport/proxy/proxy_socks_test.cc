@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::proxy_socks_test {
 
 using namespace std::string_literals;
 
@@ -152,5 +151,4 @@ TEST_CASE("every SOCKS4 reply code has an error of its own (62)") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::proxy_socks_test

@@ -8,8 +8,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::endpoint_test {
 
 TEST_CASE("an endpoint is parsed from text and formatted as text") {
     for (const std::string text : {"127.0.0.1:0", "0.0.0.0:65535", "192.0.2.1:80", "[::1]:443",
@@ -111,5 +110,4 @@ TEST_CASE("an address is parsed and formatted without a port") {
     CHECK(read == Endpoint::loopback6(81));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::endpoint_test

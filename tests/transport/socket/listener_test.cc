@@ -25,8 +25,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::listener_test {
 
 using namespace std::chrono_literals;
 
@@ -465,5 +464,4 @@ TEST_CASE_TEMPLATE("the listeners of a factory share a path, and the last one re
     CHECK(::access(path.c_str(), F_OK) != 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::listener_test

@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::local_test {
 
 bool exists(const std::string& path) {
     struct stat status {};
@@ -208,5 +207,4 @@ TEST_CASE("an acceptor factory listens on the engine that is passed to it") {
     CHECK(server);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::local_test

@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::resolver_test {
 
 using namespace std::chrono_literals;
 
@@ -384,5 +383,4 @@ TEST_CASE("an exception of a lookup is reported as a failed allocation") {
     CHECK(ask(engine, resolver, "a.test", found) == failure(Errc::not_enough_memory));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::resolver_test

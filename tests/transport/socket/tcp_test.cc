@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::tcp_test {
 
 using namespace std::chrono_literals;
 
@@ -411,5 +410,4 @@ TEST_CASE_TEMPLATE("a hundred thousand connects, writes and closes leak nothing"
     if (allocations_are_counted()) CHECK(live_allocations() == blocks);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tcp_test

@@ -15,8 +15,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::zero_copy_test {
 
 using namespace std::chrono_literals;
 
@@ -172,5 +171,4 @@ TEST_CASE("the engine counts the kernel's reports of copied sends") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::zero_copy_test

@@ -6,8 +6,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::stream_close_test {
 
 TEST_CASE_TEMPLATE("a stream destroyed with unread bytes resets a peer that is sending", Kernel,
                    OnLinux, OnPoll) {
@@ -44,5 +43,4 @@ TEST_CASE_TEMPLATE(
     CHECK(read.aio.wait() == Errc::end_of_stream);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::stream_close_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::stream_contract_test {
 
 using namespace std::chrono_literals;
 
@@ -35,19 +34,17 @@ using ZeroCopyTcpOnLinux = Kind<OnLinux, false, ZeroCopy::on>;
 using ZeroCopyTcpOnPoll = Kind<OnPoll, false, ZeroCopy::on>;
 using ZeroCopyUnixOnLinux = Kind<OnLinux, true, ZeroCopy::on>;
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::stream_contract_test
 
-TYPE_TO_STRING_AS("tcp on linux", uaio::TcpOnLinux);
-TYPE_TO_STRING_AS("tcp on poll", uaio::TcpOnPoll);
-TYPE_TO_STRING_AS("unix on linux", uaio::UnixOnLinux);
-TYPE_TO_STRING_AS("unix on poll", uaio::UnixOnPoll);
-TYPE_TO_STRING_AS("zero-copy tcp on linux", uaio::ZeroCopyTcpOnLinux);
-TYPE_TO_STRING_AS("zero-copy tcp on poll", uaio::ZeroCopyTcpOnPoll);
-TYPE_TO_STRING_AS("zero-copy unix on linux", uaio::ZeroCopyUnixOnLinux);
+TYPE_TO_STRING_AS("tcp on linux", uaio::stream_contract_test::TcpOnLinux);
+TYPE_TO_STRING_AS("tcp on poll", uaio::stream_contract_test::TcpOnPoll);
+TYPE_TO_STRING_AS("unix on linux", uaio::stream_contract_test::UnixOnLinux);
+TYPE_TO_STRING_AS("unix on poll", uaio::stream_contract_test::UnixOnPoll);
+TYPE_TO_STRING_AS("zero-copy tcp on linux", uaio::stream_contract_test::ZeroCopyTcpOnLinux);
+TYPE_TO_STRING_AS("zero-copy tcp on poll", uaio::stream_contract_test::ZeroCopyTcpOnPoll);
+TYPE_TO_STRING_AS("zero-copy unix on linux", uaio::stream_contract_test::ZeroCopyUnixOnLinux);
 
-namespace uaio {
-namespace {
+namespace uaio::stream_contract_test {
 
 TEST_CASE_TEMPLATE("every stream writes and reads a whole iovec list", Kind, TcpOnLinux, TcpOnPoll,
                    UnixOnLinux, UnixOnPoll, ZeroCopyTcpOnLinux, ZeroCopyTcpOnPoll,
@@ -264,5 +261,4 @@ TEST_CASE_TEMPLATE("an Aio of another engine ends with wrong_engine on its own e
     CHECK(fixture.receive(4) == "tail");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::stream_contract_test

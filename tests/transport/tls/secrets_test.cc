@@ -14,8 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::secrets_test {
 
 const std::string kMark = "s3cr3tMARK";
 
@@ -205,5 +204,4 @@ TEST_CASE_TEMPLATE("no message quotes a URL, header or path that holds a secret"
     CHECK(!messages.has_mark());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::secrets_test

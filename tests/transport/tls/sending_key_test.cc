@@ -10,8 +10,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sending_key_test {
 
 using tls::SendingKey;
 
@@ -99,5 +98,4 @@ TEST_CASE("a record that the key did not encrypt invalidates a SendingKey") {
     CHECK(key.for_next_record().empty());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sending_key_test

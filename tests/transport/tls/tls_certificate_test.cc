@@ -6,8 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_certificate_test {
 
 using tls::Version;
 
@@ -198,5 +197,4 @@ TEST_CASE("trusted certificates are loaded from files and directories") {
     std::filesystem::remove_all(folder);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_certificate_test

@@ -6,8 +6,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_close_test {
 
 TEST_CASE_TEMPLATE("a tls stream destroyed with unread bytes resets a peer that is sending", Kernel,
                    OnLinux, OnPoll) {
@@ -40,5 +39,4 @@ TEST_CASE_TEMPLATE("a tls stream destroyed with unread bytes resets a peer that 
     CHECK(write.ended().error == Errc::connection_reset);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_close_test

@@ -8,8 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_context_test {
 
 using tls::Version;
 
@@ -302,5 +301,4 @@ TEST_CASE("tls::offload() probes kernel TLS once and states a reason") {
     if (!first.available) report_skip(std::string(first.reason).c_str());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_context_test

@@ -12,8 +12,7 @@
 #include <thread>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_end_test {
 
 using namespace std::chrono_literals;
 
@@ -186,5 +185,4 @@ TEST_CASE_TEMPLATE("the end of an engine's thread ends each running handshake on
     CHECK(cut > 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_end_test

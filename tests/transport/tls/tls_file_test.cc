@@ -2,8 +2,7 @@
 #include "tests/support/file_changes.h"
 #include "tests/support/tls/ends.h"
 
-namespace uaio {
-namespace {
+namespace uaio::tls_file_test {
 
 using namespace std::chrono_literals;
 
@@ -52,5 +51,4 @@ TEST_CASE("tls: a file is served whole although its reads are short and interrup
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_file_test

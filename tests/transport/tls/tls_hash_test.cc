@@ -4,8 +4,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_hash_test {
 
 using tls::hash_text;
 
@@ -39,5 +38,4 @@ TEST_CASE("Digest responses equal the examples of RFC 7616") {
               "\"") != std::string::npos);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_hash_test

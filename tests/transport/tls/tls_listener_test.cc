@@ -15,8 +15,7 @@
 #include <optional>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_listener_test {
 
 using namespace std::chrono_literals;
 
@@ -273,5 +272,4 @@ TEST_CASE("the handshake timeout of a tls listener starts at the accept") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_listener_test

@@ -8,8 +8,7 @@
 #include <optional>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_live_test {
 
 using namespace std::chrono_literals;
 
@@ -267,5 +266,4 @@ TEST_CASE("a tls connection on a faulty simulated kernel delivers correct bytes 
     CHECK(whole > 20);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_live_test

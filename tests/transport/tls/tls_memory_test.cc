@@ -12,8 +12,7 @@
 #include <memory>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_memory_test {
 
 using namespace std::chrono_literals;
 using tls::Version;
@@ -264,5 +263,4 @@ TEST_CASE_TEMPLATE("a tls listener reports a connection whose allocation fails",
     CHECK(reported > 0);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_memory_test

@@ -2,8 +2,7 @@
 #include "tests/support/tls/ends.h"
 #include "tests/support/tls/openssl_access.h"
 
-namespace uaio {
-namespace {
+namespace uaio::tls_message_test {
 
 using tls::Version;
 
@@ -132,5 +131,4 @@ TEST_CASE("a session is resumed only under its own session_key") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_message_test

@@ -12,8 +12,7 @@
 #include <optional>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_offload_test {
 
 using namespace std::chrono_literals;
 using tls::Version;
@@ -482,5 +481,4 @@ TEST_CASE_TEMPLATE("kTLS: a session is resumed", Kernel, OnLinux, OnPoll) {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_offload_test

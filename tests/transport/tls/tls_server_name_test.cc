@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_server_name_test {
 
 using tls::ServerName;
 using tls::Version;
@@ -192,5 +191,4 @@ TEST_CASE("TLS 1.2 offers only forward secrecy and AEAD unless a cipher list add
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_server_name_test

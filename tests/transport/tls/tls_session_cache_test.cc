@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_session_cache_test {
 
 std::string place(unsigned number) { return "a server with a long name " + std::to_string(number); }
 
@@ -46,5 +45,4 @@ TEST_CASE("a session cache evicts the place used longest ago, also after it had 
     CHECK(failures > 3);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_session_cache_test

@@ -1,8 +1,7 @@
 // How a tls stream carries bytes, from one end to the other.
 #include "tests/support/tls/ends.h"
 
-namespace uaio {
-namespace {
+namespace uaio::tls_stream_test {
 
 using tls::Version;
 
@@ -67,5 +66,4 @@ TEST_CASE("an end without close_notify is truncated for every later read") {
     CHECK(ends.read_all(ends.client(), answer) == success(6));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_stream_test

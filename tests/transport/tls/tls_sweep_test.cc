@@ -5,8 +5,7 @@
 
 #include <optional>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_sweep_test {
 
 using tls::Version;
 
@@ -193,5 +192,4 @@ TEST_CASE("a tls stream never reports end_of_stream before close_notify") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_sweep_test

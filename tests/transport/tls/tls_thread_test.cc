@@ -12,8 +12,7 @@
 #include <memory>
 #include <thread>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_thread_test {
 
 // A tls connection over sockets with small buffers, each end on its own engine thread.
 struct Joined {
@@ -237,5 +236,4 @@ TEST_CASE_TEMPLATE("tls reads that another thread cancels lose no byte", Kernel,
     CHECK(in == out);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_thread_test

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::tls_write_test {
 
 using namespace std::chrono_literals;
 using tls::Version;
@@ -406,5 +405,4 @@ TEST_CASE("tls records are small at first and after a pause, and large in betwee
     CHECK(next_record() < 1400);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::tls_write_test

@@ -18,8 +18,7 @@
 #include <doctest/doctest.h>
 #include <liburing.h>
 
-namespace uaio::test {
-namespace {
+namespace uaio::test::poll_kernel_allocation_test {
 
 constexpr std::size_t kPairs = 50;
 constexpr std::size_t kEntries = 20;  // more than fit inline
@@ -173,5 +172,4 @@ TEST_CASE("PollKernel: without memory for its completion a submission stays in t
     CHECK(last[0].user_data == 4);
 }
 
-}  // namespace
-}  // namespace uaio::test
+}  // namespace uaio::test::poll_kernel_allocation_test

@@ -10,8 +10,7 @@
 #include <exception>
 #include <filesystem>
 
-namespace uaio::test {
-namespace {
+namespace uaio::test::poll_kernel_descriptor_test {
 
 std::size_t open_descriptors() {
     const std::filesystem::directory_iterator all("/proc/self/fd");
@@ -302,5 +301,4 @@ TEST_CASE("PollKernel: a pending datagram keeps a copy of its destination") {
     CHECK(std::string(into, static_cast<std::size_t>(received)) == "late");
 }
 
-}  // namespace
-}  // namespace uaio::test
+}  // namespace uaio::test::poll_kernel_descriptor_test

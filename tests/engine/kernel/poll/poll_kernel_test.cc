@@ -17,8 +17,7 @@
 #include <cstddef>
 #include <thread>
 
-namespace uaio::test {
-namespace {
+namespace uaio::test::poll_kernel_test {
 
 using std::chrono::milliseconds;
 
@@ -257,5 +256,4 @@ TEST_CASE("PollKernel: a wait without epoll_pwait2 is rounded up to milliseconds
     CHECK(WEXITSTATUS(status) == 0);
 }
 
-}  // namespace
-}  // namespace uaio::test
+}  // namespace uaio::test::poll_kernel_test

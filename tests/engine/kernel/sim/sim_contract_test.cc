@@ -13,8 +13,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sim_contract_test {
 
 // The events, one per line. A size that depends on buffers is noted as none, some or all.
 class Transcript {
@@ -419,5 +418,4 @@ SAME_ON_BOTH("cancels of one, of all and of nothing", cancels)
 SAME_ON_BOTH("zero-copy sends and their notifications", zero_copy)
 SAME_ON_BOTH("listeners that shut down, close and accept late", listeners)
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sim_contract_test

@@ -16,8 +16,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sim_engine_test {
 
 using std::chrono::milliseconds;
 
@@ -166,5 +165,4 @@ TEST_CASE("sim engine: a late cancel does not affect another Aio at the same add
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sim_engine_test

@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sim_fault_test {
 
 using std::chrono::microseconds;
 using Completions = std::vector<SimCompletion>;
@@ -419,5 +418,4 @@ TEST_CASE("sim faults: accepts fail, with and without losing the connection") {
     CHECK(waiting.state() == SimPeer::State::connected);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sim_fault_test

@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sim_kernel_test {
 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
@@ -299,5 +298,4 @@ TEST_CASE("sim kernel: the ring sizes and features are those of a newer kernel b
     CHECK(kernel_of(older).notify(1) == std::errc::operation_not_supported);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sim_kernel_test

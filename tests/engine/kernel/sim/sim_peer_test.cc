@@ -13,8 +13,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sim_peer_test {
 
 using std::chrono::milliseconds;
 using State = SimPeer::State;
@@ -391,5 +390,4 @@ TEST_CASE("sim network: an accepted socket has both addresses in its own family"
     CHECK(own.sin6_port == address.sin6_port);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sim_peer_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::sim_transfer_test {
 
 constexpr std::size_t kWindow = 1000;
 const std::string kLarge(10 * kWindow, 'x');
@@ -345,5 +344,4 @@ TEST_CASE("sim zero copy: a send is refused with and without a notification") {
     CHECK(older.driver.settle() == Completions{{1, -EINVAL, 0}});
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::sim_transfer_test

@@ -4,8 +4,7 @@
 
 #include "tests/support/tls/proxy_fixture.h"
 
-namespace uaio {
-namespace {
+namespace uaio::dialer_over_tls_test {
 
 using namespace std::chrono_literals;
 
@@ -96,5 +95,4 @@ TEST_CASE("a dial with real TLS in TLS can be cancelled at every step") {
     CHECK(canceled >= last / 4);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::dialer_over_tls_test

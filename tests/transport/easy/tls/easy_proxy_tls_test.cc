@@ -9,8 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace uaio {
-namespace {
+namespace uaio::easy_proxy_tls_test {
 
 // An engine with a ProxyFixture, and an easy connection to its server.
 struct Visit {
@@ -121,5 +120,4 @@ TEST_CASE_TEMPLATE("easy tls: attempts work through a proxy whose first address 
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::easy_proxy_tls_test

@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::easy_tls_test {
 
 using namespace std::chrono_literals;
 
@@ -166,5 +165,4 @@ TEST_CASE_TEMPLATE("easy tls: close ends pending operations and sends close_noti
     CHECK(read.ended() == failure(Errc::end_of_stream));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::easy_tls_test

@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_client_early_test {
 
 TEST_CASE_TEMPLATE("an early response followed by a reset is delivered as far as it was received",
                    Kernel, OnLinux, OnPoll) {
@@ -116,5 +115,4 @@ TEST_CASE("bytes received before a reset can be read whichever piece of the cont
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_client_early_test

@@ -13,8 +13,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_client_origin_test {
 
 // The client's error for a request with this URL, on a connector without a server; none if the
 // error is one of connecting.
@@ -199,5 +198,4 @@ TEST_CASE("the error for a refused URL quotes it without user information and qu
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_client_origin_test

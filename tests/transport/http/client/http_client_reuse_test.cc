@@ -15,8 +15,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_client_reuse_test {
 
 using namespace std::chrono_literals;
 
@@ -483,5 +482,4 @@ TEST_CASE(
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_client_reuse_test

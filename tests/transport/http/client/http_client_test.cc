@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_client_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -384,5 +383,4 @@ TEST_CASE_TEMPLATE(
     CHECK(waiting.end.ended() == failure(Errc::closed));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_client_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_redirect_test {
 
 std::string redirect_to(int status, std::string_view location) {
     return "HTTP/1.1 " + std::to_string(status) +
@@ -228,5 +227,4 @@ TEST_CASE_TEMPLATE("a redirect to another origin that the connector reaches carr
     CHECK(asked.response.status() == 301);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_redirect_test

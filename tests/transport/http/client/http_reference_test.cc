@@ -6,8 +6,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_reference_test {
 
 std::string resolved(std::string_view base, std::string_view reference) {
     std::string out = "unspecified";
@@ -81,5 +80,4 @@ TEST_CASE("a reference resolves against a base without a path, and against a que
     CHECK(resolved("http://a/b", "/\xc3\xa4?\xff") == "http://a/%C3%A4?%FF");
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_reference_test

@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_chunked_test {
 
 using http::Limits;
 
@@ -181,5 +180,4 @@ TEST_CASE("the decoder reads the heads that chunk_head() writes") {
     CHECK(chunks(http::kOnlyChunk).accepted());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_chunked_test

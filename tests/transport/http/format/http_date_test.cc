@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_date_test {
 
 using http::parse_date;
 
@@ -114,5 +113,4 @@ TEST_CASE("a malformed date is refused in each of the three forms") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_date_test

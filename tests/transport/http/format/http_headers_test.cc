@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_headers_test {
 
 std::string all(const Headers& headers) {
     std::string text;
@@ -179,5 +178,4 @@ TEST_CASE("random changes to headers match those of a list of pairs") {
     }
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_headers_test

@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_lenient_test {
 
 using http::Strictness;
 
@@ -276,5 +275,4 @@ TEST_CASE_TEMPLATE("a connection is strict with responses by default, and always
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_lenient_test

@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_limits_test {
 
 using http::Limits;
 
@@ -163,5 +162,4 @@ TEST_CASE("every HTTP error has a name and a sentence of its own") {
     CHECK(strerror({999, http_category()}) == "unknown error 999 (http 999).");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_limits_test

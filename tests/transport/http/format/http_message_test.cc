@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_message_test {
 
 TEST_CASE("a new request and a new response have the defaults of nng") {
     const Request request;
@@ -217,5 +216,4 @@ TEST_CASE("a message that is reused allocates nothing") {
     CHECK(after == before);
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_message_test

@@ -8,8 +8,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_request_test {
 
 using http::ContentFraming;
 using http::Limits;
@@ -275,5 +274,4 @@ TEST_CASE("a parser needs more bytes until the message is complete") {
     }
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_request_test

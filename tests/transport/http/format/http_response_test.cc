@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_response_test {
 
 using http::ContentFraming;
 
@@ -129,5 +128,4 @@ TEST_CASE("a truncated message is an error (S5)") {
                .accepted());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_response_test

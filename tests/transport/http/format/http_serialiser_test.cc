@@ -14,8 +14,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_serialiser_test {
 
 std::string head_of(const Request& request, Payload payload = Payload::attached,
                     FollowingMessage* following = nullptr) {
@@ -329,5 +328,4 @@ TEST_CASE("a final response has one Date field") {
     CHECK(head_of(response, answered) == "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_serialiser_test

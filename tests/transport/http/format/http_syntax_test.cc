@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_syntax_test {
 
 TEST_CASE("the classes of characters are those of the RFC") {
     const std::string_view token =
@@ -140,5 +139,4 @@ TEST_CASE("names of every length and with every character differ in the case of 
     CHECK(differences == 0);
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_syntax_test

@@ -7,8 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio::http {
-namespace {
+namespace uaio::http::http_target_test {
 
 bool goes(std::string_view method, std::string_view target) {
     Target parts;
@@ -175,5 +174,4 @@ TEST_CASE("no path escapes the root") {
     }
 }
 
-}  // namespace
-}  // namespace uaio::http
+}  // namespace uaio::http::http_target_test

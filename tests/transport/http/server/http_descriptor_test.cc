@@ -20,8 +20,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_descriptor_test {
 
 using http::DescriptorBudget;
 
@@ -123,5 +122,4 @@ TEST_CASE_TEMPLATE("a file server with few descriptors accepts fewer connections
     CHECK(end.succeeded());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_descriptor_test

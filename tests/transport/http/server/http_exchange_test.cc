@@ -19,8 +19,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_exchange_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -418,5 +417,4 @@ TEST_CASE_TEMPLATE("an empty Host matches no host of a route", Kernel, OnLinux, 
     CHECK(content_of(fixture.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == "h");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_exchange_test

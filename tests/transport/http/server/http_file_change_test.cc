@@ -13,8 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace uaio {
-namespace {
+namespace uaio::http_file_change_test {
 
 using namespace std::chrono_literals;
 
@@ -199,5 +198,4 @@ TEST_CASE_TEMPLATE("a file without read permission is answered with 403", Kernel
     CHECK(client.get("/changing") == 200);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_file_change_test

@@ -19,8 +19,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_files_test {
 
 using namespace std::chrono_literals;
 
@@ -373,5 +372,4 @@ TEST_CASE_TEMPLATE("relative paths refer to the working directory at the handler
     CHECK_THROWS_AS(http::directory(""), std::system_error);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_files_test

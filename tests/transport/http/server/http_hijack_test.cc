@@ -17,8 +17,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_hijack_test {
 
 using http::Exchange;
 
@@ -136,5 +135,4 @@ TEST_CASE("a response that fails after a hijack() is recorded, and not replaced"
     CHECK(taken.has_value());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_hijack_test

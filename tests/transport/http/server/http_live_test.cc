@@ -8,8 +8,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_live_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -132,5 +131,4 @@ TEST_CASE(
     CHECK(calls == 2);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_live_test

@@ -3,8 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_location_test {
 
 using http::encode_path;
 using http::encoded_rest;
@@ -57,5 +56,4 @@ TEST_CASE("no path of a request produces a Location of another host") {
     CHECK(encode_path("/a\r\nb\\c?d#e%f\xff\"") == "/a%0D%0Ab%5Cc%3Fd%23e%25f%FF%22");
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_location_test

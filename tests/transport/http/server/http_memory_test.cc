@@ -17,8 +17,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_memory_test {
 
 using http::ContentBuffer;
 using http::Exchange;
@@ -245,5 +244,4 @@ TEST_CASE("a content buffer is copied, moved, truncated and assigned a part of i
     if (!kSanitized) CHECK_THROWS_AS(buffer.reserve(SIZE_MAX / 2), std::bad_alloc);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_memory_test

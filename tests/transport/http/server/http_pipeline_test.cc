@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_pipeline_test {
 
 using http::Exchange;
 
@@ -69,5 +68,4 @@ TEST_CASE_TEMPLATE("a server allocates nothing for later batches of many pipelin
     CHECK(allocated_at_last == allocated_at_first);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_pipeline_test

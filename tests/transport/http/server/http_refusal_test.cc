@@ -17,8 +17,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_refusal_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -270,5 +269,4 @@ TEST_CASE_TEMPLATE("a connection without a stream ends every verb with no_stream
     moved.close();
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_refusal_test

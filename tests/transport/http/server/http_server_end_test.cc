@@ -19,8 +19,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_server_end_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -280,5 +279,4 @@ TEST_CASE_TEMPLATE("a second drain is refused while the first is pending, and ac
     CHECK(third == success(0));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_server_end_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_server_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -496,5 +495,4 @@ TEST_CASE("several engines serve one port, and one drain waits for all") {
     CHECK(server.requests() == 20);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_server_test

@@ -11,8 +11,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_status_test {
 
 using http::Exchange;
 
@@ -167,5 +166,4 @@ TEST_CASE("a page that the method contradicts becomes 500") {
     check_response(peer.received(), "CONNECT", 500);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_status_test

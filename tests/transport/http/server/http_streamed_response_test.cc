@@ -13,8 +13,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_streamed_response_test {
 
 using http::Exchange;
 
@@ -302,5 +301,4 @@ TEST_CASE_TEMPLATE("the content of a head that was not sent is refused", Kernel,
     CHECK(fixture.receive(4).size() == 4);
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_streamed_response_test

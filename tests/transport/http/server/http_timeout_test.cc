@@ -12,8 +12,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_timeout_test {
 
 using namespace std::chrono_literals;
 using http::Exchange;
@@ -267,5 +266,4 @@ TEST_CASE_TEMPLATE("a message queued behind a blocked write ends at send_timeout
     CHECK(!raw.done());
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_timeout_test
