@@ -1,9 +1,35 @@
 #!/bin/sh
 # Checks a commit before git makes it, in a few seconds: the format of the staged C++ files, and the
-# structure and the documentation of the work tree. `./dev` installs it as git's pre-commit hook;
-# `git commit --no-verify` commits without it.
+# structure and the documentation of the work tree. `./dev` installs it as git's pre-commit hook, by
+# --install; `git commit --no-verify` commits without it.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+
+# Lets `git commit` run tools/pre_commit.sh. Does not replace a user's hook and does not write to a
+# hooks folder that other repositories may share (core.hooksPath). The hook calls the script of the
+# committing work tree, not a copy that becomes outdated: linked work trees share their hooks.
+install_hook() {
+    [ -z "${CI:-}" ] && command -v git >/dev/null 2>&1 || return 0
+    [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ] || return 0
+    [ -z "$(git config core.hooksPath)" ] || return 0
+    hook=$(git rev-parse --git-path hooks)/pre-commit
+    if [ -e "$hook" ] || [ -L "$hook" ]; then
+        return 0
+    fi
+    if { mkdir -p "${hook%/*}" && cat >"$hook" && chmod +x "$hook"; } 2>/dev/null <<'END'; then
+#!/bin/sh
+# Installed by ./dev. Work trees of older commits have no such script.
+[ ! -x tools/pre_commit.sh ] || exec tools/pre_commit.sh
+END
+        echo "dev: git commit runs tools/pre_commit.sh from now on" >&2
+    fi
+}
+
+if [ "${1:-}" = --install ]; then
+    install_hook
+    exit
+fi
+
 failed=
 
 # reject WHAT HINT
