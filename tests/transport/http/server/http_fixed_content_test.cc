@@ -15,8 +15,7 @@
 
 #include <doctest/doctest.h>
 
-namespace uaio {
-namespace {
+namespace uaio::http_fixed_content_test {
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -154,5 +153,4 @@ TEST_CASE("the content of fixed_content() outlives the server while the stream s
     REQUIRE(run_until(engine, [&] { return engine.statistics().in_flight == 0; }));
 }
 
-}  // namespace
-}  // namespace uaio
+}  // namespace uaio::http_fixed_content_test
