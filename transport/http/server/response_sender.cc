@@ -44,26 +44,26 @@ void ResponseSender::respond(Exchange& exchange) noexcept {
 
 void ResponseSender::respond(Exchange& exchange, const FixedResponse& fixed) {
     DCHECK(exchange.state_ == Exchange::State::open && connection_.session());
-    const PendingResponses& pending = connection_.session()->sink().pending();
-    if (connection_.requests().stay_or_stop() && pending.next().is_usual()) {
-        exchange.response_.reset();
-        return send(exchange, &fixed);
+    const bool stay = connection_.requests().stay_or_stop();
+    if (stay && connection_.session()->sink().pending().next().is_usual()) {
+        static_cast<void>(exchange.response_.set_status(200));  // for the access log
+        return send(exchange, stay, {fixed.head(), fixed.content()});
     }
     exchange.response_ = fixed.response();
     respond(exchange);
 }
 
-void ResponseSender::send(Exchange& exchange, const FixedResponse* prepared) noexcept {
+void ResponseSender::send(Exchange& exchange) noexcept {
+    send(exchange, connection_.requests().stay_or_stop(), {});
+}
+
+void ResponseSender::send(Exchange& exchange, bool stay, const PreparedResponse& ready) noexcept {
     DCHECK(exchange.connection_ == &connection_ && exchange.state_ != Exchange::State::over);
     DCHECK(connection_.session());  // only the failure of a sent response can follow hijack()
     exchange.state_ = Exchange::State::answered;
-    const bool stay = connection_.requests().stay_or_stop();
     connection_.requests().leave(exchange);
     ++pending_;
     Session& session = *connection_.session();
-    DCHECK(stay || !prepared);
-    PreparedResponse ready;
-    if (prepared) ready = {prepared->head(), prepared->content()};
     session.sink().prepare(stay, connection_.shard().date(), ready);
     Provider::submit(connection_.shard().engine(), exchange.aio_,
                      &MessageSink::start<MessageSink::Kind::whole>, &session, &exchange.response_);

@@ -13,6 +13,7 @@
 namespace uaio::http {
 
 class FixedResponse;
+struct PreparedResponse;
 
 class ResponseSender {
 public:
@@ -42,7 +43,9 @@ public:
 
 private:
     bool is_final(Exchange& exchange, int status) noexcept;
-    void send(Exchange& exchange, const FixedResponse* prepared = nullptr) noexcept;
+    void send(Exchange& exchange) noexcept;
+    // `stay`: the result of RequestReader::stay_or_stop().
+    void send(Exchange& exchange, bool stay, const PreparedResponse& ready) noexcept;
     bool has_pending_head() noexcept;
     void answer_unsent(Exchange& exchange) noexcept;
     void refuse_message(Exchange& exchange) noexcept;
