@@ -6,6 +6,7 @@
 #include "engine/deadline.h"
 
 #include <atomic>
+#include <optional>
 
 namespace uaio {
 namespace {
@@ -51,7 +52,9 @@ Aio::~Aio() {
     EngineCore& core = EngineCore::of(*engine_);
     // An Aio that deletes itself is idle in its own callback.
     const bool in_own_callback = core.on_thread() && phase_.load() == Phase::idle;
+    std::optional<Visit> visit;  // the engine may end at once when the operation has ended
     if (!in_own_callback && busy()) {
+        if (core.thread().is_bound() && !core.on_thread()) visit.emplace(core.gate());
         const std::error_code ended = stop_and_wait();
         ALWAYS_CHECK(
             ended != Errc::engine_lost || core.is_forked() || !busy(),

@@ -4,7 +4,7 @@
 
 namespace uaio {
 
-bool CrossThreadCall::post_and_wait() noexcept {
+bool CrossThreadCall::wait() noexcept {
     DCHECK(!engine_.on_thread());
     Loop& loop = engine_.loop();
     Waiters& waiters = loop.waiters();
@@ -12,7 +12,6 @@ bool CrossThreadCall::post_and_wait() noexcept {
         return finished_.load(std::memory_order_acquire) || engine_.is_over();
     };
     const auto may_go_on = [&] { return has_ended() || loop.has_failed(); };
-    engine_.post(*this);
     const Clock::time_point soon = deadline_after(Clock::now(), engine_.patience());
     if (!waiters.wait_until(may_go_on, soon)) {
         engine_.warn_of_long_wait();

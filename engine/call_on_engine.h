@@ -19,7 +19,14 @@ public:
     // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends,
     // or its ring has failed, before it. Not on the engine's thread. Logs a warning when the
     // engine's thread takes longer than the drain_timeout.
-    bool post_and_wait() noexcept;
+    // REQUIRES: a Visit, or that the caller knows by other means that the engine lives.
+    bool post_and_wait() noexcept {
+        post();
+        return wait();
+    }
+    // The two parts of post_and_wait().
+    void post() noexcept { engine_.post(*this); }
+    bool wait() noexcept;
     // On the engine's thread. Resumes the waiting thread, which destroys this object.
     void finish() noexcept {
         DCHECK(engine_.on_thread() || engine_.is_forked());
@@ -47,6 +54,7 @@ void call_on_engine(Engine& engine, Work work) {
         Work& work;
         std::exception_ptr thrown;
     } call(core, work);
+    const Visit visit(core.gate());
     call.deliver = [](MailboxEntry& entry) noexcept {
         Call& self = static_cast<Call&>(entry);
         try {

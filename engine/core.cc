@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace uaio {
 namespace {
@@ -33,15 +34,18 @@ EngineCore::EngineCore(Engine& engine, std::unique_ptr<Kernel> owned, Kernel& ke
 }
 
 EngineCore::~EngineCore() {
+    if (turns_here(*this)) engine_here = nullptr;  // a callback called exit(3)
     std::error_code error;
     if (bind_here(error)) {
-        drain();
+        end();
     } else if (!is_over()) {
         log(LogLevel::error,
             "an engine was destroyed on another thread than the one that ran it; its operations in "
             "flight are lost");
     }
-    residents_.engine_destroyed();
+    gate().seal(gate_number());
+    end_residents();
+    if (is_over()) gate().wait_for_visits();  // otherwise nothing wakes them
     unlist();  // after the last callback: in a child that it forked, the ring is the parent's
     if (is_forked()) static_cast<void>(owned_kernel_.release());
 }
@@ -67,7 +71,9 @@ std::size_t EngineCore::run_once(std::chrono::nanoseconds max_wait) {
 
 std::size_t EngineCore::turn(std::int64_t until_ns, bool return_early) noexcept {
     DCHECK(on_thread());
+    const void* const outer = std::exchange(engine_here, this);
     const std::size_t handled = loop_.turn(until_ns, return_early);
+    engine_here = outer;
     if (loop_.has_failed() && !failure_reported_) [[unlikely]]
         report_failure();
     return handled;
@@ -124,7 +130,12 @@ void EngineCore::drain() noexcept {
     const std::int64_t until = deadline_after(now_ns(), drain_timeout());
     do {
         const std::int64_t turn_until = shutdown_.end_operations(until);
-        if (shutdown_.is_complete() || loop_.has_failed()) break;
+        if (loop_.has_failed()) break;
+        // An arrival that began before seal() may have posted.
+        if (shutdown_.is_complete()) {
+            gate().seal(gate_number());
+            if (shutdown_.is_complete()) break;
+        }
         turn(turn_until, true);  // returns when an operation has ended, perhaps the last
     } while (now_ns() < until);
     if (loop_.has_operations()) {
@@ -135,8 +146,23 @@ void EngineCore::drain() noexcept {
         log(LogLevel::error,
             "an engine was destroyed while tasks were posted to it; they are lost");
     }
+    gate().seal(gate_number());
     loop_.end_mail();
     loop_.waiters().notify();
+}
+
+void EngineCore::end_residents() noexcept {
+    residents_.engine_destroyed();
+    gate().finish(gate_number());
+}
+
+// Ends the engine on its thread: its operations, its objects and the waits of other threads.
+void EngineCore::end() noexcept {
+    drain();
+    end_residents();
+    if (is_forked()) return;
+    thread_.mark_ended();
+    loop_.waiters().notify_locked();  // a waiting thread reads the mark under this lock
 }
 
 // ---- threads
@@ -178,10 +204,7 @@ void EngineCore::require_thread() const {
 // engine ends here, with all its operations.
 void EngineCore::on_thread_end() noexcept {
     if (!on_thread() || loop_.in_turn()) return;  // in a turn: a callback called exit(3)
-    drain();
-    residents_.engine_destroyed();
-    thread_.mark_ended();
-    loop_.waiters().notify_locked();  // a waiting thread reads the mark under this lock
+    end();
 }
 
 // The parent's threads may have been anywhere, so this reads nothing that they change. A simulated
@@ -224,6 +247,7 @@ std::error_code EngineCore::wait(Condition done) noexcept {
     }
     if (error) return error;
     DCHECK(thread_.is_bound() || is_over());  // otherwise this thread would wait for ever
+    const Visit visit(gate());
     loop_.waiters().wait([&] { return done() || loop_.has_failed() || is_over(); });
     if (done()) return {};
     return loop_.has_failed() ? failure() : make_error_code(Errc::engine_lost);
@@ -243,6 +267,7 @@ bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept
     }
     if (error) return false;
     DCHECK(thread_.is_bound() || is_over());
+    const Visit visit(gate());
     loop_.waiters().wait_until([&] { return done() || loop_.has_failed() || is_over(); }, deadline);
     return done();
 }

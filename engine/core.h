@@ -18,6 +18,9 @@
 
 namespace uaio {
 
+// The engine whose turn this thread runs, in a callback perhaps of another; null outside a turn.
+[[gnu::tls_model("initial-exec")]] inline constinit thread_local const void* engine_here = nullptr;
+
 class EngineCore final : public LiveEngine {
 public:
     // `owned` is `kernel`, or null where the kernel outlives the engine.
@@ -49,6 +52,8 @@ public:
     bool on_thread() const noexcept { return thread_.is_here(); }
     bool is_forked() const noexcept { return thread_.is_forked(); }
     bool is_over() const noexcept { return thread_.is_over(); }
+    // True inside a turn of `engine` on this thread; false for one that does not exist any more.
+    static bool turns_here(const EngineCore& engine) noexcept { return engine_here == &engine; }
     // Throws std::system_error with Errc::engine_lost where no thread runs the engine any more.
     void require_thread() const;
 
@@ -98,6 +103,8 @@ private:
     void report_failure() noexcept;
     void throw_if_failed() const;
     [[nodiscard]] std::error_code failure() const noexcept;
+    void end() noexcept;
+    void end_residents() noexcept;
     void drain() noexcept;
 
     Loop loop_;

@@ -20,9 +20,12 @@ public:
         }
     }
 
-    static void add(LiveEngine& engine) noexcept {
+    static void add(LiveEngine& engine) {
         const std::lock_guard lock(mutex_);
-        DCHECK(!engine.previous_live_);
+        DCHECK(!engine.previous_live_ && !engine.gate_);
+        engine.gate_ = take_gate();
+        engine.gate_number_ = engine.gate_->number_.load(std::memory_order_relaxed);
+        DCHECK(engine.gate_number_ % 2 == 0);
         engine.next_live_ = first_;
         engine.previous_live_ = &first_;
         if (first_) first_->previous_live_ = &engine.next_live_;
@@ -36,6 +39,8 @@ public:
         *engine.previous_live_ = engine.next_live_;
         if (engine.next_live_) engine.next_live_->previous_live_ = engine.previous_live_;
         engine.previous_live_ = nullptr;
+        engine.gate_->next_free_ = free_gates_;
+        free_gates_ = engine.gate_;
     }
 
     static void close_inherited() noexcept {
@@ -53,6 +58,17 @@ public:
     static unsigned forks() noexcept { return forks_.load(std::memory_order_relaxed); }
 
 private:
+    // With the list locked.
+    static Gate* take_gate() {
+        if (Gate* const free = free_gates_) {
+            free_gates_ = free->next_free_;
+            return free;
+        }
+        auto* const made = new Gate;
+        made->next_ = gates_;
+        return gates_ = made;
+    }
+
     static LiveEngine* take_one_of(std::uint64_t number) noexcept {
         DCHECK(number != 0);  // the number of engines that have no thread
         const std::lock_guard lock(mutex_);
@@ -72,11 +88,15 @@ private:
             engine->thread_number_.store(0, std::memory_order_relaxed);
             engine->on_fork();
         }
+        for (Gate* gate = gates_; gate; gate = gate->next_)
+            gate->forget_threads();
         mutex_.unlock();
     }
 
     static constinit inline std::mutex mutex_;
     static constinit inline LiveEngine* first_ = nullptr;
+    static constinit inline Gate* gates_ = nullptr;
+    static constinit inline Gate* free_gates_ = nullptr;
     static constinit inline std::atomic<unsigned> forks_{0};
 };
 

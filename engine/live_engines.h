@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/check.h"
+#include "engine/gate.h"
 
 #include <atomic>
 #include <cstdint>
@@ -15,13 +16,19 @@ public:
     LiveEngine(const LiveEngine&) = delete;
     LiveEngine& operator=(const LiveEngine&) = delete;
 
+    // Any thread, between list() and unlist(). The gate itself is never freed; gate_number() is the
+    // argument of its functions.
+    Gate& gate() const noexcept { return *gate_; }
+    unsigned gate_number() const noexcept { return gate_number_; }
+
 protected:
     LiveEngine() = default;
     ~LiveEngine() { DCHECK(!previous_live_); }
 
-    // Adds it to the list; the last step of its constructor. unlist() follows the last callback, in
-    // the destructor. A `thread_local` engine is destroyed before the end of its thread is
-    // reported. Throws std::system_error if pthread_atfork(3) has no memory.
+    // Adds it to the list, and gives it a gate; the last step of its constructor. unlist() follows
+    // the last callback, in the destructor, and gate().finish(). A `thread_local` engine is
+    // destroyed before the end of its thread is reported. Throws std::system_error if
+    // pthread_atfork(3) has no memory, or std::bad_alloc.
     void list();
     void unlist() noexcept;
     // From now on on_thread_end() reports the end of this thread.
@@ -41,6 +48,8 @@ private:
     LiveEngine* next_live_ = nullptr;
     LiveEngine** previous_live_ = nullptr;
     std::atomic<std::uint64_t> thread_number_{0};  // 0: of none, or of one that has ended
+    Gate* gate_ = nullptr;
+    unsigned gate_number_ = 0;
 };
 
 // Closes the descriptors of every engine that this process inherited. No effect in other processes.

@@ -76,9 +76,10 @@ public:
     // On the engine's thread, or when no thread ever ran it or that thread has ended. Closes the
     // objects on the engine, cancels the operations of other providers (Errc::closed), ends all
     // operations by their callbacks and waits up to drain_timeout for the kernel and for operations
-    // that their canceler did not end. Aios must be destroyed, and posts from other threads done,
-    // before it returns, and no verb of an object on the engine may overlap it on another thread.
-    // Streams and other objects may be destroyed afterwards; until then their verbs end with
+    // that their canceler did not end. Aios must be destroyed before it returns. Constructors,
+    // verbs, waits and posts of other threads that use the engine must have returned before it is
+    // called; the destructor of a busy Aio need only have begun. Other objects on the engine may be
+    // closed and destroyed on any thread meanwhile or afterwards; their verbs end afterwards with
     // Errc::closed, on the engine of the Aio.
     ~Engine();
 

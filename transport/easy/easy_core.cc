@@ -325,7 +325,8 @@ Transferred ConnectionCore::try_receive(std::span<std::byte> bytes) noexcept {
 }
 
 void ConnectionCore::close_connection() noexcept {
-    if (is_engine_gone()) return;
+    const Arrival arrival(*this);
+    if (!arrival) return;
     if (core().on_thread()) return close_here();
     if (core().is_over()) return close();
     auto* const call =

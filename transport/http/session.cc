@@ -23,7 +23,10 @@ void Session::release(StreamPtr stream) noexcept {
     // In a child of fork(2) the session stays allocated, and the stream closes the child's
     // descriptor.
     DCHECK(!stream_);
-    if (!is_engine_gone() && core().is_forked()) return;
+    {
+        const Arrival arrival(*this);
+        if (arrival && core().is_forked()) return;
+    }
     stream_ = std::move(stream);
     EngineObject::release();
 }

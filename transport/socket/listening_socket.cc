@@ -138,12 +138,16 @@ ListeningSocket::~ListeningSocket() {
 // ---- the handle
 
 void ListeningSocket::close() noexcept {
-    if (!is_engine_gone() && !close_unbound()) EngineObject::close();
+    const Arrival arrival(*this);
+    if (arrival && !close_unbound()) EngineObject::close();
 }
 
 void ListeningSocket::release() noexcept {
     // The parent's engine closes its own.
-    if (!is_engine_gone() && core().is_forked()) return close_inherited();
+    {
+        const Arrival arrival(*this);
+        if (arrival && core().is_forked()) return close_inherited();
+    }
     release_and_wait(closing_, [this] { return close_unbound(); });
 }
 

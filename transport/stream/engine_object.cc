@@ -5,7 +5,8 @@
 
 namespace uaio {
 
-EngineObject::EngineObject(EngineCore& core) noexcept : core_(core) {}
+EngineObject::EngineObject(EngineCore& core) noexcept
+    : core_(core), gate_(core.gate()), gate_number_(core.gate_number()) {}
 
 void EngineObject::enroll() noexcept {
     if (core_.on_thread()) {
@@ -20,7 +21,7 @@ void EngineObject::enroll() noexcept {
 }
 
 EngineObject::~EngineObject() {
-    if (engine_gone_.load(std::memory_order_relaxed)) return;
+    if (life_.load(std::memory_order_relaxed) & kGone) return;
     DCHECK(!has_mail());
     core_.residents().remove(*this);
 }
@@ -32,8 +33,20 @@ void EngineObject::post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noe
     core_.post(mail);
 }
 
+void EngineObject::Arrival::enter(const EngineObject& object) noexcept {
+    if (gate_.enter(object.gate_number_)) {
+        admitted_ = true;
+        counted_ = !object.core_.on_thread();
+        if (!counted_) gate_.leave();  // the engine ends on this thread, if at all
+    } else {
+        admitted_ = !object.is_engine_gone() && gate_.ends_here(object.gate_number_) &&
+                    object.core_.on_thread();
+    }
+}
+
 void EngineObject::close() noexcept {
-    if (is_engine_gone()) return;
+    const Arrival arrival(*this);
+    if (!arrival) return;
     if (core_.is_forked()) return close_inherited();
     if (core_.on_thread()) return close_here();
     if (close_asked_.exchange(true, std::memory_order_relaxed)) return;
@@ -45,13 +58,16 @@ void EngineObject::close() noexcept {
 }
 
 void EngineObject::release() noexcept {
-    if (is_engine_gone()) {
-        if (!busy()) delete this;  // see engine_destroyed()
+    const Arrival arrival(*this);
+    if (!arrival) {
+        const std::uint8_t before = life_.fetch_or(kReleased, std::memory_order_acq_rel);
+        if ((before & kGone) && !busy()) delete this;  // see engine_destroyed()
         return;
     }
     // The parent's lists may refer to this object, so its memory stays.
     if (core_.is_forked()) return close_inherited();
     if (!core_.on_thread()) {
+        life_.fetch_or(kReleased, std::memory_order_release);  // in case this mail is dropped
         return post(releasing_, [](MailboxEntry& entry) noexcept {
             EngineObject& self = static_cast<Mail&>(entry).object;
             self.arrived();
@@ -85,9 +101,11 @@ void EngineObject::engine_destroyed() noexcept {
     on_engine_destroyed(idle);
     DCHECK(!idle || !busy());  // no operation may begin on an engine that is gone
     // on_engine_destroyed() may have ended what was left.
-    const bool ended = released_ && (idle || !busy());
-    engine_gone_.store(true, std::memory_order_release);  // from here on release() may free this
-    if (ended) delete this;
+    const bool ended = idle || !busy();
+    const bool released = released_;
+    // From here on release() may free this.
+    const std::uint8_t before = life_.fetch_or(kGone, std::memory_order_acq_rel);
+    if (ended && (released || (before & kReleased))) delete this;
 }
 
 void refuse_without_engine(Aio& aio) noexcept {

@@ -10,6 +10,8 @@
 #include "transport/stream/closing.h"
 
 #include <atomic>
+#include <cstdint>
+#include <optional>
 
 namespace uaio {
 
@@ -24,7 +26,7 @@ public:
     void release() noexcept;
     // Any thread. The engine was destroyed, or has ended with its thread: engine() and core() must
     // not be used.
-    bool is_engine_gone() const noexcept { return engine_gone_.load(std::memory_order_acquire); }
+    bool is_engine_gone() const noexcept { return life_.load(std::memory_order_acquire) & kGone; }
     // Any thread.
     Engine& engine() const noexcept { return core_.engine(); }
     Engine* engine_if_any() const noexcept { return is_engine_gone() ? nullptr : &engine(); }
@@ -56,6 +58,32 @@ protected:
     // left; otherwise the kernel did not return some in time, and may still write to their memory.
     virtual void on_engine_destroyed(bool idle) noexcept = 0;
 
+    // Any thread. While an Arrival that is true exists, the engine lives, and mail to it arrives.
+    // False: the engine has ended, or is about to, on another thread; it calls, or has called,
+    // engine_destroyed(), and must not be used. The thread must not wait meanwhile.
+    class Arrival {
+    public:
+        explicit Arrival(const EngineObject& object) noexcept
+            : gate_(object.gate_), admitted_(EngineCore::turns_here(object.core_)) {
+            if (!admitted_) enter(object);
+        }
+        ~Arrival() {
+            if (counted_) gate_.leave();
+        }
+        Arrival(const Arrival&) = delete;
+        Arrival& operator=(const Arrival&) = delete;
+        explicit operator bool() const noexcept { return admitted_; }
+
+    private:
+        void enter(const EngineObject& object) noexcept;
+
+        Gate& gate_;
+        bool counted_ = false;
+        bool admitted_;
+    };
+    // Any thread, refused by an Arrival: waits until the engine has called engine_destroyed().
+    // Returns at once in a child of fork(2) where no thread will.
+    void wait_until_engine_gone() const noexcept { gate_.wait_until_gone(gate_number_); }
     bool is_released() const noexcept { return released_; }
     // From now on no handle refers to this object.
     void mark_released() noexcept { released_ = true; }
@@ -66,11 +94,15 @@ protected:
     template <class CloseUnbound>
     void release_and_wait(Closing& closing, CloseUnbound close_unbound) noexcept {
         EngineCore& engine_core = core_;  // release() may free this
-        const bool engine_gone = is_engine_gone();
-        const bool here = !engine_gone && engine_core.on_thread();
-        const bool elsewhere = !engine_gone && !here && !close_unbound();
-        EngineObject::release();
-        if (elsewhere) closing.wait(engine_core);
+        std::optional<Visit> visit;
+        {
+            const Arrival arrival(*this);
+            const bool elsewhere = arrival && !engine_core.on_thread();
+            if (elsewhere && !close_unbound()) visit.emplace(engine_core.gate());
+            EngineObject::release();
+        }
+        // An engine that is about to end has closed this.
+        if (visit) closing.wait(engine_core);
         closing.drop();
     }
 
@@ -82,18 +114,24 @@ protected:
     // Any thread. `deliver` runs on the engine's thread, and must call arrived() first.
     void post(Mail& mail, void (*deliver)(MailboxEntry&) noexcept) noexcept;
     void arrived() noexcept {
-        [[maybe_unused]] const unsigned before = mailed_.fetch_sub(1, std::memory_order_relaxed);
+        [[maybe_unused]] const auto before = mailed_.fetch_sub(1, std::memory_order_relaxed);
         DCHECK(before > 0 && core_.on_thread());
     }
 
 private:
     bool has_mail() const noexcept { return mailed_.load(std::memory_order_relaxed) > 0; }
 
+    // Bits of life_. The engine and the handle each set one; the second to do so frees this.
+    static constexpr std::uint8_t kGone = 1;      // engine_destroyed() has been called
+    static constexpr std::uint8_t kReleased = 2;  // release() has left the rest to the engine
+
     EngineCore& core_;
+    Gate& gate_;
+    const unsigned gate_number_;
     bool released_ = false;
     std::atomic<bool> close_asked_{false};
-    std::atomic<bool> engine_gone_{false};
-    std::atomic<unsigned> mailed_{0};  // members of type Mail in the mailbox
+    std::atomic<std::uint8_t> life_{0};
+    std::atomic<std::uint8_t> mailed_{0};  // members of type Mail in the mailbox
     Mail registering_{*this};
     Mail closing_{*this};
     Mail releasing_{*this};

@@ -5,6 +5,7 @@
 #include <uaio/tcp.h>
 
 #include "tests/support/allocations.h"
+#include "tests/support/destroy_at_once.h"
 #include "tests/support/raw_peer.h"
 #include "tests/support/tls/ends.h"
 
@@ -270,6 +271,15 @@ TEST_CASE("the handshake timeout of a tls listener starts at the accept") {
         CHECK(passed >= 10s);
         CHECK(passed < 11s);
     }
+}
+
+TEST_CASE_TEMPLATE("a tls listener may be destroyed while another thread destroys its engine",
+                   Kernel, OnLinux, OnPoll) {
+    const tls::Context context;
+    destroy_at_once(Kernel::kKind, [&](Engine& engine) {
+        return std::make_unique<tls::Listener>(
+            engine, std::make_unique<tcp::Listener>(engine, Endpoint::loopback(0)), context);
+    });
 }
 
 }  // namespace uaio::tls_listener_test

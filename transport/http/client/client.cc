@@ -20,23 +20,7 @@ Client::Client(Connector& connector, const ClientOptions& options)
 
 Client::~Client() {
     ClientCore* const core = core_.load(std::memory_order_acquire);
-    if (!core) return;
-    if (core->is_engine_gone()) {
-        core->release();
-        return;
-    }
-    EngineCore& engine = core->core();
-    if (engine.is_forked()) return;  // leaks, as its streams do
-    if (engine.on_thread() || core->close_unbound()) {
-        core->release();
-        return;
-    }
-    Departure gone(engine, *core);
-    gone.deliver = [](MailboxEntry& entry) noexcept {
-        Departure& self = static_cast<Departure&>(entry);
-        self.core.abandon(self);
-    };
-    if (!gone.post_and_wait()) core->release();
+    if (core) core->release_and_wait();
 }
 
 // The engine's side of this client, created on first use; null if out of memory.

@@ -29,6 +29,12 @@ ClientCore::ClientCore(Engine& engine, Connector& connector, const ClientOptions
       options_(options),
       origin_(connector) {}
 
+struct ClientCore::Departure : CrossThreadCall {
+    Departure(EngineCore& engine, ClientCore& leaving) noexcept
+        : CrossThreadCall(engine), core(leaving) {}
+    ClientCore& core;
+};
+
 ClientCore::~ClientCore() {
     if (departure_) departure_->finish();
 }
@@ -138,16 +144,36 @@ void ClientCore::left(ClientConnection& connection) noexcept {
     carry_waiting();
 }
 
-void ClientCore::abandon(Departure& departure) noexcept {
-    departure_ = &departure;
-    release();
-}
-
 bool ClientCore::close_unbound() noexcept {
     return core().thread().run_if_unbound([this] {
         DCHECK(!connections_ && !waiting_);
         abandoned_ = true;
     });
+}
+
+void ClientCore::release_and_wait() noexcept {
+    Departure departure(core(), *this);
+    std::optional<Visit> visit;
+    {
+        const Arrival arrival(*this);
+        if (arrival) {
+            if (core().is_forked()) return;  // leaks, as its streams do
+            if (core().on_thread() || close_unbound()) return release();
+            visit.emplace(core().gate());
+            departure.deliver = [](MailboxEntry& entry) noexcept {
+                Departure& self = static_cast<Departure&>(entry);
+                self.core.departure_ = &self;
+                self.core.release();
+            };
+            departure.post();
+        }
+    }
+    if (!visit) {
+        wait_until_engine_gone();  // it may still use the Client's Connector
+    } else if (departure.wait()) {
+        return;
+    }
+    release();
 }
 
 void ClientCore::close_here() noexcept {

@@ -31,13 +31,6 @@ struct Transaction {
     bool again = false;                      // a retry: it was sent before, on a kept connection
 };
 
-// The destructor of a Client waits for this call on another thread; it allocates nothing.
-struct Departure : CrossThreadCall {
-    Departure(EngineCore& engine, ClientCore& leaving) noexcept
-        : CrossThreadCall(engine), core(leaving) {}
-    ClientCore& core;
-};
-
 class ClientCore final : public EngineObject {
 public:
     // Any thread.
@@ -52,12 +45,9 @@ public:
     void discard() noexcept { delete this; }
     // Any thread, once: the Client uses this core.
     void join_engine() noexcept { enroll(); }
-    // Called when the Client is destroyed on another thread. Frees this object when it is idle, and
-    // then finishes `departure`.
-    void abandon(Departure& departure) noexcept;
-    // Any thread: closes if no thread runs the engine, since then no operation has started.
-    // Otherwise returns false without effect.
-    bool close_unbound() noexcept;
+    // Any thread, once, when the Client is destroyed. On another thread than the engine's, returns
+    // when the last connection has closed.
+    void release_and_wait() noexcept;
 
     Connector& connector() noexcept { return connector_; }
     const ClientOptions& options() const noexcept { return options_; }
@@ -82,11 +72,17 @@ public:
 private:
     friend class ClientConnection;
 
+    // The destructor of a Client waits for this call on another thread; it allocates nothing.
+    struct Departure;
+
     ~ClientCore() override;
     void close_here() noexcept override;
     bool finished() const noexcept override { return abandoned_; }
     bool busy() const noexcept override { return connections_ || waiting_; }
     void on_engine_destroyed(bool) noexcept override {}
+    // Closes if no thread runs the engine, since then no operation has started. Otherwise returns
+    // false without effect.
+    bool close_unbound() noexcept;
     static void on_cancel(Aio& aio) noexcept;
     // Returns the usable connection that became idle last, after closing unusable ones.
     ClientConnection* find_usable() noexcept;

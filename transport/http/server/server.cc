@@ -9,6 +9,7 @@
 #include "transport/http/server/server_shard.h"
 
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -98,21 +99,18 @@ Server::Server(EngineGroup& group, ServerOptions options)
 }
 
 void Server::abandon_shards() noexcept {
-    for (ServerShard* shard : shards_) {
-        if (shard->is_engine_gone()) {
-            shard->release();
-        } else {
-            call_on_engine(shard->engine(), [shard] { shard->abandon(); });
-        }
-    }
+    for (ServerShard* shard : shards_)
+        shard->abandon_and_wait();
 }
 
 Server::~Server() {
     Engine* waiting = nullptr;
+    std::optional<Visit> visit;  // begins before the engine can have ended the Aio
     {
         const std::lock_guard lock(draining_->mutex);
         draining_->server = nullptr;
         if (draining_->aio) waiting = draining_->engine;
+        if (waiting && !waiting->on_engine_thread()) visit.emplace(EngineCore::of(*waiting).gate());
     }
     abandon_shards();
     if (waiting) call_on_engine(*waiting, [this, waiting] { draining_->end(*waiting, {}); });

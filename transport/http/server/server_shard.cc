@@ -4,6 +4,7 @@
 #include <uaio/provider.h>
 
 #include "base/check.h"
+#include "engine/call_on_engine.h"
 #include "transport/http/server/server_connection.h"
 #include "transport/stream/starters.h"
 
@@ -200,7 +201,8 @@ std::string_view ServerShard::date() noexcept {
 }
 
 void ServerShard::request_drain() noexcept {
-    if (core().is_forked()) return;
+    const Arrival arrival(*this);
+    if (!arrival || core().is_forked()) return;
     post(drain_requested_, [](MailboxEntry& entry) noexcept {
         auto& self = static_cast<ServerShard&>(static_cast<Mail&>(entry).object);
         self.arrived();
@@ -226,6 +228,47 @@ void ServerShard::abandon() noexcept {
     server_ = nullptr;
     close_here();
     release();
+}
+
+void ServerShard::abandon_and_wait() noexcept {
+    struct Call : CrossThreadCall {
+        Call(EngineCore& on, ServerShard& leaving) noexcept : CrossThreadCall(on), shard(leaving) {}
+        ServerShard& shard;
+    } call(core(), *this);
+    std::optional<Visit> visit;
+    {
+        const Arrival arrival(*this);
+        if (arrival) {
+            if (core().is_forked()) return;  // the shard is the parent's
+            if (core().on_thread()) return abandon();
+            if (close_unbound()) return release();
+            visit.emplace(core().gate());
+            call.deliver = [](MailboxEntry& entry) noexcept {
+                Call& self = static_cast<Call&>(entry);
+                self.shard.abandon();
+                self.finish();
+            };
+            call.post();
+        }
+    }
+    if (!visit) {
+        wait_until_engine_gone();  // it may still call the Server
+        if (is_engine_gone()) release();
+        return;
+    }
+    if (call.wait()) return;
+    if (is_engine_gone()) {
+        release();
+    } else {
+        abandon();
+    }
+}
+
+bool ServerShard::close_unbound() noexcept {
+    if (!core().thread().run_if_unbound([this] { server_ = nullptr; })) return false;
+    for (const auto& accepting : acceptors_)
+        accepting->acceptor->close();
+    return true;
 }
 
 void ServerShard::close_here() noexcept {

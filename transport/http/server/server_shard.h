@@ -41,6 +41,8 @@ public:
     // Called when the Server is destroyed: closes everything; no callback of the Server runs any
     // more. Frees this object when it is idle.
     void abandon() noexcept;
+    // Any thread: calls abandon() on the engine's thread and returns when it is done.
+    void abandon_and_wait() noexcept;
 
     Engine& engine() noexcept { return engine_; }
     const ServerOptions& options() const noexcept { return options_; }
@@ -97,6 +99,9 @@ private:
     void on_accepted(Accepting& accepting) noexcept;
     void on_pause_over() noexcept;
     void accept_all() noexcept;
+    // Closes the acceptors if no thread runs the engine, which then does not call the Server.
+    // Otherwise returns false without effect.
+    bool close_unbound() noexcept;
 
     Server* server_;
     Engine& engine_;
