@@ -32,8 +32,9 @@ public:
 
     void run();
     std::size_t run_once(std::chrono::nanoseconds max_wait);
-    // After run(), once: ends pending and later operations with Errc::closed, until leave().
-    // Objects on the engine can be destroyed meanwhile, and waits end.
+    // After run(), once: ends pending and later operations with Errc::closed, until leave(). A
+    // later operation that completes in the turn that begins it is not cancelled. Objects on the
+    // engine can be destroyed meanwhile, and waits end.
     void run_stopped() noexcept;
     // True from run_stopped() on.
     bool is_stopped() const noexcept { return stopped_; }

@@ -101,8 +101,9 @@ public:
     // Makes run() return after the current turn, for good. Any thread. Operations on a plain Engine
     // stay pending until its thread calls run_once(), destroys the engine or ends; wait() and
     // destructors on other threads block until then, and destructors log a warning after
-    // EngineOptions::drain_timeout. An EngineThread ends pending and later operations with
-    // Errc::closed, and closes streams and listeners.
+    // EngineOptions::drain_timeout. An EngineThread closes streams and listeners, and cancels
+    // pending and later operations with Errc::closed; a later operation may succeed if it completes
+    // at once.
     void stop() noexcept;
 
     // Runs `task`, a void() that must not throw, on the engine's thread, in the order of one
