@@ -210,6 +210,7 @@ void EngineCore::on_thread_end() noexcept {
 // The parent's threads may have been anywhere, so this reads nothing that they change. A simulated
 // kernel is memory, of which the child has a whole copy.
 void EngineCore::on_fork() noexcept {
+    loop_.waiters().forget_all();  // the child may also use or destroy an engine that is over
     if (!owned_kernel_ || is_over()) return;
     residents_known_ = on_thread() || !thread_.is_bound();
     thread_.mark_forked();

@@ -193,7 +193,6 @@ void Loop::abandon() noexcept {
     deferred_ = {};
     if (finishing_now_) *finishing_now_ = {};
     timers_.forget_all();
-    waiters_.forget_all();
     late_requests_.abandon();
 }
 

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 
 namespace uaio {
 
@@ -65,8 +66,14 @@ public:
         return work();
     }
 
-    // In a child of fork(2), which has none of the waiting threads.
-    void forget_all() noexcept { count_ = 0; }
+    // In a child of fork(2), which has none of the waiting threads. One of them may have held the
+    // lock at the fork, and pthread_cond_destroy(3) waits for those that waited: both are made
+    // anew.
+    void forget_all() noexcept {
+        count_ = 0;
+        ::new (static_cast<void*>(&mutex_)) std::mutex;
+        ::new (static_cast<void*>(&condition_)) std::condition_variable;
+    }
 
 private:
     std::atomic<unsigned> count_{0};

@@ -4,6 +4,7 @@
 #include <uaio/resolver.h>
 #include <uaio/tcp.h>
 
+#include "engine/core.h"
 #include "tests/support/child_process.h"
 #include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
@@ -279,6 +280,62 @@ TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThr
     });
     INFO(end.output);
     CHECK(end.succeeded());
+}
+
+// A thread that waits for an engine. The constructor returns while the thread holds the lock of the
+// waiting threads, to evaluate its condition for the first time.
+struct WaitingThread {
+    explicit WaitingThread(EngineCore& engine)
+        : thread([this, &engine] {
+              CHECK(engine.wait({this, &is_over}) == Errc::engine_lost);
+          }) {
+        locked.get_future().wait();
+    }
+    static bool is_over(const void* subject) noexcept {
+        static_cast<WaitingThread*>(const_cast<void*>(subject))->evaluate();
+        return false;
+    }
+    void evaluate() noexcept {
+        if (++evaluated != 2) return;  // the first time is without the lock
+        locked.set_value();
+        may_continue.get_future().wait();
+    }
+
+    int evaluated = 0;
+    std::promise<void> locked, may_continue;
+    std::thread thread;
+};
+
+TEST_CASE_TEMPLATE("fork: an engine's destructor returns in a child of a callback that it ran",
+                   Kernel, OnLinux, OnPoll) {
+    auto engine = std::make_unique<Engine>(options_on(Kernel::kKind));
+    engine->run_once(0ns);
+    // Neither is in the child: one waits at the fork, the other holds the lock.
+    WaitingThread waits(EngineCore::of(*engine));
+    waits.may_continue.set_value();
+    WaitingThread locks(EngineCore::of(*engine));
+    pid_t child = -1;
+    std::unique_ptr<Aio> forks;
+    forks = std::make_unique<Aio>(*engine, [&](Aio&) {
+        child = ::fork();
+        if (child == 0) {
+            std::signal(SIGALRM, SIG_DFL);
+            ::alarm(static_cast<unsigned>(kPatience.count()));
+        } else {
+            locks.may_continue.set_value();
+        }
+        forks.reset();
+    });
+    submit_parked(*forks);
+    engine.reset();
+    if (child == 0) ::_exit(7);
+    waits.thread.join();
+    locks.thread.join();
+    REQUIRE(child > 0);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 7);
 }
 
 TEST_CASE_TEMPLATE("fork: exit() in a child destroys static engines", Kernel, OnLinux, OnPoll) {
