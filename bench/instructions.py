@@ -322,7 +322,7 @@ def parse(arguments):
                         help="measure each work N times: the medians, and the spread")
     parser.add_argument("--quick", action="store_true", help=f"of: {', '.join(QUICK)}")
     parser.add_argument("--check", action="store_true",
-                        help=f"fail if a work exceeds its budget by more than {TOLERANCE:.0%}")
+                        help=f"fail if a work exceeds its budget by more than {TOLERANCE:.0%}%")
     parser.add_argument("--record", action="store_true", help="record the counts as budgets")
     parser.add_argument("--smoke", action="store_true",
                         help="run each work for a moment, without valgrind")
