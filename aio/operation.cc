@@ -26,12 +26,12 @@ bool Provider::submit(Engine& engine, Aio& aio, Starter starter, void* owner,
     aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
     accept(aio, owner, argument);
     core.loop().count_operation();
-    if (aio.has_deadline_.load(std::memory_order_relaxed) || stopped(aio)) [[unlikely]] {
+    core.loop().announce_work();
+    if (accept_deadline(aio) || stopped(aio)) [[unlikely]] {
         start_special(aio, starter);
     } else {
         starter(aio);
     }
-    core.loop().announce_work();
     return true;
 }
 
@@ -56,10 +56,11 @@ bool Provider::submit_otherwise(Engine& target, Aio& aio, Starter starter, void*
         return false;
     }
     accept(aio, owner, argument);
+    accept_deadline(aio);
     if (here) {
         core.loop().count_operation();
-        start_special(aio, starter);
         core.loop().announce_work();
+        start_special(aio, starter);
         return true;
     }
     aio.canceler_ = starter;  // free until the operation is parked, and of the same type
@@ -80,11 +81,17 @@ inline void Provider::accept(Aio& aio, void* owner, void* argument) noexcept {
         aio.result_.clear();
         aio.reason_.clear();
     }
-    if (aio.has_deadline_.load(std::memory_order_relaxed)) [[unlikely]]
-        accept_deadline(aio);
 }
 
-void Provider::accept_deadline(Aio& aio) noexcept {
+// True if the operation may have a deadline.
+inline bool Provider::accept_deadline(Aio& aio) noexcept {
+    if (!aio.has_deadline_.load(std::memory_order_relaxed)) [[likely]]
+        return false;
+    read_deadline(aio);
+    return true;
+}
+
+void Provider::read_deadline(Aio& aio) noexcept {
     if (aio.deadline_set_) {
         aio.deadline_set_ = false;
         return;  // the next operation reads the timeout again

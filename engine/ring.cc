@@ -60,6 +60,11 @@ void Ring::make_room() noexcept {
     DCHECK(invariants_hold());
 }
 
+io_uring_sqe& Ring::begin_in_full_ring(Completion& operation) noexcept {
+    make_room();
+    return take_entry(operation);
+}
+
 // Empties the completion ring in the middle of a callback. Without memory for the list some
 // completions stay in the ring, and make_room() tries again.
 void Ring::take_completions() noexcept {
@@ -177,18 +182,11 @@ bool Ring::is_completed(const Completion& operation) const noexcept {
     return false;
 }
 
-// False for an entry of no operation.
-bool Ring::untag(Entry& entry) noexcept {
-    switch (static_cast<Tag>(entry.user_data & kTagMask)) {
-        case Tag::withdrawn:
-            entry.user_data &= ~kTagMask;
-            entry.result = -ECANCELED;
-            return true;
-        case Tag::wake: arm_wake(); return false;
-        case Tag::ignored:
-        case Tag::operation: break;
-    }
-    return false;
+// The completion of an entry with a tag: true if it is that of a withdrawn operation.
+bool Ring::answer(std::uint64_t tagged) noexcept {
+    const Tag tag{tagged & kTagMask};
+    if (tag == Tag::wake) arm_wake();
+    return tag == Tag::withdrawn;
 }
 
 // A callback that forked and returns to the loop in the child finds an empty ring and a kernel that

@@ -10,6 +10,7 @@
 #include "engine/statistics.h"
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -33,10 +34,9 @@ public:
     io_uring_sqe& begin(Completion& operation) noexcept {
         DCHECK(operation.handler && operation.finish);
         DCHECK((reinterpret_cast<std::uintptr_t>(&operation) & ~kAddressMask) == 0);
-        io_uring_sqe& sqe = next();
-        operation.sq_position = tail_ - 1;
-        sqe.user_data = user_data_of(operation);
-        return sqe;
+        if (is_full()) [[unlikely]]
+            return begin_in_full_ring(operation);
+        return take_entry(operation);
     }
     // Cancels `operation` in the kernel, or withdraws its entry if the kernel has not taken it. Its
     // handler runs as for any completion.
@@ -61,9 +61,9 @@ public:
     bool has_unsubmitted() const noexcept {
         return tail_ != std::atomic_ref(*view_.sq_head).load(std::memory_order_acquire);
     }
-    // Calls the handlers of the completions that were in the ring at the start, and `finish`, a
-    // void(Completion&), for each operation that has finished. Returns the number of completions
-    // handled.
+    // Calls the handlers of the completions that were in the ring at the start, or of those that a
+    // callback took out of it earlier, and `finish`, a void(Completion&), for each operation that
+    // has finished. Returns the number of completions handled.
     template <class Finish>
     std::size_t dispatch(Finish finish) noexcept;
 
@@ -95,11 +95,21 @@ private:
     }
     static void prefetch(std::uint64_t user_data) noexcept;
 
+    bool is_full() const noexcept { return tail_ - head_ > view_.sq_mask; }  // as far as is known
     io_uring_sqe& next() noexcept {
-        if (tail_ - head_ > view_.sq_mask) [[unlikely]]
+        if (is_full()) [[unlikely]]
             make_room();
         return view_.sqes[tail_++ & view_.sq_mask];
     }
+    // REQUIRES: not full.
+    io_uring_sqe& take_entry(Completion& operation) noexcept {
+        operation.sq_position = tail_;
+        io_uring_sqe& sqe = view_.sqes[tail_++ & view_.sq_mask];
+        sqe.user_data = user_data_of(operation);
+        return sqe;
+    }
+    // Apart, so that begin() saves no register for the sake of a call that it hardly ever makes.
+    io_uring_sqe& begin_in_full_ring(Completion& operation) noexcept;
     // O(1). Both rings hold no more than they have room for, and each index is between those of the
     // two sides that move it.
     bool invariants_hold() const noexcept;
@@ -115,7 +125,7 @@ private:
         std::atomic_ref(*view_.cq_head).store(cq_head_, std::memory_order_release);
     }
     void take_completions() noexcept;
-    bool untag(Entry& entry) noexcept;
+    bool answer(std::uint64_t tagged) noexcept;
     unsigned settle_rounds() const noexcept { return kernel_->features().sq_polled ? 1000 : 3; }
     void settle_once() noexcept;
 
@@ -149,29 +159,32 @@ inline void Ring::prefetch(std::uint64_t user_data) noexcept {
 
 template <class Finish>
 inline std::size_t Ring::dispatch(Finish finish) noexcept {
-    const unsigned tail = cq_tail();
-    if (tail == cq_head_ && ready_left_ == 0) return 0;
+    // Completions in ready_ are older than those in the ring, which then wait for the next call.
+    const unsigned tail = ready_left_ > 0 ? cq_head_ : cq_tail();
     std::size_t taken = 0;
     std::size_t handled = 0;
     for (;; ++taken) {
         Entry entry;
-        if (ready_left_ > 0) [[unlikely]] {
-            entry = ready_[ready_.size() - ready_left_--];
-        } else {
-            const int left = static_cast<int>(tail - cq_head_);
-            if (left <= 0) break;
+        if (const int left = static_cast<int>(tail - cq_head_); left > 0) [[likely]] {
             const io_uring_cqe& cqe = view_.cqes[cq_head_++ & view_.cq_mask];
             if (left > 1) prefetch(view_.cqes[cq_head_ & view_.cq_mask].user_data);
             entry = {cqe.user_data, cqe.res, cqe.flags};
+        } else if (ready_left_ > 0) {  // taken out of the ring by a callback
+            entry = ready_[ready_.size() - ready_left_--];
+        } else {
+            break;
         }
-        if ((entry.user_data & kTagMask) != 0 && !untag(entry)) [[unlikely]]
-            continue;
+        if ((entry.user_data & kTagMask) != 0) [[unlikely]] {
+            if (!answer(entry.user_data)) continue;
+            entry = {entry.user_data & ~kTagMask, -ECANCELED, entry.flags};
+        }
         Completion& operation = *reinterpret_cast<Completion*>(entry.user_data & kAddressMask);
         DCHECK(entry.user_data == user_data_of(operation));
         ++handled;
         if (operation.handler(operation, entry.result, entry.flags) == Outcome::finished)
             finish(operation);
     }
+    if (taken == 0) return 0;
     counters_.completions.add(taken);
     if (!ready_.empty()) ready_.clear();
     hand_back();

@@ -168,7 +168,8 @@ private:
     static bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
                                  void* argument) noexcept;
     static void accept(Aio& aio, void* owner, void* argument) noexcept;
-    static void accept_deadline(Aio& aio) noexcept;
+    static bool accept_deadline(Aio& aio) noexcept;
+    static void read_deadline(Aio& aio) noexcept;
     static void start(Aio& aio, Starter starter) noexcept;
     static void ask_to_end(Aio& aio) noexcept;
     static void ask_again_later(Aio& aio) noexcept;
