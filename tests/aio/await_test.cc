@@ -187,6 +187,26 @@ Task<> serve(Acceptor& acceptor) {
     }
 }
 
+struct OverTcp {
+    Endpoint endpoint;
+    tcp::ConnectOptions options = {};
+
+    auto operator()(StreamPtr& out) const { return connect(endpoint, options, out); }
+};
+
+struct OverUnix {
+    std::string path;
+    local::ConnectOptions options = {};
+
+    auto operator()(StreamPtr& out) const { return connect(path, options, out); }
+};
+
+struct ByConnector {
+    Connector& connector;
+
+    auto operator()(StreamPtr& out) const { return connect(connector, out); }
+};
+
 template <class Connecting>
 Task<std::string> fetch(Connecting connecting) {
     StreamPtr stream;
@@ -209,25 +229,16 @@ TEST_CASE_TEMPLATE("a task awaits connect and accept over tcp and unix", Kernel,
     spawn(engine, serve(over_tcp), [&](TaskResult<void>) { ++ended; });
     spawn(engine, serve(over_unix), [&](TaskResult<void>) { ++ended; });
 
-    const tcp::ConnectOptions tcp_options;
-    const local::ConnectOptions local_options;
-    CHECK(sync_wait(engine, fetch([&](StreamPtr& out) {
-                        return connect(endpoint, tcp_options, out);
-                    })) == "served");
-    CHECK(sync_wait(engine, fetch([&](StreamPtr& out) {
-                        return connect(path, local_options, out);
-                    })) == "served");
-    CHECK(sync_wait(engine, fetch([&](StreamPtr& out) { return connect(connector, out); })) ==
-          "served");
+    CHECK(sync_wait(engine, fetch(OverTcp{endpoint})) == "served");
+    CHECK(sync_wait(engine, fetch(OverUnix{path})) == "served");
+    CHECK(sync_wait(engine, fetch(ByConnector{connector})) == "served");
 
     over_tcp.close();
     over_unix.close();
     while (ended < 2)
         engine.run_once(kPatience);
     const std::error_code refused(ECONNREFUSED, std::system_category());
-    CHECK(sync_wait(engine, fetch([&](StreamPtr& out) {
-                        return connect(endpoint, tcp_options, out);
-                    })) == refused.message());
+    CHECK(sync_wait(engine, fetch(OverTcp{endpoint})) == refused.message());
 }
 
 TEST_CASE("operation() awaits any verb that takes an Aio") {

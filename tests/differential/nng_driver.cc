@@ -66,7 +66,7 @@ private:
     nng_aio* aio_ = nullptr;
 };
 
-void require(int error) {
+void require_ok(int error) {
     if (error != 0) throw std::runtime_error(nng_strerror(error));
 }
 
@@ -75,8 +75,8 @@ class NngClient {
 public:
     explicit NngClient(std::uint16_t port) {
         const std::string text = "http://127.0.0.1:" + std::to_string(port) + "/";
-        require(nng_url_parse(&url_, text.c_str()));
-        require(nng_http_client_alloc(&client_, url_));
+        require_ok(nng_url_parse(&url_, text.c_str()));
+        require_ok(nng_http_client_alloc(&client_, url_));
     }
     ~NngClient() {
         if (client_) nng_http_client_free(client_);
@@ -95,7 +95,7 @@ private:
 
 class NngDriver final : public Driver {
 public:
-    NngDriver() { require(nng_http_res_alloc(&response_)); }
+    NngDriver() { require_ok(nng_http_res_alloc(&response_)); }
     ~NngDriver() override {
         close();
         if (request_) nng_http_req_free(request_);
@@ -143,7 +143,7 @@ public:
     void write_request(std::size_t length, Operation& operation) override {
         make_request("POST");
         const std::string text = std::to_string(length);
-        require(nng_http_req_set_header(request_, "Content-Length", text.c_str()));
+        require_ok(nng_http_req_set_header(request_, "Content-Length", text.c_str()));
         nng_http_conn_write_req(connection_, request_, aio_of(operation));
     }
 
@@ -179,8 +179,8 @@ private:
 
     void make_request(std::string_view method) {
         if (request_) nng_http_req_free(std::exchange(request_, nullptr));
-        require(nng_http_req_alloc(&request_, client(port_).url()));
-        require(nng_http_req_set_method(request_, std::string(method).c_str()));
+        require_ok(nng_http_req_alloc(&request_, client(port_).url()));
+        require_ok(nng_http_req_set_method(request_, std::string(method).c_str()));
     }
 
     std::uint16_t port_ = 0;

@@ -25,9 +25,9 @@ namespace {
 constexpr int kReceiveBuffer = 64 << 10;
 constexpr int kDescriptorsMax = 256;
 
-short events_of(int fd, short wanted, int milliseconds) {
+short events_of(int fd, short wanted, int timeout_ms) {
     pollfd entry{fd, wanted, 0};
-    return ::poll(&entry, 1, milliseconds) > 0 ? entry.revents : short{0};
+    return ::poll(&entry, 1, timeout_ms) > 0 ? entry.revents : short{0};
 }
 
 }  // namespace

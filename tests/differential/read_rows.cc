@@ -4,7 +4,7 @@
 namespace differential {
 namespace {
 
-constexpr std::size_t kLarge = 16 << 20;
+constexpr std::size_t kLargeRead = 16 << 20;
 
 const std::string kMalformed =
     "a malformed head has an error of its own, and a server may still respond to it";
@@ -99,7 +99,7 @@ void timeout_zero(Stage& stage) {
     stage.until_ended(stage.start(Verb::read_all, "next", 3));
 }
 
-void cancel_queued(Stage& stage) {
+void cancel_queued_read(Stage& stage) {
     Transfer& head = stage.start(Verb::read_all, "head", 3);
     Transfer& queued = stage.start(Verb::read_all, "queued", 3);
     stage.start(Verb::read_all, "behind", 3);
@@ -110,7 +110,7 @@ void cancel_queued(Stage& stage) {
     stage.peer().send("abcdef");
 }
 
-void cancel_in_flight(Stage& stage) {
+void cancel_read_in_flight(Stage& stage) {
     Transfer& head = stage.start(Verb::read_all, "head", 10);
     stage.start(Verb::read_all, "queued", 3);
     stage.peer().send("abc");
@@ -121,10 +121,10 @@ void cancel_in_flight(Stage& stage) {
 }
 
 void large(Stage& stage) {
-    Transfer& read = stage.make("read", kLarge, 8);
+    Transfer& read = stage.make("read", kLargeRead, 8);
     stage.submit(Verb::read_all, read);
-    std::string bytes(kLarge, '\0');
-    for (std::size_t i = 0; i < kLarge; ++i)
+    std::string bytes(kLargeRead, '\0');
+    for (std::size_t i = 0; i < kLargeRead; ++i)
         bytes[i] = static_cast<char>(i ^ (i >> 8) ^ 0x5a);
     stage.peer().send(bytes);
     stage.until_ended(read);
@@ -195,10 +195,10 @@ Rows read_rows() {
              kReadsDoNotPoison)},
         {"R-9", "timeout zero with the data available", timeout_zero,
          usable({same("read", "timed_out/0"), same("next", "ok/3")})},
-        {"R-10", "cancel of a queued read", cancel_queued,
+        {"R-10", "cancel of a queued read", cancel_queued_read,
          usable({same("queued", "canceled/0"), same("the head", "pending"), same("head", "ok/3"),
                  same("behind", "ok/3")})},
-        {"R-11", "cancel of a read in flight", cancel_in_flight,
+        {"R-11", "cancel of a read in flight", cancel_read_in_flight,
          over_in_nng(
              {differs("head", "canceled/0, but the buffer has more", "canceled/3", kExactCount),
               differs("queued", "closed/0", "ok/3", kReadsDoNotPoison)},

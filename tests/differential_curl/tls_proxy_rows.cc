@@ -34,7 +34,7 @@ void exchange(Scene& at, Line& peer) {
     at.receive(5);
 }
 
-constexpr const char* kGranted = "HTTP/1.1 200 OK\r\n\r\n";
+constexpr const char* kTunnelGranted = "HTTP/1.1 200 OK\r\n\r\n";
 
 constexpr const char* kCause =
     "the reason why a target is not trusted is reported; libcurl loses it with TLS in TLS";
@@ -45,7 +45,7 @@ Rows tls_proxy_rows() {
     return {
         {"57 an HTTPS proxy",
          [](Scene& at) {
-             const std::unique_ptr<TlsLine> peer = connect_through(at, kGranted);
+             const std::unique_ptr<TlsLine> peer = connect_through(at, kTunnelGranted);
              exchange(at, *peer);
          },
          {"0", "0,5", "sssss", "0,5"},
@@ -53,7 +53,7 @@ Rows tls_proxy_rows() {
          ""},
         {"57 bytes in the record of an HTTPS proxy's response",
          [](Scene& at) {
-             const auto peer = connect_through(at, std::string(kGranted) + "early");
+             const auto peer = connect_through(at, std::string(kTunnelGranted) + "early");
              at.readable();
              at.receive(5);
              at.note_received();
@@ -64,7 +64,7 @@ Rows tls_proxy_rows() {
         {"57 TLS inside the TLS of an HTTPS proxy",
          [](Scene& at) {
              at.setup.tls.authorities = test_authority().certificate();
-             const auto peer = connect_through(at, kGranted, "https://127.0.0.1:443");
+             const auto peer = connect_through(at, kTunnelGranted, "https://127.0.0.1:443");
              exchange(at, *peer);
          },
          {"0", "0,5", "sssss", "0,5"},
@@ -73,9 +73,9 @@ Rows tls_proxy_rows() {
         {"57 an untrusted HTTPS proxy",
          [](Scene& at) {
              at.setup.proxy_tls.authorities = TestAuthority("another").certificate();
-             connect_through(at, kGranted);
+             connect_through(at, kTunnelGranted);
              at.setup.proxy_tls.verify_peer = false;
-             connect_through(at, kGranted);
+             connect_through(at, kTunnelGranted);
          },
          {"60", "0"},
          {"60", "0"},
@@ -83,7 +83,7 @@ Rows tls_proxy_rows() {
         {"57 an untrusted target behind a trusted HTTPS proxy",
          [](Scene& at) {
              at.setup.tls.authorities = TestAuthority("another").certificate();
-             connect_through(at, kGranted, "https://127.0.0.1:443");
+             connect_through(at, kTunnelGranted, "https://127.0.0.1:443");
          },
          {"35"},
          {"60"},

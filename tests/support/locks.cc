@@ -11,7 +11,7 @@
 
 namespace {
 
-[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t thread_count = 0;
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t lock_count = 0;
 
 }  // namespace
 
@@ -20,7 +20,7 @@ namespace {
 extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
     using Lock = int (*)(pthread_mutex_t*);
     static const Lock lock = reinterpret_cast<Lock>(::dlsym(RTLD_NEXT, "pthread_mutex_lock"));
-    ++thread_count;
+    ++lock_count;
     return lock(mutex);
 }
 
@@ -29,12 +29,12 @@ extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
 namespace uaio {
 
 bool locks_are_counted() noexcept {
-    const std::uint64_t before = thread_count;
+    const std::uint64_t before = lock_count;
     std::mutex mutex;
     const std::lock_guard lock(mutex);
-    return thread_count != before;
+    return lock_count != before;
 }
 
-std::uint64_t thread_locks() noexcept { return thread_count; }
+std::uint64_t thread_locks() noexcept { return lock_count; }
 
 }  // namespace uaio

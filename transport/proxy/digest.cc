@@ -40,7 +40,7 @@ std::string unquoted(std::string_view value) {
     return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_string(std::string_view text) {
     std::string value = "\"";
     for (const char character : text) {
         if (character == '"' || character == '\\') value += '\\';
@@ -132,15 +132,16 @@ std::string answer_digest(const Challenge& challenge, const DigestRequest& reque
         challenge.has_qop
             ? joined({secret, challenge.nonce, count, request.client_nonce, "auth", what})
             : joined({secret, challenge.nonce, what});
-    std::string value = "Digest username=" + quoted(request.user) +
-                        ", realm=" + quoted(challenge.realm) +
-                        ", nonce=" + quoted(challenge.nonce) + ", uri=" + quoted(request.uri);
+    std::string value = "Digest username=" + quoted_string(request.user) +
+                        ", realm=" + quoted_string(challenge.realm) +
+                        ", nonce=" + quoted_string(challenge.nonce) +
+                        ", uri=" + quoted_string(request.uri);
     if (challenge.has_qop || is_session(challenge)) {
-        value += ", cnonce=" + quoted(request.client_nonce);
+        value += ", cnonce=" + quoted_string(request.client_nonce);
     }
     if (challenge.has_qop) value.append(", nc=").append(count).append(", qop=auth");
-    value += ", response=" + quoted(response) + ", algorithm=" + challenge.algorithm;
-    if (challenge.has_opaque) value += ", opaque=" + quoted(challenge.opaque);
+    value += ", response=" + quoted_string(response) + ", algorithm=" + challenge.algorithm;
+    if (challenge.has_opaque) value += ", opaque=" + quoted_string(challenge.opaque);
     return value;
 }
 

@@ -33,8 +33,8 @@ using std::chrono::nanoseconds;
 
 // The bounds of io_uring_setup(2), so that the same options give the same rings.
 unsigned submission_entries(const EngineOptions& options) noexcept {
-    constexpr unsigned kEntriesMax = 32768;
-    return std::clamp(options.entries, 1u, kEntriesMax);
+    constexpr unsigned kSubmissionsMax = 32768;
+    return std::clamp(options.entries, 1u, kSubmissionsMax);
 }
 
 unsigned completion_entries(const EngineOptions& options) noexcept {

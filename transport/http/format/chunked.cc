@@ -13,10 +13,6 @@ constexpr unsigned kMostDigits = 16;
 // The digits of a size, and the line ends before and after them.
 static_assert(kChunkHeadSize == kMostDigits + 2 * std::string_view("\r\n").size());
 
-constexpr std::uint64_t hex_value(char digit) noexcept {
-    return static_cast<std::uint64_t>(is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10);
-}
-
 }  // namespace
 
 ChunkedDecoder::ChunkedDecoder(std::span<FieldSlice> room, const Limits& limits,

@@ -15,7 +15,6 @@ namespace uaio::http {
 namespace {
 
 constexpr std::string_view kSeparator = ": ";
-constexpr std::string_view kLineEnd = "\r\n";
 
 // Fields that may occur only once and determine framing or routing.
 bool is_single(std::string_view name) noexcept {

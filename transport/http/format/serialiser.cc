@@ -24,7 +24,6 @@ constexpr std::string_view kLength = "Content-Length";
 constexpr std::string_view kCodings = "Transfer-Encoding";
 constexpr std::string_view kConnection = "Connection";
 constexpr std::string_view kDate = "Date";
-constexpr std::string_view kLineEnd = "\r\n";
 
 std::string_view text_of(Version version) noexcept {
     return version == Version::http_1_1 ? "HTTP/1.1" : "HTTP/1.0";
@@ -201,8 +200,8 @@ public:
         return *this;
     }
     Appender& operator<<(std::uint64_t number) noexcept {
-        constexpr int kMostDigits = std::numeric_limits<std::uint64_t>::digits10 + 1;
-        at_ = std::to_chars(at_, at_ + kMostDigits, number).ptr;
+        constexpr int kDecimalDigits = std::numeric_limits<std::uint64_t>::digits10 + 1;
+        at_ = std::to_chars(at_, at_ + kDecimalDigits, number).ptr;
         return *this;
     }
     const char* end() const noexcept { return at_; }

@@ -53,6 +53,13 @@ constexpr bool is(std::uint8_t classes, char character) noexcept {
     return (kCharacters[static_cast<unsigned char>(character)] & classes) != 0;
 }
 
+inline constexpr std::string_view kLineEnd = "\r\n";
+
+// REQUIRES: a hexadecimal digit.
+constexpr unsigned hex_value(char digit) noexcept {
+    return static_cast<unsigned>(is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10);
+}
+
 // True if every character is in the class, and for empty text.
 constexpr bool all_are(std::uint8_t classes, std::string_view text) noexcept {
     for (const char character : text) {

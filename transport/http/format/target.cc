@@ -141,11 +141,6 @@ bool split_authority(std::string_view target, Target& out) noexcept {
     return split_host(target, host, port) && port.size() > 1;
 }
 
-int hex_value(char digit) noexcept {
-    DCHECK(is(kHexDigit, digit));
-    return is(kDigit, digit) ? digit - '0' : (digit | 0x20) - 'a' + 10;
-}
-
 // Appends the decoded text, an encoded slash as `slash`. False at a bad percent sign. Throws
 // std::bad_alloc.
 bool append_decoded(std::string_view text, std::string_view slash, std::string& out) {
@@ -156,7 +151,7 @@ bool append_decoded(std::string_view text, std::string_view slash, std::string& 
         }
         if (text.size() - at < 3) return false;
         if (!is(kHexDigit, text[at + 1]) || !is(kHexDigit, text[at + 2])) return false;
-        const int byte = hex_value(text[at + 1]) * 16 + hex_value(text[at + 2]);
+        const unsigned byte = hex_value(text[at + 1]) * 16 + hex_value(text[at + 2]);
         byte == '/' ? out += slash : out += static_cast<char>(byte);
         at += 2;
     }
