@@ -81,7 +81,7 @@ Faults TransferRun::faults_for(Choices& choices) {
     faults.busy = sometimes(300);
     faults.partial_submission = sometimes(500);
     if (one_in(3)) faults.submission_entries = 1u << choices.draw(4);
-    if (one_in(3)) faults.completion_entries = 1u << (1 + choices.draw(4));
+    if (one_in(3)) faults.completion_entries = 1u << choices.draw(4);
     faults.no_waitall = one_in(3);
     faults.no_zero_copy = one_in(4);
     if (!one_in(3)) faults.latency_max = nanoseconds_below(20000);
