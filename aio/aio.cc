@@ -42,9 +42,13 @@ std::error_code Aio::assign(std::span<const iovec> entries) noexcept {
 }
 
 void Aio::set_iov(const void* data, std::size_t size) noexcept {
-    const iovec entry{const_cast<void*>(data), size};
-    const std::error_code error = set_iov({&entry, 1});
-    DCHECK(!error || error == Errc::invalid_argument);  // one entry needs no allocation
+    if (phase_.load(std::memory_order_relaxed) != Phase::idle) [[unlikely]] {
+        EngineCore::of(*engine_).misuse("set_iov on a busy Aio; it was ignored");
+        return;
+    }
+    iovec* const buffer = on_heap() ? cursor_.base() : inline_iov_;
+    *buffer = {const_cast<void*>(data), size};
+    cursor_.assign(buffer, 1);
 }
 
 void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept {

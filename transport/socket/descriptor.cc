@@ -56,7 +56,8 @@ void Descriptor::close_if_unused() noexcept {
     on_closed();
 }
 
-void Descriptor::continue_close() noexcept {
+// An open descriptor is not released, since release_here() closes it.
+void Descriptor::close_further() noexcept {
     close_if_unused();
     destroy_if_idle();
 }

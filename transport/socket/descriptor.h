@@ -27,7 +27,10 @@ public:
 
     // Call whenever an operation has left the kernel: continues a close that waits for it. May free
     // this.
-    void continue_close() noexcept;
+    void continue_close() noexcept {
+        if (state_ != State::open) [[unlikely]]
+            close_further();
+    }
 
     void begin_shutdown() noexcept override { close_here(); }
     void close_inherited() noexcept override;
@@ -68,6 +71,7 @@ private:
     bool busy() const noexcept override {
         return state_ != State::orphaned && (state_ != State::closed || holds_aios());
     }
+    void close_further() noexcept;
     void close_if_unused() noexcept;
     void close_descriptor() noexcept;
 

@@ -54,7 +54,13 @@ void ReadQueue::on_cancel(Aio& aio) noexcept {
     Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
-void ReadQueue::start_next() noexcept {
+inline void ReadQueue::start_next() noexcept {
+    if (queue_.empty()) [[likely]]
+        return socket_.readable().on_idle();
+    receive_next();
+}
+
+void ReadQueue::receive_next() noexcept {
     while (Aio* front = queue_.front()) {
         const bool wants_bytes = note_in<ReadNote>(*front).left > 0;
         if (wants_bytes && !end_) return receive(*front);

@@ -44,6 +44,7 @@ private:
     bool ends_without_bytes(Aio& aio, int result) noexcept;
     [[nodiscard]] std::error_code error_of(int result) noexcept;
     void start_next() noexcept;
+    void receive_next() noexcept;
     void receive(Aio& front) noexcept;
     void leave(Aio& aio) noexcept;
 

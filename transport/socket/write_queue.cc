@@ -94,7 +94,13 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
 
 // --- Down: the next send ---
 
-void WriteQueue::start_next() noexcept {
+inline void WriteQueue::start_next() noexcept {
+    if (queue_.empty()) [[likely]]
+        return socket_.writable().on_idle();
+    send_next();
+}
+
+void WriteQueue::send_next() noexcept {
     DCHECK(sending_ == 0);
     while (Aio* front = queue_.front()) {
         if (note_in<WriteNote>(*front).left > 0) {

@@ -62,6 +62,7 @@ private:
     void end_asked(Aio& carrier, int failure, Outcome& outcome) noexcept;
 
     void start_next() noexcept;
+    void send_next() noexcept;
     void send_front(Aio& front) noexcept;
     bool send_gathered(Aio& front) noexcept;
     void send(Aio& front, std::span<iovec> entries, int flags) noexcept;
