@@ -32,13 +32,14 @@ EngineThread::EngineThread(const EngineOptions& options) {
             } catch (const std::system_error&) {
                 // The engine has logged it.
             }
-            if (EngineCore::of(*own).is_forked()) {
+            EngineCore& core = EngineCore::of(*own);
+            if (!core.is_forked()) core.run_stopped();
+            if (core.is_forked()) {
                 // A callback forked, and this is the child: exit(3), which the C library calls when
                 // the child's only thread ends, may still destroy the EngineThread.
                 static_cast<void>(own.release());
                 return;
             }
-            EngineCore::of(*own).run_stopped();
             released.wait();
         });
     try {

@@ -48,6 +48,7 @@ public:
     // True if no accepted operation is under way, no mail waits, and the kernel has taken all
     // entries.
     bool is_idle() noexcept;
+    bool has_deferred() const noexcept { return deferred_.first != nullptr; }
     bool has_operations() const noexcept {
         return counters_.begun.value() != counters_.operations.value();
     }
@@ -131,6 +132,7 @@ private:
     bool prepare_to_sleep() noexcept;
     void leave_turn() noexcept;
     bool has_work() const noexcept;
+    void sleep_without_kernel(std::int64_t until_ns) noexcept;
     void wake() noexcept;
 
     Ring ring_;

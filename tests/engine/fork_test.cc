@@ -259,8 +259,17 @@ TEST_CASE_TEMPLATE("fork: run() returns in a child that returns from the callbac
 
 TEST_CASE_TEMPLATE("fork: a child that returns from the callback of an EngineThread exits", Kernel,
                    OnLinux, OnPoll) {
-    const ChildEnd end = run_in_child([]() -> std::string {
+    bool stopped = false;
+    SUBCASE("while it runs") {}
+    SUBCASE("after its stop()") { stopped = true; }
+    const ChildEnd end = run_in_child([stopped]() -> std::string {
         static EngineThread io(options_on(Kernel::kKind));
+        if (stopped) {
+            io.engine().stop();
+            Aio parked(io.engine());
+            submit_parked(parked);
+            if (parked.wait() != Errc::closed) return "the engine did not stop";
+        }
         std::promise<pid_t> forked;
         io.engine().post([&] {
             const pid_t child = ::fork();
