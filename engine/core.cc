@@ -127,7 +127,7 @@ void EngineCore::drain() noexcept {
     DCHECK(on_thread() && !loop_.in_turn());
     loop_.deliver_mail();
     shutdown_.stop_waking();
-    const std::int64_t until = deadline_after(now_ns(), drain_timeout());
+    const std::int64_t until = deadline_after(now_ns(), options_.drain_timeout);
     do {
         std::int64_t turn_until = shutdown_.end_operations(until);
         if (loop_.has_failed()) {  // only operations that are not in the kernel can end

@@ -79,7 +79,6 @@ public:
     bool wait_for_thread(Condition done, Clock::time_point deadline) noexcept;
     // Logs that a thread waits for an engine whose thread does not run it.
     void warn_of_long_wait() const noexcept;
-    std::chrono::nanoseconds drain_timeout() const noexcept { return options_.drain_timeout; }
     // The time for which a thread waits for the engine before it warns that none runs it: the
     // drain_timeout, or the default one where that is zero, which a running engine cannot meet.
     std::chrono::nanoseconds patience() const noexcept {
