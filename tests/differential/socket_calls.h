@@ -1,4 +1,4 @@
-// What the sockets of the peer and of the ports have in common. Any thread.
+// Calls that the sockets of the peer and of the ports share. Any thread.
 #pragma once
 
 #include <netinet/in.h>
