@@ -90,9 +90,12 @@ void Aio::expire(TimerNode& node, std::error_code reason) noexcept {
     if (!aio.reason_) return Provider::cancel(aio, reason);
     if (aio.phase_.load(std::memory_order_relaxed) != Phase::active) return;
     if (aio.repeats_ == kNoMoreRepeats) return;  // its own deadline, after its canceler was called
+    if (reason == make_error_code(Errc::closed)) {  // the engine ends; the repeats go on
+        Loop& loop = EngineCore::of(*aio.engine_).loop();
+        return loop.timers().arm(node, loop.now_ns());
+    }
     Provider::ask_to_end(aio);
-    // At the engine's end the caller takes every timer and repeats the cancels.
-    if (reason != make_error_code(Errc::closed)) Provider::ask_again_later(aio);
+    Provider::ask_again_later(aio);
 }
 
 // ---- any thread

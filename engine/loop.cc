@@ -179,7 +179,8 @@ void Loop::expire_timers() noexcept {
 
 void Loop::expire_all(std::error_code reason) noexcept {
     DCHECK(!in_turn_);
-    while (TimerNode* const node = timers_.take_any())
+    timers_.gather();
+    while (TimerNode* const node = timers_.take_gathered())
         node->expire(*node, reason);
 }
 

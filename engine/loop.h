@@ -61,7 +61,8 @@ public:
     }
     // Delivers no mail any more, and drops what has arrived. The memory of mail may be freed then.
     void end_mail() noexcept;
-    // Expires every timer with `reason`, those held without a deadline included. Outside a turn.
+    // Expires every timer with `reason`, those held without a deadline included, but not those that
+    // are armed meanwhile. Outside a turn.
     void expire_all(std::error_code reason) noexcept;
     // Makes Engine::fd() readable for work that was added outside a turn.
     void announce_work() noexcept {

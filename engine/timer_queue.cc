@@ -10,7 +10,8 @@ bool TimerQueue::invariants_hold() const noexcept {
     const bool due_is_armed = !due_ || (armed_ > 0 && due_->previous == &due_);
     const bool held_has_no_deadline =
         !held_ || (held_->deadline_ns == TimerNode::kNoDeadline && held_->previous == &held_);
-    return due_is_armed && held_has_no_deadline;
+    const bool gathered_is_listed = !gathered_ || gathered_->previous == &gathered_;
+    return due_is_armed && held_has_no_deadline && gathered_is_listed;
 }
 
 void TimerQueue::link(TimerNode*& head, TimerNode& node) noexcept {
@@ -51,12 +52,32 @@ void TimerQueue::hold(TimerNode& node) noexcept {
 
 void TimerQueue::forget_all() noexcept {
     armed_ = 0;
-    due_ = held_ = nullptr;
+    due_ = held_ = gathered_ = nullptr;
     for (int level = 0; level < kLevels; ++level) {
         occupied_[level] = 0;
         for (TimerNode*& slot : slots_[level])
             slot = nullptr;
     }
+}
+
+void TimerQueue::gather() noexcept {
+    DCHECK(!gathered_);
+    TimerNode* all = nullptr;
+    while (TimerNode* const node = take_any()) {
+        node->next = all;
+        all = node;
+    }
+    while (TimerNode* const node = all) {
+        all = node->next;
+        if (node->deadline_ns != TimerNode::kNoDeadline) ++armed_;
+        link(gathered_, *node);
+    }
+}
+
+TimerNode* TimerQueue::take_gathered() noexcept {
+    TimerNode* const node = gathered_;
+    if (node) disarm(*node);
+    return node;
 }
 
 TimerNode* TimerQueue::take_any() noexcept {

@@ -34,15 +34,19 @@ public:
 
     std::size_t armed() const noexcept { return armed_; }
 
-    // Keeps `node`, which has no deadline, to be found by take_any(); it is disarmed like any other
+    // Keeps `node`, which has no deadline, to be found by gather(); it is disarmed like any other
     // and does not count as armed. REQUIRES: not armed, deadline_ns is kNoDeadline.
     void hold(TimerNode& node) noexcept;
 
     // Becomes empty without reading a node; nodes that were armed may not be disarmed.
     void forget_all() noexcept;
 
-    // Takes out any node, armed or held; nullptr if there is none. For the end of an engine.
-    TimerNode* take_any() noexcept;
+    // For the end of an engine: takes every node, armed or held, out of its order; each stays armed
+    // or held until take_gathered() takes it out, in any order. Nodes that are armed meanwhile are
+    // not among them. Between the two calls nothing may expire. take_gathered() returns nullptr
+    // after the last.
+    void gather() noexcept;
+    TimerNode* take_gathered() noexcept;
 
 private:
     static constexpr int kTickShift = 10;
@@ -62,6 +66,7 @@ private:
     // O(1).
     bool invariants_hold() const noexcept;
     void place(TimerNode& node) noexcept;
+    TimerNode* take_any() noexcept;
     // REQUIRES: an armed node that is not in due_.
     bool first_slot(Slot& slot) noexcept;
 
@@ -74,6 +79,7 @@ private:
     std::size_t armed_ = 0;
     TimerNode* due_ = nullptr;
     TimerNode* held_ = nullptr;
+    TimerNode* gathered_ = nullptr;
     // A bit is set for every slot with nodes; disarm leaves bits of empty slots behind.
     std::uint64_t occupied_[kLevels] = {};
     TimerNode* slots_[kLevels][kSlots] = {};

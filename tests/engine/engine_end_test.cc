@@ -72,6 +72,14 @@ struct Ending {
     StreamPtr never;
 };
 
+void leave_until_fifth_call(Aio& aio) noexcept {
+    if (++*static_cast<int*>(Provider::owner(aio)) == 5)
+        return Provider::finish(aio, Provider::cancel_reason(aio));
+    Provider::park(aio, &leave_until_fifth_call);
+}
+
+void park_until_fifth_call(Aio& aio) noexcept { Provider::park(aio, &leave_until_fifth_call); }
+
 TEST_CASE_TEMPLATE("the destructor of an engine ends every operation by one callback", Kernel,
                    OnLinux, OnPoll) {
     Ending ending(Kernel::kKind);
@@ -238,6 +246,28 @@ TEST_CASE_TEMPLATE("a parked operation ends with closed when its engine is destr
     CHECK(parked_again.error == Errc::closed);
     CHECK(logged.empty());
     CHECK(Clock::now() - begin < kPatience);
+}
+
+TEST_CASE_TEMPLATE("a canceler that parks its Aio again runs again while the engine ends", Kernel,
+                   OnLinux, OnPoll) {
+    for (const bool canceled_before : {false, true}) {
+        CAPTURE(canceled_before);
+        std::string logged;
+        EngineOptions options = options_on(Kernel::kKind);
+        options.log = [&logged](LogLevel, std::string_view text) { logged += text; };
+        int calls = 0;
+        Ended ended;
+        {
+            Engine engine(options);
+            engine.run_once(0ns);
+            Aio& aio = one_shot(engine, ended);
+            REQUIRE(Provider::submit(engine, aio, &park_until_fifth_call, &calls));
+            if (canceled_before) aio.cancel();
+        }
+        CHECK(calls == 5);
+        CHECK(ended == failure(canceled_before ? Errc::canceled : Errc::closed));
+        CHECK(logged.empty());
+    }
 }
 
 TEST_CASE_TEMPLATE(

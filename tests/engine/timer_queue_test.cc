@@ -54,7 +54,7 @@ TEST_CASE("a timer is never early and late by less than a slot") {
     }
 }
 
-TEST_CASE("a held timer never expires and is not counted, but take_any() finds it") {
+TEST_CASE("a held timer never expires and is not counted, but gather() finds it") {
     TimerQueue timers;
     Timer held, other, near, far;
     near.deadline_ns = kSecond;
@@ -68,11 +68,18 @@ TEST_CASE("a held timer never expires and is not counted, but take_any() finds i
     timers.arm(far, 0);
     timers.disarm(other);
     CHECK(timers.armed() == 2);
+    timers.gather();
+    CHECK(timers.armed() == 2);
+    Timer late;
+    late.deadline_ns = kSecond;
     std::vector<TimerNode*> found;
-    while (TimerNode* const node = timers.take_any()) {
+    while (TimerNode* const node = timers.take_gathered()) {
         CHECK(node->previous == nullptr);
+        if (found.empty()) timers.arm(late, 0);
         found.push_back(node);
     }
+    CHECK(timers.armed() == 1);
+    timers.disarm(late);
     CHECK(found.size() == 3);
     for (TimerNode* const node : {&held, &near, &far})
         CHECK(std::count(found.begin(), found.end(), node) == 1);
