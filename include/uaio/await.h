@@ -126,14 +126,17 @@ public:
     bool await_suspend(std::coroutine_handle<Promise> waiting) {
         TaskContext& context = waiting.promise().context();
         aio_ = &context.aio();
-        if (buffers_) refused_ = aio_->set_iov(buffers_->entries());
+        if (stop_.stop_requested()) {
+            refused_ = Errc::canceled;
+        } else if (buffers_) {
+            refused_ = aio_->set_iov(buffers_->entries());
+        }
         if (refused_) return false;
         if (options_.timeout != kNoTimeout) aio_->set_timeout(options_.timeout);
         if (options_.deadline) aio_->set_deadline(*options_.deadline);
         context.set_waiting(waiting);
         submit_(*aio_);
-        // After the submission, since a cancel of an idle Aio has no effect. If the request came
-        // before, the cancel withdraws an entry that the kernel has not taken yet.
+        // After the submission, since a cancel of an idle Aio has no effect.
         if (stop_.stop_possible()) on_stop_.emplace(std::move(stop_), Cancel{*aio_});
         return true;
     }
@@ -160,7 +163,7 @@ private:
     std::stop_token stop_;
     std::optional<AwaitBuffers> buffers_;
     Aio* aio_ = nullptr;
-    std::error_code refused_;  // of set_iov(); nothing was submitted
+    std::error_code refused_;  // nothing was submitted
     std::optional<std::stop_callback<Cancel>> on_stop_;
 };
 

@@ -299,6 +299,11 @@ TEST_CASE_TEMPLATE(
         CHECK(moved.error == Errc::canceled);
         CHECK(moved.count == 0);
         CHECK(co_await delay(1h, source.get_token()) == Errc::canceled);
+        CHECK(co_await delay(0ns, source.get_token()) == Errc::canceled);
+        bool submitted = false;
+        moved = co_await operation([&](Aio&) { submitted = true; }, {}, source.get_token());
+        CHECK(moved.error == Errc::canceled);
+        CHECK(!submitted);
         moved = co_await write_all(near, "this", {}, std::stop_source().get_token());
         CHECK(!moved.error);
         std::string in(9, ' ');
