@@ -175,9 +175,10 @@ bool ConnectionCore::submit(Aio& aio, Starter starter, void* argument) noexcept 
         return false;
     }
     users_.fetch_add(1, std::memory_order_relaxed);
+    // The starter does not run for an Aio of another engine. An accepted Aio may be gone already.
+    const bool is_ours = &aio.engine() == &engine();
     const bool accepted = Provider::submit(engine(), aio, starter, this, argument);
-    // The starter does not run for an Aio of another engine.
-    const bool starts = accepted && &aio.engine() == &engine();
+    const bool starts = accepted && is_ours;
     if (!starts) users_.fetch_sub(1, std::memory_order_release);
     return starts;
 }
