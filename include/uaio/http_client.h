@@ -15,8 +15,8 @@ namespace uaio::http {
 class ClientCore;
 
 // kNoTimeout is no timeout. One of zero or less is over before it begins: connect_timeout makes
-// each request end with Errc::timed_out, send_timeout allows only a request that the kernel takes
-// at once, and idle_timeout keeps no connection.
+// each request end with Errc::timed_out, send_timeout sends a request at once or, more often, not
+// at all, and idle_timeout keeps no connection.
 struct ClientOptions {
     // Upper bounds for a response's head; larger than a server's defaults, since a client chooses
     // the server.

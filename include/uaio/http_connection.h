@@ -19,8 +19,8 @@ class ServerConnection;
 class Session;
 
 // kNoTimeout, as at first, is no timeout. One of zero or less is over before it begins:
-// head_timeout allows only heads that come in one piece, send_timeout only bytes that the kernel
-// takes at once.
+// head_timeout allows only heads that come in one piece, send_timeout sends a message at once
+// or, more often, not at all.
 struct ConnectionOptions {
     // Upper bounds for each message that is read.
     Limits limits = {};

@@ -54,7 +54,7 @@ struct AccessRecord {
 
 // kNoTimeout is no timeout. One of zero or less is over before it begins: idle_timeout closes each
 // connection at once, head_timeout allows only heads that come in one piece, content_timeout no
-// content that is collected, send_timeout only bytes that the kernel takes at once, and
+// content that is collected, send_timeout sends a response at once or, more often, not at all, and
 // linger_timeout closes without waiting.
 struct ServerOptions {
     // Upper bounds for each request: beyond them 414, 431, or 400 for chunk extensions.

@@ -5,6 +5,7 @@
 #include "engine/deadline.h"
 #include "transport/http/send_allowance.h"
 
+#include <algorithm>
 #include <new>
 
 namespace uaio::http {
@@ -65,7 +66,8 @@ void Session::took_trailer(const FieldViews& fields) noexcept {
 }
 
 std::int64_t Session::head_deadline_ns() noexcept {
-    return deadline_after(core().now_ns(), options_.head_timeout);
+    // 0 is no deadline: see MessageSource.
+    return std::max<std::int64_t>(deadline_after(core().now_ns(), options_.head_timeout), 1);
 }
 
 void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {

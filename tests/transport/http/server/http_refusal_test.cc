@@ -183,7 +183,8 @@ TEST_CASE("a server's timeout of zero or less expires at once, as documented") {
         fixture.run_until([&] { return peer.saw_fin() || peer.saw_reset(); });
         return std::string(peer.received());
     };
-    for (const std::chrono::nanoseconds zero : {0ns, -1ns, -1000000000ns}) {
+    const auto least = std::chrono::nanoseconds::min();
+    for (const std::chrono::nanoseconds zero : {0ns, -1ns, -1000000000ns, least}) {
         const http::ServerOptions last = {.idle_timeout = 1s, .requests_per_connection = 1};
         http::ServerOptions options = last;
         options.idle_timeout = zero;
