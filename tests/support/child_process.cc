@@ -17,6 +17,10 @@
 #include <cstdio>
 #include <exception>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+
 namespace {
 
 bool in_child = false;
@@ -30,8 +34,16 @@ extern "C" int __lsan_is_turned_off() { return in_child ? 1 : 0; }
 namespace uaio {
 namespace {
 
+// The same for valgrind.
+void keep_valgrind_from_counting_leaks() {
+#ifdef VALGRIND_CLO_CHANGE
+    VALGRIND_CLO_CHANGE("--leak-check=no");
+#endif
+}
+
 [[noreturn]] void run_child(const std::function<std::string()>& body, int error_pipe) {
     in_child = true;
+    keep_valgrind_from_counting_leaks();
     ::dup2(error_pipe, STDERR_FILENO);
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
