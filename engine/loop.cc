@@ -36,7 +36,6 @@ std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
     DCHECK(until_ns >= 0);
     DCHECK(invariants_hold());
     in_turn_ = true;
-    const bool had_failed = has_failed();  // a callback that forks, in the child, returns soon
     counters_.turns.add();
     if (poll_fd_.is_open()) [[unlikely]]
         poll_fd_.consume();
@@ -49,8 +48,7 @@ std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
 
     const bool may_wait = until_ns > 0 && !(return_early && (had_mail || handled > 0));
     if (may_wait && prepare_to_sleep()) {
-        const std::int64_t wake_ns = std::min(until_ns, timers_.next_ns());
-        had_failed ? sleep_without_kernel(wake_ns) : ring_.enter(1, wake_ns);
+        ring_.enter(1, std::min(until_ns, timers_.next_ns()));
         sleeping_.store(false, std::memory_order_relaxed);
     } else {
         ring_.enter(0, TimerNode::kNoDeadline);
@@ -90,14 +88,7 @@ bool Loop::prepare_to_sleep() noexcept {
     return false;
 }
 
-// A refused ring wakes no thread, and a thread that stops its engine still ends what it can.
-void Loop::sleep_without_kernel(std::int64_t until_ns) noexcept {
-    waiters_.wait_until([this] { return !sleeping_.load(std::memory_order_acquire); },
-                        Clock::time_point(std::chrono::nanoseconds(until_ns)));
-}
-
 void Loop::wake() noexcept {
-    if (has_failed()) waiters_.notify_locked();  // sleep_without_kernel()
     counters_.wakes.fetch_add(1, std::memory_order_relaxed);
     if (poll_fd_.is_open()) poll_fd_.signal();
     ring_.kernel().wake();

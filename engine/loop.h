@@ -48,7 +48,6 @@ public:
     // True if no accepted operation is under way, no mail waits, and the kernel has taken all
     // entries.
     bool is_idle() noexcept;
-    bool has_deferred() const noexcept { return deferred_.first != nullptr; }
     bool has_operations() const noexcept {
         return counters_.begun.value() != counters_.operations.value();
     }
@@ -133,7 +132,6 @@ private:
     bool prepare_to_sleep() noexcept;
     void leave_turn() noexcept;
     bool has_work() const noexcept;
-    void sleep_without_kernel(std::int64_t until_ns) noexcept;
     void wake() noexcept;
 
     Ring ring_;

@@ -153,19 +153,10 @@ TEST_CASE("an EngineThread whose ring fails ends only its own operations") {
         EngineThread io(silent_options(KernelKind::io_uring));
         if (io.engine().kernel() != KernelKind::io_uring) return "";
         auto server = std::make_unique<http::Server>(io.engine());
-        std::atomic<int> ends = 0;
-        auto parked = std::make_unique<Aio>(io.engine(), [&](Aio&) { ++ends; });
-        submit_parked(*parked);
+        Aio parked(io.engine());
+        submit_parked(parked);
         io.engine().post([] { refuse_system_call(SYS_io_uring_enter, EPERM); });
-        if (!parked->wait()) return "the operation succeeded";
-        parked.reset();
-        if (ends != 1) return "the operation did not end";
-        // The engine's thread still ends what is submitted later, and waits without the kernel.
-        Aio late(io.engine());
-        submit_parked(late);
-        while (late.busy())
-            std::this_thread::yield();
-        if (late.result() != Errc::closed) return "a later operation did not end";
+        if (!parked.wait()) return "the operation succeeded";
         server.reset();
         return "";
     });
