@@ -3,6 +3,7 @@
 #include <uaio/provider.h>
 #include <uaio/sim.h>
 
+#include "tests/support/one_acceptor.h"
 #include "tests/support/server_fixture.h"
 #include "tests/support/turns.h"
 
@@ -96,35 +97,6 @@ private:
     AioQueue& reads_;
     AioQueue& writes_;
     bool delivered_ = false;
-};
-
-// Accepts one stream.
-class OneAcceptor final : public Acceptor {
-public:
-    OneAcceptor(Engine& engine, StreamPtr stream) : engine_(engine), stream_(std::move(stream)) {}
-
-    void accept(Aio& aio, StreamPtr& out) override {
-        Provider::submit(engine_, aio, &start, this, &out);
-    }
-    void close() noexcept override {
-        while (Aio* const aio = waiting_.pop())
-            Provider::finish(*aio, Errc::closed);
-    }
-
-private:
-    static void start(Aio& aio) noexcept {
-        OneAcceptor& self = *static_cast<OneAcceptor*>(Provider::owner(aio));
-        if (self.stream_) {
-            *static_cast<StreamPtr*>(Provider::argument(aio)) = std::move(self.stream_);
-            return Provider::finish(aio);
-        }
-        self.waiting_.push(aio);
-        Provider::park_untracked(aio, [](Aio&) noexcept {});
-    }
-
-    Engine& engine_;
-    StreamPtr stream_;
-    AioQueue waiting_;
 };
 
 TEST_CASE("the content of fixed_content() outlives the server while the stream sends it") {

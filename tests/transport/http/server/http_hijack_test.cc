@@ -5,6 +5,7 @@
 #include <uaio/provider.h>
 #include <uaio/sim.h>
 
+#include "tests/support/one_acceptor.h"
 #include "tests/support/turns.h"
 
 #include <algorithm>
@@ -74,38 +75,6 @@ private:
     bool delivered_ = false;
 };
 
-// Accepts one stream.
-class OneStream final : public Acceptor {
-public:
-    OneStream(Engine& engine, StreamPtr stream) : engine_(engine), stream_(std::move(stream)) {}
-
-    void accept(Aio& aio, StreamPtr& out) override {
-        Provider::submit(engine_, aio, &start, this, &out);
-    }
-    void close() noexcept override {
-        while (Aio* const aio = waiting_.pop())
-            Provider::finish(*aio, Errc::closed);
-    }
-
-private:
-    static void start(Aio& aio) noexcept {
-        OneStream& self = *static_cast<OneStream*>(Provider::owner(aio));
-        if (self.stream_) {
-            *static_cast<StreamPtr*>(Provider::argument(aio)) = std::move(self.stream_);
-            return Provider::finish(aio);
-        }
-        self.waiting_.push(aio);
-        Provider::park(aio, [](Aio& ended) noexcept {
-            static_cast<OneStream*>(Provider::owner(ended))->waiting_.remove(ended);
-            Provider::finish(ended, Provider::cancel_reason(ended));
-        });
-    }
-
-    Engine& engine_;
-    StreamPtr stream_;
-    AioQueue waiting_;
-};
-
 // The server cannot send another response in place of the failed one, as it does while it has the
 // connection.
 TEST_CASE("a response that fails after a hijack() is recorded, and not replaced") {
@@ -127,7 +96,7 @@ TEST_CASE("a response that fails after a hijack() is recorded, and not replaced"
         Provider::finish(*writes.pop(), Errc::not_enough_memory);
     });
     server.listen([&](Engine& on) {
-        return std::make_unique<OneStream>(on, std::make_unique<HoldingStream>(on, writes));
+        return std::make_unique<OneAcceptor>(on, std::make_unique<HoldingStream>(on, writes));
     });
     REQUIRE(run_until(engine, [&] { return server.connections() == 0 && !records.empty(); }));
     CHECK(records == std::vector{"/first: " + make_error_code(Errc::not_enough_memory).message()});
