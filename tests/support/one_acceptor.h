@@ -29,7 +29,10 @@ private:
             return Provider::finish(aio);
         }
         self.waiting_.push(aio);
-        Provider::park_untracked(aio, [](Aio&) noexcept {});
+        Provider::park(aio, [](Aio& ended) noexcept {
+            static_cast<OneAcceptor*>(Provider::owner(ended))->waiting_.remove(ended);
+            Provider::finish(ended, Provider::cancel_reason(ended));
+        });
     }
 
     Engine& engine_;
