@@ -43,7 +43,9 @@ std::error_code Aio::stop_and_wait() noexcept {
     request_stop(Errc::closed);
     if (core.thread().is_bound() && !core.on_thread()) {
         const Clock::time_point soon = deadline_after(Clock::now(), core.patience());
-        if (!wait_until(soon) && core.thread().is_bound()) core.warn_of_long_wait();
+        const bool ended = core.wait_for_thread(is_over(*this), soon);
+        if (!ended && core.thread().is_bound() && !core.loop().has_failed())
+            core.warn_of_long_wait();
     }
     return wait();
 }
@@ -66,7 +68,7 @@ Aio::~Aio() {
             "destroy it when the operation has ended");
         // The engine's lists refer to it, and the kernel may still write to its buffers.
         ALWAYS_CHECK(
-            !core.on_thread() || !core.loop().has_failed() || !busy(),
+            core.is_forked() || !core.loop().has_failed() || !busy(),
             "an Aio was destroyed while its operation was in the kernel, which has refused the "
             "ring of the engine; keep the memory of the Aio and of its buffers");
     }

@@ -11,17 +11,14 @@ bool CrossThreadCall::wait() noexcept {
     const auto has_ended = [this] {
         return finished_.load(std::memory_order_acquire) || engine_.is_over();
     };
-    const auto may_go_on = [&] { return has_ended() || loop.has_failed(); };
     const Clock::time_point soon = deadline_after(Clock::now(), engine_.patience());
-    if (!waiters.wait_until(may_go_on, soon)) {
+    if (!waiters.wait_until(has_ended, soon)) {
         engine_.warn_of_long_wait();
-        waiters.wait(may_go_on);
+        waiters.wait(has_ended);
     }
     if (finished_.load(std::memory_order_acquire)) return true;
-    // The loop no longer takes mail.
-    if (waiters.exclude([&] { return loop.withdraw(*this); })) return false;
-    waiters.wait(has_ended);  // it was delivered before the end
-    return finished_.load(std::memory_order_acquire);
+    waiters.exclude([&] { loop.withdraw(*this); });  // posted after the loop's last delivery
+    return false;
 }
 
 }  // namespace uaio

@@ -16,9 +16,9 @@ class CrossThreadCall : public MailboxEntry {
 public:
     explicit CrossThreadCall(EngineCore& engine) noexcept : engine_(engine) {}
 
-    // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends,
-    // or its ring has failed, before it. Not on the engine's thread. Logs a warning when the
-    // engine's thread takes longer than the drain_timeout.
+    // Posts this, whose deliver() leads to finish(), and waits for that. False if the engine ends
+    // before it. Not on the engine's thread. Logs a warning when the engine's thread takes longer
+    // than the drain_timeout.
     // REQUIRES: a Visit, or that the caller knows by other means that the engine lives.
     bool post_and_wait() noexcept {
         post();

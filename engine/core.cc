@@ -111,7 +111,7 @@ void EngineCore::run_stopped() noexcept {
     stopped_ = true;
     for (;;) {
         loop_.clear_stop();  // a set stop flag keeps the loop from sleeping
-        if (leave_.load(std::memory_order_acquire) || loop_.has_failed()) return;
+        if (leave_.load(std::memory_order_acquire) || is_forked()) return;
         turn(shutdown_.end_operations(TimerNode::kNoDeadline), true);
     }
 }
@@ -129,8 +129,11 @@ void EngineCore::drain() noexcept {
     shutdown_.stop_waking();
     const std::int64_t until = deadline_after(now_ns(), options_.drain_timeout);
     do {
-        const std::int64_t turn_until = shutdown_.end_operations(until);
-        if (loop_.has_failed()) break;
+        std::int64_t turn_until = shutdown_.end_operations(until);
+        if (loop_.has_failed()) {  // only operations that are not in the kernel can end
+            if (!loop_.has_deferred() && !loop_.has_mail()) break;
+            turn_until = 0;
+        }
         // An arrival that began before seal() may have posted.
         if (shutdown_.is_complete()) {
             gate().seal(gate_number());
@@ -271,6 +274,12 @@ bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept
     const Visit visit(gate());
     loop_.waiters().wait_until([&] { return done() || loop_.has_failed() || is_over(); }, deadline);
     return done();
+}
+
+bool EngineCore::wait_for_thread(Condition done, Clock::time_point deadline) noexcept {
+    DCHECK(!on_thread() && (thread_.is_bound() || is_over()));
+    const Visit visit(gate());
+    return loop_.waiters().wait_until([&] { return done() || is_over(); }, deadline) && done();
 }
 
 void EngineCore::warn_of_long_wait() const noexcept {

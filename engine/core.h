@@ -74,6 +74,9 @@ public:
     // The same until `deadline`, of the kernel's clock on the engine's thread, of Clock on others.
     // False: `done` does not hold.
     bool wait_until(Condition done, Clock::time_point deadline) noexcept;
+    // Waits on another thread than the engine's, also where the ring has failed: an engine that
+    // stops still ends what is not in the kernel.
+    bool wait_for_thread(Condition done, Clock::time_point deadline) noexcept;
     // Logs that a thread waits for an engine whose thread does not run it.
     void warn_of_long_wait() const noexcept;
     // The time for which a thread waits for the engine before it warns that none runs it: the

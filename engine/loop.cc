@@ -36,6 +36,7 @@ std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
     DCHECK(until_ns >= 0);
     DCHECK(invariants_hold());
     in_turn_ = true;
+    const bool had_failed = has_failed();  // a callback that forks, in the child, returns soon
     counters_.turns.add();
     if (poll_fd_.is_open()) [[unlikely]]
         poll_fd_.consume();
@@ -48,7 +49,8 @@ std::size_t Loop::turn(std::int64_t until_ns, bool return_early) noexcept {
 
     const bool may_wait = until_ns > 0 && !(return_early && (had_mail || handled > 0));
     if (may_wait && prepare_to_sleep()) {
-        ring_.enter(1, std::min(until_ns, timers_.next_ns()));
+        const std::int64_t wake_ns = std::min(until_ns, timers_.next_ns());
+        had_failed ? sleep_without_kernel(wake_ns) : ring_.enter(1, wake_ns);
         sleeping_.store(false, std::memory_order_relaxed);
     } else {
         ring_.enter(0, TimerNode::kNoDeadline);
@@ -88,7 +90,14 @@ bool Loop::prepare_to_sleep() noexcept {
     return false;
 }
 
+// A refused ring wakes no thread, and a thread that stops its engine still ends what it can.
+void Loop::sleep_without_kernel(std::int64_t until_ns) noexcept {
+    waiters_.wait_until([this] { return !sleeping_.load(std::memory_order_acquire); },
+                        Clock::time_point(std::chrono::nanoseconds(until_ns)));
+}
+
 void Loop::wake() noexcept {
+    if (has_failed()) waiters_.notify_locked();  // sleep_without_kernel()
     counters_.wakes.fetch_add(1, std::memory_order_relaxed);
     if (poll_fd_.is_open()) poll_fd_.signal();
     ring_.kernel().wake();
@@ -144,18 +153,12 @@ void Loop::end_mail() noexcept {
     waiters_.exclude([this] { return mailbox_.take(); });  // its lock protects withdraw() too
 }
 
-bool Loop::withdraw(const MailboxEntry& entry) noexcept {
-    bool found = false;
+void Loop::withdraw(const MailboxEntry& entry) noexcept {
     for (MailboxEntry* at = mailbox_.take(); at;) {
         MailboxEntry* const next = at->next;
-        if (at == &entry) {
-            found = true;
-        } else {
-            mailbox_.push(*at);
-        }
+        if (at != &entry) mailbox_.push(*at);
         at = next;
     }
-    return found;
 }
 
 void Loop::expire_timers() noexcept {

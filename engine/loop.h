@@ -48,6 +48,7 @@ public:
     // True if no accepted operation is under way, no mail waits, and the kernel has taken all
     // entries.
     bool is_idle() noexcept;
+    bool has_deferred() const noexcept { return deferred_.first != nullptr; }
     bool has_operations() const noexcept {
         return counters_.begun.value() != counters_.operations.value();
     }
@@ -84,9 +85,9 @@ public:
         DCHECK(entry.deliver);
         if (mailbox_.push(entry)) wake_if_asleep();
     }
-    // Takes `entry` out of the mailbox of a loop that no longer turns; false if it was delivered.
-    // One thread at a time.
-    bool withdraw(const MailboxEntry& entry) noexcept;
+    // Takes `entry` out of the mailbox, if it is there, of a loop that no longer turns. One thread
+    // at a time.
+    void withdraw(const MailboxEntry& entry) noexcept;
     bool has_mail() const noexcept { return !mailbox_.empty(); }
     void wake_if_asleep() noexcept {
         if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
@@ -132,6 +133,7 @@ private:
     bool prepare_to_sleep() noexcept;
     void leave_turn() noexcept;
     bool has_work() const noexcept;
+    void sleep_without_kernel(std::int64_t until_ns) noexcept;
     void wake() noexcept;
 
     Ring ring_;

@@ -20,6 +20,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <future>
 #include <memory>
@@ -148,20 +149,78 @@ TEST_CASE("listen() on a group with a stopped engine fails and accepts on none")
         CHECK_NOTHROW(tcp::Listener(group.engine(0), endpoint));
 }
 
+// From here on the kernel refuses the ring.
+void fail_ring(EngineThread& io) {
+    Aio parked(io.engine());
+    submit_parked(parked);
+    io.engine().post([] { refuse_system_call(SYS_io_uring_enter, EPERM); });
+    static_cast<void>(parked.wait());
+}
+
 TEST_CASE("an EngineThread whose ring fails ends only its own operations") {
     const ChildEnd end = run_in_child([]() -> std::string {
         EngineThread io(silent_options(KernelKind::io_uring));
         if (io.engine().kernel() != KernelKind::io_uring) return "";
         auto server = std::make_unique<http::Server>(io.engine());
-        Aio parked(io.engine());
-        submit_parked(parked);
+        std::atomic<int> ends = 0;
+        auto parked = std::make_unique<Aio>(io.engine(), [&](Aio&) { ++ends; });
+        submit_parked(*parked);
         io.engine().post([] { refuse_system_call(SYS_io_uring_enter, EPERM); });
-        if (!parked.wait()) return "the operation succeeded";
+        if (!parked->wait()) return "the operation succeeded";
+        parked.reset();
+        if (ends != 1) return "the operation did not end";
+        // The engine's thread still ends what is submitted later, and waits without the kernel.
+        Aio late(io.engine());
+        submit_parked(late);
+        while (late.busy())
+            std::this_thread::yield();
+        if (late.result() != Errc::closed) return "a later operation did not end";
         server.reset();
         return "";
     });
     INFO(end.output);
     CHECK(end.succeeded());
+}
+
+// The read of the idle connection is in the kernel, which never completes it.
+TEST_CASE("the destructor of an idle client returns where the ring has failed") {
+    const ChildEnd end = run_in_child([]() -> std::string {
+        EngineThread peer(silent_options(KernelKind::io_uring));
+        if (peer.engine().kernel() != KernelKind::io_uring) return "";
+        http::Server server(peer.engine());
+        server.handle("GET", "/", [](http::Exchange& exchange) { exchange.respond("hi"); });
+        const Endpoint at = listen_on_loopback(server);
+        EngineThread io(silent_options(KernelKind::io_uring));
+        tcp::Connector connector(at);
+        auto client = std::make_unique<http::Client>(connector);
+        http::Request request("http://" + at.to_string() + "/");
+        http::Response response;
+        Aio aio(io.engine());
+        client->transact(request, response, aio);
+        if (aio.wait()) return "the request failed";
+        fail_ring(io);
+        client.reset();
+        return "";
+    });
+    INFO(end.output);
+    CHECK(end.succeeded());
+}
+
+TEST_CASE("the destructor of an Aio in a refused ring stops the program on another thread") {
+    if (options_on(KernelKind::io_uring).kernel != KernelKind::io_uring) return;
+    const ChildEnd end = run_in_child([]() -> std::string {
+        EngineOptions options = silent_options(KernelKind::io_uring);
+        options.drain_timeout = 10ms;
+        EngineThread io(options);
+        const int fd = ::eventfd(0, EFD_CLOEXEC);
+        auto sleeping = std::make_unique<Aio>(io.engine());
+        submit_sleeping(*sleeping, fd);
+        fail_ring(io);
+        sleeping.reset();
+        return "the program continued";
+    });
+    INFO(end.output);
+    CHECK(end.signal == SIGABRT);
 }
 
 TEST_CASE_TEMPLATE("constructors fail on an engine whose thread has ended", Kernel, OnLinux,

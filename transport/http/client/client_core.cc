@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace uaio::http {
 namespace {
@@ -174,6 +175,21 @@ void ClientCore::release_and_wait() noexcept {
         return;
     }
     release();
+}
+
+// In a refused ring the reads of idle connections never end; without a transaction nothing else
+// uses the Connector.
+void ClientCore::begin_shutdown() noexcept {
+    engine_ends_ = true;
+    if (departure_ && core().loop().has_failed() && !has_transactions())
+        std::exchange(departure_, nullptr)->finish();
+}
+
+bool ClientCore::has_transactions() const noexcept {
+    for (const ClientConnection* at = connections_; at; at = at->next_) {
+        if (at->current_) return true;
+    }
+    return waiting_ != nullptr;
 }
 
 void ClientCore::close_here() noexcept {

@@ -37,7 +37,7 @@ public:
     ClientCore(Engine& engine, Connector& connector, const ClientOptions& options) noexcept;
 
     // Streams end the operations in progress; no new one begins.
-    void begin_shutdown() noexcept override { engine_ends_ = true; }
+    void begin_shutdown() noexcept override;
 
     // A starter; the argument is the Transaction.
     static void start(Aio& aio) noexcept;
@@ -84,6 +84,7 @@ private:
     // false without effect.
     bool close_unbound() noexcept;
     static void on_cancel(Aio& aio) noexcept;
+    bool has_transactions() const noexcept;
     // Returns the usable connection that became idle last, after closing unusable ones.
     ClientConnection* find_usable() noexcept;
     void wait(Transaction& transaction) noexcept;

@@ -256,12 +256,7 @@ void ServerShard::abandon_and_wait() noexcept {
         if (is_engine_gone()) release();
         return;
     }
-    if (call.wait()) return;
-    if (is_engine_gone()) {
-        release();
-    } else {
-        abandon();
-    }
+    if (!call.wait()) release();
 }
 
 bool ServerShard::close_unbound() noexcept {
