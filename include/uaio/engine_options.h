@@ -19,7 +19,8 @@ enum class KernelKind {
 enum class LogLevel { info, warning, error };
 
 struct EngineOptions {
-    // Submission queue entries, rounded up to a power of two, 1 to 32768. If the memory lock limit
+    // Submission queue entries, rounded up to a power of two, 1 to 32768; a value out of that range
+    // means its nearer end, here and in `completions`. If the memory lock limit
     // (RLIMIT_MEMLOCK) is too low for them, the engine halves them down to 8 until they fit, and
     // Engine::kernel_reason() says so.
     unsigned entries = 256;

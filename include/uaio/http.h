@@ -4,5 +4,6 @@
 
 #include <uaio/http_client.h>
 #include <uaio/http_connection.h>
+#include <uaio/http_error.h>
 #include <uaio/http_files.h>
 #include <uaio/http_server.h>

@@ -89,7 +89,8 @@ struct ServerOptions {
     // Requests of a connection, after which it is closed; 0 is any number.
     std::uint64_t requests_per_connection = 0;
     // Responses of a connection that may be on their way while the next request is read, for
-    // clients that pipeline (RFC 9112 9.3.2).
+    // clients that pipeline (RFC 9112 9.3.2). 0: the next request is read when the response has
+    // left.
     std::size_t pipelined = 16;
     // Called after each response, and for each request that gets none, on the thread of the engine
     // that served it: on several threads at once for a server on several engines. Must not throw,
@@ -112,7 +113,8 @@ public:
     // views of it are, until this exchange ends.
     const Request& request() const noexcept { return request_; }
     // The target's path, decoded, without dot segments, by which the route was found. An encoded
-    // slash is no separator and stays "%2F".
+    // slash is no separator and stays "%2F", which "%252F" is decoded to as well: raw_path()
+    // distinguishes them.
     std::string_view path() const noexcept { return path_; }
     // The part of path() behind that of a tree's route: "" or "/a/b".
     std::string_view path_suffix() const noexcept {
