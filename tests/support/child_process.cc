@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -34,16 +35,17 @@ extern "C" int __lsan_is_turned_off() { return in_child ? 1 : 0; }
 namespace uaio {
 namespace {
 
-// The same for valgrind.
-void keep_valgrind_from_counting_leaks() {
+// The same for valgrind, in every child that a test or the library forks.
+void stop_counting_leaks() {
+    in_child = true;
 #ifdef VALGRIND_CLO_CHANGE
     VALGRIND_CLO_CHANGE("--leak-check=no");
 #endif
 }
 
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, stop_counting_leaks);
+
 [[noreturn]] void run_child(const std::function<std::string()>& body, int error_pipe) {
-    in_child = true;
-    keep_valgrind_from_counting_leaks();
     ::dup2(error_pipe, STDERR_FILENO);
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
