@@ -18,7 +18,7 @@
 #include <cstdio>
 #include <exception>
 
-#if __has_include(<valgrind/valgrind.h>)
+#ifdef UAIO_HAS_VALGRIND
 #include <valgrind/valgrind.h>
 #endif
 
@@ -38,7 +38,7 @@ namespace {
 // The same for valgrind, in every child that a test or the library forks.
 void stop_counting_leaks() {
     in_child = true;
-#ifdef VALGRIND_CLO_CHANGE
+#ifdef UAIO_HAS_VALGRIND
     VALGRIND_CLO_CHANGE("--leak-check=no");
 #endif
 }
@@ -106,6 +106,14 @@ bool limit_descriptors(int more) {
     limit.rlim_cur =
         (next >= 0 ? static_cast<rlim_t>(next) : limit.rlim_cur) + static_cast<rlim_t>(more);
     return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+bool accept_loses_connections() noexcept {
+#ifdef UAIO_HAS_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
 }
 
 bool refuse_io_uring(int error) { return refuse_system_call(__NR_io_uring_setup, error); }

@@ -26,6 +26,10 @@ bool become_unprivileged(std::size_t locked_memory_bytes);
 // Allows at most this many more open descriptors (RLIMIT_NOFILE's soft limit).
 bool limit_descriptors(int more);
 
+// True under valgrind, which enforces that limit after the system call: accept(2) then loses the
+// connection instead of leaving it in the listener's queue.
+bool accept_loses_connections() noexcept;
+
 // Makes a system call, by its number, fail with `error` from now on, as a seccomp profile does.
 bool refuse_system_call(long number, int error);
 // The same for io_uring_setup(2).
