@@ -1,7 +1,8 @@
 // The lock step of the two processes of a work: the measured one, which valgrind traces, and its
-// peer, which runs natively. A socket pair connects their Controls. With it a batch begins only
-// when all of its bytes have arrived, so that the measured side executes the same instructions
-// however fast its peer is. One thread in each process.
+// peer, which runs natively. A socket pair connects their Controls. A batch is sent when the
+// measured side has asked for it, and begins when all of its bytes have arrived, so that the
+// measured side executes the same instructions however fast its peer is. One thread in each
+// process.
 #pragma once
 
 #include "bench/support/loopback.h"
@@ -17,6 +18,12 @@ public:
     // Blocks until the other process calls signal(). Throws std::runtime_error if it has ended.
     void wait();
     void signal();
+    // The measured side: asks for the next batch, and blocks until the peer signals that it is
+    // there. The peer waits for that before every batch but the first.
+    void ask_and_wait() {
+        signal();
+        wait();
+    }
 
     // The port that the sender listens on.
     void send_port(std::uint16_t port);
@@ -46,7 +53,7 @@ private:
         left_ -= size_;
         left_in_batch_ = size_;
         if (left_ == 0) return false;
-        control_.wait();
+        control_.ask_and_wait();
         return true;
     }
 

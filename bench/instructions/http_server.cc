@@ -36,7 +36,7 @@ void CountingServer::on_turn() {
     } else if (requests_ == count_) {
         engine_.stop();
     } else {
-        control_.wait();
+        control_.ask_and_wait();
     }
 }
 

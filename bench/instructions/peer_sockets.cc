@@ -73,15 +73,19 @@ std::size_t receive_response(int fd) {
 void send_in_batches(Control& control, std::uint64_t batches, std::string_view bytes,
                      const Receive& receive) {
     const std::vector<Descriptor> sockets = connect_all(control.receive_port());
-    for (; batches > 0; --batches)
+    for (; batches > 0; --batches) {
         run_batch(control, sockets, bytes, receive);
+        if (batches > 1) control.wait();
+    }
 }
 
 void connect_in_batches(Control& control, std::uint64_t batches, std::string_view bytes,
                         const Receive& receive) {
     const std::uint16_t port = control.receive_port();
-    for (; batches > 0; --batches)
+    for (; batches > 0; --batches) {
         run_batch(control, connect_all(port), bytes, receive);
+        if (batches > 1) control.wait();
+    }
 }
 
 }  // namespace uaio::bench

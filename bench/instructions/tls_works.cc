@@ -173,6 +173,7 @@ void tls_echo_peer(Control& control, std::uint64_t count) {
         control.signal();
         for (const std::unique_ptr<TlsSocket>& connection : connections)
             require(connection->receive() == sizeof(Message), "a message in pieces");
+        if (count > kConnections) control.wait();
     }
 }
 
