@@ -134,18 +134,33 @@ void MessageSink::end(Aio& front, std::error_code error) noexcept {
 
 bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
     if (content_.is_open()) return end(aio, ArgumentErrc::wrong_message_state), true;
-    const bool streamed = is_streamed(request);
     FollowingMessage following;
     std::string& head = request.head_;
+    if (prepared_.is_for(request)) {
+        try {
+            head.assign(prepared_.text());
+        } catch (const std::bad_alloc&) {
+            return end(aio, Errc::not_enough_memory), true;
+        }
+        following.keep_alive = prepared_.keeps_alive();
+        return write_request(aio, request, following, prepared_.asked(), false);
+    }
+    const bool streamed = is_streamed(request);
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
     if (const auto error = write_head(request, payload, head, following))
         return end(aio, error), true;
     RequestMethod asked = request_method(request.method());
     if (asked == RequestMethod::other && request.headers().contains("Upgrade"))
         asked = RequestMethod::upgrade;
+    if (!streamed) prepared_.keep(request, head, following, asked);
+    return write_request(aio, request, following, asked, streamed);
+}
+
+bool MessageSink::write_request(Aio& aio, Request& request, const FollowingMessage& following,
+                                RequestMethod asked, bool streamed) noexcept {
     if (!session_.source().expect_response(asked)) return end(aio, Errc::not_enough_memory), true;
     keep_alive_ = keep_alive_ && following.keep_alive;
-    return write_message(aio, request, head, following, streamed);
+    return write_message(aio, request, request.head_, following, streamed);
 }
 
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {

@@ -14,6 +14,7 @@
 #include "transport/http/continue_sender.h"
 #include "transport/http/outgoing_content.h"
 #include "transport/http/pending_responses.h"
+#include "transport/http/prepared_request.h"
 
 #include <cstdint>
 #include <memory>
@@ -120,6 +121,8 @@ private:
     bool step(Aio& front) noexcept;
     // These return false while the front is being written.
     bool write_request(Aio& aio, Request& request) noexcept;
+    bool write_request(Aio& aio, Request& request, const FollowingMessage& following,
+                       RequestMethod asked, bool streamed) noexcept;
     bool write_response(Aio& aio, Response& response) noexcept;
     void write_prepared(Aio& aio, std::string& head) noexcept;
     bool write_message(Aio& aio, Message& message, const std::string& head,
@@ -139,6 +142,7 @@ private:
     std::unique_ptr<Aio> inner_;  // writes content in pieces and their heads; created on first use
     AioQueue queue_;              // empty unless inner_ writes
     PendingResponses pending_;
+    PreparedRequest prepared_;
     OutgoingContent content_;
     ContinueSender continue_;
     std::size_t head_size_ = 0;  // bytes of the head that were sent

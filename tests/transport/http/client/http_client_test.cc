@@ -65,6 +65,38 @@ TEST_CASE_TEMPLATE("transact: a length, chunks, HEAD, 204 and 304 with a length 
     CHECK(lab.client().statistics().reuses == std::size(cases) - 1);
 }
 
+TEST_CASE_TEMPLATE("a request is sent as it is, whether or not it equals the one before", Kernel,
+                   OnLinux, OnPoll) {
+    ClientLab lab(Kernel::kKind);
+    const struct {
+        const char* method;
+        const char* field;
+        std::string_view content;
+    } cases[] = {
+        {"GET", "a", ""},     {"GET", "a", ""},   {"GET", "b", ""},
+        {"GET", "bb", ""},    {"GET", "bb", ""},  {"POST", "bb", "in"},
+        {"POST", "bb", "in"}, {"HEAD", "bb", ""}, {"GET", "a", ""},
+    };
+    std::optional<RawPeer> peer;
+    std::string expected;
+    for (const auto& one : cases) {
+        Asked asked(lab.engine());
+        REQUIRE(!asked.request.set_method(one.method));
+        REQUIRE(!asked.request.headers().set("X", one.field));
+        if (!one.content.empty()) REQUIRE(!asked.request.set_content(one.content));
+        lab.ask(asked);
+        if (!peer) peer.emplace(lab.accept());
+        expected += std::string(one.method) + " / HTTP/1.1\r\nHost: h\r\nX: " + one.field + "\r\n";
+        if (!one.content.empty()) expected += "Content-Length: 2\r\n";
+        expected += "\r\n" + std::string(one.content);
+        lab.expect(*peer, expected);
+        const bool head = std::string_view(one.method) == "HEAD";
+        const std::string_view answer = head ? kFive.substr(0, kFive.size() - 5) : kFive;
+        CHECK(lab.answer(asked, *peer, answer) == success(head ? 0 : 5));
+    }
+    CHECK(peer->received() == expected);
+}
+
 TEST_CASE_TEMPLATE("a response with truncated content is an error (X-3, S5)", Kernel, OnLinux,
                    OnPoll) {
     for (const std::string_view response :
