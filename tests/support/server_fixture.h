@@ -54,6 +54,16 @@ public:
         }));
         return peer.received();
     }
+    // Sends `request`, and returns the bytes received for it once they end with `end`.
+    std::string exchange(RawPeer& peer, std::string_view request, std::string_view end) {
+        const std::size_t before = peer.received().size();
+        peer.send(request);
+        REQUIRE(run_until([&] {
+            peer.read_some();
+            return peer.received().size() > before && peer.received().ends_with(end);
+        }));
+        return peer.received().substr(before);
+    }
     std::string receive_to_end(RawPeer& peer) {
         REQUIRE(run_until([&] {
             peer.read_some();

@@ -58,13 +58,18 @@ void RequestReader::find_route(const RequestHead& head) noexcept {
     std::string& path = current_->path_;
     found_ = {};
     path_error_.clear();
-    if (head.parts.form == TargetForm::authority || head.parts.form == TargetForm::asterisk) {
+    const bool fixed_path =
+        head.parts.form == TargetForm::authority || head.parts.form == TargetForm::asterisk;
+    RouteCache& last = connection_.shard().last_route();
+    if (!fixed_path && last.find(head, path, found_)) return;
+    if (fixed_path) {
         // CONNECT, and OPTIONS for the server itself, match only a route for "/".
         path = "/";
     } else if ((path_error_ = normalise_path(head.parts.path, path))) {
         return;
     }
     found_ = connection_.shard().router().find(head.method, head.host, path);
+    if (!fixed_path) last.keep(head, path, found_);
 }
 
 void RequestReader::read_next() noexcept {

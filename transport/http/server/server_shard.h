@@ -10,6 +10,7 @@
 #include "engine/deadline.h"
 #include "transport/http/format/date.h"
 #include "transport/http/send_allowance.h"
+#include "transport/http/server/route_cache.h"
 #include "transport/http/server/router.h"
 #include "transport/stream/engine_object.h"
 
@@ -47,6 +48,7 @@ public:
     Engine& engine() noexcept { return engine_; }
     const ServerOptions& options() const noexcept { return options_; }
     const Router& router() const noexcept { return *router_; }
+    RouteCache& last_route() noexcept { return last_route_; }
     // The timeout of a write of `bytes` bytes.
     std::chrono::nanoseconds send_timeout(std::size_t bytes) const noexcept {
         return send_allowance(options_.send_timeout, bytes);
@@ -107,6 +109,7 @@ private:
     Engine& engine_;
     const ServerOptions options_;
     const Router* router_;
+    RouteCache last_route_;
     std::vector<std::unique_ptr<Accepting>> acceptors_;
     ServerConnection* connections_ = nullptr;
     Exchange* exchanges_ = nullptr;  // free
