@@ -224,6 +224,10 @@ private:
     std::error_code failure_;  // of the handler, and its reason
     std::string reason_;
     const Route* route_ = nullptr;
+    // The last small fixed response, complete: which one, and the second of its Date.
+    std::string whole_;
+    std::uint64_t whole_number_ = 0;
+    std::int64_t whole_second_ = 0;
     std::shared_ptr<const void> fixed_;  // owns the content, if the response does not
     Aio aio_;                            // writes the response
 };

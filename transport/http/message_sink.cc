@@ -196,8 +196,10 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
 
 void MessageSink::write_prepared(Aio& aio, std::string& head) noexcept {
     const PreparedResponse ready = std::exchange(ready_, {});
-    std::error_code error = complete_head(ready.head, std::exchange(date_, {}), head);
-    const iovec entries[] = {entry_of(head), entry_of(ready.content)};
+    const std::string_view date = std::exchange(date_, {});
+    std::error_code error;
+    if (!ready.is_whole) error = complete_head(ready.head, date, head);
+    const iovec entries[] = {entry_of(ready.is_whole ? ready.head : head), entry_of(ready.content)};
     const std::size_t count = ready.content.empty() ? 1 : 2;
     if (!error) error = Provider::replace_iov(aio, std::span(entries, count));
     if (error) return end(aio, error);

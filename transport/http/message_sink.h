@@ -28,10 +28,11 @@ class Session;
 // pieces.
 bool is_streamed(const Message& message) noexcept;
 
-// A final response without Date, serialised beforehand.
+// A final response, serialised beforehand without Date, or whole.
 struct PreparedResponse {
     std::string_view head = {};  // without the empty line
     std::string_view content = {};
+    bool is_whole = false;  // the head ends with Date, the empty line and the content
 };
 
 class MessageSink {

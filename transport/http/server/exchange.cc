@@ -29,7 +29,7 @@ void Exchange::reset() noexcept {
 
 std::size_t Exchange::capacity() const noexcept {
     return MessageReader::capacity(request_) + MessageReader::capacity(response_) +
-           path_.capacity() + reason_.capacity();
+           path_.capacity() + reason_.capacity() + whole_.capacity();
 }
 
 std::string_view Exchange::raw_path() const noexcept {

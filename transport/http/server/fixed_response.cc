@@ -7,12 +7,21 @@
 #include "transport/http/server/file_response.h"
 #include "transport/http/server/server_connection.h"
 
+#include <atomic>
 #include <utility>
 
 namespace uaio::http {
+namespace {
+
+std::uint64_t next_number() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
 
 FixedResponse::FixedResponse(std::string content, std::string_view type)
-    : content_(std::move(content)) {
+    : content_(std::move(content)), number_(next_number()) {
     throw_if(response_.set_content(content_));
     throw_if(response_.headers().set("Content-Type", type));
     FollowingMessage following;
@@ -24,8 +33,10 @@ FixedResponse::FixedResponse(std::string content, std::string_view type)
 
 void FixedResponse::send(const std::shared_ptr<const FixedResponse>& fixed, Exchange& exchange) {
     if (!exchange.may_respond()) return;
+    ResponseSender& responses = exchange.connection_->responses();
+    if (responses.respond_whole(exchange, *fixed)) return;
     exchange.fixed_ = fixed;
-    exchange.connection_->responses().respond(exchange, *fixed);
+    responses.respond(exchange, *fixed);
 }
 
 }  // namespace uaio::http

@@ -4,6 +4,7 @@
 
 #include <uaio/http_message.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,11 +26,14 @@ public:
     std::string_view content() const noexcept { return content_; }
     // The head, without a Date and the empty line.
     std::string_view head() const noexcept { return head_; }
+    // Distinguishes it from every other one, also after its end.
+    std::uint64_t number() const noexcept { return number_; }
 
 private:
     const std::string content_;
     Response response_;
     std::string head_;
+    const std::uint64_t number_;
 };
 
 }  // namespace uaio::http

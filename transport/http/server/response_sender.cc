@@ -4,12 +4,18 @@
 #include <uaio/provider.h>
 
 #include "base/check.h"
+#include "transport/http/format/serialiser.h"
 #include "transport/http/server/fixed_response.h"
 #include "transport/http/server/server_connection.h"
 #include "transport/stream/starters.h"
 
+#include <new>
+
 namespace uaio::http {
 namespace {
+
+// The most content of a fixed response that is copied behind its head, once a second.
+constexpr std::size_t kWholeContent = 1024;
 
 // RFC 9110 6.4.1, except for HEAD.
 bool forbids_content(const Request& request, int status) noexcept {
@@ -51,6 +57,28 @@ void ResponseSender::respond(Exchange& exchange, const FixedResponse& fixed) {
     }
     exchange.response_ = fixed.response();
     respond(exchange);
+}
+
+bool ResponseSender::respond_whole(Exchange& exchange, const FixedResponse& fixed) {
+    DCHECK(exchange.state_ == Exchange::State::open && connection_.session());
+    if (fixed.content().size() > kWholeContent || !connection_.requests().stay_or_stop() ||
+        !connection_.session()->sink().pending().next().is_usual()) {
+        return false;
+    }
+    ServerShard& shard = connection_.shard();
+    const std::string_view date = shard.date();
+    const bool kept =
+        exchange.whole_number_ == fixed.number() && exchange.whole_second_ == shard.date_second();
+    if (!kept) {
+        exchange.whole_number_ = 0;
+        if (complete_head(fixed.head(), date, exchange.whole_)) throw std::bad_alloc();
+        exchange.whole_ += fixed.content();
+        exchange.whole_number_ = fixed.number();
+        exchange.whole_second_ = shard.date_second();
+    }
+    static_cast<void>(exchange.response_.set_status(200));  // for the access log
+    send(exchange, true, {.head = exchange.whole_, .is_whole = true});
+    return true;
 }
 
 void ResponseSender::send(Exchange& exchange) noexcept {

@@ -24,6 +24,9 @@ public:
     void respond(Exchange& exchange, int status) noexcept;
     // Throws std::bad_alloc.
     void respond(Exchange& exchange, const FixedResponse& fixed);
+    // The same, from one buffer that the exchange keeps for as long as the Date is the same. False
+    // if the response is large, or the request unusual; nothing was sent then.
+    bool respond_whole(Exchange& exchange, const FixedResponse& fixed);
     void begin(Exchange& exchange, Aio& aio) noexcept;
     void end(Exchange& exchange) noexcept;
     void fail(Exchange& exchange, std::error_code error = Errc::closed) noexcept;

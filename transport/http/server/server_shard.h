@@ -66,6 +66,8 @@ public:
 
     // The current time for the Date field. The view is valid until the next call.
     std::string_view date() noexcept;
+    // The second that date() returned last.
+    std::int64_t date_second() const noexcept { return date_second_; }
 
     // Takes an exchange for a request of this connection; null if out of memory. Exchanges released
     // last are reused first, so that few are in use, and warm in the cache, however many

@@ -49,6 +49,27 @@ TEST_CASE_TEMPLATE("fixed_content() suits its head to the request and the connec
     CHECK(fixture.receive_to_end(peer).ends_with("Connection: close\r\n\r\nhi"));
 }
 
+TEST_CASE_TEMPLATE("the fixed responses of one connection alternate", Kernel, OnLinux, OnPoll) {
+    ServerFixture fixture(Kernel::kKind);
+    const std::string large(5000, 'x');
+    fixture.server().handle("", "/a", http::fixed_content("one", "text/x"));
+    fixture.server().handle("", "/b", http::fixed_content("two", "text/y"));
+    fixture.server().handle("", "/c", http::fixed_content(large, "text/x"));
+    fixture.listen();
+    RawPeer peer = fixture.connect();
+    for (int round = 0; round < 2; ++round) {
+        for (const char* const target : {"/a", "/a", "/b", "/c", "/b", "/%61"}) {
+            const std::string_view path = target;
+            const std::string content = path == "/c" ? large : path == "/b" ? "two" : "one";
+            const std::string type = path == "/b" ? "text/y" : "text/x";
+            const std::string request = "GET " + std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+            CHECK(without_date(fixture.exchange(peer, request, content)) ==
+                  "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(content.size()) +
+                      "\r\nContent-Type: " + type + "\r\n\r\n" + content);
+        }
+    }
+}
+
 TEST_CASE_TEMPLATE("fixed_content() of no bytes is a response without content", Kernel, OnLinux,
                    OnPoll) {
     ServerFixture fixture(Kernel::kKind);
