@@ -16,7 +16,14 @@
 namespace uaio::http {
 
 MessageSource::MessageSource(Session& session, Stream& stream) noexcept
-    : session_(session), stream_(stream) {
+    : session_(session),
+      stream_(stream),
+      deadline_(
+          session.core(),
+          [](void* self, std::error_code reason) noexcept {
+              static_cast<MessageSource*>(self)->on_deadline(reason);
+          },
+          this) {
     inner_.emplace(session.engine(), [this](Aio&) { on_read(); });
 }
 
@@ -62,7 +69,7 @@ bool MessageSource::plain() const noexcept {
 
 void MessageSource::serve() noexcept {
     while (Aio* const front = queue_.front()) {
-        if (direct_) return;
+        if (direct_ || awaits_head_) return;
         switch (step(*front)) {
             case Step::finished:
             case Step::handed_on: continue;
@@ -101,13 +108,13 @@ MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexce
 // ---- heads
 
 MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
-    const Step step = parse_head(front);
+    const Step step = parse_head(&front);
     if (step == Step::more_bytes && !mid_head()) session_.limit_idle(front);
     return step;
 }
 
-MessageSource::Step MessageSource::parse_head(Aio& front) noexcept {
-    if (content_.is_tunnel()) return end(front, ArgumentErrc::wrong_message_state);
+MessageSource::Step MessageSource::parse_head(Aio* front) noexcept {
+    if (content_.is_tunnel()) return end_head(front, ArgumentErrc::wrong_message_state);
     if (!content_.is_over()) {
         const Step skipped = skip_content(front);
         if (skipped != Step::handed_on) return skipped;
@@ -115,7 +122,8 @@ MessageSource::Step MessageSource::parse_head(Aio& front) noexcept {
     if (buffer_.empty()) return Step::more_bytes;
     const auto take = [&](const auto& head) noexcept { take_head(front, head); };
     IncomingHead::Result read;
-    if (note_of(front).kind == Kind::request) {
+    const bool request = front ? note_of(*front).kind == Kind::request : response_ == nullptr;
+    if (request) {
         read = head_.read_request(buffer_, session_.limits(), take);
     } else {
         arrival_.note(session_.core().counters().enters.value());
@@ -129,13 +137,13 @@ MessageSource::Step MessageSource::parse_head(Aio& front) noexcept {
         case IncomingHead::Outcome::malformed: return fail(front, read.fault);
         case IncomingHead::Outcome::no_memory:
             wait_for_head(front);  // the head has begun, and its time runs
-            return end(front, Errc::not_enough_memory);
+            return end_head(front, Errc::not_enough_memory);
     }
     return Step::finished;
 }
 
 // Skips unread content up to the next head. Step::handed_on: all is skipped.
-MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
+MessageSource::Step MessageSource::skip_content(Aio* front) noexcept {
     const IncomingContent::Front skipped = content_.skip(buffer_);
     switch (skipped.outcome) {
         case IncomingContent::Front::Outcome::complete: return Step::handed_on;
@@ -145,8 +153,8 @@ MessageSource::Step MessageSource::skip_content(Aio& front) noexcept {
 }
 
 // The message is a copy of the head, whose bytes are dropped next.
-void MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
-    auto* request = static_cast<Request*>(note_of(front).message);
+void MessageSource::take_head(Aio* front, const RequestHead& head) noexcept {
+    auto* request = front ? static_cast<Request*>(note_of(*front).message) : nullptr;
     if (!request) request = session_.message_for(head);
     std::error_code error;
     if (request) error = MessageReader::read(head, *request);
@@ -155,14 +163,15 @@ void MessageSource::take_head(Aio& front, const RequestHead& head) noexcept {
     begin_content(front, head.framing, head.content_length, error);
 }
 
-void MessageSource::take_head(Aio& front, const ResponseHead& head) noexcept {
-    const auto error = MessageReader::read(head, *static_cast<Response*>(note_of(front).message));
+void MessageSource::take_head(Aio* front, const ResponseHead& head) noexcept {
+    auto* const response = front ? static_cast<Response*>(note_of(*front).message) : response_;
+    const auto error = MessageReader::read(head, *response);
     if (!asked_.empty()) asked_.pop();
     keep_alive_ = head.keep_alive && head.framing != ContentFraming::until_close;
     begin_content(front, head.framing, head.content_length, error);
 }
 
-void MessageSource::begin_content(Aio& front, ContentFraming framing, std::uint64_t length,
+void MessageSource::begin_content(Aio* front, ContentFraming framing, std::uint64_t length,
                                   std::error_code error) noexcept {
     session_.forget_trailer();
     head_deadline_ns_ = 0;
@@ -171,29 +180,108 @@ void MessageSource::begin_content(Aio& front, ContentFraming framing, std::uint6
         broken_ = true;
         error = Errc::not_enough_memory;
     }
-    end(front, error);
+    end_head(front, error);
 }
 
 // All reads that wait for a head share its deadline.
-MessageSource::Step MessageSource::wait_for_head(Aio& front) noexcept {
+MessageSource::Step MessageSource::wait_for_head(Aio* front) noexcept {
     // An old client may send a line end after its content; it begins no head.
     const std::string_view bytes = buffer_.bytes();
     if (bytes.empty() || bytes == "\r" || bytes == "\r\n") return Step::more_bytes;
     const bool begins = head_deadline_ns_ == 0;
     if (begins) head_deadline_ns_ = session_.head_deadline_ns();
-    if (!session_.is_server()) {
-        Provider::limit_deadline(front, head_deadline_ns_);
+    if (!front) {
+        if (begins) deadline_.move(head_deadline_ns_);
+    } else if (!session_.is_server()) {
+        Provider::limit_deadline(*front, head_deadline_ns_);
     } else if (begins) {
-        Provider::replace_deadline(front, head_deadline_ns_);
+        Provider::replace_deadline(*front, head_deadline_ns_);
     }
     return Step::more_bytes;
 }
 
 // The message is malformed.
-MessageSource::Step MessageSource::fail(Aio& front, HttpErrc fault) noexcept {
+MessageSource::Step MessageSource::fail(Aio* front, HttpErrc fault) noexcept {
     broken_ = true;  // RFC 9112 2.2: the start of the next message is unknown
     keep_alive_ = false;
-    return end(front, fault);
+    return end_head(front, fault);
+}
+
+MessageSource::Step MessageSource::end_head(Aio* front, std::error_code error) noexcept {
+    if (front) return end(*front, error);
+    outcome_ = error;
+    return Step::finished;
+}
+
+// ---- heads without an Aio
+
+bool MessageSource::take_head_if_received(Response* response, std::error_code& error) noexcept {
+    DCHECK(may_take_head() && !awaits_head_ && !direct_);
+    response_ = response;
+    if (session_.closed() || broken_) {
+        error = Errc::closed;
+        return true;
+    }
+    if (parse_head(nullptr) == Step::more_bytes) return false;
+    error = outcome_;
+    return true;
+}
+
+bool MessageSource::await_head(Response* response) noexcept {
+    DCHECK(may_take_head() && !awaits_head_ && !direct_);
+    response_ = response;
+    if (!reading_ && !fill()) return false;
+    awaits_head_ = true;
+    deadline_.move(mid_head() ? head_deadline_ns_ : session_.idle_deadline_ns());
+    return true;
+}
+
+void MessageSource::stop_awaiting() noexcept {
+    awaits_head_ = false;
+    deadline_.clear();
+}
+
+// Bytes have arrived, or the stream has ended.
+void MessageSource::go_on_awaiting(std::error_code error) noexcept {
+    DCHECK(awaits_head_ && !reading_);
+    if (error) {
+        error = error_of_end(error, true);
+    } else if (parse_head(nullptr) != Step::more_bytes) {
+        error = outcome_;
+    } else if (fill()) {
+        return;
+    } else {
+        error = Errc::not_enough_memory;
+    }
+    report(error);
+}
+
+void MessageSource::report(std::error_code error) noexcept {
+    stop_awaiting();
+    reporting_ = true;
+    session_.head_arrived(error);
+    reporting_ = false;
+}
+
+void MessageSource::on_deadline(std::error_code reason) noexcept {
+    if (!awaits_head_) return;
+    Counters& counters = session_.core().counters();
+    counters.cancels.add();
+    if (reason == make_error_code(Errc::timed_out)) counters.timeouts.add();
+    report(reason);
+    serve();
+    session_.destroy_if_idle();  // may free this
+}
+
+bool MessageSource::take_content(char* to, std::size_t size) noexcept {
+    DCHECK(queue_.empty() && content_.has_length() && content_.left() == size);
+    const std::string_view bytes = buffer_.bytes();
+    if (bytes.size() < size) return false;
+    std::memcpy(to, bytes.data(), size);
+    buffer_.consume(size);
+    content_.taken(size);
+    content_read_ = true;
+    return true;
 }
 
 // ---- raw bytes and content
@@ -248,7 +336,7 @@ MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
             case IncomingContent::Front::Outcome::complete:
                 session_.took_trailer(content_.trailers());
                 return end(front, Errc::end_of_stream);
-            case IncomingContent::Front::Outcome::malformed: return fail(front, found.fault);
+            case IncomingContent::Front::Outcome::malformed: return fail(&front, found.fault);
         }
     }
 }
@@ -256,7 +344,7 @@ MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
 // ---- reads of the stream
 
 bool MessageSource::fill() noexcept {
-    DCHECK(!reading_ && !queue_.empty());
+    DCHECK(!reading_);
     const std::span<char> room = buffer_.room();
     if (room.empty()) return false;
     inner_->set_iov(room.data(), room.size());
@@ -299,7 +387,11 @@ void MessageSource::on_read() noexcept {
     } else {
         buffer_.added(count);
         Aio* const front = queue_.front();
-        if (error && front) end_early(*front, error);
+        if (awaits_head_) {
+            go_on_awaiting(error);
+        } else if (error && front) {
+            end_early(*front, error);
+        }
     }
     serve();
     session_.destroy_if_idle();  // may free this
@@ -325,13 +417,17 @@ void MessageSource::on_direct(std::error_code error, std::size_t count) noexcept
 void MessageSource::end_early(Aio& front, std::error_code error) noexcept {
     const Kind kind = note_of(front).kind;
     const bool raw = kind == Kind::raw || kind == Kind::raw_all;
-    if (error == Errc::end_of_stream && !raw) {
-        const bool head = kind == Kind::request || kind == Kind::response;
-        if (content_.is_framed() || (head && !buffer_.empty())) error = Errc::truncated;
-        content_.end_of_stream();
-        keep_alive_ = false;
-    }
-    end(front, error);
+    const bool head = kind == Kind::request || kind == Kind::response;
+    end(front, raw ? error : error_of_end(error, head));
+}
+
+// The error of an operation that reads a head, or content.
+std::error_code MessageSource::error_of_end(std::error_code error, bool head) noexcept {
+    if (error != Errc::end_of_stream) return error;
+    if (content_.is_framed() || (head && !buffer_.empty())) error = Errc::truncated;
+    content_.end_of_stream();
+    keep_alive_ = false;
+    return error;
 }
 
 }  // namespace uaio::http

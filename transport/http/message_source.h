@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "engine/core.h"
+#include "engine/moving_deadline.h"
 #include "transport/http/backlog.h"
 #include "transport/http/incoming_content.h"
 #include "transport/http/incoming_head.h"
@@ -40,6 +41,28 @@ public:
         start(aio, kKind);
     }
 
+    // ---- heads without an Aio for each: for a server or a client, which reads one at a time and
+    // has set Session::set_reader()
+
+    // Takes the next head if it has been received; `error` is then its outcome. A request goes to
+    // Session::message_for(), a response to `response`. Otherwise returns false: call await_head(),
+    // whose outcome goes to Session::head_arrived(), never inside this call or that one. REQUIRES:
+    // may_take_head(), and no head is awaited.
+    bool take_head_if_received(Response* response, std::error_code& error) noexcept;
+    // False if out of memory.
+    [[nodiscard]] bool await_head(Response* response) noexcept;
+    // Ends that wait without an outcome; bytes of the head stay.
+    void stop_awaiting() noexcept;
+    // No operation waits here, which would be first.
+    bool may_take_head() const noexcept { return queue_.empty(); }
+    // Nothing but more bytes of the stream can complete the next head.
+    bool lacks_bytes() const noexcept {
+        return queue_.empty() && buffer_.empty() && !content_.is_tunnel() && !broken_;
+    }
+    // Moves content that was received whole, `size` bytes of a known length, to `to`. False if not
+    // all of it was received.
+    bool take_content(char* to, std::size_t size) noexcept;
+
     // True if raw reads may go to the stream directly.
     bool plain() const noexcept;
     // Records a written request: the framing of its response depends on the method. False if out of
@@ -53,17 +76,19 @@ public:
     bool mid_head() const noexcept { return head_deadline_ns_ != 0; }
     // A read is waiting, and no byte for it has been received.
     bool waits_for_first_byte() const noexcept {
-        return !queue_.empty() && reading_ && buffer_.empty();
+        return (awaits_head_ || !queue_.empty()) && reading_ && buffer_.empty();
     }
     // The content of the message that was read last.
     IncomingContent& content() noexcept { return content_; }
     ResponseArrival& arrival() noexcept { return arrival_; }
-    bool busy() const noexcept { return reading_; }
+    bool busy() const noexcept { return reading_ || reporting_; }
     // Called when the engine is destroyed: no Aio may remain.
     void drop_aio() noexcept {
         DCHECK(!reading_ && queue_.empty());
         inner_.reset();
     }
+    // Called before the engine is destroyed, whatever remains.
+    void drop_deadline() noexcept { deadline_.drop(); }
 
 private:
     struct Note {  // in the scratch space of a queued Aio
@@ -83,15 +108,20 @@ private:
     Step step(Aio& front) noexcept;
     Step end(Aio& front, std::error_code error) noexcept;
 
+    // `front` is null for a head that is read without an Aio.
+    Step end_head(Aio* front, std::error_code error) noexcept;
     Step read_head(Aio& front) noexcept;
-    Step parse_head(Aio& front) noexcept;
-    Step skip_content(Aio& front) noexcept;
-    void take_head(Aio& front, const RequestHead& head) noexcept;
-    void take_head(Aio& front, const ResponseHead& head) noexcept;
-    void begin_content(Aio& front, ContentFraming framing, std::uint64_t length,
+    Step parse_head(Aio* front) noexcept;
+    Step skip_content(Aio* front) noexcept;
+    void take_head(Aio* front, const RequestHead& head) noexcept;
+    void take_head(Aio* front, const ResponseHead& head) noexcept;
+    void begin_content(Aio* front, ContentFraming framing, std::uint64_t length,
                        std::error_code error) noexcept;
-    Step wait_for_head(Aio& front) noexcept;
-    Step fail(Aio& front, HttpErrc fault) noexcept;
+    Step wait_for_head(Aio* front) noexcept;
+    Step fail(Aio* front, HttpErrc fault) noexcept;
+    void go_on_awaiting(std::error_code error) noexcept;
+    void report(std::error_code error) noexcept;
+    void on_deadline(std::error_code reason) noexcept;
 
     Step read_raw(Aio& front, bool all) noexcept;
     Step read_content(Aio& front, bool all) noexcept;
@@ -102,6 +132,7 @@ private:
     void on_read() noexcept;
     void on_direct(std::error_code error, std::size_t count) noexcept;
     void end_early(Aio& front, std::error_code error) noexcept;
+    std::error_code error_of_end(std::error_code error, bool head) noexcept;
     // A direct read is one of the front, and overtakes no byte of the buffer.
     bool invariants_hold() const noexcept {
         return !direct_ || (reading_ && !queue_.empty() && buffer_.empty());
@@ -115,9 +146,14 @@ private:
     IncomingHead head_;
     IncomingContent content_;
     ResponseArrival arrival_;
+    MovingDeadline deadline_;            // of the head that is awaited
+    Response* response_ = nullptr;       // for that head, if it is one of a response
+    std::error_code outcome_;            // of the head that was read last without an Aio
     Backlog<RequestMethod> asked_;       // requests written whose responses have not been read
     std::int64_t head_deadline_ns_ = 0;  // of a partly received head; 0: none
     bool reading_ = false;               // the stream has inner_
+    bool awaits_head_ = false;           // without an Aio
+    bool reporting_ = false;             // Session::head_arrived() is on the stack
     bool direct_ = false;                // into the buffers of the front
     bool broken_ = false;                // a message was malformed, so no later one can be parsed
     bool keep_alive_ = true;             // of the last message

@@ -38,6 +38,7 @@ void Session::close_here() noexcept {
 }
 
 void Session::on_engine_destroyed(bool idle) noexcept {
+    source_.drop_deadline();
     if (!idle) return;
     source_.drop_aio();
     sink_.drop_aio();
@@ -77,6 +78,11 @@ void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {
 }
 
 void Session::limit_idle(Aio& aio) noexcept { limit(aio, idle_timeout_); }
+
+std::int64_t Session::idle_deadline_ns() noexcept {
+    if (idle_timeout_ == kNoTimeout) return TimerNode::kNoDeadline;
+    return deadline_after(core().now_ns(), idle_timeout_);
+}
 
 void Session::limit_content(Aio& aio) noexcept { limit(aio, content_timeout_); }
 

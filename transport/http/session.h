@@ -39,14 +39,23 @@ public:
     // Provides the message for a read that named none, so that waiting for a head needs no memory.
     // The head's views are valid during the call.
     using Provide = Request* (*)(void* context, const RequestHead& head) noexcept;
-    void set_provider(Provide provide, void* context) noexcept {
+    // Called with the outcome of a head that MessageSource::await_head() awaited. May destroy the
+    // Connection.
+    using Arrived = void (*)(void* context, std::error_code error) noexcept;
+    // `provide` may be null for a client.
+    void set_reader(Provide provide, Arrived on_head, void* context) noexcept {
         provide_ = provide;
-        provide_context_ = context;
+        arrived_ = on_head;
+        reader_ = context;
     }
     // Null if out of memory.
     Request* message_for(const RequestHead& head) noexcept {
         DCHECK(provide_ != nullptr && core().on_thread());
-        return provide_(provide_context_, head);
+        return provide_(reader_, head);
+    }
+    void head_arrived(std::error_code error) noexcept {
+        DCHECK(arrived_ != nullptr && core().on_thread());
+        arrived_(reader_, error);
     }
 
     // Events of the read side. False if out of memory.
@@ -77,6 +86,8 @@ public:
     bool is_server() const noexcept { return is_server_; }
     // Limits the time of an operation that waits for the first byte of a head.
     void limit_idle(Aio& aio) noexcept;
+    // The end of the same time if the wait begins now.
+    std::int64_t idle_deadline_ns() noexcept;
     // Limits the time of an operation that waits for content.
     void limit_content(Aio& aio) noexcept;
 
@@ -100,7 +111,8 @@ private:
     StreamPtr stream_;  // after the Connection is destroyed
     Headers trailer_;
     Provide provide_ = nullptr;
-    void* provide_context_ = nullptr;
+    Arrived arrived_ = nullptr;
+    void* reader_ = nullptr;
     std::chrono::nanoseconds send_timeout_;
     std::chrono::nanoseconds idle_timeout_ = kNoTimeout;
     std::chrono::nanoseconds content_timeout_ = kNoTimeout;

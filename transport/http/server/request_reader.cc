@@ -23,6 +23,9 @@ constexpr std::uint64_t kSkipBytes = 64 * 1024;
 // Size of one read of a lingering connection.
 constexpr std::size_t kRestSize = 4096;
 
+// Requests that a connection answers before others proceed.
+constexpr int kRequestsInARow = 16;
+
 }  // namespace
 
 bool RequestReader::content_is_over() noexcept {
@@ -39,7 +42,12 @@ bool RequestReader::mid_head() noexcept {
 
 void RequestReader::start(Session& session) noexcept {
     DCHECK(session.core().on_thread() && session.is_server());
-    session.set_provider(&lend_request, this);
+    session.set_reader(
+        &lend_request,
+        [](void* self, std::error_code error) noexcept {
+            static_cast<RequestReader*>(self)->on_awaited(error);
+        },
+        this);
     read_next();
 }
 
@@ -72,37 +80,107 @@ void RequestReader::find_route(const RequestHead& head) noexcept {
     if (!fixed_path) last.keep(head, path, found_);
 }
 
-void RequestReader::read_next() noexcept {
-    if (reading() || current_ || last_ || connection_.closed()) return;
+bool RequestReader::may_read() const noexcept {
+    if (reading() || current_ || last_ || connection_.closed()) return false;
     const std::size_t limit = connection_.shard().options().pipelined;
-    if (connection_.responses().pending() > limit) return;  // until one completes
+    return connection_.responses().pending() <= limit;  // otherwise until one completes
+}
+
+// A handler never runs inside a call of another one or of the program: the head of a request that
+// has been received is taken by the loop of serve(), or in a callback.
+void RequestReader::read_next() noexcept {
+    if (serving_) {
+        more_ = true;
+        return;
+    }
+    if (!may_read()) return;
     DCHECK(connection_.session());
+    if (connection_.session()->source().lacks_bytes() && await_head()) return;
+    read_in_callback();
+}
+
+bool RequestReader::await_head() noexcept {
+    if (!connection_.session()->source().await_head(nullptr)) return false;
     reading_ = Reading::head;
-    Provider::submit(connection_.shard().engine(), connection_.reads(),
-                     &MessageSource::start<MessageSource::Kind::request>, connection_.session());
+    return true;
+}
+
+// Behind other reads, or in a callback of its own.
+void RequestReader::read_in_callback() noexcept {
+    Session& session = *connection_.session();
+    const bool alone = session.source().may_take_head();
+    reading_ = alone ? Reading::turn : Reading::head;
+    Starter starter = &MessageSource::start<MessageSource::Kind::request>;
+    if (alone) starter = [](Aio& aio) noexcept { Provider::finish(aio); };
+    Provider::submit(connection_.shard().engine(), connection_.reads(), starter, &session);
+}
+
+// Answers requests that have been received, until one needs bytes, or time of its handler; after
+// some of them, lets other connections proceed.
+void RequestReader::serve() noexcept {
+    DCHECK(serving_);
+    for (int left = kRequestsInARow; std::exchange(more_, false) && may_read(); --left) {
+        MessageSource& source = connection_.session()->source();
+        if (left == 0 || !source.may_take_head()) {
+            read_in_callback();
+            break;
+        }
+        std::error_code error;
+        reading_ = Reading::head;
+        const bool taken = source.take_head_if_received(nullptr, error);
+        reading_ = Reading::nothing;
+        if (!taken) {
+            const bool drained = connection_.shard().draining() && !mid_head();
+            if (!drained && await_head()) break;
+            error = drained ? Errc::canceled : Errc::not_enough_memory;
+        }
+        on_head(error);
+    }
+    more_ = false;
+    serving_ = false;
+    connection_.destroy_if_idle();
 }
 
 void RequestReader::drain() noexcept {
     const bool idle =
         connection_.responses().pending() == 0 && reading_ == Reading::head && !mid_head();
+    if (reading_ == Reading::turn) return;  // serve() notices
     last_ = true;
-    if (idle) connection_.reads().cancel();
+    if (!idle) return;
+    if (connection_.reads().busy()) return connection_.reads().cancel();
+    Session& session = *connection_.session();
+    session.source().stop_awaiting();
+    Provider::submit(
+        connection_.shard().engine(), connection_.reads(),
+        [](Aio& aio) noexcept { Provider::finish(aio, Errc::canceled); }, &session);
 }
 
 void RequestReader::drop_exchange() noexcept {
-    DCHECK(!reading() && !calling_);
+    DCHECK(!reading() && !serving_);
     delete std::exchange(current_, nullptr);
+}
+
+void RequestReader::on_awaited(std::error_code error) noexcept {
+    DCHECK(reading_ == Reading::head && !serving_);
+    reading_ = Reading::nothing;
+    serving_ = true;
+    on_head(error);
+    serve();
 }
 
 void RequestReader::on_read() noexcept {
     DCHECK(reading() && (reading_ == Reading::content) == (current_ && current_->route_));
+    DCHECK(!serving_);
     const std::error_code error = connection_.reads().result();
     const Reading ended = std::exchange(reading_, Reading::nothing);
+    if (ended == Reading::rest) return error ? connection_.close() : linger();
+    serving_ = true;
     switch (ended) {
-        case Reading::head: return on_head(error);
-        case Reading::content: return on_content(error);
-        default: return error ? connection_.close() : linger();
+        case Reading::head: on_head(error); break;
+        case Reading::content: on_content(error); break;
+        default: error ? refuse(error) : read_next(); break;
     }
+    serve();
 }
 
 void RequestReader::on_head(std::error_code error) noexcept {
@@ -227,15 +305,12 @@ void RequestReader::on_content(std::error_code error) noexcept {
 
 void RequestReader::call(Exchange& exchange) noexcept {
     DCHECK(current_ == &exchange && exchange.state_ == Exchange::State::open);
-    DCHECK(!calling_ && connection_.shard().serves());
-    calling_ = true;
+    DCHECK(serving_ && connection_.shard().serves());
     try {
         exchange.route_->handler_(exchange);
     } catch (...) {
         connection_.responses().on_thrown(current_ == &exchange ? &exchange : nullptr);
     }
-    calling_ = false;
-    connection_.destroy_if_idle();
 }
 
 // ---- the last request

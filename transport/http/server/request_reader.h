@@ -50,13 +50,24 @@ public:
     bool reading() const noexcept { return reading_ != Reading::nothing; }
     // The callback of ServerConnection::reads().
     void on_read() noexcept;
-    // A handler is on the stack.
-    bool calling() const noexcept { return calling_; }
+    // A member of this object, and perhaps a handler, is on the stack.
+    bool serving() const noexcept { return serving_; }
 
 private:
-    enum class Reading : std::uint8_t { nothing, head, content, rest };
+    enum class Reading : std::uint8_t {
+        nothing,
+        turn,  // a callback that takes the next head
+        head,
+        content,
+        rest,
+    };
 
     static Request* lend_request(void* self, const RequestHead& head) noexcept;
+    bool may_read() const noexcept;
+    bool await_head() noexcept;
+    void read_in_callback() noexcept;
+    void on_awaited(std::error_code error) noexcept;
+    void serve() noexcept;
     bool content_is_over() noexcept;
     bool mid_head() noexcept;
     bool may_stay() noexcept;
@@ -80,7 +91,8 @@ private:
     Reading reading_ = Reading::nothing;
     bool last_ = false;     // no request after this one
     bool lingers_ = false;  // the peer may still send bytes to be dropped
-    bool calling_ = false;  // a handler is on the stack
+    bool serving_ = false;  // serve() is on the stack, or will be called
+    bool more_ = false;     // meanwhile: another request may be read
 };
 
 }  // namespace uaio::http

@@ -56,7 +56,7 @@ void ServerConnection::release(Exchange& exchange) noexcept {
 }
 
 void ServerConnection::destroy_if_idle() noexcept {
-    const bool idle = !requests_.current() && !pending() && !requests_.calling();
+    const bool idle = !requests_.current() && !pending() && !requests_.serving();
     if (closed_ && idle) shard_.left(*this);  // frees this
 }
 
