@@ -5,13 +5,15 @@
 #include <uaio/provider.h>
 
 #include "base/check.h"
+#include "engine/deadline.h"
 #include "transport/http/client/redirect.h"
 #include "transport/http/format/message_reader.h"
+#include "transport/http/send_allowance.h"
 #include "transport/http/session.h"
-#include "transport/stream/starters.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <new>
 #include <utility>
 
@@ -33,9 +35,19 @@ ClientConnection::ClientConnection(ClientCore& core)
     : core_(core),
       reads_(core.engine(), [this](Aio&) { on_read(); }),
       writes_(core.engine(), [this](Aio&) { on_written(); }),
-      timer_(core.engine(), [this](Aio&) { on_timer(); }) {
-    timer_.set_timeout(core.options().idle_timeout);
-}
+      idle_end_(
+          core.core(),
+          [](void* self, std::error_code reason) noexcept {
+              auto& connection = *static_cast<ClientConnection*>(self);
+              if (reason == Errc::timed_out && connection.rests()) connection.close();
+          },
+          this),
+      send_end_(
+          core.core(),
+          [](void* self, std::error_code reason) noexcept {
+              Provider::cancel(static_cast<ClientConnection*>(self)->writes_, reason);
+          },
+          this) {}
 
 // ---- requests
 
@@ -54,11 +66,17 @@ void ClientConnection::on_connected(std::error_code error) noexcept {
     DCHECK(current_);
     connection_.emplace(std::move(stream_),
                         ConnectionOptions{.limits = core_.options().limits,
-                                          .send_timeout = core_.options().send_timeout,
+                                          .send_timeout = kNoTimeout,  // see send_end_
                                           .lenient = !core_.options().strict});
     // The verbs below would report a lack of memory later, and source() needs the session now.
-    const Session* const session = kHttp ? connection_->session_for(reads_) : nullptr;
+    Session* const session = kHttp ? connection_->session_for(reads_) : nullptr;
     if (!session) return end(kHttp ? Errc::not_enough_memory : Errc::not_supported);
+    session->set_reader(
+        nullptr,
+        [](void* self, std::error_code ended) noexcept {
+            static_cast<ClientConnection*>(self)->on_ended(ended);
+        },
+        this);
     reads_.set_timeout(kNoTimeout);
     read_head();
     send();
@@ -68,7 +86,7 @@ void ClientConnection::carry(Transaction& transaction) noexcept {
     DCHECK(rests() && !current_ && !transaction.connection);
     current_ = &transaction;
     transaction.connection = this;
-    if (timing_) timer_.cancel();
+    idle_end_.clear();
     send();
 }
 
@@ -90,12 +108,19 @@ void ClientConnection::send() noexcept {
     writing_ = true;
     enters_ = core_.enters();
     source().arrival().begin_exchange();
+    const Request& request = *current_->request;
+    const std::chrono::nanoseconds timeout = core_.options().send_timeout;
+    if (timeout != kNoTimeout) {
+        const std::size_t bytes = request.content().size() + request.headers().text().size();
+        send_end_.move(deadline_after(core_.core().now_ns(), send_allowance(timeout, bytes)));
+    }
     connection_->write_request(*current_->request, writes_);
 }
 
 void ClientConnection::on_written() noexcept {
     DCHECK(writing_);
     writing_ = false;
+    send_end_.clear();
     const std::error_code error = writes_.result();
     if (!error) source().arrival().request_sent();
     if (error && current_ && state_ == State::head) {
@@ -116,14 +141,19 @@ void ClientConnection::on_written() noexcept {
 void ClientConnection::read_head() noexcept {
     DCHECK(!reading_ && !collecting_);
     reading_ = true;
+    MessageSource& from = source();
+    if (from.may_take_head() && from.await_head(&incoming_)) return;
     connection_->read_response(incoming_, reads_);
 }
 
 void ClientConnection::on_read() noexcept {
+    if (collecting_) keep_content();
+    on_ended(reads_.result());
+}
+
+void ClientConnection::on_ended(std::error_code error) noexcept {
     DCHECK(reading_);
     reading_ = false;
-    const std::error_code error = reads_.result();
-    if (collecting_) keep_content();
     switch (state_) {
         case State::connecting: return on_connected(error);
         case State::resting: core_.counters.discarded.add(); return close();
@@ -166,6 +196,10 @@ void ClientConnection::read_content() noexcept {
     const std::span<char> room = MessageReader::content_room(
         *current_->response, collected_, known > 0 ? known : limit - collected_);
     if (room.empty()) return end(Errc::not_enough_memory);
+    if (known > 0 && room.size() == known && source().take_content(room.data(), room.size())) {
+        collected_ += room.size();
+        return complete();
+    }
     reads_.set_iov(room.data(), room.size());
     reading_ = collecting_ = true;
     connection_->read_content().read_all(reads_);
@@ -253,7 +287,7 @@ void ClientConnection::rest() noexcept {
         if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
         read_head();
     }
-    if (!timing_) start_timing();
+    idle_end_.move(deadline_after(core_.core().now_ns(), core_.options().idle_timeout));
     core_.carry_waiting();
 }
 
@@ -263,19 +297,6 @@ void ClientConnection::stop_resting() noexcept {
     *previous_resting_ = next_resting_;
     if (next_resting_) next_resting_->previous_resting_ = previous_resting_;
     previous_resting_ = nullptr;
-}
-
-void ClientConnection::start_timing() noexcept {
-    DCHECK(!timing_ && rests());
-    timing_ = true;
-    Provider::submit(core_.engine(), timer_, &start_as_timer, nullptr);
-}
-
-void ClientConnection::on_timer() noexcept {
-    timing_ = false;
-    if (!rests()) return destroy_if_idle();
-    // If the request that cancelled the timer has already ended, starts it again.
-    timer_.result() == Errc::timed_out ? close() : start_timing();
 }
 
 void ClientConnection::close() noexcept {
@@ -288,7 +309,6 @@ void ClientConnection::close() noexcept {
         } else {
             connection_->close();
         }
-        if (timing_) timer_.cancel();
     }
     destroy_if_idle();
 }
@@ -320,7 +340,7 @@ bool ClientConnection::may_retry(Transaction& transaction) noexcept {
 void ClientConnection::destroy_if_idle() noexcept {
     if (state_ != State::closed || reading_ || writing_) return;
     if (current_) release_transaction();
-    if (!timing_) core_.left(*this);
+    core_.left(*this);
 }
 
 }  // namespace uaio::http

@@ -4,6 +4,7 @@
 // response any more. Engine's thread.
 #pragma once
 
+#include "engine/moving_deadline.h"
 #include "transport/http/client/client_core.h"
 #include "transport/http/message_source.h"
 
@@ -35,6 +36,7 @@ private:
     void send() noexcept;
     void read_head() noexcept;
     void on_read() noexcept;
+    void on_ended(std::error_code error) noexcept;
     void on_connected(std::error_code error) noexcept;
     void on_head(std::error_code error) noexcept;
     void read_content() noexcept;
@@ -49,8 +51,6 @@ private:
     void release_transaction() noexcept;
     void rest() noexcept;
     void stop_resting() noexcept;
-    void start_timing() noexcept;
-    void on_timer() noexcept;
     void close() noexcept;
     void destroy_if_idle() noexcept;
 
@@ -72,10 +72,10 @@ private:
     bool collecting_ = false;  // the pending read is one of content
     bool reading_ = false;
     bool writing_ = false;
-    bool timing_ = false;
     Aio reads_;
     Aio writes_;
-    Aio timer_;  // limits the idle time
+    MovingDeadline idle_end_;
+    MovingDeadline send_end_;
 };
 
 }  // namespace uaio::http
