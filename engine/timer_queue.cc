@@ -146,7 +146,8 @@ TimerNode* TimerQueue::expire(std::int64_t now_ns) noexcept {
     }
     TimerNode* expired = due_;
     disarm(*expired);
-    DCHECK(expired->deadline_ns <= now_ns);
+    // Not `now_ns`: arm(), in a callback, may have caught up with a later time.
+    DCHECK(static_cast<std::uint64_t>(expired->deadline_ns) <= current_ << kTickShift);
     return expired;
 }
 

@@ -115,6 +115,16 @@ TEST_CASE("a deadline in the past expires at once") {
     }
 }
 
+// A callback that arms a timer reads the time later than the loop that called it.
+TEST_CASE("a deadline that passed between expire() and arm() expires in the next expire()") {
+    TimerQueue timers;
+    Timer timer;
+    CHECK(timers.expire(4 * kSecond) == nullptr);
+    timer.deadline_ns = 4 * kSecond + 1;
+    timers.arm(timer, 5 * kSecond);
+    CHECK(timers.expire(4 * kSecond) == &timer);
+}
+
 TEST_CASE("a disarmed timer does not expire") {
     TimerQueue timers;
     Timer timers_armed[3];
