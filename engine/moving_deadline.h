@@ -36,7 +36,7 @@ public:
     void move(std::int64_t target_ns) noexcept {
         target_ns_ = std::max<std::int64_t>(target_ns, 0);
         if (target_ns_ < armed_ns()) [[unlikely]]
-            arm();
+            arm(core_.now_ns());
     }
     // Removes the deadline and leaves its timer.
     void clear() noexcept { target_ns_ = kNoDeadline; }
@@ -51,21 +51,21 @@ private:
         return previous ? TimerNode::deadline_ns : kNoDeadline;
     }
 
-    void arm() noexcept {
+    void arm(std::int64_t now_ns) noexcept {
         DCHECK(core_.on_thread() && target_ns_ != kNoDeadline);
-        Loop& loop = core_.loop();
-        if (previous) loop.timers().disarm(*this);
+        TimerQueue& timers = core_.loop().timers();
+        if (previous) timers.disarm(*this);
         TimerNode::deadline_ns = target_ns_;
-        loop.timers().arm(*this, loop.now_ns());
+        timers.arm(*this, now_ns);
     }
 
     static void on_expired(TimerNode& node, std::error_code reason) noexcept {
         auto& self = static_cast<MovingDeadline&>(node);
         DCHECK(!self.previous);
         if (self.target_ns_ == kNoDeadline) return;
-        const bool due =
-            reason != make_error_code(Errc::timed_out) || self.target_ns_ <= self.core_.now_ns();
-        if (!due) return self.arm();
+        const std::int64_t now = self.core_.now_ns();
+        if (reason == make_error_code(Errc::timed_out) && self.target_ns_ > now)
+            return self.arm(now);
         self.clear();
         self.passed_(self.owner_, reason);
     }
