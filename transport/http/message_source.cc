@@ -21,7 +21,15 @@ MessageSource::MessageSource(Session& session, Stream& stream) noexcept
       deadline_(
           session.core(),
           [](void* self, std::error_code reason) noexcept {
-              static_cast<MessageSource*>(self)->on_deadline(reason);
+              auto& source = *static_cast<MessageSource*>(self);
+              if (!source.awaits_head_) return;
+              Session& owner = source.session_;
+              Counters& counters = owner.core().counters();
+              counters.cancels.add();
+              if (reason == make_error_code(Errc::timed_out)) counters.timeouts.add();
+              source.report(reason);
+              source.serve();
+              owner.destroy_if_idle();  // may free the source
           },
           this) {
     inner_.emplace(session.engine(), [this](Aio&) { on_read(); });
@@ -94,7 +102,11 @@ MessageSource::Step MessageSource::step(Aio& front) noexcept {
         case Kind::raw_all: return read_raw(front, kind == Kind::raw_all);
         case Kind::content:
         case Kind::content_all: return read_content(front, kind == Kind::content_all);
-        default: return read_head(front);
+        default: {
+            const Step read = parse_head(&front);
+            if (read == Step::more_bytes && !mid_head()) session_.limit_idle(front);
+            return read;
+        }
     }
 }
 
@@ -106,12 +118,6 @@ MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexce
 }
 
 // ---- heads
-
-MessageSource::Step MessageSource::read_head(Aio& front) noexcept {
-    const Step step = parse_head(&front);
-    if (step == Step::more_bytes && !mid_head()) session_.limit_idle(front);
-    return step;
-}
 
 MessageSource::Step MessageSource::parse_head(Aio* front) noexcept {
     if (content_.is_tunnel()) return end_head(front, ArgumentErrc::wrong_message_state);
@@ -241,36 +247,11 @@ void MessageSource::stop_awaiting() noexcept {
     deadline_.clear();
 }
 
-// Bytes have arrived, or the stream has ended.
-void MessageSource::go_on_awaiting(std::error_code error) noexcept {
-    DCHECK(awaits_head_ && !reading_);
-    if (error) {
-        error = error_of_end(error, true);
-    } else if (parse_head(nullptr) != Step::more_bytes) {
-        error = outcome_;
-    } else if (fill()) {
-        return;
-    } else {
-        error = Errc::not_enough_memory;
-    }
-    report(error);
-}
-
 void MessageSource::report(std::error_code error) noexcept {
     stop_awaiting();
     reporting_ = true;
     session_.head_arrived(error);
     reporting_ = false;
-}
-
-void MessageSource::on_deadline(std::error_code reason) noexcept {
-    if (!awaits_head_) return;
-    Counters& counters = session_.core().counters();
-    counters.cancels.add();
-    if (reason == make_error_code(Errc::timed_out)) counters.timeouts.add();
-    report(reason);
-    serve();
-    session_.destroy_if_idle();  // may free this
 }
 
 bool MessageSource::take_content(char* to, std::size_t size) noexcept {
@@ -388,7 +369,13 @@ void MessageSource::on_read() noexcept {
         buffer_.added(count);
         Aio* const front = queue_.front();
         if (awaits_head_) {
-            go_on_awaiting(error);
+            if (error) {
+                report(error_of_end(error, true));
+            } else if (parse_head(nullptr) != Step::more_bytes) {
+                report(outcome_);
+            } else if (!fill()) {
+                report(Errc::not_enough_memory);
+            }
         } else if (error && front) {
             end_early(*front, error);
         }

@@ -82,13 +82,13 @@ public:
     IncomingContent& content() noexcept { return content_; }
     ResponseArrival& arrival() noexcept { return arrival_; }
     bool busy() const noexcept { return reading_ || reporting_; }
-    // Called when the engine is destroyed: no Aio may remain.
-    void drop_aio() noexcept {
+    // Called before the engine is destroyed; no Aio may remain if the source is `idle`.
+    void drop(bool idle) noexcept {
+        deadline_.drop();
+        if (!idle) return;
         DCHECK(!reading_ && queue_.empty());
         inner_.reset();
     }
-    // Called before the engine is destroyed, whatever remains.
-    void drop_deadline() noexcept { deadline_.drop(); }
 
 private:
     struct Note {  // in the scratch space of a queued Aio
@@ -110,7 +110,6 @@ private:
 
     // `front` is null for a head that is read without an Aio.
     Step end_head(Aio* front, std::error_code error) noexcept;
-    Step read_head(Aio& front) noexcept;
     Step parse_head(Aio* front) noexcept;
     Step skip_content(Aio* front) noexcept;
     void take_head(Aio* front, const RequestHead& head) noexcept;
@@ -119,9 +118,7 @@ private:
                        std::error_code error) noexcept;
     Step wait_for_head(Aio* front) noexcept;
     Step fail(Aio* front, HttpErrc fault) noexcept;
-    void go_on_awaiting(std::error_code error) noexcept;
     void report(std::error_code error) noexcept;
-    void on_deadline(std::error_code reason) noexcept;
 
     Step read_raw(Aio& front, bool all) noexcept;
     Step read_content(Aio& front, bool all) noexcept;
@@ -132,7 +129,7 @@ private:
     void on_read() noexcept;
     void on_direct(std::error_code error, std::size_t count) noexcept;
     void end_early(Aio& front, std::error_code error) noexcept;
-    std::error_code error_of_end(std::error_code error, bool head) noexcept;
+    [[nodiscard]] std::error_code error_of_end(std::error_code error, bool head) noexcept;
     // A direct read is one of the front, and overtakes no byte of the buffer.
     bool invariants_hold() const noexcept {
         return !direct_ || (reading_ && !queue_.empty() && buffer_.empty());

@@ -38,9 +38,8 @@ void Session::close_here() noexcept {
 }
 
 void Session::on_engine_destroyed(bool idle) noexcept {
-    source_.drop_deadline();
+    source_.drop(idle);
     if (!idle) return;
-    source_.drop_aio();
     sink_.drop_aio();
 }
 
