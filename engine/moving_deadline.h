@@ -43,18 +43,21 @@ public:
     // Removes both.
     void drop() noexcept {
         clear();
-        if (previous) core_.loop().timers().disarm(*this);
+        if (is_armed()) core_.loop().timers().disarm(*this);
     }
 
 private:
+    // In a child of fork(2) the queue has forgotten the timer.
+    bool is_armed() const noexcept { return previous && !core_.is_forked(); }
     std::int64_t armed_ns() const noexcept {
-        return previous ? TimerNode::deadline_ns : kNoDeadline;
+        return is_armed() ? TimerNode::deadline_ns : kNoDeadline;
     }
 
     void arm(std::int64_t now_ns) noexcept {
+        if (core_.is_forked()) return;
         DCHECK(core_.on_thread() && target_ns_ != kNoDeadline);
         TimerQueue& timers = core_.loop().timers();
-        if (previous) timers.disarm(*this);
+        if (is_armed()) timers.disarm(*this);
         TimerNode::deadline_ns = target_ns_;
         timers.arm(*this, now_ns);
     }

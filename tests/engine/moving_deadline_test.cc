@@ -4,7 +4,12 @@
 #include <uaio/engine.h>
 #include <uaio/sim.h>
 
+#include "tests/support/child_process.h"
+#include "tests/support/kernels.h"
+
 #include <chrono>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -68,6 +73,26 @@ TEST_CASE("a moving deadline that was cleared does not pass, and its timer ends 
     scene.move_to(70s);
     scene.run_to(80s);
     CHECK(scene.passed.size() == 1);
+}
+
+TEST_CASE("a moving deadline of the parent has no effect in a child of fork()") {
+    Engine engine(options_on(KernelKind::epoll));
+    engine.run_once(0ns);
+    const auto never = [](void*, std::error_code) noexcept {};
+    auto deadline = std::make_unique<MovingDeadline>(EngineCore::of(engine), never, nullptr);
+    const auto in = [&engine](std::chrono::seconds delay) {
+        return std::chrono::nanoseconds((engine.now() + delay).time_since_epoch()).count();
+    };
+    deadline->move(in(10s));
+    const ChildEnd end = run_in_child([&]() -> std::string {
+        deadline->move(in(5s));
+        deadline->drop();
+        deadline.reset();
+        return EngineCore::of(engine).loop().timers().armed() == 0 ? "" : "a timer is armed";
+    });
+    INFO(end.output);
+    CHECK(end.succeeded());
+    CHECK(EngineCore::of(engine).loop().timers().armed() == 1);
 }
 
 TEST_CASE("a moving deadline that has passed already passes in the next turn") {
