@@ -24,8 +24,9 @@ public:
     // REQUIRES: armed.
     void disarm(TimerNode& node) noexcept;
 
-    // Takes out one node whose deadline is not after `now_ns`, nullptr if there is none. Never
-    // early, late by less than a slot of the lowest level.
+    // Takes out one node whose deadline is not after `now_ns`, or after the time of an arm() that
+    // was later, nullptr if there is none. Never early, late by less than a slot of the lowest
+    // level.
     TimerNode* expire(std::int64_t now_ns) noexcept;
 
     // The time of the next call to expire(), TimerNode::kNoDeadline for never. May be earlier than

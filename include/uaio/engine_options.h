@@ -20,8 +20,8 @@ enum class LogLevel { info, warning, error };
 
 struct EngineOptions {
     // Submission queue entries, rounded up to a power of two, 1 to 32768; a value out of that range
-    // means its nearer end, here and in `completions`. If the memory lock limit
-    // (RLIMIT_MEMLOCK) is too low for them, the engine halves them down to 8 until they fit, and
+    // means its nearer end, here and in `completions`. If the memory lock limit (RLIMIT_MEMLOCK) is
+    // too low for them, the engine halves them down to 8 until they fit, and
     // Engine::kernel_reason() says so.
     unsigned entries = 256;
     // Completion queue entries, rounded up to a power of two, from 2 * entries to 65536. The kernel
