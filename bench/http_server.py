@@ -36,7 +36,7 @@ PATHS = {"fixed": "/fixed", "crowded": "/fixed", "pipelined": "/fixed",
          "small_file": "/small.bin", "large_file": "/large.bin"}
 SERVERS = ("uaio", "nginx", "nng")
 NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log /dev/null;
+daemon off; master_process off; pid {folder}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
@@ -84,8 +84,8 @@ def started(command, port=None):
     """Runs a server on the first processor; yields its port and its process. Without `port`, reads
     the port from the first line that the server prints, alone or after a colon."""
     pipe = subprocess.DEVNULL if port else subprocess.PIPE
-    process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=pipe,
-                               stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "taskset", "-c", "0", *command],
+                               stdout=pipe, stderr=subprocess.DEVNULL, text=True)
     try:
         if not port:
             port = int(re.search(r"(?:^|:)(\d+)", process.stdout.readline())[1])

@@ -320,7 +320,7 @@ def measure_group(chosen, group, program):
         plan = contest.QUICK if chosen.quick else contest.FULL
         plan = dataclasses.replace(plan, rounds=chosen.rounds or plan.rounds)
         cases = SIDE_BY_SIDE[group](chosen.build.resolve())
-        return contest.measure(cases, plan, chosen.filter), plan.rounds
+        return contest.measure(cases, plan, chosen.filter), f"at most {plan.rounds}"
     budget, rounds = QUICK if chosen.quick else FULL
     if group in SCRIPTS:
         rounds = SCRIPT_ROUNDS[0 if chosen.quick else 1]

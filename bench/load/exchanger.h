@@ -1,17 +1,13 @@
 // The connections of the load: on each, one exchange at a time sends the same request and receives
-// a response of a known number of bytes, which the kernel drops (MSG_TRUNC, tcp(7)). Raw io_uring,
-// as cheap as it can be, so that the server is the slower side. One thread.
+// a response of a known number of bytes. One thread.
 #pragma once
-
-#include "bench/peers/raw_ring.h"
-#include "bench/support/loopback.h"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
-#include <vector>
 
 namespace uaio::bench {
 
@@ -19,43 +15,39 @@ struct Exchange {
     std::uint16_t port = 0;
     std::string request;
     std::size_t response = 0;  // bytes
-    bool closes = false;       // the server ends each connection after the response
 };
 
 class Exchanger {
 public:
     using Clock = std::chrono::steady_clock;
+    // Called with the index of a connection that has received a response; may begin the next
+    // exchange there.
+    using OnResponse = std::function<void(std::size_t index)>;
 
-    // Makes the connections; `on_response` is called with the index of one that has received a
-    // response, and may begin the next exchange there. Throws std::system_error, and Unavailable if
-    // the kernel refuses the ring.
-    Exchanger(const Exchange& exchange, std::size_t connections,
-              std::function<void(std::size_t)> on_response);
+    Exchanger() = default;
+    virtual ~Exchanger() = default;
+    Exchanger(const Exchanger&) = delete;
+    Exchanger& operator=(const Exchanger&) = delete;
 
-    std::size_t size() const noexcept { return connections_.size(); }
-    std::size_t active() const noexcept { return active_; }
-
-    // Sends the request on an idle connection; connects anew first, if the server ends connections.
-    void begin(std::size_t index);
-    // Submits, waits for a completion, at most until `limit`, and handles all that are there.
+    // Sends the request on an idle connection.
+    virtual void begin(std::size_t index) = 0;
+    // Waits for a response or a part of one, at most until `limit`, and handles all that are there.
     // Throws std::runtime_error if a connection ended early.
-    void turn(Clock::time_point limit);
-
-private:
-    struct Connection {
-        Descriptor socket;
-        std::size_t received = 0;
-    };
-
-    void receive(std::size_t index, bool is_first);
-    void on_completion(const io_uring_cqe& cqe);
-    void finish(std::size_t index);
-
-    const Exchange exchange_;
-    const std::function<void(std::size_t)> on_response_;
-    RawRing ring_;
-    std::vector<Connection> connections_;
-    std::size_t active_ = 0;
+    virtual void turn(Clock::time_point limit) = 0;
+    // Exchanges that have begun and not ended.
+    virtual std::size_t active() const noexcept = 0;
 };
+
+// Raw io_uring, as cheap as it can be, so that the server is the slower side; the kernel drops the
+// responses (MSG_TRUNC, tcp(7)). With `closes` the server ends each connection after its response,
+// and each exchange connects anew. Throws std::system_error, and Unavailable if the kernel refuses
+// the ring.
+std::unique_ptr<Exchanger> plain_exchanger(const Exchange& exchange, std::size_t connections,
+                                           bool closes, Exchanger::OnResponse on_response);
+
+// TLS 1.3 with AES-256-GCM by OpenSSL over epoll(7); does not verify the server. Throws
+// std::runtime_error if a handshake fails.
+std::unique_ptr<Exchanger> tls_exchanger(const Exchange& exchange, std::size_t connections,
+                                         Exchanger::OnResponse on_response);
 
 }  // namespace uaio::bench

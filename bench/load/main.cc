@@ -1,6 +1,8 @@
 // Loads a server on 127.0.0.1:
 //
-//   load PORT CONNECTIONS REQUEST_FILE RESPONSE_BYTES [close]
+//   load PORT CONNECTIONS REQUEST_FILE RESPONSE_BYTES [close|tls]
+//
+// With `close` the server ends each connection after its response.
 //
 // Prints "ready" when the connections are made, then reads commands from standard input and prints
 // a line for each:
@@ -25,10 +27,12 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace uaio::bench {
@@ -42,17 +46,16 @@ constexpr std::chrono::seconds kPatience(20);
 
 class Load {
 public:
-    Load(const Exchange& exchange, std::size_t connections)
-        : exchanger_(exchange, connections, [this](std::size_t index) { on_response(index); }),
-          due_(connections) {}
+    Load(const Exchange& exchange, std::size_t connections, std::string_view kind)
+        : due_(connections), exchanger_(make(exchange, connections, kind)) {}
 
     void run_closed(std::chrono::milliseconds duration) {
         const auto began = Clock::now();
         until_ = began + duration;
         is_open_ = false;
         responses_ = 0;
-        for (std::size_t i = 0; i < exchanger_.size(); ++i)
-            exchanger_.begin(i);
+        for (std::size_t i = 0; i < due_.size(); ++i)
+            exchanger_->begin(i);
         drain(until_ + kPatience);
         std::printf("%llu %lld\n", static_cast<unsigned long long>(responses_),
                     static_cast<long long>(nanoseconds(Clock::now() - began).count()));
@@ -61,7 +64,7 @@ public:
     void run_open(double rate, std::chrono::milliseconds duration) {
         is_open_ = true;
         latencies_.clear();
-        idle_.resize(exchanger_.size());
+        idle_.resize(due_.size());
         for (std::size_t i = 0; i < idle_.size(); ++i)
             idle_[i] = i;
         std::exponential_distribution<double> gap(rate);
@@ -72,7 +75,7 @@ public:
                 start(next);
                 next += nanoseconds(static_cast<std::int64_t>(gap(random_) * 1e9));
             }
-            exchanger_.turn(next);
+            exchanger_->turn(next);
             if (Clock::now() > end + kPatience) throw std::runtime_error("the server stopped");
         }
         drain(Clock::now() + kPatience);
@@ -80,6 +83,13 @@ public:
     }
 
 private:
+    std::unique_ptr<Exchanger> make(const Exchange& exchange, std::size_t connections,
+                                    std::string_view kind) {
+        const auto respond = [this](std::size_t index) { on_response(index); };
+        if (kind == "tls") return tls_exchanger(exchange, connections, respond);
+        return plain_exchanger(exchange, connections, kind == "close", respond);
+    }
+
     void start(Clock::time_point due) {
         if (idle_.empty()) {
             waiting_.push_back(due);
@@ -88,14 +98,14 @@ private:
         const std::size_t index = idle_.front();
         idle_.pop_front();
         due_[index] = due;
-        exchanger_.begin(index);
+        exchanger_->begin(index);
     }
 
     void on_response(std::size_t index) {
         const auto now = Clock::now();
         if (!is_open_) {
             ++responses_;
-            if (now < until_) exchanger_.begin(index);
+            if (now < until_) exchanger_->begin(index);
             return;
         }
         latencies_.push_back(nanoseconds(now - due_[index]).count());
@@ -107,8 +117,8 @@ private:
     }
 
     void drain(Clock::time_point limit) {
-        while (exchanger_.active() > 0) {
-            exchanger_.turn(limit);
+        while (exchanger_->active() > 0) {
+            exchanger_->turn(limit);
             if (Clock::now() > limit) throw std::runtime_error("the server stopped");
         }
     }
@@ -126,7 +136,6 @@ private:
         std::printf("\n");
     }
 
-    Exchanger exchanger_;
     bool is_open_ = false;
     Clock::time_point until_;
     std::uint64_t responses_ = 0;
@@ -135,6 +144,7 @@ private:
     std::deque<std::size_t> idle_;
     std::vector<std::int64_t> latencies_;
     std::mt19937_64 random_{1};  // the same times for each server
+    std::unique_ptr<Exchanger> exchanger_;
 };
 
 void run(Load& load, const std::string& line) {
@@ -156,7 +166,7 @@ void run(Load& load, const std::string& line) {
 }
 
 int serve(int argc, char** argv) {
-    if (argc < 5) throw std::runtime_error("usage: load PORT CONNECTIONS FILE BYTES [close]");
+    if (argc < 5) throw std::runtime_error("usage: load PORT CONNECTIONS FILE BYTES [close|tls]");
     allow_many_descriptors();
     ::prctl(PR_SET_TIMERSLACK, 1UL);
     std::ifstream file(argv[3], std::ios::binary);
@@ -164,8 +174,7 @@ int serve(int argc, char** argv) {
     exchange.port = static_cast<std::uint16_t>(std::stoul(argv[1]));
     exchange.request.assign(std::istreambuf_iterator<char>(file), {});
     exchange.response = std::stoull(argv[4]);
-    exchange.closes = argc > 5;
-    Load load(exchange, std::stoull(argv[2]));
+    Load load(exchange, std::stoull(argv[2]), argc > 5 ? argv[5] : "");
     std::printf("ready\n");
     std::fflush(stdout);
     for (std::string line; std::getline(std::cin, line);)

@@ -19,6 +19,7 @@ class Case:
     returns a list of Figures."""
     name: str
     contenders: dict[str, Callable]
+    is_long: bool = False  # left out of a smoke run
 
 
 @dataclasses.dataclass
@@ -34,11 +35,13 @@ class Plan:
     rounds: int
     milliseconds: int  # for a sample, at least
     warm_up: int       # milliseconds
+    seconds: int       # for a case: it then has fewer rounds, but ROUNDS_MIN
 
 
-SMOKE = Plan(rounds=1, milliseconds=5, warm_up=0)
-QUICK = Plan(rounds=9, milliseconds=100, warm_up=100)
-FULL = Plan(rounds=21, milliseconds=250, warm_up=500)
+ROUNDS_MIN = 5
+SMOKE = Plan(rounds=1, milliseconds=5, warm_up=0, seconds=10)
+QUICK = Plan(rounds=9, milliseconds=100, warm_up=100, seconds=10)
+FULL = Plan(rounds=21, milliseconds=250, warm_up=500, seconds=60)
 
 
 def matching(cases, pattern):
@@ -47,8 +50,9 @@ def matching(cases, pattern):
     for case in cases:
         names = [name for name in case.contenders if wanted.search(f"{case.name}/{name}")]
         if names:
-            yield Case(case.name, {name: start for name, start in case.contenders.items()
-                                   if name in names or name == "uaio"})
+            yield dataclasses.replace(case, contenders={
+                name: start for name, start in case.contenders.items()
+                if name in names or name == "uaio"})
 
 
 def measure(cases, plan, pattern=None):
@@ -56,7 +60,8 @@ def measure(cases, plan, pattern=None):
     results = {"context": {"date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                            "num_cpus": os.cpu_count()}, "benchmarks": []}
     for case in matching(cases, pattern):
-        results["benchmarks"] += measure_case(case, plan)
+        if not (plan is SMOKE and case.is_long):
+            results["benchmarks"] += measure_case(case, plan)
     if not results["benchmarks"]:
         raise Failure(f"no case matches {pattern}")
     return results
@@ -77,7 +82,10 @@ def measure_case(case, plan):
             for sample in samplers.values():
                 sample(plan.warm_up)
         names = list(samplers)
+        limit = time.monotonic() + plan.seconds
         for number in range(plan.rounds):
+            if number >= ROUNDS_MIN and time.monotonic() > limit:
+                break
             first = number % max(len(names), 1)
             for name in names[first:] + names[:first]:
                 entries += [entry(case, name, figure, number)

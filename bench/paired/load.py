@@ -3,18 +3,20 @@ connections."""
 
 import tempfile
 
-from .processes import Child, processors
+from .processes import Child, processors, require
 
 
 class Load:
     """Connections to one server."""
 
-    def __init__(self, stack, build, port, connections, request, response, closes=False):
+    def __init__(self, stack, build, port, connections, request, response, kind=""):
+        """`kind`: "close" if the server ends each connection after its response, or "tls"."""
         self.file = stack.enter_context(tempfile.NamedTemporaryFile())
         self.file.write(request)
         self.file.flush()
-        command = [build / "bench/load", port, connections, self.file.name, response]
-        self.child = stack.enter_context(Child(command + ["close"] * closes, processors()[1]))
+        command = [require(build / "bench/load"), port, connections, self.file.name, response]
+        command += [kind] if kind else []
+        self.child = stack.enter_context(Child(command, processors()[1]))
         self.child.read_line()
 
     def closed(self, milliseconds):

@@ -1,4 +1,6 @@
 #include "bench/load/exchanger.h"
+#include "bench/peers/raw_ring.h"
+#include "bench/support/loopback.h"
 
 #include <sys/socket.h>
 
@@ -7,6 +9,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace uaio::bench {
 namespace {
@@ -14,19 +17,47 @@ namespace {
 // user_data of a failed send, which is the only one that completes with an entry.
 constexpr std::uint64_t kSend = ~std::uint64_t{0};
 
-}  // namespace
+class PlainExchanger final : public Exchanger {
+public:
+    PlainExchanger(const Exchange& exchange, std::size_t connections, bool closes,
+                   OnResponse on_response);
 
-Exchanger::Exchanger(const Exchange& exchange, std::size_t connections,
-                     std::function<void(std::size_t)> on_response)
-    : exchange_(exchange), on_response_(std::move(on_response)), connections_(connections) {
-    if (exchange_.closes) return;
+    void begin(std::size_t index) override;
+    void turn(Clock::time_point limit) override;
+    std::size_t active() const noexcept override { return active_; }
+
+private:
+    struct Connection {
+        Descriptor socket;
+        std::size_t received = 0;
+    };
+
+    void receive(std::size_t index, bool is_first);
+    void on_completion(const io_uring_cqe& cqe);
+    void finish(std::size_t index);
+
+    const Exchange exchange_;
+    const bool closes_;
+    const OnResponse on_response_;
+    RawRing ring_;
+    std::vector<Connection> connections_;
+    std::size_t active_ = 0;
+};
+
+PlainExchanger::PlainExchanger(const Exchange& exchange, std::size_t connections, bool closes,
+                               OnResponse on_response)
+    : exchange_(exchange),
+      closes_(closes),
+      on_response_(std::move(on_response)),
+      connections_(connections) {
+    if (closes_) return;
     for (Connection& connection : connections_)
         connection.socket = connect_to(exchange_.port);
 }
 
-void Exchanger::begin(std::size_t index) {
+void PlainExchanger::begin(std::size_t index) {
     Connection& connection = connections_[index];
-    if (exchange_.closes) connection.socket = connect_to(exchange_.port);
+    if (closes_) connection.socket = connect_to(exchange_.port);
     ++active_;
     connection.received = 0;
     io_uring_sqe* const sqe = ring_.next();
@@ -37,17 +68,17 @@ void Exchanger::begin(std::size_t index) {
     receive(index, true);
 }
 
-void Exchanger::receive(std::size_t index, bool is_first) {
+void PlainExchanger::receive(std::size_t index, bool is_first) {
     const Connection& connection = connections_[index];
     // A connection that the server ends is read to its end: one byte more than the response.
-    const std::size_t size = exchange_.response - connection.received + (exchange_.closes ? 1 : 0);
+    const std::size_t size = exchange_.response - connection.received + (closes_ ? 1 : 0);
     io_uring_sqe* const sqe = ring_.next();
     io_uring_prep_recv(sqe, connection.socket.get(), nullptr, size, MSG_TRUNC);
     if (is_first) sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
     sqe->user_data = index;
 }
 
-void Exchanger::turn(Clock::time_point limit) {
+void PlainExchanger::turn(Clock::time_point limit) {
     const auto left = std::max(limit - Clock::now(), Clock::duration::zero());
     __kernel_timespec wait{};
     wait.tv_nsec = std::chrono::nanoseconds(left % std::chrono::seconds(1)).count();
@@ -66,11 +97,11 @@ void Exchanger::turn(Clock::time_point limit) {
     io_uring_cq_advance(ring_.get(), seen);
 }
 
-void Exchanger::on_completion(const io_uring_cqe& cqe) {
+void PlainExchanger::on_completion(const io_uring_cqe& cqe) {
     if (cqe.user_data == kSend) throw std::runtime_error("a request could not be sent");
     const auto index = static_cast<std::size_t>(cqe.user_data);
     Connection& connection = connections_[index];
-    if (exchange_.closes && cqe.res == 0 && connection.received == exchange_.response) {
+    if (closes_ && cqe.res == 0 && connection.received == exchange_.response) {
         connection.socket = Descriptor();
         return finish(index);
     }
@@ -79,13 +110,20 @@ void Exchanger::on_completion(const io_uring_cqe& cqe) {
     if (connection.received > exchange_.response) {
         throw std::runtime_error("a response is too long");
     }
-    if (connection.received < exchange_.response || exchange_.closes) return receive(index, false);
+    if (connection.received < exchange_.response || closes_) return receive(index, false);
     finish(index);
 }
 
-void Exchanger::finish(std::size_t index) {
+void PlainExchanger::finish(std::size_t index) {
     --active_;
     on_response_(index);
+}
+
+}  // namespace
+
+std::unique_ptr<Exchanger> plain_exchanger(const Exchange& exchange, std::size_t connections,
+                                           bool closes, Exchanger::OnResponse on_response) {
+    return std::make_unique<PlainExchanger>(exchange, connections, closes, std::move(on_response));
 }
 
 }  // namespace uaio::bench
