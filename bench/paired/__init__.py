@@ -1,5 +1,11 @@
 """The groups whose contenders are processes that stay up side by side, by name."""
 
-from . import pingpong, web
+from . import callers, pingpong, web
 
-GROUPS = {"pingpong": pingpong.cases, "http": web.http_cases, "files": web.file_cases}
+GROUPS = {
+    "cross_thread": callers.cross_thread_cases,
+    "files": web.file_cases,
+    "http": web.http_cases,
+    "http_client": callers.http_client_cases,
+    "pingpong": pingpong.cases,
+}

@@ -9,14 +9,16 @@ from .processes import Child, processors, require
 class Load:
     """Connections to one server."""
 
-    def __init__(self, stack, build, port, connections, request, response, kind=""):
+    def __init__(self, stack, build, port, connections, request, response, kind="",
+                 processor=None):
         """`kind`: "close" if the server ends each connection after its response, or "tls"."""
         self.file = stack.enter_context(tempfile.NamedTemporaryFile())
         self.file.write(request)
         self.file.flush()
         command = [require(build / "bench/load"), port, connections, self.file.name, response]
         command += [kind] if kind else []
-        self.child = stack.enter_context(Child(command, processors()[1]))
+        other = processors()[1] if processor is None else processor
+        self.child = stack.enter_context(Child(command, other))
         self.child.read_line()
 
     def closed(self, milliseconds):
