@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -124,10 +125,21 @@ private:
     MultimapTimers::Node node_;
 };
 
+// Google Benchmark calls a benchmark several times, and a million timers take a second: keeps those
+// of the last call.
+template <class Timers>
+Timers& armed_timers(std::size_t others) {
+    static std::unique_ptr<Timers> timers;
+    static std::size_t number = 0;
+    if (!timers || number != others) timers = std::make_unique<Timers>(others);
+    number = others;
+    return *timers;
+}
+
 template <class Timers>
 void run_arm(benchmark::State& state, std::size_t others) {
     const std::vector<std::int64_t> deadlines = random_deadlines(kDeadlines);
-    Timers timers(others);
+    Timers& timers = armed_timers<Timers>(others);
     for (const std::int64_t deadline : deadlines)
         timers.arm_and_disarm(deadline);
     std::size_t next = 0;
@@ -168,7 +180,7 @@ void add_timers(const char* contender, const std::string& among, std::size_t oth
             [=](benchmark::State& state) { run(state, others); });
     };
     one("arm_disarm", &run_arm<Timers>);
-    if (others == 0) return;
+    if (others > 100'000) return;
     one("expire", &run_expire<Timers>);
     one("idle_turn", &run_idle_turn<Timers>);
 }
@@ -176,7 +188,7 @@ void add_timers(const char* contender, const std::string& among, std::size_t oth
 }  // namespace
 
 void add_contenders() {
-    for (const std::size_t others : {0, 1000, 100'000}) {
+    for (const std::size_t others : {1, 1000, 100'000, 1'000'000}) {
         const std::string among = "/among" + std::to_string(others);
         add_timers<Wheel>("uaio", among, others);
         add_timers<Multimap>("multimap", among, others);

@@ -30,8 +30,9 @@ def contender(build, name, connections, size):
     return start
 
 
-def case(build, name, servers, connections, size):
-    return Case(name, {server: contender(build, server, connections, size) for server in servers})
+def case(build, name, servers, connections, size, is_long=False):
+    return Case(name, {server: contender(build, server, connections, size) for server in servers},
+                is_long)
 
 
 def cases(build):
