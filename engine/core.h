@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "engine/kernel/kernel.h"
+#include "engine/lent_bytes.h"
 #include "engine/live_engines.h"
 #include "engine/loop.h"
 #include "engine/resident.h"
@@ -42,9 +43,9 @@ public:
     Engine& engine() noexcept { return engine_; }
     Loop& loop() noexcept { return loop_; }
     Kernel& kernel() noexcept { return loop_.ring().kernel(); }
-    const Features& features() noexcept { return kernel().features(); }
     Counters& counters() noexcept { return loop_.counters(); }
     Shortage& shortage() noexcept { return shortage_; }
+    LentBytes& lent_bytes() noexcept { return lent_bytes_; }
     Residents& residents() noexcept { return residents_; }
 
     // ---- any thread
@@ -120,6 +121,7 @@ private:
     Residents residents_;
     Shutdown shutdown_;
     Shortage shortage_;
+    LentBytes lent_bytes_;
     std::atomic<bool> leave_{false};  // run_stopped() returns
     bool stopped_ = false;            // run_stopped() has begun
     bool failure_reported_ = false;

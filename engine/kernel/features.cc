@@ -2,6 +2,11 @@
 
 #include "base/check.h"
 
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstddef>
 #include <limits>
 
@@ -17,6 +22,19 @@ static_assert((kEnterAbsoluteTimer &
                (IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT |
                 IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING)) == 0);
 static_assert(kOpReadMultishot == IORING_OP_SENDMSG_ZC + 1);
+
+// As io_uring decides when a ring is made: CAP_IPC_LOCK lifts the limit.
+std::uint64_t lockable_bytes() noexcept {
+    constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+    static_assert(CAP_TO_INDEX(CAP_IPC_LOCK) == 0);
+    const bool known = ::syscall(SYS_capget, &header, data) == 0;
+    if (known && (data[0].effective & CAP_TO_MASK(CAP_IPC_LOCK)) != 0) return kNoLimit;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
+    return limit.rlim_cur;
+}
 
 }  // namespace
 
@@ -39,6 +57,7 @@ int probe_features(int ring_fd, Features& features) noexcept {
     // Linux 6.2 added usage reports without an operation; the next new operation is of 6.7.
     features.report_zero_copy_usage = supported(kOpReadMultishot);
     features.send_waitall = features.sendmsg_zero_copy;
+    features.lockable_bytes = lockable_bytes();
     DCHECK(features.send_zero_copy || !features.sendmsg_zero_copy);
     DCHECK(features.sendmsg_zero_copy || !features.report_zero_copy_usage);
     return 0;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <system_error>
 
@@ -48,6 +49,8 @@ struct Features {
     bool send_waitall = false;
     bool report_zero_copy_usage = false;  // IORING_SEND_ZC_REPORT_USAGE, 6.2
     bool sq_polled = false;               // a kernel thread reads the submission ring (SQPOLL)
+    // The bytes of memory that operations may lock: RLIMIT_MEMLOCK (setrlimit(2)), or no limit.
+    std::uint64_t lockable_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
 // Identifies a file as long as it is open somewhere: stat(2) st_dev and st_ino. Zero: no file.

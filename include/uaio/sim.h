@@ -92,6 +92,11 @@ struct Faults {
     std::size_t window = 256 * 1024;
     // Descriptors that may be open before -EMFILE; 0: any number.
     unsigned descriptors = 0;
+    // Peers are on another host, 192.0.2.1 (getpeername(2)), where ZeroCopy::automatic sends
+    // without a copy. Otherwise they are on the loopback.
+    bool distant = false;
+    // RLIMIT_MEMLOCK, by which engines limit what they send without a copy; 0: no limit.
+    std::uint64_t lockable_bytes = 0;
 };
 
 // How often each thing happened since the kernel was made; those with the name of a rate in Faults

@@ -40,15 +40,23 @@ namespace uaio {
 // Whether the kernel sends from the user's memory instead of a copy (IORING_OP_SEND_ZC and
 // SENDMSG_ZC, Linux 6.1; MSG_ZEROCOPY in Documentation/networking/msg_zerocopy.rst). The Aio of
 // such a write completes when the kernel gives the bytes back, which may be as late as the peer's
-// acknowledgement; the next write does not wait for that. EngineStatistics counts these sends, and
-// those that the kernel copied after all, as it does on the loopback.
+// acknowledgement; until then a cancel or a deadline has no effect. The next write does not wait
+// for that. EngineStatistics counts these sends, and those that the kernel copied after all.
+//
+// With all values the library copies small writes, which may leave gathered, and copies where the
+// engine runs on epoll, on kernels before 6.1, over unix sockets and kTLS, after an ENOMEM, and
+// while half of the memory that the process may lock (RLIMIT_MEMLOCK) is lent to such sends of one
+// engine.
 enum class ZeroCopy {
-    off,
-    // Every write. The library copies where the engine runs on epoll, on kernels before 6.1, over
-    // unix sockets, and once for each ENOMEM (RLIMIT_MEMLOCK). It pays for large writes only: the
-    // notification is a second completion, and writes do not leave gathered.
-    on,
-    automatic,  // as off, until the library chooses by size and by the kernel's reports
+    off,  // copies
+    on,   // every write of 4 KiB and more
+    // Each write of `zero_copy_bytes`, a build option, and more, without a deadline, with 4 KiB or
+    // more for each entry, on a connection where that pays: to another host (the loopback always
+    // copies), while the kernel reports that it does not copy (Linux 6.2), and while the stream
+    // does not stand idle because the program waits for acknowledgements. After such a wait, an
+    // ENOMEM or a report of a copy, the next 32 large writes are copied before it tries again, and
+    // twice as many each time.
+    automatic,
 };
 
 class Stream {

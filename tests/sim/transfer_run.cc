@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <numeric>
 #include <utility>
@@ -90,6 +91,8 @@ Faults TransferRun::faults_for(Choices& choices) {
     faults.enter_time = nanoseconds(20) + nanoseconds_below(1000);
     faults.window = 1 + choices.draw(one_in(2) ? 64 : 100000);
     faults.lost_cancel = sometimes(500);
+    faults.distant = one_in(2);
+    if (one_in(3)) faults.lockable_bytes = 1 + choices.draw(200'000);
     return faults;
 }
 
@@ -107,7 +110,8 @@ std::string TransferRun::run() {
 
 bool TransferRun::connect() {
     tcp::ListenOptions options;
-    if (chance(400)) options.stream.zero_copy = ZeroCopy::on;
+    constexpr ZeroCopy kChoices[] = {ZeroCopy::off, ZeroCopy::on, ZeroCopy::automatic};
+    options.stream.zero_copy = kChoices[draw(std::size(kChoices))];
     if (chance(100)) options.stream.queue_limit = 1 + draw(4);
     listener_ = std::make_unique<tcp::Listener>(*engine_, Endpoint::loopback(0), options);
     peer_ = &kernel_.connect_peer(listener_->local_endpoint().port());

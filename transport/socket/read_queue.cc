@@ -77,7 +77,7 @@ void ReadQueue::receive(Aio& front) noexcept {
     io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
     // As for sends: kernels with SENDMSG_ZC keep the partial count of a cancelled MSG_WAITALL.
     const int flags =
-        note_in<ReadNote>(front).all && core.features().send_waitall ? MSG_WAITALL : 0;
+        note_in<ReadNote>(front).all && core.kernel().features().send_waitall ? MSG_WAITALL : 0;
     const std::span<iovec> entries = Provider::cursor(front).rest();
     if (entries.size() == 1) {
         const std::size_t size = std::min(entries[0].iov_len, kReceiveBytesMax);

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include <liburing.h>
 
@@ -25,9 +26,10 @@ constexpr std::size_t kSendBytesMax = 0x7ffff000;
 
 // State of a queued Aio, in its scratch.
 struct WriteNote {
-    std::size_t left;    // bytes still to send
-    bool all;            // all of them, not just some
-    bool ended = false;  // out of the queue, waits for a notification
+    std::size_t left;      // bytes still to send
+    std::size_t lent = 0;  // bytes sent without a copy that the kernel has not given back
+    bool all;              // all of them, not just some
+    bool ended = false;    // out of the queue, waits for a notification
 };
 
 // Counts sent bytes; true if they complete the operation. Moves the cursor only if another send
@@ -49,8 +51,8 @@ bool take_share(Aio& aio, std::size_t bytes) noexcept {
 WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
     : socket_(socket),
       limit_(options.queue_limit),
-      zero_copy_(options.zero_copy == ZeroCopy::on && socket.core().features().sendmsg_zero_copy),
-      wait_all_(socket.core().features().send_waitall) {}
+      zero_copy_(options.zero_copy, socket.core().kernel().features()),
+      wait_all_(socket.core().kernel().features().send_waitall) {}
 
 // A send is in flight exactly while an operation is queued, unless a write failed half-way; only
 // queued operations take part in it.
@@ -67,6 +69,7 @@ void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     queue_.push(aio);
     ++queued_;
     if (sending_ > 0) return Provider::park_untracked(aio, &on_cancel);
+    lend(aio);
     send_front(aio);
 }
 
@@ -95,8 +98,10 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
 // --- Down: the next send ---
 
 inline void WriteQueue::start_next() noexcept {
-    if (queue_.empty()) [[likely]]
+    if (queue_.empty()) [[likely]] {
+        if (held_ > 0 && zero_copy_.is_automatic()) zero_copy_.on_idle(socket_.core().now_ns());
         return socket_.writable().on_idle();
+    }
     send_next();
 }
 
@@ -104,7 +109,7 @@ void WriteQueue::send_next() noexcept {
     DCHECK(sending_ == 0);
     while (Aio* front = queue_.front()) {
         if (note_in<WriteNote>(*front).left > 0) {
-            const bool alone = zero_copy_ || !AioQueue::next(*front);
+            const bool alone = lend(*front) || !AioQueue::next(*front);
             if (alone || !send_gathered(*front)) send_front(*front);
             return;
         }
@@ -112,6 +117,51 @@ void WriteQueue::send_next() noexcept {
         Provider::finish(*front, {});
     }
     socket_.writable().on_idle();
+}
+
+// Decides whether the next send, of the front alone, is a zero-copy send.
+inline bool WriteQueue::lend(Aio& front) noexcept {
+    DCHECK(sending_ == 0 && &front == queue_.front());
+    const bool copies = std::exchange(copy_once_, false);
+    const std::size_t bytes = note_in<WriteNote>(front).left;
+    lending_ = 0;
+    if (zero_copy_.may_send(bytes)) [[unlikely]] {
+        if (!copies) lending_ = lend_large(front, bytes);
+    }
+    return lending_ > 0;
+}
+
+// Returns the bytes to send without a copy, counted against the engine's limit; 0: none.
+std::size_t WriteQueue::lend_large(Aio& front, std::size_t bytes) noexcept {
+    EngineCore& core = socket_.core();
+    const ZeroCopyChoice::Send send{
+        .bytes = bytes,
+        .entries = Provider::cursor(front).rest().size(),
+        .has_deadline = Provider::has_deadline(front),
+        .now_ns = zero_copy_.is_automatic() ? core.now_ns() : 0,
+    };
+    if (!zero_copy_.should_send(core.kernel(), socket_.fd(), send)) return 0;
+    bytes = std::min(bytes, kSendBytesMax);
+    if (!core.lent_bytes().lend(bytes)) return 0;
+    note_in<WriteNote>(front).lent += bytes;
+    zero_copy_.on_begin();
+    core.counters().zero_copy_sends.add();
+    return bytes;
+}
+
+// The result of a zero-copy send: the kernel keeps the bytes that it sent, until a notification.
+void WriteQueue::end_loan(Aio& carrier, int result, unsigned flags) noexcept {
+    DCHECK(sending_ == 1 && lending_ > 0);
+    const bool notifies = (flags & IORING_CQE_F_MORE) != 0;
+    if (notifies) {
+        ++Provider::notifications(carrier);
+    } else {
+        zero_copy_.on_end_without_notification();
+    }
+    const std::size_t kept = notifies && result > 0 ? static_cast<std::size_t>(result) : 0;
+    DCHECK(kept <= lending_);
+    note_in<WriteNote>(carrier).lent -= lending_ - kept;
+    socket_.core().lent_bytes().give_back(lending_ - kept);
 }
 
 void WriteQueue::send_front(Aio& front) noexcept {
@@ -151,32 +201,33 @@ bool WriteQueue::send_gathered(Aio& front) noexcept {
 
 void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept {
     DCHECK(sending_ > 0 && &front == queue_.front() && !entries.empty() && !socket_.closed());
-    EngineCore& core = socket_.core();
     io_uring_sqe& sqe = Provider::begin<&on_completion>(front);
     const int fd = socket_.fd();
     flags |= MSG_NOSIGNAL;
-    const bool zero_copy = zero_copy_ && !copy_once_;
-    sent_zero_copy_ = zero_copy;
-    copy_once_ = false;
-    const unsigned usage = core.features().report_zero_copy_usage ? kSendZcReportUsage : 0;
-    if (zero_copy) core.counters().zero_copy_sends.add();
+    if (lending_ > 0) [[unlikely]]
+        return prepare_zero_copy(sqe, entries, flags);
     if (entries.size() == 1) {
         const std::size_t size = std::min(entries[0].iov_len, kSendBytesMax);
-        if (zero_copy) {
-            io_uring_prep_send_zc(&sqe, fd, entries[0].iov_base, size, flags, usage);
-        } else {
-            io_uring_prep_send(&sqe, fd, entries[0].iov_base, size, flags);
-        }
-        return;
+        return io_uring_prep_send(&sqe, fd, entries[0].iov_base, size, flags);
     }
     message_.msg_iov = entries.data();
     message_.msg_iovlen = entries.size();
-    if (zero_copy) {
-        io_uring_prep_sendmsg_zc(&sqe, fd, &message_, static_cast<unsigned>(flags));
-        sqe.ioprio = static_cast<__u16>(usage);
-    } else {
-        io_uring_prep_sendmsg(&sqe, fd, &message_, static_cast<unsigned>(flags));
+    io_uring_prep_sendmsg(&sqe, fd, &message_, static_cast<unsigned>(flags));
+}
+
+void WriteQueue::prepare_zero_copy(io_uring_sqe& sqe, std::span<iovec> entries,
+                                   int flags) noexcept {
+    const int fd = socket_.fd();
+    const bool reports = socket_.core().kernel().features().report_zero_copy_usage;
+    const unsigned usage = reports ? kSendZcReportUsage : 0;
+    if (entries.size() == 1) {
+        DCHECK(lending_ <= entries[0].iov_len);
+        return io_uring_prep_send_zc(&sqe, fd, entries[0].iov_base, lending_, flags, usage);
     }
+    message_.msg_iov = entries.data();
+    message_.msg_iovlen = entries.size();
+    io_uring_prep_sendmsg_zc(&sqe, fd, &message_, static_cast<unsigned>(flags));
+    sqe.ioprio = static_cast<__u16>(usage);
 }
 
 Transferred WriteQueue::try_send(std::span<const std::byte> bytes) noexcept {
@@ -203,7 +254,7 @@ std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) no
                                    static_cast<socklen_t>(info.size()));
     }
     if (result < 0) return error_from_result(result);
-    zero_copy_ = false;
+    zero_copy_.end();
     wait_all_ = false;
     return {};
 }
@@ -230,22 +281,29 @@ Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept
 }
 
 Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
-    if (static_cast<unsigned>(result) & kNotifUsageZcCopied) {
-        socket_.core().counters().zero_copy_copied.add();
-    }
+    EngineCore& core = socket_.core();
+    const bool copied = (static_cast<unsigned>(result) & kNotifUsageZcCopied) != 0;
+    if (copied) core.counters().zero_copy_copied.add();
+    zero_copy_.on_notification(copied);
     std::uint16_t& notifications = Provider::notifications(aio);
     DCHECK(notifications > 0);
     --notifications;
     // Still in the queue: the notification was for an earlier, short send.
-    if (notifications > 0 || !note_in<WriteNote>(aio).ended) return Outcome::pending;
+    WriteNote& note = note_in<WriteNote>(aio);
+    if (notifications > 0 || !note.ended) return Outcome::pending;
     DCHECK(held_ > 0);
     --held_;
+    core.lent_bytes().give_back(note.lent);
+    if (zero_copy_.is_automatic()) {
+        zero_copy_.on_release(note.lent, sending_ == 0, core.now_ns());
+    }
     return Outcome::finished;
 }
 
 Outcome WriteQueue::on_sent(Aio& carrier, int result, unsigned flags) noexcept {
     DCHECK(&carrier == queue_.front());
-    if (flags & IORING_CQE_F_MORE) ++Provider::notifications(carrier);
+    if (lending_ > 0) [[unlikely]]
+        end_loan(carrier, result, flags);
     if (sending_ != 1 || result <= 0) return on_sent_otherwise(carrier, result);
     Outcome outcome = Outcome::pending;
     if (take_share(carrier, static_cast<std::size_t>(result))) [[likely]] {
@@ -335,14 +393,15 @@ bool WriteQueue::retry(int result) noexcept {
         // cancelled itself.
         case -ECANCELED: return true;
         case -ENOMEM:
-            // No more pages may be pinned (RLIMIT_MEMLOCK), or memory is short.
-            if (!sent_zero_copy_) return false;
+            // No more pages may be locked (RLIMIT_MEMLOCK), or memory is short.
+            if (lending_ == 0) return false;
+            zero_copy_.on_no_memory();
             copy_once_ = true;
             return true;
         case -EOPNOTSUPP:
             // Not a TCP or UDP socket, or one with a ULP such as kTLS.
-            if (!sent_zero_copy_) return false;
-            zero_copy_ = false;
+            if (lending_ == 0) return false;
+            zero_copy_.end();
             return true;
         default: return false;
     }

@@ -8,6 +8,7 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
+#include "transport/socket/zero_copy.h"
 #include "transport/stream/try_io.h"
 
 #include <sys/socket.h>
@@ -63,9 +64,13 @@ private:
 
     void start_next() noexcept;
     void send_next() noexcept;
+    bool lend(Aio& front) noexcept;
+    std::size_t lend_large(Aio& front, std::size_t bytes) noexcept;
+    void end_loan(Aio& carrier, int result, unsigned flags) noexcept;
     void send_front(Aio& front) noexcept;
     bool send_gathered(Aio& front) noexcept;
     void send(Aio& front, std::span<iovec> entries, int flags) noexcept;
+    void prepare_zero_copy(io_uring_sqe& sqe, std::span<iovec> entries, int flags) noexcept;
     void leave(Aio& aio) noexcept;
 
     Socket& socket_;
@@ -74,12 +79,12 @@ private:
     const std::size_t limit_;
     unsigned sending_ = 0;  // Aios, from the front, that take part in the send in flight; 0: none
     unsigned held_ = 0;     // Aios out of the queue that wait for a notification
-    bool zero_copy_;
-    bool wait_all_;                // MSG_WAITALL may be used
-    bool sent_zero_copy_ = false;  // by the send in flight
-    bool copy_once_ = false;       // the next send copies: no more pages can be pinned now
-    bool failed_ = false;          // a write failed half-way: the socket must close
-    bool reset_ = false;           // it failed by a reset of the peer
+    ZeroCopyChoice zero_copy_;
+    std::size_t lending_ = 0;  // bytes of the send in flight, if it is a zero-copy send
+    bool wait_all_;            // MSG_WAITALL may be used
+    bool copy_once_ = false;   // the next send copies: no more pages can be locked now
+    bool failed_ = false;      // a write failed half-way: the socket must close
+    bool reset_ = false;       // it failed by a reset of the peer
     msghdr message_{};
     std::unique_ptr<iovec[]> gathered_;  // allocated by the first gathered send
 };

@@ -69,6 +69,15 @@ SimAddress SimAddress::loopback(int family, std::uint16_t port) noexcept {
     return SimAddress(reinterpret_cast<const sockaddr*>(&v4), sizeof v4);
 }
 
+SimAddress SimAddress::distant(int family, std::uint16_t port) noexcept {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    v4.sin_addr.s_addr = htonl(0xc0000201);
+    const SimAddress address(reinterpret_cast<const sockaddr*>(&v4), sizeof v4);
+    return family == AF_INET6 ? address.mapped() : address;
+}
+
 SimAddress SimAddress::path(std::string_view path) noexcept {
     sockaddr_un local{};
     local.sun_family = AF_UNIX;

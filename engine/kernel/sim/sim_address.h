@@ -18,6 +18,8 @@ public:
 
     static SimAddress any(int family) noexcept;
     static SimAddress loopback(int family, std::uint16_t port) noexcept;
+    // Of another host: 192.0.2.1 (RFC 5737), mapped in IPv6.
+    static SimAddress distant(int family, std::uint16_t port) noexcept;
     static SimAddress path(std::string_view path) noexcept;
 
     int family() const noexcept { return storage_.ss_family; }

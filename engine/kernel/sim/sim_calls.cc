@@ -134,7 +134,10 @@ int SimMachine::peer_address(int fd, sockaddr* address, socklen_t* size) noexcep
     const SimSocket* const found = descriptors_.find(fd);
     if (!found) return -EBADF;
     if (found->state != SimSocket::State::connected) return -ENOTCONN;
-    found->remote.copy_to(address, size);
+    const bool distant = world_.faults.distant && found->domain != AF_UNIX;
+    const SimAddress remote =
+        distant ? SimAddress::distant(found->domain, found->remote.port()) : found->remote;
+    remote.copy_to(address, size);
     return 0;
 }
 

@@ -70,6 +70,7 @@ SimMachine::SimMachine(std::uint64_t seed, const Faults& faults)
     features_.sendmsg_zero_copy = !faults.no_zero_copy && !faults.no_waitall;
     features_.report_zero_copy_usage = !faults.no_zero_copy;
     features_.send_waitall = !faults.no_waitall;
+    if (faults.lockable_bytes > 0) features_.lockable_bytes = faults.lockable_bytes;
     reason_ = "a simulated kernel, seed " + std::to_string(seed);
 }
 
