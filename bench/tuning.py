@@ -29,6 +29,9 @@ PLAN = [
      [("write_all", "64B/depth16"), ("write_all", "4KiB/depth16")]),
     ("gather_entries", 64, [16, 256, 1024],
      [("write_all", "64B/depth16")]),
+    ("zero_copy_bytes", 65536, [32768, 131072],
+     [("zero_copy", "tcp/32KiB/hot/automatic"), ("zero_copy", "tcp/32KiB/cold/automatic"),
+      ("zero_copy", "tcp/64KiB/hot/automatic"), ("zero_copy", "tcp/64KiB/cold/automatic")]),
 ]
 
 
