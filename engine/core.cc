@@ -27,7 +27,7 @@ EngineCore::EngineCore(Engine& engine, std::unique_ptr<Kernel> owned, Kernel& ke
       owned_kernel_(std::move(owned)),
       options_(options),
       shutdown_(loop_, residents_),
-      lent_bytes_(kernel.features().lockable_bytes) {
+      locked_(*this, kernel.features().lockable_bytes) {
     DCHECK(!owned_kernel_ || owned_kernel_.get() == &kernel);
     options_.drain_timeout =
         std::clamp(options_.drain_timeout, std::chrono::milliseconds::zero(), kLongDrain);

@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 #include "engine/kernel/kernel.h"
-#include "engine/lent_bytes.h"
 #include "engine/live_engines.h"
+#include "engine/locked_memory.h"
 #include "engine/loop.h"
 #include "engine/resident.h"
 #include "engine/shortage.h"
@@ -45,7 +45,7 @@ public:
     Kernel& kernel() noexcept { return loop_.ring().kernel(); }
     Counters& counters() noexcept { return loop_.counters(); }
     Shortage& shortage() noexcept { return shortage_; }
-    LentBytes& lent_bytes() noexcept { return lent_bytes_; }
+    LockedMemory& locked() noexcept { return locked_; }
     Residents& residents() noexcept { return residents_; }
 
     // ---- any thread
@@ -121,7 +121,7 @@ private:
     Residents residents_;
     Shutdown shutdown_;
     Shortage shortage_;
-    LentBytes lent_bytes_;
+    LockedMemory locked_;
     std::atomic<bool> leave_{false};  // run_stopped() returns
     bool stopped_ = false;            // run_stopped() has begun
     bool failure_reported_ = false;

@@ -35,6 +35,8 @@ int Engine::fd() const { return core_->poll_fd(); }
 Clock::time_point Engine::now() const noexcept { return core_->kernel().now(); }
 KernelKind Engine::kernel() const noexcept { return core_->kernel().kind(); }
 std::string_view Engine::kernel_reason() const noexcept { return core_->kernel().reason(); }
+Buffers& Engine::buffers() noexcept { return core_->locked().buffers; }
+
 EngineStatistics Engine::statistics() const noexcept { return core_->counters().snapshot(); }
 bool Engine::on_engine_thread() const noexcept { return core_->on_thread(); }
 

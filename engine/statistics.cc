@@ -19,6 +19,7 @@ EngineStatistics Counters::snapshot() const noexcept {
     result.full_rings = full_rings.value();
     result.zero_copy_sends = zero_copy_sends.value();
     result.zero_copy_copied = zero_copy_copied.value();
+    result.registered_sends = registered_sends.value();
     result.accept_pauses = accept_pauses.value();
     result.wakes = wakes.load(std::memory_order_relaxed);
     result.misuse = misuse.load(std::memory_order_relaxed);

@@ -27,7 +27,7 @@ struct Counters {
     Counter turns, enters, submissions, completions, operations;
     Counter short_writes, gathered_writes;
     Counter cancels, timeouts, posts, full_rings;
-    Counter zero_copy_sends, zero_copy_copied, begun;
+    Counter zero_copy_sends, zero_copy_copied, registered_sends, begun;
     Counter accept_pauses;
     // Any thread adds to these two.
     std::atomic<std::uint64_t> wakes{0};

@@ -42,7 +42,7 @@ FOLDERS = {
     "transport/file": ("", STREAM),
     "transport/stream": ("stream await transferred", "base aio engine"),
     "aio": ("iov_cursor aio provider task", "base engine"),
-    "engine": ("nodes engine engine_group",
+    "engine": ("nodes buffers engine engine_group",
                "base engine/kernel engine/kernel/linux engine/kernel/poll engine/kernel/sim"),
     "engine/kernel/sim": ("sim", "base engine/kernel"),
     "engine/kernel/poll": ("", "base engine/kernel"),

@@ -56,6 +56,8 @@ int probe_features(int ring_fd, Features& features) noexcept {
     features.sendmsg_zero_copy = supported(IORING_OP_SENDMSG_ZC);
     // Linux 6.2 added usage reports without an operation; the next new operation is of 6.7.
     features.report_zero_copy_usage = supported(kOpReadMultishot);
+    // Linux 6.15 added lists of registered memory, to these new operations and to SENDMSG_ZC.
+    features.registered_lists = supported(kOpReadvFixed);
     features.send_waitall = features.sendmsg_zero_copy;
     features.lockable_bytes = lockable_bytes();
     DCHECK(features.send_zero_copy || !features.sendmsg_zero_copy);

@@ -12,6 +12,7 @@ namespace uaio {
 inline constexpr unsigned kSendZcReportUsage = 1u << 3;       // sqe.ioprio of SEND_ZC, 6.2
 inline constexpr unsigned kNotifUsageZcCopied = 1u << 31;     // cqe.res of its notification
 inline constexpr int kOpReadMultishot = 49;                   // 6.7
+inline constexpr int kOpReadvFixed = 60;                      // 6.15
 inline constexpr unsigned kEnterAbsoluteTimer = 1u << 5;      // 6.12
 inline constexpr unsigned kFeatureMinimumTimeout = 1u << 15;  // implies kEnterAbsoluteTimer
 

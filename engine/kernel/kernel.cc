@@ -39,6 +39,8 @@ bool RingView::is_consistent() const noexcept {
            submissions <= sq_mask + 1 && completions <= cq_mask + 1;
 }
 
+bool Kernel::register_memory(unsigned, unsigned, void*, std::size_t) noexcept { return false; }
+
 int Kernel::socket(int domain, int type, int protocol) noexcept {
     return value_or_errno(::socket(domain, type | SOCK_CLOEXEC, protocol));
 }

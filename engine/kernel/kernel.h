@@ -12,6 +12,7 @@
 
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -48,7 +49,9 @@ struct Features {
     // SENDMSG_ZC.
     bool send_waitall = false;
     bool report_zero_copy_usage = false;  // IORING_SEND_ZC_REPORT_USAGE, 6.2
-    bool sq_polled = false;               // a kernel thread reads the submission ring (SQPOLL)
+    // SENDMSG_ZC takes a list of entries in registered memory, 6.15.
+    bool registered_lists = false;
+    bool sq_polled = false;  // a kernel thread reads the submission ring (SQPOLL)
     // The bytes of memory that operations may lock: RLIMIT_MEMLOCK (setrlimit(2)), or no limit.
     std::uint64_t lockable_bytes = std::numeric_limits<std::uint64_t>::max();
 };
@@ -110,6 +113,12 @@ public:
     // nothing else, neither memory that is not mapped there nor state that parent and child share.
     // The kernel is neither used nor destroyed afterwards. May not lock, wait or allocate.
     virtual void close_inherited() noexcept {}
+
+    // Registers `size` bytes at `data`, for good, as number `number` of at most `most` (which each
+    // call repeats): zero-copy sends may then name them. False where the kernel cannot, such as for
+    // a lack of memory that may be locked. On the thread of bind(), or before it.
+    virtual bool register_memory(unsigned most, unsigned number, void* data,
+                                 std::size_t size) noexcept;
 
     // The calls of set-up and tear-down that do not go through the ring, with the results and the
     // errors of their system calls, but as a negative errno. The defaults are the system calls.

@@ -36,6 +36,7 @@
 
 namespace uaio {
 
+class Buffers;
 class Engine;
 class EngineCore;
 class SimKernel;
@@ -57,6 +58,7 @@ struct EngineStatistics {
     std::uint64_t full_rings = 0;        // submissions in mid-turn because the ring was full
     std::uint64_t zero_copy_sends = 0;   // sends begun with IORING_OP_SEND_ZC or SENDMSG_ZC
     std::uint64_t zero_copy_copied = 0;  // of those, copied by the kernel after all
+    std::uint64_t registered_sends = 0;  // zero-copy sends from memory of Engine::buffers()
     std::uint64_t accept_pauses = 0;     // times an accept found no descriptor or memory and waited
     // Wrong calls, such as a verb on a busy Aio: a library built without NDEBUG aborts there. Also
     // submissions that were refused with Errc::engine_lost, where no build aborts.
@@ -119,6 +121,10 @@ public:
     // SimKernel. The first call throws std::system_error when descriptors run out, with the limit
     // to raise; any call, Errc::engine_lost where no thread runs the engine any more.
     int fd() const;
+
+    // Registered memory (<uaio/buffers.h>), from which zero-copy sends cost least. Engine's thread,
+    // or before the engine runs. Valid as long as the engine.
+    Buffers& buffers() noexcept;
 
     // The time that deadlines are compared with: CLOCK_MONOTONIC, virtual on a SimKernel. Any
     // thread.

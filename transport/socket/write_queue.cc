@@ -27,7 +27,7 @@ constexpr std::size_t kSendBytesMax = 0x7ffff000;
 // State of a queued Aio, in its scratch.
 struct WriteNote {
     std::size_t left;      // bytes still to send
-    std::size_t lent = 0;  // bytes sent without a copy that the kernel has not given back
+    std::size_t lent = 0;  // bytes of LentBytes that the kernel has not given back
     bool all;              // all of them, not just some
     bool ended = false;    // out of the queue, waits for a notification
 };
@@ -134,16 +134,23 @@ inline bool WriteQueue::lend(Aio& front) noexcept {
 // Returns the bytes to send without a copy, counted against the engine's limit; 0: none.
 std::size_t WriteQueue::lend_large(Aio& front, std::size_t bytes) noexcept {
     EngineCore& core = socket_.core();
+    const std::span<iovec> entries = Provider::cursor(front).rest();
     const ZeroCopyChoice::Send send{
         .bytes = bytes,
-        .entries = Provider::cursor(front).rest().size(),
+        .entries = entries.size(),
         .has_deadline = Provider::has_deadline(front),
         .now_ns = zero_copy_.is_automatic() ? core.now_ns() : 0,
     };
     if (!zero_copy_.should_send(core.kernel(), socket_.fd(), send)) return 0;
     bytes = std::min(bytes, kSendBytesMax);
-    if (!core.lent_bytes().lend(bytes)) return 0;
-    note_in<WriteNote>(front).lent += bytes;
+    const bool may_register = entries.size() == 1 || core.kernel().features().registered_lists;
+    arena_ = may_register ? core.locked().buffers.arena_of(entries) : -1;
+    if (arena_ >= 0) {  // locked already
+        core.counters().registered_sends.add();
+    } else {
+        if (!core.locked().lent.lend(bytes)) return 0;
+        note_in<WriteNote>(front).lent += bytes;
+    }
     zero_copy_.on_begin();
     core.counters().zero_copy_sends.add();
     return bytes;
@@ -160,8 +167,9 @@ void WriteQueue::end_loan(Aio& carrier, int result, unsigned flags) noexcept {
     }
     const std::size_t kept = notifies && result > 0 ? static_cast<std::size_t>(result) : 0;
     DCHECK(kept <= lending_);
+    if (arena_ >= 0) return;
     note_in<WriteNote>(carrier).lent -= lending_ - kept;
-    socket_.core().lent_bytes().give_back(lending_ - kept);
+    socket_.core().locked().lent.give_back(lending_ - kept);
 }
 
 void WriteQueue::send_front(Aio& front) noexcept {
@@ -218,16 +226,21 @@ void WriteQueue::send(Aio& front, std::span<iovec> entries, int flags) noexcept 
 void WriteQueue::prepare_zero_copy(io_uring_sqe& sqe, std::span<iovec> entries,
                                    int flags) noexcept {
     const int fd = socket_.fd();
-    const bool reports = socket_.core().kernel().features().report_zero_copy_usage;
-    const unsigned usage = reports ? kSendZcReportUsage : 0;
     if (entries.size() == 1) {
         DCHECK(lending_ <= entries[0].iov_len);
-        return io_uring_prep_send_zc(&sqe, fd, entries[0].iov_base, lending_, flags, usage);
+        io_uring_prep_send_zc(&sqe, fd, entries[0].iov_base, lending_, flags, 0);
+    } else {
+        message_.msg_iov = entries.data();
+        message_.msg_iovlen = entries.size();
+        io_uring_prep_sendmsg_zc(&sqe, fd, &message_, static_cast<unsigned>(flags));
     }
-    message_.msg_iov = entries.data();
-    message_.msg_iovlen = entries.size();
-    io_uring_prep_sendmsg_zc(&sqe, fd, &message_, static_cast<unsigned>(flags));
-    sqe.ioprio = static_cast<__u16>(usage);
+    unsigned options = 0;
+    if (socket_.core().kernel().features().report_zero_copy_usage) options |= kSendZcReportUsage;
+    if (arena_ >= 0) {
+        options |= IORING_RECVSEND_FIXED_BUF;
+        sqe.buf_index = static_cast<__u16>(arena_);
+    }
+    sqe.ioprio = static_cast<__u16>(options);
 }
 
 Transferred WriteQueue::try_send(std::span<const std::byte> bytes) noexcept {
@@ -293,9 +306,9 @@ Outcome WriteQueue::on_notification(Aio& aio, int result) noexcept {
     if (notifications > 0 || !note.ended) return Outcome::pending;
     DCHECK(held_ > 0);
     --held_;
-    core.lent_bytes().give_back(note.lent);
+    core.locked().lent.give_back(note.lent);
     if (zero_copy_.is_automatic()) {
-        zero_copy_.on_release(note.lent, sending_ == 0, core.now_ns());
+        zero_copy_.on_release(aio.count(), sending_ == 0, core.now_ns());
     }
     return Outcome::finished;
 }

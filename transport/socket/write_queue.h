@@ -81,6 +81,7 @@ private:
     unsigned held_ = 0;     // Aios out of the queue that wait for a notification
     ZeroCopyChoice zero_copy_;
     std::size_t lending_ = 0;  // bytes of the send in flight, if it is a zero-copy send
+    int arena_ = -1;           // the registered memory that they lie in, or -1
     bool wait_all_;            // MSG_WAITALL may be used
     bool copy_once_ = false;   // the next send copies: no more pages can be locked now
     bool failed_ = false;      // a write failed half-way: the socket must close

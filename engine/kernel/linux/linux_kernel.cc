@@ -299,6 +299,20 @@ std::error_code LinuxKernel::notify(int event_fd) noexcept {
     return error_from_result(io_uring_register_eventfd(&uring_, event_fd));
 }
 
+// The table is empty at first (IORING_RSRC_REGISTER_SPARSE, 5.19).
+bool LinuxKernel::register_memory(unsigned most, unsigned number, void* data,
+                                  std::size_t size) noexcept {
+    DCHECK(number < most &&
+           (thread_ == std::thread::id() || thread_ == std::this_thread::get_id()));
+    if (!registers_memory_) {
+        if (io_uring_register_buffers_sparse(&uring_, most) < 0) return false;
+        registers_memory_ = true;
+    }
+    const iovec memory{data, size};
+    const __u64 tag = 0;
+    return io_uring_register_buffers_update_tag(&uring_, number, &memory, &tag, 1) == 1;
+}
+
 void LinuxKernel::close_inherited() noexcept {
     ::close(uring_.ring_fd);
     ::close(wake_fd_);

@@ -26,6 +26,8 @@ public:
     std::error_code notify(int event_fd) noexcept override;
     bool pending() const noexcept override;
     void close_inherited() noexcept override;
+    bool register_memory(unsigned most, unsigned number, void* data,
+                         std::size_t size) noexcept override;
 
 private:
     void make_ring(const EngineOptions& options);
@@ -37,9 +39,10 @@ private:
     int wake_fd_ = -1;
     int enter_fd_ = -1;  // the ring, or its index among the thread's registered rings
     unsigned enter_flags_ = 0;
-    std::thread::id thread_;       // after bind()
-    bool disabled_ = false;        // made with IORING_SETUP_R_DISABLED, until bind()
-    bool absolute_timer_ = false;  // enter takes a point in time, not a duration
+    std::thread::id thread_;         // after bind()
+    bool disabled_ = false;          // made with IORING_SETUP_R_DISABLED, until bind()
+    bool registers_memory_ = false;  // the table of register_memory() is there
+    bool absolute_timer_ = false;    // enter takes a point in time, not a duration
 };
 
 }  // namespace uaio
