@@ -211,7 +211,7 @@ private:
     std::size_t capacity() const noexcept;  // bytes that it holds, in use or kept
 
     ServerConnection* connection_ = nullptr;
-    Exchange* next_ = nullptr;  // of those that the shard keeps
+    Exchange* next_ = nullptr;  // of those that the shard keeps, or whose responses are written
     std::size_t kept_ = 0;      // bytes, while the shard keeps it
     Request request_;
     Response response_;
@@ -229,6 +229,7 @@ private:
     std::uint64_t whole_number_ = 0;
     std::int64_t whole_second_ = 0;
     std::shared_ptr<const void> fixed_;  // owns the content, if the response does not
+    std::int64_t send_end_ns_ = 0;       // the deadline of the response that is being written
     Aio aio_;                            // writes the response
 };
 

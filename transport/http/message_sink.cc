@@ -65,7 +65,8 @@ void MessageSink::start(Aio& aio, Kind kind) noexcept {
     put_note(aio, Note{message, 0, kind});
     self.queue_.push(aio);
     Provider::park_untracked(aio, &on_cancel);
-    if (!raw && kind != Kind::flush) self.limit_time(aio, admission.bytes);
+    const bool limited = !raw && kind != Kind::flush && kind != Kind::whole;
+    if (limited) self.limit_time(aio, admission.bytes);
     if (self.queue_.front() == &aio) self.serve();
 }
 
@@ -77,12 +78,10 @@ void MessageSink::limit_time(Aio& aio, std::size_t bytes) noexcept {
     switch (note.kind) {
         case Kind::request: message = static_cast<const Request*>(note.message); break;
         case Kind::response:
-        case Kind::whole:
         case Kind::head: message = static_cast<const Response*>(note.message); break;
         default: break;
     }
     if (message) bytes = message->content().size() + message->headers().text().size();
-    if (note.kind == Kind::whole) bytes += ready_.head.size() + ready_.content.size();
     session_.limit_sending(aio, bytes);
 }
 

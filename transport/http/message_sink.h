@@ -41,7 +41,8 @@ public:
     enum class Kind : std::uint8_t {
         request,
         response,
-        whole,  // a response without later pieces of content: it never waits here
+        whole,  // a response without later pieces of content: it never waits here, and the server
+                // limits its time
         head,   // a response whose Aio stays here until the head is sent, even without later
                 // content: has_head() and has_pending() return the outcome
         raw,

@@ -25,6 +25,48 @@ bool forbids_content(const Request& request, int status) noexcept {
 
 }  // namespace
 
+ResponseSender::ResponseSender(ServerConnection& connection) noexcept
+    : connection_(connection),
+      send_end_(
+          connection.shard().core(),
+          [](void* self, std::error_code reason) noexcept {
+              Exchange* const first = static_cast<ResponseSender*>(self)->first_;
+              if (first) Provider::cancel(first->aio_, reason);
+          },
+          this) {}
+
+// ---- the responses being written
+
+std::int64_t ResponseSender::send_end_ns(std::size_t bytes) noexcept {
+    ServerShard& shard = connection_.shard();
+    const std::chrono::nanoseconds timeout = shard.send_timeout(bytes);
+    if (timeout == kNoTimeout) return TimerNode::kNoDeadline;
+    return deadline_after(shard.core().now_ns(), timeout);
+}
+
+// Only the first one is timed: the others wait for it, and their deadlines are later unless it is
+// much larger.
+void ResponseSender::begin_write(Exchange& exchange, std::int64_t end_ns) noexcept {
+    DCHECK((first_ == nullptr) == (pending_ == 0) && *end_ == nullptr);
+    exchange.next_ = nullptr;
+    exchange.send_end_ns_ = end_ns;
+    if (!first_) send_end_.move(end_ns);
+    *end_ = &exchange;
+    end_ = &exchange.next_;
+    ++pending_;
+}
+
+void ResponseSender::end_write(Exchange& exchange) noexcept {
+    DCHECK(pending_ > 0 && first_);
+    --pending_;
+    Exchange** at = &first_;
+    while (*at != &exchange)
+        at = &(*at)->next_;
+    *at = exchange.next_;
+    if (end_ == &exchange.next_) end_ = at;
+    if (at == &first_) send_end_.move(first_ ? first_->send_end_ns_ : TimerNode::kNoDeadline);
+}
+
 // ---- whole responses
 
 void ResponseSender::respond(Exchange& exchange, int status) noexcept {
@@ -90,7 +132,12 @@ void ResponseSender::send(Exchange& exchange, bool stay, const PreparedResponse&
     DCHECK(connection_.session());  // only the failure of a sent response can follow hijack()
     exchange.state_ = Exchange::State::answered;
     connection_.requests().leave(exchange);
-    ++pending_;
+    std::size_t bytes = ready.head.size() + ready.content.size();
+    if (bytes == 0) {
+        const Response& response = exchange.response_;
+        bytes = response.content().size() + response.headers().text().size();
+    }
+    begin_write(exchange, send_end_ns(bytes));
     Session& session = *connection_.session();
     session.sink().prepare(stay, connection_.shard().date(), ready);
     Provider::submit(connection_.shard().engine(), exchange.aio_,
@@ -103,8 +150,8 @@ void ResponseSender::send(Exchange& exchange, bool stay, const PreparedResponse&
 }
 
 void ResponseSender::on_written(Exchange& exchange) noexcept {
-    DCHECK(pending_ > 0 && connection_.requests().current() != &exchange);
-    --pending_;
+    DCHECK(connection_.requests().current() != &exchange);
+    end_write(exchange);
     if (exchange.state_ == Exchange::State::ending) return complete(exchange);
     if (exchange.state_ == Exchange::State::failing) return break_off(exchange, exchange.failure_);
     DCHECK(exchange.state_ == Exchange::State::answered);
@@ -160,7 +207,7 @@ void ResponseSender::wait_for_writes(Exchange& exchange, Exchange::State state) 
     DCHECK(exchange.state_ == Exchange::State::begun && !exchange.aio_.busy());
     exchange.state_ = state;
     connection_.requests().leave(exchange);
-    ++pending_;
+    begin_write(exchange, TimerNode::kNoDeadline);
     Provider::submit(connection_.shard().engine(), exchange.aio_,
                      &MessageSink::start<MessageSink::Kind::flush>, connection_.session());
 }

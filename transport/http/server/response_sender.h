@@ -5,6 +5,8 @@
 
 #include <uaio/http_server.h>
 
+#include "engine/moving_deadline.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -17,7 +19,7 @@ struct PreparedResponse;
 
 class ResponseSender {
 public:
-    explicit ResponseSender(ServerConnection& connection) noexcept : connection_(connection) {}
+    explicit ResponseSender(ServerConnection& connection) noexcept;
 
     // ---- operations of an Exchange
     void respond(Exchange& exchange) noexcept;
@@ -34,6 +36,8 @@ public:
 
     // Responses being sent.
     std::size_t pending() const noexcept { return pending_; }
+    // Called before the engine is destroyed.
+    void drop_deadline() noexcept { send_end_.drop(); }
     // Logs the failure, and stores it for the access record; `exchange` is null if it has ended.
     void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
                       std::string_view detail) noexcept;
@@ -49,6 +53,11 @@ private:
     void send(Exchange& exchange) noexcept;
     // `stay`: the result of RequestReader::stay_or_stop().
     void send(Exchange& exchange, bool stay, const PreparedResponse& ready) noexcept;
+    // The deadline of a response of `bytes` bytes that is written from now on.
+    std::int64_t send_end_ns(std::size_t bytes) noexcept;
+    // Adds the exchange behind the others whose responses are written, and removes it.
+    void begin_write(Exchange& exchange, std::int64_t end_ns) noexcept;
+    void end_write(Exchange& exchange) noexcept;
     bool has_pending_head() noexcept;
     void answer_unsent(Exchange& exchange) noexcept;
     void refuse_message(Exchange& exchange) noexcept;
@@ -60,7 +69,10 @@ private:
                     std::error_code error) noexcept;
 
     ServerConnection& connection_;
-    std::size_t pending_ = 0;
+    Exchange* first_ = nullptr;  // the responses being written, in their order
+    Exchange** end_ = &first_;
+    std::size_t pending_ = 0;  // their number
+    MovingDeadline send_end_;  // that of the first one
 };
 
 }  // namespace uaio::http

@@ -299,6 +299,8 @@ bool ServerShard::is_idle() const noexcept {
 void ServerShard::on_engine_destroyed(bool) noexcept {
     ended_ = true;
     draining_ = true;
+    for (ServerConnection* at = connections_; at; at = at->next())
+        at->responses().drop_deadline();
     if (!is_idle()) return;
     for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
         ServerConnection* const next = connection->next();
