@@ -202,11 +202,24 @@ void MessageSink::write_prepared(Aio& aio, std::string& head) noexcept {
     const std::size_t count = ready.content.empty() ? 1 : 2;
     if (!error) error = Provider::replace_iov(aio, std::span(entries, count));
     if (error) return end(aio, error);
+    begin_prepared();
+    forward(aio, true);
+}
+
+void MessageSink::begin_prepared() noexcept {
     pending_.answer();
     keep_alive_ = true;
-    content_.begin({}, false, false);
+    content_.begin_none();
     head_ = Head::written;
-    forward(aio, true);
+}
+
+bool MessageSink::write_whole(Aio& aio, std::string_view response) noexcept {
+    DCHECK(session_.core().on_thread() && !aio.busy() && pending_.next().is_usual());
+    if (!queue_.empty() || content_.is_open() || session_.closed()) return false;
+    aio.set_iov(response.data(), response.size());
+    begin_prepared();
+    stream_.write_all(aio);
+    return true;
 }
 
 bool MessageSink::write_message(Aio& aio, Message& message, const std::string& head,

@@ -98,6 +98,10 @@ public:
         ready_ = ready;
     }
 
+    // Writes a whole response, as prepare() has it, by an idle Aio that the stream below gets at
+    // once. False if it has to wait, or to be refused: use prepare() and Kind::whole.
+    [[nodiscard]] bool write_whole(Aio& aio, std::string_view response) noexcept;
+
 private:
     // State of the last head that was written without its content.
     enum class Head : std::uint8_t {
@@ -127,6 +131,7 @@ private:
                        RequestMethod asked, bool streamed) noexcept;
     bool write_response(Aio& aio, Response& response) noexcept;
     void write_prepared(Aio& aio, std::string& head) noexcept;
+    void begin_prepared() noexcept;
     bool write_message(Aio& aio, Message& message, const std::string& head,
                        const FollowingMessage& following, bool streamed) noexcept;
     bool write_content(Aio& front) noexcept;

@@ -31,6 +31,12 @@ public:
     // pieces. `announces_none`: the message says so itself, so no content follows but end() is
     // allowed.
     void begin(const FollowingMessage& following, bool streamed, bool announces_none) noexcept;
+    // The same for a message whose content is sent with the head.
+    void begin_none() noexcept {
+        DCHECK(!is_open());
+        dropped_ = false;
+        written_ = 0;
+    }
     // Its head was not sent, so no content follows.
     void abandon() noexcept;
 

@@ -139,9 +139,12 @@ void ResponseSender::send(Exchange& exchange, bool stay, const PreparedResponse&
     }
     begin_write(exchange, send_end_ns(bytes));
     Session& session = *connection_.session();
-    session.sink().prepare(stay, connection_.shard().date(), ready);
-    Provider::submit(connection_.shard().engine(), exchange.aio_,
-                     &MessageSink::start<MessageSink::Kind::whole>, &session, &exchange.response_);
+    if (!ready.is_whole || !session.sink().write_whole(exchange.aio_, ready.head)) {
+        session.sink().prepare(stay, connection_.shard().date(), ready);
+        Provider::submit(connection_.shard().engine(), exchange.aio_,
+                         &MessageSink::start<MessageSink::Kind::whole>, &session,
+                         &exchange.response_);
+    }
     // A request that has already arrived can be answered in the same turn, and both responses are
     // sent together. Otherwise one exchange suffices, and its memory stays warm.
     const bool pipelined = session.source().has_bytes();
@@ -236,7 +239,13 @@ void ResponseSender::log_access(const Exchange& exchange, int status, std::uint6
     ServerShard& shard = connection_.shard();
     DCHECK(shard.core().on_thread() && exchange.state_ != Exchange::State::over);
     if (status != 0) shard.answered();
-    if (!shard.serves() || !shard.options().access_log) return;
+    if (shard.options().access_log) write_log(exchange, status, bytes, error);
+}
+
+void ResponseSender::write_log(const Exchange& exchange, int status, std::uint64_t bytes,
+                               std::error_code error) noexcept {
+    ServerShard& shard = connection_.shard();
+    if (!shard.serves()) return;
     shard.options().access_log({.method = exchange.request_.method(),
                                 .target = exchange.request_.target(),
                                 .status = status,

@@ -67,6 +67,8 @@ private:
     void drop(Exchange& exchange) noexcept;
     void log_access(const Exchange& exchange, int status, std::uint64_t bytes,
                     std::error_code error) noexcept;
+    void write_log(const Exchange& exchange, int status, std::uint64_t bytes,
+                   std::error_code error) noexcept;
 
     ServerConnection& connection_;
     Exchange* first_ = nullptr;  // the responses being written, in their order
