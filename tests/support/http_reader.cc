@@ -3,6 +3,7 @@
 #include <uaio/http_error.h>
 
 #include "transport/http/format/chunked.h"
+#include "transport/http/format/usual_head.h"
 
 #include <algorithm>
 #include <array>
@@ -83,15 +84,38 @@ public:
 private:
     void read_head(std::string_view bytes) {
         const Exact exact(bytes);
-        const Parsed parsed =
-            how_.response ? response_.parse(exact.view()) : request_.parse(exact.view());
+        if (how_.response) {
+            ResponseHead head;
+            if (const std::size_t size = usual(exact.view(), head)) return take_head(size, head);
+            return took(response_.parse(exact.view()), response_.head());
+        }
+        RequestHead head;
+        if (const std::size_t size = usual(exact.view(), head)) return take_head(size, head);
+        took(request_.parse(exact.view()), request_.head());
+    }
+
+    std::size_t usual(std::string_view bytes, RequestHead& head) {
+        return how_.usual ? parse_usual(bytes, usual_room_, how_.limits, scanner_, head) : 0;
+    }
+    std::size_t usual(std::string_view bytes, ResponseHead& head) {
+        if (!how_.usual) return 0;
+        return parse_usual(bytes, usual_room_, how_.limits, scanner_, how_.answer_to, head);
+    }
+
+    template <class Head>
+    void took(const Parsed& parsed, const Head& head) {
         if (parsed.progress == Progress::malformed) refuse(parsed.fault);
         if (parsed.progress != Progress::complete) return;
+        take_head(parsed.consumed, head);
+    }
+
+    template <class Head>
+    void take_head(std::size_t size, const Head& head) {
         head_done_ = true;
-        seen_.consumed = parsed.consumed;
-        seen_.head = how_.response ? text_of(response_.head()) : text_of(request_.head());
-        seen_.framing = how_.response ? response_.head().framing : request_.head().framing;
-        left_ = how_.response ? response_.head().content_length : request_.head().content_length;
+        seen_.consumed = size;
+        seen_.head = text_of(head);
+        seen_.framing = head.framing;
+        left_ = head.content_length;
     }
 
     void read_content(std::string_view bytes) {
@@ -139,6 +163,7 @@ private:
     Reading how_;
     const Scanner& scanner_;
     std::array<FieldSlice, kRoom> head_room_;
+    std::array<FieldSlice, kRoom> usual_room_;  // the others keep what they have parsed
     std::array<FieldSlice, kRoom> trailer_room_;
     RequestParser request_;
     ResponseParser response_;
@@ -171,14 +196,18 @@ SeenMessage read_every_way(std::string_view bytes, const Reading& how, std::stri
     for (const http::Scanner* scanner : http::usable_scanners()) {
         Reading with = how;
         with.scanner = scanner;
-        const auto compare = [&](std::span<const std::size_t> cuts, std::string_view what) {
-            if (!disagreement.empty() || read_message(bytes, with, cuts) == whole) return;
-            disagreement = std::string(what) + " with the scanner " + scanner->name;
-        };
-        compare({}, "whole");
-        compare(each, "byte by byte");
-        for (const std::size_t& cut : each)
-            compare({&cut, 1}, "cut at " + std::to_string(cut));
+        for (const bool usual : {false, true}) {
+            with.usual = usual;
+            const auto compare = [&](std::span<const std::size_t> cuts, std::string_view what) {
+                if (!disagreement.empty() || read_message(bytes, with, cuts) == whole) return;
+                disagreement = std::string(what) + " with the scanner " + scanner->name +
+                               (usual ? ", usual heads first" : "");
+            };
+            compare({}, "whole");
+            compare(each, "byte by byte");
+            for (const std::size_t& cut : each)
+                compare({&cut, 1}, "cut at " + std::to_string(cut));
+        }
     }
     return disagreement.empty() ? whole : SeenMessage();
 }

@@ -39,6 +39,7 @@ struct Reading {
     http::Limits limits = {};
     const http::Scanner* scanner = nullptr;                  // null: the best one
     http::Strictness strictness = http::Strictness::strict;  // of responses and chunks
+    bool usual = false;  // tries the parser of usual heads first, as connections do
 };
 
 // A name for tests and readers.
@@ -49,8 +50,9 @@ std::string name_of(HttpErrc fault);
 SeenMessage read_message(std::string_view bytes, const Reading& how,
                          std::span<const std::size_t> cuts = {});
 
-// Reads it whole, cut once at every place, and byte by byte, with every scanner: the outcome, if it
-// is the same each time. Otherwise `disagreement` says where, and the outcome is need_more.
+// Reads it whole, cut once at every place, and byte by byte, with every scanner, with and without
+// the parser of usual heads: the outcome, if it is the same each time. Otherwise `disagreement`
+// says where, and the outcome is need_more.
 SeenMessage read_every_way(std::string_view bytes, const Reading& how, std::string& disagreement);
 
 }  // namespace uaio

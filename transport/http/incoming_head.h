@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "transport/http/format/head_parser.h"
+#include "transport/http/format/usual_head.h"
 #include "transport/http/receive_buffer.h"
 #include "transport/http/request_method.h"
 
@@ -75,7 +76,14 @@ IncomingHead::Result IncomingHead::read_request(ReceiveBuffer& buffer, const Lim
     if (!keeps<RequestParser>()) {
         kept_.reset();
         std::array<FieldSlice, kUsualFields> room;
-        RequestParser parser(room, limits);
+        const Scanner& scanner = best_scanner();
+        RequestHead usual;
+        if (const auto size = parse_usual(buffer.bytes(), room, limits, scanner, usual)) {
+            take(usual);
+            buffer.consume(size);
+            return {Outcome::complete};
+        }
+        RequestParser parser(room, limits, scanner);
         const Result result = parse(buffer, parser, std::nullopt, take);
         if (result.outcome != Outcome::incomplete && !needs_room(result, limits)) return result;
         if (!keep(limits, Strictness::strict, true)) return {Outcome::no_memory};
@@ -93,7 +101,15 @@ IncomingHead::Result IncomingHead::read_response(ReceiveBuffer& buffer, const Li
     if (!keeps<ResponseParser>()) {
         kept_.reset();
         std::array<FieldSlice, kUsualFields> room;
-        ResponseParser parser(room, limits, best_scanner(), strictness);
+        const Scanner& scanner = best_scanner();
+        ResponseHead usual;
+        if (const auto size = parse_usual(buffer.bytes(), room, limits, scanner, method, usual)) {
+            interim_ = 0;
+            take(usual);
+            buffer.consume(size);
+            return {Outcome::complete};
+        }
+        ResponseParser parser(room, limits, scanner, strictness);
         parser.reset(method);
         const Result result = parse(buffer, parser, asked, take);
         if (result.outcome != Outcome::incomplete && !needs_room(result, limits)) return result;

@@ -75,10 +75,17 @@ public:
         const FieldSlice* at_ = nullptr;
     };
 
-    FieldViews() = default;
-    FieldViews(const char* bytes, std::span<const FieldSlice> slices) noexcept
-        : bytes_(bytes), slices_(slices) {}
+    // as_kept: the lines follow each other in the form in which Headers keeps them, and no name
+    // occurs twice.
+    enum class Form : std::uint8_t { any, as_kept };
 
+    FieldViews() = default;
+    FieldViews(const char* bytes, std::span<const FieldSlice> slices,
+               Form form = Form::any) noexcept
+        : bytes_(bytes), slices_(slices), form_(form) {}
+
+    // The form, as far as it is known.
+    Form form() const noexcept { return form_; }
     // The bytes that the slices are parts of.
     const char* bytes() const noexcept { return bytes_; }
     std::span<const FieldSlice> slices() const noexcept { return slices_; }
@@ -93,6 +100,7 @@ public:
 private:
     const char* bytes_ = nullptr;
     std::span<const FieldSlice> slices_;
+    Form form_ = Form::any;
 };
 
 // Limits of a field parser.

@@ -13,16 +13,16 @@ HttpErrc Framing::take_known(std::string_view name, std::string_view value,
                              std::uint32_t index) noexcept {
     DCHECK(trimmed(value).size() == value.size());
     switch (name.size()) {
-        case 4: return same_name(name, "host") ? accept_host(value, index) : kFine;
+        case 4: return token_is(name, "host") ? accept_host(value, index) : kFine;
         case 6:
-            if (same_name(name, "expect")) accept_expect(value);
+            if (token_is(name, "expect")) accept_expect(value);
             return kFine;
         case 7:
-            if (same_name(name, "upgrade")) upgrade_field_ = true;
+            if (token_is(name, "upgrade")) upgrade_field_ = true;
             return kFine;
-        case 10: return same_name(name, "connection") ? accept_connection(value) : kFine;
-        case 14: return same_name(name, "content-length") ? accept_length(value) : kFine;
-        case 17: return same_name(name, "transfer-encoding") ? accept_codings(value) : kFine;
+        case 10: return token_is(name, "connection") ? accept_connection(value) : kFine;
+        case 14: return token_is(name, "content-length") ? accept_length(value) : kFine;
+        case 17: return token_is(name, "transfer-encoding") ? accept_codings(value) : kFine;
         default: return kFine;
     }
 }

@@ -197,18 +197,7 @@ HttpErrc RequestParser::finish(const char* bytes) noexcept {
     head_.fields = fields_.fields(bytes);
     const HttpErrc fault = framing_.end_request(head_.method, head_.version, head_.framing);
     if (fault != kFine) return fault;
-    head_.host = head_.parts.host;
-    if (head_.host.data() == nullptr && framing_.has_host()) {
-        DCHECK(framing_.host() < head_.fields.size());
-        head_.host = head_.fields[framing_.host()].value;
-    }
-    const bool later_than_1_0 = head_.version == Version::http_1_1;
-    head_.content_length = framing_.length();
-    head_.keep_alive = framing_.keeps_alive(head_.version);
-    head_.upgrade = framing_.upgrade() && later_than_1_0;
-    // RFC 9110 10.1.1 and 7.8: ignores both fields from an HTTP/1.0 client.
-    head_.expect_continue = framing_.expect_continue() && later_than_1_0;
-    head_.unknown_expectation = framing_.unknown_expectation() && later_than_1_0;
+    describe(framing_, head_);
     return kFine;
 }
 
@@ -318,11 +307,7 @@ Parsed ResponseParser::parse_fields(std::string_view bytes) noexcept {
     if (fault != kFine) return fail(fault);
     head_.reason = bytes.substr(reason_, reason_end_ - reason_);
     head_.fields = fields_.fields(bytes.data());
-    head_.content_length = framing_.length();
-    // Content that ends with the connection leaves no connection to reuse.
-    head_.keep_alive =
-        framing_.keeps_alive(head_.version) && head_.framing != ContentFraming::until_close;
-    head_.upgrade = framing_.upgrade();
+    describe(framing_, head_);
     return parsed;
 }
 

@@ -7,6 +7,7 @@
 #include <uaio/http_error.h>
 #include <uaio/http_types.h>
 
+#include "base/check.h"
 #include "transport/http/format/field_parser.h"
 #include "transport/http/format/framing.h"
 #include "transport/http/format/target.h"
@@ -34,6 +35,22 @@ struct RequestHead {
     bool unknown_expectation = false;  // the server answers with 417
 };
 
+// Fills in what the fields say, in a head whose other members are set and whose framing is valid.
+inline void describe(const Framing& framing, RequestHead& head) noexcept {
+    head.host = head.parts.host;
+    if (head.host.data() == nullptr && framing.has_host()) {
+        DCHECK(framing.host() < head.fields.size());
+        head.host = head.fields[framing.host()].value;
+    }
+    const bool later_than_1_0 = head.version == Version::http_1_1;
+    head.content_length = framing.length();
+    head.keep_alive = framing.keeps_alive(head.version);
+    head.upgrade = framing.upgrade() && later_than_1_0;
+    // RFC 9110 10.1.1 and 7.8: ignores both fields from an HTTP/1.0 client.
+    head.expect_continue = framing.expect_continue() && later_than_1_0;
+    head.unknown_expectation = framing.unknown_expectation() && later_than_1_0;
+}
+
 struct ResponseHead {
     int status = 0;           // 100 to 999
     std::string_view reason;  // may be empty
@@ -44,6 +61,14 @@ struct ResponseHead {
     bool keep_alive = false;           // the server keeps the connection open
     bool upgrade = false;
 };
+
+inline void describe(const Framing& framing, ResponseHead& head) noexcept {
+    head.content_length = framing.length();
+    // Content that ends with the connection leaves no connection to reuse.
+    head.keep_alive =
+        framing.keeps_alive(head.version) && head.framing != ContentFraming::until_close;
+    head.upgrade = framing.upgrade();
+}
 
 // Both parsers store fields in `room`, which must outlive them, and accept at most room.size() and
 // at most Limits::fields of them. parse() takes all bytes received so far, from the first byte of

@@ -13,7 +13,7 @@ namespace {
 
 // True if the lines follow each other in the form in which Headers keeps them, and no name occurs
 // twice.
-bool are_as_kept(const FieldViews& fields) noexcept {
+bool have_form(const FieldViews& fields) noexcept {
     const char* const bytes = fields.bytes();
     const std::span<const FieldSlice> slices = fields.slices();
     std::uint64_t sizes = 0;  // of the names before
@@ -39,6 +39,12 @@ bool are_as_kept(const FieldViews& fields) noexcept {
     return !slices.empty();
 }
 
+bool are_as_kept(const FieldViews& fields) noexcept {
+    DCHECK(fields.form() != FieldViews::Form::as_kept || fields.empty() || have_form(fields));
+    if (fields.form() == FieldViews::Form::as_kept) return !fields.empty();
+    return have_form(fields);
+}
+
 // True for a value that Headers keeps as received.
 bool is_usual(Field field) noexcept {
     constexpr std::string_view kLength = "content-length";
@@ -52,10 +58,11 @@ void MessageReader::copy_lines(const FieldViews& fields, Headers& out) {
     DCHECK(out.empty() && are_as_kept(fields));
     const std::span<const FieldSlice> slices = fields.slices();
     const std::uint32_t begin = slices.front().name;
-    const std::size_t end = std::size_t{slices.back().value} + slices.back().value_size + 2;
+    const std::size_t size =
+        std::size_t{slices.back().value} + slices.back().value_size + 2 - begin;
     if (out.entries_.capacity() < slices.size()) out.entries_.reserve(slices.size() + 16);
-    if (out.text_.capacity() < end - begin) out.text_.reserve(end - begin + 256);
-    out.text_.assign(fields.bytes() + begin, end - begin);
+    if (out.text_.capacity() < size) out.text_.reserve(size + 256);
+    out.text_.assign(fields.bytes() + begin, size);
     for (const FieldSlice& slice : slices) {
         out.entries_.push_back(
             {slice.name - begin, slice.name_size, slice.value - begin, slice.value_size});
@@ -63,7 +70,7 @@ void MessageReader::copy_lines(const FieldViews& fields, Headers& out) {
     DCHECK(out.is_line(0) && out.is_line(out.size() - 1));
 }
 
-void MessageReader::read_fields(const FieldViews& fields, Headers& out) {
+inline void MessageReader::read_fields(const FieldViews& fields, Headers& out) {
     if (are_as_kept(fields)) return copy_lines(fields, out);
     for (const auto [name, value] : fields)
         out.add_checked(name, value);
@@ -71,7 +78,9 @@ void MessageReader::read_fields(const FieldViews& fields, Headers& out) {
 
 // Converts fields that only a lenient parser accepts to their strict form.
 void MessageReader::read_odd_fields(const ResponseHead& head, Headers& out) {
-    if (are_as_kept(head.fields) && std::ranges::all_of(head.fields, is_usual)) {
+    const bool usual = head.fields.form() == FieldViews::Form::as_kept ||
+                       std::ranges::all_of(head.fields, is_usual);
+    if (usual && are_as_kept(head.fields)) {
         return copy_lines(head.fields, out);
     }
     constexpr std::string_view kLength = "content-length";

@@ -83,7 +83,10 @@ bool same_long_name(const char* a, const char* b, std::size_t size) noexcept {
 
 const Scanner& plain_scanner() noexcept { return kPlain; }
 
-const Scanner& best_scanner() noexcept { return *usable_scanners().back(); }
+const Scanner& best_scanner() noexcept {
+    static const Scanner& best = *usable_scanners().back();
+    return best;
+}
 
 std::span<const Scanner* const> usable_scanners() noexcept {
     return {usable().scanners.data(), usable().count};

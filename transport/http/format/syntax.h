@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -72,15 +73,25 @@ constexpr bool is_token(std::string_view text) noexcept {
     return !text.empty() && all_are(kToken, text);
 }
 
-// Each function returns the first offset from `at` and below `end` whose character is not in its
-// class, or `end`. It may read all bytes from `base` to `end`, also those before `at`, to fill a
-// whole vector register where fewer bytes are left. REQUIRES: at <= end.
+// A bit for each of 64 bytes that is not in a class; bit 0 is that of the first byte.
+inline constexpr std::size_t kClassified = 64;
+struct ByteClasses {
+    std::uint64_t no_token = 0;
+    std::uint64_t no_value = 0;
+};
+
+// Each function of a Scanner returns the first offset from `at` and below `end` whose character is
+// not in its class, or `end`. It may read all bytes from `base` to `end`, also those before `at`,
+// to fill a whole vector register where fewer bytes are left. REQUIRES: at <= end.
 struct Scanner {
     using Scan = std::size_t (*)(const char* base, std::size_t at, std::size_t end) noexcept;
+    // Sets the bits for kClassified bytes.
+    using Classify = void (*)(const char* bytes, ByteClasses& classes) noexcept;
     const char* name;
     Scan token;
     Scan value;
     Scan target;
+    Classify classify = nullptr;  // where it is faster than a scan for each word
 };
 
 // Scans one byte at a time.
@@ -106,6 +117,30 @@ constexpr bool same_name(std::string_view a, std::string_view b) noexcept {
         if (lower(a[i]) != lower(b[i])) return false;
     }
     return true;
+}
+
+// True if a token is this one in either case. `wanted` is a literal of lower-case letters and
+// hyphens; the bit that makes them differ from capitals makes no other token character equal.
+template <std::size_t kSize>
+inline bool token_is(std::string_view token, const char (&wanted)[kSize]) noexcept {
+    constexpr std::size_t size = kSize - 1;
+    static_assert(size >= 4);
+    if (token.size() != size) return false;
+    const auto same = [&]<class Word>(std::size_t at, Word one) noexcept {
+        constexpr Word kLower = static_cast<Word>(0x2020202020202020);
+        Word other;
+        std::memcpy(&one, token.data() + at, sizeof one);
+        std::memcpy(&other, wanted + at, sizeof other);
+        return (one | kLower) == other;
+    };
+    if constexpr (size < 8) {
+        return same(0, std::uint32_t{}) && same(size - 4, std::uint32_t{});
+    } else {
+        for (std::size_t at = 0; at + 8 < size; at += 8) {
+            if (!same(at, std::uint64_t{})) return false;
+        }
+        return same(size - 8, std::uint64_t{});
+    }
 }
 
 // Removes spaces and tabs from both ends.

@@ -163,11 +163,34 @@ __attribute__((target("avx2,sse4.2"))) std::size_t scan_by_32(const char* base, 
     return at == end ? end : scan_end_16<kind>(base, at, end);
 }
 
+template <Kind kind>
+__attribute__((target("sse4.2"))) inline std::uint64_t nonmembers_64(const char* bytes) noexcept {
+    return std::uint64_t{nonmembers_16<kind>(bytes)} |
+           std::uint64_t{nonmembers_16<kind>(bytes + 16)} << 16 |
+           std::uint64_t{nonmembers_16<kind>(bytes + 32)} << 32 |
+           std::uint64_t{nonmembers_16<kind>(bytes + 48)} << 48;
+}
+
+__attribute__((target("sse4.2"))) void classify_by_16(const char* bytes,
+                                                      ByteClasses& classes) noexcept {
+    static_assert(kClassified == 64);
+    classes = {nonmembers_64<Kind::token>(bytes), nonmembers_64<Kind::value>(bytes)};
+}
+
+__attribute__((target("avx2,sse4.2"))) void classify_by_32(const char* bytes,
+                                                           ByteClasses& classes) noexcept {
+    static_assert(kClassified == 64);
+    const std::uint64_t token = nonmembers_32<Kind::token>(bytes + 32);
+    const std::uint64_t value = nonmembers_32<Kind::value>(bytes + 32);
+    classes = {token << 32 | nonmembers_32<Kind::token>(bytes),
+               value << 32 | nonmembers_32<Kind::value>(bytes)};
+}
+
 constexpr Scanner kBy16{"sse4.2", &scan_by_16<Kind::token>, &scan_by_16<Kind::value>,
-                        &scan_by_16<Kind::target>};
+                        &scan_by_16<Kind::target>, &classify_by_16};
 // Names and methods are short: 16 bytes hold them, and are faster.
 constexpr Scanner kBy32{"avx2", &scan_by_16<Kind::token>, &scan_by_32<Kind::value>,
-                        &scan_by_32<Kind::target>};
+                        &scan_by_32<Kind::target>, &classify_by_32};
 
 }  // namespace
 

@@ -116,7 +116,8 @@ std::size_t scheme_size(std::string_view text) noexcept {
     return all_are(kScheme, text.substr(0, colon)) ? colon + 3 : 0;
 }
 
-void split_path(std::string_view text, Target& out) noexcept {
+// `text` begins with a slash or a question mark, or is empty.
+void split_rest(std::string_view text, Target& out) noexcept {
     const std::size_t mark = text.find('?');
     out.path = text.substr(0, mark);
     out.query = mark == text.npos ? std::string_view() : text.substr(mark + 1);
@@ -130,7 +131,7 @@ bool split_absolute(std::string_view target, Target& out) noexcept {
     const std::size_t end = std::min(target.find_first_of("/?", begin), target.size());
     out.form = TargetForm::absolute;
     out.host = target.substr(begin, end - begin);
-    split_path(target.substr(end), out);
+    split_rest(target.substr(end), out);
     return is_host(out.host);
 }
 
@@ -220,6 +221,12 @@ bool is_host(std::string_view text) noexcept {
     // Fast path: nearly every host is a plain name with an optional port, and every request has
     // one.
     std::size_t at = 0;
+    const auto classes = [text](std::size_t place) {
+        return kCharacters[static_cast<unsigned char>(text[place])];
+    };
+    while (text.size() - at >= 4 &&
+           (classes(at) & classes(at + 1) & classes(at + 2) & classes(at + 3) & kName) != 0)
+        at += 4;
     while (at < text.size() && is(kName, text[at]))
         ++at;
     if (at == text.size()) return at > 0;
@@ -229,6 +236,13 @@ bool is_host(std::string_view text) noexcept {
     return split_host(text, host, port);
 }
 
+void split_path(std::string_view target, Target& out) noexcept {
+    DCHECK(target.starts_with('/'));
+    out.form = TargetForm::origin;
+    out.host = {};
+    split_rest(target, out);
+}
+
 bool split_target(std::string_view method, std::string_view target, Target& out) noexcept {
     return !target.empty() && all_are(kTarget, target) && split_visible_target(method, target, out);
 }
@@ -236,7 +250,7 @@ bool split_target(std::string_view method, std::string_view target, Target& out)
 bool split_visible_target(std::string_view method, std::string_view target, Target& out) noexcept {
     DCHECK(!target.empty());
     out = {};
-    if (method == "CONNECT") return split_authority(target, out);
+    if (method == kConnect) return split_authority(target, out);
     if (target.front() == '/') {
         split_path(target, out);
         return true;

@@ -26,6 +26,12 @@ bool split_target(std::string_view method, std::string_view target, Target& out)
 // The same for a target that is known to be non-empty and to contain such characters only.
 bool split_visible_target(std::string_view method, std::string_view target, Target& out) noexcept;
 
+// The method whose target is an authority.
+inline constexpr std::string_view kConnect = "CONNECT";
+
+// The same for a target of any other method that begins with a slash: it is valid.
+void split_path(std::string_view target, Target& out) noexcept;
+
 // True for a valid value of Host (RFC 9110 7.2): a host, optionally followed by a colon and a port
 // of at most 65535, which may be empty. An empty host is invalid: no http URI has one (9110 4.2.1).
 bool is_host(std::string_view text) noexcept;
