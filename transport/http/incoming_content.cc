@@ -6,9 +6,8 @@
 
 namespace uaio::http {
 
-bool IncomingContent::begin(ContentFraming framing, std::uint64_t length, const Limits& limits,
-                            Strictness strictness) noexcept {
-    DCHECK(is_over() && invariants_hold());
+bool IncomingContent::begin_some(ContentFraming framing, std::uint64_t length, const Limits& limits,
+                                 Strictness strictness) noexcept {
     DCHECK(framing != ContentFraming::length || (length > 0 && length < UINT64_MAX));
     framing_ = framing;
     left_ = framing == ContentFraming::length ? length : 0;

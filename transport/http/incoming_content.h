@@ -3,6 +3,7 @@
 // the receive buffer, and counts those that went around it. Engine's thread only.
 #pragma once
 
+#include "base/check.h"
 #include "transport/http/format/chunked.h"
 #include "transport/http/format/framing.h"
 #include "transport/http/receive_buffer.h"
@@ -34,7 +35,14 @@ public:
     // Begins the content behind a head. `length` is for ContentFraming::length. False if out of
     // memory: the content cannot be read.
     bool begin(ContentFraming framing, std::uint64_t length, const Limits& limits,
-               Strictness strictness) noexcept;
+               Strictness strictness) noexcept {
+        DCHECK(is_over() && invariants_hold());
+        if (framing != ContentFraming::none || chunks_)
+            return begin_some(framing, length, limits, strictness);
+        framing_ = ContentFraming::none;
+        left_ = 0;
+        return true;
+    }
 
     // All content has been read, or there is none.
     bool is_over() const noexcept {
@@ -90,6 +98,8 @@ private:
         std::size_t decoded = 0;  // decoded content at the front of the buffer
     };
 
+    bool begin_some(ContentFraming framing, std::uint64_t length, const Limits& limits,
+                    Strictness strictness) noexcept;
     Front front_of_chunks(ReceiveBuffer& buffer) noexcept;
     bool invariants_hold() const noexcept {
         return (left_ > 0) == (framing_ == ContentFraming::length) &&

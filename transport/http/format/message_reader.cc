@@ -153,18 +153,4 @@ std::span<char> MessageReader::content_room(Message& message, std::size_t have,
     return {bytes.data() + have, size};
 }
 
-std::size_t MessageReader::capacity_of(const Message& message) noexcept {
-    const Headers& headers = message.headers_;
-    return message.head_.capacity() + message.owned_.capacity() + headers.text_.capacity() +
-           headers.entries_.capacity() * sizeof(Headers::Entry);
-}
-
-std::size_t MessageReader::capacity(const Request& request) noexcept {
-    return capacity_of(request) + request.method_.capacity() + request.target_.capacity();
-}
-
-std::size_t MessageReader::capacity(const Response& response) noexcept {
-    return capacity_of(response) + response.reason_.capacity();
-}
-
 }  // namespace uaio::http

@@ -30,14 +30,22 @@ public:
                                         std::uint64_t wanted) noexcept;
 
     // Bytes that the message has allocated, in use or kept for reuse.
-    static std::size_t capacity(const Request& request) noexcept;
-    static std::size_t capacity(const Response& response) noexcept;
+    static std::size_t capacity(const Request& request) noexcept {
+        return capacity_of(request) + request.method_.capacity() + request.target_.capacity();
+    }
+    static std::size_t capacity(const Response& response) noexcept {
+        return capacity_of(response) + response.reason_.capacity();
+    }
 
 private:
     static void read_fields(const FieldViews& fields, Headers& out);
     static void read_odd_fields(const ResponseHead& head, Headers& out);
     static void copy_lines(const FieldViews& fields, Headers& out);
-    static std::size_t capacity_of(const Message& message) noexcept;
+    static std::size_t capacity_of(const Message& message) noexcept {
+        const Headers& headers = message.headers_;
+        return message.head_.capacity() + message.owned_.capacity() + headers.text_.capacity() +
+               headers.entries_.capacity() * sizeof(Headers::Entry);
+    }
 };
 
 }  // namespace uaio::http

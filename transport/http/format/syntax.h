@@ -101,6 +101,29 @@ const Scanner& best_scanner() noexcept;
 // All that this processor can run, the plain one first, the best last.
 std::span<const Scanner* const> usable_scanners() noexcept;
 
+// Compares texts that are usually short and equal, without a call. Their sizes are equal.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
+    constexpr std::size_t kShort = 32;
+    const auto same = [&]<class Word>(std::size_t at, Word one) noexcept {
+        Word other;
+        std::memcpy(&one, a + at, sizeof one);
+        std::memcpy(&other, b + at, sizeof other);
+        return one == other;
+    };
+    if (size > kShort) return std::memcmp(a, b, size) == 0;
+    if (size >= 8) {
+        for (std::size_t at = 0; at + 8 < size; at += 8) {
+            if (!same(at, std::uint64_t{})) return false;
+        }
+        return same(size - 8, std::uint64_t{});
+    }
+    if (size >= 4) return same(0, std::uint32_t{}) && same(size - 4, std::uint32_t{});
+    for (std::size_t at = 0; at < size; ++at) {
+        if (a[at] != b[at]) return false;
+    }
+    return true;
+}
+
 // same_name() for texts of one size, at least 4, several characters at a time.
 bool same_long_name(const char* a, const char* b, std::size_t size) noexcept;
 

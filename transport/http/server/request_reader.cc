@@ -64,12 +64,12 @@ Request* RequestReader::lend_request(void* self, const RequestHead& head) noexce
 // The parser has split the target, and found the host.
 void RequestReader::find_route(const RequestHead& head) noexcept {
     std::string& path = current_->path_;
-    found_ = {};
-    path_error_.clear();
+    if (path_error_) path_error_.clear();
     const bool fixed_path =
         head.parts.form == TargetForm::authority || head.parts.form == TargetForm::asterisk;
     RouteCache& last = connection_.shard().last_route();
     if (!fixed_path && last.find(head, path, found_)) return;
+    found_ = {};
     if (fixed_path) {
         // CONNECT, and OPTIONS for the server itself, match only a route for "/".
         path = "/";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "transport/http/format/head_parser.h"
+#include "transport/http/format/syntax.h"
 #include "transport/http/server/router.h"
 
 #include <cstddef>
@@ -24,17 +25,21 @@ public:
             method.size() + host.size() + raw.size() != key_.size()) {
             return false;
         }
-        const std::string_view key = key_;
-        if (key.substr(method_size_ + host_size_) != raw || key.substr(0, method_size_) != method ||
-            key.substr(method_size_, host_size_) != host) {
+        const char* const key = key_.data();
+        if (!same_bytes(key, method.data(), method.size()) ||
+            !same_bytes(key + method.size(), host.data(), host.size()) ||
+            !same_bytes(key + method.size() + host.size(), raw.data(), raw.size())) {
             return false;
         }
+        found = found_;
+        // The last request with this memory had the same path, most often.
+        if (path.size() == path_.size() && same_bytes(path.data(), path_.data(), path.size()))
+            return true;
         try {
             path.assign(path_);
         } catch (const std::bad_alloc&) {
             return false;
         }
-        found = found_;
         return true;
     }
 
