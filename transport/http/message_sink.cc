@@ -3,6 +3,7 @@
 #include <uaio/argument_error.h>
 
 #include "base/check.h"
+#include "transport/http/format/syntax.h"
 #include "transport/http/session.h"
 #include "transport/stream/admit.h"
 #include "transport/stream/note.h"
@@ -27,9 +28,13 @@ bool announces_none(const Message& message) noexcept {
 
 bool is_streamed(const Message& message) noexcept {
     if (message.has_content()) return false;
-    if (message.headers().contains("Transfer-Encoding")) return true;
-    const auto length = message.headers().get("Content-Length");
-    return length && *length != "0";
+    constexpr std::string_view kCodings = "transfer-encoding";
+    constexpr std::string_view kLength = "content-length";
+    for (const auto [name, value] : message.headers()) {
+        if (name.size() == kCodings.size() && same_name(name, kCodings)) return true;
+        if (name.size() == kLength.size() && same_name(name, kLength) && value != "0") return true;
+    }
+    return false;
 }
 
 MessageSink::MessageSink(Session& session, Stream& stream) noexcept
@@ -142,7 +147,8 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
             return end(aio, Errc::not_enough_memory), true;
         }
         following.keep_alive = prepared_.keeps_alive();
-        return write_request(aio, request, following, prepared_.asked(), false);
+        return write_request(aio, request, following, prepared_.asked(), false,
+                             prepared_.announces_none());
     }
     const bool streamed = is_streamed(request);
     const Payload payload = streamed ? Payload::streamed : Payload::attached;
@@ -151,15 +157,16 @@ bool MessageSink::write_request(Aio& aio, Request& request) noexcept {
     RequestMethod asked = request_method(request.method());
     if (asked == RequestMethod::other && request.headers().contains("Upgrade"))
         asked = RequestMethod::upgrade;
-    if (!streamed) prepared_.keep(request, head, following, asked);
-    return write_request(aio, request, following, asked, streamed);
+    const bool empty = announces_none(request);
+    if (!streamed) prepared_.keep(request, head, following, asked, empty);
+    return write_request(aio, request, following, asked, streamed, empty);
 }
 
 bool MessageSink::write_request(Aio& aio, Request& request, const FollowingMessage& following,
-                                RequestMethod asked, bool streamed) noexcept {
+                                RequestMethod asked, bool streamed, bool empty) noexcept {
     if (!session_.source().expect_response(asked)) return end(aio, Errc::not_enough_memory), true;
     keep_alive_ = keep_alive_ && following.keep_alive;
-    return write_message(aio, request, request.head_, following, streamed);
+    return write_message(aio, request, request.head_, following, streamed, empty);
 }
 
 bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
@@ -190,7 +197,8 @@ bool MessageSink::write_response(Aio& aio, Response& response) noexcept {
     const int status = response.status();
     const bool contentless = status == 204 || status == 205 || status == 304;
     return write_message(aio, response, head, following,
-                         streamed || (contentless && !response.has_content()));
+                         streamed || (contentless && !response.has_content()),
+                         announces_none(response));
 }
 
 void MessageSink::write_prepared(Aio& aio, std::string& head) noexcept {
@@ -223,7 +231,8 @@ bool MessageSink::write_whole(Aio& aio, std::string_view response) noexcept {
 }
 
 bool MessageSink::write_message(Aio& aio, Message& message, const std::string& head,
-                                const FollowingMessage& following, bool streamed) noexcept {
+                                const FollowingMessage& following, bool streamed,
+                                bool empty) noexcept {
     const bool has_content =
         following.framing != ContentFraming::none && following.framing != ContentFraming::tunnel;
     const std::string_view content =
@@ -233,7 +242,7 @@ bool MessageSink::write_message(Aio& aio, Message& message, const std::string& h
     if (const auto error = Provider::replace_iov(aio, std::span(entries, count))) {
         return end(aio, error), true;
     }
-    content_.begin(following, streamed, announces_none(message));
+    content_.begin(following, streamed, empty);
     head_ = Head::written;
     const Kind kind = note_of(aio).kind;
     const bool stays = kind == Kind::head || (streamed && kind != Kind::whole);

@@ -125,15 +125,16 @@ private:
     void serve() noexcept;
     void forward(Aio& aio, bool all) noexcept;
     bool step(Aio& front) noexcept;
-    // These return false while the front is being written.
+    // These return false while the front is being written. `empty`: the message announces that it
+    // has no content.
     bool write_request(Aio& aio, Request& request) noexcept;
     bool write_request(Aio& aio, Request& request, const FollowingMessage& following,
-                       RequestMethod asked, bool streamed) noexcept;
+                       RequestMethod asked, bool streamed, bool empty) noexcept;
     bool write_response(Aio& aio, Response& response) noexcept;
     void write_prepared(Aio& aio, std::string& head) noexcept;
     void begin_prepared() noexcept;
     bool write_message(Aio& aio, Message& message, const std::string& head,
-                       const FollowingMessage& following, bool streamed) noexcept;
+                       const FollowingMessage& following, bool streamed, bool empty) noexcept;
     bool write_content(Aio& front) noexcept;
     bool write_end(Aio& front) noexcept;
     // False if out of memory.

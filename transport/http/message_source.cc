@@ -234,8 +234,9 @@ bool MessageSource::take_head_if_received(Response* response, std::error_code& e
 }
 
 bool MessageSource::await_head(Response* response) noexcept {
-    DCHECK(may_take_head() && !awaits_head_ && !direct_);
+    DCHECK(may_take_head() && !direct_);
     response_ = response;
+    if (awaits_head_) return true;
     if (!reading_ && !fill()) return false;
     awaits_head_ = true;
     deadline_.move(mid_head() ? head_deadline_ns_ : session_.idle_deadline_ns());

@@ -49,7 +49,7 @@ public:
     // whose outcome goes to Session::head_arrived(), never inside this call or that one. REQUIRES:
     // may_take_head(), and no head is awaited.
     bool take_head_if_received(Response* response, std::error_code& error) noexcept;
-    // False if out of memory.
+    // False if out of memory. While a head is awaited already, only names another response for it.
     [[nodiscard]] bool await_head(Response* response) noexcept;
     // Ends that wait without an outcome; bytes of the head stay.
     void stop_awaiting() noexcept;

@@ -9,7 +9,6 @@
 #include "transport/http/request_method.h"
 
 #include <cstddef>
-#include <cstring>
 #include <new>
 #include <string>
 #include <string_view>
@@ -27,14 +26,14 @@ public:
         if (size_of(request) != head_.size()) return false;
         const char* at = head_.data();
         for (const std::string_view part : parts) {
-            if (!part.empty() && std::memcmp(at, part.data(), part.size()) != 0) return false;
+            if (!same_bytes(at, part.data(), part.size())) return false;
             at += part.size();
         }
         return true;
     }
     // Keeps the head, unless it is large, announces content, or has fields that the request lacks.
     void keep(const Request& request, const std::string& head, const FollowingMessage& following,
-              RequestMethod asked) noexcept {
+              RequestMethod asked, bool announces_none) noexcept {
         constexpr std::size_t kLargest = 1024;
         const bool plain = !request.has_content() && request.version() == Version::http_1_1 &&
                            following.framing == ContentFraming::none &&
@@ -48,11 +47,14 @@ public:
         }
         keep_alive_ = following.keep_alive;
         asked_ = asked;
+        announces_none_ = announces_none;
     }
 
     const std::string& text() const noexcept { return head_; }
     bool keeps_alive() const noexcept { return keep_alive_; }
     RequestMethod asked() const noexcept { return asked_; }
+    // Its fields say that it has no content.
+    bool announces_none() const noexcept { return announces_none_; }
 
 private:
     static constexpr std::string_view kVersion = " HTTP/1.1\r\n";
@@ -65,6 +67,7 @@ private:
 
     std::string head_;  // empty: none was kept
     bool keep_alive_ = false;
+    bool announces_none_ = false;
     RequestMethod asked_ = RequestMethod::other;
 };
 

@@ -42,8 +42,8 @@ void Client::transact(Request& request, Response& response, Aio& aio) noexcept {
     if (EngineCore::of(aio.engine()).is_over()) return refuse<Errc::engine_lost>(aio);
     ClientCore* const core = core_for(aio);
     if (core && core->is_engine_gone()) return refuse_without_engine(aio);
-    std::unique_ptr<Transaction> transaction(new (std::nothrow) Transaction);
-    if (!core || !transaction) return refuse<Errc::not_enough_memory>(aio);
+    std::unique_ptr<Transaction> transaction(core ? core->make_transaction() : nullptr);
+    if (!transaction) return refuse<Errc::not_enough_memory>(aio);
     transaction->request = &request;
     transaction->response = &response;
     transaction->aio = &aio;

@@ -108,6 +108,7 @@ void ClientConnection::send() noexcept {
     writing_ = true;
     enters_ = core_.enters();
     source().arrival().begin_exchange();
+    in_place_ = source().may_take_head() && source().await_head(current_->response);
     const Request& request = *current_->request;
     const std::chrono::nanoseconds timeout = core_.options().send_timeout;
     if (timeout != kNoTimeout) {
@@ -154,17 +155,23 @@ void ClientConnection::on_read() noexcept {
 void ClientConnection::on_ended(std::error_code error) noexcept {
     DCHECK(reading_);
     reading_ = false;
+    const bool in_place = std::exchange(in_place_, false);
     switch (state_) {
         case State::connecting: return on_connected(error);
         case State::resting: core_.counters.discarded.add(); return close();
-        case State::head: return on_head(error);
+        case State::head: return on_head(error, in_place);
         case State::content: return on_content(error);
-        case State::closed: return destroy_if_idle();
+        case State::closed:
+            if (in_place) current_->response->reset();  // the head was not awaited any more
+            return destroy_if_idle();
     }
 }
 
-void ClientConnection::on_head(std::error_code error) noexcept {
-    if (source().arrival().was_before(enters_)) {  // before the kernel got the request
+// `in_place`: the head is in the transaction's response.
+void ClientConnection::on_head(std::error_code error, bool in_place) noexcept {
+    const bool early = source().arrival().was_before(enters_);
+    if (in_place && (early || error)) current_->response->reset();
+    if (early) {  // before the kernel got the request
         core_.counters.discarded.add();
         return end(HttpErrc::unrequested_response, Then::retry);
     }
@@ -175,7 +182,7 @@ void ClientConnection::on_head(std::error_code error) noexcept {
         return end(unanswered ? HttpErrc::no_response : error, gone ? Then::retry : Then::end);
     }
     DCHECK(current_->connection == this);
-    std::swap(*current_->response, incoming_);
+    if (!in_place) std::swap(*current_->response, incoming_);
     collected_ = 0;
     if (source().content().is_over()) return complete();
     state_ = State::content;
@@ -286,6 +293,8 @@ void ClientConnection::rest() noexcept {
         // incoming_ has the memory of the response that it was swapped with.
         if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
         read_head();
+    } else if (std::exchange(in_place_, false)) {  // the request was invalid, and not sent
+        static_cast<void>(source().await_head(&incoming_));
     }
     idle_end_.move(deadline_after(core_.core().now_ns(), core_.options().idle_timeout));
     core_.carry_waiting();

@@ -38,7 +38,7 @@ private:
     void on_read() noexcept;
     void on_ended(std::error_code error) noexcept;
     void on_connected(std::error_code error) noexcept;
-    void on_head(std::error_code error) noexcept;
+    void on_head(std::error_code error, bool in_place) noexcept;
     void read_content() noexcept;
     void keep_content() noexcept;
     void on_content(std::error_code error) noexcept;
@@ -70,6 +70,7 @@ private:
     State state_ = State::connecting;
     Then then_ = Then::end;
     bool collecting_ = false;  // the pending read is one of content
+    bool in_place_ = false;    // the head that is awaited goes to the transaction's response
     bool reading_ = false;
     bool writing_ = false;
     Aio reads_;

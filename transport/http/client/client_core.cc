@@ -16,6 +16,10 @@
 namespace uaio::http {
 namespace {
 
+// Transactions that have ended and are kept for later ones: as many as one turn of the engine ends
+// on a busy client.
+constexpr std::size_t kMostSpares = 256;
+
 struct Note {
     Transaction* transaction;
 };
@@ -37,7 +41,20 @@ struct ClientCore::Departure : CrossThreadCall {
 };
 
 ClientCore::~ClientCore() {
+    while (Transaction* const spare = spare_) {
+        spare_ = spare->next;
+        delete spare;
+    }
     if (departure_) departure_->finish();
+}
+
+Transaction* ClientCore::make_transaction() noexcept {
+    if (!core().on_thread() || !spare_) return new (std::nothrow) Transaction;
+    Transaction* const transaction = spare_;
+    spare_ = transaction->next;
+    --spares_;
+    *transaction = Transaction();
+    return transaction;
 }
 
 void ClientCore::start(Aio& aio) noexcept {
@@ -123,7 +140,13 @@ void ClientCore::finish(Transaction& transaction, std::error_code error) noexcep
     Aio& aio = *transaction.aio;
     Provider::add_count(aio, transaction.response->content().size());
     Provider::finish(aio, error);
-    delete &transaction;
+    if (spares_ == kMostSpares) {
+        delete &transaction;
+        return;
+    }
+    transaction.next = spare_;
+    spare_ = &transaction;
+    ++spares_;
 }
 
 void ClientCore::carry_waiting() noexcept {

@@ -56,6 +56,8 @@ public:
     std::uint64_t enters() const noexcept { return core().counters().enters.value(); }
     bool abandoned() const noexcept { return abandoned_; }
 
+    // Any thread: returns a new transaction, null if out of memory.
+    Transaction* make_transaction() noexcept;
     // Assigns the transaction to a connection, or queues it.
     void carry(Transaction& transaction) noexcept;
     void finish(Transaction& transaction, std::error_code error) noexcept;
@@ -97,6 +99,8 @@ private:
     std::size_t open_ = 0;
     Transaction* waiting_ = nullptr;
     Transaction** waiting_end_ = &waiting_;
+    Transaction* spare_ = nullptr;  // ended, for later ones
+    std::size_t spares_ = 0;        // their number
     bool engine_ends_ = false;
     bool abandoned_ = false;
     Departure* departure_ = nullptr;
