@@ -49,7 +49,7 @@ namespace uaio {
 // engine.
 enum class ZeroCopy {
     off,  // copies
-    on,   // every write of 4 KiB and more
+    on,   // every write of 8 KiB and more
     // Each write of `zero_copy_bytes`, a build option, and more, without a deadline, with 4 KiB or
     // more for each entry, on a connection where that pays: to another host (the loopback always
     // copies), while the kernel reports that it does not copy (Linux 6.2), and while the stream

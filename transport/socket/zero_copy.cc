@@ -13,7 +13,7 @@ namespace {
 
 // Below this a second completion and the pinning of pages cost more than the copy, wherever the
 // bytes are.
-constexpr std::size_t kLeastBytes = 4096;
+constexpr std::size_t kLeastBytes = 8192;
 // Each entry costs the pinning of its pages, and fragments of packets, of which one has 17
 // (MAX_SKB_FRAGS).
 constexpr std::size_t kLeastBytesPerEntry = 4096;

@@ -180,6 +180,21 @@ TEST_CASE("zero-copy sends gather small writes that wait, as copying ones do") {
     }
 }
 
+TEST_CASE("with zero copy on, writes below 8 KiB are copied, and larger ones are not") {
+    Scene scene(kDistant, ZeroCopy::on);
+    scene.write(8191, 3);
+    CHECK(scene.sends() == 0);
+    scene.write(8192, 3);
+    CHECK(scene.sends() == 3);
+    std::vector<std::unique_ptr<Operation>> writes;
+    for (unsigned i = 0; i < 16; ++i)
+        writes.push_back(scene.start(4096));
+    for (const auto& write : writes)
+        REQUIRE(!write->aio.wait());
+    CHECK(scene.engine().statistics().gathered_writes == 15);
+    CHECK(scene.sends() == 3);
+}
+
 TEST_CASE("writes are copied while an engine has lent half of the memory that it may lock") {
     for (const ZeroCopy zero_copy : {ZeroCopy::on, ZeroCopy::automatic}) {
         Scene scene({.distant = true, .lockable_bytes = 6 * kLarge - 1}, zero_copy);

@@ -27,7 +27,7 @@ ConnectionFixtureOptions zero_copy_options() {
     return options;
 }
 
-const std::string kProbe = pattern(4096);  // the least that ZeroCopy::on sends without a copy
+const std::string kProbe = pattern(8192);  // the least that ZeroCopy::on sends without a copy
 
 bool kernel_has_zero_copy(ConnectionFixture& fixture) {
     Operation write(fixture.engine(), kProbe);
