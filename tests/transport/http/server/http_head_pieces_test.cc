@@ -15,7 +15,7 @@ namespace uaio::http_head_pieces_test {
 using http::Exchange;
 using namespace std::chrono_literals;
 
-// What a handler saw of a request.
+// The request, as a handler saw it.
 std::string text_of(const Exchange& exchange) {
     std::string text(exchange.request().method());
     text.append(" ").append(exchange.request().target()).append("\n");
