@@ -5,6 +5,7 @@
 
 #include "tests/support/connection_fixture.h"
 #include "tests/support/nop.h"
+#include "tests/support/threaded.h"
 
 #include <algorithm>
 #include <atomic>
@@ -19,43 +20,6 @@
 namespace uaio::threads_test {
 
 using namespace std::chrono_literals;
-
-constexpr unsigned kThreads = 8;
-
-template <class F>
-void on_threads(F payload) {
-    std::vector<std::thread> threads;
-    for (unsigned i = 0; i < kThreads; ++i)
-        threads.emplace_back(payload, i);
-    for (std::thread& thread : threads)
-        thread.join();
-}
-
-// An engine on its own thread, with a connection to a peer that the test's thread drives.
-struct Threaded {
-    explicit Threaded(KernelKind kind) : io(options_on(kind)) {
-        tcp::Listener listener(io.engine(), Endpoint::loopback(0));
-        StreamPtr stream;
-        Aio accept(io.engine());
-        listener.accept(accept, stream);
-        peer.emplace(RawPeer::connect_tcp(listener.local_endpoint()));
-        REQUIRE(!accept.wait());
-        connection.emplace(std::move(stream));
-    }
-
-    // Reads until `total` bytes have arrived, the stream has ended, or `done`.
-    void read_until(std::size_t total, const std::function<bool()>& done) {
-        const Clock::time_point limit = Clock::now() + kPatience;
-        while (peer->received().size() < total && peer->end() == RawPeer::End::open && !done()) {
-            REQUIRE(Clock::now() < limit);
-            if (peer->read_some() == 0) std::this_thread::yield();
-        }
-    }
-
-    EngineThread io;
-    std::optional<RawPeer> peer;
-    std::optional<http::Connection> connection;
-};
 
 TEST_CASE_TEMPLATE(
     "a timeout may be set on another thread while an operation starts and runs (W-26)", Kernel,
