@@ -253,6 +253,7 @@ std::error_code EngineCore::wait(Condition done) noexcept {
     if (error) return error;
     DCHECK(thread_.is_bound() || is_over());  // otherwise this thread would wait for ever
     const Visit visit(gate());
+    if (Waiters::spin_until(done)) return {};
     loop_.waiters().wait([&] { return done() || loop_.has_failed() || is_over(); });
     if (done()) return {};
     return loop_.has_failed() ? failure() : make_error_code(Errc::engine_lost);
@@ -273,6 +274,7 @@ bool EngineCore::wait_until(Condition done, Clock::time_point deadline) noexcept
     if (error) return false;
     DCHECK(thread_.is_bound() || is_over());
     const Visit visit(gate());
+    if (Waiters::spin_until(done)) return true;
     loop_.waiters().wait_until([&] { return done() || loop_.has_failed() || is_over(); }, deadline);
     return done();
 }
