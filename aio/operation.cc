@@ -63,10 +63,39 @@ bool Provider::submit_otherwise(Engine& target, Aio& aio, Starter starter, void*
         start_special(aio, starter);
         return true;
     }
+    post(aio, starter);
+    return true;
+}
+
+bool Provider::accept_elsewhere(Aio& aio, void* owner) noexcept {
+    DCHECK(!EngineCore::of(*aio.engine_).on_thread());
+    Aio::Phase idle = Aio::Phase::idle;
+    if (!aio.phase_.compare_exchange_strong(idle, Aio::Phase::posted, std::memory_order_acquire))
+        return false;
+    accept(aio, owner, nullptr);
+    accept_deadline(aio);
+    return true;
+}
+
+bool Provider::is_before_deadline(const Aio& aio) noexcept {
+    return !has_deadline(aio) || aio.timer_.deadline_ns > EngineCore::of(*aio.engine_).now_ns();
+}
+
+void Provider::post(Aio& aio, Starter starter) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::posted);
     aio.canceler_ = starter;  // free until the operation is parked, and of the same type
     aio.completion_.mail.deliver = &deliver;
-    core.post(aio.completion_.mail);
-    return true;
+    EngineCore::of(*aio.engine_).post(aio.completion_.mail);
+}
+
+void Provider::finish_elsewhere(Aio& aio, std::error_code error) noexcept {
+    DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::posted);
+    if (error) set_error(aio, error);
+    if (has_callback(aio)) return post(aio, [](Aio& ended) noexcept { finish(ended); });
+    DCHECK(!aio.timer_.previous);
+    Waiters& waiters = EngineCore::of(*aio.engine_).loop().waiters();
+    aio.become_idle();  // its user may destroy it now
+    waiters.notify();
 }
 
 inline void Provider::accept(Aio& aio, void* owner, void* argument) noexcept {

@@ -30,7 +30,6 @@ public:
     const Ring& ring() const noexcept { return ring_; }
     TimerQueue& timers() noexcept { return timers_; }
     Counters& counters() noexcept { return counters_; }
-    const Counters& counters() const noexcept { return counters_; }
     std::int64_t now_ns() noexcept { return ring_.kernel().now().time_since_epoch().count(); }
 
     // One turn. Waits until `until_ns` if there is nothing to do; 0: not at all. With
@@ -92,6 +91,8 @@ public:
     void wake_if_asleep() noexcept {
         if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
     }
+    // A hint: the engine sleeps, or is about to, so that the next post() wakes it.
+    bool is_asleep() const noexcept { return sleeping_.load(std::memory_order_relaxed); }
     // Makes a waiting turn return.
     void stop() noexcept {
         stop_.store(true, std::memory_order_release);

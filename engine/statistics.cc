@@ -21,6 +21,7 @@ EngineStatistics Counters::snapshot() const noexcept {
     result.zero_copy_copied = zero_copy_copied.value();
     result.registered_sends = registered_sends.value();
     result.accept_pauses = accept_pauses.value();
+    result.direct_writes = direct_writes.load(std::memory_order_relaxed);
     result.wakes = wakes.load(std::memory_order_relaxed);
     result.misuse = misuse.load(std::memory_order_relaxed);
     result.in_flight = begun.value() - result.operations;

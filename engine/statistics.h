@@ -29,8 +29,9 @@ struct Counters {
     Counter cancels, timeouts, posts, full_rings;
     Counter zero_copy_sends, zero_copy_copied, registered_sends, begun;
     Counter accept_pauses;
-    // Any thread adds to these two.
+    // Any thread adds to these.
     std::atomic<std::uint64_t> wakes{0};
+    std::atomic<std::uint64_t> direct_writes{0};
     std::atomic<std::uint64_t> misuse{0};
 
     // Any thread.

@@ -53,6 +53,7 @@ public:
     std::int64_t send_at_once(int, const void*, std::size_t) noexcept override {
         return -EOWNERDEAD;
     }
+    std::int64_t send_message_at_once(int, const msghdr&) noexcept override { return -EOWNERDEAD; }
     std::int64_t receive_at_once(int, void*, std::size_t) noexcept override { return -EOWNERDEAD; }
     std::int64_t send_record_at_once(int, std::uint8_t, const void*,
                                      std::size_t) noexcept override {

@@ -77,6 +77,11 @@ std::int64_t Kernel::send_at_once(int fd, const void* data, std::size_t size) no
     return sent < 0 ? -errno : sent;
 }
 
+std::int64_t Kernel::send_message_at_once(int fd, const msghdr& message) noexcept {
+    const ssize_t sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
 std::int64_t Kernel::send_record_at_once(int fd, std::uint8_t type, const void* data,
                                          std::size_t size) noexcept {
     DCHECK(size > 0 && size <= kMostOfRecord);

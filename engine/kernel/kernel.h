@@ -54,6 +54,7 @@ struct Features {
     bool sq_polled = false;  // a kernel thread reads the submission ring (SQPOLL)
     // The bytes of memory that operations may lock: RLIMIT_MEMLOCK (setrlimit(2)), or no limit.
     std::uint64_t lockable_bytes = std::numeric_limits<std::uint64_t>::max();
+    bool calls_on_any_thread = true;  // send_message_at_once() is thread-safe
 };
 
 // Identifies a file as long as it is open somewhere: stat(2) st_dev and st_ino. Zero: no file.
@@ -137,6 +138,8 @@ public:
     // and `limit` below, is not 0.
     virtual std::int64_t send_at_once(int fd, const void* data, std::size_t size) noexcept;
     virtual std::int64_t receive_at_once(int fd, void* data, std::size_t size) noexcept;
+    // As send_at_once(), from the buffers of `message`. Any thread, where the features say so.
+    virtual std::int64_t send_message_at_once(int fd, const msghdr& message) noexcept;
     // The next result of receive_at_once(), without taking bytes: 1 for bytes, 0 at the end of
     // stream, or its error.
     virtual int peek(int fd) noexcept;

@@ -85,6 +85,24 @@ public:
         verb();
     }
 
+    // ---- operations that another thread than the engine's begins or completes
+
+    // Accepts `aio`, of `engine`, for an operation of `owner` that this thread begins itself, and
+    // that it then passes on by post() or completes by finish_elsewhere(). Until then the Aio is
+    // this thread's, and a cancel waits. Another thread than the engine's. False, without effect,
+    // for a busy Aio. REQUIRES: the engine has not ended, and does not end meanwhile.
+    static bool accept_elsewhere(Aio& aio, void* owner) noexcept;
+    // Passes it to the engine's thread, which runs `starter`; its count so far stays.
+    static void post(Aio& aio, Starter starter) noexcept;
+    // Completes it. Its callback still runs on the engine's thread; without one it ends here.
+    static void finish_elsewhere(Aio& aio, std::error_code error) noexcept;
+    // False if its deadline has passed.
+    static bool is_before_deadline(const Aio& aio) noexcept;
+    // True if completing it needs the engine's thread.
+    static bool has_callback(const Aio& aio) noexcept {
+        return aio.completion_.finish != &Aio::finish_silently;
+    }
+
     // ---- progress and result
 
     // Sets the error that finish() or Outcome::finished will report; none by default.
@@ -200,6 +218,14 @@ public:
             front_ = &aio;
         }
         back_ = &aio;
+    }
+
+    // REQUIRES: in no queue.
+    void push_front(Aio& aio) noexcept {
+        aio.completion_.mail.next = front_ ? &front_->completion_.mail : nullptr;
+        aio.previous_ = nullptr;
+        (front_ ? front_->previous_ : back_) = &aio;
+        front_ = &aio;
     }
 
     // REQUIRES: in this queue.

@@ -34,6 +34,12 @@ public:
     void end_writing() noexcept;
     bool is_read_only() const noexcept { return read_only_; }
 
+    // Any thread. True inside a turn of the socket's engine, which therefore exists.
+    bool is_in_turn() const noexcept { return EngineCore::turns_here(core()); }
+    // The verbs of writing, elsewhere than in a turn. Another thread than the engine's sends by
+    // itself if the socket is idle, and otherwise posts the operation. Any thread.
+    void write_outside_turn(Aio& aio, bool all) noexcept;
+
     static void start_write(Aio& aio) noexcept;
     static void start_write_all(Aio& aio) noexcept;
     static void start_read(Aio& aio) noexcept;
@@ -46,6 +52,15 @@ private:
     static void start(Aio& aio, bool all) noexcept;
     template <auto kList>
     static void start_wait(Aio& aio) noexcept;
+    // Of write_outside_turn().
+    template <bool kAll>
+    static void start_posted(Aio& aio) noexcept;
+    template <bool kAll>
+    static void start_rest(Aio& aio) noexcept;
+    void write_on_other_thread(Aio& aio, bool all) noexcept;
+    void send_here(Aio& aio, bool all, std::size_t bytes) noexcept;
+    std::size_t bytes_to_send_here(Aio& aio) noexcept;
+    void return_right() noexcept;
     void end_operations() noexcept override;
     bool in_kernel() const noexcept override {
         return writes_.in_kernel() || reads_.in_kernel() || writable_.in_kernel() ||
@@ -57,6 +72,7 @@ private:
     ReadQueue reads_;
     WaitList writable_{*this, Direction::send};
     WaitList readable_{*this, Direction::receive};
+    Mail right_returned_{*this};
     bool read_only_ = false;
 };
 

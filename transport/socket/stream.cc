@@ -28,9 +28,15 @@ void SocketStream::read(Aio& aio) { submit_for(socket_, aio, &Socket::start_read
 
 void SocketStream::read_all(Aio& aio) { submit_for(socket_, aio, &Socket::start_read_all); }
 
-void SocketStream::write(Aio& aio) { submit_for(socket_, aio, &Socket::start_write); }
+void SocketStream::write(Aio& aio) {
+    if (!socket_.is_in_turn()) return socket_.write_outside_turn(aio, false);
+    Provider::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
+}
 
-void SocketStream::write_all(Aio& aio) { submit_for(socket_, aio, &Socket::start_write_all); }
+void SocketStream::write_all(Aio& aio) {
+    if (!socket_.is_in_turn()) return socket_.write_outside_turn(aio, true);
+    Provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
+}
 
 Transferred SocketStream::try_write(std::span<const std::byte> bytes) noexcept {
     if (socket_.closed() || socket_.is_read_only()) return {Errc::closed};

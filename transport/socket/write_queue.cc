@@ -24,6 +24,9 @@ namespace {
 // too, since the length in a submission entry has 32 bits.
 constexpr std::size_t kSendBytesMax = 0x7ffff000;
 
+// A thread that writes more should not wait for the copy.
+constexpr std::size_t kDirectBytes = 32 * 1024;
+
 // State of a queued Aio, in its scratch.
 struct WriteNote {
     std::size_t left;      // bytes still to send
@@ -52,28 +55,36 @@ WriteQueue::WriteQueue(Socket& socket, const StreamOptions& options) noexcept
     : socket_(socket),
       limit_(options.queue_limit),
       zero_copy_(options.zero_copy, socket.core().kernel().features()),
+      direct_bytes_(socket.core().kernel().features().calls_on_any_thread
+                        ? std::min(kDirectBytes, zero_copy_.least() - 1)
+                        : 0),
       wait_all_(socket.core().kernel().features().send_waitall) {}
 
-// A send is in flight exactly while an operation is queued, unless a write failed half-way; only
-// queued operations take part in it.
+// A send is in flight exactly while an operation is queued, unless a write failed half-way or
+// another thread sends; only queued operations take part in it.
 bool WriteQueue::invariants_hold() const noexcept {
     if ((queued_ == 0) != queue_.empty() || sending_ > queued_) return false;
-    return failed_ || (sending_ > 0) == (queued_ > 0);
+    if (sending_ > 0 && awaits_right_) return false;
+    return failed_ || awaits_right_ || (sending_ > 0) == (queued_ > 0);
 }
 
 void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     if (limit_ != 0 && queued_ >= limit_) return Provider::finish(aio, Errc::no_buffer_space);
     put_note(aio, WriteNote{.left = bytes, .all = all});
     DCHECK(!failed_ && invariants_hold());
-    if (sending_ == 0 && bytes == 0) return Provider::finish(aio, {});
+    if (bytes == 0 && is_idle()) return Provider::finish(aio, {});
     queue_.push(aio);
     ++queued_;
-    if (sending_ > 0) return Provider::park_untracked(aio, &on_cancel);
+    if (sending_ > 0 || !owns_right()) return Provider::park_untracked(aio, &on_cancel);
     lend(aio);
     send_front(aio);
 }
 
-void WriteQueue::close() noexcept { cancel_all(queue_, Errc::closed); }
+// After close() the right stays with the engine, since offer() then has no effect.
+void WriteQueue::close() noexcept {
+    static_cast<void>(owns_right());
+    cancel_all(queue_, Errc::closed);
+}
 
 void WriteQueue::leave(Aio& aio) noexcept {
     DCHECK(queued_ > 0);
@@ -95,12 +106,57 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
     Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
+// --- The right to send, which other threads may have ---
+
+// An engine that takes the right keeps it until another thread writes again: a stream that one
+// thread uses pays for one exchange.
+bool WriteQueue::take_right() noexcept {
+    lends_ = false;
+    if (!right_.take()) awaits_right_ = true;
+    return !awaits_right_;
+}
+
+void WriteQueue::offer() noexcept {
+    if (!lends_ || !is_idle() || failed_ || socket_.closed() || socket_.is_read_only()) return;
+    DCHECK(queue_.empty());
+    if (right_.is_engines()) right_.offer();
+}
+
+void WriteQueue::submit_rest(Aio& aio, bool all) noexcept {
+    right_.regain();
+    awaits_right_ = false;
+    lends_ = true;
+    if (aio.count() > 0) socket_.core().counters().short_writes.add();
+    if (socket_.closed()) {
+        Provider::finish(aio, Errc::closed);
+        return on_right_returned();
+    }
+    put_note(aio, WriteNote{.left = Provider::cursor(aio).remaining(), .all = all});
+    DCHECK(sending_ == 0 && note_in<WriteNote>(aio).left > 0);
+    queue_.push_front(aio);
+    ++queued_;
+    send_next();
+}
+
+void WriteQueue::on_right_returned() noexcept {
+    awaits_right_ = false;
+    DCHECK(sending_ == 0 && right_.is_engines());
+    if (!queue_.empty() && !socket_.closed()) return send_next();
+    become_idle();
+}
+
 // --- Down: the next send ---
+
+inline void WriteQueue::become_idle() noexcept {
+    if (lends_) [[unlikely]]
+        offer();
+    socket_.writable().on_idle();
+}
 
 inline void WriteQueue::start_next() noexcept {
     if (queue_.empty()) [[likely]] {
         if (held_ > 0 && zero_copy_.is_automatic()) zero_copy_.on_idle(socket_.core().now_ns());
-        return socket_.writable().on_idle();
+        return become_idle();
     }
     send_next();
 }
@@ -116,7 +172,7 @@ void WriteQueue::send_next() noexcept {
         leave(*front);
         Provider::finish(*front, {});
     }
-    socket_.writable().on_idle();
+    become_idle();
 }
 
 // Decides whether the next send, of the front alone, is a zero-copy send.
@@ -245,7 +301,7 @@ void WriteQueue::prepare_zero_copy(io_uring_sqe& sqe, std::span<iovec> entries,
 
 Transferred WriteQueue::try_send(std::span<const std::byte> bytes) noexcept {
     DCHECK(!bytes.empty() && socket_.core().on_thread());
-    if (sending_ > 0) return {Errc::operation_would_block};
+    if (sending_ > 0 || !owns_right()) return {Errc::operation_would_block};
     Kernel& kernel = socket_.core().kernel();
     return transferred(kernel.send_at_once(socket_.fd(), bytes.data(), bytes.size()));
 }
@@ -260,6 +316,7 @@ Transferred WriteQueue::transferred(std::int64_t result) noexcept {
 // tls_sw_sendmsg() rejects MSG_WAITALL and MSG_ZEROCOPY.
 std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) noexcept {
     DCHECK(sending_ == 0 && held_ == 0);
+    if (!owns_right()) return Errc::operation_would_block;
     Kernel& kernel = socket_.core().kernel();
     int result = kernel.set_option(socket_.fd(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls");
     if (result == 0) {
@@ -274,7 +331,7 @@ std::error_code WriteQueue::start_encrypting(std::span<const std::byte> info) no
 
 Transferred WriteQueue::try_send_record(std::uint8_t type,
                                         std::span<const std::byte> bytes) noexcept {
-    if (sending_ > 0) return {Errc::operation_would_block};
+    if (sending_ > 0 || !owns_right()) return {Errc::operation_would_block};
     Kernel& kernel = socket_.core().kernel();
     return transferred(kernel.send_record_at_once(socket_.fd(), type, bytes.data(), bytes.size()));
 }

@@ -8,6 +8,7 @@
 #include <uaio/stream.h>
 
 #include "engine/core.h"
+#include "transport/socket/send_right.h"
 #include "transport/socket/zero_copy.h"
 #include "transport/stream/try_io.h"
 
@@ -32,6 +33,25 @@ public:
     // `all`, it completes when all are written, otherwise with the first bytes.
     void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
+    // Continues an operation that another thread began and for which it had the right to send: it
+    // comes first.
+    void submit_rest(Aio& aio, bool all) noexcept;
+    // A write that another thread posted has arrived; its submit() follows.
+    void posted_arrived() noexcept {
+        right_.arrived();
+        lends_ = true;
+    }
+    // Lets other threads send, if nothing is queued, since one of them has written before.
+    void offer() noexcept;
+    // Another thread has returned the right to send.
+    void on_right_returned() noexcept;
+    // ---- any thread
+    SendRight& right() noexcept { return right_; }
+    // The most that another thread may send itself. What the kernel may send without a copy is
+    // more, since only the engine can await its notification.
+    std::size_t direct_bytes() const noexcept { return direct_bytes_; }
+    // ----
+
     // Cancels everything in the queue with Errc::closed.
     void close() noexcept;
 
@@ -42,8 +62,8 @@ public:
     [[nodiscard]] std::error_code start_encrypting(std::span<const std::byte> info) noexcept;
     Transferred try_send_record(std::uint8_t type, std::span<const std::byte> bytes) noexcept;
 
-    bool in_kernel() const noexcept { return sending_ > 0; }
-    bool is_idle() const noexcept { return sending_ == 0; }
+    bool in_kernel() const noexcept { return sending_ > 0 || awaits_right_; }
+    bool is_idle() const noexcept { return !in_kernel(); }
     // True while an Aio whose bytes are sent waits for a zero-copy notification.
     bool holds_aios() const noexcept { return held_ > 0; }
 
@@ -52,6 +72,13 @@ private:
     static void on_cancel(Aio& aio) noexcept;
 
     bool invariants_hold() const noexcept;
+    bool owns_right() noexcept {
+        if (right_.is_engines()) [[likely]]
+            return true;
+        return take_right();
+    }
+    bool take_right() noexcept;
+    void become_idle() noexcept;
     Transferred transferred(std::int64_t result) noexcept;
     Outcome on_sent(Aio& carrier, int result, unsigned flags) noexcept;
     Outcome on_sent_otherwise(Aio& carrier, int result) noexcept;
@@ -77,9 +104,13 @@ private:
     AioQueue queue_;
     std::size_t queued_ = 0;
     const std::size_t limit_;
+    ZeroCopyChoice zero_copy_;
+    const std::size_t direct_bytes_;
     unsigned sending_ = 0;  // Aios, from the front, that take part in the send in flight; 0: none
     unsigned held_ = 0;     // Aios out of the queue that wait for a notification
-    ZeroCopyChoice zero_copy_;
+    SendRight right_;
+    bool awaits_right_ = false;  // another thread has it, and will return it
+    bool lends_ = false;         // another thread has written since the engine took it
     std::size_t lending_ = 0;  // bytes of the send in flight, if it is a zero-copy send
     int arena_ = -1;           // the registered memory that they lie in, or -1
     bool wait_all_;            // MSG_WAITALL may be used

@@ -20,6 +20,9 @@ public:
     // False for a send that is copied in any case, such as a small one.
     bool may_send(std::size_t bytes) const noexcept { return bytes >= least_; }
 
+    // The least for which it is true.
+    std::size_t least() const noexcept { return least_; }
+
     // A send to decide about. REQUIRES: may_send(bytes).
     struct Send {
         std::size_t bytes;

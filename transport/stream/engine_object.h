@@ -84,6 +84,8 @@ protected:
     // Any thread, refused by an Arrival: waits until the engine has called engine_destroyed().
     // Returns at once in a child of fork(2) where no thread will.
     void wait_until_engine_gone() const noexcept { gate_.wait_until_gone(gate_number_); }
+    // Any thread. True after a close() of this thread, even if it has not arrived.
+    bool is_close_asked() const noexcept { return close_asked_.load(std::memory_order_relaxed); }
     bool is_released() const noexcept { return released_; }
     // From now on no handle refers to this object.
     void mark_released() noexcept { released_ = true; }

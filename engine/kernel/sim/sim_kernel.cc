@@ -71,6 +71,7 @@ SimMachine::SimMachine(std::uint64_t seed, const Faults& faults)
     features_.report_zero_copy_usage = !faults.no_zero_copy;
     features_.send_waitall = !faults.no_waitall;
     if (faults.lockable_bytes > 0) features_.lockable_bytes = faults.lockable_bytes;
+    features_.calls_on_any_thread = false;
     reason_ = "a simulated kernel, seed " + std::to_string(seed);
 }
 

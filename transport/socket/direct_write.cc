@@ -1,0 +1,112 @@
+// Writes that another thread than the engine's sends itself: to an idle socket, without a turn of
+// the engine.
+#include <uaio/provider.h>
+
+#include "base/check.h"
+#include "transport/socket/socket.h"
+#include "transport/stream/admit.h"
+
+#include <cerrno>
+
+namespace uaio {
+namespace {
+
+// True for the result of a send that the engine can try again. EPIPE stays, and the engine knows
+// whether its own close is the cause.
+bool may_be_repeated(std::int64_t result) noexcept {
+    return result == -EAGAIN || result == -EINTR || result == -ENOBUFS || result == -ENOMEM ||
+           result == -EPIPE;
+}
+
+}  // namespace
+
+// A posted write that has arrived at the engine.
+template <bool kAll>
+void Socket::start_posted(Aio& aio) noexcept {
+    WriteQueue& writes = static_cast<Socket*>(Provider::owner(aio))->writes();
+    writes.posted_arrived();
+    kAll ? start_write_all(aio) : start_write(aio);
+    writes.offer();
+}
+
+// A write whose thread had the right to send, and sent a part of it, or nothing.
+template <bool kAll>
+void Socket::start_rest(Aio& aio) noexcept {
+    Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
+    socket.writes().submit_rest(aio, kAll);
+    socket.continue_close();  // may free the socket
+}
+
+void Socket::write_outside_turn(Aio& aio, bool all) noexcept {
+    if (!is_engine_gone() && !core().on_thread()) {
+        const Arrival arrival(*this);
+        const bool usual = arrival && core().thread().is_bound() && &aio.engine() == &engine();
+        if (usual) return write_on_other_thread(aio, all);
+    }
+    submit_for(*this, aio, all ? &start_write_all : &start_write);
+}
+
+// With an Arrival, so that the engine lives.
+void Socket::write_on_other_thread(Aio& aio, bool all) noexcept {
+    const Starter posted = all ? &start_posted<true> : &start_posted<false>;
+    SendRight& right = writes_.right();
+    if (!Provider::accept_elsewhere(aio, this)) {
+        right.enter(false);
+        if (!Provider::submit(engine(), aio, posted, this)) right.withdraw();  // reports the misuse
+        return;
+    }
+    const std::size_t bytes = bytes_to_send_here(aio);
+    if (right.enter(bytes > 0)) return send_here(aio, all, bytes);
+    Provider::post(aio, posted);
+}
+
+// The bytes of a write that this thread may send itself, or 0. An engine that is awake calls back
+// sooner if it gets the whole operation, and gathers what several threads write.
+std::size_t Socket::bytes_to_send_here(Aio& aio) noexcept {
+    if (writes_.direct_bytes() == 0 || is_close_asked() || Provider::stopped(aio)) return 0;
+    if (Provider::has_callback(aio) && !core().loop().is_asleep()) return 0;
+    if (!Provider::is_before_deadline(aio)) return 0;
+    const Admission admission = check_buffers(Provider::cursor(aio));
+    const bool fits = admission.refused == Errc{} && admission.bytes <= writes_.direct_bytes();
+    return fits ? admission.bytes : 0;
+}
+
+// With the right to send. The socket is open, or its close waits for the right.
+void Socket::send_here(Aio& aio, bool all, std::size_t bytes) noexcept {
+    const std::span<iovec> entries = Provider::cursor(aio).rest();
+    msghdr message{};
+    message.msg_iov = entries.data();
+    message.msg_iovlen = entries.size();
+    const std::int64_t result = core().kernel().send_message_at_once(fd(), message);
+    std::error_code error;
+    if (result > 0) {
+        const auto sent = static_cast<std::size_t>(result);
+        DCHECK(sent <= bytes);
+        if (all && sent < bytes) {
+            Provider::advance(aio, sent);
+            return Provider::post(aio, &start_rest<true>);
+        }
+        Provider::add_count(aio, sent);
+    } else if (may_be_repeated(result)) {
+        return Provider::post(aio, all ? &start_rest<true> : &start_rest<false>);
+    } else {
+        error = error_from_result(result < 0 ? static_cast<int>(result) : -EIO);
+    }
+    core().counters().direct_writes.fetch_add(1, std::memory_order_relaxed);
+    // Before the end of the operation, after which the user may destroy the stream.
+    return_right();
+    Provider::finish_elsewhere(aio, error);
+}
+
+void Socket::return_right() noexcept {
+    if (writes_.right().leave()) return;
+    post(right_returned_, [](MailboxEntry& entry) noexcept {
+        Socket& socket = static_cast<Socket&>(static_cast<Mail&>(entry).object);
+        socket.arrived();
+        socket.writes().right().regain();
+        socket.writes().on_right_returned();
+        socket.continue_close();  // may free the socket
+    });
+}
+
+}  // namespace uaio
