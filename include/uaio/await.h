@@ -61,6 +61,17 @@ public:
         return *std::get_if<std::span<const iovec>>(&what_);
     }
 
+    // Sets them as the iovec list of `aio`; the errors are those of Aio::set_iov().
+    Errc set_on(Aio& aio) const noexcept {
+        if (const iovec* const single = std::get_if<iovec>(&what_)) {
+            aio.set_iov(single->iov_base, single->iov_len);
+            return Errc{};
+        }
+        const std::error_code error = aio.set_iov(*std::get_if<std::span<const iovec>>(&what_));
+        if (!error) return Errc{};
+        return error == Errc::not_enough_memory ? Errc::not_enough_memory : Errc::invalid_argument;
+    }
+
 protected:
     explicit AwaitBuffers(std::span<const iovec> entries) noexcept : what_(entries) {}
     AwaitBuffers(const void* data, std::size_t size) noexcept
@@ -129,9 +140,9 @@ public:
         if (stop_.stop_requested()) {
             refused_ = Errc::canceled;
         } else if (buffers_) {
-            refused_ = aio_->set_iov(buffers_->entries());
+            refused_ = buffers_->set_on(*aio_);
         }
-        if (refused_) return false;
+        if (refused_ != Errc{}) return false;
         if (options_.timeout != kNoTimeout) aio_->set_timeout(options_.timeout);
         if (options_.deadline) aio_->set_deadline(*options_.deadline);
         context.set_waiting(waiting);
@@ -143,12 +154,13 @@ public:
 
     Result await_resume() noexcept {
         on_stop_.reset();  // waits for a request under way: it would cancel the next operation
-        if (!refused_ && options_.timeout != kNoTimeout) aio_->set_timeout(kNoTimeout);
-        const std::error_code error = refused_ ? refused_ : aio_->result();
+        if (refused_ != Errc{}) [[unlikely]]
+            return Result{refused_};
+        if (options_.timeout != kNoTimeout) aio_->set_timeout(kNoTimeout);
         if constexpr (std::same_as<Result, Transferred>) {
-            return {error, refused_ ? 0 : aio_->count()};
+            return {aio_->result(), aio_->count()};
         } else {
-            return error;
+            return aio_->result();
         }
     }
 
@@ -163,7 +175,7 @@ private:
     std::stop_token stop_;
     std::optional<AwaitBuffers> buffers_;
     Aio* aio_ = nullptr;
-    std::error_code refused_;  // nothing was submitted
+    Errc refused_{};  // not zero: nothing was submitted
     std::optional<std::stop_callback<Cancel>> on_stop_;
 };
 
