@@ -20,7 +20,7 @@ std::uint32_t Aio::first_generation() noexcept {
 
 std::error_code Aio::set_iov(std::span<const iovec> entries) noexcept {
     if (phase_.load(std::memory_order_relaxed) != Phase::idle) {
-        EngineCore::of(*engine_).misuse("set_iov on a busy Aio; it was ignored");
+        report_busy();
         return Errc::invalid_argument;
     }
     return assign(entries);
@@ -41,14 +41,8 @@ std::error_code Aio::assign(std::span<const iovec> entries) noexcept {
     return {};
 }
 
-void Aio::set_iov(const void* data, std::size_t size) noexcept {
-    if (phase_.load(std::memory_order_relaxed) != Phase::idle) [[unlikely]] {
-        EngineCore::of(*engine_).misuse("set_iov on a busy Aio; it was ignored");
-        return;
-    }
-    iovec* const buffer = on_heap() ? cursor_.base() : inline_iov_;
-    *buffer = {const_cast<void*>(data), size};
-    cursor_.assign(buffer, 1);
+void Aio::report_busy() noexcept {
+    EngineCore::of(*engine_).misuse("set_iov on a busy Aio; it was ignored");
 }
 
 void Aio::set_timeout(std::chrono::nanoseconds timeout) noexcept {

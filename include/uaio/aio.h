@@ -72,7 +72,13 @@ public:
     [[nodiscard]] std::error_code set_iov(std::span<const iovec> entries) noexcept;
     // The same for one entry of `size` bytes at `data`, which cannot fail. On a busy Aio nothing
     // changes, and the call counts as misuse.
-    void set_iov(const void* data, std::size_t size) noexcept;
+    void set_iov(const void* data, std::size_t size) noexcept {
+        if (phase_.load(std::memory_order_relaxed) != Phase::idle) [[unlikely]]
+            return report_busy();
+        iovec* const entry = on_heap() ? cursor_.base() : inline_iov_;
+        *entry = {const_cast<void*>(data), size};
+        cursor_.assign(entry, 1);
+    }
 
     // Total time for each later operation, counted from its submission, waiting in a queue
     // included. Persists; kNoTimeout removes it. Zero or less: the operation completes with
@@ -124,6 +130,7 @@ public:
 private:
     friend class Provider;
     friend class AioQueue;
+    friend class UsualStart;  // the library's own
 
     enum class Phase : std::uint8_t {
         idle,        // owned by the user
@@ -159,6 +166,7 @@ private:
     }
     void disarm() noexcept;
     bool on_heap() const noexcept { return capacity_ > kInlineIov; }  // the entries
+    void report_busy() noexcept;
     // set_iov(), busy or not.
     [[nodiscard]] std::error_code assign(std::span<const iovec> entries) noexcept;
     void request_cancel(std::error_code reason) noexcept;

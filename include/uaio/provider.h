@@ -239,6 +239,14 @@ public:
         (behind ? behind->previous_ : back_) = aio.previous_;
     }
 
+    // push() on an empty queue, and the remove() of the only Aio.
+    void push_only(Aio& aio) noexcept {
+        aio.completion_.mail.next = nullptr;
+        aio.previous_ = nullptr;
+        front_ = back_ = &aio;
+    }
+    void remove_only() noexcept { front_ = back_ = nullptr; }
+
     // Removes and returns the front; nullptr if empty.
     Aio* pop() noexcept {
         Aio* const front = front_;

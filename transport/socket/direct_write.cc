@@ -4,7 +4,9 @@
 
 #include "base/check.h"
 #include "transport/socket/socket.h"
+#include "transport/socket/write_note.h"
 #include "transport/stream/admit.h"
+#include "transport/stream/note.h"
 
 #include <cerrno>
 
@@ -19,6 +21,51 @@ bool may_be_repeated(std::int64_t result) noexcept {
 }
 
 }  // namespace
+
+// ---- the engine's thread
+
+// An engine that takes the right keeps it until another thread writes again: a stream that one
+// thread uses pays for one exchange.
+bool WriteQueue::take_right() noexcept {
+    lends_ = false;
+    if (!right_.take()) awaits_right_ = true;
+    return !awaits_right_;
+}
+
+void WriteQueue::offer() noexcept {
+    if (!lends_ || !is_idle() || failed_ || socket_.closed() || socket_.is_read_only()) return;
+    DCHECK(queue_.empty());
+    if (right_.is_engines()) right_.offer();
+}
+
+void WriteQueue::submit_rest(Aio& aio, bool all) noexcept {
+    right_.regain();
+    awaits_right_ = false;
+    lends_ = true;
+    if (aio.count() > 0) socket_.core().counters().short_writes.add();
+    if (socket_.closed()) {
+        Provider::finish(aio, Errc::closed);
+        return on_right_returned();
+    }
+    put_note(aio, WriteNote{.left = Provider::cursor(aio).remaining(), .all = all});
+    DCHECK(sending_ == 0 && note_in<WriteNote>(aio).left > 0);
+    queue_.push_front(aio);
+    ++queued_;
+    send_next();
+}
+
+void WriteQueue::on_right_returned() noexcept {
+    awaits_right_ = false;
+    DCHECK(sending_ == 0 && right_.is_engines());
+    if (!queue_.empty() && !socket_.closed()) return send_next();
+    become_idle();
+}
+
+void WriteQueue::become_idle() noexcept {
+    if (lends_) [[unlikely]]
+        offer();
+    socket_.writable().on_idle();
+}
 
 // A posted write that has arrived at the engine.
 template <bool kAll>
@@ -36,6 +83,8 @@ void Socket::start_rest(Aio& aio) noexcept {
     socket.writes().submit_rest(aio, kAll);
     socket.continue_close();  // may free the socket
 }
+
+// ---- another thread
 
 void Socket::write_outside_turn(Aio& aio, bool all) noexcept {
     if (!is_engine_gone() && !core().on_thread()) {

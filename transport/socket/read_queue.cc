@@ -1,5 +1,6 @@
 #include "transport/socket/read_queue.h"
 
+#include "aio/usual_start.h"
 #include "base/check.h"
 #include "transport/socket/socket.h"
 #include "transport/stream/note.h"
@@ -39,7 +40,34 @@ void ReadQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     receive(aio);
 }
 
-void ReadQueue::close() noexcept { cancel_all(queue_, Errc::closed); }
+inline bool ReadQueue::start_usual(Aio& aio, bool all) noexcept {
+    const iovec* const buffer = UsualStart::only_buffer(aio, kReceiveBytesMax);
+    if (!buffer || queued_ != 0 || !is_open_ || end_) return false;
+    EngineCore& core = socket_.core();
+    if (!UsualStart::accept(core, aio, &socket_)) return false;
+    DCHECK(!socket_.closed() && invariants_hold());
+    put_note(aio, ReadNote{.left = buffer->iov_len, .all = all});
+    queue_.push_only(aio);
+    queued_ = 1;
+    receiving_ = true;
+    const int flags = all && core.kernel().features().send_waitall ? MSG_WAITALL : 0;
+    io_uring_sqe& sqe = UsualStart::begin<&on_completion>(core, aio);
+    io_uring_prep_recv(&sqe, socket_.fd(), buffer->iov_base, buffer->iov_len, flags);
+    if (drained_) sqe.ioprio = IORING_RECVSEND_POLL_FIRST;
+    return true;
+}
+
+void ReadQueue::submit_in_turn(Aio& aio, bool all) noexcept {
+    if (start_usual(aio, all)) [[likely]]
+        return;
+    Provider::submit(socket_.engine(), aio, all ? &Socket::start_read_all : &Socket::start_read,
+                     &socket_);
+}
+
+void ReadQueue::close() noexcept {
+    is_open_ = false;
+    cancel_all(queue_, Errc::closed);
+}
 
 void ReadQueue::leave(Aio& aio) noexcept {
     DCHECK(queued_ > 0);
@@ -91,7 +119,29 @@ void ReadQueue::receive(Aio& front) noexcept {
     if (drained_) sqe.ioprio = IORING_RECVSEND_POLL_FIRST;
 }
 
+// True if the operation is the only one, got all that it waits for, and the socket has nothing else
+// to do: one that is read-only closes only at an end.
+inline bool ReadQueue::is_usual_end(Aio& aio, int result) noexcept {
+    const ReadNote& note = note_in<ReadNote>(aio);
+    return result > 0 && queued_ == 1 &&
+           (!note.all || note.left == static_cast<std::size_t>(result)) && is_open_ &&
+           !socket_.readable().has_parked();
+}
+
 Outcome ReadQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
+    ReadQueue& self = static_cast<Socket*>(Provider::owner(aio))->reads();
+    if (!self.is_usual_end(aio, result)) [[unlikely]]
+        return on_other_completion(aio, result, flags);
+    DCHECK(&aio == self.queue_.front() && self.receiving_);
+    Provider::add_count(aio, static_cast<std::size_t>(result));
+    self.drained_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+    self.queue_.remove_only();
+    self.queued_ = 0;
+    self.receiving_ = false;
+    return Outcome::finished;
+}
+
+Outcome ReadQueue::on_other_completion(Aio& aio, int result, unsigned flags) noexcept {
     Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     const Outcome outcome = socket.reads().on_received(aio, result, flags);
     if (socket.is_read_only() && socket.reads().end_) socket.close_here();

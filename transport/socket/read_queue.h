@@ -26,6 +26,10 @@ public:
     // buffers. With `all`, it completes when they are full, otherwise with the first bytes.
     void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
+    // Submits an operation in a turn of the engine: the usual one, with one buffer and nothing else
+    // to read, begins here, and any other by Provider::submit().
+    void submit_in_turn(Aio& aio, bool all) noexcept;
+
     // Cancels everything in the queue with Errc::closed.
     void close() noexcept;
 
@@ -40,6 +44,9 @@ private:
     static void on_cancel(Aio& aio) noexcept;
 
     bool invariants_hold() const noexcept;
+    bool start_usual(Aio& aio, bool all) noexcept;
+    bool is_usual_end(Aio& aio, int result) noexcept;
+    static Outcome on_other_completion(Aio& aio, int result, unsigned flags) noexcept;
     Outcome on_received(Aio& aio, int result, unsigned flags) noexcept;
     bool ends_without_bytes(Aio& aio, int result) noexcept;
     [[nodiscard]] std::error_code error_of(int result) noexcept;
@@ -53,6 +60,7 @@ private:
     std::size_t queued_ = 0;
     const std::size_t limit_;
     std::error_code end_;  // of receiving, permanently
+    bool is_open_ = true;
     bool receiving_ = false;
     bool drained_ = false;  // the last receive emptied the socket
     msghdr message_{};

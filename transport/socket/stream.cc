@@ -24,18 +24,26 @@ StreamPtr SocketStream::make(EngineCore& core, int fd, const StreamOptions& opti
     return stream;
 }
 
-void SocketStream::read(Aio& aio) { submit_for(socket_, aio, &Socket::start_read); }
+void SocketStream::read(Aio& aio) {
+    if (!socket_.is_in_turn())
+        return static_cast<void>(submit_for(socket_, aio, &Socket::start_read));
+    socket_.reads().submit_in_turn(aio, false);
+}
 
-void SocketStream::read_all(Aio& aio) { submit_for(socket_, aio, &Socket::start_read_all); }
+void SocketStream::read_all(Aio& aio) {
+    if (!socket_.is_in_turn())
+        return static_cast<void>(submit_for(socket_, aio, &Socket::start_read_all));
+    socket_.reads().submit_in_turn(aio, true);
+}
 
 void SocketStream::write(Aio& aio) {
     if (!socket_.is_in_turn()) return socket_.write_outside_turn(aio, false);
-    Provider::submit(socket_.engine(), aio, &Socket::start_write, &socket_);
+    socket_.writes().submit_in_turn(aio, false);
 }
 
 void SocketStream::write_all(Aio& aio) {
     if (!socket_.is_in_turn()) return socket_.write_outside_turn(aio, true);
-    Provider::submit(socket_.engine(), aio, &Socket::start_write_all, &socket_);
+    socket_.writes().submit_in_turn(aio, true);
 }
 
 Transferred SocketStream::try_write(std::span<const std::byte> bytes) noexcept {

@@ -24,6 +24,7 @@ public:
         if (!parked_.empty()) [[unlikely]]
             poll_parked();
     }
+    bool has_parked() const noexcept { return !parked_.empty(); }
     // Cancels everything with Errc::closed.
     void close() noexcept;
 

@@ -1,8 +1,10 @@
 #include "transport/socket/write_queue.h"
 
+#include "aio/usual_start.h"
 #include "base/check.h"
 #include "engine/kernel/features.h"
 #include "transport/socket/socket.h"
+#include "transport/socket/write_note.h"
 #include "transport/stream/note.h"
 #include "transport/stream/queues.h"
 
@@ -26,14 +28,6 @@ constexpr std::size_t kSendBytesMax = 0x7ffff000;
 
 // A thread that writes more should not wait for the copy.
 constexpr std::size_t kDirectBytes = 32 * 1024;
-
-// State of a queued Aio, in its scratch.
-struct WriteNote {
-    std::size_t left;      // bytes still to send
-    std::size_t lent = 0;  // bytes of LentBytes that the kernel has not given back
-    bool all;              // all of them, not just some
-    bool ended = false;    // out of the queue, waits for a notification
-};
 
 // Counts sent bytes; true if they complete the operation. Moves the cursor only if another send
 // needs it: a write sent in one piece costs no pass over its buffers.
@@ -80,9 +74,35 @@ void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
     send_front(aio);
 }
 
+inline bool WriteQueue::start_usual(Aio& aio, bool all) noexcept {
+    const iovec* const buffer = UsualStart::only_buffer(aio, kSendBytesMax);
+    if (!buffer || queued_ != 0 || !right_.is_engines() || !is_open_) return false;
+    if (zero_copy_.may_send(buffer->iov_len)) return false;
+    EngineCore& core = socket_.core();
+    if (!UsualStart::accept(core, aio, &socket_)) return false;
+    DCHECK(!failed_ && !socket_.closed() && invariants_hold());
+    put_note(aio, WriteNote{.left = buffer->iov_len, .all = all});
+    queue_.push_only(aio);
+    queued_ = 1;
+    sending_ = 1;
+    lending_ = 0;
+    const int flags = all && wait_all_ ? MSG_NOSIGNAL | MSG_WAITALL : MSG_NOSIGNAL;
+    io_uring_sqe& sqe = UsualStart::begin<&on_completion>(core, aio);
+    io_uring_prep_send(&sqe, socket_.fd(), buffer->iov_base, buffer->iov_len, flags);
+    return true;
+}
+
+void WriteQueue::submit_in_turn(Aio& aio, bool all) noexcept {
+    if (start_usual(aio, all)) [[likely]]
+        return;
+    Provider::submit(socket_.engine(), aio, all ? &Socket::start_write_all : &Socket::start_write,
+                     &socket_);
+}
+
 // After close() the right stays with the engine, since offer() then has no effect.
 void WriteQueue::close() noexcept {
     static_cast<void>(owns_right());
+    is_open_ = false;
     cancel_all(queue_, Errc::closed);
 }
 
@@ -106,52 +126,7 @@ void WriteQueue::on_cancel(Aio& aio) noexcept {
     Provider::finish(aio, Provider::cancel_reason(aio));
 }
 
-// --- The right to send, which other threads may have ---
-
-// An engine that takes the right keeps it until another thread writes again: a stream that one
-// thread uses pays for one exchange.
-bool WriteQueue::take_right() noexcept {
-    lends_ = false;
-    if (!right_.take()) awaits_right_ = true;
-    return !awaits_right_;
-}
-
-void WriteQueue::offer() noexcept {
-    if (!lends_ || !is_idle() || failed_ || socket_.closed() || socket_.is_read_only()) return;
-    DCHECK(queue_.empty());
-    if (right_.is_engines()) right_.offer();
-}
-
-void WriteQueue::submit_rest(Aio& aio, bool all) noexcept {
-    right_.regain();
-    awaits_right_ = false;
-    lends_ = true;
-    if (aio.count() > 0) socket_.core().counters().short_writes.add();
-    if (socket_.closed()) {
-        Provider::finish(aio, Errc::closed);
-        return on_right_returned();
-    }
-    put_note(aio, WriteNote{.left = Provider::cursor(aio).remaining(), .all = all});
-    DCHECK(sending_ == 0 && note_in<WriteNote>(aio).left > 0);
-    queue_.push_front(aio);
-    ++queued_;
-    send_next();
-}
-
-void WriteQueue::on_right_returned() noexcept {
-    awaits_right_ = false;
-    DCHECK(sending_ == 0 && right_.is_engines());
-    if (!queue_.empty() && !socket_.closed()) return send_next();
-    become_idle();
-}
-
 // --- Down: the next send ---
-
-inline void WriteQueue::become_idle() noexcept {
-    if (lends_) [[unlikely]]
-        offer();
-    socket_.writable().on_idle();
-}
 
 inline void WriteQueue::start_next() noexcept {
     if (queue_.empty()) [[likely]] {
@@ -338,7 +313,29 @@ Transferred WriteQueue::try_send_record(std::uint8_t type,
 
 // --- Up: completions ---
 
+// True if the operation is the only one, was sent in one piece, and the socket has nothing else to
+// do.
+inline bool WriteQueue::is_usual_end(Aio& aio, int result, unsigned flags) noexcept {
+    constexpr unsigned kUnusual = IORING_CQE_F_NOTIF | IORING_CQE_F_MORE;
+    return (flags & kUnusual) == 0 && queued_ == 1 && lending_ == 0 && held_ == 0 &&
+           Provider::notifications(aio) == 0 &&
+           note_in<WriteNote>(aio).left == static_cast<std::size_t>(result) && !lends_ &&
+           is_open_ && !socket_.writable().has_parked();
+}
+
 Outcome WriteQueue::on_completion(Aio& aio, int result, unsigned flags) noexcept {
+    WriteQueue& self = static_cast<Socket*>(Provider::owner(aio))->writes();
+    if (!self.is_usual_end(aio, result, flags)) [[unlikely]]
+        return on_other_completion(aio, result, flags);
+    DCHECK(&aio == self.queue_.front() && self.sending_ == 1);
+    Provider::add_count(aio, static_cast<std::size_t>(result));
+    self.queue_.remove_only();
+    self.queued_ = 0;
+    self.sending_ = 0;
+    return Outcome::finished;
+}
+
+Outcome WriteQueue::on_other_completion(Aio& aio, int result, unsigned flags) noexcept {
     Socket& socket = *static_cast<Socket*>(Provider::owner(aio));
     WriteQueue& self = socket.writes();
     const Outcome outcome = (flags & IORING_CQE_F_NOTIF) ? self.on_notification(aio, result)

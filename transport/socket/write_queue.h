@@ -33,6 +33,9 @@ public:
     // `all`, it completes when all are written, otherwise with the first bytes.
     void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
+    // Submits an operation in a turn of the engine: the usual one, with one buffer and nothing else
+    // to write, begins here, and any other by Provider::submit().
+    void submit_in_turn(Aio& aio, bool all) noexcept;
     // Continues an operation that another thread began and for which it had the right to send: it
     // comes first.
     void submit_rest(Aio& aio, bool all) noexcept;
@@ -80,6 +83,9 @@ private:
     bool take_right() noexcept;
     void become_idle() noexcept;
     Transferred transferred(std::int64_t result) noexcept;
+    bool start_usual(Aio& aio, bool all) noexcept;
+    bool is_usual_end(Aio& aio, int result, unsigned flags) noexcept;
+    static Outcome on_other_completion(Aio& aio, int result, unsigned flags) noexcept;
     Outcome on_sent(Aio& carrier, int result, unsigned flags) noexcept;
     Outcome on_sent_otherwise(Aio& carrier, int result) noexcept;
     Outcome settle(Aio& carrier) noexcept;
@@ -111,6 +117,7 @@ private:
     SendRight right_;
     bool awaits_right_ = false;  // another thread has it, and will return it
     bool lends_ = false;         // another thread has written since the engine took it
+    bool is_open_ = true;
     std::size_t lending_ = 0;  // bytes of the send in flight, if it is a zero-copy send
     int arena_ = -1;           // the registered memory that they lie in, or -1
     bool wait_all_;            // MSG_WAITALL may be used
