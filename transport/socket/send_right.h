@@ -1,10 +1,10 @@
 // The right to send on a socket: of the engine's thread, which has it while writes are queued, or
 // of another thread that writes to the idle socket itself, without a turn of the engine. At most
-// one of them has it; writes that other threads have posted to the engine and that have not arrived
-// there keep the others from it, so that a thread's writes stay in order. One word, without a lock:
-// a thread that does not get the right posts its write, and the engine never waits for a thread,
-// but is told when that has sent. tests/transport/socket/send_right_test.cc explores every
-// interleaving.
+// one of them has it. Writes that other threads have posted, and that have not arrived at the
+// engine, keep threads from it, so that the writes of a thread stay in order. One word, without a
+// lock: a thread that does not get the right posts its write, and the engine does not wait for a
+// thread that has it, but gets mail when it has sent. tests/transport/socket/send_right_test.cc
+// explores every interleaving.
 #pragma once
 
 #include "base/check.h"
@@ -26,9 +26,9 @@ public:
         for (;;) {
             const std::uint32_t before = holder(word);
             if (before == kEngine || before == kAwaited) return before == kEngine;
-            const std::uint32_t next = word - before + (before == kNobody ? kEngine : kAwaited);
+            const std::uint32_t next = word - before + (before == kFree ? kEngine : kAwaited);
             if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel))
-                return before == kNobody;
+                return before == kFree;
         }
     }
     // The mail of the thread that had the right has arrived.
@@ -47,18 +47,18 @@ public:
     // engine's, and no write is queued.
     void offer() noexcept {
         DCHECK(is_engines());
-        word_.fetch_add(kNobody - kEngine, std::memory_order_release);
+        word_.fetch_add(kFree - kEngine, std::memory_order_release);
     }
 
     // ---- another thread, for each write
 
-    // With `may_send`, takes the right if nobody has it and no posted write is on its way. True:
+    // With `may_send`, takes the right if it is free and no posted write is on its way. True:
     // this thread sends, then calls leave() or posts the rest of the write, which regains the right
     // for the engine. False: counts the write, which this thread now posts.
     bool enter(bool may_send) noexcept {
         std::uint32_t word = load();
         for (;;) {
-            const bool enters = may_send && word == kNobody;
+            const bool enters = may_send && word == kFree;
             const std::uint32_t next = enters ? kOther : word + kPosted;
             if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) return enters;
         }
@@ -71,7 +71,7 @@ public:
         for (;;) {
             DCHECK(holder(word) == kOther || holder(word) == kAwaited);
             if (holder(word) == kAwaited) return false;
-            const std::uint32_t next = word - kOther + kNobody;
+            const std::uint32_t next = word - kOther + kFree;
             if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) return true;
         }
     }
@@ -79,7 +79,7 @@ public:
 private:
     // The two low bits; the rest counts posted writes.
     static constexpr std::uint32_t kEngine = 0;
-    static constexpr std::uint32_t kNobody = 1;
+    static constexpr std::uint32_t kFree = 1;
     static constexpr std::uint32_t kOther = 2;    // another thread
     static constexpr std::uint32_t kAwaited = 3;  // another thread, and the engine awaits it
     static constexpr std::uint32_t kHolderMask = 3;
@@ -90,7 +90,7 @@ private:
     static std::uint32_t holder(std::uint32_t word) noexcept { return word & kHolderMask; }
     std::uint32_t load() const noexcept { return word_.load(std::memory_order_relaxed); }
 
-    std::atomic<std::uint32_t> word_{kNobody};
+    std::atomic<std::uint32_t> word_{kFree};
 };
 
 }  // namespace uaio

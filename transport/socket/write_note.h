@@ -1,4 +1,4 @@
-// What a write queue knows of a queued Aio. Engine's thread.
+// The state of a queued Aio in its write queue. Engine's thread.
 #pragma once
 
 #include <cstddef>

@@ -48,12 +48,6 @@ public:
     void offer() noexcept;
     // Another thread has returned the right to send.
     void on_right_returned() noexcept;
-    // ---- any thread
-    SendRight& right() noexcept { return right_; }
-    // The most that another thread may send itself. What the kernel may send without a copy is
-    // more, since only the engine can await its notification.
-    std::size_t direct_bytes() const noexcept { return direct_bytes_; }
-    // ----
 
     // Cancels everything in the queue with Errc::closed.
     void close() noexcept;
@@ -69,6 +63,13 @@ public:
     bool is_idle() const noexcept { return !in_kernel(); }
     // True while an Aio whose bytes are sent waits for a zero-copy notification.
     bool holds_aios() const noexcept { return held_ > 0; }
+
+    // ---- any thread
+
+    SendRight& right() noexcept { return right_; }
+    // The most bytes that another thread may send itself: fewer than the kernel may send without a
+    // copy, since only the engine can await the notification.
+    std::size_t direct_bytes() const noexcept { return direct_bytes_; }
 
 private:
     static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;
