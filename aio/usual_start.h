@@ -15,8 +15,7 @@ public:
     UsualStart() = delete;
 
     // Accepts `aio` for an operation of `owner`, on the engine of `core`, which the caller begins
-    // at once. False, without effect, if it is not the usual one. REQUIRES: a turn of that engine,
-    // and only_buffer().
+    // at once. False, without effect, if it is not the usual one. REQUIRES: a turn of that engine.
     static bool accept(EngineCore& core, Aio& aio, void* owner) noexcept {
         DCHECK(EngineCore::turns_here(core));
         const Aio::Phase phase = aio.phase_.load(std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include "engine/kernel/features.h"
 #include "transport/socket/socket.h"
 #include "transport/socket/write_note.h"
+#include "transport/stream/admit.h"
 #include "transport/stream/note.h"
 #include "transport/stream/queues.h"
 
@@ -75,20 +76,34 @@ void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
 }
 
 inline bool WriteQueue::start_usual(Aio& aio, bool all) noexcept {
+    if (queued_ != 0 || !right_.is_engines() || !is_open_) return false;
     const iovec* const buffer = UsualStart::only_buffer(aio, kSendBytesMax);
-    if (!buffer || queued_ != 0 || !right_.is_engines() || !is_open_) return false;
-    if (zero_copy_.may_send(buffer->iov_len)) return false;
+    Admission admission;
+    if (buffer) {
+        admission.bytes = buffer->iov_len;
+    } else {
+        admission = check_buffers(Provider::cursor(aio));
+    }
+    if (admission.refused != Errc{} || admission.bytes == 0) return false;
+    if (zero_copy_.may_send(admission.bytes)) return false;
     EngineCore& core = socket_.core();
     if (!UsualStart::accept(core, aio, &socket_)) return false;
     DCHECK(!failed_ && !socket_.closed() && invariants_hold());
-    put_note(aio, WriteNote{.left = buffer->iov_len, .all = all});
+    put_note(aio, WriteNote{.left = admission.bytes, .all = all});
     queue_.push_only(aio);
     queued_ = 1;
     sending_ = 1;
     lending_ = 0;
     const int flags = all && wait_all_ ? MSG_NOSIGNAL | MSG_WAITALL : MSG_NOSIGNAL;
     io_uring_sqe& sqe = UsualStart::begin<&on_completion>(core, aio);
-    io_uring_prep_send(&sqe, socket_.fd(), buffer->iov_base, buffer->iov_len, flags);
+    if (buffer) {
+        io_uring_prep_send(&sqe, socket_.fd(), buffer->iov_base, buffer->iov_len, flags);
+        return true;
+    }
+    const std::span<iovec> entries = Provider::cursor(aio).rest();
+    message_.msg_iov = entries.data();
+    message_.msg_iovlen = entries.size();
+    io_uring_prep_sendmsg(&sqe, socket_.fd(), &message_, static_cast<unsigned>(flags));
     return true;
 }
 

@@ -33,8 +33,8 @@ public:
     // `all`, it completes when all are written, otherwise with the first bytes.
     void submit(Aio& aio, bool all, std::size_t bytes) noexcept;
 
-    // Submits an operation in a turn of the engine: the usual one, with one buffer and nothing else
-    // to write, begins here, and any other by Provider::submit().
+    // Submits an operation in a turn of the engine: the usual one, without a deadline and with
+    // nothing else to write, begins here, and any other by Provider::submit().
     void submit_in_turn(Aio& aio, bool all) noexcept;
     // Continues an operation that another thread began and for which it had the right to send: it
     // comes first.
