@@ -19,10 +19,10 @@ public:
     static bool accept(EngineCore& core, Aio& aio, void* owner) noexcept {
         DCHECK(EngineCore::turns_here(core));
         const Aio::Phase phase = aio.phase_.load(std::memory_order_relaxed);
-        const bool unusual = aio.has_deadline_.load(std::memory_order_relaxed) |
-                             (aio.stop_.load(std::memory_order_relaxed) != Aio::Stop::none) |
-                             aio.ended_early_;
-        if (unusual || &EngineCore::of(*aio.engine_) != &core) return false;
+        const unsigned unusual =
+            static_cast<unsigned>(aio.has_deadline_.load(std::memory_order_relaxed)) |
+            static_cast<unsigned>(Provider::stopped(aio)) | static_cast<unsigned>(aio.ended_early_);
+        if (unusual != 0 || &EngineCore::of(*aio.engine_) != &core) return false;
         if (phase == Aio::Phase::idle) [[likely]] {
             DCHECK(!aio.canceler_ && aio.notifications_ == 0 && !aio.timer_.previous);
             std::atomic<std::uint32_t>& generation = aio.completion_.generation;

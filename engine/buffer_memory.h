@@ -53,7 +53,7 @@ public:
     }
 
     // Any thread: gives back a piece of take(), and its reference.
-    void give_back(std::byte* piece) noexcept;
+    void give_back(std::byte* data) noexcept;
     // Any thread: the last reference frees the memory.
     void release() noexcept;
 
