@@ -243,8 +243,8 @@ void run_loopback(benchmark::State& state, ZeroCopy zero_copy, std::size_t size)
 
 void add_size(const std::string& name, std::size_t size) {
     for (const Source source : {Source::hot, Source::cold}) {
-        const std::string temperature = source == Source::hot ? "hot" : "cold";
-        const std::string label = "tcp/" + name + "/" + temperature + "/automatic";
+        std::string label = "tcp/" + name;
+        label += source == Source::hot ? "/hot/automatic" : "/cold/automatic";
         const auto compare = [&](const char* contender, ZeroCopy zero_copy) {
             add(label, contender, Timing::thread,
                 [=](benchmark::State& state) { run_tun(state, zero_copy, source, size); });

@@ -14,14 +14,14 @@
 
 namespace uaio::http {
 
-// Returns the size of the head at the front of `bytes`, and fills `head` as RequestParser does, its
+// Returns the size of the head at the front of `given`, and fills `head` as RequestParser does, its
 // fields in `room`. Returns 0, with `head` unspecified, for a head that is incomplete, invalid,
 // beyond a limit, or unusual: not of HTTP/1.1, a target that is no path, no space or more than one
 // behind a colon, white space behind a value, a name that occurs twice.
-std::size_t parse_usual(std::string_view bytes, std::span<FieldSlice> room, const Limits& limits,
+std::size_t parse_usual(std::string_view given, std::span<FieldSlice> room, const Limits& limits,
                         const Scanner& scanner, RequestHead& head) noexcept;
 // The same for the final response to a request with that method, in either strictness.
-std::size_t parse_usual(std::string_view bytes, std::span<FieldSlice> room, const Limits& limits,
+std::size_t parse_usual(std::string_view given, std::span<FieldSlice> room, const Limits& limits,
                         const Scanner& scanner, std::string_view method,
                         ResponseHead& head) noexcept;
 
