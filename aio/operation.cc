@@ -91,8 +91,7 @@ void Provider::post(Aio& aio, Starter starter) noexcept {
 void Provider::finish_elsewhere(Aio& aio, std::error_code error) noexcept {
     DCHECK(aio.phase_.load(std::memory_order_relaxed) == Aio::Phase::posted);
     if (error) set_error(aio, error);
-    if (has_callback(aio)) return post(aio, [](Aio& ended) noexcept { finish(ended); });
-    DCHECK(!aio.timer_.previous);
+    DCHECK(!has_callback(aio) && !aio.timer_.previous);
     Waiters& waiters = EngineCore::of(*aio.engine_).loop().waiters();
     aio.become_idle();  // its user may destroy it now
     waiters.notify();

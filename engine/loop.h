@@ -91,8 +91,6 @@ public:
     void wake_if_asleep() noexcept {
         if (sleeping_.exchange(false, std::memory_order_acq_rel)) wake();
     }
-    // A hint: the engine sleeps, or is about to, so that the next post() wakes it.
-    bool is_asleep() const noexcept { return sleeping_.load(std::memory_order_relaxed); }
     // Makes a waiting turn return.
     void stop() noexcept {
         stop_.store(true, std::memory_order_release);

@@ -18,9 +18,14 @@ public:
         aio_.set_iov(bytes_.data(), bytes_.size());
     }
 
-    void write() override { connection_.write_all(aio_); }
+    void write() override {
+        connection_.write_all(aio_);
+        completed_ = Clock::now();
+        waits_ = aio_.busy();
+    }
     void wait() override {
         if (const std::error_code error = aio_.wait()) throw std::system_error(error, "write_all");
+        if (waits_) completed_ = Clock::now();
     }
     Clock::time_point completed() const override { return completed_; }
 
@@ -39,7 +44,8 @@ private:
     Clock::time_point completed_;
     EngineThread io_;
     http::Connection connection_;
-    Aio aio_{io_.engine(), [this](Aio&) { completed_ = Clock::now(); }};
+    bool waits_ = false;  // for the engine
+    Aio aio_{io_.engine()};
 };
 
 }  // namespace

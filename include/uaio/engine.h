@@ -52,7 +52,7 @@ struct EngineStatistics {
     std::uint64_t operations = 0;        // Aios whose callback became due
     std::uint64_t short_writes = 0;      // writes whose rest was submitted again
     std::uint64_t gathered_writes = 0;   // queued writes that left in a send with others
-    std::uint64_t direct_writes = 0;     // sent by other threads; operations only with a callback
+    std::uint64_t direct_writes = 0;     // sent by other threads; not among the operations
     std::uint64_t cancels = 0;           // requests that reached an operation
     std::uint64_t timeouts = 0;          // of those, by a deadline
     std::uint64_t posts = 0;             // mailbox entries delivered

@@ -94,11 +94,11 @@ public:
     static bool accept_elsewhere(Aio& aio, void* owner) noexcept;
     // Passes it to the engine's thread, which runs `starter`; its count so far stays.
     static void post(Aio& aio, Starter starter) noexcept;
-    // Completes it. Its callback still runs on the engine's thread; without one it ends here.
+    // Completes it on this thread. REQUIRES: it has no callback.
     static void finish_elsewhere(Aio& aio, std::error_code error) noexcept;
     // False if its deadline has passed.
     static bool is_before_deadline(const Aio& aio) noexcept;
-    // True if completing it needs the engine's thread.
+    // True if its end runs a callback, for which it must be posted.
     static bool has_callback(const Aio& aio) noexcept {
         return aio.completion_.finish != &Aio::finish_silently;
     }

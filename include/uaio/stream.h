@@ -15,9 +15,10 @@
 // the bytes, but TLS, and HTTP for what it has buffered, access them in the process (SIGSEGV).
 //
 // On the engine's thread a verb of a socket's stream allocates nothing, takes no lock and makes no
-// system call: the engine submits once a turn. On another thread, a write of at most 32 KiB to a
-// socket on which no write is pending is sent by sendmsg(2), without waiting, in the verb
-// (EngineStatistics::direct_writes). Aio and bytes belong to the operation until the callback.
+// system call: the engine submits once a turn. On another thread, a write of at most 32 KiB by
+// an Aio without a callback, to a socket on which no write is pending, is sent by sendmsg(2),
+// without waiting, in the verb (EngineStatistics::direct_writes). Aio and bytes belong to the
+// operation until the callback.
 //
 // After its engine's destructor every verb of a stream or acceptor ends with Errc::closed, by a
 // callback on the Aio's engine, which is another one.

@@ -109,11 +109,12 @@ void Socket::write_on_other_thread(Aio& aio, bool all) noexcept {
     Provider::post(aio, posted);
 }
 
-// The bytes of a write that this thread may send itself, or 0. An engine that is awake calls back
-// sooner if it gets the whole operation, and gathers what several threads write.
+// The bytes of a write that this thread may send itself, or 0. A callback needs the engine's thread
+// in any case, which then sends as well: its end comes sooner if that thread need not compete with
+// the reader that the send woke.
 std::size_t Socket::bytes_to_send_here(Aio& aio) noexcept {
     if (writes_.direct_bytes() == 0 || is_close_asked() || Provider::stopped(aio)) return 0;
-    if (Provider::has_callback(aio) && !core().loop().is_asleep()) return 0;
+    if (Provider::has_callback(aio)) return 0;
     if (!Provider::is_before_deadline(aio)) return 0;
     const Admission admission = check_buffers(Provider::cursor(aio));
     const bool fits = admission.refused == Errc{} && admission.bytes <= writes_.direct_bytes();
