@@ -1,10 +1,10 @@
 // The provider's side of an Aio: the interface for an operation or a stream of one's own, through
 // which the library's own operations start, wait and end as well. A verb calls submit(), which
 // accepts the Aio on any thread and runs a starter on the engine's thread; the starter begins a
-// kernel operation, parks the Aio until the provider makes progress elsewhere, or finishes it. All
-// members but submit() are for the engine's thread, inside a starter, handler, canceler, callback
-// or posted task. The roles are those of nng_aio_begin, nng_aio_defer and nng_aio_finish
-// (nng_aio(5)).
+// kernel operation, parks the Aio until the provider makes progress elsewhere, or finishes it.
+// Apart from submit(), and from what another thread does with an Aio that it accepted, all members
+// are for the engine's thread, inside a starter, handler, canceler, callback or posted task. The
+// roles are those of nng_aio_begin, nng_aio_defer and nng_aio_finish (nng_aio(5)).
 #pragma once
 
 #include <uaio/aio.h>
@@ -87,18 +87,21 @@ public:
 
     // ---- operations that another thread than the engine's begins or completes
 
-    // Accepts `aio`, of `engine`, for an operation of `owner` that this thread begins itself, and
-    // that it then passes on by post() or completes by finish_elsewhere(). Until then the Aio is
-    // this thread's, and a cancel waits. Another thread than the engine's. False, without effect,
-    // for a busy Aio. REQUIRES: the engine has not ended, and does not end meanwhile.
+    // Accepts `aio` for an operation of `owner` that this thread begins itself, and then passes on
+    // by post() or completes by finish_elsewhere(). Until then the Aio, with the members for
+    // progress below, is this thread's, and a cancel waits. Another thread than the engine's.
+    // False, without effect, for a busy Aio. REQUIRES: the engine does not end before post() or
+    // finish_elsewhere() has returned.
     static bool accept_elsewhere(Aio& aio, void* owner) noexcept;
-    // Passes it to the engine's thread, which runs `starter`; its count so far stays.
+    // Passes it to the engine's thread, which runs `starter`; its count so far stays. The thread
+    // that accepted it, once.
     static void post(Aio& aio, Starter starter) noexcept;
-    // Completes it on this thread. REQUIRES: it has no callback.
+    // Completes it with its count so far; `error` may be none. Its user may destroy it before this
+    // returns. The thread that accepted it, once. REQUIRES: it has no callback.
     static void finish_elsewhere(Aio& aio, std::error_code error) noexcept;
-    // False if its deadline has passed.
+    // False if its deadline has passed. The thread that accepted it.
     static bool is_before_deadline(const Aio& aio) noexcept;
-    // True if its end runs a callback, for which it must be posted.
+    // True if its end runs a callback, for which it must be posted. As for finish_elsewhere().
     static bool has_callback(const Aio& aio) noexcept {
         return aio.completion_.finish != &Aio::finish_silently;
     }
