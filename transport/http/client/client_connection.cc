@@ -128,6 +128,8 @@ void ClientConnection::on_written() noexcept {
         const bool unsent = writes_.count() == 0;
         if (unsent &&
             (error == ArgumentErrc::invalid_message || error == Errc::not_enough_memory)) {
+            // The read that is pending awaited the head for the transaction.
+            if (std::exchange(in_place_, false)) static_cast<void>(source().await_head(&incoming_));
             core_.finish(*std::exchange(current_, nullptr), error);
             return rest();
         }
@@ -293,8 +295,6 @@ void ClientConnection::rest() noexcept {
         // incoming_ has the memory of the response that it was swapped with.
         if (MessageReader::capacity(incoming_) > kKeptBytes) incoming_ = Response();
         read_head();
-    } else if (std::exchange(in_place_, false)) {  // the request was invalid, and not sent
-        static_cast<void>(source().await_head(&incoming_));
     }
     idle_end_.move(deadline_after(core_.core().now_ns(), core_.options().idle_timeout));
     core_.carry_waiting();
