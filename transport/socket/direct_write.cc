@@ -89,7 +89,7 @@ void Socket::start_rest(Aio& aio) noexcept {
 void Socket::write_outside_turn(Aio& aio, bool all) noexcept {
     if (!is_engine_gone() && !core().on_thread()) {
         const Arrival arrival(*this);
-        const bool usual = arrival && core().thread().is_bound() && &aio.engine() == &engine();
+        const bool usual = arrival && !core().is_over() && &aio.engine() == &engine();
         if (usual) return write_on_other_thread(aio, all);
     }
     submit_for(*this, aio, all ? &start_write_all : &start_write);
@@ -113,9 +113,10 @@ void Socket::write_on_other_thread(Aio& aio, bool all) noexcept {
 // in any case, which then sends as well: its end comes sooner if that thread need not compete with
 // the reader that the send woke.
 std::size_t Socket::bytes_to_send_here(Aio& aio) noexcept {
-    if (writes_.direct_bytes() == 0 || is_close_asked() || Provider::stopped(aio)) return 0;
-    if (Provider::has_callback(aio)) return 0;
-    if (!Provider::is_before_deadline(aio)) return 0;
+    if (writes_.direct_bytes() == 0 || is_close_asked() || Provider::has_callback(aio)) return 0;
+    if (Provider::stopped(aio) || !Provider::is_before_deadline(aio)) return 0;
+    // Before a thread runs the engine, Descriptor::close_unbound() closes at once.
+    if (!core().thread().is_bound()) return 0;
     const Admission admission = check_buffers(Provider::cursor(aio));
     const bool fits = admission.refused == Errc{} && admission.bytes <= writes_.direct_bytes();
     return fits ? admission.bytes : 0;
