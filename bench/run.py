@@ -348,7 +348,8 @@ def main(arguments):
         program = chosen.build.resolve() / "bench" / group
         built = chosen.build / SCRIPTS.get(group, f"bench/{group}")
         if group not in SIDE_BY_SIDE and not built.exists():
-            raise Failure(f"{built} is not built; Google Benchmark (libbenchmark-dev) is needed")
+            needs = "run ./dev build" if group in SCRIPTS else "it needs libbenchmark-dev"
+            raise Failure(f"{built} is not built; {needs}")
         if chosen.smoke:
             counts.append(smoke(program, chosen.filter))
         else:
