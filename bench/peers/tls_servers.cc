@@ -71,7 +71,7 @@ std::string nginx_configuration(std::uint16_t port) {
            "server { listen 127.0.0.1:" +
            std::to_string(port) + " ssl; root " + folder().at("files") +
            ";\n"
-           "ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate " +
+           "ssl_protocols TLSv1.3; ssl_certificate " +
            folder().at("cert.pem") + "; ssl_certificate_key " + folder().at("key.pem") + "; } }\n";
 }
 
