@@ -153,19 +153,19 @@ def execute(command):
                           f"{done.stderr[-2000:]}")
 
 
-def count(program, work, operations, floor):
+def count(program, work, operations, arguments):
     """{group: instructions} of a whole run."""
     with tempfile.NamedTemporaryFile(suffix=".callgrind") as out:
         execute(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out.name}",
-                 str(program), work.name, str(operations), *(["floor"] if floor else [])])
+                 str(program), work.name, str(operations), *arguments])
         with open(out.name, encoding="utf-8", errors="replace") as lines:
             return split(lines, program.name)
 
 
-def cost(program, work, floor=False):
-    """{group: instructions of an operation}."""
-    shorter = count(program, work, work.shorter, floor)
-    longer = count(program, work, work.longer, floor)
+def cost(program, work, *arguments):
+    """{group: instructions of an operation}; the arguments are the program's, after the count."""
+    shorter = count(program, work, work.shorter, arguments)
+    longer = count(program, work, work.longer, arguments)
     operations = work.longer - work.shorter
     return {group: (longer.get(group, 0) - shorter.get(group, 0)) / operations
             for group in longer.keys() | shorter.keys()}
@@ -179,7 +179,7 @@ class Result:
         self.runs = [cost(program, work) for _ in range(runs)]
         self.floor = None
         if with_floor and work.has_floor:
-            self.floor = sum(cost(program, work, floor=True).values())
+            self.floor = sum(cost(program, work, "floor").values())
 
     @property
     def totals(self):

@@ -5,9 +5,11 @@
 //   instructions --list                    prints NAME BATCH SHORTER LONGER FLOOR, a line a work
 //   instructions --compiler                prints the compiler and the architecture
 //   instructions WORK COUNT [floor]        runs COUNT operations, rounded up to whole batches
+//   instructions WORK COUNT ENTRIES COMPLETIONS   with these sizes of the engine's rings
 //   instructions --peer WORK COUNT FD      the other side: started by the line above
 //
 // Exits with 77, and prints the reason, if the work cannot run here.
+#include "bench/instructions/ring_engine.h"
 #include "bench/instructions/works.h"
 #include "bench/peers/raw_ring.h"
 #include "bench/support/unavailable.h"
@@ -187,8 +189,11 @@ int run_program(const std::vector<std::string_view>& arguments) {
         return 0;
     }
     const bool floor = arguments.size() == 3 && arguments[2] == "floor";
-    if (arguments.size() != 2 && !floor) {
-        throw std::runtime_error("usage: instructions --list | WORK COUNT [floor]");
+    if (arguments.size() == 4) {
+        ring_sizes = {number_of<unsigned>(arguments[2]), number_of<unsigned>(arguments[3])};
+    } else if (arguments.size() != 2 && !floor) {
+        throw std::runtime_error(
+            "usage: instructions --list | WORK COUNT [floor | ENTRIES COMPLETIONS]");
     }
     const Work& work = work_of(arguments[0]);
     const auto wanted = number_of<std::uint64_t>(arguments[1]);

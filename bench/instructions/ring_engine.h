@@ -1,4 +1,4 @@
-// An engine on io_uring for the works, and its smallest operation. Engine's thread.
+// An engine on io_uring for the works, and its smallest operation. Engine's thread, but ring_sizes.
 #pragma once
 
 #include <uaio/engine.h>
@@ -8,9 +8,18 @@
 
 namespace uaio::bench {
 
+// From the command line; set before a work runs.
+struct RingSizes {
+    unsigned entries = EngineOptions().entries;
+    unsigned completions = EngineOptions().completions;
+};
+inline RingSizes ring_sizes;
+
 // The options of an engine on io_uring, whatever UAIO_KERNEL says.
 inline EngineOptions on_io_uring() {
     EngineOptions options;
+    options.entries = ring_sizes.entries;
+    options.completions = ring_sizes.completions;
     options.kernel = KernelKind::io_uring;
     return options;
 }

@@ -14,12 +14,16 @@
 
 namespace uaio::bench {
 
+inline unsigned number_of(const char* text) {
+    unsigned number = 0;
+    std::from_chars(text, text + std::strlen(text), number);
+    return number;
+}
+
 // Returns the size of a connection's buffer from the command line; raises the limit of descriptors.
 inline std::size_t prepare(int argc, char** argv) {
     allow_many_descriptors();
-    std::size_t bytes = 1024;
-    if (argc > 1) std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), bytes);
-    return bytes;
+    return argc > 1 ? number_of(argv[1]) : 1024;
 }
 
 inline void announce(unsigned port) {

@@ -71,7 +71,12 @@ private:
 
 int main(int argc, char** argv) {
     const std::size_t bytes = uaio::bench::prepare(argc, argv);
-    uaio::Engine engine;
+    uaio::EngineOptions options;
+    if (argc > 3) {
+        options.entries = uaio::bench::number_of(argv[2]);
+        options.completions = uaio::bench::number_of(argv[3]);
+    }
+    uaio::Engine engine(options);
     const Server server(engine, bytes);
     engine.run();
 }
