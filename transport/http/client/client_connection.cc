@@ -68,9 +68,10 @@ void ClientConnection::on_connected(std::error_code error) noexcept {
                         ConnectionOptions{.limits = core_.options().limits,
                                           .send_timeout = kNoTimeout,  // see send_end_
                                           .lenient = !core_.options().strict});
+    if constexpr (!kHttp) return end(Errc::not_supported);
     // The verbs below would report a lack of memory later, and source() needs the session now.
-    Session* const session = kHttp ? connection_->session_for(reads_) : nullptr;
-    if (!session) return end(kHttp ? Errc::not_enough_memory : Errc::not_supported);
+    Session* const session = connection_->session_for(reads_);
+    if (!session) return end(Errc::not_enough_memory);
     session->set_reader(
         nullptr,
         [](void* self, std::error_code ended) noexcept {

@@ -14,7 +14,8 @@ ServerConnection::ServerConnection(ServerShard& shard, StreamPtr stream)
       reads_(shard.engine(), [this](Aio&) { requests_.on_read(); }) {}
 
 void ServerConnection::start() noexcept {
-    Session* const made = kHttp ? connection_.session_for(reads_) : nullptr;
+    if constexpr (!kHttp) return close();
+    Session* const made = connection_.session_for(reads_);
     if (!made) return close();
     made->set_server(shard_.options().idle_timeout, shard_.options().content_timeout);
     requests_.start(*made);
