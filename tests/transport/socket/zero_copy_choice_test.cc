@@ -8,6 +8,7 @@
 #include "tests/support/connection_fixture.h"
 #include "tests/support/turns.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,13 @@ using namespace std::chrono_literals;
 constexpr std::size_t kLarge = kZeroCopyBytes;
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kFirstPause = 32;  // large writes
+
+// Of `waiting` writes of `bytes` each, those that leave in a send with others.
+constexpr std::size_t gathered(std::size_t waiting, std::size_t bytes) {
+    const std::size_t together = std::min<std::size_t>(kGatherEntries, kGatherBytes / bytes);
+    if (together < 2) return 0;
+    return waiting % together == 1 ? waiting - 1 : waiting;
+}
 
 // A stream whose peer, on another host unless the faults say otherwise, reads everything.
 class Scene {
@@ -175,7 +183,7 @@ TEST_CASE("zero-copy sends gather small writes that wait, as copying ones do") {
             writes.push_back(scene.start(100));
         for (const auto& write : writes)
             REQUIRE(!write->aio.wait());
-        CHECK(scene.engine().statistics().gathered_writes == 4);
+        CHECK(scene.engine().statistics().gathered_writes == gathered(4, 100));
         CHECK(scene.sends() == 0);
     }
 }
@@ -191,7 +199,7 @@ TEST_CASE("with zero copy on, writes below 8 KiB are copied, and larger ones are
         writes.push_back(scene.start(4096));
     for (const auto& write : writes)
         REQUIRE(!write->aio.wait());
-    CHECK(scene.engine().statistics().gathered_writes == 15);
+    CHECK(scene.engine().statistics().gathered_writes == gathered(15, 4096));
     CHECK(scene.sends() == 3);
 }
 

@@ -185,7 +185,7 @@ TEST_CASE_TEMPLATE("queued small writes are sent together, each with its own cou
     REQUIRE(fixture.run_until_done(*writes.back()));
     for (std::size_t size = 0; size < 100; ++size)
         CHECK(writes[size]->ended() == success(size));
-    CHECK(fixture.engine().statistics().gathered_writes > 50);
+    CHECK((fixture.engine().statistics().gathered_writes > 50) == (kGatherBytes > 0));
 }
 
 // Writes of random sizes, some of which are cancelled or expire at random moments. Returns the
