@@ -220,7 +220,7 @@ def main(arguments):
     lines.append(f"command  ./dev bench tuning {' '.join(arguments)}".rstrip())
     print("\n".join(["```", *lines, "```", "", f"| {' | '.join(head)} |",
                      "|---" * len(head) + "|"]), flush=True)
-    plan = dataclasses.replace(contest.QUICK, rounds=chosen.rounds, seconds=120)
+    plan = dataclasses.replace(contest.QUICK, rounds=chosen.rounds, seconds=30)
     for line in time_lines(rows, plan) if chosen.times else count_lines(rows):
         print(line, flush=True)
 
