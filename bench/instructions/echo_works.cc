@@ -51,43 +51,71 @@ private:
     tcp::Listener listener_{engine_, Endpoint::loopback(0)};
 };
 
-// A connection of echo_and_close(): two allocations, as in examples/echo_server.cc.
-class Session {
+// The server of echo_and_close(). A connection that ends leaves its object, an Aio and a buffer, to
+// a later one.
+class ClosingServer {
 public:
-    Session(Engine& engine, StreamPtr stream, Batches& batches)
-        : stream_(std::move(stream)),
-          batches_(batches),
-          aio_(engine, [this](Aio&) { (this->*next_)(); }) {}
-
-    void read() {
-        next_ = &Session::on_read;
-        aio_.set_iov(buffer_.data(), buffer_.size());
-        stream_->read(aio_);
+    ClosingServer(Control& control, std::uint64_t count) : batches_(control, kConnections, count) {
+        control.send_port(listener_.local_endpoint().port());
+        control.wait();
+        listener_.accept(accepting_, stream_);
+        engine_.run();
     }
 
 private:
-    void on_read() {
-        if (aio_.result()) {
-            delete this;
+    struct Session {
+        explicit Session(ClosingServer& owner)
+            : server(owner), aio(owner.engine_, [this](Aio&) { (server.*next)(*this); }) {}
+
+        ClosingServer& server;
+        StreamPtr stream;
+        Message buffer;
+        void (ClosingServer::*next)(Session&) = nullptr;
+        Aio aio;
+    };
+
+    void on_accepted() {
+        if (accepting_.result()) return;
+        if (idle_.empty()) {
+            sessions_.push_back(std::make_unique<Session>(*this));
+            idle_.push_back(sessions_.back().get());
+        }
+        Session& session = *idle_.back();
+        idle_.pop_back();
+        session.stream = std::move(stream_);
+        read(session);
+        listener_.accept(accepting_, stream_);
+    }
+
+    void read(Session& session) {
+        session.next = &ClosingServer::on_read;
+        session.aio.set_iov(session.buffer.data(), session.buffer.size());
+        session.stream->read(session.aio);
+    }
+
+    void on_read(Session& session) {
+        if (session.aio.result()) {
+            session.stream.reset();
+            idle_.push_back(&session);
             return;
         }
-        next_ = &Session::on_written;
-        aio_.set_iov(buffer_.data(), aio_.count());
-        stream_->write_all(aio_);
+        session.next = &ClosingServer::on_written;
+        session.aio.set_iov(session.buffer.data(), session.aio.count());
+        session.stream->write_all(session.aio);
     }
 
-    void on_written() {
-        Engine& engine = aio_.engine();
-        Batches& batches = batches_;
-        read();
-        if (!batches.count()) engine.stop();
+    void on_written(Session& session) {
+        read(session);
+        if (!batches_.count()) engine_.stop();
     }
 
+    Batches batches_;
+    Engine engine_{on_io_uring()};
+    tcp::Listener listener_{engine_, Endpoint::loopback(0)};
     StreamPtr stream_;
-    Batches& batches_;
-    Message buffer_;
-    void (Session::*next_)() = nullptr;
-    Aio aio_;
+    std::vector<std::unique_ptr<Session>> sessions_;
+    std::vector<Session*> idle_;
+    Aio accepting_{engine_, [this](Aio&) { on_accepted(); }};
 };
 
 }  // namespace
@@ -114,19 +142,7 @@ void echo_peer(Control& control, std::uint64_t count) {
 }
 
 void echo_and_close(Control& control, std::uint64_t count) {
-    Engine engine(on_io_uring());
-    Batches batches(control, kConnections, count);
-    tcp::Listener listener(engine, Endpoint::loopback(0));
-    control.send_port(listener.local_endpoint().port());
-    StreamPtr stream;
-    Aio accepting(engine, [&](Aio& aio) {
-        if (aio.result()) return;
-        (new Session(engine, std::move(stream), batches))->read();
-        listener.accept(aio, stream);
-    });
-    control.wait();
-    listener.accept(accepting, stream);
-    engine.run();
+    const ClosingServer server(control, count);
 }
 
 void echo_and_close_floor(Control& control, std::uint64_t count) {
