@@ -104,11 +104,14 @@ inline void Provider::accept(Aio& aio, void* owner, void* argument) noexcept {
     aio.owner_ = owner;
     std::memcpy(aio.scratch_, &argument, sizeof argument);
     aio.count_ = 0;
-    if (aio.ended_early_) [[unlikely]] {
-        aio.ended_early_ = false;
-        aio.result_.clear();
-        aio.reason_.clear();
-    }
+    if (aio.ended_early_) [[unlikely]]
+        forget_end(aio);
+}
+
+void Provider::forget_end(Aio& aio) noexcept {
+    aio.ended_early_ = false;
+    aio.result_.clear();
+    aio.reason_.clear();
 }
 
 // True if the operation may have a deadline.

@@ -1,6 +1,6 @@
 // The start of the usual operation, inline: submitted in a turn of its engine, without a deadline,
-// by an Aio that was not stopped and whose last operation ended without an error. Everything else
-// goes through Provider::submit(), whose effects these are. Engine's thread.
+// by an Aio that was not stopped. Everything else goes through Provider::submit(), whose effects
+// these are. Engine's thread.
 #pragma once
 
 #include <uaio/provider.h>
@@ -21,7 +21,7 @@ public:
         const Aio::Phase phase = aio.phase_.load(std::memory_order_relaxed);
         const unsigned unusual =
             static_cast<unsigned>(aio.has_deadline_.load(std::memory_order_relaxed)) |
-            static_cast<unsigned>(Provider::stopped(aio)) | static_cast<unsigned>(aio.ended_early_);
+            static_cast<unsigned>(Provider::stopped(aio));
         if (unusual != 0 || &EngineCore::of(*aio.engine_) != &core) return false;
         if (phase == Aio::Phase::idle) [[likely]] {
             DCHECK(!aio.canceler_ && aio.notifications_ == 0 && !aio.timer_.previous);
@@ -29,9 +29,12 @@ public:
             generation.store(generation.load(std::memory_order_relaxed) + 1,
                              std::memory_order_release);
             aio.count_ = 0;
+            if (aio.ended_early_) [[unlikely]]
+                Provider::forget_end(aio);
             core.loop().count_operation();
         } else {
-            if (phase != Aio::Phase::forwarding || aio.cursor_.done()) return false;
+            if (phase != Aio::Phase::forwarding || aio.cursor_.done() || aio.ended_early_)
+                return false;
             aio.canceler_ = nullptr;
         }
         aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);

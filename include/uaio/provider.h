@@ -183,12 +183,14 @@ public:
 
 private:
     friend class Aio;
+    friend class UsualStart;  // the library's own
 
     static io_uring_sqe& begin(Aio& aio, Completion::Handler handler) noexcept;
     static void prepare_forward(Aio& aio) noexcept;
     static bool submit_otherwise(Engine& target, Aio& aio, Starter starter, void* owner,
                                  void* argument) noexcept;
     static void accept(Aio& aio, void* owner, void* argument) noexcept;
+    static void forget_end(Aio& aio) noexcept;
     static bool accept_deadline(Aio& aio) noexcept;
     static void read_deadline(Aio& aio) noexcept;
     static void start(Aio& aio, Starter starter) noexcept;
