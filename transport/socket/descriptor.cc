@@ -63,7 +63,7 @@ void Descriptor::close_further() noexcept {
 }
 
 void Descriptor::close_descriptor() noexcept {
-    for (int round = 0; round < kDiscardRounds; ++round) {
+    for (int round = 0; round < kDiscardRounds && may_have_unread(); ++round) {
         if (core().kernel().discard_received(fd_, kDiscardBytes) <= 0) break;
     }
     core().kernel().close(fd_);

@@ -51,6 +51,8 @@ protected:
     // until FIN-WAIT-2 is over (tcp(7), tcp_fin_timeout). Engine's thread, or any while none runs
     // the engine.
     virtual void end_transfer() noexcept { core().kernel().shutdown(fd_, SHUT_WR); }
+    // False if no byte that was received, or may be, is left to discard.
+    virtual bool may_have_unread() const noexcept { return true; }
     // Called when the descriptor is closed, except by on_engine_destroyed().
     virtual void on_closed() noexcept {}
     void on_engine_destroyed(bool idle) noexcept override;

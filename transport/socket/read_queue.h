@@ -37,6 +37,8 @@ public:
     Transferred try_receive(std::span<std::byte> bytes) noexcept;
 
     bool in_kernel() const noexcept { return receiving_; }
+    // The kernel has reported the end of the received bytes, or a failure that excludes more.
+    bool has_ended() const noexcept { return static_cast<bool>(end_); }
     bool is_idle() const noexcept { return !receiving_; }
 
 private:

@@ -7,12 +7,17 @@
 #include "transport/socket/wait_list.h"
 #include "transport/socket/write_queue.h"
 
+#include <cstddef>
+
 namespace uaio {
 
 class Socket final : public Descriptor {
 public:
     // Takes over `fd`, a connected stream socket.
     Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept;
+    // Memory for the user's handle, which does not outlive this object.
+    static constexpr std::size_t kHandleSize = 5 * sizeof(void*);
+    void* room_for_handle() noexcept { return handle_; }
 
     WriteQueue& writes() noexcept { return writes_; }
     ReadQueue& reads() noexcept { return reads_; }
@@ -67,6 +72,7 @@ private:
                readable_.in_kernel();
     }
     bool holds_aios() const noexcept override { return in_kernel() || writes_.holds_aios(); }
+    bool may_have_unread() const noexcept override { return !reads_.has_ended(); }
 
     WriteQueue writes_;
     ReadQueue reads_;
@@ -74,6 +80,7 @@ private:
     WaitList readable_{*this, Direction::receive};
     Mail right_returned_{*this};
     bool read_only_ = false;
+    alignas(void*) std::byte handle_[kHandleSize];
 };
 
 }  // namespace uaio

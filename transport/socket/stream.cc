@@ -19,9 +19,14 @@ StreamPtr SocketStream::make(EngineCore& core, int fd, const StreamOptions& opti
         core.kernel().close(fd);
         return nullptr;
     }
-    StreamPtr stream(new (std::nothrow) SocketStream(*socket));
-    if (!stream) socket->release();
-    return stream;
+    static_assert(sizeof(SocketStream) <= Socket::kHandleSize);
+    return StreamPtr(new (socket->room_for_handle()) SocketStream(*socket));
+}
+
+void SocketStream::operator delete(SocketStream* stream, std::destroying_delete_t) noexcept {
+    Socket& socket = stream->socket_;
+    stream->~SocketStream();
+    socket.release();
 }
 
 void SocketStream::read(Aio& aio) {

@@ -9,16 +9,19 @@
 #include "transport/stream/half_close.h"
 #include "transport/stream/try_io.h"
 
+#include <new>
+
 namespace uaio {
 
 class SocketStream final : public Stream, public TryIo, public Encrypting, public HalfClose {
 public:
-    // Creates a stream on a new Socket that owns `fd`. Without memory, closes `fd` and returns
-    // nullptr.
+    // Creates a stream, in the memory of a new Socket that owns `fd`. Without memory, closes `fd`
+    // and returns nullptr.
     static StreamPtr make(EngineCore& core, int fd, const StreamOptions& options) noexcept;
 
     explicit SocketStream(Socket& socket) noexcept : socket_(socket) {}
-    ~SocketStream() override { socket_.release(); }
+    // Releases the socket, which frees this memory with its own.
+    static void operator delete(SocketStream* stream, std::destroying_delete_t) noexcept;
 
     void read(Aio& aio) override;
     void read_all(Aio& aio) override;

@@ -76,7 +76,7 @@ void WriteQueue::submit(Aio& aio, bool all, std::size_t bytes) noexcept {
 }
 
 inline bool WriteQueue::start_usual(Aio& aio, bool all) noexcept {
-    if (queued_ != 0 || !right_.is_engines() || !is_open_) return false;
+    if (queued_ != 0 || !is_open_) return false;
     const iovec* const buffer = UsualStart::only_buffer(aio, kSendBytesMax);
     Admission admission;
     if (buffer) {
@@ -87,7 +87,7 @@ inline bool WriteQueue::start_usual(Aio& aio, bool all) noexcept {
     if (admission.refused != Errc{} || admission.bytes == 0) return false;
     if (zero_copy_.may_send(admission.bytes)) return false;
     EngineCore& core = socket_.core();
-    if (!UsualStart::accept(core, aio, &socket_)) return false;
+    if (!owns_right() || !UsualStart::accept(core, aio, &socket_)) return false;
     DCHECK(!failed_ && !socket_.closed() && invariants_hold());
     put_note(aio, WriteNote{.left = admission.bytes, .all = all});
     queue_.push_only(aio);

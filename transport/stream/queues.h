@@ -14,8 +14,8 @@ inline void finish_all(AioQueue& queue, std::error_code error) noexcept {
 }
 
 // Cancels them: each leaves the queue when its provider ends it, at once or later.
-inline void cancel_all(const AioQueue& queue, std::error_code reason) noexcept {
-    DCHECK(reason);  // a cancel without one has no effect
+inline void cancel_all(const AioQueue& queue, Errc reason) noexcept {
+    DCHECK(reason != Errc{});  // a cancel without one has no effect
     for (Aio* aio = queue.front(); aio;) {
         Aio* const behind = AioQueue::next(*aio);
         Provider::cancel(*aio, reason);
