@@ -22,19 +22,20 @@ public:
         const unsigned unusual =
             static_cast<unsigned>(aio.has_deadline_.load(std::memory_order_relaxed)) |
             static_cast<unsigned>(Provider::stopped(aio));
-        if (unusual != 0 || &EngineCore::of(*aio.engine_) != &core) return false;
+        if ((unusual | static_cast<unsigned>(aio.ended_early_)) != 0) [[unlikely]] {
+            if (unusual != 0 || phase != Aio::Phase::idle) return false;
+            Provider::forget_end(aio);
+        }
+        if (&EngineCore::of(*aio.engine_) != &core) return false;
         if (phase == Aio::Phase::idle) [[likely]] {
             DCHECK(!aio.canceler_ && aio.notifications_ == 0 && !aio.timer_.previous);
             std::atomic<std::uint32_t>& generation = aio.completion_.generation;
             generation.store(generation.load(std::memory_order_relaxed) + 1,
                              std::memory_order_release);
             aio.count_ = 0;
-            if (aio.ended_early_) [[unlikely]]
-                Provider::forget_end(aio);
             core.loop().count_operation();
         } else {
-            if (phase != Aio::Phase::forwarding || aio.cursor_.done() || aio.ended_early_)
-                return false;
+            if (phase != Aio::Phase::forwarding || aio.cursor_.done()) return false;
             aio.canceler_ = nullptr;
         }
         aio.phase_.store(Aio::Phase::active, std::memory_order_relaxed);
