@@ -37,11 +37,17 @@ public:
             word_.fetch_and(~kHolderMask, std::memory_order_acq_rel);
         DCHECK(holder(before) == kOther || holder(before) == kAwaited);
     }
-    // A posted write has arrived.
-    void arrived() noexcept {
-        [[maybe_unused]] const std::uint32_t before =
-            word_.fetch_sub(kPosted, std::memory_order_relaxed);
-        DCHECK(before >= kPosted);
+    // A posted write has arrived; takes the right, in the same step: once the write is not counted
+    // any more, its thread could otherwise send the next one before it. As take().
+    bool arrived() noexcept {
+        std::uint32_t word = load();
+        for (;;) {
+            DCHECK(word >= kPosted);
+            const std::uint32_t before = holder(word);
+            const bool owned = before == kEngine || before == kFree;
+            const std::uint32_t next = word - kPosted - before + (owned ? kEngine : kAwaited);
+            if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) return owned;
+        }
     }
     // Lets other threads have the right, when all posted writes have arrived. REQUIRES: it is the
     // engine's, and no write is queued.
@@ -64,7 +70,11 @@ public:
         }
     }
     // After enter() returned false: the write was refused, and not posted.
-    void withdraw() noexcept { arrived(); }
+    void withdraw() noexcept {
+        [[maybe_unused]] const std::uint32_t before =
+            word_.fetch_sub(kPosted, std::memory_order_relaxed);
+        DCHECK(before >= kPosted);
+    }
     // Gives the right back. False: the engine awaits it, by mail.
     bool leave() noexcept {
         std::uint32_t word = load();

@@ -41,7 +41,7 @@ public:
     void submit_rest(Aio& aio, bool all) noexcept;
     // A write that another thread posted has arrived; its submit() follows.
     void posted_arrived() noexcept {
-        right_.arrived();
+        if (!right_.arrived()) awaits_right_ = true;
         lends_ = true;
     }
     // Lets other threads send, if nothing is queued, since one of them has written before.

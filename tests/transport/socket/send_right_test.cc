@@ -1,6 +1,7 @@
 // Explores every interleaving of two threads that write to a socket and its engine: the steps of
 // the threads and of the engine around transport/socket/send_right.h, whose every member is one
-// atomic step. The engine's queue is that of transport/socket/write_queue.cc, without gathering.
+// atomic step. No step here calls two of them. The engine's queue is that of
+// transport/socket/write_queue.cc, without gathering.
 #include "transport/socket/send_right.h"
 
 #include <cstring>
@@ -62,6 +63,8 @@ public:
         text += '|';
         for (const Write& write : queue_)
             text += write;
+        for (const Write& due : due_)
+            text += '!' + due;
         text += '|' + wire_ + '|' + std::to_string(engine_written_);
         for (const bool flag : {sending_, awaits_, lends_, closed_, fd_closed_})
             text += flag ? '1' : '0';
@@ -152,10 +155,12 @@ private:
 
     bool may_write() const { return engine_written_ < kWrites && !closed_; }
     unsigned engine_choices() const {
+        if (!due_.empty()) return 1;
         return (mailbox_.empty() ? 0U : 1U) + (may_write() ? 1U : 0U) + (sending_ ? 1U : 0U) +
                (may_close_ && !closed_ ? 1U : 0U);
     }
     void step_engine(unsigned choice) {
+        if (!due_.empty()) return continue_mail();
         if (!mailbox_.empty() && choice-- == 0) return take_mail();
         if (may_write() && choice-- == 0)
             return submit("e" + std::to_string(engine_written_++) + "=");
@@ -176,10 +181,10 @@ private:
         mailbox_.pop_front();
         switch (mail.kind) {
             case Mail::Kind::posted:
-                right_.arrived();
+                if (!right_.arrived()) awaits_ = true;
                 lends_ = true;
-                if (!closed_) submit(mail.write + "=");
-                offer();
+                if (!closed_) due_.push_back(mail.write + "=");
+                due_.push_back(kOffer);
                 break;
             case Mail::Kind::rest:
                 right_.regain();
@@ -187,15 +192,23 @@ private:
                 lends_ = true;
                 if (closed_) return close_if_unused();
                 queue_.push_front(mail.write);
-                start_next();
+                due_.push_back(kStartNext);
                 break;
             case Mail::Kind::returned:
                 right_.regain();
                 awaits_ = false;
                 if (closed_) return close_if_unused();
-                start_next();
+                due_.push_back(kStartNext);
                 break;
         }
+    }
+    // The rest of what a mail does.
+    void continue_mail() {
+        const Write due = due_.front();
+        due_.pop_front();
+        if (due == kOffer) return offer();
+        if (due == kStartNext) return start_next();
+        submit(due);
     }
     bool owns_right() {
         if (right_.is_engines()) return true;
@@ -216,11 +229,15 @@ private:
     }
     void close_if_unused() { fd_closed_ = !sending_ && !awaits_; }
 
+    inline static const Write kOffer = "offer";
+    inline static const Write kStartNext = "next";
+
     const bool may_close_;
     SendRight right_;
     Thread threads_[kThreads];
     std::deque<Mail> mailbox_;
     std::deque<Write> queue_;
+    std::deque<Write> due_;  // steps of the mail that is being delivered
     std::string wire_;
     unsigned engine_written_ = 0;
     bool sending_ = false;
