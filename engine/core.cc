@@ -27,7 +27,7 @@ EngineCore::EngineCore(Engine& engine, std::unique_ptr<Kernel> owned, Kernel& ke
       owned_kernel_(std::move(owned)),
       options_(options),
       shutdown_(loop_, residents_),
-      locked_(*this, kernel.features().lockable_bytes) {
+      locked_(*this, kernel) {
     DCHECK(!owned_kernel_ || owned_kernel_.get() == &kernel);
     options_.drain_timeout =
         std::clamp(options_.drain_timeout, std::chrono::milliseconds::zero(), kLongDrain);
@@ -220,6 +220,7 @@ void EngineCore::on_fork() noexcept {
     thread_.mark_forked();
     // At once, since the child may close these numbers and open its own files under them.
     owned_kernel_->close_inherited();
+    locked_.received.abandon();
     loop_.abandon();
 }
 

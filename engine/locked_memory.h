@@ -1,21 +1,22 @@
-// The memory of an engine's users that the kernel locks: lent by zero-copy sends for their time, or
-// registered for good. Engine's thread.
+// The memory that the kernel locks or uses by itself: lent by zero-copy sends for their time,
+// registered for good, or filled by receives. Engine's thread.
 #pragma once
 
 #include <uaio/buffers.h>
 
+#include "engine/buffer_ring.h"
+#include "engine/kernel/kernel.h"
 #include "engine/lent_bytes.h"
-
-#include <cstdint>
 
 namespace uaio {
 
 struct LockedMemory {
-    LockedMemory(EngineCore& core, std::uint64_t lockable) noexcept
-        : lent(lockable), buffers(core) {}
+    LockedMemory(EngineCore& core, Kernel& kernel) noexcept
+        : lent(kernel.features().lockable_bytes), buffers(core), received(kernel) {}
 
     LentBytes lent;
     Buffers buffers;
+    BufferRing received;
 };
 
 }  // namespace uaio

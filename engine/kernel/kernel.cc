@@ -41,6 +41,9 @@ bool RingView::is_consistent() const noexcept {
 
 bool Kernel::register_memory(unsigned, unsigned, void*, std::size_t) noexcept { return false; }
 
+bool Kernel::register_buffer_ring(unsigned, io_uring_buf_ring*, unsigned) noexcept { return false; }
+bool Kernel::unregister_buffer_ring(unsigned) noexcept { return false; }
+
 int Kernel::socket(int domain, int type, int protocol) noexcept {
     return value_or_errno(::socket(domain, type | SOCK_CLOEXEC, protocol));
 }

@@ -18,6 +18,7 @@
 #include <string>
 #include <system_error>
 
+struct io_uring_buf_ring;
 struct io_uring_sqe;
 struct io_uring_cqe;
 
@@ -120,6 +121,15 @@ public:
     // a lack of memory that may be locked. On the thread of bind(), or before it.
     virtual bool register_memory(unsigned most, unsigned number, void* data,
                                  std::size_t size) noexcept;
+
+    // Registers `ring` as group `group` of provided buffers: `entries`, a power of two, of
+    // page-aligned memory (io_uring_register_buf_ring(3)). Receives with IOSQE_BUFFER_SELECT take
+    // their buffer from it when bytes have arrived. False where the kernel cannot. On the thread of
+    // bind().
+    virtual bool register_buffer_ring(unsigned group, io_uring_buf_ring* ring,
+                                      unsigned entries) noexcept;
+    // Returns when the kernel uses neither the ring nor its buffers any more. False if it may.
+    virtual bool unregister_buffer_ring(unsigned group) noexcept;
 
     // The calls of set-up and tear-down that do not go through the ring, with the results and the
     // errors of their system calls, but as a negative errno. The defaults are the system calls.

@@ -48,6 +48,7 @@ struct Faults {
     unsigned short_read = 0;             // of attempts to receive, and to read a file
     unsigned reset = 0;                  // of attempts to send or receive: the connection breaks
     unsigned interrupted_operation = 0;  // of sends, receives and accepts: -EINTR
+    unsigned no_buffer = 0;              // of receives that take a provided buffer: -ENOBUFS
     unsigned connect_failed = 0;         // of connects: refused, timed out or unreachable
     unsigned accept_aborted = 0;         // of accepts: -ECONNABORTED, and the peer is reset
     unsigned accept_exhausted = 0;       // of accepts: -EMFILE; the connection stays in the queue
@@ -109,6 +110,7 @@ struct SimCounters {
     std::uint64_t short_reads = 0;
     std::uint64_t resets = 0;
     std::uint64_t interrupted_operations = 0;
+    std::uint64_t no_buffers = 0;  // also where there was none
     std::uint64_t connects_failed = 0;
     std::uint64_t accepts_aborted = 0;
     std::uint64_t accepts_exhausted = 0;

@@ -313,6 +313,20 @@ bool LinuxKernel::register_memory(unsigned most, unsigned number, void* data,
     return io_uring_register_buffers_update_tag(&uring_, number, &memory, &tag, 1) == 1;
 }
 
+bool LinuxKernel::register_buffer_ring(unsigned group, io_uring_buf_ring* ring,
+                                       unsigned entries) noexcept {
+    DCHECK(thread_ == std::this_thread::get_id());
+    io_uring_buf_reg request{};
+    request.ring_addr = reinterpret_cast<std::uintptr_t>(ring);
+    request.ring_entries = entries;
+    request.bgid = static_cast<__u16>(group);
+    return io_uring_register_buf_ring(&uring_, &request, 0) == 0;
+}
+
+bool LinuxKernel::unregister_buffer_ring(unsigned group) noexcept {
+    return io_uring_unregister_buf_ring(&uring_, static_cast<int>(group)) == 0;
+}
+
 void LinuxKernel::close_inherited() noexcept {
     ::close(uring_.ring_fd);
     ::close(wake_fd_);

@@ -28,6 +28,9 @@ public:
     void close_inherited() noexcept override;
     bool register_memory(unsigned most, unsigned number, void* data,
                          std::size_t size) noexcept override;
+    bool register_buffer_ring(unsigned group, io_uring_buf_ring* ring,
+                              unsigned entries) noexcept override;
+    bool unregister_buffer_ring(unsigned group) noexcept override;
 
 private:
     void make_ring(const EngineOptions& options);

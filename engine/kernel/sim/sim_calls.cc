@@ -41,6 +41,21 @@ std::optional<int> own_option(SimSocket& socket, int name) noexcept {
 
 }  // namespace
 
+bool SimMachine::register_buffer_ring(unsigned group, io_uring_buf_ring* ring,
+                                      unsigned entries) noexcept {
+    if (group != 0) return false;
+    operations_.set_buffer_ring(ring, entries);
+    return true;
+}
+
+// A simulated receive that waits has taken no buffer yet, and one that has taken its bytes writes
+// them when it is reported.
+bool SimMachine::unregister_buffer_ring(unsigned group) noexcept {
+    if (group != 0) return false;
+    operations_.set_buffer_ring(nullptr, 0);
+    return operations_.pending() == 0;
+}
+
 int SimMachine::socket(int domain, int type, int protocol) noexcept {
     const SimScope scope(*this);
     if (const int error = world_.scripted_error(SimCall::socket)) return error;

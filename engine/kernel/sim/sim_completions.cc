@@ -153,6 +153,10 @@ void SimOperations::report(SimOperation& operation) {
         const bool more = socket->in.arrived() > 0 || (socket->ended && !socket->is_local());
         if (more && operation.result >= 0) flags |= IORING_CQE_F_SOCK_NONEMPTY;
     }
+    if (operation.buffer >= 0) {
+        flags |= IORING_CQE_F_BUFFER | static_cast<unsigned>(operation.buffer)
+                                           << IORING_CQE_BUFFER_SHIFT;
+    }
     const bool silent = operation.sqe.flags & IOSQE_CQE_SKIP_SUCCESS && operation.result >= 0;
     if (!silent) post(operation, operation.result, flags);
     if (operation.notifies) {

@@ -31,6 +31,7 @@ constexpr NamedCounter kCounters[] = {
     {"overflows", &SimCounters::overflows},
     {"short_writes", &SimCounters::short_writes},
     {"short_reads", &SimCounters::short_reads},
+    {"no_buffers", &SimCounters::no_buffers},
     {"resets", &SimCounters::resets},
     {"interrupted_operations", &SimCounters::interrupted_operations},
     {"connects_failed", &SimCounters::connects_failed},

@@ -34,6 +34,10 @@ public:
     std::error_code notify(int event_fd) noexcept override;
     bool pending() const noexcept override;
 
+    bool register_buffer_ring(unsigned group, io_uring_buf_ring* ring,
+                              unsigned entries) noexcept override;
+    bool unregister_buffer_ring(unsigned group) noexcept override;
+
     int socket(int domain, int type, int protocol) noexcept override;
     int duplicate(int) noexcept override { return -EOPNOTSUPP; }
     int bind_socket(int fd, const sockaddr* address, socklen_t size) noexcept override;

@@ -77,6 +77,8 @@ struct SimOperation final : SimLender {
 
     void give_back(std::size_t bytes) override;
 
+    // It takes its buffer when bytes have arrived.
+    bool selects_buffer() const noexcept { return (sqe.flags & IOSQE_BUFFER_SELECT) != 0; }
     bool transfers() const noexcept { return kind == Kind::send || kind == Kind::receive; }
     bool stoppable() const noexcept { return state == State::begun || state == State::waiting; }
     std::size_t left() const noexcept {
@@ -112,6 +114,7 @@ struct SimOperation final : SimLender {
     std::size_t total = 0;
     std::size_t done = 0;
     std::string arrived;  // received, and not yet written to the caller's memory
+    int buffer = -1;      // the number of the provided buffer that it has taken, or -1
 
     // A zero-copy send: the bytes in a channel, and the content of its notification.
     bool zero_copy = false;

@@ -36,8 +36,9 @@ std::optional<Kind> kind_of(unsigned opcode) noexcept {
 Kind simulated_kind(const io_uring_sqe& sqe) {
     const std::optional<Kind> kind = kind_of(sqe.opcode);
     if (!kind) sim_failed("the opcode " + std::to_string(sqe.opcode) + " is not simulated");
-    constexpr unsigned kKnown = IOSQE_ASYNC | IOSQE_CQE_SKIP_SUCCESS;
-    if (sqe.flags & ~kKnown) {
+    unsigned known = IOSQE_ASYNC | IOSQE_CQE_SKIP_SUCCESS;
+    if (sqe.opcode == IORING_OP_RECV) known |= IOSQE_BUFFER_SELECT;
+    if (sqe.flags & ~known) {
         sim_failed("the SQE flags " + std::to_string(sqe.flags) + " are not simulated");
     }
     const bool multishot = (*kind == Kind::accept && sqe.ioprio & IORING_ACCEPT_MULTISHOT) ||

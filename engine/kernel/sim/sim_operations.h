@@ -27,6 +27,11 @@ public:
     // program with a message.
     void begin(const io_uring_sqe& sqe);
 
+    // The ring of group 0, from which receives take buffers; none without entries.
+    void set_buffer_ring(const io_uring_buf_ring* ring, unsigned entries) noexcept {
+        buffer_ring_ = {.ring = ring, .entries = entries, .head = 0};
+    }
+
     std::size_t pending() const noexcept { return operations_.size(); }
     bool invariants_hold() const noexcept;
     std::string describe() const;
@@ -42,6 +47,12 @@ public:
 private:
     // A result; nothing while the operation has to wait.
     using Result = std::optional<int>;
+
+    struct BufferRing {
+        const io_uring_buf_ring* ring = nullptr;
+        unsigned entries = 0;
+        std::uint16_t head = 0;  // the kernel's index
+    };
 
     SimOperation* find(std::uint64_t number) noexcept;
     int prepare(SimOperation& operation);
@@ -61,6 +72,7 @@ private:
     // Transfers (sim_transfer.cc).
     Result try_send(SimOperation& operation);
     Result try_receive(SimOperation& operation);
+    int take_buffer(SimOperation& operation);
     Result would_block(const SimOperation& operation) const noexcept;
     Result disturbed(SimOperation& operation);
     int refuse_zero_copy(SimOperation& operation);
@@ -83,6 +95,7 @@ private:
     SimNetwork& network_;
     SimDescriptors& descriptors_;
     MemoryRing& ring_;
+    BufferRing buffer_ring_;
     std::map<std::uint64_t, std::unique_ptr<SimOperation>> operations_;  // by age
 };
 

@@ -48,6 +48,8 @@ int SimOperations::prepare_transfer(SimOperation& operation) {
         if (header->msg_iovlen > IOV_MAX) return -EMSGSIZE;
         operation.entries.assign(header->msg_iov, header->msg_iov + header->msg_iovlen);
         if (!sends) operation.header = header;
+    } else if (operation.selects_buffer()) {
+        return 0;
     } else {
         operation.entries.push_back({reinterpret_cast<void*>(sqe.addr), sqe.len});
     }
@@ -162,6 +164,23 @@ void SimOperations::give_back(SimOperation& operation, std::size_t bytes) {
 
 // --- Receiving ---
 
+int SimOperations::take_buffer(SimOperation& operation) {
+    DCHECK(operation.buffer < 0 && operation.total == 0);
+    const bool lacks = world_.strikes(world_.faults.no_buffer, world_.counters.no_buffers);
+    if (lacks || buffer_ring_.entries == 0) return -ENOBUFS;
+    if (std::atomic_ref(const_cast<io_uring_buf_ring*>(buffer_ring_.ring)->tail)
+            .load(std::memory_order_acquire) == buffer_ring_.head) {
+        ++world_.counters.no_buffers;
+        return -ENOBUFS;
+    }
+    const unsigned slot = buffer_ring_.head++ & (buffer_ring_.entries - 1);
+    const io_uring_buf& buffer = buffer_ring_.ring->bufs[slot];
+    operation.buffer = buffer.bid;
+    operation.entries.push_back({reinterpret_cast<void*>(buffer.addr), buffer.len});
+    operation.total = buffer.len;
+    return 0;
+}
+
 SimOperations::Result SimOperations::try_receive(SimOperation& operation) {
     if (!operation.tried) {
         if (const int error = world_.scripted_error(SimCall::receive)) return error;
@@ -172,6 +191,9 @@ SimOperations::Result SimOperations::try_receive(SimOperation& operation) {
         // Received bytes come before an error, which is lost: measured, not chosen.
         const std::optional<int> end = network_.end_of_receiving(socket);
         return end ? operation.partial_or(*end) : would_block(operation);
+    }
+    if (operation.selects_buffer()) {
+        if (const int error = take_buffer(operation)) return error;
     }
     if (operation.left() == 0) return 0;
     std::size_t length = std::min(socket.in.arrived(), operation.left());
