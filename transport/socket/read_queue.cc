@@ -179,6 +179,13 @@ bool ReadQueue::ends_without_bytes(Aio& aio, int result) noexcept {
     return true;
 }
 
+std::error_code ReadQueue::on_receive(int result, unsigned flags) noexcept {
+    DCHECK(!receiving_);
+    if (result <= 0) return error_of(result);
+    drained_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+    return {};
+}
+
 // The error of a receive without bytes. An end is sticky: the kernel reports some ends only once.
 std::error_code ReadQueue::error_of(int result) noexcept {
     DCHECK(!end_);

@@ -40,6 +40,11 @@ public:
     // The kernel has reported the end of the received bytes, or a failure that excludes more.
     bool has_ended() const noexcept { return static_cast<bool>(end_); }
     bool is_idle() const noexcept { return !receiving_; }
+    // The last receive emptied the socket.
+    bool is_drained() const noexcept { return drained_; }
+    // A receive without an Aio has ended: with bytes, and these `flags`, or with the returned
+    // error, which is that of later reads, too, if it is an end.
+    [[nodiscard]] std::error_code on_receive(int result, unsigned flags) noexcept;
 
 private:
     static Outcome on_completion(Aio& aio, int result, unsigned flags) noexcept;

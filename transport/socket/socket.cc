@@ -70,6 +70,7 @@ void Socket::start_wait_readable(Aio& aio) noexcept { start_wait<&Socket::readab
 void Socket::end_operations() noexcept {
     writes_.close();
     reads_.close();
+    awaited_.cancel(Errc::closed);
     writable_.close();
     readable_.close();
 }

@@ -2,6 +2,7 @@
 // only in how they are opened.
 #pragma once
 
+#include "transport/socket/byte_wait.h"
 #include "transport/socket/descriptor.h"
 #include "transport/socket/read_queue.h"
 #include "transport/socket/wait_list.h"
@@ -16,7 +17,7 @@ public:
     // Takes over `fd`, a connected stream socket.
     Socket(EngineCore& core, int fd, const StreamOptions& options) noexcept;
     // Memory for the user's handle, which does not outlive this object.
-    static constexpr std::size_t kHandleSize = 5 * sizeof(void*);
+    static constexpr std::size_t kHandleSize = 6 * sizeof(void*);
     void* room_for_handle() noexcept { return handle_; }
 
     WriteQueue& writes() noexcept { return writes_; }
@@ -24,9 +25,11 @@ public:
     // Aios that wait for a direction without transferring anything.
     WaitList& writable() noexcept { return writable_; }
     WaitList& readable() noexcept { return readable_; }
+    ByteWait& awaited() noexcept { return awaited_; }
     // No transfer in that direction is queued or in the kernel.
     bool has_no_transfer(Direction direction) const noexcept {
-        return direction == Direction::send ? writes_.is_idle() : reads_.is_idle();
+        if (direction == Direction::send) return writes_.is_idle();
+        return reads_.is_idle() && !awaited_.in_kernel();
     }
 
     // True if an end of stream was a reset by the peer. The kernel reports a reset once, to the
@@ -68,8 +71,8 @@ private:
     void return_right() noexcept;
     void end_operations() noexcept override;
     bool in_kernel() const noexcept override {
-        return writes_.in_kernel() || reads_.in_kernel() || writable_.in_kernel() ||
-               readable_.in_kernel();
+        return writes_.in_kernel() || reads_.in_kernel() || awaited_.in_kernel() ||
+               writable_.in_kernel() || readable_.in_kernel();
     }
     bool holds_aios() const noexcept override { return in_kernel() || writes_.holds_aios(); }
     bool may_have_unread() const noexcept override { return !reads_.has_ended(); }
@@ -78,6 +81,7 @@ private:
     ReadQueue reads_;
     WaitList writable_{*this, Direction::send};
     WaitList readable_{*this, Direction::receive};
+    ByteWait awaited_{*this};
     Mail right_returned_{*this};
     bool read_only_ = false;
     alignas(void*) std::byte handle_[kHandleSize];

@@ -82,6 +82,10 @@ void SocketStream::end_output() noexcept {
     if (!socket_.closed()) socket_.core().kernel().shutdown(socket_.fd(), SHUT_WR);
 }
 
+bool SocketStream::await_bytes(Received received, void* owner) noexcept {
+    return socket_.awaited().begin(received, owner);
+}
+
 namespace {
 
 // A time beyond the range of int becomes the nearest int, which the kernel refuses as well.

@@ -7,13 +7,18 @@
 #include "transport/socket/socket.h"
 #include "transport/stream/encrypting.h"
 #include "transport/stream/half_close.h"
+#include "transport/stream/idle_receive.h"
 #include "transport/stream/try_io.h"
 
 #include <new>
 
 namespace uaio {
 
-class SocketStream final : public Stream, public TryIo, public Encrypting, public HalfClose {
+class SocketStream final : public Stream,
+                           public TryIo,
+                           public Encrypting,
+                           public HalfClose,
+                           public IdleReceive {
 public:
     // Creates a stream, in the memory of a new Socket that owns `fd`. Without memory, closes `fd`
     // and returns nullptr.
@@ -39,6 +44,9 @@ public:
                                  std::span<const std::byte> bytes) noexcept override;
 
     void end_output() noexcept override;
+
+    bool await_bytes(Received received, void* owner) noexcept override;
+    void stop_awaiting() noexcept override { socket_.awaited().cancel(Errc::canceled); }
 
 private:
     Socket& socket_;
