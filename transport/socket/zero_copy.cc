@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace uaio {
 namespace {
@@ -74,98 +75,107 @@ bool leaves_host(Kernel& kernel, int fd) noexcept {
 
 }  // namespace
 
-ZeroCopyChoice::ZeroCopyChoice(ZeroCopy option, const Features& features) noexcept
-    : least_(kNever), pause_(kShortestPause), option_(option) {
+// Without memory for a history, every write is copied.
+ZeroCopyChoice::ZeroCopyChoice(ZeroCopy option, const Features& features) noexcept {
     if (!features.sendmsg_zero_copy) return;
     if (option == ZeroCopy::on) least_ = kLeastBytes;
-    if (is_automatic() && features.report_zero_copy_usage) least_ = kZeroCopyBytes;
+    if (option != ZeroCopy::automatic || !features.report_zero_copy_usage) return;
+    history_.reset(new (std::nothrow) History);
+    if (!history_) return;
+    history_->pause = kShortestPause;
+    least_ = kZeroCopyBytes;
 }
 
 bool ZeroCopyChoice::invariants_hold() const noexcept {
-    if (pause_ < kShortestPause || pause_ > kLongestPause) return false;
-    return releases_ < kPeriod && (left_ > 0) == (state_ == State::paused);
+    if (!history_) return true;
+    if (history_->pause < kShortestPause || history_->pause > kLongestPause) return false;
+    return history_->releases < kPeriod &&
+           (history_->left > 0) == (history_->state == State::paused);
 }
 
 bool ZeroCopyChoice::should_send(Kernel& kernel, int fd, const Send& send) noexcept {
     DCHECK(may_send(send.bytes) && send.entries > 0 && invariants_hold());
-    if (option_ == ZeroCopy::on) return true;
-    if (state_ == State::unknown) {
+    if (!history_) return true;  // ZeroCopy::on
+    if (history_->state == State::unknown) {
         if (!leaves_host(kernel, fd)) {
             end();
             return false;
         }
-        state_ = State::trial;
+        history_->state = State::trial;
     }
-    if (wait_ns_ > 0) count_wait(send.now_ns);
+    if (history_->wait_ns > 0) count_wait(send.now_ns);
     // A deadline could not end a write that waits for the peer's acknowledgement.
     if (send.has_deadline || send.bytes / send.entries < kLeastBytesPerEntry) return false;
-    if (state_ == State::paused) {
-        if (--left_ > 0) return false;
-        state_ = State::trial;
+    if (history_->state == State::paused) {
+        if (--history_->left > 0) return false;
+        history_->state = State::trial;
     }
-    return state_ == State::proven || unreported_ == 0;
+    return history_->state == State::proven || history_->unreported == 0;
 }
 
 void ZeroCopyChoice::on_end_without_notification() noexcept {
-    DCHECK(unreported_ > 0);
-    --unreported_;
+    if (!history_) return;
+    DCHECK(history_->unreported > 0);
+    --history_->unreported;
 }
 
 void ZeroCopyChoice::on_notification(bool copied) noexcept {
+    if (!history_) return;
     on_end_without_notification();
-    copied_ = copied ? static_cast<std::uint8_t>(copied_ + 1) : 0;
-    if (state_ == State::trial) {
+    history_->copied = copied ? static_cast<std::uint8_t>(history_->copied + 1) : 0;
+    if (history_->state == State::trial) {
         copied ? pause() : prove();
-    } else if (state_ == State::proven && copied_ >= kCopiesInARow) {
+    } else if (history_->state == State::proven && history_->copied >= kCopiesInARow) {
         pause();
     }
 }
 
 void ZeroCopyChoice::on_no_memory() noexcept {
-    if (is_automatic() && state_ != State::paused) pause();
+    if (is_automatic() && history_->state != State::paused) pause();
 }
 
 void ZeroCopyChoice::pause() noexcept {
-    DCHECK(state_ != State::paused && invariants_hold());
-    state_ = State::paused;
-    left_ = pause_;
-    pause_ = std::min(pause_ * 2, kLongestPause);
+    DCHECK(history_->state != State::paused && invariants_hold());
+    history_->state = State::paused;
+    history_->left = history_->pause;
+    history_->pause = std::min(history_->pause * 2, kLongestPause);
 }
 
 void ZeroCopyChoice::prove() noexcept {
-    DCHECK(state_ == State::trial && copied_ == 0);
-    state_ = State::proven;
-    releases_ = 0;
-    long_waits_ = 0;
-    bytes_ = 0;
-    wait_ns_ = 0;
+    DCHECK(history_->state == State::trial && history_->copied == 0);
+    history_->state = State::proven;
+    history_->releases = 0;
+    history_->long_waits = 0;
+    history_->bytes = 0;
+    history_->wait_ns = 0;
 }
 
 void ZeroCopyChoice::on_release(std::size_t bytes, bool idle, std::int64_t now_ns) noexcept {
-    if (state_ != State::proven) return;
-    bytes_ += bytes;
+    DCHECK(is_automatic());
+    if (history_->state != State::proven) return;
+    history_->bytes += bytes;
     if (idle) {
-        released_ns_ = now_ns;
-        wait_ns_ = std::max<std::int64_t>(now_ns - idle_since_ns_, 0);
+        history_->released_ns = now_ns;
+        history_->wait_ns = std::max<std::int64_t>(now_ns - history_->idle_since_ns, 0);
     }
-    if (++releases_ < kPeriod) return;
-    releases_ = 0;
-    long_waits_ = 0;
-    pause_ = kShortestPause;  // a whole period without a reason to pause
+    if (++history_->releases < kPeriod) return;
+    history_->releases = 0;
+    history_->long_waits = 0;
+    history_->pause = kShortestPause;  // a whole period without a reason to pause
     DCHECK(invariants_hold());
 }
 
 // A program that writes soon after the release waited for it: it would have written earlier to a
 // stream that copies. One that writes later waited for something else.
 void ZeroCopyChoice::count_wait(std::int64_t now_ns) noexcept {
-    DCHECK(wait_ns_ > 0);
-    const bool waited = now_ns - released_ns_ <= wait_ns_;
-    const auto gained_ns = static_cast<std::int64_t>(bytes_ / kBytesCopiedPerNs);
-    const bool too_long = waited && wait_ns_ > gained_ns + kToleratedWaitNs;
-    wait_ns_ = 0;
-    if (state_ != State::proven || !too_long) return;
-    bytes_ = 0;
-    if (++long_waits_ >= kLongWaits) pause();
+    DCHECK(history_->wait_ns > 0);
+    const bool waited = now_ns - history_->released_ns <= history_->wait_ns;
+    const auto gained_ns = static_cast<std::int64_t>(history_->bytes / kBytesCopiedPerNs);
+    const bool too_long = waited && history_->wait_ns > gained_ns + kToleratedWaitNs;
+    history_->wait_ns = 0;
+    if (history_->state != State::proven || !too_long) return;
+    history_->bytes = 0;
+    if (++history_->long_waits >= kLongWaits) pause();
 }
 
 }  // namespace uaio

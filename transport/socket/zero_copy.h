@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 
 namespace uaio {
 
@@ -34,7 +35,9 @@ public:
     // kernel for the addresses of `fd`.
     bool should_send(Kernel& kernel, int fd, const Send& send) noexcept;
 
-    void on_begin() noexcept { ++unreported_; }
+    void on_begin() noexcept {
+        if (history_) ++history_->unreported;
+    }
     // The result of a send that no notification follows.
     void on_end_without_notification() noexcept;
     // The kernel no longer uses the bytes of a send. `copied`: it copied them after all.
@@ -45,13 +48,16 @@ public:
     void end() noexcept { least_ = kNever; }
 
     // The last queued write was sent, and Aios wait for notifications.
-    void on_idle(std::int64_t now_ns) noexcept { idle_since_ns_ = now_ns; }
+    void on_idle(std::int64_t now_ns) noexcept {
+        DCHECK(is_automatic());
+        history_->idle_since_ns = now_ns;
+    }
     // An Aio with `bytes` bytes ended by its notification; `idle`: the stream has sent nothing
     // since on_idle().
     void on_release(std::size_t bytes, bool idle, std::int64_t now_ns) noexcept;
 
     // True if the program's own writes can be slowed down: on_idle() and on_release() matter.
-    bool is_automatic() const noexcept { return option_ == ZeroCopy::automatic; }
+    bool is_automatic() const noexcept { return history_ != nullptr; }
 
 private:
     static constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
@@ -68,19 +74,23 @@ private:
     void prove() noexcept;
     void count_wait(std::int64_t now_ns) noexcept;
 
-    std::size_t least_;
-    std::int64_t idle_since_ns_ = 0;
-    std::int64_t released_ns_ = 0;  // the last release on an idle stream
-    std::int64_t wait_ns_ = 0;      // the wait that it ended; 0: counted, or none
-    std::uint64_t bytes_ = 0;       // released since the last wait that was too long
-    std::uint32_t unreported_ = 0;  // sends without a notification yet
-    std::uint32_t pause_;           // large writes of the next pause
-    std::uint32_t left_ = 0;        // large writes to copy, while paused
-    std::uint8_t releases_ = 0;     // of this period
-    std::uint8_t long_waits_ = 0;   // of this period
-    std::uint8_t copied_ = 0;       // reports of copies, one after the other
-    State state_ = State::unknown;
-    const ZeroCopy option_;
+    // Of ZeroCopy::automatic alone.
+    struct History {
+        std::int64_t idle_since_ns = 0;
+        std::int64_t released_ns = 0;  // the last release on an idle stream
+        std::int64_t wait_ns = 0;      // the wait that it ended; 0: counted, or none
+        std::uint64_t bytes = 0;       // released since the last wait that was too long
+        std::uint32_t unreported = 0;  // sends without a notification yet
+        std::uint32_t pause = 0;       // large writes of the next pause
+        std::uint32_t left = 0;        // large writes to copy, while paused
+        std::uint8_t releases = 0;     // of this period
+        std::uint8_t long_waits = 0;   // of this period
+        std::uint8_t copied = 0;       // reports of copies, one after the other
+        State state = State::unknown;
+    };
+
+    std::size_t least_ = kNever;
+    std::unique_ptr<History> history_;
 };
 
 }  // namespace uaio
