@@ -31,6 +31,7 @@ constexpr Mark kMarks[] = {
     {"short writes", &uaio::SimCounters::short_writes},
     {"short reads", &uaio::SimCounters::short_reads},
     {"resets", &uaio::SimCounters::resets},
+    {"receives without a buffer", &uaio::SimCounters::no_buffers},
     {"interrupted operations", &uaio::SimCounters::interrupted_operations},
     {"interrupted enters", &uaio::SimCounters::interrupted_enters},
     {"busy enters", &uaio::SimCounters::busy_enters},
@@ -89,13 +90,16 @@ void note(std::uint64_t seed, const std::string& wrong, Totals& totals) {
                 wrong.c_str(), static_cast<Number>(seed));
 }
 
+void add_marks(const uaio::SimCounters& counters, Totals& totals) {
+    for (std::size_t i = 0; i < kMarkCount; ++i)
+        totals.marks[i] += counters.*kMarks[i].counter;
+}
+
 void run_one(std::uint64_t seed, Totals& totals) {
     uaio::TransferRun run(seed);
     const std::string wrong = run.run();
     ++totals.runs;
-    for (std::size_t i = 0; i < kMarkCount; ++i) {
-        totals.marks[i] += run.counters().*kMarks[i].counter;
-    }
+    add_marks(run.counters(), totals);
     totals.operations += run.statistics().operations;
     note(seed, wrong, totals);
 }
@@ -104,6 +108,7 @@ void run_http(std::uint64_t seed, Totals& totals) {
     uaio::HttpRun run(seed);
     const std::string wrong = run.run();
     ++totals.runs;
+    add_marks(run.counters(), totals);
     totals.transactions += run.successes();
     note(seed, wrong, totals);
 }

@@ -117,6 +117,7 @@ Faults HttpRun::faults_for(Choices& choices) {
         faults.accept_exhausted = static_cast<unsigned>(choices.draw(100));
     }
     faults.lost_cancel = static_cast<unsigned>(choices.draw(500));
+    faults.no_buffer = static_cast<unsigned>(choices.draw(300));
     return faults;
 }
 

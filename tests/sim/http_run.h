@@ -30,6 +30,7 @@ public:
 
     // Successful transactions.
     std::size_t successes() const noexcept { return successes_; }
+    const SimCounters& counters() const noexcept { return kernel_.counters(); }
 
 private:
     struct Transaction;

@@ -38,12 +38,25 @@ bool is_streamed(const Message& message) noexcept {
 }
 
 MessageSink::MessageSink(Session& session, Stream& stream) noexcept
-    : session_(session), stream_(stream) {}
+    : session_(session), stream_(&stream) {}
 
 MessageSink::Note& MessageSink::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 MessageSink& MessageSink::of(Aio& aio) noexcept {
     return static_cast<Session*>(Provider::owner(aio))->sink();
+}
+
+void MessageSink::reset() noexcept {
+    DCHECK(!busy() && idle());
+    pending_ = {};
+    prepared_ = {};
+    content_ = {};
+    head_size_ = 0;
+    head_ = Head::written;
+    refused_ = false;
+    keep_alive_ = keep_alive_wanted_ = true;
+    date_ = {};
+    ready_ = {};
 }
 
 void MessageSink::drop_aio() noexcept {
@@ -125,7 +138,7 @@ bool MessageSink::step(Aio& front) noexcept {
 void MessageSink::forward(Aio& aio, bool all) noexcept {
     DCHECK(queue_.front() == &aio && !writing_);
     queue_.remove(aio);
-    Provider::forward(aio, [&] { all ? stream_.write_all(aio) : stream_.write(aio); });
+    Provider::forward(aio, [&] { all ? stream_->write_all(aio) : stream_->write(aio); });
 }
 
 void MessageSink::end(Aio& front, std::error_code error) noexcept {
@@ -226,7 +239,7 @@ bool MessageSink::write_whole(Aio& aio, std::string_view response) noexcept {
     if (!queue_.empty() || content_.is_open() || session_.closed()) return false;
     aio.set_iov(response.data(), response.size());
     begin_prepared();
-    stream_.write_all(aio);
+    stream_->write_all(aio);
     return true;
 }
 
@@ -310,7 +323,7 @@ bool MessageSink::write_inner(std::span<const iovec> entries) noexcept {
     }
     if (inner_->set_iov(entries)) return false;  // with a small inline_iov it allocates
     writing_ = true;
-    stream_.write_all(*inner_);
+    stream_->write_all(*inner_);
     return true;
 }
 
@@ -350,7 +363,7 @@ void MessageSink::on_content_written(Aio& front) noexcept {
         // Earlier pieces were sent completely, and to the stream they are separate operations.
         // After a reset, received bytes can still be read.
         const bool reset = error == Errc::connection_reset;
-        if (note.done > 0 && written == 0 && !reset) stream_.close();
+        if (note.done > 0 && written == 0 && !reset) stream_->close();
         end(front, error);
     } else if (note.kind == Kind::finish) {
         content_.complete();
@@ -358,14 +371,14 @@ void MessageSink::on_content_written(Aio& front) noexcept {
     } else if (Provider::cursor(front).remaining() == 0) {
         end(front, {});
     } else if (const std::error_code reason = Provider::cancel_reason(front)) {
-        stream_.close();
+        stream_->close();
         end(front, reason);
     }
 }
 
 void MessageSink::send_100_continue() noexcept {
     if (continue_.busy() || content_.is_open() || !pending_.take_expectation()) return;
-    continue_.send(session_, stream_);
+    continue_.send(session_, *stream_);
 }
 
 }  // namespace uaio::http

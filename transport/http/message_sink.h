@@ -53,6 +53,18 @@ public:
     };
 
     MessageSink(Session& session, Stream& stream) noexcept;
+    // Writes another connection from now on. REQUIRES: is_between_messages(), or reset() was
+    // called.
+    void attach(Stream* stream) noexcept {
+        stream_ = stream;
+        pending_.forget_last();
+    }
+    // Forgets all of the connection. REQUIRES: !busy() and idle().
+    void reset() noexcept;
+    // Nothing of the last message is left, and another may follow.
+    bool is_between_messages() const noexcept {
+        return idle() && !busy() && pending_.empty() && head_ == Head::written && keeps_alive();
+    }
 
     // A starter; the owner is the Session, the argument a message or a trailer.
     template <Kind kKind>
@@ -146,7 +158,7 @@ private:
     void end(Aio& front, std::error_code error) noexcept;
 
     Session& session_;
-    Stream& stream_;
+    Stream* stream_;
     std::unique_ptr<Aio> inner_;  // writes content in pieces and their heads; created on first use
     AioQueue queue_;              // empty unless inner_ writes
     PendingResponses pending_;

@@ -14,10 +14,32 @@
 #include <new>
 
 namespace uaio::http {
+namespace {
+
+MessageSource& source_of(Aio& aio) noexcept {
+    return static_cast<Session*>(Provider::owner(aio))->source();
+}
+
+// Moves as many of `bytes`, those at the front of `buffer`, as fit to the buffers of `aio`.
+std::size_t copy_to(Aio& aio, std::string_view bytes, ReceiveBuffer& buffer) noexcept {
+    std::size_t copied = 0;
+    for (const iovec& entry : Provider::cursor(aio).rest()) {
+        const std::size_t part = std::min(entry.iov_len, bytes.size() - copied);
+        if (part > 0) std::memcpy(entry.iov_base, bytes.data() + copied, part);
+        copied += part;
+    }
+    Provider::advance(aio, copied);
+    buffer.consume(copied);
+    return copied;
+}
+
+bool has_room(Aio& aio) noexcept { return Provider::cursor(aio).remaining() > 0; }
+
+}  // namespace
 
 MessageSource::MessageSource(Session& session, Stream& stream) noexcept
     : session_(session),
-      stream_(stream),
+      stream_(&stream),
       deadline_(
           session.core(),
           [](void* self, std::error_code reason) noexcept {
@@ -35,11 +57,21 @@ MessageSource::MessageSource(Session& session, Stream& stream) noexcept
     inner_.emplace(session.engine(), [this](Aio&) { on_read(); });
 }
 
-MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
-
-MessageSource& MessageSource::of(Aio& aio) noexcept {
-    return static_cast<Session*>(Provider::owner(aio))->source();
+void MessageSource::reset() noexcept {
+    DCHECK(!busy() && queue_.empty() && !awaits_head_ && !direct_);
+    deadline_.clear();
+    buffer_.clear();
+    head_ = {};
+    content_ = {};
+    arrival_ = {};
+    response_ = nullptr;
+    asked_ = {};
+    head_deadline_ns_ = 0;
+    broken_ = content_read_ = false;
+    keep_alive_ = true;
 }
+
+MessageSource::Note& MessageSource::note_of(Aio& aio) noexcept { return note_in<Note>(aio); }
 
 // ---- the queue
 
@@ -62,7 +94,7 @@ void MessageSource::start(Aio& aio, Kind kind) noexcept {
 // A read into the buffer goes on, and the next operation finds its bytes. Only a read into the
 // caller's own buffers must be stopped first.
 void MessageSource::on_cancel(Aio& aio) noexcept {
-    MessageSource& self = of(aio);
+    MessageSource& self = source_of(aio);
     const bool first = self.queue_.front() == &aio;
     if (first && self.direct_) {
         return Provider::cancel(*self.inner_, Provider::cancel_reason(aio));
@@ -111,7 +143,7 @@ MessageSource::Step MessageSource::step(Aio& front) noexcept {
 }
 
 MessageSource::Step MessageSource::end(Aio& front, std::error_code error) noexcept {
-    DCHECK(&of(front) == this && !(direct_ && queue_.front() == &front));
+    DCHECK(&source_of(front) == this && !(direct_ && queue_.front() == &front));
     queue_.remove(front);
     Provider::finish(front, error);
     return Step::finished;
@@ -233,13 +265,13 @@ bool MessageSource::take_head_if_received(Response* response, std::error_code& e
     return true;
 }
 
-bool MessageSource::await_head(Response* response) noexcept {
+bool MessageSource::await_head(Response* response, std::int64_t idle_end_ns) noexcept {
     DCHECK(may_take_head() && !direct_);
     response_ = response;
     if (awaits_head_) return true;
     if (!reading_ && !fill()) return false;
     awaits_head_ = true;
-    deadline_.move(mid_head() ? head_deadline_ns_ : session_.idle_deadline_ns());
+    deadline_.move(mid_head() ? head_deadline_ns_ : idle_end_ns);
     return true;
 }
 
@@ -268,30 +300,18 @@ bool MessageSource::take_content(char* to, std::size_t size) noexcept {
 
 // ---- raw bytes and content
 
-std::size_t MessageSource::copy_to(Aio& aio, std::string_view bytes) noexcept {
-    std::size_t copied = 0;
-    for (const iovec& entry : Provider::cursor(aio).rest()) {
-        const std::size_t part = std::min(entry.iov_len, bytes.size() - copied);
-        if (part > 0) std::memcpy(entry.iov_base, bytes.data() + copied, part);
-        copied += part;
-    }
-    Provider::advance(aio, copied);
-    buffer_.consume(copied);
-    return copied;
-}
-
 MessageSource::Step MessageSource::read_raw(Aio& front, bool all) noexcept {
     if (!has_room(front)) return end(front, {});
     content_.expose_framing();
     if (!buffer_.empty()) {
         head_.forget();
-        content_.taken_raw(copy_to(front, buffer_.bytes()));
+        content_.taken_raw(copy_to(front, buffer_.bytes(), buffer_));
         if (!all || !has_room(front)) return end(front, {});
     }
     if (reading_) return Step::more_bytes;
     if (content_.has_length()) return Step::direct;
     queue_.remove(front);
-    Provider::forward(front, [&] { all ? stream_.read_all(front) : stream_.read(front); });
+    Provider::forward(front, [&] { all ? stream_->read_all(front) : stream_->read(front); });
     return Step::handed_on;
 }
 
@@ -307,7 +327,7 @@ MessageSource::Step MessageSource::read_content(Aio& front, bool all) noexcept {
         const IncomingContent::Front found = content_.front(buffer_);
         switch (found.outcome) {
             case IncomingContent::Front::Outcome::content:
-                content_.taken(copy_to(front, found.bytes));
+                content_.taken(copy_to(front, found.bytes, buffer_));
                 if (!all || !has_room(front)) return end(front, {});
                 break;
             case IncomingContent::Front::Outcome::empty: {
@@ -331,7 +351,7 @@ bool MessageSource::fill() noexcept {
     if (room.empty()) return false;
     inner_->set_iov(room.data(), room.size());
     reading_ = true;
-    stream_.read(*inner_);
+    stream_->read(*inner_);
     return true;
 }
 
@@ -355,7 +375,7 @@ void MessageSource::read_direct(Aio& front) noexcept {
     DCHECK(invariants_hold());
     const Kind kind = note_of(front).kind;
     const bool all = kind == Kind::raw_all || kind == Kind::content_all;
-    all ? stream_.read_all(*inner_) : stream_.read(*inner_);
+    all ? stream_->read_all(*inner_) : stream_->read(*inner_);
 }
 
 void MessageSource::on_read() noexcept {

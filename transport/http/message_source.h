@@ -34,6 +34,15 @@ public:
     enum class Kind : std::uint8_t { request, response, raw, raw_all, content, content_all };
 
     MessageSource(Session& session, Stream& stream) noexcept;
+    // Reads another connection from now on. REQUIRES: is_between_messages(), or reset() was called.
+    void attach(Stream* stream) noexcept { stream_ = stream; }
+    // Forgets all of the connection. REQUIRES: !busy(), and no operation waits.
+    void reset() noexcept;
+    // Nothing of the last message is left, and another may follow.
+    bool is_between_messages() const noexcept {
+        return queue_.empty() && buffer_.empty() && content_.is_over() && !content_.is_tunnel() &&
+               keep_alive_ && !broken_ && !awaits_head_ && !busy();
+    }
 
     // A starter; the owner is the Session, the argument the message.
     template <Kind kKind>
@@ -49,15 +58,17 @@ public:
     // whose outcome goes to Session::head_arrived(), never inside this call or that one. REQUIRES:
     // may_take_head(), and no head is awaited.
     bool take_head_if_received(Response* response, std::error_code& error) noexcept;
-    // False if out of memory. While a head is awaited already, only names another response for it.
-    [[nodiscard]] bool await_head(Response* response) noexcept;
+    // False if out of memory. The time for the first byte of the head ends at `idle_end_ns`. While
+    // a head is awaited already, only names another response for it.
+    [[nodiscard]] bool await_head(Response* response,
+                                  std::int64_t idle_end_ns = TimerNode::kNoDeadline) noexcept;
     // Ends that wait without an outcome; bytes of the head stay.
     void stop_awaiting() noexcept;
     // No operation waits here, which would be first.
     bool may_take_head() const noexcept { return queue_.empty(); }
-    // Nothing but more bytes of the stream can complete the next head.
+    // Nothing but more bytes of the stream can complete the next head, and no read awaits them.
     bool lacks_bytes() const noexcept {
-        return queue_.empty() && buffer_.empty() && !content_.is_tunnel() && !broken_;
+        return queue_.empty() && buffer_.empty() && !reading_ && !content_.is_tunnel() && !broken_;
     }
     // Moves content that was received whole, `size` bytes of a known length, to `to`. False if not
     // all of it was received.
@@ -70,8 +81,8 @@ public:
     bool expect_response(RequestMethod asked) noexcept { return asked_.push(asked); }
     // Another message may follow the last one read.
     bool keeps_alive() const noexcept { return keep_alive_; }
-    // Bytes have been received that no operation has read.
-    bool has_bytes() const noexcept { return !buffer_.empty(); }
+    // Bytes that have been received, and that no operation has read.
+    ReceiveBuffer& buffer() noexcept { return buffer_; }
     // Part of a head has been received.
     bool mid_head() const noexcept { return head_deadline_ns_ != 0; }
     // A read is waiting, and no byte for it has been received.
@@ -99,8 +110,6 @@ private:
     enum class Step { finished, more_bytes, handed_on, direct };
 
     static Note& note_of(Aio& aio) noexcept;
-    static bool has_room(Aio& aio) noexcept { return Provider::cursor(aio).remaining() > 0; }
-    static MessageSource& of(Aio& aio) noexcept;
     static void start(Aio& aio, Kind kind) noexcept;
     static void on_cancel(Aio& aio) noexcept;
 
@@ -122,7 +131,6 @@ private:
 
     Step read_raw(Aio& front, bool all) noexcept;
     Step read_content(Aio& front, bool all) noexcept;
-    std::size_t copy_to(Aio& aio, std::string_view bytes) noexcept;
 
     bool fill() noexcept;
     void read_direct(Aio& front) noexcept;
@@ -136,7 +144,7 @@ private:
     }
 
     Session& session_;
-    Stream& stream_;
+    Stream* stream_;
     std::optional<Aio> inner_;
     AioQueue queue_;
     ReceiveBuffer buffer_;

@@ -32,6 +32,20 @@ void Session::release(StreamPtr stream) noexcept {
     EngineObject::release();
 }
 
+void Session::detach() noexcept {
+    DCHECK(!busy() && !stream_);
+    source_.attach(nullptr);
+    sink_.attach(nullptr);
+    if (is_between_messages()) [[likely]]
+        return;  // what is left is overwritten by the next message
+    source_.reset();
+    sink_.reset();
+    trailer_.clear();
+    unknown_expectation_ = false;
+    closed_.store(false, std::memory_order_relaxed);
+    DCHECK(is_between_messages());
+}
+
 void Session::close_here() noexcept {
     close();
     if (stream_) stream_->close();
@@ -77,11 +91,6 @@ void Session::limit_sending(Aio& aio, std::size_t bytes) noexcept {
 }
 
 void Session::limit_idle(Aio& aio) noexcept { limit(aio, idle_timeout_); }
-
-std::int64_t Session::idle_deadline_ns() noexcept {
-    if (idle_timeout_ == kNoTimeout) return TimerNode::kNoDeadline;
-    return deadline_after(core().now_ns(), idle_timeout_);
-}
 
 void Session::limit_content(Aio& aio) noexcept { limit(aio, content_timeout_); }
 

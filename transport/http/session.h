@@ -27,6 +27,19 @@ public:
     // session when no operation is left.
     void release(StreamPtr stream) noexcept;
 
+    // For a server, whose shard lends sessions to its connections.
+    // The connection may do without its session: nothing of a message is left in it.
+    bool is_between_messages() const noexcept {
+        return !closed() && source_.is_between_messages() && sink_.is_between_messages();
+    }
+    // Forgets its connection. REQUIRES: no operation of the session is left.
+    void detach() noexcept;
+    // Serves the connection of `stream`. REQUIRES: it serves none.
+    void attach(Stream& stream) noexcept {
+        source_.attach(&stream);
+        sink_.attach(&stream);
+    }
+
     MessageSource& source() noexcept { return source_; }
     MessageSink& sink() noexcept { return sink_; }
     const Limits& limits() const noexcept { return options_.limits; }
@@ -86,8 +99,6 @@ public:
     bool is_server() const noexcept { return is_server_; }
     // Limits the time of an operation that waits for the first byte of a head.
     void limit_idle(Aio& aio) noexcept;
-    // The end of the same time if the wait begins now.
-    std::int64_t idle_deadline_ns() noexcept;
     // Limits the time of an operation that waits for content.
     void limit_content(Aio& aio) noexcept;
 

@@ -240,8 +240,8 @@ void ClientConnection::complete() noexcept {
     // cannot be reused.
     const bool last = !connection_->keeps_alive() || writing_ || source().arrival().is_early() ||
                       source().content().is_tunnel();
-    if (!last && source().has_bytes()) core_.counters.discarded.add();
-    if (last || source().has_bytes()) return end({}, Then::follow_redirect);
+    if (!last && !source().buffer().empty()) core_.counters.discarded.add();
+    if (last || !source().buffer().empty()) return end({}, Then::follow_redirect);
     DCHECK(!reading_);
     Transaction& transaction = *std::exchange(current_, nullptr);
     transaction.connection = nullptr;

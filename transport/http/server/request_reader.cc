@@ -4,6 +4,7 @@
 #include <uaio/provider.h>
 
 #include "base/check.h"
+#include "engine/deadline.h"
 #include "transport/http/format/message_reader.h"
 #include "transport/http/format/target.h"
 #include "transport/http/server/server_connection.h"
@@ -40,7 +41,26 @@ bool RequestReader::mid_head() noexcept {
 
 // ---- heads
 
-void RequestReader::start(Session& session) noexcept {
+RequestReader::RequestReader(ServerConnection& connection) noexcept
+    : connection_(connection),
+      idle_end_(
+          connection.shard().core(),
+          [](void* self, std::error_code reason) noexcept {
+              auto& reader = *static_cast<RequestReader*>(self);
+              if (!reader.awaits_bytes()) return;
+              Counters& counters = reader.connection_.shard().core().counters();
+              counters.cancels.add();
+              if (reason == make_error_code(Errc::timed_out)) counters.timeouts.add();
+              reader.stop_awaiting();
+          },
+          this) {}
+
+void RequestReader::start() noexcept {
+    idle_receive_ = idle_receive_of(connection_.connection().stream());
+    read_next();
+}
+
+void RequestReader::serve_heads_of(Session& session) noexcept {
     DCHECK(session.core().on_thread() && session.is_server());
     session.set_reader(
         &lend_request,
@@ -48,12 +68,12 @@ void RequestReader::start(Session& session) noexcept {
             static_cast<RequestReader*>(self)->on_awaited(error);
         },
         this);
-    read_next();
 }
 
 Request* RequestReader::lend_request(void* self, const RequestHead& head) noexcept {
     auto& reader = *static_cast<RequestReader*>(self);
     DCHECK(reader.reading_ == Reading::head && !reader.current_);
+    reader.idle_end_ns_ = 0;
     reader.current_ = reader.connection_.shard().take_exchange(reader.connection_);
     if (!reader.current_) return nullptr;
     // Without its Server a shard has no routes, and the request gets no answer.
@@ -64,20 +84,22 @@ Request* RequestReader::lend_request(void* self, const RequestHead& head) noexce
 // The parser has split the target, and found the host.
 void RequestReader::find_route(const RequestHead& head) noexcept {
     std::string& path = current_->path_;
-    if (path_error_) path_error_.clear();
+    Router::Found& found = connection_.lent().found;
+    std::error_code& path_error = connection_.lent().path_error;
+    if (path_error) path_error.clear();
     const bool fixed_path =
         head.parts.form == TargetForm::authority || head.parts.form == TargetForm::asterisk;
     RouteCache& last = connection_.shard().last_route();
-    if (!fixed_path && last.find(head, path, found_)) return;
-    found_ = {};
+    if (!fixed_path && last.find(head, path, found)) return;
+    found = {};
     if (fixed_path) {
         // CONNECT, and OPTIONS for the server itself, match only a route for "/".
         path = "/";
-    } else if ((path_error_ = normalise_path(head.parts.path, path))) {
+    } else if ((path_error = normalise_path(head.parts.path, path))) {
         return;
     }
-    found_ = connection_.shard().router().find(head.method, head.host, path);
-    if (!fixed_path) last.keep(head, path, found_);
+    found = connection_.shard().router().find(head.method, head.host, path);
+    if (!fixed_path) last.keep(head, path, found);
 }
 
 bool RequestReader::may_read() const noexcept {
@@ -94,15 +116,70 @@ void RequestReader::read_next() noexcept {
         return;
     }
     if (!may_read()) return;
-    DCHECK(connection_.session());
+    if (await_bytes()) return connection_.rest();
+    if (!connection_.take_session()) return connection_.close();
     if (connection_.session()->source().lacks_bytes() && await_head()) return;
     read_in_callback();
 }
 
 bool RequestReader::await_head() noexcept {
-    if (!connection_.session()->source().await_head(nullptr)) return false;
+    if (await_bytes()) return true;
+    if (!connection_.session()->source().await_head(nullptr, idle_end_ns())) return false;
     reading_ = Reading::head;
     return true;
+}
+
+// Only the first byte: the rest of a head that came in part is read by the session.
+bool RequestReader::await_bytes() noexcept {
+    Session* const session = connection_.session();
+    if (!idle_receive_ || (session && !session->source().lacks_bytes())) return false;
+    const auto received = [](void* self, std::error_code error, std::span<char> bytes) noexcept {
+        static_cast<RequestReader*>(self)->on_bytes(error, bytes);
+    };
+    if (!idle_receive_->await_bytes(received, this)) return false;
+    reading_ = Reading::bytes;
+    idle_end_.move(idle_end_ns());
+    return true;
+}
+
+// Bytes that begin no head do not prolong the time.
+std::int64_t RequestReader::idle_end_ns() noexcept {
+    if (idle_end_ns_ != 0) return idle_end_ns_;
+    ServerShard& shard = connection_.shard();
+    const std::chrono::nanoseconds timeout = shard.options().idle_timeout;
+    idle_end_ns_ = timeout == kNoTimeout ? TimerNode::kNoDeadline
+                                         : deadline_after(shard.core().now_ns(), timeout);
+    return idle_end_ns_;
+}
+
+// on_bytes() is called with an error, or with bytes that came all the same.
+void RequestReader::stop_awaiting() noexcept {
+    DCHECK(awaits_bytes());
+    last_ = true;
+    idle_receive_->stop_awaiting();
+}
+
+void RequestReader::on_bytes(std::error_code error, std::span<char> bytes) noexcept {
+    DCHECK(awaits_bytes() && !serving_ && !current_);
+    reading_ = Reading::nothing;
+    idle_end_.clear();
+    serving_ = true;
+    const bool ends = last_ || connection_.closed() || !connection_.shard().serves();
+    if (!error && ends) error = Errc::canceled;
+    if (!error && !connection_.take_session()) error = Errc::not_enough_memory;
+    if (error) {
+        on_head(error);
+    } else {
+        connection_.session()->source().buffer().lend(bytes);
+        more_ = true;
+    }
+    serve_received();
+    // The bytes are the stream's: those that no handler has taken yet move.
+    Session* const session = connection_.session();
+    if (session && !session->source().buffer().keep()) connection_.close();
+    connection_.rest();
+    serving_ = false;
+    connection_.destroy_if_idle();
 }
 
 // Behind other reads, or in a callback of its own.
@@ -118,6 +195,13 @@ void RequestReader::read_in_callback() noexcept {
 // Answers requests that have been received, until one needs bytes, or time of its handler; after
 // some of them, lets other connections proceed.
 void RequestReader::serve() noexcept {
+    serve_received();
+    connection_.rest();
+    serving_ = false;
+    connection_.destroy_if_idle();
+}
+
+void RequestReader::serve_received() noexcept {
     DCHECK(serving_);
     for (int left = kRequestsInARow; std::exchange(more_, false) && may_read(); --left) {
         MessageSource& source = connection_.session()->source();
@@ -137,8 +221,6 @@ void RequestReader::serve() noexcept {
         on_head(error);
     }
     more_ = false;
-    serving_ = false;
-    connection_.destroy_if_idle();
 }
 
 void RequestReader::drain() noexcept {
@@ -146,6 +228,7 @@ void RequestReader::drain() noexcept {
         connection_.responses().pending() == 0 && reading_ == Reading::head && !mid_head();
     if (reading_ == Reading::turn) return;  // serve() notices
     last_ = true;
+    if (awaits_bytes() && connection_.responses().pending() == 0) return stop_awaiting();
     if (!idle) return;
     if (connection_.reads().busy()) return connection_.reads().cancel();
     Session& session = *connection_.session();
@@ -227,21 +310,26 @@ void RequestReader::refuse(std::error_code error) noexcept {
 }
 
 void RequestReader::route(Exchange& exchange) noexcept {
-    ResponseSender& responses = connection_.responses();
-    if (path_error_ == Errc::not_enough_memory) {
-        return responses.refuse_response(exchange, path_error_, "the routes cannot be searched",
-                                         path_error_.message());
-    }
-    if (path_error_) return responses.respond(exchange, 400);
-    if (!found_.route) {
-        if (!found_.other_method) return responses.respond(exchange, 404);
-        return refuse_method(exchange);
-    }
-    DCHECK(found_.rest <= exchange.path_.size());
-    exchange.route_ = found_.route;
-    exchange.suffix_ = found_.rest;
-    if (found_.route->stream_content_ || content_is_over()) return call(exchange);
+    const Router::Found& found = connection_.lent().found;
+    if (!found.route) [[unlikely]]
+        return refuse_target(exchange);
+    DCHECK(found.rest <= exchange.path_.size() && !connection_.lent().path_error);
+    exchange.route_ = found.route;
+    exchange.suffix_ = found.rest;
+    if (found.route->stream_content_ || content_is_over()) return call(exchange);
     collect(exchange);
+}
+
+void RequestReader::refuse_target(Exchange& exchange) noexcept {
+    ResponseSender& responses = connection_.responses();
+    const std::error_code error = connection_.lent().path_error;
+    if (error == Errc::not_enough_memory) {
+        return responses.refuse_response(exchange, error, "the routes cannot be searched",
+                                         error.message());
+    }
+    if (error) return responses.respond(exchange, 400);
+    if (!connection_.lent().found.other_method) return responses.respond(exchange, 404);
+    refuse_method(exchange);
 }
 
 void RequestReader::refuse_method(Exchange& exchange) noexcept {
@@ -274,12 +362,13 @@ void RequestReader::collect(Exchange& exchange) noexcept {
         MessageReader::content_room(exchange.request_, have, known > 0 ? known : limit - have);
     if (room.empty()) return refuse_content(exchange, 503);
     Aio& read = connection_.reads();
+    Clock::time_point& deadline = connection_.lent().deadline;
     if (have == 0) {
         ServerShard& shard = connection_.shard();
         read.set_timeout(kNoTimeout);
-        deadline_ = shard.end_of(shard.options().content_timeout);
+        deadline = shard.end_of(shard.options().content_timeout);
     }
-    read.set_deadline(deadline_);
+    read.set_deadline(deadline);
     read.set_iov(room.data(), room.size());
     reading_ = Reading::content;
     connection_.connection().read_content().read_all(read);
@@ -337,7 +426,7 @@ bool RequestReader::stay_or_stop() noexcept {
         MessageSource& source = session->source();
         // When descriptors run short, does not wait for a client that has sent nothing more.
         const bool may_send = source.keeps_alive() && !connection_.shard().crowded();
-        if (!source.content().is_over() || source.has_bytes() || may_send) lingers_ = true;
+        if (!source.content().is_over() || !source.buffer().empty() || may_send) lingers_ = true;
     }
     return false;
 }
@@ -346,15 +435,16 @@ void RequestReader::linger() noexcept {
     DCHECK(last_ && !reading() && !current_);
     Aio& read = connection_.reads();
     Stream& stream = connection_.connection().stream();
-    if (!discarded_) {
-        discarded_.reset(new (std::nothrow) char[kRestSize]);
-        if (!discarded_) return connection_.close();
+    ServerSession& lent = connection_.lent();
+    if (!lent.discarded) {
+        lent.discarded.reset(new (std::nothrow) char[kRestSize]);
+        if (!lent.discarded) return connection_.close();
         read.set_timeout(kNoTimeout);
-        deadline_ = connection_.shard().end_of(connection_.shard().options().linger_timeout);
+        lent.deadline = connection_.shard().end_of(connection_.shard().options().linger_timeout);
         if (HalfClose* const half = half_close_of(stream)) half->end_output();
     }
-    read.set_deadline(deadline_);
-    read.set_iov(discarded_.get(), kRestSize);
+    read.set_deadline(lent.deadline);
+    read.set_iov(lent.discarded.get(), kRestSize);
     reading_ = Reading::rest;
     stream.read(read);
 }

@@ -1,16 +1,19 @@
 // The requests of one connection of a server: reads their heads, finds their routes, collects their
 // content and calls their handlers, one request at a time. After the last one it drops the bytes
-// that the client still sends. The shard lends an Exchange once a head is complete, so a connection
-// that waits for a request holds none. Engine's thread.
+// that the client still sends. The shard lends a session once the first byte of a request is there,
+// and an Exchange once its head is complete, so a connection that waits for a request holds none,
+// if its stream can wait without a buffer. Engine's thread.
 #pragma once
 
 #include <uaio/http_server.h>
 
+#include "engine/moving_deadline.h"
 #include "transport/http/format/head_parser.h"
 #include "transport/http/server/router.h"
+#include "transport/stream/idle_receive.h"
 
 #include <cstdint>
-#include <memory>
+#include <span>
 #include <string_view>
 #include <system_error>
 
@@ -18,10 +21,12 @@ namespace uaio::http {
 
 class RequestReader {
 public:
-    explicit RequestReader(ServerConnection& connection) noexcept : connection_(connection) {}
+    explicit RequestReader(ServerConnection& connection) noexcept;
 
     // Begins with the first request.
-    void start(Session& session) noexcept;
+    void start() noexcept;
+    // Takes the heads that `session`, the connection's, awaits.
+    void serve_heads_of(Session& session) noexcept;
     // Begins with the next one, unless one is being read or answered, or none may follow.
     void read_next() noexcept;
     // Reads no request after those that have begun.
@@ -46,6 +51,12 @@ public:
     }
     // Called before the engine is destroyed: frees the current exchange.
     void drop_exchange() noexcept;
+    // The first byte of a request is awaited, for which no session is needed.
+    bool awaits_bytes() const noexcept { return reading_ == Reading::bytes; }
+    // Ends that wait, and the connection.
+    void stop_awaiting() noexcept;
+    // Called before the engine is destroyed.
+    void drop_deadline() noexcept { idle_end_.drop(); }
     // A read of the stream is in progress.
     bool reading() const noexcept { return reading_ != Reading::nothing; }
     // The callback of ServerConnection::reads().
@@ -56,7 +67,8 @@ public:
 private:
     enum class Reading : std::uint8_t {
         nothing,
-        turn,  // a callback that takes the next head
+        turn,   // a callback that takes the next head
+        bytes,  // of the next head, without a session
         head,
         content,
         rest,
@@ -64,10 +76,14 @@ private:
 
     static Request* lend_request(void* self, const RequestHead& head) noexcept;
     bool may_read() const noexcept;
+    bool await_bytes() noexcept;
+    std::int64_t idle_end_ns() noexcept;
     bool await_head() noexcept;
+    void on_bytes(std::error_code error, std::span<char> bytes) noexcept;
     void read_in_callback() noexcept;
     void on_awaited(std::error_code error) noexcept;
     void serve() noexcept;
+    void serve_received() noexcept;
     bool content_is_over() noexcept;
     bool mid_head() noexcept;
     bool may_stay() noexcept;
@@ -76,18 +92,18 @@ private:
     void refuse_content(Exchange& exchange, int status) noexcept;
     void find_route(const RequestHead& head) noexcept;
     void route(Exchange& exchange) noexcept;
+    void refuse_target(Exchange& exchange) noexcept;
     void refuse_method(Exchange& exchange) noexcept;
     void collect(Exchange& exchange) noexcept;
     void on_content(std::error_code error) noexcept;
     void call(Exchange& exchange) noexcept;
 
     ServerConnection& connection_;
-    std::uint64_t count_ = 0;  // requests
+    IdleReceive* idle_receive_ = nullptr;  // of the stream, if it has one
+    MovingDeadline idle_end_;              // of Reading::bytes
+    std::int64_t idle_end_ns_ = 0;         // of the wait for the next head; 0: not set
+    std::uint64_t count_ = 0;              // requests
     Exchange* current_ = nullptr;
-    Router::Found found_;                // for the last head
-    std::error_code path_error_;         // of its target
-    Clock::time_point deadline_;         // of the content, or of lingering
-    std::unique_ptr<char[]> discarded_;  // for bytes that are dropped
     Reading reading_ = Reading::nothing;
     bool last_ = false;     // no request after this one
     bool lingers_ = false;  // the peer may still send bytes to be dropped

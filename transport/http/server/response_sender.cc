@@ -25,17 +25,11 @@ bool forbids_content(const Request& request, int status) noexcept {
 
 }  // namespace
 
-ResponseSender::ResponseSender(ServerConnection& connection) noexcept
-    : connection_(connection),
-      send_end_(
-          connection.shard().core(),
-          [](void* self, std::error_code reason) noexcept {
-              Exchange* const first = static_cast<ResponseSender*>(self)->first_;
-              if (first) Provider::cancel(first->aio_, reason);
-          },
-          this) {}
-
 // ---- the responses being written
+
+void ResponseSender::cancel_first(std::error_code reason) noexcept {
+    if (first_) Provider::cancel(first_->aio_, reason);
+}
 
 std::int64_t ResponseSender::send_end_ns(std::size_t bytes) noexcept {
     ServerShard& shard = connection_.shard();
@@ -46,17 +40,17 @@ std::int64_t ResponseSender::send_end_ns(std::size_t bytes) noexcept {
 
 // Only the first one is timed: the others wait for it, and their deadlines are later unless it is
 // much larger.
-void ResponseSender::begin_write(Exchange& exchange, std::int64_t end_ns) noexcept {
+inline void ResponseSender::begin_write(Exchange& exchange, std::int64_t end_ns) noexcept {
     DCHECK((first_ == nullptr) == (pending_ == 0) && *end_ == nullptr);
     exchange.next_ = nullptr;
     exchange.send_end_ns_ = end_ns;
-    if (!first_) send_end_.move(end_ns);
+    if (!first_) connection_.lent().send_end.move(end_ns);
     *end_ = &exchange;
     end_ = &exchange.next_;
     ++pending_;
 }
 
-void ResponseSender::end_write(Exchange& exchange) noexcept {
+inline void ResponseSender::end_write(Exchange& exchange) noexcept {
     DCHECK(pending_ > 0 && first_);
     --pending_;
     Exchange** at = &first_;
@@ -64,7 +58,8 @@ void ResponseSender::end_write(Exchange& exchange) noexcept {
         at = &(*at)->next_;
     *at = exchange.next_;
     if (end_ == &exchange.next_) end_ = at;
-    if (at == &first_) send_end_.move(first_ ? first_->send_end_ns_ : TimerNode::kNoDeadline);
+    if (at != &first_) return;
+    connection_.lent().send_end.move(first_ ? first_->send_end_ns_ : TimerNode::kNoDeadline);
 }
 
 // ---- whole responses
@@ -147,7 +142,7 @@ void ResponseSender::send(Exchange& exchange, bool stay, const PreparedResponse&
     }
     // A request that has already arrived can be answered in the same turn, and both responses are
     // sent together. Otherwise one exchange suffices, and its memory stays warm.
-    const bool pipelined = session.source().has_bytes();
+    const bool pipelined = !session.source().buffer().empty();
     if (stay && pipelined && connection_.connection().keeps_alive())
         connection_.requests().read_next();
 }

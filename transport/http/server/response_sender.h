@@ -5,8 +5,6 @@
 
 #include <uaio/http_server.h>
 
-#include "engine/moving_deadline.h"
-
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -19,7 +17,7 @@ struct PreparedResponse;
 
 class ResponseSender {
 public:
-    explicit ResponseSender(ServerConnection& connection) noexcept;
+    explicit ResponseSender(ServerConnection& connection) noexcept : connection_(connection) {}
 
     // ---- operations of an Exchange
     void respond(Exchange& exchange) noexcept;
@@ -36,8 +34,8 @@ public:
 
     // Responses being sent.
     std::size_t pending() const noexcept { return pending_; }
-    // Called before the engine is destroyed.
-    void drop_deadline() noexcept { send_end_.drop(); }
+    // Cancels the write of the first of them.
+    void cancel_first(std::error_code reason) noexcept;
     // Logs the failure, and stores it for the access record; `exchange` is null if it has ended.
     void note_failure(Exchange* exchange, std::error_code failure, std::string_view what,
                       std::string_view detail) noexcept;
@@ -74,7 +72,6 @@ private:
     Exchange* first_ = nullptr;  // the responses being written, in their order
     Exchange** end_ = &first_;
     std::size_t pending_ = 0;  // their number
-    MovingDeadline send_end_;  // that of the first one
 };
 
 }  // namespace uaio::http

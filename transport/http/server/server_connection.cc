@@ -6,19 +6,39 @@
 
 namespace uaio::http {
 
-ServerConnection::ServerConnection(ServerShard& shard, StreamPtr stream)
+ServerConnection::ServerConnection(ServerShard& shard, StreamPtr stream) noexcept
     : shard_(shard),
       connection_(std::move(stream), {.limits = shard.options().limits,
                                       .head_timeout = shard.options().head_timeout,
-                                      .send_timeout = shard.options().send_timeout}),
-      reads_(shard.engine(), [this](Aio&) { requests_.on_read(); }) {}
+                                      .send_timeout = shard.options().send_timeout}) {}
+
+ServerConnection::~ServerConnection() { return_session(); }
 
 void ServerConnection::start() noexcept {
     if constexpr (!kHttp) return close();
-    Session* const made = connection_.session_for(reads_);
-    if (!made) return close();
-    made->set_server(shard_.options().idle_timeout, shard_.options().content_timeout);
-    requests_.start(*made);
+    requests_.start();
+}
+
+bool ServerConnection::take_session() noexcept {
+    if (lent_) return true;
+    DCHECK(!session() && !closed_);
+    lent_ = shard_.lend_session(*this, connection_.stream());
+    if (!lent_) return false;
+    requests_.serve_heads_of(*lent_->session);
+    connection_.session_.store(lent_->session, std::memory_order_release);
+    return true;
+}
+
+void ServerConnection::rest() noexcept {
+    if (!requests_.awaits_bytes() || responses_.pending() > 0) return;
+    if (session() && session()->is_between_messages()) return_session();
+}
+
+void ServerConnection::return_session() noexcept {
+    if (!lent_) return;
+    if (shard_.give_back(*std::exchange(lent_, nullptr))) {
+        connection_.session_.store(nullptr, std::memory_order_relaxed);
+    }
 }
 
 void ServerConnection::abandon() noexcept {
@@ -28,8 +48,14 @@ void ServerConnection::abandon() noexcept {
 
 Connection ServerConnection::hijack(Exchange& exchange) noexcept {
     DCHECK(requests_.current() == &exchange && !requests_.reading());
-    if (session()) session()->set_no_server();
+    bool kept = true;
+    if (Session* const left = session()) {
+        left->set_no_server();
+        kept = left->source().buffer().keep();
+    }
     Connection taken = std::move(connection_);
+    if (!kept) taken.close();
+    if (lent_) lent_->session = nullptr;
     requests_.stop();
     closed_ = true;
     release(exchange);
@@ -38,6 +64,9 @@ Connection ServerConnection::hijack(Exchange& exchange) noexcept {
 }
 
 void ServerConnection::go_on() noexcept {
+    if (responses_.pending() == 0 && requests_.awaits_bytes()) {
+        requests_.stopped() ? requests_.stop_awaiting() : rest();
+    }
     if (pending() || requests_.current()) return destroy_if_idle();
     if (!requests_.stopped() && connection_.keeps_alive()) return requests_.read_next();
     requests_.lingers() && !closed_ ? requests_.linger() : close();

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "engine/call_on_engine.h"
 #include "transport/http/server/server_connection.h"
+#include "transport/http/server/server_session.h"
 #include "transport/stream/starters.h"
 
 #include <algorithm>
@@ -25,6 +26,9 @@ constexpr std::chrono::milliseconds kPause{100};
 // number would be too low for connections that pipeline: their small exchanges are needed at once.
 constexpr std::size_t kKeptOfEach = 64 * 1024;
 constexpr std::size_t kKeptOfAll = 16 * 1024 * 1024;
+
+// Limit of the number of sessions kept for later requests, of about 2 KiB each.
+constexpr std::size_t kKeptSessions = 1024;
 
 }  // namespace
 
@@ -54,7 +58,10 @@ ServerShard::ServerShard(Server& server, Engine& engine, const ServerOptions& op
     enroll();
 }
 
-ServerShard::~ServerShard() { free_exchanges(); }
+ServerShard::~ServerShard() {
+    free_exchanges();
+    free_sessions();
+}
 
 void ServerShard::free_exchanges() noexcept {
     while (Exchange* const exchange = exchanges_) {
@@ -63,6 +70,57 @@ void ServerShard::free_exchanges() noexcept {
         delete exchange;
     }
     DCHECK(kept_ == 0);
+}
+
+void ServerShard::free_sessions() noexcept {
+    while (ServerSession* const session = sessions_) {
+        sessions_ = session->next;
+        --free_sessions_;
+        delete session;
+    }
+    DCHECK(free_sessions_ == 0);
+}
+
+ServerSession* ServerShard::lend_session(ServerConnection& connection, Stream& stream) noexcept {
+    DCHECK(core().on_thread());
+    if (!kHttp || ended_) return nullptr;
+    ServerSession* lent = sessions_;
+    if (lent) {
+        sessions_ = lent->next;
+        --free_sessions_;
+        lent->session->attach(stream);
+    } else {
+        lent = new (std::nothrow) ServerSession(*this);
+        if (!lent) return nullptr;
+        lent->session = new (std::nothrow) Session(core(), stream,
+                                                   {.limits = options_.limits,
+                                                    .head_timeout = options_.head_timeout,
+                                                    .send_timeout = options_.send_timeout});
+        if (!lent->session) {
+            delete lent;
+            return nullptr;
+        }
+        lent->session->set_server(options_.idle_timeout, options_.content_timeout);
+    }
+    lent->connection = &connection;
+    return lent;
+}
+
+bool ServerShard::give_back(ServerSession& lent) noexcept {
+    DCHECK(lent.connection && !lent.connection->pending_with_session());
+    const bool usable = lent.session && !ended_ && !abandoned_ && !core().is_forked() &&
+                        lent.session->is_idle() && free_sessions_ < kKeptSessions;
+    if (!usable) {
+        lent.connection = nullptr;
+        lent.session = nullptr;
+        delete &lent;
+        return false;
+    }
+    lent.forget();
+    lent.next = sessions_;
+    sessions_ = &lent;
+    ++free_sessions_;
+    return true;
 }
 
 Exchange* ServerShard::take_exchange(ServerConnection& connection) noexcept {
@@ -300,7 +358,7 @@ void ServerShard::on_engine_destroyed(bool) noexcept {
     ended_ = true;
     draining_ = true;
     for (ServerConnection* at = connections_; at; at = at->next())
-        at->responses().drop_deadline();
+        at->drop_deadlines();
     if (!is_idle()) return;
     for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
         ServerConnection* const next = connection->next();
@@ -312,6 +370,7 @@ void ServerShard::on_engine_destroyed(bool) noexcept {
     acceptors_.clear();
     locals_.clear();
     free_exchanges();
+    free_sessions();
     pause_.reset();
     notify_empty();
 }

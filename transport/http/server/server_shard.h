@@ -23,6 +23,7 @@
 namespace uaio::http {
 
 class ServerConnection;
+struct ServerSession;
 
 class ServerShard final : public EngineObject {
 public:
@@ -75,6 +76,12 @@ public:
     Exchange* take_exchange(ServerConnection& connection) noexcept;
     void give_back(Exchange& exchange) noexcept;
 
+    // Lends a session to `connection`, for `stream`; null if out of memory.
+    ServerSession* lend_session(ServerConnection& connection, Stream& stream) noexcept;
+    // Takes it back. False if it cannot serve another connection, whose Connection then keeps its
+    // Session.
+    bool give_back(ServerSession& lent) noexcept;
+
     // See Exchange::per_engine().
     std::shared_ptr<void>& local(const void* key);
 
@@ -99,6 +106,7 @@ private:
     void drain() noexcept;
     void notify_empty() noexcept;
     void free_exchanges() noexcept;
+    void free_sessions() noexcept;
     void accept(Accepting& accepting) noexcept;
     void on_accepted(Accepting& accepting) noexcept;
     void on_pause_over() noexcept;
@@ -114,8 +122,10 @@ private:
     RouteCache last_route_;
     std::vector<std::unique_ptr<Accepting>> acceptors_;
     ServerConnection* connections_ = nullptr;
-    Exchange* exchanges_ = nullptr;  // free
-    std::size_t kept_ = 0;           // bytes that they hold
+    Exchange* exchanges_ = nullptr;      // free
+    std::size_t kept_ = 0;               // bytes that they hold
+    ServerSession* sessions_ = nullptr;  // free
+    std::size_t free_sessions_ = 0;
     std::unordered_map<const void*, std::shared_ptr<void>> locals_;
     std::optional<Aio> pause_;  // delays accepting after a failure
     Mail drain_requested_{*this};
