@@ -395,7 +395,8 @@ TEST_CASE_TEMPLATE("awaiting an operation allocates nothing", Kernel, OnLinux, O
     const std::stop_source source;
     // The first iovec list beyond an Aio's inline entries allocates once, and the Aio keeps it.
     sync_wait(engine, echo(*pair.near, *pair.far, 10, source.get_token()));
-    CHECK(sync_wait(engine, echo(*pair.near, *pair.far, 100, source.get_token())) == 1);
+    CHECK(sync_wait(engine, echo(*pair.near, *pair.far, 100, source.get_token())) ==
+          (kInlineIov < 32 ? 1 : 0));
 }
 
 TEST_CASE("tasks that several threads wait for share one engine") {

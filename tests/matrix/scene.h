@@ -2,6 +2,7 @@
 // oracle that finds leftover resources. For one thread.
 #pragma once
 
+#include <uaio/aio.h>
 #include <uaio/engine.h>
 #include <uaio/sim.h>
 
@@ -23,9 +24,9 @@ inline constexpr nanoseconds kLinger = 2s;
 inline constexpr nanoseconds kCloseTls = 1s;
 // The longest turn of the engine, and so the precision of all times.
 inline constexpr nanoseconds kTurn = 100ms;
-// Allowed growth of memory when idle, and for one connection while it is open.
+// Allowed growth of memory when idle, and for one connection, with its Aios, while it is open.
 inline constexpr std::int64_t kIdleMemory = 64 << 10;
-inline constexpr std::int64_t kBusyMemory = 512 << 10;
+inline constexpr std::int64_t kBusyMemory = (512 << 10) + 8 * std::int64_t{sizeof(Aio)};
 // The capacity of the two buffers of one direction.
 inline constexpr std::size_t kWindow = 64 << 10;
 
