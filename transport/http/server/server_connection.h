@@ -37,7 +37,7 @@ public:
     void rest() noexcept;
     // The part that the shard has lent it. REQUIRES: it has a session, or had one until hijack().
     ServerSession& lent() noexcept {
-        DCHECK(lent_);
+        DCHECK(lent_ != nullptr);
         return *lent_;
     }
     // The Aio of requests().
