@@ -17,7 +17,7 @@ namespace uaio {
 class BufferRing {
 public:
     static constexpr std::size_t kBufferBytes = 4096;
-    static constexpr unsigned kBuffersMost = 1024;  // in each of the two rings
+    static constexpr unsigned kBuffersMost = 1024;  // that one engine has
 
     explicit BufferRing(Kernel& kernel) noexcept : kernel_(kernel) {}
     ~BufferRing();

@@ -159,7 +159,8 @@ public:
     // is that of the head.
     void begin(Aio& aio) noexcept;
     // After begin(), also before its Aio has completed. Without begin() it is misuse, and every
-    // operation of it ends with ArgumentErrc::wrong_message_state.
+    // operation of it ends with ArgumentErrc::wrong_message_state. Valid until the exchange ends:
+    // later it may refer to another connection.
     ContentWriter writer() noexcept;
     // Ends this exchange behind the operations submitted so far, which may still be under way. If
     // bytes of a Content-Length, or the finish() of chunked content, are missing, the connection is
@@ -173,7 +174,8 @@ public:
 
     // For a route that stream_content(): reads the request's content, before and during the
     // response. Up to 64 KiB of known length that is left behind the response is skipped; with more
-    // of it, or content of unknown length, the connection ends.
+    // of it, or content of unknown length, the connection ends. Valid until the exchange ends:
+    // later it may refer to another connection.
     ContentReader reader() noexcept;
 
     // A place for state that a handler keeps between requests, one for each engine and key, so that

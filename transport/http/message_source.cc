@@ -190,6 +190,18 @@ MessageSource::Step MessageSource::skip_content(Aio* front) noexcept {
     }
 }
 
+inline void MessageSource::begin_content(Aio* front, ContentFraming framing, std::uint64_t length,
+                                         std::error_code error) noexcept {
+    session_.forget_trailer();
+    head_deadline_ns_ = 0;
+    content_read_ = false;
+    if (!content_.begin(framing, length, session_.limits(), session_.strictness())) {
+        broken_ = true;
+        error = Errc::not_enough_memory;
+    }
+    end_head(front, error);
+}
+
 // The message is a copy of the head, whose bytes are dropped next.
 void MessageSource::take_head(Aio* front, const RequestHead& head) noexcept {
     auto* request = front ? static_cast<Request*>(note_of(*front).message) : nullptr;
@@ -207,18 +219,6 @@ void MessageSource::take_head(Aio* front, const ResponseHead& head) noexcept {
     if (!asked_.empty()) asked_.pop();
     keep_alive_ = head.keep_alive && head.framing != ContentFraming::until_close;
     begin_content(front, head.framing, head.content_length, error);
-}
-
-void MessageSource::begin_content(Aio* front, ContentFraming framing, std::uint64_t length,
-                                  std::error_code error) noexcept {
-    session_.forget_trailer();
-    head_deadline_ns_ = 0;
-    content_read_ = false;
-    if (!content_.begin(framing, length, session_.limits(), session_.strictness())) {
-        broken_ = true;
-        error = Errc::not_enough_memory;
-    }
-    end_head(front, error);
 }
 
 // All reads that wait for a head share its deadline.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace uaio::http {
 
@@ -36,11 +37,15 @@ void Session::detach() noexcept {
     DCHECK(!busy() && !stream_);
     source_.attach(nullptr);
     sink_.attach(nullptr);
-    if (is_between_messages()) [[likely]]
-        return;  // what is left is overwritten by the next message
+    forget_trailer();
+    if (is_between_messages()) [[likely]] {
+        // The next message overwrites the rest; but memory that only a large one needed goes.
+        source_.buffer().clear();
+        source_.content() = {};
+        return;
+    }
     source_.reset();
     sink_.reset();
-    trailer_.clear();
     unknown_expectation_ = false;
     closed_.store(false, std::memory_order_relaxed);
     DCHECK(is_between_messages());
@@ -77,6 +82,11 @@ void Session::took_trailer(const FieldViews& fields) noexcept {
             continue;
         }
     }
+}
+
+void Session::drop_trailer() noexcept {
+    const Headers dropped(std::move(trailer_));  // its memory, too: an assignment may keep it
+    trailer_.clear();
 }
 
 std::int64_t Session::head_deadline_ns() noexcept {

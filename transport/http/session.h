@@ -74,7 +74,10 @@ public:
     // Events of the read side. False if out of memory.
     bool took_request(const RequestHead& head) noexcept;
     void took_trailer(const FieldViews& fields) noexcept;
-    void forget_trailer() noexcept { trailer_.clear(); }
+    void forget_trailer() noexcept {
+        if (!trailer_.empty()) [[unlikely]]
+            drop_trailer();
+    }
     // The deadline of a head whose first byte arrives now.
     std::int64_t head_deadline_ns() noexcept;
     std::chrono::nanoseconds send_timeout() const noexcept { return send_timeout_; }
@@ -110,6 +113,7 @@ public:
 
 private:
     ~Session() override = default;
+    void drop_trailer() noexcept;
     void limit(Aio& aio, std::chrono::nanoseconds timeout) noexcept;
     void close_here() noexcept override;
     bool finished() const noexcept override { return true; }

@@ -228,7 +228,7 @@ void RequestReader::drain() noexcept {
         connection_.responses().pending() == 0 && reading_ == Reading::head && !mid_head();
     if (reading_ == Reading::turn) return;  // serve() notices
     last_ = true;
-    if (awaits_bytes() && connection_.responses().pending() == 0) return stop_awaiting();
+    if (awaits_bytes()) return connection_.rest();
     if (!idle) return;
     if (connection_.reads().busy()) return connection_.reads().cancel();
     Session& session = *connection_.session();

@@ -31,6 +31,7 @@ bool ServerConnection::take_session() noexcept {
 
 void ServerConnection::rest() noexcept {
     if (!requests_.awaits_bytes() || responses_.pending() > 0) return;
+    if (requests_.stopped()) return requests_.stop_awaiting();
     if (session() && session()->is_between_messages()) return_session();
 }
 
@@ -64,9 +65,7 @@ Connection ServerConnection::hijack(Exchange& exchange) noexcept {
 }
 
 void ServerConnection::go_on() noexcept {
-    if (responses_.pending() == 0 && requests_.awaits_bytes()) {
-        requests_.stopped() ? requests_.stop_awaiting() : rest();
-    }
+    if (requests_.awaits_bytes()) rest();
     if (pending() || requests_.current()) return destroy_if_idle();
     if (!requests_.stopped() && connection_.keeps_alive()) return requests_.read_next();
     requests_.lingers() && !closed_ ? requests_.linger() : close();

@@ -33,7 +33,8 @@ public:
     ResponseSender& responses() noexcept { return responses_; }
     // Gives this connection a session, if it has none. False if out of memory.
     [[nodiscard]] bool take_session() noexcept;
-    // Returns the session if the connection does without it. Call whenever a request is awaited.
+    // Returns the session if the connection does without it, or ends the wait for a request that is
+    // not read any more. Call whenever a request is awaited.
     void rest() noexcept;
     // The part that the shard has lent it. REQUIRES: it has a session, or had one until hijack().
     ServerSession& lent() noexcept {

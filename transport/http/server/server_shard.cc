@@ -359,6 +359,7 @@ void ServerShard::on_engine_destroyed(bool) noexcept {
     draining_ = true;
     for (ServerConnection* at = connections_; at; at = at->next())
         at->drop_deadlines();
+    free_sessions();  // no operation uses one
     if (!is_idle()) return;
     for (ServerConnection* connection = std::exchange(connections_, nullptr); connection;) {
         ServerConnection* const next = connection->next();
@@ -370,7 +371,6 @@ void ServerShard::on_engine_destroyed(bool) noexcept {
     acceptors_.clear();
     locals_.clear();
     free_exchanges();
-    free_sessions();
     pause_.reset();
     notify_empty();
 }

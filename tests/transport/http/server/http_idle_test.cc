@@ -55,6 +55,41 @@ TEST_CASE("a connection that waits for a request holds less than 1 KiB") {
     CHECK(each() - std::int64_t(peers_bytes / kClients) < 1024);
 }
 
+TEST_CASE("connections that had large requests at once hold little memory between requests") {
+    if (!allocations_are_counted())
+        return report_skip("a sanitizer or valgrind replaces the allocator");
+    constexpr std::size_t kClients = 50;
+    ServerFixture fixture(OnLinux::kKind);
+    fixture.server().handle("", "/", [](Exchange& exchange) { exchange.respond("hi"); });
+    fixture.listen();
+    if (fixture.engine().kernel() != KernelKind::io_uring) return;
+    std::vector<RawPeer> peers;
+    peers.reserve(kClients);
+    // Each gets a session of its own, since all requests are incomplete at the same time.
+    std::string large = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n";
+    for (int field = 0; field < 3; ++field)
+        large += "F" + std::to_string(field) + ": " + std::string(7000, 'f') + "\r\n";
+    const std::string trailer = "\r\n1\r\nx\r\n0\r\nT: " + std::string(7000, 't') + "\r\n\r\n";
+    RawPeer first = fixture.connect();
+    fixture.exchange(first, large + trailer, "\r\n\r\nhi");
+    const std::int64_t before = live_bytes();
+    for (std::size_t i = 0; i < kClients; ++i) {
+        peers.push_back(fixture.connect());
+        peers[i].send(large);
+        fixture.run_some();
+    }
+    std::size_t peers_bytes = 0;
+    for (RawPeer& peer : peers) {
+        fixture.exchange(peer, trailer, "\r\n\r\nhi");
+        peers_bytes += peer.received().capacity() + 16;
+    }
+    fixture.run_some();
+    CHECK(fixture.server().requests() == kClients + 1);
+    // With the sessions that the server keeps.
+    const auto each = (live_bytes() - before) / std::int64_t{kClients};
+    CHECK(each - std::int64_t(peers_bytes / kClients) < 6 * 1024);
+}
+
 // Requests that leave more in a session than others do.
 const std::vector<std::string> kUnusual = {
     "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
